@@ -1,0 +1,183 @@
+"""The ports: what the verbs need of the world, as Protocols."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from cruijff_kit.schema.audit import Anchor, AuditEvent, AuditRecord, AuditVerdict
+from cruijff_kit.schema.job import JobReport, JobRequest
+from cruijff_kit.schema.prediction import Completion, PromptIds
+from cruijff_kit.schema.site import DiskSpace, ModelFacts
+
+__all__ = ["AuditLog", "Clock", "Inference", "ModelHub", "Progress", "RunStore", "Scheduler", "Tokenizer"]
+
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, label) while long work goes on."""
+
+
+class Clock(Protocol):
+    """Time, so that tests can move it."""
+
+    def now(self) -> datetime:
+        """Return the current moment in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; a test's clock moves forward instead."""
+        ...
+
+
+class Scheduler(Protocol):
+    """A queue that runs job scripts: Slurm, or the one embedded here."""
+
+    name: str
+    """Short name recorded with each attempt: `local`, `slurm`."""
+
+    def submit(self, request: JobRequest) -> str:
+        """Queue a script and return its job id; a tag already queued returns its id.
+
+        Raises:
+            SchedulerError: the scheduler refused or could not be reached.
+        """
+        ...
+
+    def find(self, tags: Sequence[str]) -> dict[str, str]:
+        """Return the job ids of those tags that the scheduler holds, one query."""
+        ...
+
+    def reports(self, job_ids: Sequence[str]) -> dict[str, JobReport]:
+        """Return what is known of each id, one query; absent ids report UNKNOWN. Never writes."""
+        ...
+
+    def cancel(self, job_ids: Sequence[str]) -> None:
+        """Ask for these jobs to stop; ended or unknown ones are left alone."""
+        ...
+
+    def revive(self) -> None:
+        """Start whatever must run for the queue to move; only submit and watch call it."""
+        ...
+
+
+class RunStore(Protocol):
+    """The files of one experiment. Paths are relative, POSIX, inside the root."""
+
+    root: Path
+    """Absolute experiment directory."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's bytes, or None where there is none."""
+        ...
+
+    def read_text(self, path: str) -> str | None:
+        """Return a file's text (UTF-8), or None where there is none."""
+        ...
+
+    def digest(self, path: str) -> str | None:
+        """Return the SHA-256 of a file, streamed, or None where there is none."""
+        ...
+
+    def glob(self, folder: str, pattern: str = "*") -> list[str]:
+        """Return sorted relative paths in a folder that match a glob; empty where absent."""
+        ...
+
+    def write(self, path: str, content: bytes | str) -> None:
+        """Write aside, fsync and rename; parents are made."""
+        ...
+
+    def publish(self, files: Mapping[str, bytes], *, manifest: str, progress: Progress | None = None) -> None:
+        """Publish many files as one: staged, flushed once, renamed folder by folder, `manifest` last.
+
+        Existing files not named are kept. A crash leaves either no manifest, and a
+        repeat finishes the work, or everything.
+        """
+        ...
+
+    def tail(self, path: str, lines: int) -> list[str]:
+        """Return the last lines of a text file, read from its end; empty where absent."""
+        ...
+
+    def lock(self, name: str, *, wait: float = 30.0) -> AbstractContextManager[None]:
+        """Hold a named lock between processes; it dies with its holder.
+
+        Raises:
+            SiteError: another process held it for longer than `wait` seconds.
+        """
+        ...
+
+    def disk(self) -> DiskSpace:
+        """Return free and total bytes where the experiment lives."""
+        ...
+
+
+class AuditLog(Protocol):
+    """The append-only, hash-chained record of one experiment."""
+
+    def append(self, *events: AuditEvent) -> Anchor:
+        """Append events as whole lines, durably, and return the new head."""
+        ...
+
+    def records(self, *, after: int = -1) -> Iterator[AuditRecord]:
+        """Yield the records with `seq` greater than `after`, in order."""
+        ...
+
+    def head(self) -> Anchor | None:
+        """Return the last line's position and hash; None for an empty log."""
+        ...
+
+    def verify(self, anchors: Iterable[Anchor] = ()) -> AuditVerdict:
+        """Check the chain, the head kept apart, and any further anchors. Never writes."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """What the tokens-and-labels module needs of a Hugging Face tokenizer."""
+
+    bos_token_id: int | None
+    eos_token_id: int | None
+    chat_template: str | None
+
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """Return the ids of a text."""
+        ...
+
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
+        """Return the text of ids."""
+        ...
+
+    def apply_chat_template(self, conversation: list[dict[str, str]], **options: Any) -> Any:
+        """Render a conversation; with `tokenize=False` to text."""
+        ...
+
+
+class ModelHub(Protocol):
+    """Model directories on this machine, in Hugging Face format."""
+
+    def facts(self, path: str) -> ModelFacts:
+        """Read a model directory's configuration, size and content hash.
+
+        Raises:
+            SiteError: the directory or its `config.json` is missing or unreadable.
+        """
+        ...
+
+    def tokenizer(self, path: str) -> Tokenizer:
+        """Load a model directory's tokenizer.
+
+        Raises:
+            SiteError: there is none, or the extra that reads it is not installed.
+        """
+        ...
+
+
+class Inference(Protocol):
+    """A model held in this process, for spot checks."""
+
+    def complete(self, prompts: Sequence[PromptIds], *, max_tokens: int, top_logprobs: int = 0) -> list[Completion]:
+        """Complete each prompt greedily and return text, ids and log-probabilities."""
+        ...

@@ -1,0 +1,1 @@
+"""the nouns: frozen models, no behaviour beyond validation"""

@@ -1,0 +1,114 @@
+"""Job nouns: what is handed to a scheduler, and what is known of it later."""
+
+from enum import StrEnum
+
+from cruijff_kit.schema.noun import Name, Noun, RunId, Timestamp
+
+__all__ = ["Attempt", "Intent", "JobReport", "JobRequest", "JobState", "Step"]
+
+
+class Step(StrEnum):
+    """The two kinds of job a run can have."""
+
+    TRAIN = "train"
+    """Fine-tuning: one job a run."""
+    EVAL = "eval"
+    """Evaluation: one job a run, over all tasks and epochs of it."""
+
+
+class JobState(StrEnum):
+    """Our own words for where a job stands; adapters translate into them."""
+
+    PENDING = "pending"
+    """Accepted by the scheduler and waiting."""
+    RUNNING = "running"
+    """On a node, including while it completes."""
+    SUCCEEDED = "succeeded"
+    """Ended with exit code 0."""
+    FAILED = "failed"
+    """Ended with another exit code or by a signal of its own."""
+    CANCELLED = "cancelled"
+    """Stopped by a person, or because its dependency can never be met."""
+    TIMED_OUT = "timed_out"
+    """Stopped at its time limit."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """Stopped for memory."""
+    LOST = "lost"
+    """Its node or process vanished: node failure, preemption, reboot."""
+    UNKNOWN = "unknown"
+    """The scheduler gave no usable answer; never a failure."""
+
+    @property
+    def ended(self) -> bool:
+        """Return whether the job can no longer change by itself."""
+        return self not in (JobState.PENDING, JobState.RUNNING, JobState.UNKNOWN)
+
+
+class JobRequest(Noun):
+    """Everything a scheduler needs to run one script."""
+
+    script: str
+    """Absolute path of the job script; the scheduler takes a copy."""
+    tag: Name
+    """Idempotency key: the same tag is never queued twice."""
+    name: Name
+    """Job name shown in queues."""
+    chdir: str
+    """Absolute directory the job starts in."""
+    after_ok: tuple[str, ...] = ()
+    """Job ids that must succeed first."""
+    comment: str = ""
+    """Anchor of the design and audit log, shown by the scheduler."""
+
+
+class JobReport(Noun):
+    """What the scheduler says of one job."""
+
+    job_id: str
+    """The scheduler's id."""
+    state: JobState
+    """Where it stands."""
+    reason: str = ""
+    """The scheduler's reason for waiting or ending."""
+    exit_code: int | None = None
+    """Exit code where it ended by itself."""
+    signal: int | None = None
+    """Signal number where it was killed."""
+    submitted: Timestamp | None = None
+    """When it was queued."""
+    started: Timestamp | None = None
+    """When it started."""
+    ended: Timestamp | None = None
+    """When it ended."""
+
+
+class Intent(Noun):
+    """Written to `attempts/<step>_<n>/intent.json` before a job is submitted."""
+
+    run_id: RunId
+    """The run."""
+    step: Step
+    """Which of its jobs."""
+    number: int
+    """Which attempt, from 1."""
+    tag: Name
+    """The idempotency key the scheduler will hold."""
+    why: str
+    """Why this attempt was opened: `first attempt`, or the reason of a retry."""
+    recorded: Timestamp
+    """When the intent was written."""
+
+
+class Attempt(Noun):
+    """One submission of one job of a run, as known from disk."""
+
+    intent: Intent
+    """What was meant."""
+    job_id: str | None = None
+    """The scheduler's id, absent while it is not known that the job was accepted."""
+    scheduler: str | None = None
+    """Name of the scheduler that took it."""
+    submitted: Timestamp | None = None
+    """When the scheduler accepted it."""
+    verdict: JobState | None = None
+    """The end state that `watch` recorded, absent while it lives."""

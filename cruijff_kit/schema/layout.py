@@ -1,0 +1,134 @@
+"""Where everything lies in an experiment directory; the only place paths are joined."""
+
+from typing import NamedTuple
+
+__all__ = ["ExperimentLayout", "RunLayout"]
+
+
+class ExperimentLayout:
+    """Relative POSIX paths of the files an experiment has once."""
+
+    summary = "experiment_summary.md"
+    lock = "design.lock.json"
+    plan = "plan.json"
+    audit = "logs/audit.jsonl"
+    results = "results.parquet"
+    predictions = "predictions"
+    report = "summary.md"
+    page = "report/index.html"
+    runs = "runs"
+    data = "data"
+    logs = "logs"
+    findings = "findings.md"
+
+    @staticmethod
+    def dataset(key: str) -> str:
+        """Return the path of a generated data set."""
+        return f"data/{key}.json"
+
+    @staticmethod
+    def dataset_meta(key: str) -> str:
+        """Return the path of a generated data set's sidecar."""
+        return f"data/{key}.meta.json"
+
+    @staticmethod
+    def view(verb: str) -> str:
+        """Return the path of the text view of one verb's audit records."""
+        return f"logs/{verb}-experiment.log"
+
+
+class RunLayout(NamedTuple):
+    """Relative POSIX paths of one run, below the experiment directory."""
+
+    run_id: str
+    """The run."""
+
+    @property
+    def folder(self) -> str:
+        """Return the run directory."""
+        return f"runs/{self.run_id}"
+
+    @property
+    def run_yaml(self) -> str:
+        """Return the resolved configuration with sources."""
+        return f"{self.folder}/run.yaml"
+
+    @property
+    def setup(self) -> str:
+        """Return the stage-1 configuration, which a person may edit."""
+        return f"{self.folder}/setup_finetune.yaml"
+
+    @property
+    def config(self) -> str:
+        """Return the stage-2 configuration, which the recipe reads."""
+        return f"{self.folder}/finetune.yaml"
+
+    @property
+    def train_script(self) -> str:
+        """Return the training job's script."""
+        return f"{self.folder}/finetune.slurm"
+
+    @property
+    def eval_folder(self) -> str:
+        """Return the folder of the evaluation job."""
+        return f"{self.folder}/eval"
+
+    @property
+    def eval_script(self) -> str:
+        """Return the evaluation job's script."""
+        return f"{self.folder}/eval/inspect.slurm"
+
+    def cell(self, name: str) -> str:
+        """Return the folder of one evaluation cell."""
+        return f"{self.folder}/eval/{name}"
+
+    def cell_config(self, name: str) -> str:
+        """Return the configuration of one evaluation cell."""
+        return f"{self.cell(name)}/eval.yaml"
+
+    def cell_logs(self, name: str) -> str:
+        """Return the folder of one cell's `.eval` logs."""
+        return f"{self.cell(name)}/logs"
+
+    def cell_done(self, name: str) -> str:
+        """Return the marker a finished cell leaves."""
+        return f"{self.cell(name)}/DONE"
+
+    def status(self, step: str) -> str:
+        """Return the state file that the job of a step writes."""
+        return f"{self.folder}/status.json" if step == "train" else f"{self.folder}/eval/status.json"
+
+    def done(self, step: str) -> str:
+        """Return the marker that the job of a step leaves last."""
+        return f"{self.folder}/DONE" if step == "train" else f"{self.folder}/eval/DONE"
+
+    @property
+    def metrics(self) -> str:
+        """Return the training metrics, one object a step."""
+        return f"{self.folder}/metrics.jsonl"
+
+    @property
+    def manifest(self) -> str:
+        """Return the provenance manifest."""
+        return f"{self.folder}/manifest.json"
+
+    def attempt(self, step: str, number: int) -> str:
+        """Return the folder of one submission of one step."""
+        return f"{self.folder}/attempts/{step}_{number}"
+
+    def intent(self, step: str, number: int) -> str:
+        """Return the record written before that submission."""
+        return f"{self.attempt(step, number)}/intent.json"
+
+    def job(self, step: str, number: int) -> str:
+        """Return the record written once the scheduler accepted it."""
+        return f"{self.attempt(step, number)}/job.json"
+
+    @property
+    def output(self) -> str:
+        """Return the checkpoint folder's name, below `outputs/` or the site's base."""
+        return f"ck-out-{self.run_id}"
+
+    def epoch(self, number: int) -> str:
+        """Return one epoch's adapter folder, below `outputs/` or the site's base."""
+        return f"{self.output}/epoch_{number}"

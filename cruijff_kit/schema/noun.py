@@ -1,0 +1,38 @@
+"""The base of every noun: frozen, strict about keys, documented field by field."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+
+__all__ = ["Name", "Noun", "RunId", "Sha256", "Timestamp"]
+
+
+class Noun(BaseModel):
+    """A frozen value that refuses unknown keys."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True, allow_inf_nan=False
+    )
+
+
+def _milliseconds(moment: AwareDatetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _utc(moment: AwareDatetime) -> AwareDatetime:
+    if moment.utcoffset():
+        raise ValueError("must be in UTC, written with a trailing `Z`")
+    return moment
+
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""Lower-case hexadecimal SHA-256 of raw bytes."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""An identifier safe in a path, a shell word and an `#SBATCH` line."""
+
+RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+"""Slug of what varies, a hyphen, and eight hexadecimal digits of its content hash."""
+
+Timestamp = Annotated[AwareDatetime, AfterValidator(_utc), PlainSerializer(_milliseconds, return_type=str)]
+"""A moment in UTC, serialised as ISO-8601 with milliseconds and a trailing `Z`."""

@@ -1,0 +1,71 @@
+"""Result nouns: one row per run, task, epoch and metric; missing values have reasons."""
+
+from typing import Literal
+
+from cruijff_kit.schema.noun import Noun, RunId, Sha256
+from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.run import MetricPoint
+from cruijff_kit.schema.spec import Level
+
+__all__ = ["ResultRow", "ResultTable", "RunResult"]
+
+
+class ResultRow(Noun):
+    """One metric of one evaluation, traced to the file it was read from."""
+
+    run: RunId
+    """The run."""
+    type: Literal["fine-tuned", "control"]
+    """Whether it was trained."""
+    model: str
+    """Base model's name."""
+    factors: dict[str, Level]
+    """Factor levels of the run."""
+    seed: int
+    """Replicate seed."""
+    task: str
+    """Evaluation task, or `training` for losses."""
+    epoch: int | None
+    """Epoch from 0; None for a base model."""
+    metric: str
+    """Scorer or loss name."""
+    value: float | None
+    """The figure; None with a reason where there is none."""
+    n: int
+    """Samples in the denominator, errored and unparsed ones included."""
+    successes: int | None = None
+    """Samples counted as correct, for proportions."""
+    reason: str = ""
+    """Why the value is missing."""
+    source: str = ""
+    """Path of the file the value was read from."""
+    source_sha256: Sha256 | None = None
+    """Hash of that file."""
+
+
+class RunResult(Noun):
+    """Training history of one run, traced to its file."""
+
+    run: RunId
+    """The run."""
+    points: tuple[MetricPoint, ...]
+    """Lines of `metrics.jsonl`."""
+    seconds: float | None
+    """Training time in seconds, from the job's own record."""
+    source: str
+    """Path of `metrics.jsonl`."""
+    source_sha256: Sha256 | None
+    """Its hash."""
+
+
+class ResultTable(Noun):
+    """Everything collected from one experiment."""
+
+    experiment: str
+    """Name of the experiment."""
+    rows: tuple[ResultRow, ...]
+    """One row per run, task, epoch and metric, planned ones included."""
+    runs: tuple[RunResult, ...]
+    """Training histories."""
+    predictions: tuple[Prediction, ...]
+    """One record per sample and evaluated model."""

@@ -1,0 +1,162 @@
+"""Run nouns: what a job writes of itself, and what is known of a run."""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from cruijff_kit.schema.job import Attempt, JobReport, Step
+from cruijff_kit.schema.noun import Noun, RunId, Sha256, Timestamp
+
+__all__ = ["Done", "ExperimentStatus", "JobStatus", "Manifest", "MetricPoint", "Phase", "StepStatus"]
+
+
+class JobStatus(Noun):
+    """`status.json`, rewritten by the job itself as it goes."""
+
+    schema_version: Literal[1] = 1
+    """Version of this form."""
+    state: Literal["starting", "running", "done", "failed"]
+    """Where the job stands, in its own words."""
+    step: int = 0
+    """Optimiser steps or samples done."""
+    total: int = 0
+    """Optimiser steps or samples in all."""
+    epoch: int | None = None
+    """Epoch in progress, from 0."""
+    message: str = ""
+    """What it is doing, or why it failed."""
+    job_id: str = ""
+    """The scheduler's id, from the job's environment."""
+    host: str = ""
+    """Node it runs on."""
+    pid: int = 0
+    """Process id on that node."""
+    started: Timestamp
+    """When the job started."""
+    updated: Timestamp
+    """When this file was written."""
+
+
+class Done(Noun):
+    """`DONE`, written last by a job that finished its work."""
+
+    schema_version: Literal[1] = 1
+    """Version of this form."""
+    exit_code: int
+    """The exit code the job ends with."""
+    artefacts: dict[str, Sha256]
+    """Files it made, relative to the experiment or absolute, and their hashes."""
+    samples: int | None = None
+    """Samples evaluated, for an evaluation."""
+    finished: Timestamp
+    """When it was written."""
+
+
+class Manifest(Noun):
+    """`manifest.json`: provenance of one run."""
+
+    schema_version: Literal[1] = 1
+    """Version of this form."""
+    run_id: RunId
+    """The run."""
+    git_sha: str | None
+    """Commit of this package's checkout, where it is one."""
+    git_patch_sha256: Sha256 | None
+    """Hash of uncommitted changes, where there are any."""
+    packages: dict[str, str]
+    """Versions of the packages that shape the result."""
+    inputs: dict[str, Sha256]
+    """Model, data and configuration hashes."""
+    seeds: dict[str, int]
+    """Every seed set, by what it seeds."""
+    host: str
+    """Node."""
+    device: str
+    """Device, such as `cpu` or `cuda:0 NVIDIA H200`."""
+    threads: int
+    """OpenMP threads."""
+    job_ids: tuple[str, ...]
+    """Scheduler ids that worked on the run."""
+    started: Timestamp
+    """Start of training."""
+    ended: Timestamp | None
+    """End of training."""
+
+
+class MetricPoint(Noun):
+    """One line of `metrics.jsonl`."""
+
+    step: int
+    """Optimiser step, from 1."""
+    epoch: int
+    """Epoch, from 0."""
+    loss: float | None = None
+    """Mean loss per supervised token of the step, in nats."""
+    lr: float | None = None
+    """Learning rate of the step."""
+    tokens: int | None = None
+    """Tokens processed since the start, padding excluded."""
+    supervised_tokens: int | None = None
+    """Supervised tokens since the start."""
+    tokens_per_second: float | None = None
+    """Processed tokens per second over the step."""
+    val_loss: float | None = None
+    """Mean loss per supervised token of the validation split, in nats."""
+    custom: dict[str, float] = {}
+    """Custom metrics."""
+
+
+class Phase(StrEnum):
+    """Where one step of a run stands, all evidence considered."""
+
+    NOT_SUBMITTED = "not submitted"
+    """No attempt was opened."""
+    INTENDED = "intended"
+    """An intent is on disk; whether the scheduler has it is to be reconciled."""
+    PENDING = "pending"
+    """Queued."""
+    RUNNING = "running"
+    """On a node."""
+    COMPLETED = "completed"
+    """Ended well, artefacts proven."""
+    FAILED = "failed"
+    """Ended badly; the reason is known."""
+    CANCELLED = "cancelled"
+    """Stopped by a person or for want of its dependency."""
+    UNKNOWN = "unknown"
+    """No usable answer at the moment; not a failure."""
+
+
+class StepStatus(Noun):
+    """What is known of one step of a run."""
+
+    run_id: RunId
+    """The run."""
+    step: Step
+    """Training or evaluation."""
+    phase: Phase
+    """The verdict, or `unknown`."""
+    reason: str = ""
+    """Why, in words."""
+    attempts: tuple[Attempt, ...] = ()
+    """Every submission, oldest first."""
+    report: JobReport | None = None
+    """What the scheduler says of the last one."""
+    own: JobStatus | None = None
+    """What the job says of itself."""
+    last: dict[str, Any] = {}
+    """Last metrics line, for training."""
+
+
+class ExperimentStatus(Noun):
+    """What is known of a whole experiment."""
+
+    experiment: str
+    """Name of the experiment."""
+    steps: tuple[StepStatus, ...]
+    """One entry per run and step, in design order."""
+
+    @property
+    def finished(self) -> bool:
+        """Return whether nothing is left that could still move by itself."""
+        still = (Phase.NOT_SUBMITTED, Phase.INTENDED, Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN)
+        return not any(entry.phase in still for entry in self.steps)

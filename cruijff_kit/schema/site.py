@@ -1,0 +1,90 @@
+"""Site nouns: this machine's settings, its models and its disk."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from cruijff_kit.schema.noun import Name, Noun, Sha256
+
+__all__ = ["Caps", "DiskSpace", "Environment", "ModelFacts", "Site"]
+
+
+class Caps(Noun):
+    """Hard limits on what one experiment may ask of the scheduler."""
+
+    max_jobs: int = Field(default=500, ge=1)
+    """Jobs that one submission may queue."""
+    max_gpu_hours: float = Field(default=200.0, ge=0)
+    """GPU-hours that one submission may ask for."""
+    max_concurrent: int = Field(default=2, ge=1)
+    """Jobs that the embedded scheduler runs at once."""
+
+
+class Environment(Noun):
+    """How a job script reaches this package's Python."""
+
+    kind: Literal["python", "venv", "conda", "modules", "none"] = "python"
+    """`python`: the interpreter that scaffolded; the others activate first."""
+    name: str | None = None
+    """Path of the venv, name of the conda environment, or None."""
+    modules: tuple[str, ...] = ()
+    """Modules to load first."""
+
+
+class Site(Noun):
+    """Settings of a machine or cluster; nothing here is ever hard-wired."""
+
+    schema_version: Literal[1] = 1
+    """Version of this file's form."""
+    scheduler: Literal["local"] = "local"
+    """Which scheduler takes jobs."""
+    allow_unattended: bool = False
+    """Whether `--yes` may skip the typed confirmation; caps still hold."""
+    caps: Caps = Caps()
+    """Hard limits."""
+    environment: Environment = Environment()
+    """How jobs reach Python."""
+    models_dir: str | None = None
+    """Directory in which relative model paths are looked up."""
+    output_dir_base: str | None = None
+    """Directory for checkpoints instead of `outputs/` in the experiment."""
+    partition: Name | None = None
+    """Default partition."""
+    account: Name | None = None
+    """Default account."""
+
+
+class DiskSpace(Noun):
+    """Space on the file system of an experiment."""
+
+    free: int
+    """Bytes free."""
+    total: int
+    """Bytes in all."""
+
+
+class ModelFacts(Noun):
+    """What a model directory says of itself."""
+
+    path: str
+    """Absolute directory."""
+    architecture: str
+    """First entry of `architectures` in `config.json`."""
+    parameters: int
+    """Number of parameters, counted from the weights' headers."""
+    bytes: int
+    """Size of the weights in bytes."""
+    sha256: Sha256
+    """Hash over config, tokenizer and weights, in name order."""
+    hidden_size: int
+    """Model width."""
+    layers: int
+    """Number of transformer blocks."""
+    vocab_size: int
+    """Rows of the embedding."""
+    max_positions: int
+    """Longest sequence the model was made for."""
+    has_chat_template: bool
+    """Whether its tokenizer carries one."""
+    modified: str
+    """Date of the newest file, ISO-8601."""

@@ -1,0 +1,293 @@
+"""The experiment as designed: the front matter of `experiment_summary.md`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from cruijff_kit.schema.data import DataSpec
+from cruijff_kit.schema.noun import Name, Noun, Sha256
+
+__all__ = [
+    "Analysis",
+    "Controls",
+    "DatasetType",
+    "EvalTask",
+    "Evaluation",
+    "ExperimentSpec",
+    "Factors",
+    "Generation",
+    "Level",
+    "MatrixRow",
+    "ModelRef",
+    "Output",
+    "Resources",
+    "RunSpec",
+    "Schedule",
+    "Tools",
+]
+
+DatasetType = Literal["chat_completion", "text_completion"]
+"""Whether rows become a conversation or plain text."""
+
+Schedule = Literal["cosine", "linear", "constant", "constant_with_warmup"]
+"""Learning-rate schedules that the recipes implement."""
+
+Level = str | int | float | bool | None
+"""One value a factor can take."""
+
+Factors = dict[str, tuple[Level, ...]]
+"""Factor name to its levels, in the order they were written."""
+
+_TIME = r"^(?:\d{1,3}-)?\d{1,2}:[0-5]\d(?::[0-5]\d)?$"
+
+
+class Tools(Noun):
+    """Which engines prepare and evaluate the models."""
+
+    preparation: Literal["torchtune", "none"] = "torchtune"
+    """Fine-tuning backend; `none` for evaluation alone."""
+    evaluation: Literal["inspect-ai", "none"] = "inspect-ai"
+    """Evaluation engine; `none` to compare training losses only."""
+
+
+class ModelRef(Noun):
+    """A base model: a name for the design and the directory it lives in."""
+
+    name: Name
+    """Name used in factors, runs and reports."""
+    path: str
+    """Directory in Hugging Face format; relative paths start at the site's models directory."""
+    revision: str | None = None
+    """Revision the directory was downloaded at, where known."""
+    trust_remote_code: Literal[False] = False
+    """Code inside a model directory is never executed."""
+    sha256: Sha256 | None = None
+    """Content hash the directory must have; filled in when the design is written."""
+
+
+class Controls(Noun):
+    """Everything held fixed unless a factor varies it; shared by training and evaluation."""
+
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(default=(14,), min_length=1)
+    """One replicate of every run per seed; a seed fixes all randomness of its run."""
+    recipe: str = "lora_single_device"
+    """Training recipe of this package, or the path of a Python file of yours."""
+    dataset_type: DatasetType = "chat_completion"
+    """How a row becomes tokens."""
+    prompt: str = "{input}"
+    """Template of the user's turn; fields in braces name columns, `{{` is a literal brace."""
+    system_prompt: str = ""
+    """System message; empty means none, in training and in evaluation alike."""
+    template_date: str = Field(default="26 Jul 2024", min_length=1)
+    """Date handed to chat templates that print one, so that tokens never depend on today."""
+    epochs: int = Field(default=1, ge=1)
+    """Passes over the training split."""
+    batch_size: int = Field(default=4, ge=1)
+    """Rows per forward pass."""
+    batch_size_val: int | None = Field(default=None, ge=1)
+    """Rows per forward pass in validation; `batch_size` where absent."""
+    gradient_accumulation_steps: int = Field(default=1, ge=1)
+    """Forward passes per optimiser step."""
+    lr: float = Field(default=1e-4, gt=0)
+    """Peak learning rate of AdamW."""
+    lr_scheduler: Schedule = "cosine"
+    """Shape of the learning rate over optimiser steps."""
+    num_warmup_steps: int = Field(default=100, ge=0)
+    """Optimiser steps over which the learning rate rises linearly."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Decoupled weight decay of AdamW."""
+    max_grad_norm: float | None = Field(default=1.0, gt=0)
+    """Gradient norm is clipped to this; None leaves it."""
+    lora_rank: int = Field(default=64, ge=1)
+    """Rank of the LoRA update."""
+    lora_alpha: float | None = Field(default=None, gt=0)
+    """LoRA scaling numerator; twice the rank where absent."""
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout on the LoRA input."""
+    train_on_input: bool = False
+    """Whether prompt tokens are supervised too."""
+    max_seq_len: int = Field(default=2048, ge=1)
+    """Longest row in tokens."""
+    overlong: Literal["refuse", "truncate"] = "refuse"
+    """What happens to rows longer than `max_seq_len`: the design is refused, or the row's answer is cut."""
+    max_steps_per_epoch: int | None = Field(default=None, ge=1)
+    """Optimiser steps after which an epoch ends early."""
+    training_samples: int | None = Field(default=None, ge=1)
+    """Rows of the training split to use: a seeded shuffled subset."""
+    dtype: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic of weights and activations."""
+    log_every_n_steps: int = Field(default=1, ge=1)
+    """Optimiser steps between lines of `metrics.jsonl`."""
+    run_val_every_n_steps: int = Field(default=0, ge=0)
+    """Optimiser steps between validation passes; 0 validates at the end of each epoch only."""
+    epochs_to_save: Literal["all", "last"] | tuple[Annotated[int, Field(ge=0)], ...] = "all"
+    """Epochs whose adapter is kept, counted from 0."""
+
+
+class RunSpec(Noun):
+    """A run that the factors cannot express, such as the base model as control."""
+
+    name: Name
+    """Slug of the run; the content hash is appended."""
+    type: Literal["fine-tuned", "control"] = "fine-tuned"
+    """`control` evaluates the base model untouched."""
+    model: Name | None = None
+    """Base model; the only one of the design where absent."""
+    parameters: dict[str, Level] = {}
+    """Controls that differ for this run."""
+
+
+class EvalTask(Noun):
+    """One evaluation: a task over one split of a data set."""
+
+    name: Name
+    """Name of the evaluation, part of its directory."""
+    task: str
+    """Task of this package, or `file.py@task`."""
+    split: str = "test"
+    """Split that is evaluated; never the training split."""
+    dataset: str | None = None
+    """Another data file than the run's own."""
+    scorers: tuple[Literal["match", "includes"], ...] = Field(default=("match",), min_length=1)
+    """Scorers, the first one primary."""
+    samples: int | None = Field(default=None, ge=1)
+    """Rows to evaluate: a seeded shuffled subset; all where absent."""
+
+
+class Generation(Noun):
+    """How answers are generated; greedy, so that log-probabilities are those of the answer."""
+
+    max_tokens: int = Field(default=20, ge=1)
+    """Longest answer in tokens."""
+    batch_size: int = Field(default=64, ge=1)
+    """Prompts per forward pass."""
+    top_logprobs: int = Field(default=5, ge=0, le=20)
+    """Candidate tokens recorded per generated position."""
+
+
+class MatrixRow(Noun):
+    """Which tasks and epochs a run is evaluated on."""
+
+    run: Name
+    """Run name or slug the row applies to."""
+    tasks: tuple[Name, ...]
+    """Evaluation tasks."""
+    epochs: tuple[int, ...] | None = None
+    """Epochs from 0; None for base models."""
+
+
+class Evaluation(Noun):
+    """What is measured on every run."""
+
+    tasks: tuple[EvalTask, ...] = ()
+    """Evaluation tasks."""
+    epochs: Literal["last", "all"] | tuple[Annotated[int, Field(ge=0)], ...] = "last"
+    """Epochs to evaluate; must be among those saved."""
+    generation: Generation = Generation()
+    """Generation settings."""
+    matrix: tuple[MatrixRow, ...] = ()
+    """Exceptions to `every run on every task at `epochs``."""
+
+
+class Analysis(Noun):
+    """The analysis, fixed before any result is seen."""
+
+    primary_metric: str = "match"
+    """Scorer whose mean is the outcome."""
+    primary_task: Name | None = None
+    """Task the bottom line is about; the first one where absent."""
+    comparisons: tuple[str, ...] = ()
+    """Planned comparisons: factor names, or `base` for base against fine-tuned; all where empty."""
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    """Two-sided significance level; intervals have level 1 - alpha."""
+    power: float = Field(default=0.8, gt=0, lt=1)
+    """Power at which the minimum detectable difference is stated."""
+    groups: tuple[str, ...] = ()
+    """Columns by which results are broken down, such as `word_length`."""
+
+
+class Resources(Noun):
+    """What each job asks of the scheduler."""
+
+    time: str = Field(default="01:00:00", pattern=_TIME)
+    """Time limit of a training job, `[days-]hours:minutes[:seconds]`."""
+    eval_time: str = Field(default="01:00:00", pattern=_TIME)
+    """Time limit of an evaluation job."""
+    gpus: int = Field(default=0, ge=0, le=64)
+    """GPUs a job; 0 trains on the CPU."""
+    cpus: int = Field(default=1, ge=1, le=512)
+    """CPUs a job; also its OpenMP threads."""
+    mem: str | None = Field(default=None, pattern=r"^[1-9]\d*[KMGT]$")
+    """Memory a job, such as `80G`."""
+    partition: Name | None = None
+    """Partition; the site's where absent."""
+    account: Name | None = None
+    """Account; the site's where absent."""
+    constraint: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_&|.()*-]+$")
+    """Node features."""
+
+
+class Output(Noun):
+    """Where checkpoints go."""
+
+    output_dir_base: str | None = None
+    """Directory for checkpoints instead of `outputs/` in the experiment."""
+    wandb_project: Name | None = None
+    """Weights & Biases project, written to the training configuration for offline logging."""
+
+
+class ExperimentSpec(Noun):
+    """A whole experiment as designed; `parse(render(spec)) == spec`."""
+
+    schema_version: Literal[1] = 1
+    """Version of this form; newer ones are refused with the remedy."""
+    name: Name
+    """Name of the experiment and of its directory."""
+    type: Literal["experiment", "sanity_check"] = "experiment"
+    """Whether the answer is unknown, or known and checked."""
+    question: str = Field(min_length=1)
+    """The scientific question in one sentence."""
+    hypothesis: str = ""
+    """What is expected, written before any run."""
+    created: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    """ISO-8601 date of the design."""
+    tools: Tools = Tools()
+    """Engines."""
+    models: tuple[ModelRef, ...] = Field(min_length=1)
+    """Base models."""
+    data: DataSpec
+    """Data."""
+    design: Literal["full", "list"] = "full"
+    """`full` crosses all factors; `list` runs only what `runs` names."""
+    factors: Factors = {}
+    """What is varied: any control, `model`, `data.path` or `data.<generator argument>`."""
+    runs: tuple[RunSpec, ...] = ()
+    """Runs that the factors cannot express."""
+    controls: Controls = Controls()
+    """What is held fixed."""
+    evaluation: Evaluation = Evaluation()
+    """What is measured."""
+    analysis: Analysis = Analysis()
+    """How it is analysed."""
+    resources: Resources = Resources()
+    """What jobs ask for."""
+    output: Output = Output()
+    """Where checkpoints go."""
+
+    @field_validator("factors", mode="after")
+    @classmethod
+    def _levels_differ(cls, factors: Factors) -> Factors:
+        for name, levels in factors.items():
+            if not levels:
+                raise ValueError(f"factor `{name}` has no levels")
+            if len({repr(level) for level in levels}) < len(levels):
+                raise ValueError(f"factor `{name}` names a level twice")
+        return factors
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_version(cls, value: Any) -> Any:
+        version = value.get("schema_version", 1) if isinstance(value, dict) else 1
+        if isinstance(version, int) and version > 1:
+            raise ValueError(f"schema_version `{version}` is newer than this package reads (1); upgrade cruijff-kit")
+        return value

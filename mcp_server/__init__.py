@@ -1,0 +1,1 @@
+"""a face: one tool per verb over stdio"""

@@ -1,0 +1,1 @@
+"""hackable single files, one per backend, method and scale"""

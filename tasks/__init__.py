@@ -1,0 +1,1 @@
+"""inspect-ai tasks, one folder each; their generators live in data/generators"""
