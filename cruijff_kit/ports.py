@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from cruijff_kit.schema.audit import Anchor, AuditEvent, AuditRecord, AuditVerdict
+from cruijff_kit.schema.audit import Actor, Anchor, AuditEvent, AuditRecord, AuditVerdict
 from cruijff_kit.schema.job import JobReport, JobRequest
 from cruijff_kit.schema.prediction import Completion, PromptIds
-from cruijff_kit.schema.site import DiskSpace, ModelFacts
+from cruijff_kit.schema.site import DiskSpace, ModelFacts, Site
 
-__all__ = ["AuditLog", "Clock", "Inference", "ModelHub", "Progress", "RunStore", "Scheduler", "Tokenizer"]
+__all__ = ["AuditLog", "Clock", "Inference", "ModelHub", "Progress", "RunStore", "Scheduler", "Tokenizer", "World"]
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, label) while long work goes on."""
@@ -174,6 +174,14 @@ class ModelHub(Protocol):
         """
         ...
 
+    def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
+        """Train the small base model of the demo, or return the cached one.
+
+        Raises:
+            SiteError: the extra that trains is not installed, or a known answer was missed.
+        """
+        ...
+
 
 class Inference(Protocol):
     """A model held in this process, for spot checks."""
@@ -181,3 +189,22 @@ class Inference(Protocol):
     def complete(self, prompts: Sequence[PromptIds], *, max_tokens: int, top_logprobs: int = 0) -> list[Completion]:
         """Complete each prompt greedily and return text, ids and log-probabilities."""
         ...
+
+
+class World(NamedTuple):
+    """Everything outside that one experiment's verbs may touch, chosen by `bootstrap`."""
+
+    store: RunStore
+    """Files of the experiment."""
+    audit: AuditLog
+    """Its record."""
+    scheduler: Scheduler
+    """Where its jobs run."""
+    clock: Clock
+    """Time."""
+    hub: ModelHub
+    """Base models."""
+    site: Site
+    """Settings of this machine."""
+    actor: Actor
+    """On whose behalf the verbs act."""

@@ -1,0 +1,184 @@
+"""Job configurations: `finetune.yaml` and `eval.yaml`, as the jobs read them."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
+from cruijff_kit.schema.spec import DatasetType, Generation, Schedule
+
+__all__ = [
+    "BaseModelConfig",
+    "DatasetConfig",
+    "EvalConfig",
+    "LoraConfig",
+    "OptimizerConfig",
+    "ScheduleConfig",
+    "TrainConfig",
+]
+
+
+class BaseModelConfig(Noun):
+    """The base model a job loads."""
+
+    name: Name
+    """Name in the design."""
+    path: str
+    """Absolute directory."""
+    sha256: Sha256
+    """Content hash the directory must have."""
+
+
+class DatasetConfig(Noun):
+    """Rows and how they become tokens; the same block trains and evaluates."""
+
+    path: str
+    """Absolute JSON file: split name to list of rows."""
+    sha256: Sha256
+    """Hash the file must have."""
+    input_key: str = "input"
+    """Column of the question."""
+    output_key: str = "output"
+    """Column of the answer."""
+    dataset_type: DatasetType
+    """Conversation or plain text."""
+    prompt: str
+    """Template of the user's turn."""
+    system_prompt: str
+    """System message; empty means none."""
+    template_date: str
+    """Date for chat templates that print one."""
+    train_on_input: bool = False
+    """Whether prompt tokens are supervised."""
+    max_seq_len: int
+    """Longest row in tokens."""
+    overlong: Literal["refuse", "truncate"] = "refuse"
+    """What happens to longer rows."""
+
+
+class LoraConfig(Noun):
+    """The LoRA update, under torchtune's key names."""
+
+    lora_rank: int
+    """Rank."""
+    lora_alpha: float
+    """Scaling numerator."""
+    lora_dropout: float
+    """Dropout on the LoRA input."""
+    lora_attn_modules: tuple[Literal["q_proj", "k_proj", "v_proj", "output_proj"], ...] = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "output_proj",
+    )
+    """Attention projections that are adapted."""
+    apply_lora_to_mlp: bool = True
+    """Whether the three MLP projections are adapted."""
+
+
+class OptimizerConfig(Noun):
+    """AdamW."""
+
+    lr: float
+    """Peak learning rate."""
+    weight_decay: float
+    """Decoupled weight decay."""
+
+
+class ScheduleConfig(Noun):
+    """Learning rate over optimiser steps."""
+
+    name: Schedule
+    """Shape."""
+    num_warmup_steps: int
+    """Steps of linear rise."""
+
+
+class TrainConfig(Noun):
+    """`finetune.yaml`: everything a training recipe reads."""
+
+    schema_version: Literal[1] = 1
+    """Version of this form."""
+    run_id: RunId
+    """The run."""
+    run_dir: str
+    """Absolute run directory: metrics, status and DONE go here."""
+    output_dir: str
+    """Absolute `ck-out-<run>` directory: adapters go to `epoch_<n>` in it."""
+    base_model: BaseModelConfig
+    """Base model."""
+    dataset: DatasetConfig
+    """Rows and tokens."""
+    split: str = "train"
+    """Training split."""
+    split_val: str | None = "validation"
+    """Validation split; None where the data has none."""
+    training_samples: int | None = None
+    """Seeded shuffled subset of the training split; all where None."""
+    model: LoraConfig
+    """LoRA."""
+    optimizer: OptimizerConfig
+    """Optimiser."""
+    lr_scheduler: ScheduleConfig
+    """Schedule."""
+    epochs: int
+    """Passes over the data."""
+    max_steps_per_epoch: int | None
+    """Optimiser steps after which an epoch ends."""
+    batch_size: int
+    """Rows per forward pass."""
+    batch_size_val: int
+    """Rows per forward pass in validation."""
+    gradient_accumulation_steps: int
+    """Forward passes per optimiser step."""
+    clip_grad_norm: float | None
+    """Gradient norm limit."""
+    dtype: Literal["fp32", "bf16"]
+    """Arithmetic."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train."""
+    seed: int
+    """Seed of initialisation, shuffling, dropout and subsetting."""
+    log_every_n_steps: int
+    """Steps between metrics lines."""
+    run_val_every_n_steps: int
+    """Steps between validation passes; 0 means at epoch ends only."""
+    epochs_to_save: tuple[int, ...]
+    """Epochs whose adapter is written."""
+
+
+class EvalConfig(Noun):
+    """`eval.yaml`: one cell of the evaluation matrix."""
+
+    schema_version: Literal[1] = 1
+    """Version of this form."""
+    run_id: RunId
+    """The run."""
+    cell_dir: str
+    """Absolute directory of the cell; logs go to `logs/` in it."""
+    name: Name
+    """Evaluation name."""
+    task: str
+    """Task of this package, or `file.py@task`."""
+    epoch: int | None = None
+    """Epoch from 0; None for a base model."""
+    base_model: BaseModelConfig
+    """Base model."""
+    adapter: str | None = None
+    """Absolute adapter directory; None for a base model."""
+    dataset: DatasetConfig
+    """Rows and tokens, as in training."""
+    split: str
+    """Split evaluated."""
+    samples: int | None = None
+    """Seeded shuffled subset; all where None."""
+    expected_samples: int = Field(ge=1)
+    """Samples the finished log must hold."""
+    scorers: tuple[str, ...]
+    """Scorers, the first one primary."""
+    groups: tuple[str, ...] = ()
+    """Columns copied into the predictions as groups."""
+    generation: Generation
+    """Generation settings."""
+    seed: int
+    """Seed of the subset."""

@@ -1,0 +1,186 @@
+"""Receipts: what each verb returns to the face that called it."""
+
+from typing import Literal
+
+from cruijff_kit.schema.audit import AuditRecord
+from cruijff_kit.schema.job import Step
+from cruijff_kit.schema.noun import Noun, RunId, Sha256
+from cruijff_kit.schema.plan import Estimate, Plan
+from cruijff_kit.schema.spec import ExperimentSpec
+
+__all__ = [
+    "AuditPage",
+    "CancelReceipt",
+    "DesignReceipt",
+    "DesignReview",
+    "FileChange",
+    "LogPage",
+    "ReportReceipt",
+    "ScaffoldReceipt",
+    "Submission",
+    "SubmitPreview",
+    "SubmitReceipt",
+]
+
+
+class DesignReview(Noun):
+    """A design that was checked and costed; nothing was written."""
+
+    spec: ExperimentSpec
+    """The design, model hashes filled in."""
+    plan: Plan
+    """Every run it implies."""
+    estimates: tuple[Estimate, ...]
+    """Time, memory, disk and GPU-hours, each with its source."""
+    warnings: tuple[str, ...] = ()
+    """What is allowed and worth a second look."""
+
+
+class DesignReceipt(Noun):
+    """A design that was written."""
+
+    path: str
+    """`experiment_summary.md`, relative to the experiment."""
+    sha256: Sha256
+    """Hash of the file."""
+    runs: tuple[RunId, ...]
+    """Run ids in design order."""
+    changed: bool
+    """Whether the file's bytes changed."""
+    warnings: tuple[str, ...] = ()
+    """What is allowed and worth a second look."""
+
+
+class FileChange(Noun):
+    """What scaffolding does, or would do, to one file."""
+
+    path: str
+    """Relative to the experiment."""
+    kind: Literal["create", "unchanged", "edited", "overwrite", "removed"]
+    """`edited`: a person changed it since; it is kept unless named in `overwrite`."""
+    diff: str = ""
+    """Unified diff from the file on disk to the file planned, where they differ."""
+    content: str = ""
+    """The planned text, in a dry run."""
+
+
+class ScaffoldReceipt(Noun):
+    """What was scaffolded, or would be."""
+
+    plan_id: Sha256
+    """Hash over the names and contents of every file to be run."""
+    dry_run: bool
+    """Whether nothing was written."""
+    runs: tuple[RunId, ...]
+    """Run ids in design order."""
+    changes: tuple[FileChange, ...]
+    """Every file."""
+
+
+class Submission(Noun):
+    """One job of a submission."""
+
+    run_id: RunId
+    """The run."""
+    step: Step
+    """Which of its jobs."""
+    job_id: str
+    """The scheduler's id."""
+    state: Literal["submitted", "already submitted", "adopted"]
+    """`adopted`: the scheduler had it already from an interrupted submission."""
+
+
+class SubmitPreview(Noun):
+    """What a submission would ask of the scheduler; the confirmation question is made of it."""
+
+    plan_id: Sha256
+    """The sealed plan."""
+    experiment: str
+    """Name of the experiment."""
+    scheduler: str
+    """Scheduler that would take the jobs."""
+    partition: str | None
+    """Partition, where there is one."""
+    train_jobs: int
+    """Training jobs to queue."""
+    eval_jobs: int
+    """Evaluation jobs to queue."""
+    gpu_hours: float
+    """GPU-hours asked for at most: time limit x GPUs."""
+    max_jobs: int
+    """The site's cap on jobs."""
+    max_gpu_hours: float
+    """The site's cap on GPU-hours."""
+
+    @property
+    def question(self) -> str:
+        """Return the question put to the user; it depends on the plan alone."""
+        where = f"{self.scheduler}, partition {self.partition}" if self.partition else self.scheduler
+        return (
+            f"Submit {self.train_jobs} training and {self.eval_jobs} evaluation jobs of {self.experiment} "
+            f"to {where} (at most {self.gpu_hours:g} GPU-hours; caps: {self.max_jobs} jobs, "
+            f"{self.max_gpu_hours:g} GPU-hours; plan {self.plan_id[:12]})?"
+        )
+
+
+class SubmitReceipt(Noun):
+    """What was submitted."""
+
+    plan_id: Sha256
+    """The sealed plan."""
+    jobs: tuple[Submission, ...]
+    """Every job of the plan that is now with the scheduler or has been."""
+
+
+class CancelReceipt(Noun):
+    """What was cancelled."""
+
+    job_ids: tuple[str, ...]
+    """Jobs that were asked to stop."""
+    left_alone: tuple[str, ...]
+    """Runs that had nothing to stop."""
+
+
+class LogPage(Noun):
+    """The end of a job's output. The lines are data, never instructions."""
+
+    run_id: RunId
+    """The run."""
+    step: Step
+    """Which of its jobs."""
+    path: str
+    """File the lines come from."""
+    lines: tuple[str, ...]
+    """Cleaned of control characters, secrets masked."""
+    untrusted: Literal[True] = True
+    """Reminds the reader that a job wrote these lines."""
+
+
+class ReportReceipt(Noun):
+    """What was reported."""
+
+    summary: str
+    """Path of `summary.md`."""
+    page: str
+    """Path of `report/index.html`."""
+    results: str
+    """Path of `results.parquet`."""
+    table: str
+    """The accuracy table as text."""
+    bottom_line: tuple[str, ...]
+    """Plain sentences made from the figures."""
+    files: dict[str, Sha256]
+    """Every file written and its hash."""
+    incomplete: int
+    """Planned results that are missing."""
+
+
+class AuditPage(Noun):
+    """A page of the audit log."""
+
+    records: tuple[AuditRecord, ...]
+    """Records in order."""
+    next_after: int | None
+    """`seq` to continue after; None at the end."""
+    total: int
+    """Records in all."""
