@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from cruijff_kit.schema.audit import Actor, Anchor, AuditEvent, AuditRecord, AuditVerdict
 from cruijff_kit.schema.job import JobReport, JobRequest
 from cruijff_kit.schema.prediction import Completion, PromptIds
+from cruijff_kit.schema.result import EvalLogRecord
 from cruijff_kit.schema.site import DiskSpace, ModelFacts, Site
 
 __all__ = ["AuditLog", "Clock", "Inference", "ModelHub", "Progress", "RunStore", "Scheduler", "Tokenizer", "World"]
@@ -174,12 +175,28 @@ class ModelHub(Protocol):
         """
         ...
 
+    def inference(self, path: str, *, adapter: str | None = None) -> "Inference":
+        """Load a base model, with an adapter unmerged on it, for spot checks.
+
+        Raises:
+            SiteError: the directory is unreadable, or the extra that loads it is not installed.
+        """
+        ...
+
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
         """Train the small base model of the demo, or return the cached one.
 
         Raises:
             SiteError: the extra that trains is not installed, or a known answer was missed.
         """
+        ...
+
+
+class EvalLogs(Protocol):
+    """Finished `.eval` logs."""
+
+    def read(self, path: Path) -> EvalLogRecord:
+        """Read one log and hash it; a torn or foreign file is a record with status `unreadable`."""
         ...
 
 
@@ -204,6 +221,8 @@ class World(NamedTuple):
     """Time."""
     hub: ModelHub
     """Base models."""
+    evaluations: EvalLogs
+    """Evaluation logs."""
     site: Site
     """Settings of this machine."""
     actor: Actor

@@ -7,7 +7,28 @@ from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.run import MetricPoint
 from cruijff_kit.schema.spec import Level
 
-__all__ = ["ResultRow", "ResultTable", "RunResult"]
+__all__ = ["EvalLogRecord", "ResultRow", "ResultTable", "RunResult"]
+
+
+class EvalLogRecord(Noun):
+    """What one `.eval` log holds."""
+
+    path: str
+    """Absolute path of the log."""
+    sha256: Sha256
+    """Hash of the file's bytes."""
+    status: Literal["success", "error", "cancelled", "started", "unreadable"]
+    """The log's own status."""
+    samples: int
+    """Samples in the log, errored ones included."""
+    metrics: dict[str, dict[str, float]] = {}
+    """Scorer to metric to value, as inspect computed them."""
+    predictions: tuple[Prediction, ...] = ()
+    """One record per sample."""
+    verdicts: dict[str, tuple[bool | None, ...]] = {}
+    """Scorer to right or wrong per sample, in the order of `predictions`; None where it errored."""
+    error: str = ""
+    """Why the log is not a success, in words."""
 
 
 class ResultRow(Noun):
