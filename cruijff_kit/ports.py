@@ -12,7 +12,18 @@ from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.result import EvalLogRecord
 from cruijff_kit.schema.site import DiskSpace, ModelFacts, Site
 
-__all__ = ["AuditLog", "Clock", "Inference", "ModelHub", "Progress", "RunStore", "Scheduler", "Tokenizer", "World"]
+__all__ = [
+    "AuditLog",
+    "Clock",
+    "EvalLogs",
+    "Inference",
+    "ModelHub",
+    "Progress",
+    "RunStore",
+    "Scheduler",
+    "Tokenizer",
+    "World",
+]
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, label) while long work goes on."""
