@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from cruijff_kit.schema.data import DatasetFacts
+from cruijff_kit.schema.data import Consent, DatasetFacts, Tier
 from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
-from cruijff_kit.schema.spec import EvalTask, Level, ModelRef
+from cruijff_kit.schema.spec import EvalTask, Level, ModelRef, Resources
 
 __all__ = ["Cell", "DesignLock", "Estimate", "Plan", "PlannedRun", "Resolved", "Source"]
 
@@ -94,6 +94,12 @@ class Plan(Noun):
     """Runs in design order."""
     estimates: tuple[Estimate, ...] = ()
     """Compute estimates."""
+    resources: Resources = Resources()
+    """What each job asks of the scheduler."""
+    tier: Tier = "yellow"
+    """How freely data, and whatever shows it, may be shown."""
+    consent: Consent | None = None
+    """Recorded consent for yellow data."""
 
     def dataset(self, key: str) -> DatasetFacts:
         """Return the data set with this key."""

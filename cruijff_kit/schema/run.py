@@ -157,6 +157,11 @@ class ExperimentStatus(Noun):
 
     @property
     def finished(self) -> bool:
-        """Return whether nothing is left that could still move by itself."""
+        """Return whether every step of every run has a verdict."""
         still = (Phase.NOT_SUBMITTED, Phase.INTENDED, Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN)
         return not any(entry.phase in still for entry in self.steps)
+
+    @property
+    def moving(self) -> bool:
+        """Return whether anything may still change without a new command."""
+        return any(entry.phase in (Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN) for entry in self.steps)
