@@ -4,18 +4,18 @@ import re
 
 __all__ = ["seconds_of", "text_of"]
 
-_FORM = re.compile(r"(?:(?P<days>\d{1,3})-)?(?P<hours>\d{1,2}):(?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d))?")
+_FORM = re.compile(r"(?:(?P<days>\d{1,3})-)?(?P<hours>\d{1,2}):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)")
 
 
 def seconds_of(text: str) -> int:
-    """Return the seconds of `[days-]hours:minutes[:seconds]`.
+    """Return the seconds of `[days-]hours:minutes:seconds`.
 
     Raises:
         ValueError: the text has another form.
     """
     match = _FORM.fullmatch(text)
     if match is None:
-        raise ValueError(f"time limit `{text}` is not `[days-]hours:minutes[:seconds]`")
+        raise ValueError(f"time limit `{text}` is not `[days-]hours:minutes:seconds`")
     parts = {name: int(value or 0) for name, value in match.groupdict().items()}
     return ((parts["days"] * 24 + parts["hours"]) * 60 + parts["minutes"]) * 60 + parts["seconds"]
 

@@ -112,3 +112,5 @@ class Attempt(Noun):
     """When the scheduler accepted it."""
     verdict: JobState | None = None
     """The end state that `watch` recorded, absent while it lives."""
+    reason: str = ""
+    """Why it ended so, recorded with the verdict: schedulers forget."""

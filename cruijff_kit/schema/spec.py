@@ -38,7 +38,8 @@ Level = str | int | float | bool | None
 Factors = dict[str, tuple[Level, ...]]
 """Factor name to its levels, in the order they were written."""
 
-_TIME = r"^(?:\d{1,3}-)?\d{1,2}:[0-5]\d(?::[0-5]\d)?$"
+# Seconds are required: Slurm reads `10:00` as ten minutes, people as ten hours.
+_TIME = r"^(?:\d{1,3}-)?\d{1,2}:[0-5]\d:[0-5]\d$"
 
 
 class Tools(Noun):
@@ -210,7 +211,7 @@ class Resources(Noun):
     """What each job asks of the scheduler."""
 
     time: str = Field(default="01:00:00", pattern=_TIME)
-    """Time limit of a training job, `[days-]hours:minutes[:seconds]`."""
+    """Time limit of a training job, `[days-]hours:minutes:seconds`."""
     eval_time: str = Field(default="01:00:00", pattern=_TIME)
     """Time limit of an evaluation job."""
     gpus: int = Field(default=0, ge=0, le=64)

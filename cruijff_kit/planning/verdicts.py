@@ -1,0 +1,102 @@
+"""Where a step of a run stands, all evidence considered; pure."""
+
+from typing import NamedTuple
+
+from cruijff_kit.schema.job import Attempt, JobReport, JobState, Step
+from cruijff_kit.schema.run import Done, JobStatus, Phase, StepStatus
+
+__all__ = ["Evidence", "judge", "retryable"]
+
+_PHASES = {
+    JobState.PENDING: Phase.PENDING,
+    JobState.RUNNING: Phase.RUNNING,
+    JobState.FAILED: Phase.FAILED,
+    JobState.CANCELLED: Phase.CANCELLED,
+    JobState.TIMED_OUT: Phase.FAILED,
+    JobState.OUT_OF_MEMORY: Phase.FAILED,
+    JobState.LOST: Phase.FAILED,
+    JobState.UNKNOWN: Phase.UNKNOWN,
+}
+
+_REASONS = {
+    JobState.TIMED_OUT: "stopped at its time limit",
+    JobState.OUT_OF_MEMORY: "ran out of memory",
+    JobState.LOST: "its node or process vanished",
+}
+
+
+class Evidence(NamedTuple):
+    """Everything on record about one step of one run."""
+
+    attempts: tuple[Attempt, ...]
+    """Submissions, oldest first."""
+    report: JobReport | None
+    """What the scheduler says of the last one."""
+    own: JobStatus | None
+    """What the job says of itself."""
+    done: Done | None
+    """The marker it left, where its artefacts still have their hashes."""
+
+
+def judge(run_id: str, step: Step, evidence: Evidence) -> StepStatus:
+    """Return where the step stands; no answer is `unknown`, never a failure."""
+    phase, reason = _phase(evidence)
+    return StepStatus(
+        run_id=run_id,
+        step=step,
+        phase=phase,
+        reason=reason,
+        attempts=evidence.attempts,
+        report=evidence.report,
+        own=evidence.own,
+    )
+
+
+def retryable(status: StepStatus) -> bool:
+    """Return whether opening a further attempt cannot double the work."""
+    return status.phase in (Phase.FAILED, Phase.CANCELLED)
+
+
+def _phase(evidence: Evidence) -> tuple[Phase, str]:
+    last = evidence.attempts[-1] if evidence.attempts else None
+    if last is None:
+        by_hand = _finished(evidence.done)
+        return (Phase.COMPLETED, "run by hand") if by_hand else (Phase.NOT_SUBMITTED, "")
+    if last.job_id is None:
+        return Phase.INTENDED, "the submission was interrupted; submit again to settle it"
+    if last.verdict is not None and last.reason:
+        return _PHASES.get(last.verdict, Phase.FAILED), last.reason
+    state = last.verdict or (evidence.report.state if evidence.report else JobState.UNKNOWN)
+    if state is JobState.SUCCEEDED or (state is JobState.UNKNOWN and _finished(evidence.done)):
+        return _completed(evidence.done)
+    return _PHASES[state], _reason(state, evidence)
+
+
+def _finished(done: Done | None) -> bool:
+    return done is not None and done.exit_code == 0
+
+
+def _completed(done: Done | None) -> tuple[Phase, str]:
+    if done is None:
+        return Phase.FAILED, "ended with exit code 0 but its `DONE` is missing or its artefacts changed"
+    if done.exit_code != 0:
+        return Phase.FAILED, f"its `DONE` holds exit code {done.exit_code}"
+    return Phase.COMPLETED, ""
+
+
+def _reason(state: JobState, evidence: Evidence) -> str:
+    report, own = evidence.report, evidence.own
+    said = own.message if own is not None and own.state == "failed" else ""
+    if state is JobState.FAILED:
+        return _ending(report, said)
+    parts = (_REASONS.get(state, ""), report.reason if report else "", said)
+    return "; ".join(part for part in parts if part)
+
+
+def _ending(report: JobReport | None, said: str) -> str:
+    how = "failed"
+    if report is not None and report.signal:
+        how = f"killed by signal {report.signal}"
+    elif report is not None and report.exit_code is not None:
+        how = f"exit code {report.exit_code}"
+    return f"{how}: {said}" if said else how

@@ -1,0 +1,45 @@
+"""Cancel: stop jobs of this experiment, and only of this one."""
+
+from cruijff_kit.ports import World
+from cruijff_kit.schema.audit import Action, AuditEvent
+from cruijff_kit.schema.receipt import CancelReceipt
+from cruijff_kit.schema.run import Phase
+from cruijff_kit.workflow.attempts import find_run
+from cruijff_kit.workflow.audit import render_views
+from cruijff_kit.workflow.reconcile import adopt_submitted
+from cruijff_kit.workflow.scaffold import sealed_plan
+from cruijff_kit.workflow.watch import read_status
+
+__all__ = ["cancel_runs"]
+
+
+def cancel_runs(*, runs: tuple[str, ...] = (), reason: str, world: World) -> CancelReceipt:
+    """Ask the queued and running jobs of these runs to stop; all runs where empty.
+
+    Jobs that ended are left alone; so is every job that this experiment did not submit.
+
+    Raises:
+        RunError: a run is not known or its name is ambiguous.
+    """
+    with world.store.lock("submit"):
+        plan, _ = sealed_plan(world=world)
+        chosen = [find_run(plan.runs, name).id for name in runs] if runs else [run.id for run in plan.runs]
+        adopt_submitted(plan, world=world)
+        alive = {
+            entry.attempts[-1].job_id or "": entry.run_id
+            for entry in read_status(world=world).steps
+            if entry.run_id in chosen and entry.phase in (Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN)
+        }
+        left_alone = tuple(run_id for run_id in chosen if run_id not in alive.values())
+        if alive:
+            world.scheduler.cancel(sorted(alive))
+            world.scheduler.revive()
+            world.audit.append(*(_event(job_id, run_id, reason, world) for job_id, run_id in alive.items()))
+            render_views(world=world)
+        return CancelReceipt(job_ids=tuple(sorted(alive)), left_alone=left_alone)
+
+
+def _event(job_id: str, run_id: str, reason: str, world: World) -> AuditEvent:
+    return AuditEvent(
+        actor=world.actor, verb="cancel", action=Action.CANCEL, subject=run_id, reason=reason, inputs={"job_id": job_id}
+    )

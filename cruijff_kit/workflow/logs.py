@@ -1,0 +1,58 @@
+"""Logs: the end of what a job printed, cleaned; or why it is withheld."""
+
+import re
+
+from cruijff_kit.errors import RunError, SpecError
+from cruijff_kit.ports import World
+from cruijff_kit.rendering.redaction import redact
+from cruijff_kit.rendering.untrusted import clean_line
+from cruijff_kit.schema.job import Step
+from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.receipt import LogPage
+from cruijff_kit.workflow.attempts import find_run, read_attempts
+from cruijff_kit.workflow.scaffold import sealed_plan
+
+__all__ = ["tail_log"]
+
+_MOST = 500
+
+
+def tail_log(run: str, *, step: Step = Step.TRAIN, lines: int = 50, grep: str | None = None, world: World) -> LogPage:
+    """Return the last lines of a job's output; with `grep`, the last that match.
+
+    Args:
+        run: run id, or an unambiguous start of it.
+        step: which of its jobs.
+        lines: how many lines at most, from 1 to 500.
+        grep: regular expression that a line must contain.
+        world: the experiment and its surroundings.
+
+    Raises:
+        RunError: the run is not known, was not submitted, or its data is red.
+        SpecError: `grep` is not a regular expression.
+    """
+    plan, _ = sealed_plan(world=world)
+    chosen = find_run(plan.runs, run)
+    if plan.tier == "red":
+        raise RunError(
+            f"the output of `{chosen.id}` is withheld: its data is red",
+            run_id=chosen.id,
+            hint="read the file on this machine; `ck status` shows counts only",
+        )
+    attempts = read_attempts(world.store).get((chosen.id, step), ())
+    job_id = attempts[-1].job_id if attempts else None
+    if job_id is None:
+        raise RunError(f"the {step.value} job of `{chosen.id}` was not submitted", run_id=chosen.id, hint="`ck submit`")
+    path = f"{RunLayout(chosen.id).folder}/slurm-{job_id}.out"
+    most = max(1, min(lines, _MOST))
+    found = [redact(clean_line(line)) for line in world.store.tail(path, most if grep is None else 100_000)]
+    wanted = found if grep is None else _matching(found, grep)
+    return LogPage(run_id=chosen.id, step=step, path=path, lines=tuple(wanted[-most:]))
+
+
+def _matching(lines: list[str], grep: str) -> list[str]:
+    try:
+        pattern = re.compile(grep)
+    except re.error as err:
+        raise SpecError(f"`{grep}` is not a regular expression: {err}", hint="escape `. * + ? ( ) [ ] \\`") from err
+    return [line for line in lines if pattern.search(line)]
