@@ -1,0 +1,1 @@
+"""pure: ResultTable -> findings, comparisons, table and plot data"""

@@ -1,0 +1,1 @@
+"""a face: arguments in, table or JSON out"""

@@ -1,0 +1,1 @@
+"""pure: loaders, format detection, prompt templates, splits, generators, tokens-and-labels"""

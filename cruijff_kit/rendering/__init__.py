@@ -1,0 +1,1 @@
+"""pure: plan -> sbatch text, backend config text, Markdown, HTML, log text"""

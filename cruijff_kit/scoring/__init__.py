@@ -1,0 +1,1 @@
+"""pure: answer -> score; calibration, conformal, risk control, groups, intervals"""

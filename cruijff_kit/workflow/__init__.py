@@ -1,0 +1,1 @@
+"""the verbs, one file each: design plan scaffold submit watch cancel logs collect report"""

@@ -1,0 +1,1 @@
+"""unit / contracts / integration / e2e / architecture / fakes"""
