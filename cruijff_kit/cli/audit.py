@@ -1,0 +1,37 @@
+"""`ck audit show` and `ck audit verify`: the record, and whether it holds."""
+
+import click
+
+from cruijff_kit.cli.world import enter
+from cruijff_kit.errors import ResultError
+from cruijff_kit.rendering.log_text import render_records
+from cruijff_kit.workflow.audit import read_audit, verify_audit
+
+__all__ = ["audit"]
+
+
+@click.group()
+def audit() -> None:
+    """Read or verify the audit log."""
+
+
+@audit.command("show")
+@click.option("--after", default=-1, help="Show records after this position.")
+@click.option("-n", "--limit", default=50, show_default=True, help="Records to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
+@click.pass_obj
+def show(experiment: str, after: int, limit: int, as_json: bool) -> None:
+    """Show the record, oldest first."""
+    page = read_audit(after=after, limit=limit, world=enter(experiment))
+    click.echo(page.model_dump_json(indent=2) if as_json else render_records(page.records))
+
+
+@audit.command("verify")
+@click.pass_obj
+def verify(experiment: str) -> None:
+    """Check the chain and its anchors; name the first line that does not hold."""
+    verdict = verify_audit(world=enter(experiment))
+    if not verdict.ok:
+        raise ResultError(f"the audit log does not hold at line {verdict.line}: {verdict.problem}")
+    anchor = "chain and anchors hold" if verdict.anchored else "the chain holds; no anchor outside it was found"
+    click.echo(f"{verdict.lines} lines: {anchor}")

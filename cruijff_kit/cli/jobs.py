@@ -1,0 +1,68 @@
+"""`ck submit`, `ck retry` and `ck cancel`: what costs, asked before it is done."""
+
+import click
+
+from cruijff_kit.cli.table import aligned
+from cruijff_kit.cli.world import ProgressBar, confirm, enter
+from cruijff_kit.ports import World
+from cruijff_kit.schema.receipt import SubmitReceipt
+from cruijff_kit.workflow.cancel import cancel_runs
+from cruijff_kit.workflow.scaffold import sealed_plan
+from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
+
+__all__ = ["cancel", "retry", "submit"]
+
+_YES = click.option("--yes", is_flag=True, help="Skip the question, where your own site file allows it.")
+
+
+@click.command()
+@click.argument("plan", required=False)
+@click.option("--run", "runs", multiple=True, help="A run to submit; all where absent.")
+@click.option("--reason", default="", help="Why, in your words; kept in the audit log.")
+@_YES
+@click.pass_obj
+def submit(experiment: str, plan: str | None, runs: tuple[str, ...], reason: str, yes: bool) -> None:
+    """Hand the jobs of PLAN, the sealed one where absent, to the scheduler; each only once."""
+    world = enter(experiment)
+    plan_id = plan or _sealed_id(world)
+    preview = preview_submission(plan_id, runs=runs, world=world)
+    if preview.train_jobs + preview.eval_jobs:
+        confirm(preview.question, "submit", unattended=yes, world=world)
+    with ProgressBar("submit") as progress:
+        receipt = submit_jobs(plan_id, runs=runs, reason=reason, progress=progress, world=world)
+    click.echo(_jobs(receipt))
+
+
+@click.command()
+@click.argument("run")
+@click.option("--reason", required=True, help="Why, in your words; kept in the audit log.")
+@_YES
+@click.pass_obj
+def retry(experiment: str, run: str, reason: str, yes: bool) -> None:
+    """Try the failed or cancelled jobs of RUN again."""
+    world = enter(experiment)
+    confirm(f"Submit the failed jobs of `{run}` again?", "retry", unattended=yes, world=world)
+    click.echo(_jobs(retry_run(run, reason=reason, world=world)))
+
+
+@click.command()
+@click.argument("runs", nargs=-1)
+@click.option("--reason", required=True, help="Why, in your words; kept in the audit log.")
+@_YES
+@click.pass_obj
+def cancel(experiment: str, runs: tuple[str, ...], reason: str, yes: bool) -> None:
+    """Stop the queued and running jobs of RUNS; all of the experiment where absent."""
+    world = enter(experiment)
+    what = ", ".join(f"`{run}`" for run in runs) if runs else "the whole experiment"
+    confirm(f"Stop the jobs of {what}?", "cancel", unattended=yes, world=world)
+    receipt = cancel_runs(runs=runs, reason=reason, world=world)
+    click.echo(f"asked {len(receipt.job_ids)} jobs to stop; {len(receipt.left_alone)} runs had none")
+
+
+def _sealed_id(world: World) -> str:
+    return sealed_plan(world=world)[1].plan_id
+
+
+def _jobs(receipt: SubmitReceipt) -> str:
+    rows = [(job.run_id, job.step.value, job.job_id, job.state) for job in receipt.jobs]
+    return aligned(("run", "job", "id", "state"), rows)

@@ -1,0 +1,104 @@
+"""`ck status`, `ck watch` and `ck logs`: looking, which never disturbs a job."""
+
+import sys
+from collections.abc import Iterator
+
+import click
+
+from cruijff_kit.cli.table import STATUS_COLUMNS, status_rows, status_table
+from cruijff_kit.cli.world import enter
+from cruijff_kit.errors import RunError
+from cruijff_kit.schema.job import Step
+from cruijff_kit.schema.run import ExperimentStatus, Phase
+from cruijff_kit.workflow.logs import tail_log
+from cruijff_kit.workflow.watch import read_status, watch_jobs
+
+__all__ = ["logs", "status", "watch"]
+
+_COLOURS = {
+    Phase.COMPLETED: "green",
+    Phase.RUNNING: "cyan",
+    Phase.FAILED: "red",
+    Phase.CANCELLED: "yellow",
+    Phase.PENDING: "dim",
+}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+@click.pass_obj
+def status(experiment: str, as_json: bool) -> None:
+    """Show where every job stands."""
+    found = read_status(world=enter(experiment))
+    click.echo(found.model_dump_json(indent=2) if as_json else status_table(found))
+
+
+@click.command()
+@click.option("--poll", default=1.0, show_default=True, help="Seconds between two looks.")
+@click.option("--timeout", type=float, default=None, help="Seconds after which to stop looking.")
+@click.pass_obj
+def watch(experiment: str, poll: float, timeout: float | None) -> None:
+    """Follow the jobs until all have ended; leaving with Ctrl-C disturbs nothing."""
+    looks = watch_jobs(poll=poll, timeout=timeout, world=enter(experiment))
+    try:
+        last = _live(looks) if sys.stdout.isatty() else _lines(looks)
+    except KeyboardInterrupt:
+        click.echo("\nno longer watching; the jobs go on. `ck watch` takes up again.", err=True)
+        return
+    failed = [entry for entry in last.steps if entry.phase is Phase.FAILED]
+    if failed:
+        names = ", ".join(f"{entry.run_id}/{entry.step.value}" for entry in failed[:5])
+        raise RunError(
+            f"{len(failed)} of {len(last.steps)} jobs failed: {names}",
+            run_id=failed[0].run_id,
+            hint=f"`ck logs {failed[0].run_id}`, then `ck retry {failed[0].run_id} --reason …`",
+        )
+
+
+@click.command()
+@click.argument("run")
+@click.option("--eval", "evaluation", is_flag=True, help="The evaluation job instead of the training job.")
+@click.option("-n", "--lines", default=50, show_default=True, help="Lines to show, at most 500.")
+@click.option("--grep", default=None, help="Show only lines that match this regular expression.")
+@click.pass_obj
+def logs(experiment: str, run: str, evaluation: bool, lines: int, grep: str | None) -> None:
+    """Show the end of what RUN's job printed."""
+    step = Step.EVAL if evaluation else Step.TRAIN
+    page = tail_log(run, step=step, lines=lines, grep=grep, world=enter(experiment))
+    click.echo("\n".join(page.lines))
+
+
+def _lines(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:
+    """Print a line per change, for pipes and logs; the table at the end."""
+    seen: dict[tuple[str, Step], Phase] = {}
+    look = ExperimentStatus(experiment="", steps=())
+    for look in looks:
+        for entry in look.steps:
+            key = entry.run_id, entry.step
+            if seen.get(key) is not entry.phase:
+                note = f" ({entry.reason})" if entry.reason else ""
+                click.echo(f"{entry.run_id}/{entry.step.value}: {entry.phase.value}{note}")
+            seen[key] = entry.phase
+    click.echo(status_table(look))
+    return look
+
+
+def _live(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:
+    """Redraw one table in place; plain lines where the extra `ui` is not installed."""
+    try:
+        from rich.live import Live
+        from rich.table import Table
+    except ImportError:
+        return _lines(looks)
+
+    def drawn(look: ExperimentStatus) -> Table:
+        table = Table(*STATUS_COLUMNS, box=None, pad_edge=False)
+        for entry, row in zip(look.steps, status_rows(look), strict=True):
+            table.add_row(*row, style=_COLOURS.get(entry.phase, ""))
+        return table
+
+    look = ExperimentStatus(experiment="", steps=())
+    with Live(refresh_per_second=4) as live:
+        for look in looks:
+            live.update(drawn(look))
+    return look

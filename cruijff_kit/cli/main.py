@@ -1,0 +1,83 @@
+"""`ck`: every verb of the house as a command."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from cruijff_kit import __version__
+from cruijff_kit.errors import CruijffError
+
+__all__ = ["COMMANDS", "cli", "main"]
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "design": ("design:design", "Check, write or amend the design."),
+    "scaffold": ("runs:scaffold", "Write every run's configurations and job scripts."),
+    "adopt": ("runs:adopt", "Record a hand edit of a run's files."),
+    "submit": ("jobs:submit", "Hand the jobs of the plan to the scheduler."),
+    "retry": ("jobs:retry", "Try the failed jobs of a run again."),
+    "cancel": ("jobs:cancel", "Stop jobs of this experiment."),
+    "status": ("look:status", "Show where every job stands."),
+    "watch": ("look:watch", "Follow the jobs until all have ended."),
+    "logs": ("look:logs", "Show the end of a job's output."),
+    "collect": ("results:collect", "Gather results into results.parquet."),
+    "report": ("results:report", "Write summary.md and the report page."),
+    "spot-check": ("results:spot_check", "Look at a few answers of a run, with their tokens."),
+    "audit": ("audit:audit", "Read or verify the audit log."),
+    "models": ("models:models", "Look at base models, or make the small one."),
+    "schema": ("design:schema", "Print the JSON Schema of a design."),
+}
+"""Command to the module and function that hold it, and its line in the help."""
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module when it is run, not for its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, function = COMMANDS[cmd_name][0].split(":")
+        return getattr(import_module(f"cruijff_kit.cli.{module}"), function)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ck")
+@click.option(
+    "-C", "--experiment", default=".", metavar="DIR", help="Experiment directory; the current one where absent."
+)
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.pass_context
+def cli(ctx: click.Context, experiment: str, debug: bool) -> None:
+    """Design, scaffold, run and report fine-tuning experiments, every step on record.
+
+    The order of work: design, scaffold, submit, watch, report.
+    """
+    ctx.obj = experiment
+
+
+def main(arguments: Sequence[str] | None = None) -> Any:
+    """Run `ck`; errors a user can mend are printed without a traceback."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return cli.main(args=args, prog_name="ck", standalone_mode=True)
+    except CruijffError as err:
+        if "--debug" in args:
+            raise
+        click.echo(f"error: {err}", err=True)
+        raise SystemExit(err.exit_code) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(141) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""From the command line to an experiment's world."""
+
+import getpass
+import sys
+from pathlib import Path
+
+import click
+
+from cruijff_kit.bootstrap import open_world
+from cruijff_kit.errors import SiteError
+from cruijff_kit.ports import World
+from cruijff_kit.schema.audit import Actor
+
+__all__ = ["ProgressBar", "confirm", "enter"]
+
+
+def enter(experiment: str) -> World:
+    """Return the world of an experiment directory, acting for the person at the keyboard."""
+    folder = Path(experiment).resolve()
+    return open_world(folder, root=folder.parent, actor=Actor(kind="human", name=getpass.getuser(), client="ck"))
+
+
+def confirm(question: str, word: str, *, unattended: bool, world: World) -> None:
+    """Go on only if the user types the word at a terminal.
+
+    `--yes` counts only where the user's own site file allows it.
+
+    Raises:
+        SiteError: nobody is there to ask, or the answer was another.
+    """
+    if unattended and world.site.allow_unattended:
+        return
+    if unattended:
+        raise SiteError(
+            "`--yes` is not allowed on this machine",
+            hint="type the answer, or set `allow_unattended: true` in your own site file",
+        )
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise SiteError(f"{question} cannot be asked: there is no terminal", hint="run the command in a terminal")
+    if click.prompt(f"{question}\nType `{word}` to go on", default="", show_default=False, err=True) != word:
+        raise SiteError("not confirmed; nothing was done")
+
+
+class ProgressBar:
+    """A bar on a terminal's stderr; silent elsewhere. Use it as the `progress` of a verb."""
+
+    def __init__(self, label: str) -> None:
+        """Keep the label; the bar appears with the first call."""
+        self._label = label
+        self._live = sys.stderr.isatty()
+
+    def __enter__(self) -> "ProgressBar":
+        """Return the callable."""
+        return self
+
+    def __call__(self, done: int, total: int, label: str) -> None:
+        """Redraw the bar."""
+        if self._live:
+            width = 28
+            filled = width * done // max(total, 1)
+            bar = "█" * filled + "·" * (width - filled)
+            click.echo(f"\r{self._label} {bar} {done}/{total} {label[:40]:40}", nl=False, err=True)
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the cursor on a fresh line."""
+        if self._live:
+            click.echo("", err=True)
