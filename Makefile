@@ -1,0 +1,69 @@
+# `make` alone lists what there is. Everything runs in .venv, which the first target that needs it sets up.
+
+# Any Python 3.11 or newer; `make demo PYTHON=/path/to/python3.12` chooses one.
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
+	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+# torch comes first and by itself, so that a machine can choose its build (CPU or CUDA) by pip's own settings.
+TORCH ?= torch==2.13.0
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+# One OpenMP thread a process: two tests with two threads each on two cores run ten times slower.
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types pytest soak bench wheel-check clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## make .venv with everything in it
+
+demo: $(READY) ## run one whole experiment here, end to end
+	@$(BIN)/python -m cruijff_kit.cli.demo
+
+test: lint types pytest ## check and test everything
+
+lint: $(READY) ## check style, layers and formatting
+	@echo "lint: ruff, formatting, layers"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "hint: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/lint-imports --no-logo
+
+types: $(READY) ## check types
+	@echo "types: pyright"
+	@$(BIN)/pyright
+
+pytest: $(READY) ## run every test, two at a time
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+soak: $(READY) ## kill and restart at random points, for minutes
+	@$(BIN)/python -m pytest -q -m soak
+
+bench: $(READY) ## measure what benchmarks/README.md lists
+	@set -e; for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
+
+wheel-check: $(READY) ## install the wheel in a clean environment and import every module
+	@rm -rf dist .venv-wheel
+	@$(BIN)/python -m build --outdir dist
+	@$(BIN)/python -m venv .venv-wheel
+	@.venv-wheel/bin/pip install --quiet $(TORCH)
+	@.venv-wheel/bin/pip install --quiet -c constraints.txt "$$(ls dist/*.whl)[all]"
+	@.venv-wheel/bin/pip check
+	@cd dist && ../.venv-wheel/bin/python -I ../tests/integration/wheel_probe.py ../.venv-wheel
+
+clean: ## remove what building and testing left, but not .venv
+	@rm -rf dist build .venv-wheel .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "cruijff-kit needs Python 3.11 or newer; found: $$(python3 --version 2>&1)"; \
+		echo "hint: install one, then run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "setting up .venv (once, about 2 GB, some minutes)"
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv || { \
+		echo "hint: on Debian and Ubuntu: apt install python3-venv"; rm -rf .venv; exit 1; }
+	@$(BIN)/pip install --quiet $(TORCH) -c constraints.txt
+	@$(BIN)/pip install --quiet -e ".[all,dev]" -c constraints.txt
+	@touch $@
