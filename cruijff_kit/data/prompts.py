@@ -1,0 +1,60 @@
+"""Prompt templates: the one function that puts columns into braces."""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from cruijff_kit.errors import Problem, SpecError
+
+__all__ = ["fill_template", "placeholders"]
+
+_BRACES = re.compile(r"(?P<open>\{\{)|(?P<close>\}\})|\{(?P<field>[^\W\d][\w.-]*)\}")
+
+
+def placeholders(template: str) -> tuple[str, ...]:
+    """Return the column names a template asks for, in order, each once."""
+    found = (match["field"] for match in _BRACES.finditer(template))
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
+def fill_template(template: str, columns: Mapping[str, str]) -> str:
+    """Return the template with each `{column}` replaced by its value.
+
+    `{{` is a literal `{`, and the `}}` that closes it a literal `}`. Braces around
+    anything but a name stay as they are, so JSON in a template needs no escapes.
+    Values are never read as templates themselves.
+
+    Raises:
+        SpecError: the template names columns that do not exist.
+    """
+    unknown = [name for name in placeholders(template) if name not in columns]
+    if unknown:
+        raise SpecError(
+            "the prompt template asks for columns that the rows do not have",
+            problems=[_unknown_column(name, columns) for name in unknown],
+        )
+    open_escapes = 0
+
+    def replacement(match: re.Match[str]) -> str:
+        nonlocal open_escapes
+        if match["field"]:
+            return columns[match["field"]]
+        if match["open"]:
+            open_escapes += 1
+            return "{"
+        # A `}}` that closes no `{{` is the end of nested JSON and stays as it is.
+        if open_escapes == 0:
+            return "}}"
+        open_escapes -= 1
+        return "}"
+
+    return _BRACES.sub(replacement, template)
+
+
+def _unknown_column(name: str, columns: Mapping[str, str]) -> Problem:
+    known = ", ".join(f"`{column}`" for column in columns) or "none"
+    near = get_close_matches(name, list(columns), n=1)
+    remedy = (
+        f"write `{{{near[0]}}}`" if near else f"name one of the columns, or write `{{{{{name}}}}}` for plain braces"
+    )
+    return Problem(f"unknown column `{name}`; the rows have {known}", path="controls.prompt", hint=remedy)
