@@ -8,8 +8,8 @@ from cruijff_kit.schema.spec import EvalTask, Level, ModelRef, Resources
 
 __all__ = ["Cell", "DesignLock", "Estimate", "Plan", "PlannedRun", "Resolved", "Source"]
 
-Source = Literal["default", "site", "design", "factor", "run", "command"]
-"""Where a value came from, weakest first."""
+Source = Literal["default", "derived", "site", "design", "factor", "run", "edit", "command"]
+"""Where a value came from, weakest first; `derived` follows from another, `edit` is an adopted hand edit."""
 
 
 class Resolved(Noun):
@@ -121,6 +121,8 @@ class DesignLock(Noun):
     """Every scaffolded file and its hash."""
     inputs: dict[str, Sha256]
     """Every model and data set and its hash."""
+    adopted: dict[str, Sha256] = {}
+    """Files whose hand edit was adopted, and the hash of the rendered text each stands for."""
     anchor_seq: int
     """Position of the audit log's head when sealed."""
     anchor_sha256: Sha256
