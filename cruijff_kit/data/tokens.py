@@ -30,6 +30,9 @@ __all__ = [
     "Encoded",
     "Encoding",
     "Row",
+    "Turn",
+    "conversation",
+    "encode_conversation",
     "encode_prompt",
     "encode_row",
     "encoding_problems",
@@ -43,6 +46,9 @@ IGNORE = -100
 
 Row = Mapping[str, Any]
 """One row of a data set: column name to value."""
+
+Turn = dict[str, str]
+"""One turn of a conversation: `role` (system, user or assistant) and `content`."""
 
 _CONTENT = "\ue000answer\ue001"
 _DATE_FORMATS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d")
@@ -102,7 +108,45 @@ def encode_prompt(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: 
         SpecError: a column is missing, the template cannot be rendered, or the
             prompt leaves no room for an answer within `max_seq_len`.
     """
-    ids = _prompt_ids(row, encoding=encoding, tokenizer=tokenizer, place=place)
+    turns = conversation(row, encoding=encoding, place=place)
+    return encode_conversation(turns, encoding=encoding, tokenizer=tokenizer, place=place)
+
+
+def conversation(row: Row, *, encoding: Encoding, place: str = "") -> list[Turn]:
+    """Return the turns that put a row's question: a system turn where set, then the user's.
+
+    Raises:
+        SpecError: a column is missing, or plain text was given a system message.
+    """
+    user = {"role": "user", "content": fill_template(encoding.prompt, _columns(row, encoding, place))}
+    if not encoding.system_prompt:
+        return [user]
+    if encoding.dataset_type == "text_completion":
+        raise SpecError("the prompt cannot be built", problems=[_SYSTEM_IN_TEXT])
+    return [{"role": "system", "content": encoding.system_prompt}, user]
+
+
+def encode_conversation(
+    turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokenizer, place: str = ""
+) -> PromptIds:
+    """Return the ids a model reads before it answers the last turn.
+
+    Of the encoding only how turns become tokens is used, never prompt or system message:
+    they are in the turns. Plain text is a single user turn.
+
+    Raises:
+        SpecError: the last turn is not the user's, the template cannot be rendered, or
+            the prompt leaves no room for an answer within `max_seq_len`.
+    """
+    if not turns or turns[-1]["role"] != "user":
+        raise _row_error("the last turn is not the user's", place, "end the conversation with the question")
+    if encoding.dataset_type == "chat_completion":
+        text = _render(turns, encoding=encoding, tokenizer=tokenizer, add_generation_prompt=True)
+    elif len(turns) > 1:
+        raise _row_error("plain text has one turn, the user's", place, "use `dataset_type: chat_completion`")
+    else:
+        text = turns[0]["content"]
+    ids = _one_bos(text, tokenizer)
     if len(ids) >= encoding.max_seq_len:
         raise _too_long(f"the prompt has {len(ids)} tokens and leaves no room for an answer", encoding, place)
     return ids
@@ -193,19 +237,6 @@ _NO_END = Problem(
 )
 
 
-def _prompt_ids(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: str) -> PromptIds:
-    user = fill_template(encoding.prompt, _columns(row, encoding, place))
-    if encoding.dataset_type == "text_completion":
-        if encoding.system_prompt:
-            raise SpecError("the prompt cannot be built", problems=[_SYSTEM_IN_TEXT])
-        return _one_bos(user, tokenizer)
-    conversation = [{"role": "user", "content": user}]
-    if encoding.system_prompt:
-        conversation.insert(0, {"role": "system", "content": encoding.system_prompt})
-    text = _render(conversation, encoding=encoding, tokenizer=tokenizer, add_generation_prompt=True)
-    return _one_bos(text, tokenizer)
-
-
 def _columns(row: Row, encoding: Encoding, place: str) -> dict[str, str]:
     # The answer is no column of the prompt: a template that names it would give it away.
     asked = {"input", *placeholders(encoding.prompt)} & (row.keys() - {encoding.output_key})
@@ -245,9 +276,7 @@ def _ends(encoding: Encoding, tokenizer: Tokenizer) -> tuple[int, ...]:
     return (*ids, *eos) if end is None else tuple(ids[: end + 1])
 
 
-def _render(
-    conversation: list[dict[str, str]], *, encoding: Encoding, tokenizer: Tokenizer, add_generation_prompt: bool
-) -> str:
+def _render(turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokenizer, add_generation_prompt: bool) -> str:
     import jinja2
 
     if not tokenizer.chat_template:
@@ -255,14 +284,14 @@ def _render(
     date = encoding.template_date
     try:
         return tokenizer.apply_chat_template(
-            conversation,
+            list(turns),
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
             date_string=date,
             strftime_now=lambda pattern: _dated(date, pattern),
         )
     except jinja2.TemplateError as err:
-        roles = ", ".join(turn["role"] for turn in conversation)
+        roles = ", ".join(turn["role"] for turn in turns)
         problem = Problem(
             f"the model's chat template refuses a conversation of {roles}: {err}",
             path="controls.system_prompt" if encoding.system_prompt else "controls.dataset_type",
