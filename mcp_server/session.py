@@ -1,0 +1,72 @@
+"""From a tool call to an experiment's world, and from its errors to the model."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+
+from cruijff_kit.bootstrap import open_world
+from cruijff_kit.errors import CruijffError, SiteError
+from cruijff_kit.ports import Progress, World
+from cruijff_kit.schema.audit import Actor
+
+__all__ = ["Session", "spoken"]
+
+_Answer = TypeVar("_Answer")
+
+
+class Session:
+    """One project root; opens the world of an experiment below it for each call."""
+
+    def __init__(self, root: Path) -> None:
+        """Resolve the root once.
+
+        Raises:
+            SiteError: the root is `/`, the home directory, or not a directory.
+        """
+        self.root = root.resolve()
+        if self.root in (Path("/"), Path.home().resolve()) or not self.root.is_dir():
+            raise SiteError(
+                f"`{self.root}` cannot be the project root",
+                hint="start the server with `--root DIR` or `CRUIJFF_ROOT` set to a project directory",
+            )
+
+    def world(self, experiment: str, tool: str, ctx: Context[Any, Any] | None = None) -> World:
+        """Return the world of an experiment, acting as the assistant behind the call."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", experiment):
+            raise ToolError(f"`{experiment}` is not the name of an experiment")
+        actor = Actor(kind="assistant", name=tool, client=_client(ctx))
+        return open_world(self.root / experiment, root=self.root, actor=actor)
+
+    async def work(self, ctx: Context[Any, Any], verb: Callable[..., _Answer], **arguments: Any) -> _Answer:
+        """Run a verb in a worker thread, its progress reported to the client."""
+
+        def told(done: int, total: int, label: str) -> None:
+            anyio.from_thread.run(partial(ctx.report_progress, done, total, label))
+
+        progress: Progress = told
+        with spoken():
+            return await anyio.to_thread.run_sync(partial(verb, progress=progress, **arguments))
+
+
+@contextmanager
+def spoken() -> Iterator[None]:
+    """Hand the errors a user can mend to the model in full; all others stay masked."""
+    try:
+        yield
+    except CruijffError as err:
+        raise ToolError(str(err)) from err
+
+
+def _client(ctx: Context[Any, Any] | None) -> str | None:
+    params = getattr(ctx.request_context.session, "client_params", None) if ctx is not None else None
+    info = getattr(params, "client_info", None)
+    return f"{info.name} {info.version}" if info is not None else None
