@@ -1,11 +1,29 @@
-"""Report nouns: estimates with intervals, effects, comparisons."""
+"""Report nouns: estimates with intervals, effects, comparisons, and where each came from."""
 
 from typing import Literal
 
-from cruijff_kit.schema.noun import Noun
-from cruijff_kit.schema.spec import Level
+from cruijff_kit.schema.audit import Anchor, AuditVerdict
+from cruijff_kit.schema.noun import Noun, Sha256, Timestamp
+from cruijff_kit.schema.plan import Plan
+from cruijff_kit.schema.result import RunResult
+from cruijff_kit.schema.run import StepStatus
+from cruijff_kit.schema.spec import ExperimentSpec, Level
 
-__all__ = ["Comparison", "Effect", "Finding", "Findings", "GroupFigure", "Incomplete", "Interval", "LossFigure"]
+__all__ = [
+    "AuditState",
+    "CellFigure",
+    "Comparison",
+    "Dossier",
+    "Effect",
+    "Finding",
+    "Findings",
+    "GroupFigure",
+    "Incomplete",
+    "Interval",
+    "LossFigure",
+    "Reference",
+    "Trace",
+]
 
 
 class Interval(Noun):
@@ -38,6 +56,10 @@ class Finding(Noun):
     """The scorer."""
     figure: Interval
     """The figure."""
+    errored: int = 0
+    """Samples that ended in an error; they count as wrong."""
+    unparsed: int = 0
+    """Samples whose answer could not be parsed; they count as wrong."""
     reason: str = ""
     """Why it is missing."""
 
@@ -68,8 +90,23 @@ class Effect(Noun):
     """Difference in the primary metric; n counts runs."""
     p_value: float | None
     """Two-sided p-value of the t-test; None where the error cannot be estimated."""
+    p_adjusted: float | None = None
+    """Holm-adjusted over all effects shown."""
     reason: str = ""
     """Why it is missing."""
+
+
+class CellFigure(Noun):
+    """The outcome of one combination of factor levels, over its seeds."""
+
+    factors: dict[str, Level]
+    """Factor levels."""
+    runs: tuple[str, ...]
+    """Runs averaged."""
+    figure: Interval
+    """Mean over the runs; its error is pooled over all combinations."""
+    reason: str = ""
+    """Why the mean or its interval is missing."""
 
 
 class Comparison(Noun):
@@ -146,6 +183,14 @@ class Findings(Noun):
     """Base against fine-tuned."""
     groups: tuple[GroupFigure, ...]
     """Breakdowns."""
+    outcome: str = ""
+    """What the effects are effects on, in words."""
+    cells: tuple[CellFigure, ...] = ()
+    """Mean outcome of each combination of factor levels."""
+    lower_is_better: bool = False
+    """Whether the outcome is a loss."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know before using the figures."""
     incomplete: tuple[Incomplete, ...]
     """What is missing."""
     complete: int
@@ -154,3 +199,71 @@ class Findings(Noun):
     """Runs planned."""
     verdict: Literal["complete", "partial", "empty"]
     """How much of the plan has results."""
+
+
+class Reference(Noun):
+    """A place in a file, by hash, that figures were computed from."""
+
+    label: str
+    """Short label shown beside a figure, such as `e3`."""
+    path: str
+    """File, relative to the experiment."""
+    sha256: Sha256 | None
+    """Hash of its bytes; None where the file is missing."""
+    pointer: str
+    """Which part of the file."""
+
+
+class Trace(Noun):
+    """One figure shown, and the reference that leads to its bytes."""
+
+    figure: str
+    """Which figure, such as `accuracy/<run>/<task>/<epoch>/match`."""
+    value: float | None
+    """The figure."""
+    low: float | None = None
+    """Lower limit."""
+    high: float | None = None
+    """Upper limit."""
+    n: int | None = None
+    """Samples or runs it rests on."""
+    reference: str
+    """Label of the reference."""
+
+
+class AuditState(Noun):
+    """The audit log as it stood when the results were in, before any report."""
+
+    verdict: AuditVerdict
+    """What verifying the whole log found."""
+    head: Anchor | None
+    """Last line that no report wrote; None where there is none."""
+    action: str = ""
+    """What that line records."""
+    ts: Timestamp | None = None
+    """When that line was written."""
+
+
+class Dossier(Noun):
+    """Everything a report is made of; the same dossier gives the same bytes."""
+
+    spec: ExperimentSpec
+    """The design."""
+    plan: Plan
+    """The sealed plan."""
+    plan_id: Sha256
+    """Its id."""
+    findings: Findings
+    """The figures."""
+    histories: tuple[RunResult, ...]
+    """Training histories, for the curves."""
+    statuses: tuple[StepStatus, ...]
+    """Where every step of every run stands, from the files alone."""
+    audit: AuditState
+    """The record."""
+    references: tuple[Reference, ...]
+    """Files the figures come from."""
+    traces: tuple[Trace, ...]
+    """Each figure and its reference."""
+    version: str
+    """Version of this package."""

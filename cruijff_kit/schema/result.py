@@ -77,6 +77,8 @@ class RunResult(Noun):
     """Path of `metrics.jsonl`."""
     source_sha256: Sha256 | None
     """Its hash."""
+    reason: str = ""
+    """Why there are no points, or what was odd about the file."""
 
 
 class ResultTable(Noun):

@@ -1,0 +1,255 @@
+"""Findings: every figure of a report, computed from the design and the result table."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from cruijff_kit.analysis.breakdown import compare_with_base, group_figures
+from cruijff_kit.analysis.factorial import Observation, cell_figures, factor_effects
+from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.losses import loss_figure
+from cruijff_kit.analysis.paired import holm_adjusted
+from cruijff_kit.schema.plan import Plan, PlannedRun
+from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.report import (
+    CellFigure,
+    Comparison,
+    Finding,
+    Findings,
+    GroupFigure,
+    Incomplete,
+    Interval,
+    LossFigure,
+)
+from cruijff_kit.schema.result import ResultRow, ResultTable
+from cruijff_kit.schema.spec import ExperimentSpec, Factors, Level
+
+__all__ = ["TRAINING", "find_all"]
+
+TRAINING = "training"
+"""Task name of rows that hold losses."""
+
+_BASE = "base"
+
+
+class _Outcome(NamedTuple):
+    """What the effects are effects on."""
+
+    task: str
+    metric: str
+    words: str
+    loss: bool
+
+
+class _Sheet(NamedTuple):
+    """The design and what came of it."""
+
+    spec: ExperimentSpec
+    plan: Plan
+    table: ResultTable
+    level: float
+
+
+def find_all(spec: ExperimentSpec, plan: Plan, table: ResultTable) -> Findings:
+    """Return every figure a report shows; the bottom line is left to whoever words it.
+
+    Args:
+        spec: the design, analysis settings included.
+        plan: the sealed plan of that design.
+        table: what was collected.
+    """
+    sheet = _Sheet(spec, plan, table, 1 - spec.analysis.alpha)
+    outcome, factors = _outcome(sheet), _factors(spec, plan)
+    observations = _observations(sheet, outcome)
+    incomplete = _incomplete(table.rows)
+    complete = len(plan.runs) - len({each.run for each in incomplete})
+    comparisons, unpaired = _comparisons(sheet)
+    planned = [name for name in spec.analysis.comparisons if name != _BASE]
+    only_base = bool(spec.analysis.comparisons) and not planned
+    return Findings(
+        experiment=spec.name,
+        bottom_line=(),
+        losses=_losses(sheet),
+        findings=_accuracies(sheet),
+        effects=() if only_base else factor_effects(observations, factors, level=sheet.level, planned=planned),
+        comparisons=comparisons,
+        groups=_groups(sheet),
+        incomplete=incomplete,
+        complete=complete,
+        planned=len(plan.runs),
+        verdict=_verdict(table.rows, incomplete),
+        outcome=outcome.words,
+        cells=_cells(observations, factors, outcome, sheet.level),
+        lower_is_better=outcome.loss,
+        notes=(*_damaged(table), *unpaired),
+    )
+
+
+def _outcome(sheet: _Sheet) -> _Outcome:
+    analysis, tasks = sheet.spec.analysis, sheet.spec.evaluation.tasks
+    if sheet.spec.tools.evaluation != "none" and tasks:
+        task = analysis.primary_task or tasks[0].name
+        scorers = next((each.scorers for each in tasks if each.name == task), ())
+        metric = (
+            analysis.primary_metric if analysis.primary_metric in scorers else (*scorers, analysis.primary_metric)[0]
+        )
+        return _Outcome(task, metric, f"accuracy ({metric}) on {task}", loss=False)
+    validated = any(row.metric == "val_loss" and row.value is not None for row in sheet.table.rows)
+    name, words = ("val_loss", "validation loss") if validated else ("train_loss", "training loss")
+    return _Outcome(TRAINING, name, words, loss=True)
+
+
+def _factors(spec: ExperimentSpec, plan: Plan) -> Factors:
+    """Return the factors and levels that the plan's runs have, in the design's order."""
+    used: dict[str, dict[str, Level]] = {name: {} for name in spec.factors}
+    for run in _tuned(plan):
+        for name, level in run.factors.items():
+            used.setdefault(name, {})[repr(level)] = level
+    ordered: Factors = {}
+    for name, levels in used.items():
+        designed = [level for level in spec.factors.get(name, ()) if repr(level) in levels]
+        rest = [level for key, level in levels.items() if key not in {repr(each) for each in designed}]
+        ordered[name] = (*designed, *rest)
+    return {name: levels for name, levels in ordered.items() if levels}
+
+
+def _tuned(plan: Plan) -> list[PlannedRun]:
+    return [run for run in plan.runs if run.type == "fine-tuned"]
+
+
+def _last_epochs(rows: Iterable[ResultRow]) -> dict[tuple[str, str], int | None]:
+    """Return the last epoch planned for each run and task."""
+    last: dict[tuple[str, str], int | None] = {}
+    for row in rows:
+        known = last.get((row.run, row.task))
+        last[row.run, row.task] = row.epoch if known is None else max(known, row.epoch or 0)
+    return last
+
+
+def _observations(sheet: _Sheet, outcome: _Outcome) -> list[Observation]:
+    last = _last_epochs(sheet.table.rows)
+    return [
+        Observation(row.run, row.factors, row.value)
+        for row in sheet.table.rows
+        if row.type == "fine-tuned" and (row.task, row.metric) == (outcome.task, outcome.metric)
+        if row.value is not None and row.epoch == last[row.run, row.task]
+    ]
+
+
+def _cells(
+    observations: Sequence[Observation], factors: Factors, outcome: _Outcome, level: float
+) -> tuple[CellFigure, ...]:
+    cells = cell_figures(observations, factors, level=level)
+    # A proportion lies in [0, 1] whatever its t interval says; cutting costs no coverage.
+    return cells if outcome.loss else tuple(each.model_copy(update={"figure": _cut(each.figure)}) for each in cells)
+
+
+def _cut(figure: Interval) -> Interval:
+    if figure.low is None or figure.high is None:
+        return figure
+    return figure.model_copy(update={"low": max(0.0, figure.low), "high": min(1.0, figure.high)})
+
+
+def _losses(sheet: _Sheet) -> tuple[LossFigure, ...]:
+    results = {result.run: result for result in sheet.table.runs}
+    return tuple(loss_figure(run, results[run.id]) for run in _tuned(sheet.plan) if run.id in results)
+
+
+def _accuracies(sheet: _Sheet) -> tuple[Finding, ...]:
+    errored = Counter((each.run, each.task, each.epoch) for each in sheet.table.predictions if each.error is not None)
+    unparsed = Counter((each.run, each.task, each.epoch) for each in sheet.table.predictions if not each.parse_ok)
+    return tuple(
+        Finding(
+            run=row.run,
+            task=row.task,
+            epoch=row.epoch,
+            metric=row.metric,
+            figure=_figure(row, sheet.level),
+            errored=errored[row.run, row.task, row.epoch],
+            unparsed=unparsed[row.run, row.task, row.epoch],
+            reason=row.reason,
+        )
+        for row in sheet.table.rows
+        if row.task != TRAINING
+    )
+
+
+def _figure(row: ResultRow, level: float) -> Interval:
+    if row.successes is not None and row.value is not None:
+        return wilson_interval(row.successes, row.n, level=level)
+    return Interval(value=row.value, low=None, high=None, n=row.n, level=level, method="none")
+
+
+def _predictions(sheet: _Sheet) -> dict[tuple[str, str], list[Prediction]]:
+    """Return the samples of each run and task at its last planned epoch."""
+    last = _last_epochs(sheet.table.rows)
+    found: dict[tuple[str, str], list[Prediction]] = {}
+    for each in sheet.table.predictions:
+        if each.epoch == last.get((each.run, each.task)):
+            found.setdefault((each.run, each.task), []).append(each)
+    return found
+
+
+def _comparisons(sheet: _Sheet) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
+    """Return each fine-tuned run against its base model, and why some have no pair."""
+    wanted = sheet.spec.analysis.comparisons
+    if wanted and _BASE not in wanted:
+        return (), ()
+    samples, found, unpaired = _predictions(sheet), [], []
+    for run in _tuned(sheet.plan):
+        for task in dict.fromkeys(cell.task.name for cell in run.cells):
+            base = _control(sheet.plan, run, task)
+            tuned = samples.get((run.id, task))
+            if base is None or not tuned or (base.id, task) not in samples:
+                continue
+            pair = compare_with_base(tuned, samples[base.id, task], level=sheet.level)
+            if pair is None:
+                unpaired.append(f"`{run.id}` and `{base.id}` share no sample of {task}; they are not compared")
+            else:
+                found.append(pair)
+    adjusted = holm_adjusted([pair.p_value for pair in found])
+    pairs = zip(found, adjusted, strict=True)
+    return tuple(pair.model_copy(update={"p_adjusted": p_value}) for pair, p_value in pairs), tuple(unpaired)
+
+
+def _control(plan: Plan, run: PlannedRun, task: str) -> PlannedRun | None:
+    """Return the control run of the same model, evaluated on the same data."""
+    for other in plan.runs:
+        cells = [cell.task for cell in other.cells if cell.task.name == task]
+        same_data = other.dataset == run.dataset or any(cell.dataset is not None for cell in cells)
+        if other.type == "control" and other.model.name == run.model.name and cells and same_data:
+            return other
+    return None
+
+
+def _groups(sheet: _Sheet) -> tuple[GroupFigure, ...]:
+    samples = _predictions(sheet)
+    chosen = sheet.spec.analysis.groups
+    ordered = [
+        each for run in sheet.plan.runs for (name, _), found in samples.items() if name == run.id for each in found
+    ]
+    return group_figures(ordered, chosen, level=sheet.level)
+
+
+def _incomplete(rows: Iterable[ResultRow]) -> tuple[Incomplete, ...]:
+    """Return one entry per run and missing thing, however many metrics it would have had."""
+    missing = {}
+    for row in rows:
+        if row.value is None:
+            what = TRAINING if row.task == TRAINING else f"{row.task}, {_epoch(row.epoch)}"
+            missing.setdefault((row.run, what, row.reason), None)
+    return tuple(Incomplete(run=run, what=what, reason=reason) for run, what, reason in missing)
+
+
+def _epoch(epoch: int | None) -> str:
+    return "base model" if epoch is None else f"epoch {epoch}"
+
+
+def _verdict(rows: Sequence[ResultRow], incomplete: Sequence[Incomplete]) -> Literal["complete", "partial", "empty"]:
+    if not any(row.value is not None for row in rows):
+        return "empty"
+    return "partial" if incomplete else "complete"
+
+
+def _damaged(table: ResultTable) -> tuple[str, ...]:
+    return tuple(f"`{result.run}`: {result.reason}" for result in table.runs if result.reason)
