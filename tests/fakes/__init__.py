@@ -1,0 +1,1 @@
+"""Ports kept in memory, for tests that need no world."""

@@ -1,0 +1,136 @@
+"""A scheduler in memory whose jobs move only when the test says so."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from cruijff_kit.errors import SchedulerError
+from cruijff_kit.schema.job import JobReport, JobRequest, JobState
+
+__all__ = ["FakeScheduler"]
+
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class FakeScheduler:
+    """Keeps the promises of the port; `start`, `finish` and the like move jobs."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.requests: dict[str, JobRequest] = {}
+        """Every accepted request by job id, in order of submission; the test may look."""
+        self.revived = 0
+        """How often `revive` was called."""
+        self._reports: dict[str, JobReport] = {}
+        self._refusals: list[SchedulerError] = []
+        self._ticks = 0
+
+    # --- the port ---
+
+    def submit(self, request: JobRequest) -> str:
+        """Queue a request; scripts are not read."""
+        held = self.find([request.tag])
+        if held:
+            return held[request.tag]
+        if self._refusals:
+            raise self._refusals.pop(0)
+        unknown = [job_id for job_id in request.after_ok if job_id not in self._reports]
+        if unknown:
+            raise SchedulerError(f"job `{request.name}` waits for unknown job `{unknown[0]}`", transient=False)
+        job_id = str(len(self.requests) + 1)
+        self.requests[job_id] = request
+        self._reports[job_id] = JobReport(job_id=job_id, state=JobState.PENDING, submitted=self._now())
+        self._settle()
+        return job_id
+
+    def find(self, tags: Sequence[str]) -> dict[str, str]:
+        """Return the ids of the tags not forgotten."""
+        held = {self.requests[job_id].tag: job_id for job_id in self._reports}
+        return {tag: held[tag] for tag in tags if tag in held}
+
+    def reports(self, job_ids: Sequence[str]) -> dict[str, JobReport]:
+        """Return each report; ids unknown or forgotten are UNKNOWN."""
+        return {
+            job_id: self._reports.get(job_id, JobReport(job_id=job_id, state=JobState.UNKNOWN)) for job_id in job_ids
+        }
+
+    def cancel(self, job_ids: Sequence[str]) -> None:
+        """End pending and running jobs as cancelled, at once."""
+        for job_id in job_ids:
+            if job_id in self._reports and not self._reports[job_id].state.ended:
+                self._end(job_id, JobState.CANCELLED)
+
+    def revive(self) -> None:
+        """Count the call: nothing needs to run for this queue to move."""
+        self.revived += 1
+
+    # --- what a test does to its jobs ---
+
+    def start(self, job_id: str) -> None:
+        """Move a pending job, whose dependencies have succeeded, to running."""
+        report = self._reports[job_id]
+        assert report.state is JobState.PENDING, f"job {job_id} is {report.state}"
+        assert not self._waits(job_id), f"job {job_id} waits for {self.requests[job_id].after_ok}"
+        self._reports[job_id] = report.model_copy(
+            update={"state": JobState.RUNNING, "reason": "", "started": self._now()}
+        )
+
+    def finish(self, job_id: str, code: int = 0, *, signal: int | None = None) -> None:
+        """End a job by itself: with an exit code, or by a signal of its own."""
+        if self._reports[job_id].state is JobState.PENDING:
+            self.start(job_id)
+        if signal is not None:
+            self._end(job_id, JobState.FAILED, signal=signal)
+        else:
+            self._end(job_id, JobState.FAILED if code else JobState.SUCCEEDED, exit_code=code)
+
+    def time_out(self, job_id: str) -> None:
+        """Stop a job at its time limit."""
+        self._end(job_id, JobState.TIMED_OUT, reason="TimeLimit", signal=15)
+
+    def lose(self, job_id: str, reason: str = "the node failed") -> None:
+        """Let the node of a running job vanish."""
+        self._end(job_id, JobState.LOST, reason=reason)
+
+    def forget(self, job_id: str) -> None:
+        """Purge a job from the scheduler's memory, its tag too."""
+        del self._reports[job_id]
+
+    def refuse(self, message: str = "the controller did not answer", *, transient: bool = True) -> None:
+        """Refuse the next submission that would queue something."""
+        self._refusals.append(SchedulerError(message, transient=transient, stderr=message))
+
+    def run_all(self, code: int = 0) -> None:
+        """Start and finish, in order, every job that can still move."""
+        for job_id in self.requests:
+            if job_id in self._reports and not self._reports[job_id].state.ended:
+                self.finish(job_id, code)
+
+    def _end(self, job_id: str, state: JobState, **facts: object) -> None:
+        report = self._reports[job_id]
+        assert not report.state.ended, f"job {job_id} has ended: {report.state}"
+        reason = facts.pop("reason", "")
+        self._reports[job_id] = report.model_copy(
+            update={"state": state, "reason": reason, "ended": self._now(), **facts}
+        )
+        self._settle()
+
+    def _settle(self) -> None:
+        """Tell why jobs wait, and cancel in order those whose dependency can never be met."""
+        for job_id, report in self._reports.items():
+            if report.state is not JobState.PENDING:
+                continue
+            parents = [self._reports.get(parent) for parent in self.requests[job_id].after_ok]
+            if any(parent and parent.state.ended and parent.state is not JobState.SUCCEEDED for parent in parents):
+                self._end(job_id, JobState.CANCELLED, reason="DependencyNeverSatisfied")
+                return
+            reason = "Dependency" if self._waits(job_id) else "Resources"
+            self._reports[job_id] = report.model_copy(update={"reason": reason})
+
+    def _waits(self, job_id: str) -> bool:
+        parents = (self._reports.get(parent) for parent in self.requests[job_id].after_ok)
+        return any(parent is not None and parent.state is not JobState.SUCCEEDED for parent in parents)
+
+    def _now(self) -> datetime:
+        self._ticks += 1
+        return _EPOCH + timedelta(seconds=self._ticks)
