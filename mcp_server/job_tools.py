@@ -10,10 +10,10 @@ from mcp.server.mcpserver import Context, Elicit, ElicitationResult, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 
+from cruijff_kit.bootstrap import World
 from cruijff_kit.mcp_server.replies import StatusReply, SubmitReply
 from cruijff_kit.mcp_server.session import Session, spoken
 from cruijff_kit.mcp_server.surface import SURFACE, ExperimentId, Limit, Reason, RunName
-from cruijff_kit.ports import World
 from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.receipt import CancelReceipt, LogPage
 from cruijff_kit.schema.run import ExperimentStatus
@@ -55,6 +55,7 @@ def _submitting(server: MCPServer[Any], session: Session) -> None:
     async def job_submit(
         experiment: ExperimentId,
         plan_id: PlanId,
+        *,
         ctx: Context[Any, Any],
         answer: Annotated[ElicitationResult[Answer], Resolve(ask_submit)],
         runs: list[RunName] | None = None,
@@ -80,6 +81,7 @@ def _submitting(server: MCPServer[Any], session: Session) -> None:
     def job_retry(
         experiment: ExperimentId,
         run: RunName,
+        *,
         reason: Reason,
         ctx: Context[Any, Any],
         answer: Annotated[ElicitationResult[Answer], Resolve(ask_retry)],
@@ -103,6 +105,7 @@ def _stopping(server: MCPServer[Any], session: Session) -> None:
     @server.tool(name="job_cancel", annotations=SURFACE["job_cancel"].annotations)
     def job_cancel(
         experiment: ExperimentId,
+        *,
         reason: Reason,
         ctx: Context[Any, Any],
         answer: Annotated[ElicitationResult[Answer], Resolve(ask_cancel)],
@@ -149,6 +152,7 @@ def _looking(server: MCPServer[Any], session: Session) -> None:
     def logs_tail(
         experiment: ExperimentId,
         run: RunName,
+        *,
         ctx: Context[Any, Any],
         step: Step = Step.TRAIN,
         lines: Limit = 50,

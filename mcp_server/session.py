@@ -7,15 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import anyio
 import anyio.from_thread
 import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 
-from cruijff_kit.bootstrap import open_world
+from cruijff_kit.bootstrap import World, open_world
 from cruijff_kit.errors import CruijffError, SiteError
-from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.audit import Actor
 
 __all__ = ["Session", "spoken"]
@@ -52,9 +50,8 @@ class Session:
         def told(done: int, total: int, label: str) -> None:
             anyio.from_thread.run(partial(ctx.report_progress, done, total, label))
 
-        progress: Progress = told
         with spoken():
-            return await anyio.to_thread.run_sync(partial(verb, progress=progress, **arguments))
+            return await anyio.to_thread.run_sync(partial(verb, progress=told, **arguments))
 
 
 @contextmanager

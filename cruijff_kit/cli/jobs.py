@@ -2,9 +2,9 @@
 
 import click
 
+from cruijff_kit.bootstrap import World
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, confirm, enter
-from cruijff_kit.ports import World
 from cruijff_kit.schema.receipt import SubmitReceipt
 from cruijff_kit.workflow.cancel import cancel_runs
 from cruijff_kit.workflow.scaffold import sealed_plan

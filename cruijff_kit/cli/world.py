@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from cruijff_kit.bootstrap import open_world
+from cruijff_kit.bootstrap import World, open_world
 from cruijff_kit.errors import SiteError
-from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Actor
 
 __all__ = ["ProgressBar", "confirm", "enter"]

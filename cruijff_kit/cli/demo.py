@@ -1,0 +1,155 @@
+"""The demo: a client over stdio plays the skills' worked examples, for real."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.types import ElicitResult
+
+from cruijff_kit.cli.skill_script import Call, filled, read_calls
+
+__all__ = ["main"]
+
+SKILLS = ("design-experiment", "scaffold-experiment", "run-experiment", "summarize-experiment")
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class _Assistant:
+    """Calls the tools, shows each call and answer, and remembers what later calls need."""
+
+    def __init__(self, client: Client, words: Path | None) -> None:
+        self._client = client
+        self._words = words
+        self._bar = _Bar()
+        self.variables: dict[str, str] = {}
+        self.report: dict[str, Any] = {}
+
+    async def play_skill(self, skill: Path) -> None:
+        """Make the calls of a skill's worked examples, retries and cancellations left out."""
+        for call in read_calls(skill):
+            if not call.optional:
+                await self.play(call)
+
+    async def play(self, call: Call) -> None:
+        """Make one call; follow the jobs to their end where it watches them."""
+        arguments = filled(call.arguments, self.variables, call.skill)
+        if self._words is not None and "design" in arguments:
+            arguments["design"] = _with_words(arguments["design"], self._words)
+        answer = await self._call(call.tool, arguments)
+        while call.tool == "job_watch" and answer["moving"]:
+            answer = await self._call(call.tool, arguments)
+        self._remember(call.tool, answer)
+
+    async def _call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        click.secho(f"→ {tool} {_brief(arguments)}", bold=True)
+        result = await self._client.call_tool(tool, arguments, progress_callback=self._bar)
+        self._bar.clear()
+        if result.is_error:
+            raise SystemExit("\n".join(getattr(block, "text", "") for block in result.content))
+        answer = result.structured_content or {}
+        click.echo(f"← {_brief(answer)}\n")
+        return answer
+
+    def _remember(self, tool: str, answer: dict[str, Any]) -> None:
+        if tool == "model_make_tiny":
+            self.variables["tiny_model"] = answer["path"]
+        elif tool == "experiment_validate":
+            self.variables["run"] = answer["first_runs"][0]
+        elif tool == "runs_scaffold":
+            self.variables["plan_id"] = answer["plan_id"]
+        elif tool == "results_report":
+            self.report = answer
+
+
+class _Bar:
+    """Progress on a terminal's stderr; silent in a pipe."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
+        if self._live and total:
+            filled_cells = int(30 * progress / total)
+            width = os.get_terminal_size(2).columns - 50
+            bar = "█" * filled_cells + "·" * (30 - filled_cells)
+            label = (message or "")[: max(width, 0)]
+            click.echo(f"\r\x1b[K  {bar} {progress:g}/{total:g} {label}", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Leave the line empty for what follows."""
+        if self._live:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one whole experiment in a project directory, `demo/` by default."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--root", type=Path, default=Path("demo"), help="project directory (default: demo)")
+    parser.add_argument("--words", type=Path, default=None, help="word list to use instead of the one shipped")
+    options = parser.parse_args(arguments)
+    options.root.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_play(options.root.resolve(), options.words.resolve() if options.words else None))
+
+
+async def _play(root: Path, words: Path | None) -> None:
+    server = StdioServerParameters(
+        command=sys.executable, args=["-m", "cruijff_kit.mcp_server.server", "--root", str(root)]
+    )
+    async with Client(stdio_client(server), elicitation_callback=_agree) as client:
+        assistant = _Assistant(client, words)
+        for name in SKILLS:
+            click.secho(f"── /{name} ".ljust(100, "─"), fg="cyan")
+            await assistant.play_skill(_CHECKOUT / "skills" / name)
+    _farewell(root, assistant.report)
+
+
+async def _agree(context: Any, params: Any) -> ElicitResult:
+    """Stand in for the user, who is asked before anything is submitted."""
+    click.secho(f"? {params.message}\n  yes (the demo agrees; a client would ask you)", fg="yellow")
+    return ElicitResult(action="accept", content={"confirm": True})
+
+
+def _farewell(root: Path, report: dict[str, Any]) -> None:
+    experiment = root / "capitalization_rank_lr"
+    click.echo("─" * 100)
+    click.echo(report["table"])
+    click.echo()
+    for line in report["bottom_line"]:
+        click.echo(line)
+    click.echo()
+    for name, path in (("summary", report["summary"]), ("report", report["page"]), ("audit log", "logs/audit.jsonl")):
+        click.echo(f"{name:10} {experiment / path}")
+    click.echo(f"{'look round':10} cd {experiment} && {Path(sys.executable).parent / 'ck'} status")
+
+
+def _with_words(design: str, words: Path) -> str:
+    """Return the design with the user's word list as the generator's `words`."""
+    return design.replace("    arguments:\n", f"    arguments:\n      words: {json.dumps(str(words))}\n", 1)
+
+
+def _brief(value: dict[str, Any]) -> str:
+    """Return arguments or an answer on a line or two, long texts and lists cut."""
+    return ", ".join(f"{key}={_short(each)}" for key, each in value.items() if each not in (None, [], {}, ""))
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, str):
+        first, *more = value.strip().splitlines() or [""]
+        return f"{first[:70]}…" if more or len(first) > 70 else first
+    if isinstance(value, list):
+        return f"[{len(value)}]" if value and isinstance(value[0], (dict, list)) else str(value[:3])[:80]
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_short(each)}" for key, each in list(value.items())[:5]) + "}"
+    return str(value)
+
+
+if __name__ == "__main__":
+    main()
