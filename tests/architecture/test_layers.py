@@ -58,6 +58,7 @@ def _skeleton(folder: Path) -> Path:
         (folder / real).touch()
     for module in ROOT.glob("cruijff_kit/*.py"):
         (folder / "cruijff_kit" / module.name).touch()
+    (folder / "cruijff_kit" / "bootstrap.py").touch()
     for link in (path for path in (ROOT / "cruijff_kit").iterdir() if path.is_symlink()):
         (folder / "cruijff_kit" / link.name).symlink_to(link.readlink())
     shutil.copy(ROOT / "pyproject.toml", folder)
