@@ -1,0 +1,227 @@
+"""The grid: factors crossed, named runs added, every fine-tuned run repeated per seed."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from itertools import product
+from typing import Any, Literal, NamedTuple
+
+from cruijff_kit.errors import PlanError, Problem
+from cruijff_kit.planning.run_ids import canonical_json, component, shorten
+from cruijff_kit.planning.settings import base_settings, override, typed_level, with_derived
+from cruijff_kit.schema.data import TrainingData
+from cruijff_kit.schema.plan import Resolved
+from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level, ModelRef, RunSpec
+
+__all__ = ["Point", "Variant", "cross"]
+
+_DATA = "data."
+
+
+class Variant(NamedTuple):
+    """One distinct data set that a design asks for."""
+
+    path: str | None
+    """The user's file, or None for a generated one."""
+    generator: str | None
+    """Name of the generator."""
+    arguments: str
+    """Arguments of the generator as canonical JSON, so that variants compare and hash."""
+
+
+class Point(NamedTuple):
+    """One run before anything was read from the world."""
+
+    type: Literal["fine-tuned", "control"]
+    """Whether it trains."""
+    name: str
+    """Slug of what varies, without the seed."""
+    slug: str
+    """The same with the seed, where the run is a replicate."""
+    place: str
+    """YAML path of whatever asked for it."""
+    model: ModelRef
+    """Base model."""
+    data: Variant
+    """Data set."""
+    factors: dict[str, Level]
+    """Its factor levels."""
+    seed: int
+    """Replicate seed; the first one of the design for a control."""
+    settings: dict[str, Resolved]
+    """Every control, resolved."""
+
+
+class _Choice(NamedTuple):
+    """One level of one factor, typed and checked once for all runs that take it."""
+
+    factor: str
+    level: Level
+    value: Any
+    part: str
+
+
+class _Recipe(NamedTuple):
+    """A run before its seeds: what the factors or a named run ask for."""
+
+    type: Literal["fine-tuned", "control"]
+    name: str
+    place: str
+    model: str | None
+    data: dict[str, Any]
+    factors: dict[str, Level]
+    settings: dict[str, Resolved]
+
+
+def cross(spec: ExperimentSpec) -> tuple[Point, ...]:
+    """Return every run of a design, factors crossed in the order written, seeds innermost.
+
+    Raises:
+        PlanError: a factor, level or named run cannot be planned; lists every problem.
+    """
+    problems: list[Problem] = []
+    base = base_settings(spec.controls)
+    recipes = [*_crossed(spec, base, problems), *_named(spec, base, problems)]
+    points = [point for recipe in recipes for point in _replicates(recipe, spec, problems)]
+    if not points and not problems:
+        problems.append(Problem("the design has no run", path="runs", hint="name a factor, or a run in `runs`"))
+    if problems:
+        raise PlanError("the design cannot be planned", problems=list(dict.fromkeys(problems)))
+    return tuple(points)
+
+
+def _crossed(spec: ExperimentSpec, base: Mapping[str, Resolved], problems: list[Problem]) -> Iterator[_Recipe]:
+    if spec.design == "list":
+        if spec.factors:
+            fact = "factors are not crossed where `design` is `list`"
+            problems.append(Problem(fact, path="factors", hint="use `design: full`, or write each run into `runs`"))
+        return
+    named = any(run.type == "fine-tuned" for run in spec.runs)
+    if spec.tools.preparation == "none" or (not spec.factors and named):
+        if spec.factors:
+            hint = "use `tools.preparation: torchtune`, or name control runs in `runs`"
+            problems.append(Problem("factors vary training, and `tools.preparation` is `none`", "factors", hint=hint))
+        return
+    yield from _combinations(spec, base, problems)
+
+
+def _combinations(spec: ExperimentSpec, base: Mapping[str, Resolved], problems: list[Problem]) -> Iterator[_Recipe]:
+    choices = [_choices(factor, levels, spec, problems) for factor, levels in spec.factors.items()]
+    for chosen in product(*choices):
+        controls = {choice.factor: choice.value for choice in chosen if _is_control(choice.factor)}
+        factors: dict[str, Level] = {choice.factor: choice.value for choice in chosen}
+        model = factors.get("model")
+        parts = tuple(choice.part for choice in chosen)
+        yield _Recipe(
+            type="fine-tuned",
+            name=shorten(parts or (spec.models[0].name,), None),
+            place="factors",
+            model=None if model is None else str(model),
+            data={name: level for name, level in factors.items() if name.startswith(_DATA)},
+            factors=factors,
+            settings={**base, **override(controls, "factor")},
+        )
+
+
+def _choices(
+    factor: str, levels: tuple[Level, ...], spec: ExperimentSpec, problems: list[Problem]
+) -> tuple[_Choice, ...]:
+    path = f"factors.{factor}"
+    wrong = _bad_name(factor, spec, path)
+    if wrong:
+        problems.append(wrong)
+        return ()
+    choices = []
+    for index, level in enumerate(levels):
+        value, found = typed_level(factor, level, path=f"{path}[{index}]") if _is_control(factor) else (level, [])
+        problems += found
+        choices.append(_Choice(factor, level, value, component(factor, value)))
+    return tuple(choices)
+
+
+def _is_control(name: str) -> bool:
+    return name in Controls.model_fields and name != "seeds"
+
+
+def _bad_name(name: str, spec: ExperimentSpec, path: str) -> Problem | None:
+    """Return what is wrong with the name of a factor or of a run's parameter."""
+    if name in {"seed", "seeds"}:
+        return Problem(f"`{name}` is no factor: seeds repeat every run", path, hint="list seeds in `controls.seeds`")
+    if name == "data.path":
+        fact = "`data.path` varies the file, and the data is generated"
+        return Problem(fact, path, hint="vary an argument of the generator") if spec.data.training.generator else None
+    if name.startswith(_DATA):
+        fact = f"`{name}` is an argument of a generator, and the data is a file"
+        return Problem(fact, path, hint="vary `data.path`") if spec.data.training.path else None
+    if name == "model" or _is_control(name):
+        return None
+    known = ["model", "data.path", *(field for field in Controls.model_fields if field != "seeds")]
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else "vary `model`, `data.path`, `data.<argument>` or a control"
+    return Problem(f"unknown factor `{name}`", path, hint=hint)
+
+
+def _named(spec: ExperimentSpec, base: Mapping[str, Resolved], problems: list[Problem]) -> Iterator[_Recipe]:
+    for index, run in enumerate(spec.runs):
+        path = f"runs[{index}]"
+        if run.type == "fine-tuned" and spec.tools.preparation == "none":
+            hint = "use `tools.preparation: torchtune`, or `type: control`"
+            problems.append(Problem(f"run `{run.name}` trains, and `tools.preparation` is `none`", path, hint=hint))
+        yield _named_run(run, path, spec, base, problems)
+
+
+def _named_run(
+    run: RunSpec, path: str, spec: ExperimentSpec, base: Mapping[str, Resolved], problems: list[Problem]
+) -> _Recipe:
+    controls: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    for name, level in run.parameters.items():
+        where = f"{path}.parameters.{name}"
+        wrong = _bad_name(name, spec, where)
+        if wrong is None and name == "model":
+            wrong = Problem("the model of a run has its own key", where, hint=f"write `model: {level}` beside `name`")
+        if wrong:
+            problems.append(wrong)
+        elif name.startswith(_DATA):
+            data[name] = level
+        else:
+            controls[name], found = typed_level(name, level, path=where)
+            problems += found
+    settings = {**base, **override(controls, "run")}
+    factors = {name: level for name, level in {**controls, **data, "model": run.model}.items() if name in spec.factors}
+    return _Recipe(run.type, run.name, path, run.model, data, factors, settings)
+
+
+def _replicates(recipe: _Recipe, spec: ExperimentSpec, problems: list[Problem]) -> Iterator[Point]:
+    model = _model(recipe, spec)
+    if isinstance(model, Problem):
+        problems.append(model)
+        return
+    seeds = spec.controls.seeds
+    data = _variant(spec.data.training, recipe.data)
+    # A level with the wrong type is on the list of problems already and has nothing to derive from.
+    settings = recipe.settings if problems else with_derived(recipe.settings)
+    control = recipe.type == "control"
+    for seed in seeds[:1] if control else seeds:
+        slug = shorten((recipe.name,), None if control else seed)
+        yield Point(recipe.type, recipe.name, slug, recipe.place, model, data, dict(recipe.factors), seed, settings)
+
+
+def _model(recipe: _Recipe, spec: ExperimentSpec) -> ModelRef | Problem:
+    path = f"{recipe.place}.model"
+    models = {model.name: model for model in spec.models}
+    if recipe.model is None:
+        if len(models) == 1:
+            return spec.models[0]
+        hint = "vary `model`" if recipe.place == "factors" else "name one with `model:`"
+        return Problem(f"run `{recipe.name}` does not say which of {len(models)} models it takes", path, hint=hint)
+    if recipe.model in models:
+        return models[recipe.model]
+    near = get_close_matches(recipe.model, models, n=1, cutoff=0.0)
+    return Problem(f"unknown model `{recipe.model}`", path, hint=f"did you mean `{near[0]}`?")
+
+
+def _variant(training: TrainingData, levels: Mapping[str, Any]) -> Variant:
+    if training.path is not None:
+        return Variant(str(levels.get("data.path", training.path)), None, "{}")
+    varied = {name.removeprefix(_DATA): level for name, level in levels.items()}
+    return Variant(None, training.generator, canonical_json({**training.arguments, **varied}))

@@ -1,0 +1,50 @@
+"""Settings: every control of a run, its value and who set it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from cruijff_kit.errors import Problem
+from cruijff_kit.schema.plan import Resolved, Source
+from cruijff_kit.schema.spec import Controls, Level
+
+__all__ = ["base_settings", "override", "typed_level", "with_derived"]
+
+
+def base_settings(controls: Controls) -> dict[str, Resolved]:
+    """Return every control but the seeds; `design` is what was written, whatever its value."""
+    written = controls.model_fields_set
+    return {
+        name: Resolved(value=getattr(controls, name), source="design" if name in written else "default")
+        for name in Controls.model_fields
+        if name != "seeds"
+    }
+
+
+def typed_level(control: str, level: Level, *, path: str) -> tuple[Any, list[Problem]]:
+    """Return a level as the control's own type, and what is wrong with it."""
+    try:
+        return getattr(Controls.model_validate({control: level}), control), []
+    except ValidationError as err:
+        facts = [f"`{level}` is not a valid `{control}`: {found['msg'].lower()}" for found in err.errors()]
+        return level, [Problem(fact, path=path, hint=f"see `{control}` in `ck schema`") for fact in facts]
+
+
+def override(values: Mapping[str, Any], source: Source) -> dict[str, Resolved]:
+    """Return values as settings from one source."""
+    return {name: Resolved(value=value, source=source) for name, value in values.items()}
+
+
+def with_derived(settings: Mapping[str, Resolved]) -> dict[str, Resolved]:
+    """Return the settings with what follows from others filled in.
+
+    `lora_alpha` is twice the rank and `batch_size_val` is `batch_size`, each
+    unless somebody set it.
+    """
+    full = dict(settings)
+    if full["lora_alpha"].value is None:
+        full["lora_alpha"] = Resolved(value=2.0 * full["lora_rank"].value, source="derived")
+    if full["batch_size_val"].value is None:
+        full["batch_size_val"] = Resolved(value=full["batch_size"].value, source="derived")
+    return full

@@ -1,0 +1,224 @@
+"""Job scripts: valid bash that runs alike under `sbatch` and under `bash`."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from cruijff_kit.errors import PlanError, Problem
+
+__all__ = ["JobScript", "parse_script", "render_script"]
+
+# C0 controls and DEL, and the separators that readers of lines take for a newline (U+0085, U+2028, U+2029); a lone
+# surrogate stands for bytes of a file name that are no UTF-8.
+_UNFIT = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+_TIME = re.compile(r"(?:\d{1,3}-)?\d{1,2}:[0-5]\d:[0-5]\d")
+_MEMORY = re.compile(r"[1-9]\d*[KMGT]")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_FEATURES = re.compile(r"[A-Za-z0-9_&|.()*-]+")
+_FORMS = (
+    ("name", _NAME),
+    ("time", _TIME),
+    ("mem", _MEMORY),
+    ("partition", _NAME),
+    ("account", _NAME),
+    ("constraint", _FEATURES),
+)
+_PLAIN = re.compile(r"[A-Za-z0-9_./:=,%+-]+")
+_WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"'")+""")
+_PIECE = re.compile(r"""'([^']*)'|"(')"|([^'"]+)""")
+
+_PREFIX = "#SBATCH --"
+_FIXED = (
+    "export HF_HUB_OFFLINE=1",
+    "export HF_DATASETS_OFFLINE=1",
+    "export WANDB_MODE=offline",
+    "export TOKENIZERS_PARALLELISM=false",
+)
+_CONDA = 'source "$(conda info --base)/etc/profile.d/conda.sh"'
+
+
+class JobScript(NamedTuple):
+    """Everything a job script says; the script reads back to an equal value."""
+
+    name: str
+    """Job name shown in queues."""
+    folder: str
+    """Absolute directory the job runs in; its output goes to `slurm-<job id>.out` there."""
+    time: str
+    """Time limit, `[days-]hours:minutes:seconds`."""
+    cpus: int
+    """CPUs, and OpenMP threads."""
+    command: tuple[str, ...]
+    """Program and arguments that the script becomes."""
+    gpus: int = 0
+    """GPUs."""
+    mem: str | None = None
+    """Memory, such as `80G`."""
+    partition: str | None = None
+    """Partition."""
+    account: str | None = None
+    """Account."""
+    constraint: str | None = None
+    """Node features."""
+    modules: tuple[str, ...] = ()
+    """Environment modules to load first."""
+    venv: str | None = None
+    """Absolute directory of a virtual environment to activate."""
+    conda: str | None = None
+    """Name or absolute directory of a conda environment to activate."""
+
+
+def render_script(job: JobScript) -> str:
+    """Return the text of a job script; the one place where one is written.
+
+    Every value is checked and quoted here. A directive is read by the scheduler and
+    not by a shell, so the two are quoted differently. The output file is named
+    relative to the directory: the scheduler expands `%` in that name alone, so a
+    directory may hold one.
+
+    Raises:
+        PlanError: a value has a form that a script cannot hold; lists every problem.
+    """
+    problems = list(_problems(job))
+    if problems:
+        raise PlanError(f"job `{job.name!a}` cannot be written as a script", problems=problems)
+    directives = "".join(f"{_PREFIX}{name}={_directive(value)}\n" for name, value in _requests(job))
+    threads = f'export OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-{job.cpus}}}"'
+    steps = (*_activation(job), "exec " + shlex.join(job.command))
+    body = "\n".join(("set -e", f"cd -- {shlex.quote(job.folder)}", *_FIXED, threads, *steps))
+    return f"#!/bin/bash\n{directives}\n{body}\n"
+
+
+def parse_script(text: str) -> JobScript:
+    """Read a script of ours back, directives as the scheduler does, words as a shell does.
+
+    Raises:
+        PlanError: the text is not a script that `render_script` writes.
+    """
+    head, _, body = text.partition("\n\n")
+    found = dict(_read_directives(head))
+    lines = body.removesuffix("\n").split("\n")
+    try:
+        job = JobScript(
+            name=found["job-name"],
+            folder=found["chdir"],
+            time=found["time"],
+            cpus=int(found["cpus-per-task"]),
+            command=_words(lines[-1])[1:],
+            gpus=int(found.get("gres", "gpu:0").removeprefix("gpu:")),
+            mem=found.get("mem"),
+            partition=found.get("partition"),
+            account=found.get("account"),
+            constraint=found.get("constraint"),
+            **_read_activation(lines[_after_threads(lines) : -1]),
+        )
+    except (KeyError, IndexError, ValueError) as err:
+        raise PlanError(f"the script cannot be read back: {err}", hint="scaffold it again with `--overwrite`") from err
+    if render_script(job) != text:
+        raise PlanError("the script holds more than a job script of ours", hint="change the design instead")
+    return job
+
+
+def _requests(job: JobScript) -> Iterator[tuple[str, str]]:
+    """Yield the directives of a job in the order written."""
+    yield "job-name", job.name
+    yield "chdir", job.folder
+    yield "output", "slurm-%j.out"
+    # A requeued job would truncate what its first run printed.
+    yield "open-mode", "append"
+    # A job whose parent failed would otherwise wait for ever.
+    yield "kill-on-invalid-dep", "yes"
+    yield "time", job.time
+    yield "nodes", "1"
+    yield "ntasks", "1"
+    yield "cpus-per-task", str(job.cpus)
+    if job.gpus:
+        yield "gres", f"gpu:{job.gpus}"
+    for name, value in zip(("mem", "partition", "account", "constraint"), job[6:10], strict=True):
+        if value is not None:
+            yield name, str(value)
+
+
+def _directive(value: str) -> str:
+    """Quote a value so that Slurm's reader of directives and a shell's agree on it."""
+    if _PLAIN.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _activation(job: JobScript) -> Iterator[str]:
+    if job.modules:
+        yield f"module load {shlex.join(job.modules)}"
+    if job.venv:
+        yield f"source {shlex.quote(f'{job.venv}/bin/activate')}"
+    if job.conda:
+        yield _CONDA
+        yield f"conda activate {shlex.quote(job.conda)}"
+
+
+def _problems(job: JobScript) -> Iterator[Problem]:
+    yield from _unfit(job)
+    for field, form in _FORMS:
+        value = getattr(job, field)
+        if value is not None and not form.fullmatch(value):
+            yield Problem(f"{field} `{value!a}` has a form that no scheduler takes", field)
+    for field in ("folder", "venv"):
+        value = getattr(job, field)
+        if value is not None and not value.startswith("/"):
+            yield Problem(f"{field} `{value!a}` is not absolute", field, hint="give the whole path")
+    if not job.command or not job.command[0] or job.command[0].startswith("-"):
+        yield Problem("there is no program to run", "command", hint="name the interpreter first")
+    for field in ("cpus", "gpus"):
+        if getattr(job, field) < (field == "cpus"):
+            yield Problem(f"{field} `{getattr(job, field)}` is too few", field)
+    for word in (*job.modules, job.conda):
+        if word is not None and (not word or word.startswith("-")):
+            hint = "mend `environment` in site.yaml"
+            yield Problem(f"`{word!a}` is not the name of an environment or module", "environment", hint=hint)
+
+
+def _unfit(job: JobScript) -> Iterator[Problem]:
+    """Yield every string with a character that ends a line, or that a terminal obeys."""
+    names = (job.name, job.time, job.mem, job.partition, job.account, job.constraint)
+    texts = (*names, job.folder, *job.command, *job.modules, job.venv, job.conda)
+    if not _UNFIT.search("".join(filter(None, texts))):
+        return
+    for text in dict.fromkeys(filter(None, texts)):
+        found = _UNFIT.search(text)
+        if found:
+            hint = "rename it; if it is a directory, move the project to a path without such characters"
+            yield Problem(f"`{text!a}` holds the control character U+{ord(found[0]):04X}", hint=hint)
+
+
+def _read_directives(head: str) -> Iterator[tuple[str, str]]:
+    for line in head.split("\n"):
+        if line.startswith(_PREFIX):
+            name, _, value = line[len(_PREFIX) :].partition("=")
+            yield name, re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+
+
+def _words(line: str) -> tuple[str, ...]:
+    """Return the words of a line that `shlex.join` wrote, quotes taken off."""
+    return tuple(
+        "".join(first or second or third for first, second, third in _PIECE.findall(word))
+        for word in _WORD.findall(line)
+    )
+
+
+def _after_threads(lines: list[str]) -> int:
+    return next(index for index, line in enumerate(lines) if line.startswith("export OMP_NUM_THREADS=")) + 1
+
+
+def _read_activation(lines: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for line in lines:
+        words = _words(line)
+        if line.startswith("module load "):
+            found["modules"] = words[2:]
+        elif line.startswith("conda activate "):
+            found["conda"] = words[2]
+        elif line != _CONDA:
+            found["venv"] = words[1].removesuffix("/bin/activate")
+    return found
