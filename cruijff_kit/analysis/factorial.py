@@ -157,10 +157,7 @@ def _contrasts(grid: _Grid) -> list[_Contrast]:
 def _main(grid: _Grid, name: str) -> list[_Contrast]:
     base, *others = grid.factors[name]
     low = _average(grid, name, base)
-    return [
-        _Contrast(name, f"{_say(other)} - {_say(base)}", _difference(_average(grid, name, other), low))
-        for other in others
-    ]
+    return [_Contrast(name, f"{other} - {base}", _difference(_average(grid, name, other), low)) for other in others]
 
 
 def _average(grid: _Grid, name: str, level: Level) -> tuple[float, ...]:
@@ -175,17 +172,13 @@ def _difference(left: Sequence[float], right: Sequence[float]) -> tuple[float, .
 
 def _interaction(grid: _Grid, first: _Contrast, second: _Contrast) -> _Contrast:
     low, high = grid.factors[second.factor]
-    text = f"({first.text}) at {_say(high)} minus at {_say(low)}"
+    text = f"({first.text}) at {high} minus at {low}"
     # Signs multiply; each of the four corners is the mean of its combinations.
     corners = prod(len(levels) for levels in grid.factors.values()) / 4
     pairs = zip(first.weights, second.weights, strict=True)
     return _Contrast(
         f"{first.factor} x {second.factor}", text, tuple((1 if a * b > 0 else -1) / corners for a, b in pairs)
     )
-
-
-def _say(level: Level) -> str:
-    return f"{level:g}" if isinstance(level, float) else str(level)
 
 
 def _effect(grid: _Grid, contrast: _Contrast, level: float) -> Effect:
@@ -252,7 +245,7 @@ def _coded(levels: Sequence[Level], level: Level) -> list[float]:
 
 def _missing(grid: _Grid) -> str:
     empty = [cell for cell, values in zip(grid.cells, grid.values, strict=True) if not values]
-    shown = [", ".join(f"{n}={_say(v)}" for n, v in zip(grid.factors, cell, strict=True)) for cell in empty[:3]]
+    shown = [", ".join(f"{n}={v}" for n, v in zip(grid.factors, cell, strict=True)) for cell in empty[:3]]
     more = f" and {len(empty) - 3} more combinations" if len(empty) > 3 else ""
     return "; ".join(shown) + more
 

@@ -79,6 +79,8 @@ class RunResult(Noun):
     """Its hash."""
     reason: str = ""
     """Why there are no points, or what was odd about the file."""
+    finished: bool = True
+    """Whether the job proved its end; the last loss of any other is not a final loss."""
 
 
 class ResultTable(Noun):

@@ -1,0 +1,88 @@
+"""Parquet bytes of results and predictions; equal tables give equal bytes."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from types import ModuleType
+from typing import Any
+
+from cruijff_kit.errors import SiteError
+from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.result import ResultTable
+
+__all__ = ["predictions_parquet", "results_parquet"]
+
+_RESULTS = {
+    "run": "string",
+    "type": "string",
+    "model": "string",
+    "factors": "levels",
+    "seed": "int64",
+    "task": "string",
+    "epoch": "int64",
+    "metric": "string",
+    "value": "float64",
+    "n": "int64",
+    "successes": "int64",
+    "reason": "string",
+    "source": "string",
+    "source_sha256": "string",
+}
+_PREDICTIONS = {
+    "sample_id": "string",
+    "run": "string",
+    "epoch": "int64",
+    "task": "string",
+    "split": "string",
+    "groups": "levels",
+    "target": "string",
+    "options": "strings",
+    "option_logprobs": "floats",
+    "option_mass": "float64",
+    "prediction": "string",
+    "correct": "bool",
+    "confidence": "float64",
+    "abstain": "bool",
+    "parse_ok": "bool",
+    "error": "string",
+    "completion": "string",
+    "prompt_token_sha256": "string",
+    "checkpoint_sha256": "string",
+    "source": "string",
+}
+
+
+def results_parquet(table: ResultTable) -> bytes:
+    """Return one row per run, task, epoch and metric; factor levels as text in a map."""
+    return _parquet([row.model_dump() for row in table.rows], _RESULTS)
+
+
+def predictions_parquet(predictions: Sequence[Prediction]) -> bytes:
+    """Return one row per sample and evaluated model."""
+    return _parquet([each.model_dump() for each in predictions], _PREDICTIONS)
+
+
+def _parquet(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> bytes:
+    pa = _pyarrow()
+    from pyarrow import parquet
+
+    types = {
+        "string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_(),
+        "levels": pa.map_(pa.string(), pa.string()), "strings": pa.list_(pa.string()), "floats": pa.list_(pa.float64()),
+    }  # fmt: skip
+    arrays = [pa.array([_cell(row[name], kind) for row in rows], type=types[kind]) for name, kind in columns.items()]
+    buffer = BytesIO()
+    parquet.write_table(pa.table(arrays, names=list(columns)), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _cell(value: Any, kind: str) -> Any:
+    return [(name, str(level)) for name, level in value.items()] if kind == "levels" else value
+
+
+def _pyarrow() -> ModuleType:
+    try:
+        import pyarrow
+    except ImportError as err:
+        hint = "pip install 'cruijff-kit[report]'"
+        raise SiteError("result tables need `pyarrow`, which is not installed", hint=hint) from err
+    return pyarrow

@@ -1,0 +1,134 @@
+"""Evaluation results: the proven `.eval` log of each cell, and its rows."""
+
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from cruijff_kit.ports import RunStore, World
+from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.plan import Cell, PlannedRun
+from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.result import EvalLogRecord, ResultRow
+from cruijff_kit.schema.run import Done, JobStatus
+
+__all__ = ["CellResult", "evaluation_rows", "read_cell"]
+
+
+class CellResult(NamedTuple):
+    """The proven log of one cell, or why there is none."""
+
+    source: str
+    """Path of the log, relative to the experiment; empty where there is none."""
+    record: EvalLogRecord | None
+    """What the log holds; None where it cannot be used."""
+    reason: str
+    """Why it cannot be used."""
+
+    @property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """Return its samples, none where it cannot be used."""
+        return self.record.predictions if self.record else ()
+
+
+def read_cell(run: PlannedRun, cell: Cell, *, world: World) -> CellResult:
+    """Read the log that a cell's `DONE` vouches for by hash.
+
+    Any other log, a changed one included, is never used in its place.
+    """
+    layout = RunLayout(run.id)
+    text = world.store.read_text(layout.cell_done(cell.name))
+    if text is None:
+        return CellResult("", None, _unfinished(layout, world.store))
+    try:
+        done = Done.model_validate_json(text)
+    except ValidationError:
+        return CellResult("", None, "its `DONE` cannot be read")
+    if done.exit_code != 0:
+        return CellResult("", None, f"the evaluation ended with exit code {done.exit_code}")
+    return _vouched(run, cell, done, world=world)
+
+
+def evaluation_rows(run: PlannedRun, cell: Cell, result: CellResult) -> Iterator[ResultRow]:
+    """Yield one row per scorer planned; errored and unparsed samples count as wrong."""
+    for scorer in cell.task.scorers:
+        verdicts, reason = _verdicts(result, scorer)
+        successes = None if verdicts is None else sum(verdict is True for verdict in verdicts)
+        n = len(verdicts or ())
+        yield ResultRow(
+            run=run.id,
+            type=run.type,
+            model=run.model.name,
+            factors=run.factors,
+            seed=run.seed,
+            task=cell.task.name,
+            epoch=cell.epoch,
+            metric=scorer,
+            value=None if successes is None else successes / n,
+            n=n,
+            successes=successes,
+            reason=reason,
+            source=result.source,
+            source_sha256=result.record.sha256 if result.record else None,
+        )
+
+
+def _vouched(run: PlannedRun, cell: Cell, done: Done, *, world: World) -> CellResult:
+    """Read the newest log that `DONE` names and check that it is what was recorded."""
+    folder = RunLayout(run.id).cell_logs(cell.name)
+    # By name alone: records hold absolute paths, and experiments are moved.
+    recorded = {PurePath(path).name: sha for path, sha in done.artefacts.items() if path.endswith(".eval")}
+    present = [path for path in world.store.glob(folder, "*.eval") if PurePath(path).name in recorded]
+    if not present:
+        return CellResult("", None, "the `.eval` log that its `DONE` names is missing")
+    source = present[-1]
+    record = world.evaluations.read(world.store.root / source)
+    if record.sha256 != recorded[PurePath(source).name]:
+        return CellResult(source, None, f"`{PurePath(source).name}` was changed after the evaluation; it is not used")
+    reason = _fault(record, done) or _foreign(record, run, cell)
+    return CellResult(source, None, reason) if reason else CellResult(source, record, "")
+
+
+def _fault(record: EvalLogRecord, done: Done) -> str:
+    if record.status == "unreadable":
+        return f"its `.eval` log cannot be read: {record.error}"
+    if record.status != "success":
+        return f"its `.eval` log has status {record.status}" + (f": {record.error}" if record.error else "")
+    if record.samples == 0:
+        return "its `.eval` log holds no samples"
+    if done.samples is not None and record.samples != done.samples:
+        return f"its `.eval` log holds {record.samples} samples instead of {done.samples}"
+    return ""
+
+
+def _foreign(record: EvalLogRecord, run: PlannedRun, cell: Cell) -> str:
+    wanted = (run.id, cell.task.name, cell.epoch)
+    for each in record.predictions:
+        if (each.run, each.task, each.epoch) != wanted:
+            return f"its `.eval` log belongs to `{each.run}`, {each.task}, epoch {each.epoch}"
+    return ""
+
+
+def _verdicts(result: CellResult, scorer: str) -> tuple[tuple[bool | None, ...] | None, str]:
+    if result.record is None:
+        return None, result.reason
+    if not result.record.predictions:
+        # Every sample errored before it was scored; each one counts as wrong.
+        return (None,) * result.record.samples, ""
+    if scorer not in result.record.verdicts:
+        return None, f"its `.eval` log has no score of `{scorer}`"
+    return result.record.verdicts[scorer], ""
+
+
+def _unfinished(layout: RunLayout, store: RunStore) -> str:
+    """Return why a cell has no `DONE`, from what its jobs say of themselves."""
+    for step, words in (("eval", "evaluation"), ("train", "training")):
+        try:
+            own = JobStatus.model_validate_json(store.read(layout.status(step)) or b"")
+        except ValidationError:
+            continue
+        said = f": {own.message}" if own.message else ""
+        if own.state == "failed" or step == "eval":
+            return f"its {words} is {own.state} at {own.step} of {own.total}{said}"
+    return "it was not evaluated"

@@ -1,0 +1,128 @@
+"""Training results: histories read from `metrics.jsonl`, and their rows."""
+
+from collections.abc import Iterator
+from statistics import fmean
+
+from pydantic import ValidationError
+
+from cruijff_kit.ports import RunStore, World
+from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.plan import Plan, PlannedRun
+from cruijff_kit.schema.result import ResultRow, RunResult
+from cruijff_kit.schema.run import Done, Manifest, MetricPoint
+
+__all__ = ["read_history", "training_rows"]
+
+_TASK = "training"
+
+
+def read_history(run: PlannedRun, *, world: World) -> RunResult:
+    """Read one run's training history; whatever is odd about it becomes its reason.
+
+    A torn last line is left out and told. A file that differs from the hash its
+    job recorded, or holds a foreign line, is told and not used.
+    """
+    layout, store = RunLayout(run.id), world.store
+    content, done = store.read(layout.metrics), _done(RunLayout(run.id), world.store)
+    if content is None:
+        return _history(layout, store, reason="training has left no `metrics.jsonl`", finished=False)
+    recorded = _recorded(done, layout)
+    if recorded is not None and recorded != store.digest(layout.metrics):
+        changed = "`metrics.jsonl` was changed after training ended; it is not used"
+        return _history(layout, store, reason=changed, finished=False)
+    points, oddity = _points(content)
+    if done is not None:
+        return _history(layout, store, *points, reason=oddity)
+    stage = f"training has not finished: {points[-1].step if points else 0} of {run.total_steps} steps are on record"
+    return _history(layout, store, *points, reason="; ".join(filter(None, (stage, oddity))), finished=False)
+
+
+def training_rows(run: PlannedRun, result: RunResult, plan: Plan) -> Iterator[ResultRow]:
+    """Yield the losses of every planned epoch, missing ones with their reason."""
+    history = result.points if result.finished else ()
+    validated = "validation" in plan.dataset(run.dataset).splits
+    for epoch in range(_epochs(run)):
+        points = [point for point in history if point.epoch == epoch]
+        losses = [point.loss for point in points if point.loss is not None]
+        tail = losses[-max(1, len(losses) // 10) :]
+        yield _row(run, result, epoch, ("train_loss", fmean(tail) if tail else None, len(tail)))
+        if validated:
+            values = [point.val_loss for point in points if point.val_loss is not None]
+            yield _row(run, result, epoch, ("val_loss", values[-1] if values else None, min(1, len(values))))
+
+
+def _epochs(run: PlannedRun) -> int:
+    setting = run.settings.get("epochs")
+    return int(setting.value) if setting is not None else max(run.epochs_saved, default=0) + 1
+
+
+def _row(run: PlannedRun, result: RunResult, epoch: int, figure: tuple[str, float | None, int]) -> ResultRow:
+    metric, value, n = figure
+    missing = result.reason or f"`metrics.jsonl` holds no {metric} of epoch {epoch}"
+    return ResultRow(
+        run=run.id,
+        type=run.type,
+        model=run.model.name,
+        factors=run.factors,
+        seed=run.seed,
+        task=_TASK,
+        epoch=epoch,
+        metric=metric,
+        value=value,
+        n=n,
+        reason="" if value is not None else missing,
+        source=result.source,
+        source_sha256=result.source_sha256,
+    )
+
+
+def _points(content: bytes) -> tuple[tuple[MetricPoint, ...], str]:
+    """Return the points of whole lines, and what was wrong with the file."""
+    lines = content.split(b"\n")
+    whole, torn = lines[:-1], lines[-1]
+    points = []
+    for number, line in enumerate(whole, start=1):
+        try:
+            points.append(MetricPoint.model_validate_json(line))
+        except ValidationError:
+            return (), f"line {number} of `metrics.jsonl` is not a metrics record; the file is not used"
+    return tuple(points), "the last line of `metrics.jsonl` is torn and left out" if torn else ""
+
+
+def _history(
+    layout: RunLayout,
+    store: RunStore,
+    *points: MetricPoint,
+    reason: str,
+    finished: bool = True,
+) -> RunResult:
+    return RunResult(
+        run=layout.run_id,
+        points=points,
+        seconds=_seconds(layout, store),
+        source=layout.metrics,
+        source_sha256=store.digest(layout.metrics),
+        reason=reason,
+        finished=finished,
+    )
+
+
+def _seconds(layout: RunLayout, store: RunStore) -> float | None:
+    try:
+        manifest = Manifest.model_validate_json(store.read(layout.manifest) or b"")
+    except ValidationError:
+        return None
+    return (manifest.ended - manifest.started).total_seconds() if manifest.ended else None
+
+
+def _done(layout: RunLayout, store: RunStore) -> Done | None:
+    try:
+        return Done.model_validate_json(store.read(layout.done("train")) or b"")
+    except ValidationError:
+        return None
+
+
+def _recorded(done: Done | None, layout: RunLayout) -> str | None:
+    # By the end of the path: records are absolute where the experiment was moved since.
+    artefacts = done.artefacts if done else {}
+    return next((sha for path, sha in artefacts.items() if path.endswith(f"{layout.run_id}/metrics.jsonl")), None)
