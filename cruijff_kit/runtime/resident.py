@@ -1,0 +1,149 @@
+"""A base model held in memory, and LoRA adapters put on it unmerged, one at a time.
+
+One base serves every epoch of a run. Weights are read from safetensors alone, code
+from nowhere, and the network is not asked: a directory is used as it lies on disk.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
+
+from cruijff_kit.errors import ResultError, SiteError
+from cruijff_kit.ports import Tokenizer
+from cruijff_kit.runtime.inference import Decoder, Limits
+from cruijff_kit.schema.prediction import Completion, PromptIds
+
+__all__ = ["ADAPTER_WEIGHTS", "ResidentModel"]
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+"""File of an adapter directory that holds its weights."""
+
+_ADAPTER_CONFIG = "adapter_config.json"
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class ResidentModel:
+    """A base model with its tokenizer, ready to answer with or without an adapter."""
+
+    def __init__(self, path: str, *, dtype: Literal["fp32", "bf16"] = "fp32", device: str = "auto") -> None:
+        """Load a base model directory.
+
+        Args:
+            path: directory in Hugging Face format, without an adapter in it.
+            dtype: arithmetic of weights and activations.
+            device: `cpu`, `cuda`, or `auto` for the GPU where there is one.
+
+        Raises:
+            SiteError: the directory cannot be loaded, or carries an adapter.
+        """
+        _refuse_adapter(Path(path))
+        where = torch.device(_auto_device() if device == "auto" else device)
+        self._model, self.tokenizer = _load(path, _DTYPES[dtype], where)
+        self._decoder = Decoder(
+            self._model,
+            self.tokenizer,
+            vocabulary=len(self.tokenizer),
+            max_positions=getattr(self._model.config, "max_position_embeddings", None),
+            ends=_end_ids(self._model, self.tokenizer),
+        )
+        self._peft: Any = None
+        self._adapters: dict[tuple[str, int], str] = {}
+        self._lock = Lock()
+
+    def complete(
+        self,
+        prompts: Sequence[PromptIds],
+        limits: Limits,
+        *,
+        adapter: str | None = None,
+        stop_ids: Sequence[int] = (),
+    ) -> list[Completion]:
+        """Return the greedy answer to each prompt, in the order given; safe between threads.
+
+        Args:
+            prompts: ids as the model reads them.
+            limits: how far to generate.
+            adapter: directory of a LoRA adapter in peft format; the bare base where None.
+            stop_ids: ids that end an answer besides the model's own.
+
+        Raises:
+            PlanError: prompt and answer exceed the model's positions.
+            ResultError: the adapter does not fit, or the logits are not numbers.
+            SiteError: the adapter directory cannot be loaded.
+        """
+        with self._lock, self._wearing(adapter):
+            return self._decoder.complete(prompts, limits, stop_ids=stop_ids)
+
+    def _wearing(self, adapter: str | None) -> AbstractContextManager[object]:
+        if adapter is None:
+            return nullcontext() if self._peft is None else self._peft.disable_adapter()
+        name = self._attached(Path(adapter))
+        self._peft.set_adapter(name)
+        return nullcontext()
+
+    def _attached(self, folder: Path) -> str:
+        """Return the name of an adapter, loading it the first time its file is seen."""
+        weights = folder / ADAPTER_WEIGHTS
+        if not weights.is_file() or not (folder / _ADAPTER_CONFIG).is_file():
+            raise SiteError(f"`{folder}` is no adapter: it lacks `{ADAPTER_WEIGHTS}` or `{_ADAPTER_CONFIG}`")
+        key = (str(weights.resolve()), weights.stat().st_mtime_ns)
+        if key not in self._adapters:
+            name = f"adapter_{len(self._adapters)}"
+            self._attach(folder, name)
+            self._adapters[key] = name
+        return self._adapters[key]
+
+    def _attach(self, folder: Path, name: str) -> None:
+        from peft import PeftConfig, PeftModel
+
+        if self._peft is None:
+            config = PeftConfig.from_pretrained(str(folder))
+            config.inference_mode = True
+            self._peft = PeftModel(self._model, config, adapter_name=name)
+        loaded = self._peft.load_adapter(str(folder), adapter_name=name, torch_device=str(self._model.device))
+        self._model.eval()
+        if loaded.unexpected_keys or loaded.missing_keys:
+            key = [*loaded.unexpected_keys, *loaded.missing_keys][0]
+            raise ResultError(
+                f"the adapter `{folder}` does not fit the base model: `{key}` has no counterpart",
+                hint="evaluate an adapter on the base model it was trained on",
+            )
+
+
+def _load(path: str, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any]:
+    offline = {"local_files_only": True, "trust_remote_code": False}
+    disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, **offline)
+        model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, use_safetensors=True, **offline)
+    except (OSError, ValueError) as err:
+        raise SiteError(f"the model directory `{path}` cannot be loaded: {err}") from err
+    # Tidied spaces would be another answer than the one given.
+    tokenizer.clean_up_tokenization_spaces = False
+    return model.to(device).eval(), tokenizer
+
+
+def _refuse_adapter(path: Path) -> None:
+    # transformers would put that adapter on by itself, on top of the one asked for.
+    if (path / _ADAPTER_CONFIG).exists():
+        raise SiteError(
+            f"the base model directory `{path}` carries an adapter (`{_ADAPTER_CONFIG}`)",
+            hint="keep base models and adapters in directories of their own",
+        )
+
+
+def _auto_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _end_ids(model: Any, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return every id that the model directory names as an end."""
+    named = getattr(model.generation_config, "eos_token_id", None)
+    listed = named if isinstance(named, list | tuple) else [named]
+    return tuple({end for end in (*listed, tokenizer.eos_token_id) if end is not None})
