@@ -1,5 +1,6 @@
 """The grid: factors crossed, named runs added, every fine-tuned run repeated per seed."""
 
+import json
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from itertools import product
@@ -26,6 +27,10 @@ class Variant(NamedTuple):
     """Name of the generator."""
     arguments: str
     """Arguments of the generator as canonical JSON, so that variants compare and hash."""
+
+    def values(self) -> dict[str, Any]:
+        """Return the arguments of the generator."""
+        return json.loads(self.arguments)
 
 
 class Point(NamedTuple):

@@ -15,7 +15,7 @@ from cruijff_kit.schema.spec import ExperimentSpec, ModelRef
 __all__ = ["Inputs", "plan_runs", "science", "total_steps"]
 
 # How rows become tokens: all that a base model's answers depend on besides itself and the data.
-_SHARED = ("dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "dtype")
+_SHARED = ("dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong")
 # These shape files, logs and memory, never the result; the two batch controls count as their product.
 _NEUTRAL = frozenset(
     {
@@ -36,6 +36,8 @@ class Inputs(NamedTuple):
     """Model name to facts."""
     datasets: Mapping[Variant, DatasetFacts]
     """Data set asked for to facts."""
+    files: Mapping[str, DatasetFacts] = {}
+    """Evaluation file, as named in the design, to facts."""
     recipes: Mapping[str, str] = {}
     """Recipe written by the user, as named in the design, to the hash of its file."""
 
@@ -53,7 +55,7 @@ def plan_runs(spec: ExperimentSpec, points: tuple[Point, ...], inputs: Inputs) -
         saved, unsaved = epochs_saved(point)
         cells, unfit = plan_cells(point, saved, spec)
         facts = inputs.datasets[point.data]
-        problems += [*unsaved, *unfit, *_missing_split(point, facts)]
+        problems += [*unsaved, *unfit, *_missing_split(point, facts), *_missing_rows(cells, facts, inputs)]
         digest = content_hash(science(point, inputs))
         digests.append(digest)
         model = (refs[point.model.name], inputs.models[point.model.name].path)
@@ -126,6 +128,21 @@ def _missing_split(point: Point, facts: DatasetFacts) -> list[Problem]:
     found = ", ".join(f"`{name}`" for name in facts.splits) or "none"
     fact = f"data set `{facts.key}` has no rows in split `train`; its splits are {found}"
     return [Problem(fact, "data.training", hint="name the split to train on `train`")]
+
+
+def _missing_rows(cells: tuple[Cell, ...], own: DatasetFacts, inputs: Inputs) -> list[Problem]:
+    """Return a problem for each evaluation of a split that has no rows, or that is trained on."""
+    problems = []
+    for task in dict.fromkeys(cell.task for cell in cells):
+        facts = own if task.dataset is None else inputs.files[task.dataset]
+        path = f"evaluation.tasks.{task.name}.split"
+        if not facts.splits.get(task.split):
+            hint = f"splits are {', '.join(f'`{name}`' for name in facts.splits)}"
+            problems.append(Problem(f"data set `{facts.key}` has no rows in split `{task.split}`", path, hint=hint))
+        elif task.dataset is None and task.split == "train":
+            hint = "evaluate a split that was not trained on"
+            problems.append(Problem(f"task `{task.name}` evaluates the training split", path, hint=hint))
+    return problems
 
 
 def _twins(points: Sequence[Point], digests: Sequence[str]) -> list[Problem]:

@@ -7,9 +7,10 @@ from pydantic import ValidationError
 
 from cruijff_kit.errors import Problem
 from cruijff_kit.schema.plan import Resolved, Source
-from cruijff_kit.schema.spec import Controls, Level
+from cruijff_kit.schema.site import Site
+from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level, Output, Resources
 
-__all__ = ["base_settings", "override", "typed_level", "with_derived"]
+__all__ = ["base_settings", "override", "site_settings", "typed_level", "with_derived"]
 
 
 def base_settings(controls: Controls) -> dict[str, Resolved]:
@@ -48,3 +49,20 @@ def with_derived(settings: Mapping[str, Resolved]) -> dict[str, Resolved]:
     if full["batch_size_val"].value is None:
         full["batch_size_val"] = Resolved(value=full["batch_size"].value, source="derived")
     return full
+
+
+def site_settings(spec: ExperimentSpec, site: Site) -> dict[str, Resolved]:
+    """Return what the scheduler is asked for and where checkpoints go, site defaults filled in."""
+    asked: dict[str, Resolved] = {}
+    for part in (spec.resources, spec.output):
+        for name in type(part).model_fields:
+            asked[name] = _with_site(name, part, site)
+    return asked
+
+
+def _with_site(name: str, part: Resources | Output, site: Site) -> Resolved:
+    value, written = getattr(part, name), name in part.model_fields_set
+    fallback = getattr(site, name, None)
+    if not written and fallback is not None:
+        return Resolved(value=fallback, source="site")
+    return Resolved(value=value, source="design" if written else "default")

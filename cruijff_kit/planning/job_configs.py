@@ -1,0 +1,113 @@
+"""Job configurations: what a planned run's jobs read, as nouns."""
+
+from typing import NamedTuple
+
+from cruijff_kit.schema.config import (
+    BaseModelConfig,
+    DatasetConfig,
+    EvalConfig,
+    LoraConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
+from cruijff_kit.schema.data import DatasetFacts
+from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.plan import Cell, PlannedRun
+from cruijff_kit.schema.spec import ExperimentSpec
+
+__all__ = ["Places", "eval_config", "train_config"]
+
+
+class Places(NamedTuple):
+    """Absolute directories that configurations name."""
+
+    root: str
+    """The experiment."""
+    outputs: str
+    """Where `ck-out-<run>` directories go."""
+
+    def at(self, path: str) -> str:
+        """Return the absolute form of a path relative to the experiment."""
+        return path if path.startswith("/") else f"{self.root}/{path}"
+
+
+def train_config(run: PlannedRun, facts: DatasetFacts, spec: ExperimentSpec, *, places: Places) -> TrainConfig:
+    """Return the training configuration of a fine-tuned run."""
+    value = {name: setting.value for name, setting in run.settings.items()}
+    layout = RunLayout(run.id)
+    return TrainConfig(
+        run_id=run.id,
+        run_dir=places.at(layout.folder),
+        output_dir=f"{places.outputs}/{layout.output}",
+        base_model=_base_model(run),
+        dataset=_dataset(run, facts, spec, places=places),
+        split_val="validation" if facts.splits.get("validation") else None,
+        training_samples=value["training_samples"],
+        model=LoraConfig(
+            lora_rank=value["lora_rank"], lora_alpha=value["lora_alpha"], lora_dropout=value["lora_dropout"]
+        ),
+        optimizer=OptimizerConfig(lr=value["lr"], weight_decay=value["weight_decay"]),
+        lr_scheduler=ScheduleConfig(name=value["lr_scheduler"], num_warmup_steps=value["num_warmup_steps"]),
+        epochs=value["epochs"],
+        max_steps_per_epoch=value["max_steps_per_epoch"],
+        batch_size=value["batch_size"],
+        batch_size_val=value["batch_size_val"],
+        gradient_accumulation_steps=value["gradient_accumulation_steps"],
+        clip_grad_norm=value["max_grad_norm"],
+        dtype=value["dtype"],
+        seed=run.seed,
+        log_every_n_steps=value["log_every_n_steps"],
+        run_val_every_n_steps=value["run_val_every_n_steps"],
+        epochs_to_save=run.epochs_saved,
+    )
+
+
+def eval_config(
+    run: PlannedRun, cell: Cell, facts: DatasetFacts, *, spec: ExperimentSpec, places: Places
+) -> EvalConfig:
+    """Return the configuration of one evaluation cell.
+
+    The subset of samples is drawn with the first seed of the design, so that every
+    run is measured on the same items and comparisons can pair them.
+    """
+    layout = RunLayout(run.id)
+    rows = facts.splits[cell.task.split]
+    return EvalConfig(
+        run_id=run.id,
+        cell_dir=places.at(layout.cell(cell.name)),
+        name=cell.task.name,
+        task=cell.task.task,
+        epoch=cell.epoch,
+        base_model=_base_model(run),
+        adapter=None if cell.epoch is None else f"{places.outputs}/{layout.epoch(cell.epoch)}",
+        dataset=_dataset(run, facts, spec, places=places),
+        split=cell.task.split,
+        samples=cell.task.samples,
+        expected_samples=min(cell.task.samples or rows, rows),
+        scorers=cell.task.scorers,
+        groups=spec.analysis.groups,
+        generation=spec.evaluation.generation,
+        seed=spec.controls.seeds[0],
+    )
+
+
+def _base_model(run: PlannedRun) -> BaseModelConfig:
+    return BaseModelConfig(name=run.model.name, path=run.model_path, sha256=str(run.model.sha256))
+
+
+def _dataset(run: PlannedRun, facts: DatasetFacts, spec: ExperimentSpec, *, places: Places) -> DatasetConfig:
+    value = {name: setting.value for name, setting in run.settings.items()}
+    return DatasetConfig(
+        path=places.at(facts.path),
+        sha256=facts.sha256,
+        input_key=spec.data.training.input_key,
+        output_key=spec.data.training.output_key,
+        dataset_type=value["dataset_type"],
+        prompt=value["prompt"],
+        system_prompt=value["system_prompt"],
+        template_date=value["template_date"],
+        train_on_input=value["train_on_input"],
+        max_seq_len=value["max_seq_len"],
+        overlong=value["overlong"],
+    )

@@ -1,0 +1,125 @@
+"""Configurations as YAML: each distinct entry is rendered, and read back, once."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from cruijff_kit.data.yaml_text import dump_yaml, load_yaml
+from cruijff_kit.schema.config import EvalConfig, TrainConfig
+from cruijff_kit.schema.noun import Noun
+from cruijff_kit.schema.plan import PlannedRun, Resolved
+
+__all__ = ["read_config", "render_config", "render_entries", "render_run"]
+
+
+def render_config(config: TrainConfig | EvalConfig) -> str:
+    """Return the text of `finetune.yaml` or `eval.yaml`; it reads back to an equal configuration."""
+    return render_entries({name: getattr(config, name) for name in type(config).model_fields})
+
+
+def read_config[Config: (TrainConfig, EvalConfig)](kind: type[Config], text: str, *, name: str) -> Config:
+    """Return the configuration that a text holds.
+
+    Raises:
+        SpecError: the text is not plain YAML.
+        ValueError: keys or values are not those of the configuration; pydantic's error lists all.
+    """
+    # As JSON the values go through the strict door that a job's own reader uses.
+    return kind.model_validate_json(json.dumps(load_yaml(text, name=name).value))
+
+
+def render_run(run: PlannedRun, fixed: Mapping[str, Any], asked: Mapping[str, Resolved]) -> str:
+    """Return `run.yaml`: the whole of a resolved run, each value with its source.
+
+    Args:
+        run: the planned run.
+        fixed: entries that stand first, such as the experiment's name and the data set.
+        asked: what the scheduler is asked for and where checkpoints go.
+    """
+    head: dict[str, Any] = {
+        "schema_version": 1,
+        "id": run.id,
+        "type": run.type,
+        "seed": run.seed,
+        **fixed,
+        "model": run.model,
+        "model_path": run.model_path,
+        "factors": run.factors,
+        "total_steps": run.total_steps,
+        "epochs_saved": run.epochs_saved,
+        "cells": tuple(cell.name for cell in run.cells),
+    }
+    parts = [render_entries(head)]
+    for title, settings in (("settings", run.settings), ("asked", asked)):
+        parts += [f"{title}:\n", *(_setting(name, setting) for name, setting in settings.items())]
+    return "".join(parts)
+
+
+def render_entries(values: Mapping[str, Any]) -> str:
+    """Return a mapping of plain data and nouns as YAML, the same text as `dump_yaml` of it gives.
+
+    Raises:
+        AssertionError: an entry does not read back to what was put in.
+    """
+    return "".join(_entry(name, value) for name, value in values.items())
+
+
+def _entry(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return _text(name, value)
+    if isinstance(value, dict):
+        return dump_yaml({name: value})
+    return _cached(name, type(value), value)
+
+
+def _text(name: str, value: str) -> str:
+    """Render a string that differs from run to run, and read it back without a parser where that can be."""
+    entry = dump_yaml({name: value})
+    shown = entry[len(name) + 2 : -1]
+    held = json.loads(shown) if shown.startswith('"') and "\\u" not in shown else shown
+    if held != value:
+        _check(entry, name, value)
+    return entry
+
+
+@lru_cache(maxsize=16_384)
+def _cached(name: str, kind: type, value: Any) -> str:
+    """Render an entry that many runs share; the type keeps `1`, `1.0` and `true` apart."""
+    del kind
+    plain = value.model_dump(mode="json") if isinstance(value, Noun) else value
+    entry = dump_yaml({name: plain})
+    _check(entry, name, plain)
+    return entry
+
+
+def _setting(name: str, setting: Resolved) -> str:
+    return _sourced(name, setting.source, repr(setting.value), _Held(setting.value))
+
+
+class _Held:
+    """Carries a value into a cached function, which tells calls apart by the other arguments."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=16_384)
+def _sourced(name: str, source: str, spelled: str, held: _Held) -> str:
+    del spelled
+    plain = {"value": held.value, "source": source}
+    entry = dump_yaml({"settings": {name: plain}})
+    _check(entry, "settings", {name: plain})
+    return entry.partition("\n")[2]
+
+
+def _check(entry: str, name: str, value: Any) -> None:
+    found = load_yaml(entry, name=name).value
+    if found != {name: json.loads(json.dumps(value))}:
+        raise AssertionError(f"`{name}` was rendered as {entry!r}, which reads back as {found!r}")

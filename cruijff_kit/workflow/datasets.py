@@ -1,0 +1,118 @@
+"""Data sets: a user's files read, or rows generated, each distinct one once."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from cruijff_kit.data.generators.registry import make_dataset, named_files
+from cruijff_kit.data.loaders import Columns, load_splits
+from cruijff_kit.data.splits import Splits
+from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.planning.grid import Variant
+from cruijff_kit.ports import World
+from cruijff_kit.schema.data import DatasetFacts, TrainingData
+
+__all__ = ["Dataset", "read_datasets", "read_file"]
+
+
+class Dataset(NamedTuple):
+    """One data set, in memory."""
+
+    facts: DatasetFacts
+    """Key, path, hash and splits."""
+    content: bytes
+    """The file's bytes."""
+    splits: Splits
+    """Its rows."""
+
+
+def read_datasets(variants: Iterable[Variant], training: TrainingData, *, world: World) -> dict[Variant, Dataset]:
+    """Return every data set that a design asks for; generated ones are not written.
+
+    Variants that come to the same rows share one data set. Keys are unique.
+
+    Raises:
+        SpecError: a file or an argument is wrong; lists the problems of all data sets.
+    """
+    columns = Columns(training.input_key, training.output_key)
+    found: dict[Variant, Dataset] = {}
+    problems: list[Problem] = []
+    for variant in dict.fromkeys(variants):
+        try:
+            found[variant] = _generated(variant, world) if variant.generator else _file(variant, columns, world)
+        except SpecError as err:
+            problems += err.problems or [Problem(str(err), "data.training", hint=err.hint)]
+    if problems:
+        raise SpecError("the data cannot be used", problems=list(dict.fromkeys(problems)))
+    return _told_apart(found)
+
+
+def read_file(path: str, columns: Columns, *, world: World) -> Dataset:
+    """Return a data file of the user's; relative paths start at the experiment.
+
+    Raises:
+        SpecError: the file is missing or not laid out as splits of rows.
+    """
+    place = world.store.root / path
+    content = _bytes(place, path)
+    splits = load_splits(content, name=path, columns=columns)
+    facts = DatasetFacts(
+        key=_stem(place),
+        path=str(place),
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        splits={name: len(rows) for name, rows in splits.items()},
+    )
+    return Dataset(facts, content, splits)
+
+
+def _file(variant: Variant, columns: Columns, world: World) -> Dataset:
+    return read_file(str(variant.path), columns, world=world)
+
+
+def _generated(variant: Variant, world: World) -> Dataset:
+    arguments = variant.values()
+    generator = str(variant.generator)
+    paths = named_files(generator, arguments)
+    files = {name: _bytes(world.store.root / path, path) for name, path in paths.items()}
+    try:
+        made = make_dataset(generator, arguments, files=files)
+    except SpecError as err:
+        placed = [each._replace(path=f"data.training.arguments.{each.path}".rstrip(".")) for each in err.problems]
+        raise SpecError(str(err), problems=placed, hint=err.hint) from err
+    return Dataset(made.facts, made.content, made.splits)
+
+
+def _bytes(place: Path, shown: str) -> bytes:
+    try:
+        return place.read_bytes()
+    except (OSError, ValueError) as err:
+        hint = "mend the path; relative paths start at the experiment's directory"
+        problem = Problem(f"file `{shown}` cannot be read: {_why(err)}", "data.training", hint=hint)
+        raise SpecError(f"`{shown}` cannot be read", problems=[problem]) from err
+
+
+def _why(err: Exception) -> str:
+    return (getattr(err, "strerror", None) or str(err)).lower()
+
+
+def _stem(place: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", place.stem).lstrip("._-")[:64] or "data"
+
+
+def _told_apart(found: Mapping[Variant, Dataset]) -> dict[Variant, Dataset]:
+    """Give files of one name and different places keys of their own."""
+    homes: dict[str, set[str]] = {}
+    for dataset in found.values():
+        homes.setdefault(dataset.facts.key, set()).add(dataset.facts.path)
+    return {
+        variant: dataset if len(homes[dataset.facts.key]) == 1 else _marked(dataset)
+        for variant, dataset in found.items()
+    }
+
+
+def _marked(dataset: Dataset) -> Dataset:
+    key = f"{dataset.facts.key}-{hashlib.sha256(dataset.facts.path.encode()).hexdigest()[:8]}"
+    return dataset._replace(facts=dataset.facts.model_copy(update={"key": key}))
