@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from cruijff_kit.data.yaml_text import dump_yaml, load_yaml
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
@@ -12,13 +12,15 @@ from cruijff_kit.schema.plan import PlannedRun, Resolved
 
 __all__ = ["read_config", "render_config", "render_entries", "render_run"]
 
+Config = TypeVar("Config", TrainConfig, EvalConfig)
+
 
 def render_config(config: TrainConfig | EvalConfig) -> str:
     """Return the text of `finetune.yaml` or `eval.yaml`; it reads back to an equal configuration."""
     return render_entries({name: getattr(config, name) for name in type(config).model_fields})
 
 
-def read_config[Config: (TrainConfig, EvalConfig)](kind: type[Config], text: str, *, name: str) -> Config:
+def read_config(kind: type[Config], text: str, *, name: str) -> Config:
     """Return the configuration that a text holds.
 
     Raises:
@@ -94,26 +96,14 @@ def _cached(name: str, kind: type, value: Any) -> str:
 
 
 def _setting(name: str, setting: Resolved) -> str:
-    return _sourced(name, setting.source, repr(setting.value), _Held(setting.value))
-
-
-class _Held:
-    """Carries a value into a cached function, which tells calls apart by the other arguments."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held)
-
-    def __hash__(self) -> int:
-        return 0
+    value = tuple(setting.value) if isinstance(setting.value, list) else setting.value
+    return _sourced(name, setting.source, type(value), value)
 
 
 @lru_cache(maxsize=16_384)
-def _sourced(name: str, source: str, spelled: str, held: _Held) -> str:
-    del spelled
-    plain = {"value": held.value, "source": source}
+def _sourced(name: str, source: str, kind: type, value: Any) -> str:
+    del kind
+    plain = {"value": value, "source": source}
     entry = dump_yaml({"settings": {name: plain}})
     _check(entry, "settings", {name: plain})
     return entry.partition("\n")[2]
