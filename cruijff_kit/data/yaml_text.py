@@ -122,13 +122,13 @@ class _Reader:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self._report(event, (), "a second document starts here", "keep one document a file")
+                    self._report(event, (), fact="a second document starts here", hint="keep one document a file")
             elif not isinstance(event, (yaml.StreamStartEvent, yaml.StreamEndEvent, yaml.DocumentEndEvent)):
                 value = self._node(event, events, ())
         return value
 
-    def _report(self, event: Any, path: YamlPath, message: str, hint: str) -> None:
-        self.problems.append(Problem(message, dotted(path), self.place(event.start_mark), hint))
+    def _report(self, event: Any, path: YamlPath, *, fact: str, hint: str) -> None:
+        self.problems.append(Problem(fact, dotted(path), self.place(event.start_mark), hint))
 
     def _node(self, event: Any, events: Iterator[Any], path: YamlPath) -> Any:
         self.lines.setdefault(path, event.start_mark.line + self.first_line)
@@ -144,12 +144,12 @@ class _Reader:
 
     def _refuse_extras(self, event: Any, path: YamlPath) -> None:
         if isinstance(event, yaml.AliasEvent):
-            self._report(event, path, f"alias `*{event.anchor}` is not allowed", "write the value out")
+            self._report(event, path, fact=f"alias `*{event.anchor}` is not allowed", hint="write the value out")
             return
         if event.anchor:
-            self._report(event, path, f"anchor `&{event.anchor}` is not allowed", "write the value out")
+            self._report(event, path, fact=f"anchor `&{event.anchor}` is not allowed", hint="write the value out")
         if event.tag:
-            self._report(event, path, f"tag `{event.tag}` is not allowed", "remove it; text goes in quotes")
+            self._report(event, path, fact=f"tag `{event.tag}` is not allowed", hint="remove it; text goes in quotes")
 
     def _sequence(self, events: Iterator[Any], path: YamlPath) -> list[Any]:
         items: list[Any] = []
@@ -168,7 +168,8 @@ class _Reader:
             where = (*path, key)
             if key in found:
                 first = self.lines[where]
-                self._report(event, where, f"key `{key}` is written twice, first on line {first}", "keep one of them")
+                fact = f"key `{key}` is written twice, first on line {first}"
+                self._report(event, where, fact=fact, hint="keep one of them")
             self.lines.setdefault(where, event.start_mark.line + self.first_line)
             found[key] = self._node(next(events), events, where)
         return found
@@ -178,14 +179,14 @@ class _Reader:
             self._refuse_extras(event, path)
             return str(event.value)
         self._node(event, events, path)
-        self._report(event, path, "a key must be text", "quote the key; braces in a value need quotes too")
+        self._report(event, path, fact="a key must be text", hint="quote the key; braces in a value need quotes too")
         return ""
 
     def _scalar(self, event: Any, path: YamlPath) -> Any:
         if not event.implicit[0]:
             return event.value
         if len(event.value) > _MAX_DIGITS and _INTEGER.fullmatch(event.value):
-            self._report(event, path, f"a number of {len(event.value)} digits", "quote it if it is text")
+            self._report(event, path, fact=f"a number of {len(event.value)} digits", hint="quote it if it is text")
             return None
         return _resolve(event.value)
 
@@ -217,43 +218,40 @@ def dump_yaml(value: Any) -> str:
     """
     lines: list[str] = []
     if isinstance(value, _COLLECTIONS) and value:
-        _block(value, "", lines)
+        lines += _block(value, "")
     else:
         lines.append(_inline(value, ""))
     return "\n".join(lines) + "\n"
 
 
-def _block(value: Any, indent: str, lines: list[str]) -> None:
-    """Add the lines of a mapping or list that is not empty."""
+def _block(value: Any, indent: str) -> list[str]:
+    """Return the lines of a mapping or list that is not empty."""
+    lines: list[str] = []
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"key `{key!r}` is not text")
-            _entry(f"{indent}{_string(key)}:", item, indent, lines)
-        return
+            lines += _entry(f"{indent}{_string(key)}:", item, indent=indent)
+        return lines
     for item in value:
-        _item(item, indent, lines)
+        lines += _item(item, indent)
+    return lines
 
 
-def _entry(head: str, item: Any, indent: str, lines: list[str]) -> None:
+def _entry(head: str, item: Any, *, indent: str) -> list[str]:
     if not isinstance(item, _COLLECTIONS) or not item:
-        lines.append(f"{head} {_inline(item, indent)}")
-        return
+        return [f"{head} {_inline(item, indent)}"]
     flow = None if isinstance(item, dict) else _flow(item)
     if flow is not None and len(head) + len(flow) < _FLOW_WIDTH:
-        lines.append(f"{head} {flow}")
-        return
-    lines.append(head)
-    _block(item, f"{indent}  ", lines)
+        return [f"{head} {flow}"]
+    return [head, *_block(item, f"{indent}  ")]
 
 
-def _item(item: Any, indent: str, lines: list[str]) -> None:
+def _item(item: Any, indent: str) -> list[str]:
     if not isinstance(item, _COLLECTIONS) or not item:
-        lines.append(f"{indent}- {_inline(item, indent)}")
-        return
-    first = len(lines)
-    _block(item, f"{indent}  ", lines)
-    lines[first] = f"{indent}- {lines[first][len(indent) + 2 :]}"
+        return [f"{indent}- {_inline(item, indent)}"]
+    first, *rest = _block(item, f"{indent}  ")
+    return [f"{indent}- {first[len(indent) + 2 :]}", *rest]
 
 
 def _flow(items: list[Any] | tuple[Any, ...]) -> str | None:

@@ -1,0 +1,1 @@
+"""seeded generators of data sets, one file each, and their registry"""

@@ -1,0 +1,50 @@
+"""Splits: named lists of rows that share no content, and their text on disk."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+__all__ = ["Overlap", "Splits", "overlaps", "write_splits"]
+
+Splits = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Split name to rows; a row is column name to text or number."""
+
+
+class Overlap(NamedTuple):
+    """Rows that two splits share."""
+
+    first: str
+    """Split named first."""
+    second: str
+    """Split named later."""
+    rows: tuple[int, ...]
+    """Positions in the second split, from 0."""
+    example: str
+    """The first question found in both."""
+
+
+def overlaps(splits: Splits, *, column: str = "input") -> list[Overlap]:
+    """Return every pair of splits that share questions, in file order.
+
+    Two rows are the same question when the column holds the same text, blanks at
+    either end aside, whatever the answer.
+    """
+    asked = {name: [str(row.get(column, "")).strip() for row in rows] for name, rows in splits.items()}
+    names = list(asked)
+    found = []
+    for at, second in enumerate(names):
+        for first in names[:at]:
+            seen = set(asked[first])
+            rows = tuple(index for index, question in enumerate(asked[second]) if question in seen)
+            if rows:
+                found.append(Overlap(first, second, rows, asked[second][rows[0]]))
+    return found
+
+
+def write_splits(splits: Splits) -> bytes:
+    """Return a data set as JSON, one row a line, the same bytes for the same rows."""
+    parts = []
+    for name, rows in splits.items():
+        lines = ",\n".join(f"  {json.dumps(dict(row), ensure_ascii=False)}" for row in rows)
+        parts.append(f"{json.dumps(name)}: [\n{lines}\n]" if lines else f"{json.dumps(name)}: []")
+    return ("{" + ",\n".join(parts) + "}\n").encode()
