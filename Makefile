@@ -22,7 +22,7 @@ help: ## list what there is
 setup: $(READY) ## make .venv with everything in it
 
 demo: $(READY) ## run one whole experiment here, end to end
-	@$(BIN)/python -m cruijff_kit.cli.demo
+	@$(BIN)/python -m cruijff_kit.cli.demo $(ARGS)
 
 test: lint types pytest ## check and test everything
 
@@ -49,8 +49,8 @@ wheel-check: $(READY) ## install the wheel in a clean environment and import eve
 	@rm -rf dist .venv-wheel
 	@$(BIN)/python -m build --outdir dist
 	@$(BIN)/python -m venv .venv-wheel
-	@.venv-wheel/bin/pip install --quiet $(TORCH)
-	@.venv-wheel/bin/pip install --quiet -c constraints.txt "$$(ls dist/*.whl)[all]"
+	@.venv-wheel/bin/pip install -qq $(TORCH)
+	@.venv-wheel/bin/pip install -qq -c constraints.txt "$$(ls dist/*.whl)[all]"
 	@.venv-wheel/bin/pip check
 	@cd dist && ../.venv-wheel/bin/python -I ../tests/integration/wheel_probe.py ../.venv-wheel
 
@@ -64,6 +64,6 @@ $(READY): pyproject.toml constraints.txt
 	@echo "setting up .venv (once, about 2 GB, some minutes)"
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv || { \
 		echo "hint: on Debian and Ubuntu: apt install python3-venv"; rm -rf .venv; exit 1; }
-	@$(BIN)/pip install --quiet $(TORCH) -c constraints.txt
-	@$(BIN)/pip install --quiet -e ".[all,dev]" -c constraints.txt
+	@$(BIN)/pip install -qq $(TORCH) -c constraints.txt
+	@$(BIN)/pip install -qq -e ".[all,dev]" -c constraints.txt
 	@touch $@
