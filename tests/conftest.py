@@ -1,7 +1,7 @@
 """What every test stands on: no real home, no network, no surprises from the shell."""
 
 import os
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,14 @@ HOSTILE_NAMES = ("with space", "single'quote", 'double"quote', "semi;colon && ec
 """Folder names that break whoever quotes carelessly."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Turn the protocol library's deprecations into errors, where it is installed."""
-    if find_spec("mcp"):
-        config.addinivalue_line("filterwarnings", "error::mcp.MCPDeprecationWarning")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Turn the protocol library's deprecations into errors, where a test has loaded it.
+
+    Naming the class in pyproject.toml would import the library, seconds of it, for every test there is.
+    """
+    if "mcp" in sys.modules:
+        for item in items:
+            item.add_marker(pytest.mark.filterwarnings("error::mcp.MCPDeprecationWarning"))
 
 
 @pytest.fixture(scope="session")
