@@ -15,9 +15,11 @@ def test_every_module_lists_what_it_offers() -> None:
 
 
 def test_a_module_lists_all_public_names_that_it_defines() -> None:
+    # A recipe is a script to read and run: it offers its command, and hides nothing behind underscores.
     missing = [
         f"{source.path}: {', '.join(sorted(unlisted))}"
         for source in _modules()
+        if not source.path.startswith("recipes/")
         for unlisted in [_defined(source) - _registered(source) - set(_listed(source) or _defined(source))]
         if unlisted
     ]
