@@ -64,16 +64,18 @@ def answer(*command: str, message: bytes = b"") -> float:
         RuntimeError: it ended without a line.
     """
     start = time.perf_counter()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdin
         assert child.stdout
+        assert child.stderr
         child.stdin.write(message)
         child.stdin.flush()
         line = child.stdout.readline()
         seconds = time.perf_counter() - start
         child.kill()
+        said = child.stderr.read().decode()
     if not line:
-        raise RuntimeError(f"`{command[0]}` ended without an answer")
+        raise RuntimeError(f"`{command[0]}` ended without an answer\n{said}")
     return seconds
 
 
