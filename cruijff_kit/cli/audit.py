@@ -4,7 +4,7 @@ import click
 
 from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import ResultError
-from cruijff_kit.rendering.log_text import render_records
+from cruijff_kit.schema.audit import AuditRecord
 from cruijff_kit.workflow.audit import read_audit, verify_audit
 
 __all__ = ["audit"]
@@ -23,7 +23,7 @@ def audit() -> None:
 def show(experiment: str, after: int, limit: int, as_json: bool) -> None:
     """Show the record, oldest first."""
     page = read_audit(after=after, limit=limit, world=enter(experiment))
-    click.echo(page.model_dump_json(indent=2) if as_json else render_records(page.records))
+    click.echo(page.model_dump_json(indent=2) if as_json else "\n".join(_line(record) for record in page.records))
 
 
 @audit.command("verify")
@@ -35,3 +35,10 @@ def verify(experiment: str) -> None:
         raise ResultError(f"the audit log does not hold at line {verdict.line}: {verdict.problem}")
     anchor = "chain and anchors hold" if verdict.anchored else "the chain holds; no anchor outside it was found"
     click.echo(f"{verdict.lines} lines: {anchor}")
+
+
+def _line(record: AuditRecord) -> str:
+    who = record.actor.client or record.actor.kind
+    why = f" ({record.reason})" if record.reason else ""
+    what = f"{record.action} {record.subject}{why}"
+    return f"{record.seq:>6}  {record.ts:%Y-%m-%d %H:%M:%S}  {who:24}  {record.result.value:7}  {what}"

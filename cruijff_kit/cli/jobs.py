@@ -7,7 +7,7 @@ from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, confirm, enter
 from cruijff_kit.schema.receipt import SubmitReceipt
 from cruijff_kit.workflow.cancel import cancel_runs
-from cruijff_kit.workflow.scaffold import sealed_plan
+from cruijff_kit.workflow.seal import sealed_plan
 from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
 
 __all__ = ["cancel", "retry", "submit"]

@@ -7,7 +7,7 @@ from cruijff_kit.schema.run import Phase
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.reconcile import adopt_submitted
-from cruijff_kit.workflow.scaffold import sealed_plan
+from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.watch import read_status
 
 __all__ = ["cancel_runs"]
@@ -22,7 +22,7 @@ def cancel_runs(*, runs: tuple[str, ...] = (), reason: str, world: World) -> Can
         RunError: a run is not known or its name is ambiguous.
     """
     with world.store.lock("submit"):
-        plan, _ = sealed_plan(world=world)
+        plan, _ = recorded_plan(world=world)
         chosen = [find_run(plan.runs, name).id for name in runs] if runs else [run.id for run in plan.runs]
         adopt_submitted(plan, world=world)
         alive = {

@@ -10,7 +10,7 @@ from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.receipt import LogPage
 from cruijff_kit.workflow.attempts import find_run, read_attempts
-from cruijff_kit.workflow.scaffold import sealed_plan
+from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["tail_log"]
 
@@ -31,7 +31,7 @@ def tail_log(run: str, *, step: Step = Step.TRAIN, lines: int = 50, grep: str | 
         RunError: the run is not known, was not submitted, or its data is red.
         SpecError: `grep` is not a regular expression.
     """
-    plan, _ = sealed_plan(world=world)
+    plan, _ = recorded_plan(world=world)
     chosen = find_run(plan.runs, run)
     if plan.tier == "red":
         raise RunError(

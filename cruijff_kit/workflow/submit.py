@@ -16,7 +16,7 @@ from cruijff_kit.schema.receipt import Submission, SubmitPreview, SubmitReceipt
 from cruijff_kit.workflow.attempts import AttemptKey, find_run, read_attempts, steps_of, write_intent
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.reconcile import adopt_submitted, record_submission
-from cruijff_kit.workflow.scaffold import sealed_plan
+from cruijff_kit.workflow.seal import sealed_plan
 from cruijff_kit.workflow.watch import read_status
 
 __all__ = ["preview_submission", "retry_run", "submit_jobs"]

@@ -16,7 +16,7 @@ from cruijff_kit.schema.run import Done, ExperimentStatus, JobStatus, Phase, Ste
 from cruijff_kit.workflow.attempts import last_reports, read_attempts, steps_of, write_attempt
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.reconcile import adopt_submitted
-from cruijff_kit.workflow.scaffold import sealed_plan
+from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["read_status", "watch_jobs"]
 
@@ -31,7 +31,7 @@ def read_status(*, world: World) -> ExperimentStatus:
     Raises:
         PlanError: the experiment is not scaffolded, or was changed since.
     """
-    plan, _ = sealed_plan(world=world)
+    plan, _ = recorded_plan(world=world)
     return _status(plan, world)
 
 
@@ -45,7 +45,7 @@ def watch_jobs(*, poll: float = 1.0, timeout: float | None = None, world: World)
         timeout: seconds after which to stop looking, or None to look on.
         world: the experiment and its surroundings.
     """
-    plan, _ = sealed_plan(world=world)
+    plan, _ = recorded_plan(world=world)
     started, recorded = world.clock.monotonic(), False
     while True:
         status, news = _look(plan, world)

@@ -1,0 +1,41 @@
+"""Chooses the adapters for a site; the only file that knows both sides."""
+
+from pathlib import Path
+
+from cruijff_kit.ports import World
+from cruijff_kit.schema.audit import Actor
+from cruijff_kit.schema.layout import ExperimentLayout
+
+__all__ = ["World", "open_world"]
+
+
+def open_world(experiment: Path, *, root: Path, actor: Actor) -> World:
+    """Return the world of one experiment directory; nothing is written by opening it.
+
+    Args:
+        experiment: the experiment directory, which need not exist yet.
+        root: project root, in which `site.yaml` is looked for.
+        actor: on whose behalf the verbs act.
+    """
+    from cruijff_kit.adapters.audit_log import AuditFile
+    from cruijff_kit.adapters.clock import SystemClock
+    from cruijff_kit.adapters.eval_logs import InspectEvalLogs
+    from cruijff_kit.adapters.local import LocalScheduler, visible_gpus
+    from cruijff_kit.adapters.local_queue import Limits
+    from cruijff_kit.adapters.model_hub import LocalHub
+    from cruijff_kit.adapters.run_store import DiskRunStore
+    from cruijff_kit.adapters.site_file import load_site
+    from cruijff_kit.adapters.state_dir import state_dir
+
+    site, clock = load_site(root), SystemClock()
+    limits = Limits(jobs=site.caps.max_concurrent, gpus=visible_gpus())
+    return World(
+        store=DiskRunStore(experiment),
+        audit=AuditFile(experiment / ExperimentLayout.audit, clock=clock),
+        scheduler=LocalScheduler(state_dir() / "queue", limits=limits),
+        clock=clock,
+        hub=LocalHub(models_dir=site.models_dir),
+        evaluations=InspectEvalLogs(),
+        site=site,
+        actor=actor,
+    )
