@@ -28,7 +28,7 @@ def open_world(experiment: Path, *, root: Path, actor: Actor) -> World:
     from cruijff_kit.adapters.state_dir import state_dir
 
     site, clock = load_site(root), SystemClock()
-    limits = Limits(jobs=site.caps.max_concurrent, gpus=visible_gpus())
+    limits = Limits(slots=site.caps.max_concurrent, gpus=visible_gpus())
     return World(
         store=DiskRunStore(experiment),
         audit=AuditFile(experiment / ExperimentLayout.audit, clock=clock),
