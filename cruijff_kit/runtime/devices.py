@@ -1,0 +1,50 @@
+"""Where a job computes and in which arithmetic."""
+
+from typing import TYPE_CHECKING
+
+from cruijff_kit.errors import SiteError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["choose_device", "choose_dtype", "describe_device"]
+
+
+def choose_device(wanted: str) -> "torch.device":
+    """Return the device for `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
+
+    Raises:
+        SiteError: a GPU was asked for and torch sees none.
+    """
+    import torch
+
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise SiteError(
+            "`device: cuda` was asked for, and torch sees no GPU",
+            hint="ask for one with `resources.gpus: 1`, or set `device: cpu`",
+        )
+    return torch.device("cuda:0" if available and wanted != "cpu" else "cpu")
+
+
+def choose_dtype(name: str, device: "torch.device") -> "torch.dtype":
+    """Return the torch type of `fp32` or `bf16`.
+
+    Raises:
+        SiteError: the GPU does not compute in bf16.
+    """
+    import torch
+
+    if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise SiteError(
+            f"`dtype: bf16` is not supported by `{describe_device(device)}`",
+            hint="set `controls.dtype: fp32`, or ask for a newer GPU by `resources.constraint`",
+        )
+    return {"fp32": torch.float32, "bf16": torch.bfloat16}[name]
+
+
+def describe_device(device: "torch.device") -> str:
+    """Return the device as recorded, such as `cpu` or `cuda:0 NVIDIA H200`."""
+    import torch
+
+    return f"{device} {torch.cuda.get_device_name(device)}" if device.type == "cuda" else str(device)

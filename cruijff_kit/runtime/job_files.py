@@ -1,0 +1,136 @@
+"""What a job writes of itself: metrics, status, provenance and the last marker."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import IO, Literal, Self
+
+from pydantic import ValidationError
+
+from cruijff_kit.runtime.files import file_sha256, write_aside
+from cruijff_kit.schema.run import Done, JobStatus, MetricPoint
+
+__all__ = ["MetricsFile", "StatusFile", "Stopped", "artefact_hashes", "finished", "job_ids", "now", "stop_on_signals"]
+
+
+def now() -> datetime:
+    """Return the current moment in UTC."""
+    return datetime.now(UTC)
+
+
+def job_ids() -> tuple[str, ...]:
+    """Return the scheduler's id of this job; empty outside a scheduler."""
+    job_id = os.environ.get("SLURM_JOB_ID", "")
+    return (job_id,) if job_id else ()
+
+
+class MetricsFile:
+    """`metrics.jsonl`: one point a line, on disk as soon as it is written."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[str] = path.open("w", encoding="utf-8", buffering=1)
+
+    def write(self, point: MetricPoint) -> None:
+        """Append one point as one line."""
+        self._file.write(point.model_dump_json(exclude_defaults=True) + "\n")
+
+    def close(self) -> None:
+        """Flush to disk and close."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+class StatusFile:
+    """`status.json`: what the job is doing, and why it failed where it did.
+
+    As a context manager it records the exception that ends the job, and lets it pass.
+    """
+
+    def __init__(self, path: Path, *, every: float = 0.5) -> None:
+        self._path = path
+        self._every = every
+        self._written = -every
+        started = now()
+        self.status = JobStatus(
+            state="starting",
+            job_id="".join(job_ids()),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started=started,
+            updated=started,
+        )
+        self._write()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.enter("failed", str(error).partition("\n\nhint: ")[0] or type(error).__name__)
+
+    def enter(self, state: Literal["starting", "running", "done", "failed"], message: str = "") -> None:
+        """Write a new state at once."""
+        self.status = self.status.model_copy(update={"state": state, "message": message})
+        self._write()
+
+    def advance(self, step: int, total: int, *, epoch: int | None = None) -> None:
+        """Note progress; written at most twice a second, and at the end."""
+        self.status = self.status.model_copy(update={"step": step, "total": total, "epoch": epoch})
+        if step == total or time.monotonic() - self._written >= self._every:
+            self._write()
+
+    def _write(self) -> None:
+        self.status = self.status.model_copy(update={"updated": now()})
+        write_aside(self._path, self.status.model_dump_json(indent=2) + "\n")
+        self._written = time.monotonic()
+
+
+class Stopped(BaseException):
+    """A signal asked this job to end; no code may take it for a failure of its own."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.exit_code = 128 + number
+
+
+def stop_on_signals() -> None:
+    """Turn SIGTERM and SIGINT into `Stopped`, so that files are closed on the way out."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # A second signal must not break off the first one's last words.
+        signal.signal(number, signal.SIG_IGN)
+        raise Stopped(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def artefact_hashes(paths: Iterable[Path], *, experiment: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file, by its path relative to the experiment where inside."""
+    return {
+        path.relative_to(experiment).as_posix() if path.is_relative_to(experiment) else str(path): file_sha256(path)
+        for path in paths
+    }
+
+
+def finished(marker: Path, *, experiment: Path) -> bool:
+    """Return whether a `DONE` says success and every artefact still has its hash."""
+    try:
+        done = Done.model_validate_json(marker.read_bytes())
+    except FileNotFoundError:
+        return False
+    except ValidationError:
+        sys.stderr.write(f"`{marker}` is not readable; the job runs again\n")
+        return False
+    files = {experiment / name: digest for name, digest in done.artefacts.items()}
+    return done.exit_code == 0 and all(path.is_file() and file_sha256(path) == sha for path, sha in files.items())

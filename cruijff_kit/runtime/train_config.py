@@ -1,0 +1,54 @@
+"""Reading `finetune.yaml`, and proving that its inputs are what it says."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from cruijff_kit.data.yaml_text import dotted, load_yaml
+from cruijff_kit.errors import Problem, RunError, SpecError
+from cruijff_kit.runtime.files import file_sha256
+from cruijff_kit.runtime.model_files import model_config, model_sha256
+from cruijff_kit.schema.config import EvalConfig, TrainConfig
+
+__all__ = ["check_inputs", "load_train_config"]
+
+
+def load_train_config(path: Path) -> TrainConfig:
+    """Read a training configuration.
+
+    Raises:
+        SpecError: the file is missing, is no YAML, or breaks the form; all problems at once.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as err:
+        raise SpecError(f"configuration `{path}` cannot be read: {err.strerror}", hint="run `ck scaffold`") from err
+    document = load_yaml(text, name=str(path))
+    try:
+        return TrainConfig.model_validate(document.value)
+    except ValidationError as err:
+        problems = [Problem(error["msg"], path=dotted(error["loc"])) for error in err.errors()]
+        raise SpecError(f"`{path}` is not a training configuration", problems=problems) from err
+
+
+def check_inputs(config: TrainConfig | EvalConfig) -> None:
+    """Compare the data set's and the base model's content with the hashes that were planned.
+
+    Raises:
+        RunError: either is not what the plan was made with.
+        SiteError: the model directory is unreadable.
+    """
+    data = Path(config.dataset.path)
+    if not data.is_file():
+        raise _mismatch(config, f"data set `{data}` does not exist", "run `ck scaffold`, or bring the file back")
+    if file_sha256(data) != config.dataset.sha256:
+        raise _mismatch(config, f"data set `{data}` is not the one that was planned", "restore it, or design anew")
+    folder = Path(config.base_model.path)
+    model_config(folder)
+    if model_sha256(folder) != config.base_model.sha256:
+        hint = "restore the directory, or write the design again with this model"
+        raise _mismatch(config, f"base model `{folder}` is not the one that was planned", hint)
+
+
+def _mismatch(config: TrainConfig | EvalConfig, fact: str, hint: str) -> RunError:
+    return RunError(fact, run_id=config.run_id, hint=hint)
