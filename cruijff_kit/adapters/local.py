@@ -1,0 +1,167 @@
+"""The embedded scheduler: runs the scripts that `sbatch` would take, on this machine.
+
+No daemon and no root: jobs lie in a queue on local disk, and a runner that nobody
+owns moves it and leaves when idle. Jobs outlive whoever submitted them and the
+runner; the next `submit` or `revive` starts another, which adopts what runs.
+"""
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cruijff_kit.adapters.doorbell import call_runner, ring
+from cruijff_kit.adapters.job_env import clean_environment
+from cruijff_kit.adapters.local_queue import Facts, Limits, LocalQueue, NewJob
+from cruijff_kit.adapters.sbatch_lines import Directives, read_directives
+from cruijff_kit.errors import SchedulerError
+from cruijff_kit.schema.job import JobReport, JobRequest, JobState
+from cruijff_kit.schema.site import Site
+
+__all__ = ["LocalScheduler", "visible_gpus"]
+
+
+class LocalScheduler:
+    """A queue of this user on this machine; many processes may share it."""
+
+    name = "local"
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        site: Site,
+        gpus: Sequence[str] | None = None,
+        grace: float = 10.0,
+        linger: float = 3.0,
+    ) -> None:
+        """Use the queue in a directory on local disk; nothing is made before the first job.
+
+        Of several processes that share a queue, the last one to begin decides on the limits.
+
+        Args:
+            root: the queue's own directory, such as `<state directory>/queue`.
+            site: whose `caps.max_concurrent` is the number of jobs that run at once.
+            gpus: identifiers of the GPUs that jobs are given; by default all that are visible.
+            grace: seconds between asking a job to stop and killing it.
+            linger: seconds that an idle runner stays.
+        """
+        self._root = root.absolute()
+        self._queue = LocalQueue(self._root)
+        given = visible_gpus() if gpus is None else tuple(gpus)
+        self._limits = Limits(site.caps.max_concurrent, given, grace, linger)
+        self._limits_kept = False
+
+    def submit(self, request: JobRequest) -> str:
+        """Queue a copy of a script, durably, and see that a runner lives.
+
+        The request's name and directory win over the script's own, as a command
+        line wins over it in `sbatch`. The job inherits an allowlist of this
+        process's environment.
+
+        Raises:
+            SchedulerError: the script is refused, or it waits for an unknown job.
+        """
+        held = self._queue.find([request.tag])
+        if held:
+            self.revive()
+            return str(held[request.tag])
+        job_id = self._queue.add(self._new(request))
+        self._call()
+        return str(job_id)
+
+    def find(self, tags: Sequence[str]) -> dict[str, str]:
+        """Return the job ids of those tags that were ever queued here."""
+        return {tag: str(job_id) for tag, job_id in self._queue.find(tags).items()}
+
+    def reports(self, job_ids: Sequence[str]) -> dict[str, JobReport]:
+        """Return what is known of each id; absent ids, or no queue, are UNKNOWN."""
+        known = {str(facts.id): _report(facts) for facts in self._queue.facts(_numbers(job_ids))}
+        return {job_id: known.get(job_id) or JobReport(job_id=job_id, state=JobState.UNKNOWN) for job_id in job_ids}
+
+    def cancel(self, job_ids: Sequence[str]) -> None:
+        """End waiting jobs at once, and have the runner stop running ones."""
+        self._queue.cancel(_numbers(job_ids))
+        ring(self._root)
+
+    def revive(self) -> None:
+        """Start a runner where jobs are unfinished and none lives."""
+        if self._queue.unfinished():
+            self._call()
+
+    def _call(self) -> None:
+        if not self._limits_kept:
+            self._queue.set_limits(self._limits)
+            self._limits_kept = True
+        call_runner(self._root)
+
+    def _new(self, request: JobRequest) -> NewJob:
+        script, directives = self._accepted(request)
+        return NewJob(
+            tag=request.tag,
+            name=request.name,
+            comment=request.comment,
+            chdir=request.chdir,
+            directives=directives,
+            script=script,
+            environment=clean_environment(os.environ),
+            after_ok=_known_form(request),
+        )
+
+    def _accepted(self, request: JobRequest) -> tuple[bytes, Directives]:
+        try:
+            script = Path(request.script).read_bytes()
+        except OSError as err:
+            fact = f"unable to open script `{request.script}`: {err.strerror}"
+            raise SchedulerError(fact, transient=False, hint="scaffold the experiment again") from err
+        directives = read_directives(script, name=request.script)
+        gpus = len(self._limits.gpus)
+        if directives.gpus > gpus:
+            fact = f"script `{request.script}` asks for {directives.gpus} GPUs; this machine gives {gpus}"
+            raise SchedulerError(fact, transient=False, hint="lower `resources.gpus`, or submit where there are GPUs")
+        if not Path(request.chdir).is_dir():
+            fact = f"job `{request.name}` cannot start in `{request.chdir}`: no such directory"
+            raise SchedulerError(fact, transient=False, hint="scaffold the experiment again")
+        return script, directives
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """Return the GPUs jobs may be given: `CUDA_VISIBLE_DEVICES`, else all of the machine."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return tuple(filter(None, (part.strip() for part in chosen.split(","))))
+    numbers = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+    return tuple(sorted((number for number in numbers if number.isdigit()), key=int))
+
+
+def _known_form(request: JobRequest) -> tuple[int, ...]:
+    strange = [job_id for job_id in request.after_ok if not _is_number(job_id)]
+    if strange:
+        fact = f"job `{request.name}` waits for job `{strange[0]}`, which this queue does not know"
+        raise SchedulerError(fact, transient=False, hint="submit the job it waits for first")
+    return tuple(int(job_id) for job_id in request.after_ok)
+
+
+def _numbers(job_ids: Sequence[str]) -> list[int]:
+    return [int(job_id) for job_id in job_ids if _is_number(job_id)]
+
+
+def _is_number(job_id: str) -> bool:
+    return job_id.isascii() and job_id.isdigit() and len(job_id) < 19
+
+
+def _report(facts: Facts) -> JobReport:
+    return JobReport(
+        job_id=str(facts.id),
+        state=JobState(facts.state),
+        reason=facts.reason,
+        exit_code=facts.code,
+        signal=facts.signal,
+        submitted=_moment(facts.submitted),
+        started=_moment(facts.started),
+        ended=_moment(facts.ended),
+    )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
