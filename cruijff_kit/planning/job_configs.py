@@ -56,6 +56,7 @@ def train_config(run: PlannedRun, facts: DatasetFacts, spec: ExperimentSpec, *, 
         gradient_accumulation_steps=value["gradient_accumulation_steps"],
         clip_grad_norm=value["max_grad_norm"],
         dtype=value["dtype"],
+        device="cuda" if spec.resources.gpus else "cpu",
         seed=run.seed,
         log_every_n_steps=value["log_every_n_steps"],
         run_val_every_n_steps=value["run_val_every_n_steps"],
@@ -88,6 +89,7 @@ def eval_config(
         scorers=cell.task.scorers,
         groups=spec.analysis.groups,
         generation=spec.evaluation.generation,
+        dtype=run.settings["dtype"].value,
         seed=spec.controls.seeds[0],
     )
 

@@ -15,7 +15,7 @@ from cruijff_kit.schema.spec import ExperimentSpec, ModelRef
 __all__ = ["Inputs", "plan_runs", "science", "total_steps"]
 
 # How rows become tokens: all that a base model's answers depend on besides itself and the data.
-_SHARED = ("dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong")
+_SHARED = ("dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "dtype")
 # These shape files, logs and memory, never the result; the two batch controls count as their product.
 _NEUTRAL = frozenset(
     {

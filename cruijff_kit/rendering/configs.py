@@ -1,6 +1,7 @@
 """Configurations as YAML: each distinct entry is rendered, and read back, once."""
 
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -11,6 +12,9 @@ from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.plan import PlannedRun, Resolved
 
 __all__ = ["read_config", "render_config", "render_entries", "render_run"]
+
+# Longer than any word that YAML reads as something else than text.
+_SAFE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]{5,}", re.ASCII)
 
 Config = TypeVar("Config", TrainConfig, EvalConfig)
 
@@ -68,21 +72,12 @@ def render_entries(values: Mapping[str, Any]) -> str:
 
 
 def _entry(name: str, value: Any) -> str:
-    if isinstance(value, str):
-        return _text(name, value)
+    # Ids and paths differ from run to run; most need no quotes, and then nothing can be lost.
+    if isinstance(value, str) and _SAFE.fullmatch(value):
+        return f"{name}: {value}\n"
     if isinstance(value, dict):
         return dump_yaml({name: value})
     return _cached(name, type(value), value)
-
-
-def _text(name: str, value: str) -> str:
-    """Render a string that differs from run to run, and read it back without a parser where that can be."""
-    entry = dump_yaml({name: value})
-    shown = entry[len(name) + 2 : -1]
-    held = json.loads(shown) if shown.startswith('"') and "\\u" not in shown else shown
-    if held != value:
-        _check(entry, name, value)
-    return entry
 
 
 @lru_cache(maxsize=16_384)

@@ -35,6 +35,7 @@ _FIXED = (
     "export WANDB_MODE=offline",
     "export TOKENIZERS_PARALLELISM=false",
 )
+_THREADS = "export OMP_NUM_THREADS="
 _CONDA = 'source "$(conda info --base)/etc/profile.d/conda.sh"'
 
 
@@ -77,6 +78,8 @@ def render_script(job: JobScript) -> str:
     relative to the directory: the scheduler expands `%` in that name alone, so a
     directory may hold one.
 
+    The text is read back and compared before it is handed out.
+
     Raises:
         PlanError: a value has a form that a script cannot hold; lists every problem.
     """
@@ -84,10 +87,13 @@ def render_script(job: JobScript) -> str:
     if problems:
         raise PlanError(f"job `{job.name!a}` cannot be written as a script", problems=problems)
     directives = "".join(f"{_PREFIX}{name}={_directive(value)}\n" for name, value in _requests(job))
-    threads = f'export OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-{job.cpus}}}"'
+    threads = f'{_THREADS}"${{SLURM_CPUS_PER_TASK:-{job.cpus}}}"'
     steps = (*_activation(job), "exec " + shlex.join(job.command))
     body = "\n".join(("set -e", f"cd -- {shlex.quote(job.folder)}", *_FIXED, threads, *steps))
-    return f"#!/bin/bash\n{directives}\n{body}\n"
+    text = f"#!/bin/bash\n{directives}\n{body}\n"
+    if _read(text) != job:
+        raise PlanError(f"the script of job `{job.name}` does not read back", hint="report this as a defect")
+    return text
 
 
 def parse_script(text: str) -> JobScript:
@@ -96,28 +102,33 @@ def parse_script(text: str) -> JobScript:
     Raises:
         PlanError: the text is not a script that `render_script` writes.
     """
-    head, _, body = text.partition("\n\n")
-    found = dict(_read_directives(head))
-    lines = body.removesuffix("\n").split("\n")
     try:
-        job = JobScript(
-            name=found["job-name"],
-            folder=found["chdir"],
-            time=found["time"],
-            cpus=int(found["cpus-per-task"]),
-            command=_words(lines[-1])[1:],
-            gpus=int(found.get("gres", "gpu:0").removeprefix("gpu:")),
-            mem=found.get("mem"),
-            partition=found.get("partition"),
-            account=found.get("account"),
-            constraint=found.get("constraint"),
-            **_read_activation(lines[_after_threads(lines) : -1]),
-        )
-    except (KeyError, IndexError, ValueError) as err:
+        job = _read(text)
+    except (KeyError, IndexError, ValueError, StopIteration) as err:
         raise PlanError(f"the script cannot be read back: {err}", hint="scaffold it again with `--overwrite`") from err
     if render_script(job) != text:
         raise PlanError("the script holds more than a job script of ours", hint="change the design instead")
     return job
+
+
+def _read(text: str) -> JobScript:
+    head, _, body = text.partition("\n\n")
+    found = dict(_read_directives(head))
+    lines = body.removesuffix("\n").split("\n")
+    threads = next(index for index, line in enumerate(lines) if line.startswith(_THREADS))
+    return JobScript(
+        name=found["job-name"],
+        folder=found["chdir"],
+        time=found["time"],
+        cpus=int(found["cpus-per-task"]),
+        command=_words(lines[-1])[1:],
+        gpus=int(found.get("gres", "gpu:0").removeprefix("gpu:")),
+        mem=found.get("mem"),
+        partition=found.get("partition"),
+        account=found.get("account"),
+        constraint=found.get("constraint"),
+        **_read_activation(lines[threads + 1 : -1]),
+    )
 
 
 def _requests(job: JobScript) -> Iterator[tuple[str, str]]:
@@ -205,10 +216,6 @@ def _words(line: str) -> tuple[str, ...]:
         "".join(first or second or third for first, second, third in _PIECE.findall(word))
         for word in _WORD.findall(line)
     )
-
-
-def _after_threads(lines: list[str]) -> int:
-    return next(index for index, line in enumerate(lines) if line.startswith("export OMP_NUM_THREADS=")) + 1
 
 
 def _read_activation(lines: list[str]) -> dict[str, Any]:

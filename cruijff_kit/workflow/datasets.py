@@ -14,7 +14,7 @@ from cruijff_kit.planning.grid import Variant
 from cruijff_kit.ports import World
 from cruijff_kit.schema.data import DatasetFacts, TrainingData
 
-__all__ = ["Dataset", "read_datasets", "read_file"]
+__all__ = ["Dataset", "read_datasets"]
 
 
 class Dataset(NamedTuple):
@@ -49,12 +49,9 @@ def read_datasets(variants: Iterable[Variant], training: TrainingData, *, world:
     return _told_apart(found)
 
 
-def read_file(path: str, columns: Columns, *, world: World) -> Dataset:
-    """Return a data file of the user's; relative paths start at the experiment.
-
-    Raises:
-        SpecError: the file is missing or not laid out as splits of rows.
-    """
+def _file(variant: Variant, columns: Columns, world: World) -> Dataset:
+    """Return a data file of the user's; relative paths start at the experiment."""
+    path = str(variant.path)
     place = world.store.root / path
     content = _bytes(place, path)
     splits = load_splits(content, name=path, columns=columns)
@@ -66,10 +63,6 @@ def read_file(path: str, columns: Columns, *, world: World) -> Dataset:
         splits={name: len(rows) for name, rows in splits.items()},
     )
     return Dataset(facts, content, splits)
-
-
-def _file(variant: Variant, columns: Columns, world: World) -> Dataset:
-    return read_file(str(variant.path), columns, world=world)
 
 
 def _generated(variant: Variant, world: World) -> Dataset:

@@ -1,0 +1,128 @@
+"""Plan: what a design implies, with the models and data of this machine read."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from cruijff_kit.errors import PlanError, Problem, SiteError, SpecError
+from cruijff_kit.planning.estimates import estimate_costs
+from cruijff_kit.planning.grid import Point, Variant, cross
+from cruijff_kit.planning.run_ids import content_hash
+from cruijff_kit.planning.runs import Inputs, plan_runs
+from cruijff_kit.ports import World
+from cruijff_kit.schema.plan import Plan
+from cruijff_kit.schema.site import ModelFacts
+from cruijff_kit.schema.spec import ExperimentSpec, ModelRef
+from cruijff_kit.workflow.datasets import Dataset, read_datasets
+
+__all__ = ["Planned", "design_hash", "make_plan", "plan_with_data"]
+
+
+class Planned(NamedTuple):
+    """A plan and the data it was made with."""
+
+    plan: Plan
+    """The plan."""
+    datasets: tuple[Dataset, ...]
+    """Each distinct data set once, with its rows and bytes."""
+
+
+def make_plan(spec: ExperimentSpec, *, world: World) -> Plan:
+    """Return every run, data set and evaluation that a design implies; writes nothing.
+
+    Raises:
+        PlanError: the design cannot be planned; lists every problem.
+        SpecError: data is missing or wrong; lists every problem.
+    """
+    return plan_with_data(spec, world=world).plan
+
+
+def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
+    """Return the plan of a design, and the data sets it was made with.
+
+    Raises:
+        PlanError: the design cannot be planned; lists every problem.
+        SpecError: data is missing or wrong; lists every problem.
+    """
+    points = cross(spec)
+    models = _models(spec.models, world)
+    files = _evaluated(spec)
+    variants = (*(point.data for point in points), *files.values())
+    read = read_datasets(variants, spec.data.training, world=world)
+    inputs = Inputs(
+        models=models,
+        datasets={variant: dataset.facts for variant, dataset in read.items()},
+        files={path: read[variant].facts for path, variant in files.items()},
+        recipes=_recipes(points, world),
+    )
+    runs = plan_runs(spec, points, inputs)
+    datasets = {dataset.facts.key: dataset for dataset in read.values()}
+    plan = Plan(
+        experiment=spec.name,
+        spec_sha256=design_hash(spec),
+        datasets=tuple(dataset.facts for dataset in datasets.values()),
+        runs=runs,
+        estimates=estimate_costs(runs, models, spec.resources),
+        resources=spec.resources,
+        tier=spec.data.tier,
+        consent=spec.data.consent,
+    )
+    return Planned(plan, tuple(datasets.values()))
+
+
+def design_hash(spec: ExperimentSpec) -> str:
+    """Return the SHA-256 of a design's canonical JSON."""
+    return content_hash(spec.model_dump(mode="json"))
+
+
+def _models(refs: Iterable[ModelRef], world: World) -> dict[str, ModelFacts]:
+    found: dict[str, ModelFacts] = {}
+    problems: list[Problem] = []
+    for index, ref in enumerate(refs):
+        path = f"models[{index}]"
+        if ref.name in found:
+            problems.append(
+                Problem(f"model `{ref.name}` is named twice", f"{path}.name", hint="give each its own name")
+            )
+            continue
+        try:
+            found[ref.name] = world.hub.facts(_model_path(ref, world))
+        except SiteError as err:
+            fact = str(err).partition("\n")[0]
+            problems.append(Problem(fact, f"{path}.path", hint=err.hint or "mend the path of the model"))
+            continue
+        if ref.sha256 is not None and ref.sha256 != found[ref.name].sha256:
+            fact = f"model `{ref.name}` has hash `{found[ref.name].sha256[:12]}`, the design says `{ref.sha256[:12]}`"
+            hint = "use the model the design was made with, or remove `sha256` to take this one"
+            problems.append(Problem(fact, f"{path}.sha256", hint=hint))
+    if problems:
+        raise PlanError("the models cannot be used", problems=problems)
+    return found
+
+
+def _model_path(ref: ModelRef, world: World) -> str:
+    base = world.site.models_dir
+    return str(Path(base) / ref.path) if base is not None else ref.path
+
+
+def _evaluated(spec: ExperimentSpec) -> dict[str, Variant]:
+    """Return the data files that evaluations name beside the runs' own data."""
+    paths = (task.dataset for task in spec.evaluation.tasks)
+    return {path: Variant(path, None, "{}") for path in paths if path is not None}
+
+
+def _recipes(points: Iterable[Point], world: World) -> dict[str, str]:
+    """Return the hash of every recipe that is a file of the user's."""
+    named = dict.fromkeys(str(point.settings["recipe"].value) for point in points)
+    hashes: dict[str, str] = {}
+    for name in named:
+        if not name.endswith(".py"):
+            continue
+        try:
+            hashes[name] = hashlib.sha256((world.store.root / name).read_bytes()).hexdigest()
+        except OSError as err:
+            hint = "give a path that is absolute or starts at the experiment, or the name of a recipe of this package"
+            problem = Problem(f"recipe `{name}` cannot be read", "controls.recipe", hint=hint)
+            raise SpecError("the recipe cannot be used", problems=[problem]) from err
+    return hashes

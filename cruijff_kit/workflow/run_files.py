@@ -1,0 +1,159 @@
+"""Files of a run: everything scaffolding writes for it, as text, read back and compared."""
+
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from cruijff_kit.errors import PlanError, SiteError
+from cruijff_kit.planning.job_configs import Places, eval_config, train_config
+from cruijff_kit.planning.settings import site_settings
+from cruijff_kit.rendering.configs import read_config, render_config, render_run
+from cruijff_kit.rendering.sbatch import JobScript, render_script
+from cruijff_kit.rendering.setup import render_setup
+from cruijff_kit.schema.config import EvalConfig, TrainConfig
+from cruijff_kit.schema.data import DatasetFacts
+from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.plan import Cell, Plan, PlannedRun, Resolved
+from cruijff_kit.schema.site import Environment, Site
+from cruijff_kit.schema.spec import ExperimentSpec
+
+__all__ = ["Frame", "check_files", "files_of", "frame"]
+
+_RECIPES = "cruijff_kit.recipes"
+_EVALUATE = "cruijff_kit.runtime.evaluate"
+
+
+class Frame(NamedTuple):
+    """What all runs of an experiment share, worked out once."""
+
+    spec: ExperimentSpec
+    """The design."""
+    places: Places
+    """Absolute directories."""
+    datasets: dict[str, DatasetFacts]
+    """Data sets by key, and by absolute path."""
+    asked: dict[str, Resolved]
+    """What the scheduler is asked for, with sources."""
+    train_job: JobScript
+    """A training job without its run."""
+    eval_job: JobScript
+    """An evaluation job without its run."""
+
+
+def frame(spec: ExperimentSpec, plan: Plan, *, root: str, site: Site) -> Frame:
+    """Return what the files of all runs share.
+
+    Args:
+        spec: the design.
+        plan: its plan.
+        root: absolute directory of the experiment.
+        site: settings of this machine.
+
+    Raises:
+        SiteError: the site names a kind of environment and not which.
+    """
+    environment = site.environment
+    if environment.kind in {"venv", "conda"} and not environment.name:
+        hint = "name it with `environment.name` in site.yaml, or use `kind: python`"
+        raise SiteError(f"the site's environment is `{environment.kind}` and has no name", hint=hint)
+    asked = site_settings(spec, site)
+    value = {name: setting.value for name, setting in asked.items()}
+    base = value["output_dir_base"]
+    outputs = f"{root}/outputs" if base is None else _below(base, root) + f"/{spec.name}"
+    datasets = {key: facts for facts in plan.datasets for key in (facts.key, facts.path)}
+    job = JobScript(
+        name="job",
+        folder=root,
+        time=value["time"],
+        cpus=value["cpus"],
+        command=(_interpreter(environment),),
+        gpus=value["gpus"],
+        mem=value["mem"],
+        partition=value["partition"],
+        account=value["account"],
+        constraint=value["constraint"],
+        modules=environment.modules,
+        venv=environment.name if environment.kind == "venv" else None,
+        conda=environment.name if environment.kind == "conda" else None,
+    )
+    return Frame(spec, Places(root, outputs), datasets, asked, job, job._replace(time=value["eval_time"]))
+
+
+def files_of(run: PlannedRun, shared: Frame) -> Iterator[tuple[str, str]]:
+    """Yield path and text of every file of a run.
+
+    Raises:
+        PlanError: a value cannot be written into a script.
+    """
+    facts = shared.datasets[run.dataset]
+    layout = RunLayout(run.id)
+    yield layout.run_yaml, _run_text(run, facts, shared)
+    if run.type == "fine-tuned":
+        config = train_config(run, facts, shared.spec, places=shared.places)
+        job = _train_job(run, shared)
+        labels = {"experiment_name": shared.spec.name, "my_wandb_project": shared.spec.output.wandb_project}
+        recipe = run.settings["recipe"].value
+        yield layout.setup, render_setup(config, job, labels={**labels, "custom_recipe": recipe})
+        yield layout.config, render_config(config)
+        yield layout.train_script, render_script(job)
+    for cell in run.cells:
+        yield layout.cell_config(cell.name), render_config(_eval_config(run, cell, facts, shared=shared))
+    if run.cells:
+        yield layout.eval_script, render_script(_eval_job(run, shared))
+
+
+def check_files(run: PlannedRun, files: dict[str, str], shared: Frame) -> None:
+    """Parse a run's configurations in full and compare them with the plan.
+
+    Raises:
+        PlanError: a file does not read back to what was planned.
+    """
+    facts = shared.datasets[run.dataset]
+    layout = RunLayout(run.id)
+    lost = [
+        path
+        for cell in run.cells
+        if read_config(EvalConfig, files[path := layout.cell_config(cell.name)], name=path)
+        != _eval_config(run, cell, facts, shared=shared)
+    ]
+    if run.type == "fine-tuned":
+        config = train_config(run, facts, shared.spec, places=shared.places)
+        if read_config(TrainConfig, files[layout.config], name=layout.config) != config:
+            lost.append(layout.config)
+    if lost:
+        raise PlanError(f"`{lost[0]}` does not read back to what was planned", hint="report this as a defect")
+
+
+def _run_text(run: PlannedRun, facts: DatasetFacts, shared: Frame) -> str:
+    dataset = {"key": facts.key, "path": facts.path, "sha256": facts.sha256}
+    return render_run(run, {"experiment": shared.spec.name, "dataset": dataset}, shared.asked)
+
+
+def _train_job(run: PlannedRun, shared: Frame) -> JobScript:
+    layout = RunLayout(run.id)
+    recipe = run.settings["recipe"].value
+    program = (shared.places.at(recipe),) if recipe.endswith(".py") else ("-m", f"{_RECIPES}.{recipe}")
+    command = (*shared.train_job.command, *program, "--config", shared.places.at(layout.config))
+    return shared.train_job._replace(name=run.id, folder=shared.places.at(layout.folder), command=command)
+
+
+def _eval_job(run: PlannedRun, shared: Frame) -> JobScript:
+    layout = RunLayout(run.id)
+    configs = (shared.places.at(layout.cell_config(cell.name)) for cell in run.cells)
+    command = (*shared.eval_job.command, "-m", _EVALUATE, *configs)
+    return shared.eval_job._replace(name=f"{run.id}-eval", folder=shared.places.at(layout.folder), command=command)
+
+
+def _eval_config(run: PlannedRun, cell: Cell, own: DatasetFacts, *, shared: Frame) -> EvalConfig:
+    other = cell.task.dataset
+    facts = own if other is None else shared.datasets[shared.places.at(other)]
+    return eval_config(run, cell, facts, spec=shared.spec, places=shared.places)
+
+
+def _interpreter(environment: Environment) -> str:
+    """Return the interpreter: this one, or whichever the activated environment puts first."""
+    return sys.executable if environment.kind == "python" else "python"
+
+
+def _below(folder: str, root: str) -> str:
+    return folder if folder.startswith("/") else f"{root}/{folder}"
