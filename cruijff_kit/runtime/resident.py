@@ -16,16 +16,12 @@ from transformers.utils.logging import disable_progress_bar
 
 from cruijff_kit.errors import ResultError, SiteError
 from cruijff_kit.ports import Tokenizer
+from cruijff_kit.runtime.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from cruijff_kit.runtime.devices import choose_device, choose_dtype
 from cruijff_kit.runtime.inference import Decoder, Limits
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
-__all__ = ["ADAPTER_WEIGHTS", "ResidentModel"]
-
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
-"""File of an adapter directory that holds its weights."""
-
-_ADAPTER_CONFIG = "adapter_config.json"
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+__all__ = ["ResidentModel"]
 
 
 class ResidentModel:
@@ -40,11 +36,11 @@ class ResidentModel:
             device: `cpu`, `cuda`, or `auto` for the GPU where there is one.
 
         Raises:
-            SiteError: the directory cannot be loaded, or carries an adapter.
+            SiteError: the directory cannot be loaded or carries an adapter, or there is no such device.
         """
         _refuse_adapter(Path(path))
-        where = torch.device(_auto_device() if device == "auto" else device)
-        self._model, self.tokenizer = _load(path, _DTYPES[dtype], where)
+        where = choose_device(device)
+        self._model, self.tokenizer = _load(path, choose_dtype(dtype, where), where)
         self._decoder = Decoder(
             self._model,
             self.tokenizer,
@@ -90,8 +86,8 @@ class ResidentModel:
     def _attached(self, folder: Path) -> str:
         """Return the name of an adapter, loading it the first time its file is seen."""
         weights = folder / ADAPTER_WEIGHTS
-        if not weights.is_file() or not (folder / _ADAPTER_CONFIG).is_file():
-            raise SiteError(f"`{folder}` is no adapter: it lacks `{ADAPTER_WEIGHTS}` or `{_ADAPTER_CONFIG}`")
+        if not weights.is_file() or not (folder / ADAPTER_CONFIG).is_file():
+            raise SiteError(f"`{folder}` is no adapter: it lacks `{ADAPTER_WEIGHTS}` or `{ADAPTER_CONFIG}`")
         key = (str(weights.resolve()), weights.stat().st_mtime_ns)
         if key not in self._adapters:
             name = f"adapter_{len(self._adapters)}"
@@ -131,15 +127,11 @@ def _load(path: str, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any
 
 def _refuse_adapter(path: Path) -> None:
     # transformers would put that adapter on by itself, on top of the one asked for.
-    if (path / _ADAPTER_CONFIG).exists():
+    if (path / ADAPTER_CONFIG).exists():
         raise SiteError(
-            f"the base model directory `{path}` carries an adapter (`{_ADAPTER_CONFIG}`)",
+            f"the base model directory `{path}` carries an adapter (`{ADAPTER_CONFIG}`)",
             hint="keep base models and adapters in directories of their own",
         )
-
-
-def _auto_device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _end_ids(model: Any, tokenizer: Tokenizer) -> tuple[int, ...]:

@@ -180,5 +180,7 @@ class EvalConfig(Noun):
     """Columns copied into the predictions as groups."""
     generation: Generation
     """Generation settings."""
+    dtype: Literal["fp32", "bf16"] = "fp32"
+    """Arithmetic."""
     seed: int
     """Seed of the subset."""

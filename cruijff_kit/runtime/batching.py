@@ -1,0 +1,69 @@
+"""Single requests become batches: whoever holds the model answers all who wait."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+import anyio.to_thread
+
+from cruijff_kit.runtime.inference import Limits
+from cruijff_kit.schema.prediction import Completion, PromptIds
+
+__all__ = ["Batcher", "Complete"]
+
+Complete = Callable[[Sequence[PromptIds], Limits], Sequence[Completion]]
+"""Answers prompts in order; called in a worker thread, one call at a time."""
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """A prompt that waits, and its answer once it is there."""
+
+    prompt: PromptIds
+    limits: Limits
+    answer: Completion | None = None
+
+
+class Batcher:
+    """Collects requests that arrive together, without a thread or a timer of its own.
+
+    Requests queue for a lock. Whoever gets it unanswered waits until no further
+    request arrives for `settle` seconds, then answers all that wait for the same
+    limits. A failure is raised to that one alone; the others try again without it.
+    """
+
+    def __init__(self, complete: Complete, *, settle: float = 0.005) -> None:
+        """Take the function that answers, and how long arrivals must have ceased."""
+        self._complete = complete
+        self._settle = settle
+        self._waiting: list[_Ticket] = []
+        self._lock = anyio.Lock()
+
+    async def complete(self, prompt: PromptIds, limits: Limits) -> Completion:
+        """Return the answer to one prompt, computed together with its neighbours."""
+        ticket = _Ticket(prompt, limits)
+        self._waiting.append(ticket)
+        try:
+            async with self._lock:
+                if ticket.answer is None:
+                    await self._arrivals_cease()
+                    await self._answer(limits)
+        finally:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+        if ticket.answer is None:
+            raise RuntimeError("a batch left out the request that started it")
+        return ticket.answer
+
+    async def _arrivals_cease(self) -> None:
+        seen = 0
+        while seen < len(self._waiting):
+            seen = len(self._waiting)
+            await anyio.sleep(self._settle)
+
+    async def _answer(self, limits: Limits) -> None:
+        batch = [ticket for ticket in self._waiting if ticket.limits == limits]
+        answers = await anyio.to_thread.run_sync(self._complete, [ticket.prompt for ticket in batch], limits)
+        for ticket, answer in zip(batch, answers, strict=True):
+            ticket.answer = answer
+        self._waiting = [ticket for ticket in self._waiting if ticket.answer is None]

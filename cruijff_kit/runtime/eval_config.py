@@ -1,0 +1,89 @@
+"""Reading `eval.yaml`, and proving that its inputs are what it says."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from cruijff_kit.data.yaml_text import dotted, load_yaml
+from cruijff_kit.errors import Problem, RunError, SpecError
+from cruijff_kit.runtime.adapter_files import ADAPTER_WEIGHTS
+from cruijff_kit.runtime.files import file_sha256
+from cruijff_kit.schema.config import EvalConfig
+from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.run import Done
+
+__all__ = ["Place", "checkpoint_sha256", "load_eval_config", "place_of"]
+
+
+class Place(NamedTuple):
+    """Where a run lies; everything its evaluation job writes is below it."""
+
+    experiment: Path
+    """Absolute experiment directory."""
+    layout: RunLayout
+    """Paths of the run, relative to it."""
+
+    def at(self, path: str) -> Path:
+        """Return a path of the layout as an absolute one."""
+        return self.experiment / path
+
+
+def load_eval_config(path: Path) -> EvalConfig:
+    """Read the configuration of one evaluation cell.
+
+    Raises:
+        SpecError: the file is missing, is no YAML, or breaks the form; all problems at once.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as err:
+        raise SpecError(f"configuration `{path}` cannot be read: {err.strerror}", hint="run `ck scaffold`") from err
+    document = load_yaml(text, name=str(path))
+    try:
+        return EvalConfig.model_validate(document.value)
+    except ValidationError as err:
+        problems = [Problem(error["msg"], path=dotted(error["loc"])) for error in err.errors()]
+        raise SpecError(f"`{path}` is not an evaluation configuration", problems=problems) from err
+
+
+def place_of(config: EvalConfig) -> Place:
+    """Return where the run of a cell lies.
+
+    Raises:
+        SpecError: the cell's directory is not that of an evaluation of its run.
+    """
+    cell = Path(config.cell_dir)
+    layout = RunLayout(config.run_id)
+    expected = Path(layout.cell(cell.name))
+    if not cell.is_absolute() or cell.parts[-len(expected.parts) :] != expected.parts:
+        raise SpecError(f"`cell_dir` is `{cell}`, which does not end in `{expected}`", hint="run `ck scaffold` again")
+    return Place(cell.parents[len(expected.parts) - 1], layout)
+
+
+def checkpoint_sha256(config: EvalConfig, place: Place) -> str:
+    """Return the hash of what is evaluated, proven by what the training job left.
+
+    Raises:
+        RunError: training has not finished, or the adapter is not the one it wrote.
+    """
+    if config.adapter is None:
+        return config.base_model.sha256
+    marker = place.at(place.layout.done("train"))
+    try:
+        done = Done.model_validate_json(marker.read_bytes())
+    except (OSError, ValidationError) as err:
+        raise _refused(config, f"its training left no valid `{marker}`") from err
+    files = {place.experiment / name: sha256 for name, sha256 in done.artefacts.items()}
+    weights = Path(config.adapter) / ADAPTER_WEIGHTS
+    if weights not in files:
+        raise _refused(config, f"its training did not write `{weights}`")
+    for path, sha256 in files.items():
+        if path.parent == weights.parent and (not path.is_file() or file_sha256(path) != sha256):
+            raise _refused(config, f"`{path}` is not the file that its training wrote")
+    return files[weights]
+
+
+def _refused(config: EvalConfig, fact: str) -> RunError:
+    hint = f"see `ck status`, then train again with `ck retry {config.run_id}`"
+    return RunError(f"run `{config.run_id}` cannot be evaluated: {fact}", run_id=config.run_id, hint=hint)

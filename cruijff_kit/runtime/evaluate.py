@@ -1,0 +1,205 @@
+"""The evaluation job of one run: one process, one base model, every cell.
+
+    python -m cruijff_kit.runtime.evaluate runs/RUN/eval/CELL/eval.yaml ...
+
+Each cell leaves its `.eval` log, `manifest.json` and `DONE`; the job leaves
+`eval/status.json`, and `eval/DONE` last. A finished cell is not run again while its
+configuration, model, data and adapter are the same; an unfinished one starts afresh.
+"""
+
+import argparse
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from cruijff_kit.errors import CruijffError, SpecError
+from cruijff_kit.runtime.eval_config import Place, checkpoint_sha256, load_eval_config, place_of
+from cruijff_kit.runtime.files import file_sha256, write_aside
+from cruijff_kit.runtime.job_files import (
+    StatusFile,
+    Stopped,
+    artefact_hashes,
+    finished,
+    job_ids,
+    now,
+    stop_on_signals,
+)
+from cruijff_kit.runtime.provenance import git_state, package_versions
+from cruijff_kit.runtime.train_config import check_inputs
+from cruijff_kit.schema.config import EvalConfig
+from cruijff_kit.schema.noun import Timestamp
+from cruijff_kit.schema.run import Done, Manifest
+
+__all__ = ["CellJob", "evaluate", "main"]
+
+
+class CellJob(NamedTuple):
+    """One cell to evaluate."""
+
+    path: Path
+    """Its `eval.yaml`."""
+    config: EvalConfig
+    """What that says."""
+
+    @property
+    def folder(self) -> Path:
+        """Return the cell's directory."""
+        return Path(self.config.cell_dir)
+
+
+def evaluate(paths: Sequence[Path]) -> None:
+    """Evaluate every cell that is not finished, then write the job's last marker.
+
+    Raises:
+        SpecError: a configuration is broken, or the cells are not of one run and model.
+        RunError: model, data or adapter is not what was planned.
+        ResultError: a log is not the success of every planned sample.
+    """
+    cells = [CellJob(path.resolve(), load_eval_config(path)) for path in paths]
+    place = _one_place(cells)
+    marker = place.at(place.layout.done("eval"))
+    with StatusFile(place.at(place.layout.status("eval"))) as status:
+        stop_on_signals()
+        marker.unlink(missing_ok=True)
+        for config in {(cell.config.base_model, cell.config.dataset): cell.config for cell in cells}.values():
+            check_inputs(config)
+        inputs = [_inputs(cell, place) for cell in cells]
+        pending = [at for at, cell in enumerate(cells) if not _is_finished(cell, inputs[at], place)]
+        progress = _Progress(status, cells, pending)
+        with _own_surroundings(place.at(place.layout.eval_folder)):
+            for at in pending:
+                _evaluate_cell(cells[at], inputs[at], place, progress)
+        _finish(cells, place)
+        status.enter("done", "" if pending else "every cell was finished already")
+
+
+class _Progress:
+    """Samples answered so far, written to the job's status."""
+
+    def __init__(self, status: StatusFile, cells: Sequence[CellJob], pending: Sequence[int]) -> None:
+        sizes = [cell.config.expected_samples for cell in cells]
+        self.total = sum(sizes)
+        self.done = self.total - sum(sizes[at] for at in pending)
+        self.status = status
+
+    def answered(self, count: int) -> None:
+        self.done += count
+        self.status.advance(min(self.done, self.total), self.total)
+
+
+def _one_place(cells: Sequence[CellJob]) -> Place:
+    """Return where the one run of these cells lies."""
+    found = {(place_of(cell.config), cell.config.base_model) for cell in cells}
+    if len(found) > 1:
+        raise SpecError("the cells are not of one run and one base model", hint="start one job a run")
+    return found.pop()[0]
+
+
+def _inputs(cell: CellJob, place: Place) -> dict[str, str]:
+    """Return the hash of everything that shapes a cell's result."""
+    return {
+        "model": cell.config.base_model.sha256,
+        "data": cell.config.dataset.sha256,
+        "checkpoint": checkpoint_sha256(cell.config, place),
+        "config": file_sha256(cell.path),
+    }
+
+
+def _is_finished(cell: CellJob, inputs: dict[str, str], place: Place) -> bool:
+    try:
+        manifest = Manifest.model_validate_json((cell.folder / "manifest.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    return manifest.inputs == inputs and finished(cell.folder / "DONE", experiment=place.experiment)
+
+
+def _evaluate_cell(cell: CellJob, inputs: dict[str, str], place: Place, progress: _Progress) -> None:
+    started = now()
+    (cell.folder / "DONE").unlink(missing_ok=True)
+    for log in (cell.folder / "logs").glob("*.eval"):
+        log.unlink()
+    progress.status.enter("running", f"evaluating {cell.folder.name}")
+
+    # Half of this process's time: only a job with something to do pays for it.
+    from cruijff_kit.runtime.inspect_cell import run_cell
+
+    facts = {f"{name}_sha256": sha256 for name, sha256 in inputs.items()}
+    log = run_cell(cell.config, cell.path, place=place, facts=facts, answered=progress.answered)
+    manifest = cell.folder / "manifest.json"
+    write_aside(manifest, _manifest(cell, inputs, started).model_dump_json(indent=2) + "\n")
+    hashes = artefact_hashes([log, manifest], experiment=place.experiment)
+    done = Done(exit_code=0, artefacts=hashes, samples=cell.config.expected_samples, finished=now())
+    write_aside(cell.folder / "DONE", done.model_dump_json(indent=2) + "\n")
+
+
+def _manifest(cell: CellJob, inputs: dict[str, str], started: Timestamp) -> Manifest:
+    import torch
+
+    from cruijff_kit.runtime.devices import choose_device, describe_device
+
+    commit, patch = git_state()
+    return Manifest(
+        run_id=cell.config.run_id,
+        git_sha=commit,
+        git_patch_sha256=patch,
+        packages=package_versions(),
+        inputs=inputs,
+        seeds={"samples": cell.config.seed},
+        host=socket.gethostname(),
+        device=describe_device(choose_device("auto")),
+        threads=torch.get_num_threads(),
+        job_ids=job_ids(),
+        started=started,
+        ended=now(),
+    )
+
+
+def _finish(cells: Sequence[CellJob], place: Place) -> None:
+    """Write the job's marker: it vouches for every file that the cells' own markers name."""
+    marks = [Done.model_validate_json((cell.folder / "DONE").read_bytes()) for cell in cells]
+    hashes = {name: sha256 for mark in marks for name, sha256 in mark.artefacts.items()}
+    samples = sum(mark.samples or 0 for mark in marks)
+    done = Done(exit_code=0, artefacts=hashes, samples=samples, finished=now())
+    write_aside(place.at(place.layout.done("eval")), done.model_dump_json(indent=2) + "\n")
+
+
+@contextmanager
+def _own_surroundings(folder: Path) -> Iterator[None]:
+    """Keep inspect's traces and caches inside the run, and remove them when the job ends."""
+    scratch = folder / ".scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        os.environ[name] = str(scratch)
+    # Only the command line reads most of these; a user's shell must not change a result.
+    for name in [name for name in os.environ if name.startswith("INSPECT_")]:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate the cells named on the command line and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cruijff_kit.runtime.evaluate", description="Evaluate one run: all its cells in one process."
+    )
+    parser.add_argument("configs", nargs="+", type=Path, metavar="eval.yaml", help="cells of one run")
+    try:
+        evaluate(parser.parse_args(argv).configs)
+    except CruijffError as err:
+        sys.stderr.write(f"{err}\n")
+        return err.exit_code
+    except Stopped as stop:
+        sys.stderr.write(f"{stop}\n")
+        return stop.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""The model provider `cruijff`: inspect-ai's messages become our own prompt ids.
+
+    inspect eval tasks.py --model cruijff/my-model -M model_path=DIR [-M adapter=DIR]
+
+Messages are encoded by `data.tokens`, as training rows are, and never rendered to text
+and tokenised again. Answers are greedy; a request for anything else is refused, not
+quietly changed. Each output's metadata holds the ids that went in and came out.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Literal
+
+from inspect_ai.model import (
+    ChatCompletionChoice,
+    ChatMessage,
+    ChatMessageAssistant,
+    GenerateConfig,
+    Logprob,
+    Logprobs,
+    ModelAPI,
+    ModelOutput,
+    ModelUsage,
+    TopLogprob,
+    modelapi,
+)
+from inspect_ai.tool import ToolChoice, ToolInfo
+
+from cruijff_kit.data.tokens import Encoding, Turn, encode_conversation, prompt_sha256, stop_ids
+from cruijff_kit.errors import PlanError
+from cruijff_kit.runtime.batching import Batcher
+from cruijff_kit.runtime.inference import Limits
+from cruijff_kit.runtime.resident import ResidentModel
+from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
+from cruijff_kit.schema.spec import DatasetType
+
+__all__ = ["CruijffAPI", "cruijff"]
+
+_UNSUPPORTED = (
+    "best_of",
+    "frequency_penalty",
+    "logit_bias",
+    "presence_penalty",
+    "prompt_logprobs",
+    "response_schema",
+    "stop_seqs",
+)
+# Tasks written for samplers that refuse 0 ask for a temperature close to it.
+_GREEDY = 1e-4
+_DEFAULT_TOKENS = 256
+
+
+class CruijffAPI(ModelAPI):
+    """A local base model, with an adapter unmerged on it where one is named."""
+
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig = GenerateConfig(),  # noqa: B008 -- inspect's own signature
+        *,
+        model_path: str,
+        adapter: str | None = None,
+        dataset_type: DatasetType = "chat_completion",
+        template_date: str = "26 Jul 2024",
+        max_seq_len: int = 2**31,
+        batch_size: int = 64,
+        dtype: Literal["fp32", "bf16"] = "fp32",
+        device: str = "auto",
+    ) -> None:
+        """Load the base, or take the one already in memory.
+
+        Args:
+            model_name: name recorded in logs.
+            base_url: not used.
+            api_key: not used.
+            config: default generation settings.
+            model_path: base model directory.
+            adapter: adapter directory in peft format.
+            dataset_type: how a conversation becomes tokens.
+            template_date: date for chat templates that print one.
+            max_seq_len: longest prompt and answer in tokens.
+            batch_size: prompts per forward pass.
+            dtype: arithmetic of weights and activations.
+            device: `cpu`, `cuda` or `auto`.
+        """
+        super().__init__(model_name, base_url, api_key, [], config)
+        self._encoding = Encoding(dataset_type=dataset_type, template_date=template_date, max_seq_len=max_seq_len)
+        self._resident = _resident(model_path, dtype, device)
+        self._adapter = adapter
+        self._ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)
+        self._batch_size = batch_size
+        self.answered: Callable[[int], None] | None = None
+        self._batcher = Batcher(self._complete)
+
+    def max_connections(self) -> int:
+        """Return how many requests may wait: enough to sort several batches by length."""
+        return 4 * self._batch_size
+
+    def max_tokens(self) -> int | None:
+        """Return the longest answer where a task sets none."""
+        return _DEFAULT_TOKENS
+
+    def connection_key(self) -> str:
+        """Return one key: every instance in a process shares the resident model."""
+        return "resident"
+
+    async def generate(
+        self,
+        input: list[ChatMessage],  # noqa: A002 -- inspect calls it by this name
+        tools: list[ToolInfo],
+        tool_choice: ToolChoice,
+        config: GenerateConfig,
+    ) -> ModelOutput:
+        """Answer a conversation greedily.
+
+        Raises:
+            PlanError: tools, sampling or a content other than text was asked for.
+            SpecError: the conversation cannot be encoded.
+        """
+        _refuse_unsupported(tools, config)
+        prompt = encode_conversation(_turns(input), encoding=self._encoding, tokenizer=self._resident.tokenizer)
+        wanted = (config.top_logprobs or 0) if config.logprobs else 0
+        limits = Limits(config.max_tokens or _DEFAULT_TOKENS, max(1, wanted), self._batch_size)
+        answer = await self._batcher.complete(prompt, limits)
+        return _output(self.model_name, prompt, answer, kept=wanted if config.logprobs else None)
+
+    def _complete(self, prompts: Sequence[PromptIds], limits: Limits) -> list[Completion]:
+        answers = self._resident.complete(prompts, limits, adapter=self._adapter, stop_ids=self._ends)
+        if self.answered is not None:
+            self.answered(len(answers))
+        return answers
+
+
+@modelapi(name="cruijff")
+def cruijff() -> type[ModelAPI]:
+    """Register the provider under its name."""
+    return CruijffAPI
+
+
+# One base fills the memory; the cells of an evaluation job share it.
+@lru_cache(maxsize=1)
+def _resident(path: str, dtype: Literal["fp32", "bf16"], device: str) -> ResidentModel:
+    return ResidentModel(path, dtype=dtype, device=device)
+
+
+def _refuse_unsupported(tools: Sequence[ToolInfo], config: GenerateConfig) -> None:
+    asked = [name for name in _UNSUPPORTED if getattr(config, name)]
+    if config.temperature is not None and config.temperature > _GREEDY:
+        asked.append("temperature")
+    if config.num_choices is not None and config.num_choices > 1:
+        asked.append("num_choices")
+    if tools:
+        asked.append("tools")
+    if asked:
+        named = ", ".join(f"`{name}`" for name in asked)
+        hint = "leave these out of the task; answers here are greedy, so that their log-probabilities are their own"
+        raise PlanError(f"the provider `cruijff` has no {named}", hint=hint)
+
+
+def _turns(messages: Sequence[ChatMessage]) -> list[Turn]:
+    for message in messages:
+        other = isinstance(message.content, list) and any(part.type != "text" for part in message.content)
+        if message.role == "tool" or other:
+            raise PlanError(
+                f"the provider `cruijff` reads text of system, user and assistant; this is a `{message.role}` turn",
+                hint="evaluate tasks with tools or images on another model",
+            )
+    return [{"role": message.role, "content": message.text} for message in messages]
+
+
+def _output(name: str, prompt: PromptIds, answer: Completion, *, kept: int | None) -> ModelOutput:
+    """Return inspect's view of an answer; `kept` candidates a position, None without log-probabilities."""
+    choice = ChatCompletionChoice(
+        message=ChatMessageAssistant(content=answer.text, model=name, source="generate"),
+        stop_reason="stop" if answer.stopped else "max_tokens",
+        logprobs=None if kept is None else Logprobs(content=[_logprob(at, kept) for at in answer.top]),
+    )
+    usage = ModelUsage(
+        input_tokens=len(prompt),
+        output_tokens=len(answer.token_ids),
+        total_tokens=len(prompt) + len(answer.token_ids),
+    )
+    metadata: dict[str, Any] = {
+        "prompt_token_sha256": prompt_sha256(prompt),
+        "prompt_token_ids": list(prompt),
+        "output_token_ids": list(answer.token_ids),
+    }
+    if kept is not None:
+        metadata["top_token_ids"] = [[token.token_id for token in at] for at in answer.top]
+    return ModelOutput(model=name, choices=[choice], usage=usage, metadata=metadata)
+
+
+def _logprob(candidates: Sequence[TokenLogprob], kept: int) -> Logprob:
+    first = candidates[0]
+    top = [TopLogprob(token=one.token, logprob=one.logprob) for one in candidates[:kept]]
+    return Logprob(token=first.token, logprob=first.logprob, top_logprobs=top or None)

@@ -1,0 +1,13 @@
+"""What inspect-ai finds of this package: provider, scorers and tasks."""
+
+from importlib import import_module
+
+from cruijff_kit.data.tasks import TASKS
+from cruijff_kit.runtime.inspect_provider import cruijff
+from cruijff_kit.runtime.inspect_scorers import includes, match
+
+__all__ = ["cruijff", "includes", "match"]
+
+# Tasks stand above the runtime; they are plugins by name here, as recipes are for the core.
+for _name in TASKS:
+    import_module(f"cruijff_kit.tasks.{_name}")
