@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
     from inspect_ai.scorer import Score
 
-__all__ = ["InspectEvalLogs"]
+__all__ = ["InspectLogs"]
 
 # What a report never reads, and what makes logs large.
 _UNREAD = {"attachments", "events", "messages", "store"}
@@ -27,7 +27,7 @@ _UNREAD = {"attachments", "events", "messages", "store"}
 _NO_IDS = hashlib.sha256(b"").hexdigest()
 
 
-class InspectEvalLogs:
+class InspectLogs:
     """Reads finished `.eval` logs; imports inspect-ai on first use."""
 
     def read(self, path: Path) -> EvalLogRecord:

@@ -79,6 +79,8 @@ def find_all(spec: ExperimentSpec, plan: Plan, table: ResultTable) -> Findings:
         planned=len(plan.runs),
         verdict=_verdict(table.rows, incomplete),
         outcome=outcome.words,
+        task=outcome.task,
+        metric=outcome.metric,
         cells=_cells(observations, factors, outcome, sheet.level),
         lower_is_better=outcome.loss,
         notes=(*_damaged(table), *unpaired),
@@ -167,6 +169,7 @@ def _accuracies(sheet: _Sheet) -> tuple[Finding, ...]:
             figure=_figure(row, sheet.level),
             errored=errored[row.run, row.task, row.epoch],
             unparsed=unparsed[row.run, row.task, row.epoch],
+            source=row.source,
             reason=row.reason,
         )
         for row in sheet.table.rows

@@ -60,6 +60,8 @@ class Finding(Noun):
     """Samples that ended in an error; they count as wrong."""
     unparsed: int = 0
     """Samples whose answer could not be parsed; they count as wrong."""
+    source: str = ""
+    """Log the figure comes from."""
     reason: str = ""
     """Why it is missing."""
 
@@ -185,6 +187,10 @@ class Findings(Noun):
     """Breakdowns."""
     outcome: str = ""
     """What the effects are effects on, in words."""
+    task: str = ""
+    """Task of the outcome, `training` for a loss."""
+    metric: str = ""
+    """Metric of the outcome."""
     cells: tuple[CellFigure, ...] = ()
     """Mean outcome of each combination of factor levels."""
     lower_is_better: bool = False
@@ -227,8 +233,8 @@ class Trace(Noun):
     """Upper limit."""
     n: int | None = None
     """Samples or runs it rests on."""
-    reference: str
-    """Label of the reference."""
+    references: tuple[str, ...]
+    """Labels of the files it was computed from."""
 
 
 class AuditState(Noun):

@@ -11,10 +11,10 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import DesignLock, Plan
 from cruijff_kit.schema.result import ResultRow, ResultTable, RunResult
 from cruijff_kit.workflow.evaluation_results import evaluation_rows, read_cell
-from cruijff_kit.workflow.scaffold import sealed_plan
+from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.training_results import read_history, training_rows
 
-__all__ = ["collect_results", "gather_results", "record_once", "result_files"]
+__all__ = ["collect_results", "gather_results", "hashes_of", "record_once", "result_files", "write_changed"]
 
 
 def collect_results(*, progress: Progress | None = None, world: World) -> ResultTable:
@@ -25,15 +25,14 @@ def collect_results(*, progress: Progress | None = None, world: World) -> Result
     records nothing new.
 
     Raises:
-        PlanError: the experiment is not scaffolded, or was changed since.
+        PlanError: the experiment is not scaffolded, or the record of it is damaged.
         SiteError: an extra that reads logs or writes tables is not installed.
     """
-    plan, lock = sealed_plan(world=world)
+    plan, lock = recorded_plan(world=world)
     table = gather_results(plan, progress=progress, world=world)
-    for path, content in result_files(table).items():
-        if world.store.read(path) != content:
-            world.store.write(path, content)
-    record_once(_event(table, lock, world=world), world=world)
+    files = result_files(table)
+    write_changed(files, world=world)
+    record_once(_event(table, lock, hashes_of(files), world=world), world=world)
     return table
 
 
@@ -68,17 +67,30 @@ def result_files(table: ResultTable) -> dict[str, bytes]:
     return files
 
 
+def hashes_of(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the SHA-256 of each content."""
+    return {path: sha256(content).hexdigest() for path, content in files.items()}
+
+
+def write_changed(files: Mapping[str, bytes], *, world: World) -> None:
+    """Write those files whose bytes on disk differ."""
+    for path, content in files.items():
+        if world.store.read(path) != content:
+            world.store.write(path, content)
+
+
 def record_once(event: AuditEvent, *, world: World) -> None:
     """Append an event, unless the last one of its action says the same."""
-    last = None
-    for record in world.audit.records():
-        if record.action is event.action and record.subject == event.subject:
-            last = record
-    if last is None or (last.inputs, last.outputs) != (event.inputs, event.outputs):
+    same = [record for record in world.audit.records() if (record.verb, record.action) == (event.verb, event.action)]
+    if not same or _said(same[-1]) != _said(event):
         world.audit.append(event)
 
 
-def _event(table: ResultTable, lock: DesignLock, *, world: World) -> AuditEvent:
+def _said(event: AuditEvent) -> tuple[object, ...]:
+    return event.subject, event.reason, event.inputs, event.outputs
+
+
+def _event(table: ResultTable, lock: DesignLock, outputs: dict[str, str], *, world: World) -> AuditEvent:
     missing = sum(row.value is None for row in table.rows)
     return AuditEvent(
         actor=world.actor,
@@ -86,7 +98,7 @@ def _event(table: ResultTable, lock: DesignLock, *, world: World) -> AuditEvent:
         action=Action.COLLECT_RESULTS,
         subject=table.experiment,
         inputs={"plan_id": lock.plan_id, **_sources(table.rows)},
-        outputs=_hashes(result_files(table)),
+        outputs=outputs,
         result=Outcome.WARNING if missing else Outcome.SUCCESS,
         error=f"{missing} of {len(table.rows)} planned figures are missing" if missing else None,
     )
@@ -94,7 +106,3 @@ def _event(table: ResultTable, lock: DesignLock, *, world: World) -> AuditEvent:
 
 def _sources(rows: Iterable[ResultRow]) -> dict[str, str]:
     return {row.source: row.source_sha256 for row in rows if row.source and row.source_sha256}
-
-
-def _hashes(files: Mapping[str, bytes]) -> dict[str, str]:
-    return {path: sha256(content).hexdigest() for path, content in files.items()}

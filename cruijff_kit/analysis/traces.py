@@ -1,0 +1,96 @@
+"""Traces: which bytes each figure of a report was computed from."""
+
+from collections.abc import Iterator, Mapping
+
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.report import Findings, Interval, Reference, Trace
+from cruijff_kit.schema.result import ResultTable
+
+__all__ = ["figure_key", "trace_all"]
+
+
+def figure_key(*parts: object) -> str:
+    """Return the name under which a figure is traced: its kind and what it is about."""
+    return "/".join(str(part) for part in parts)
+
+
+def trace_all(
+    table: ResultTable, findings: Findings, hashes: Mapping[str, str]
+) -> tuple[tuple[Reference, ...], tuple[Trace, ...]]:
+    """Return the files that figures come from, and the way from each figure to them.
+
+    Args:
+        table: what was collected.
+        findings: the figures computed from it.
+        hashes: path to SHA-256 of `results.parquet` and of each predictions file.
+    """
+    known = _References(table, hashes)
+    traces = (*_losses(findings, known), *_accuracies(findings, known), *_derived(findings, known))
+    return known.all, traces
+
+
+class _References:
+    """References by path, labelled by kind in the order of the table."""
+
+    def __init__(self, table: ResultTable, hashes: Mapping[str, str]) -> None:
+        training = {result.source: result.source_sha256 for result in table.runs}
+        logs = {row.source: row for row in table.rows if row.source and row.source not in training}
+        derived = {path: sha for path, sha in hashes.items() if path != ExperimentLayout.results}
+        results = {ExperimentLayout.results: hashes.get(ExperimentLayout.results)}
+        self.all = (
+            *_labelled("t", training, "`loss`, `val_loss` and `tokens_per_second` of each line"),
+            *_labelled("e", {path: row.source_sha256 for path, row in logs.items()}, "`samples/*.json#/scores`"),
+            *_labelled("p", derived, "column `correct` by `task`, `epoch`, `sample_id` and `groups`"),
+            *_labelled("r", results, "column `value` by `run`, `task`, `epoch` and `metric`"),
+        )
+        self._labels = {reference.path: reference.label for reference in self.all}
+
+    def labels(self, *paths: str) -> tuple[str, ...]:
+        """Return the labels of those paths that are known."""
+        return tuple(self._labels[path] for path in paths if path in self._labels)
+
+
+def _labelled(letter: str, files: Mapping[str, str | None], pointer: str) -> Iterator[Reference]:
+    for number, (path, sha256) in enumerate(files.items(), start=1):
+        yield Reference(label=f"{letter}{number}", path=path, sha256=sha256, pointer=pointer)
+
+
+def _losses(findings: Findings, known: _References) -> Iterator[Trace]:
+    for each in findings.losses:
+        labels = known.labels(each.source)
+        for name in ("first", "final", "validation", "tokens_per_second"):
+            yield Trace(figure=figure_key("training", each.run, name), value=getattr(each, name), references=labels)
+
+
+def _accuracies(findings: Findings, known: _References) -> Iterator[Trace]:
+    for each in findings.findings:
+        key = figure_key("accuracy", each.run, each.task, _epoch(each.epoch), each.metric)
+        yield _trace(key, each.figure, known.labels(each.source))
+
+
+def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
+    """Yield what was computed from the collected tables."""
+    results = known.labels(ExperimentLayout.results)
+    for cell in findings.cells:
+        levels = ",".join(f"{name}={level}" for name, level in cell.factors.items())
+        yield _trace(figure_key("mean", levels), cell.figure, results)
+    for effect in findings.effects:
+        yield _trace(figure_key("effect", effect.factor, effect.contrast), effect.figure, results)
+    for pair in findings.comparisons:
+        labels = known.labels(_predictions(pair.run), _predictions(pair.base))
+        yield _trace(figure_key("base", pair.run, pair.task), pair.difference, labels)
+    for group in findings.groups:
+        key = figure_key("group", group.run, group.task, group.group, group.level)
+        yield _trace(key, group.figure, known.labels(_predictions(group.run)))
+
+
+def _trace(key: str, figure: Interval, labels: tuple[str, ...]) -> Trace:
+    return Trace(figure=key, value=figure.value, low=figure.low, high=figure.high, n=figure.n, references=labels)
+
+
+def _predictions(run: str) -> str:
+    return f"{ExperimentLayout.predictions}/{run}.parquet"
+
+
+def _epoch(epoch: int | None) -> str:
+    return "base" if epoch is None else str(epoch)

@@ -1,0 +1,111 @@
+"""The bottom line: plain sentences, each made of figures that stand in the tables."""
+
+from collections.abc import Iterator
+
+from cruijff_kit.rendering.numbers import between, factor_words, p_text, percent, plain, signed
+from cruijff_kit.schema.report import CellFigure, Comparison, Effect, Finding, Findings, Interval
+from cruijff_kit.schema.spec import ExperimentSpec
+
+__all__ = ["bottom_line", "compared", "completeness"]
+
+# More sentences than these are a table.
+_EFFECTS = 4
+
+
+def bottom_line(findings: Findings, spec: ExperimentSpec) -> tuple[str, ...]:
+    """Return what was found in a few sentences, best figures and effects first."""
+    if findings.verdict == "empty":
+        return ("No planned result is there yet.", completeness(findings))
+    alpha = spec.analysis.alpha
+    sentences = (_best(findings), *_base(findings, alpha), *_effects(findings, alpha), completeness(findings))
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def completeness(findings: Findings) -> str:
+    """Return how much of the plan has results."""
+    count = f"{findings.complete} of {findings.planned} runs have every planned result"
+    return f"{count}; what is missing is listed below." if findings.incomplete else f"{count}."
+
+
+def compared(comparisons: tuple[Comparison, ...], alpha: float) -> str:
+    """Return how many fine-tuned runs differ from their base model, in either direction."""
+    clear = [each for each in comparisons if each.p_adjusted < alpha]
+    better = sum(each.gained > each.lost for each in clear)
+    largest = max(each.p_adjusted for each in comparisons)
+    p_value = p_text(largest) if largest < 0.001 else f"at most {p_text(largest)}"
+    how = f"exact McNemar test, Holm-adjusted, alpha {alpha:g}"
+    worse = len(clear) - better
+    return (
+        f"{better} of {len(comparisons)} comparisons with the base model show a gain on the same samples and "
+        f"{worse} a loss ({how}; p {p_value})."
+    )
+
+
+def _best(findings: Findings) -> str:
+    """Return the sentence on the best combination of levels, by its mean over seeds."""
+    figures = [cell for cell in findings.cells if cell.figure.value is not None]
+    if not figures:
+        return ""
+    best = (min if findings.lower_is_better else max)(figures, key=_value)
+    seeds = "seed" if best.figure.n == 1 else "seeds"
+    words = factor_words(best.factors) or "the one design point"
+    mean = f"{plain(best.figure.value)} over {best.figure.n} {seeds}{_brackets(best.figure)}"
+    return f"Best setting: {words}, with a mean {findings.outcome} of {mean}."
+
+
+def _base(findings: Findings, alpha: float) -> Iterator[str]:
+    """Yield the sentence that sets the best run beside its base model."""
+    pairs = [(_last(findings, each.run), _last(findings, each.base)) for each in findings.comparisons]
+    known = [(run, base) for run, base in pairs if run is not None and base is not None]
+    if known:
+        run, base = max(known, key=lambda pair: pair[0].figure.value or 0.0)
+        yield (
+            f"Best run: {run.run} with {plain(run.figure.value)}{_brackets(run.figure, samples=True)}; "
+            f"its base model has {plain(base.figure.value)}{_brackets(base.figure, samples=True)}."
+        )
+        yield compared(findings.comparisons, alpha)
+
+
+def _effects(findings: Findings, alpha: float) -> Iterator[str]:
+    known = [each for each in findings.effects if each.figure.value is not None and each.p_adjusted is not None]
+    clear = sorted((each for each in known if _p(each) < alpha), key=_p)
+    for effect in clear[:_EFFECTS]:
+        yield _effect(effect, findings)
+    unclear = [each.factor for each in known if _p(each) >= alpha]
+    if unclear and len(unclear) <= _EFFECTS:
+        yield f"No clear effect of {' and '.join(dict.fromkeys(unclear))} at alpha {alpha:g} after adjustment."
+    if findings.effects and not known:
+        yield "The effects of the factors have no intervals; the table says why."
+
+
+def _effect(effect: Effect, findings: Findings) -> str:
+    figure = effect.figure
+    span = f"{percent(figure.level)} interval {between(figure, sign=True)}, adjusted p {p_text(effect.p_adjusted)}"
+    if " x " in effect.factor:
+        first, second = effect.factor.split(" x ")
+        return f"The effect of {first} depends on {second}: {effect.contrast} is {signed(figure.value)} ({span})."
+    verb = "raises" if (figure.value or 0.0) > 0 else "lowers"
+    high, low = effect.contrast.split(" - ", 1)
+    return f"{effect.factor} {high} instead of {low} {verb} the {findings.outcome} by {signed(figure.value)} ({span})."
+
+
+def _brackets(figure: Interval, *, samples: bool = False) -> str:
+    if figure.low is None:
+        return ""
+    count = f", n {figure.n}" if samples else ""
+    return f" ({percent(figure.level)} interval {between(figure)}{count})"
+
+
+def _last(findings: Findings, run: str) -> Finding | None:
+    """Return a run's figure of the outcome at its last epoch."""
+    wanted = (run, findings.task, findings.metric)
+    shown = [each for each in findings.findings if (each.run, each.task, each.metric) == wanted]
+    return max(shown, key=lambda each: -1 if each.epoch is None else each.epoch, default=None)
+
+
+def _value(cell: CellFigure) -> float:
+    return cell.figure.value or 0.0
+
+
+def _p(effect: Effect) -> float:
+    return 1.0 if effect.p_adjusted is None else effect.p_adjusted

@@ -1,0 +1,71 @@
+"""The loss curves: training and validation of every run, a panel per setting."""
+
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+
+from cruijff_kit.rendering.drawing import Dot, Drawing, Label, Mark, Scale, Stroke, ticks
+from cruijff_kit.rendering.settings import Setting, settings_of
+from cruijff_kit.schema.report import Dossier
+from cruijff_kit.schema.result import RunResult
+
+__all__ = ["loss_plot"]
+
+# Of long trainings each point drawn is the mean of a bucket of steps.
+_BUCKETS = 150
+_PANELS, _COLUMNS = 12, 3
+_WIDTH, _HEIGHT, _LEFT, _SPACE = 270.0, 190.0, 38.0, 28.0
+
+
+def loss_plot(dossier: Dossier) -> Drawing | None:
+    """Return loss against step; dots are validation losses."""
+    histories = {each.run: each for each in dossier.histories if each.points}
+    settings = [each for each in settings_of(dossier) if any(run in histories for run in each.runs)][:_PANELS]
+    if not settings:
+        return None
+    drawn = [histories[run] for each in settings for run in each.runs if run in histories]
+    steps = max(point.step for each in drawn for point in each.points)
+    values = [value for each in drawn for value in _values(each)]
+    marks: list[Mark] = []
+    for place, setting in enumerate(settings):
+        left = _LEFT + (place % _COLUMNS) * (_WIDTH + _SPACE)
+        top = 34 + (place // _COLUMNS) * (_HEIGHT + 62)
+        scales = Scale(0, steps, left, left + _WIDTH), Scale(0.0, max(values), top + _HEIGHT, top)
+        marks.extend(_panel(setting, [histories[run] for run in setting.runs if run in histories], scales))
+    rows = (len(settings) + _COLUMNS - 1) // _COLUMNS
+    width = _LEFT + _COLUMNS * (_WIDTH + _SPACE) - _SPACE + 8
+    height = rows * (_HEIGHT + 62) + 4
+    return Drawing("loss", "Training and validation loss of every run", width, height, tuple(marks))
+
+
+def _values(history: RunResult) -> Iterator[float]:
+    yield from (y for _, y in _curve(history))
+    yield from (y for _, y in _validation(history))
+
+
+def _panel(setting: Setting, histories: Sequence[RunResult], scales: tuple[Scale, Scale]) -> Iterator[Mark]:
+    across, up = scales
+    yield Label(across.start, up.end - 14, setting.name, role=setting.role, bold=True)
+    for value in ticks(up.low, up.high, count=4):
+        yield Stroke(((across.start, up(value)), (across.end, up(value))), "grid", width=1)
+        yield Label(across.start - 7, up(value) + 4, f"{value:g}", anchor="end")
+    for value in ticks(across.low, across.high, count=4):
+        yield Label(across(value), up.start + 18, f"{value:g}", anchor="middle")
+    for history in histories:
+        curve = tuple((across(step), up(loss)) for step, loss in _curve(history))
+        if curve:
+            yield Stroke(curve, setting.role, width=1.3, opacity=0.75)
+    for history in histories:
+        for step, loss in _validation(history):
+            words = f"{history.run}: validation loss {loss:.3f} at step {step:g}"
+            yield Dot(across(step), up(loss), setting.role, radius=4, hollow=True, title=words)
+
+
+def _curve(history: RunResult) -> list[tuple[float, float]]:
+    points = [(point.step, point.loss) for point in history.points if point.loss is not None]
+    size = max(1, -(-len(points) // _BUCKETS))
+    buckets = [points[start : start + size] for start in range(0, len(points), size)]
+    return [(fmean(step for step, _ in bucket), fmean(loss for _, loss in bucket)) for bucket in buckets]
+
+
+def _validation(history: RunResult) -> list[tuple[float, float]]:
+    return [(point.step, point.val_loss) for point in history.points if point.val_loss is not None]

@@ -1,0 +1,153 @@
+"""The plots of a report, laid out as drawings from its findings."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from cruijff_kit.rendering.curves import loss_plot
+from cruijff_kit.rendering.drawing import Dot, Drawing, Label, Mark, Scale, Stroke, ticks
+from cruijff_kit.rendering.numbers import between, factor_words, plain, short_run
+from cruijff_kit.rendering.panels import group_plot
+from cruijff_kit.rendering.settings import Setting, last_figures, settings_of
+from cruijff_kit.schema.report import CellFigure, Dossier, Findings, Interval
+from cruijff_kit.schema.spec import Level
+
+__all__ = ["report_plots"]
+
+_WIDTH = 880.0
+# More rows than these are a table, not a picture.
+_MOST_ROWS = 80
+_ROW, _GAP, _LEFT, _RIGHT = 21.0, 15.0, 250.0, 190.0
+
+
+class _Row(NamedTuple):
+    """One line of the dot plot."""
+
+    name: str
+    figure: Interval
+    role: str
+
+
+def report_plots(dossier: Dossier) -> tuple[Drawing, ...]:
+    """Return the plots that the findings have data for."""
+    plots = (
+        _dot_plot(dossier),
+        _interaction_plot(dossier.findings),
+        loss_plot(dossier),
+        *group_plot(dossier),
+    )
+    return tuple(plot for plot in plots if plot is not None)
+
+
+def _dot_plot(dossier: Dossier) -> Drawing | None:
+    """Return the accuracy of every run with its interval, by setting."""
+    settings = settings_of(dossier)
+    blocks = [(setting, list(_rows(dossier, setting))) for setting in settings]
+    blocks = [(setting, rows) for setting, rows in blocks if rows]
+    if not blocks or sum(len(rows) for _, rows in blocks) > _MOST_ROWS:
+        return None
+    scale = Scale(0.0, 1.0, _LEFT, _WIDTH - _RIGHT)
+    marks: list[Mark] = []
+    y = 30.0
+    for setting, rows in blocks:
+        marks.append(Label(0, y + 4, setting.name, role="ink", bold=True))
+        for row in rows:
+            marks.extend(_dot_row(row, y, scale))
+            y += _ROW
+        y += _GAP
+    bottom = y - _GAP - _ROW / 2 + 6
+    level = next(iter(rows for _, rows in blocks))[0].figure.level
+    head = Label(_WIDTH, 10, f"{100 * level:g} % interval", anchor="end")
+    return Drawing(
+        "accuracy",
+        f"{dossier.findings.outcome.capitalize()} of every run with intervals",
+        _WIDTH,
+        bottom + 26,
+        (*_grid(scale, bottom), Label(_WIDTH - _RIGHT + 30, 10, dossier.findings.metric), head, *marks),
+    )
+
+
+def _rows(dossier: Dossier, setting: Setting) -> Iterator[_Row]:
+    figures = last_figures(dossier.findings, dossier.findings.task)
+    seeds = {run.id: run.seed for run in dossier.plan.runs}
+    for run in setting.runs:
+        if run in figures and figures[run].value is not None:
+            name = short_run(run) if setting.base else f"seed {seeds[run]}"
+            yield _Row(name, figures[run], setting.role)
+
+
+def _dot_row(row: _Row, y: float, scale: Scale) -> Iterator[Mark]:
+    figure = row.figure
+    yield Label(_LEFT - 14, y + 4, row.name, anchor="end")
+    if figure.low is not None and figure.high is not None:
+        yield Stroke(((scale(figure.low), y), (scale(figure.high), y)), row.role, width=2.0, opacity=0.55)
+    text = f"{row.name}: {plain(figure.value)} {between(figure)}"
+    yield Dot(scale(figure.value or 0.0), y, row.role, title=text)
+    yield Label(_WIDTH - _RIGHT + 30, y + 4, plain(figure.value), role="ink")
+    yield Label(_WIDTH, y + 4, between(figure), anchor="end")
+
+
+def _grid(scale: Scale, bottom: float) -> Iterator[Mark]:
+    for value in ticks(scale.low, scale.high):
+        x = scale(value)
+        yield Stroke(((x, 18), (x, bottom)), "grid", width=1)
+        yield Label(x, bottom + 18, f"{value:g}", anchor="middle")
+
+
+def _interaction_plot(findings: Findings) -> Drawing | None:
+    """Return the mean outcome by one factor, a line per level of another."""
+    names = [name for name, levels in _levels(findings.cells).items() if len(levels) > 1]
+    if not names or len(names) > 2:
+        return None
+    across, lines = (names[1], names[0]) if len(names) == 2 else (names[0], None)
+    scale = _outcome_scale(findings, top=26.0, bottom=270.0)
+    levels = _levels(findings.cells)
+    positions = Scale(0, max(1, len(levels[across]) - 1), 130.0, 430.0)
+    marks: list[Mark] = list(_frame(scale, (70.0, 490.0), findings.outcome))
+    for place, key in enumerate(levels[across]):
+        marks.append(Label(positions(place), 292, f"{across} {key}", anchor="middle"))
+    for index, key in enumerate(levels[lines] if lines else [""]):
+        chosen = [cell for cell in findings.cells if lines is None or str(cell.factors[lines]) == key]
+        points = [(positions(list(levels[across]).index(str(cell.factors[across]))), cell) for cell in chosen]
+        marks.extend(_line(points, scale, (f"c{index % 6}", 9.0 * index - 4.5)))
+        if points and lines:
+            last = points[-1][1].figure.value
+            marks.append(Label(506, scale(last or 0.0) + 4, f"{lines} {key}", role=f"c{index % 6}", bold=True))
+    return Drawing("interaction", f"Mean {findings.outcome} by {' and '.join(names)}", 640.0, 300.0, tuple(marks))
+
+
+def _line(points: Sequence[tuple[float, CellFigure]], scale: Scale, look: tuple[str, float]) -> Iterator[Mark]:
+    role, shift = look
+    places = [(x + shift, cell) for x, cell in points if cell.figure.value is not None]
+    yield Stroke(tuple((x, scale(cell.figure.value or 0.0)) for x, cell in places), role, width=2.0)
+    for x, cell in places:
+        low, high = cell.figure.low, cell.figure.high
+        if low is not None and high is not None:
+            yield Stroke(((x, scale(low)), (x, scale(high))), role, width=1.5, opacity=0.6)
+        words = f"{factor_words(cell.factors)}: {plain(cell.figure.value)} {between(cell.figure)}"
+        yield Dot(x, scale(cell.figure.value or 0.0), role, radius=4.5, title=words)
+
+
+def _frame(scale: Scale, sides: tuple[float, float], title: str) -> Iterator[Mark]:
+    left, right = sides
+    yield Label(0, 10, title)
+    for value in ticks(scale.low, scale.high):
+        y = scale(value)
+        yield Stroke(((left, y), (right, y)), "grid", width=1)
+        yield Label(left - 10, y + 4, f"{value:g}", anchor="end")
+
+
+def _outcome_scale(findings: Findings, *, top: float, bottom: float) -> Scale:
+    if not findings.lower_is_better:
+        return Scale(0.0, 1.0, bottom, top)
+    figures = [cell.figure for cell in findings.cells]
+    values = [value for each in figures for value in (each.low, each.value, each.high) if value is not None]
+    return Scale(min(values), max(values), bottom, top)
+
+
+def _levels(cells: Iterable[CellFigure]) -> Mapping[str, dict[str, Level]]:
+    """Return the levels of each factor as text, in the order of the settings."""
+    found: dict[str, dict[str, Level]] = {}
+    for cell in cells:
+        for name, level in cell.factors.items():
+            found.setdefault(name, {})[str(level)] = level
+    return found

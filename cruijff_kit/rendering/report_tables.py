@@ -1,0 +1,268 @@
+"""The tables of a report, as text cells; Markdown, HTML and the terminal show the same."""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+from cruijff_kit.rendering.bottom_line import compared, completeness
+from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words, p_text, percent, plain, signed
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.report import Dossier, Finding
+from cruijff_kit.schema.run import Phase, StepStatus
+
+__all__ = ["Column", "Table", "accuracy_table", "report_tables"]
+
+
+class Column(NamedTuple):
+    """One column and how its cells are set."""
+
+    name: str
+    """Heading."""
+    kind: Literal["text", "code", "number", "source"] = "text"
+    """`source` cells hold labels of references, separated by spaces."""
+
+
+class Table(NamedTuple):
+    """One titled table; without rows its note stands alone."""
+
+    key: str
+    """Anchor within the report."""
+    title: str
+    """Heading."""
+    columns: tuple[Column, ...]
+    """Columns."""
+    rows: tuple[tuple[str, ...], ...]
+    """Cells as text."""
+    note: str = ""
+    """How to read it."""
+    long: bool = False
+    """Whether a page may fold it."""
+
+
+def report_tables(dossier: Dossier) -> tuple[Table, ...]:
+    """Return every table in the order of the report."""
+    tables = (
+        _status(dossier),
+        accuracy_table(dossier),
+        _cells(dossier),
+        _effects(dossier),
+        _comparisons(dossier),
+        _groups(dossier),
+        _training(dossier),
+        _datasets(dossier),
+        _incomplete(dossier),
+        _sources(dossier),
+    )
+    return tuple(table for table in tables if table.rows or table.note)
+
+
+def accuracy_table(dossier: Dossier) -> Table:
+    """Return the accuracy of every run on every task and epoch, all scorers."""
+    found = dossier.findings.findings
+    if not found:
+        note = "This design has no evaluation; training losses are compared instead."
+        return Table("accuracy", "Evaluation results", (), (), note)
+    level = percent(found[0].figure.level)
+    columns = (
+        Column("run", "code"),
+        Column("task"),
+        Column("epoch", "number"),
+        Column("scorer"),
+        Column("accuracy", "number"),
+        Column(f"{level} interval", "number"),
+        Column("n", "number"),
+        Column("errored", "number"),
+        Column("unparsed", "number"),
+        Column("source", "source"),
+    )
+    rows = tuple(_accuracy(dossier, each) for each in found)
+    note = (
+        f"Wilson intervals ({level}) over samples. Errored and unparsed samples count as wrong and stay in n. "
+        "The interval speaks of these items and this trained model; the spread between seeds is in the effects."
+    )
+    return Table("accuracy", "Evaluation results", columns, rows, note)
+
+
+def _accuracy(dossier: Dossier, each: Finding) -> tuple[str, ...]:
+    known = each.figure.value is not None
+    return (
+        each.run,
+        each.task,
+        "base" if each.epoch is None else str(each.epoch),
+        each.metric,
+        plain(each.figure.value),
+        between(each.figure),
+        str(each.figure.n) if known else NONE,
+        str(each.errored) if known else NONE,
+        str(each.unparsed) if known else NONE,
+        _labels(dossier, each.source),
+    )
+
+
+def _status(dossier: Dossier) -> Table:
+    by_run: dict[str, dict[str, StepStatus]] = {}
+    for entry in dossier.statuses:
+        by_run.setdefault(entry.run_id, {})[entry.step] = entry
+    types = {run.id: (run.type, str(run.seed)) for run in dossier.plan.runs}
+    rows = tuple((run, *types[run], _phase(steps, "train"), _phase(steps, "eval")) for run, steps in by_run.items())
+    columns = (
+        Column("run", "code"),
+        Column("type"),
+        Column("seed", "number"),
+        Column("training"),
+        Column("evaluation"),
+    )
+    return Table("status", "Run status", columns, rows, completeness(dossier.findings))
+
+
+def _phase(steps: dict[str, StepStatus], step: str) -> str:
+    entry = steps.get(step)
+    if entry is None:
+        return NONE
+    why = entry.reason if entry.phase is not Phase.COMPLETED else ""
+    return f"{entry.phase}: {why}" if why else str(entry.phase)
+
+
+def _cells(dossier: Dossier) -> Table:
+    cells = dossier.findings.cells
+    columns = (
+        *(Column(name) for name in (cells[0].factors if cells else {})),
+        Column(f"mean {dossier.findings.metric}", "number"),
+        Column(f"{percent(_level(dossier))} interval", "number"),
+        Column("seeds", "number"),
+        Column("source", "source"),
+    )
+    rows = tuple(
+        (*map(str, each.factors.values()), plain(each.figure.value), between(each.figure), str(each.figure.n),
+         _labels(dossier, ExperimentLayout.results))
+        for each in cells
+    )  # fmt: skip
+    reason = next((f" No interval: {each.reason}." for each in cells if each.reason), "")
+    note = f"Mean {dossier.findings.outcome} over seeds; t intervals, error pooled over all settings.{reason}"
+    return Table("means", "Settings", columns, rows, note if rows else "")
+
+
+def _effects(dossier: Dossier) -> Table:
+    level = percent(_level(dossier))
+    columns = (
+        Column("factor"), Column("contrast"), Column("effect", "number"), Column(f"{level} interval", "number"),
+        Column("p", "number"), Column("adjusted p", "number"), Column("runs", "number"), Column("source", "source"),
+    )  # fmt: skip
+    effects = dossier.findings.effects
+    rows = tuple(
+        (each.factor, each.contrast, signed(each.figure.value), between(each.figure, sign=True), p_text(each.p_value),
+         p_text(each.p_adjusted), str(each.figure.n), _labels(dossier, ExperimentLayout.results))
+        for each in effects
+    )  # fmt: skip
+    reasons = "".join(f" {each.factor}: {each.reason}." for each in effects if each.reason)
+    methods = " ".join(sorted({f"Method: {each.figure.method}." for each in effects if not each.reason}))
+    note = (
+        f"Effects on {dossier.findings.outcome}; one run is one observation. A main effect averages over the other "
+        f"factors; an interaction is the difference between two differences. p-values are Holm-adjusted over this "
+        f"table. {methods}{reasons}"
+    )
+    return Table("effects", "Effects of the factors", columns, rows, note.strip() if rows else "")
+
+
+def _comparisons(dossier: Dossier) -> Table:
+    pairs = dossier.findings.comparisons
+    columns = (
+        Column("run", "code"), Column("base", "code"), Column("task"), Column("difference", "number"),
+        Column(f"{percent(_level(dossier))} interval", "number"), Column("gained", "number"), Column("lost", "number"),
+        Column("n", "number"), Column("p", "number"), Column("adjusted p", "number"), Column("source", "source"),
+    )  # fmt: skip
+    rows = tuple(
+        (each.run, each.base, each.task, signed(each.difference.value), between(each.difference, sign=True),
+         str(each.gained), str(each.lost), str(each.difference.n), p_text(each.p_value), p_text(each.p_adjusted),
+         _labels(dossier, _predictions(each.run), _predictions(each.base)))
+        for each in pairs
+    )  # fmt: skip
+    note = (
+        "Paired on the same samples: gained are right after and wrong before, lost the reverse. Tango's score "
+        f"interval for the difference. {compared(pairs, dossier.spec.analysis.alpha)}"
+        if pairs
+        else ""
+    )
+    return Table("base", "Base against fine-tuned", columns, rows, note)
+
+
+def _groups(dossier: Dossier) -> Table:
+    columns = (
+        Column("run", "code"), Column("task"), Column("group"), Column("level", "number"), Column("accuracy", "number"),
+        Column(f"{percent(_level(dossier))} interval", "number"), Column("n", "number"), Column("source", "source"),
+    )  # fmt: skip
+    rows = tuple(
+        (each.run, each.task, each.group, each.level, plain(each.figure.value), between(each.figure),
+         str(each.figure.n), _labels(dossier, _predictions(each.run)))
+        for each in dossier.findings.groups
+    )  # fmt: skip
+    note = "Wilson intervals over the samples of each group, last epoch." if rows else ""
+    return Table("groups", "Accuracy by group", columns, rows, note, long=True)
+
+
+def _training(dossier: Dossier) -> Table:
+    columns = (
+        Column("run", "code"), Column("first loss", "number"), Column("final loss", "number"),
+        Column("validation loss", "number"), Column("steps", "number"), Column("time", "number"),
+        Column("tokens/s", "number"), Column("source", "source"),
+    )  # fmt: skip
+    rows = tuple(
+        (each.run, plain(each.first), plain(each.final), plain(each.validation), str(each.steps),
+         duration(each.seconds), NONE if each.tokens_per_second is None else f"{each.tokens_per_second:,.0f}",
+         _labels(dossier, each.source))
+        for each in dossier.findings.losses
+    )  # fmt: skip
+    note = (
+        "Losses in nats per supervised token; final is the mean of the last tenth of the logged steps, tokens/s a "
+        "median. A training that has not finished has no final loss."
+    )
+    return Table("training", "Training results", columns, rows, note if rows else "")
+
+
+def _datasets(dossier: Dossier) -> Table:
+    columns = (
+        Column("data set", "code"), Column("made by"), Column("rows per split"), Column("size", "number"),
+        Column("sha256", "code"),
+    )  # fmt: skip
+    rows = tuple(
+        (facts.path, _maker(facts.generator, facts.arguments), ", ".join(f"{k} {v:,}" for k, v in facts.splits.items()),
+         f"{facts.bytes:,} B", facts.sha256)
+        for facts in dossier.plan.datasets
+    )  # fmt: skip
+    return Table("data", "Data sets", columns, rows, f"Tier: {dossier.plan.tier}.")
+
+
+def _maker(generator: str | None, arguments: dict[str, object]) -> str:
+    if generator is None:
+        return "given"
+    return f"{generator} ({factor_words({name: str(value) for name, value in arguments.items()})})"
+
+
+def _incomplete(dossier: Dossier) -> Table:
+    missing = dossier.findings.incomplete
+    columns = (Column("run", "code"), Column("what"), Column("why"))
+    rows = tuple((each.run, each.what, each.reason) for each in missing)
+    return Table("incomplete", "Incomplete runs", columns, rows, "" if rows else "None.")
+
+
+def _sources(dossier: Dossier) -> Table:
+    columns = (Column("label"), Column("file", "code"), Column("sha256", "code"), Column("where in it"))
+    rows = tuple((each.label, each.path, each.sha256 or "missing", each.pointer) for each in dossier.references)
+    note = "Each figure was computed from the file its source names, at this hash; report/trace.json lists them all."
+    return Table("sources", "Sources", columns, rows, note, long=True)
+
+
+def _labels(dossier: Dossier, *paths: str) -> str:
+    return " ".join(_found(dossier, paths)) or NONE
+
+
+def _found(dossier: Dossier, paths: Iterable[str]) -> Iterator[str]:
+    labels = {reference.path: reference.label for reference in dossier.references}
+    yield from (labels[path] for path in paths if path in labels)
+
+
+def _predictions(run: str) -> str:
+    return f"{ExperimentLayout.predictions}/{run}.parquet"
+
+
+def _level(dossier: Dossier) -> float:
+    return 1 - dossier.spec.analysis.alpha

@@ -1,0 +1,116 @@
+"""`summary.md`: the report as Markdown, and its accuracy table for a terminal."""
+
+from collections.abc import Iterator, Sequence
+
+from cruijff_kit.rendering.report_tables import Column, Table, accuracy_table, report_tables
+from cruijff_kit.schema.report import AuditState, Dossier
+
+__all__ = ["audit_words", "method_words", "render_summary", "terminal_table"]
+
+
+def render_summary(dossier: Dossier) -> str:
+    """Return `summary.md`; the same dossier gives the same text."""
+    blocks = [*_opening(dossier), *_body(dossier), *_closing(dossier)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def terminal_table(dossier: Dossier) -> str:
+    """Return the accuracy table in columns of fixed width."""
+    table = accuracy_table(dossier)
+    if not table.rows:
+        return table.note
+    shown = [index for index, column in enumerate(table.columns) if column.kind != "source"]
+    cells = [[column.name for column in table.columns], *table.rows]
+    widths = {index: max(len(row[index]) for row in cells) for index in shown}
+    lines = ["  ".join(_aligned(row[index], widths[index], table.columns[index]) for index in shown) for row in cells]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def audit_words(dossier: Dossier) -> tuple[str, ...]:
+    """Return the state of the record in sentences, problems first."""
+    state, verdict = dossier.audit, dossier.audit.verdict
+    if not verdict.ok:
+        place = f" at line {verdict.line}" if verdict.line is not None else ""
+        return (f"The audit log does NOT verify{place}: {verdict.problem or 'unknown problem'}.",)
+    anchored = "and against its anchors" if verdict.anchored else "but no anchor outside it was found"
+    told = [f"The audit log verifies: its hash chain holds, {anchored}."]
+    if state.head is not None:
+        told.append(
+            f"Before this report it had {state.head.seq + 1} lines; the last one, {state.action} at {_moment(state)}, "
+            f"has sha256 `{state.head.sha256}`."
+        )
+    return tuple(told)
+
+
+def method_words(dossier: Dossier) -> tuple[str, ...]:
+    """Return how the report was made, one fact a line."""
+    return (
+        f"Plan `{dossier.plan_id}`, design `{dossier.plan.spec_sha256}`.",
+        f"Base models: {', '.join(_models(dossier))}.",
+        f"Intervals have level {1 - dossier.spec.analysis.alpha:g}; the analysis was fixed in the design.",
+        f"Computed by cruijff-kit {dossier.version} from the files below; no figure was typed.",
+    )
+
+
+def _opening(dossier: Dossier) -> Iterator[str]:
+    spec, findings = dossier.spec, dossier.findings
+    yield f"# {spec.name}"
+    yield f"**Question.** {spec.question}"
+    if spec.hypothesis:
+        yield f"**Hypothesis.** {spec.hypothesis}"
+    yield f"Designed {spec.created} · {spec.type} · {findings.complete} of {findings.planned} runs complete"
+    yield "## Bottom line"
+    yield "\n".join(f"- {sentence}" for sentence in findings.bottom_line)
+
+
+def _body(dossier: Dossier) -> Iterator[str]:
+    for table in report_tables(dossier):
+        if table.key == "sources":
+            continue
+        yield from _section(table)
+    if dossier.findings.notes:
+        yield "## Notes"
+        yield "\n".join(f"- {note}" for note in dossier.findings.notes)
+
+
+def _closing(dossier: Dossier) -> Iterator[str]:
+    yield "## Audit"
+    yield "\n".join(audit_words(dossier))
+    yield "## How this was made"
+    yield "\n".join(f"- {line}" for line in method_words(dossier))
+    for table in report_tables(dossier):
+        if table.key == "sources":
+            yield from _section(table)
+
+
+def _section(table: Table) -> Iterator[str]:
+    yield f"## {table.title}"
+    if table.note:
+        yield table.note
+    if table.rows:
+        yield _markdown(table)
+
+
+def _markdown(table: Table) -> str:
+    rules = ["---:" if column.kind == "number" else "---" for column in table.columns]
+    rows = [[_cell(cell, column) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in ([column.name for column in table.columns], rules, *rows))
+
+
+def _cell(text: str, column: Column) -> str:
+    safe = text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    if column.kind == "code":
+        return f"`{safe}`"
+    return f"[{safe}](#sources)" if column.kind == "source" and text != "-" else safe
+
+
+def _aligned(text: str, width: int, column: Column) -> str:
+    return text.rjust(width) if column.kind == "number" else text.ljust(width)
+
+
+def _moment(state: AuditState) -> str:
+    return state.ts.isoformat(timespec="milliseconds").replace("+00:00", "Z") if state.ts else "an unknown time"
+
+
+def _models(dossier: Dossier) -> Sequence[str]:
+    return [f"{model.name} (`{model.sha256 or 'no hash'}`)" for model in dossier.spec.models]

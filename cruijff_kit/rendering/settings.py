@@ -1,0 +1,48 @@
+"""Runs gathered by setting, with one colour each across all plots."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cruijff_kit.rendering.numbers import factor_words
+from cruijff_kit.schema.plan import PlannedRun
+from cruijff_kit.schema.report import Dossier, Findings, Interval
+
+__all__ = ["Setting", "last_figures", "settings_of"]
+
+_COLOURS = 6
+
+
+class Setting(NamedTuple):
+    """Runs that differ in their seed alone, or the base models."""
+
+    name: str
+    """Factor levels in words."""
+    role: str
+    """Colour."""
+    runs: tuple[str, ...]
+    """Run ids in design order."""
+    base: bool = False
+    """Whether these were not trained."""
+
+
+def settings_of(dossier: Dossier) -> tuple[Setting, ...]:
+    """Return the base models first, then every combination of levels in design order."""
+    groups: dict[str, list[PlannedRun]] = {}
+    for run in dossier.plan.runs:
+        if run.type == "fine-tuned":
+            groups.setdefault(factor_words(run.factors) or run.model.name, []).append(run)
+    tuned = (Setting(name, f"c{index % _COLOURS}", _ids(runs)) for index, (name, runs) in enumerate(groups.items()))
+    controls = [run for run in dossier.plan.runs if run.type == "control"]
+    base = (Setting("base model", "base", _ids(controls), base=True),) if controls else ()
+    return (*base, *tuned)
+
+
+def last_figures(findings: Findings, task: str) -> dict[str, Interval]:
+    """Return each run's figure of the outcome's scorer on a task at its last epoch."""
+    shown = [each for each in findings.findings if (each.task, each.metric) == (task, findings.metric)]
+    ordered = sorted(shown, key=lambda each: -1 if each.epoch is None else each.epoch)
+    return {each.run: each.figure for each in ordered}
+
+
+def _ids(runs: Sequence[PlannedRun]) -> tuple[str, ...]:
+    return tuple(run.id for run in runs)

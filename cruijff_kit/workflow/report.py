@@ -1,0 +1,169 @@
+"""Report: turn collected results into `summary.md` and a page, each figure traced."""
+
+import json
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from cruijff_kit import __version__
+from cruijff_kit.analysis.findings import find_all
+from cruijff_kit.analysis.traces import trace_all
+from cruijff_kit.planning.verdicts import Evidence, judge
+from cruijff_kit.ports import Progress, World
+from cruijff_kit.rendering.bottom_line import bottom_line
+from cruijff_kit.rendering.page import render_page
+from cruijff_kit.rendering.plots import report_plots
+from cruijff_kit.rendering.raster import draw_png
+from cruijff_kit.rendering.report_text import render_summary, terminal_table
+from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, Outcome
+from cruijff_kit.schema.job import Attempt
+from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
+from cruijff_kit.schema.plan import DesignLock, Plan
+from cruijff_kit.schema.receipt import ReportReceipt
+from cruijff_kit.schema.report import AuditState, Dossier, Findings
+from cruijff_kit.schema.result import ResultTable
+from cruijff_kit.schema.run import Done, JobStatus, StepStatus
+from cruijff_kit.schema.spec import ExperimentSpec
+from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, steps_of
+from cruijff_kit.workflow.audit import render_views, verify_audit
+from cruijff_kit.workflow.collect import collect_results, hashes_of, record_once, result_files, write_changed
+from cruijff_kit.workflow.plan import design_hash
+from cruijff_kit.workflow.read_design import read_design
+from cruijff_kit.workflow.seal import recorded_plan
+
+__all__ = ["write_report"]
+
+_Form = TypeVar("_Form", JobStatus, Done)
+
+# A report does not speak of its own record, or no two would be alike.
+_OWN_VERBS = {"collect", "report"}
+
+
+def write_report(*, reason: str = "", progress: Progress | None = None, world: World) -> ReportReceipt:
+    """Collect all results and write `summary.md`, the page, its plots and the traces.
+
+    Unfinished runs are listed with their reasons. The same inputs give the same
+    bytes, and a report that changes nothing records nothing.
+
+    Raises:
+        PlanError: the experiment is not scaffolded, or the record of it is damaged.
+        SiteError: an extra that reads logs or renders the report is not installed.
+    """
+    table = collect_results(progress=progress, world=world)
+    plan, lock = recorded_plan(world=world)
+    results = hashes_of(result_files(table))
+    dossier = _dossier(plan, lock, table, results, world=world)
+    files = _files(dossier)
+    write_changed(files, world=world)
+    written = hashes_of(files)
+    for action, inputs in ((Action.GENERATE_SUMMARY, results), (Action.COMPLETE, {"plan_id": lock.plan_id})):
+        record_once(_event(action, inputs, written, dossier, reason=reason, world=world), world=world)
+    render_views(world=world)
+    return ReportReceipt(
+        summary=ExperimentLayout.report,
+        page=ExperimentLayout.page,
+        results=ExperimentLayout.results,
+        table=terminal_table(dossier),
+        bottom_line=dossier.findings.bottom_line,
+        files={**results, **written},
+        incomplete=len(dossier.findings.incomplete),
+    )
+
+
+def _dossier(plan: Plan, lock: DesignLock, table: ResultTable, hashes: dict[str, str], *, world: World) -> Dossier:
+    spec = read_design(world)
+    findings = _worded(find_all(spec, plan, table), spec, lock)
+    references, traces = trace_all(table, findings, hashes)
+    return Dossier(
+        spec=spec,
+        plan=plan,
+        plan_id=lock.plan_id,
+        findings=findings,
+        histories=table.runs,
+        statuses=tuple(_statuses(plan, world)),
+        audit=_audit_state(world),
+        references=references,
+        traces=traces,
+        version=__version__,
+    )
+
+
+def _worded(findings: Findings, spec: ExperimentSpec, lock: DesignLock) -> Findings:
+    notes = findings.notes
+    if design_hash(spec) != lock.spec_sha256:
+        notes = ("the design was changed since it was scaffolded; the runs are those scaffolded", *notes)
+    return findings.model_copy(update={"bottom_line": bottom_line(findings, spec), "notes": notes})
+
+
+def _files(dossier: Dossier) -> dict[str, bytes]:
+    drawings = report_plots(dossier)
+    traces = {
+        "references": [each.model_dump(mode="json") for each in dossier.references],
+        "figures": [each.model_dump(mode="json") for each in dossier.traces],
+    }
+    return {
+        ExperimentLayout.report: render_summary(dossier).encode(),
+        **{f"report/{drawing.name}.png": draw_png(drawing) for drawing in drawings},
+        "report/trace.json": (json.dumps(traces, indent=1, ensure_ascii=False) + "\n").encode(),
+        ExperimentLayout.page: render_page(dossier, drawings).encode(),
+    }
+
+
+def _statuses(plan: Plan, world: World) -> list[StepStatus]:
+    """Return where every step stands by the files alone: a report needs no scheduler."""
+    attempts = read_attempts(world.store)
+    keys = [(run.id, step) for run in plan.runs for step in steps_of(run)]
+    return [judge(*key, _evidence(key, attempts.get(key, ()), world)) for key in keys]
+
+
+def _evidence(key: AttemptKey, attempts: tuple[Attempt, ...], world: World) -> Evidence:
+    layout, step = RunLayout(key[0]), key[1]
+    own = _parsed(JobStatus, world.store.read(layout.status(step)))
+    return Evidence(attempts, None, own, _parsed(Done, world.store.read(layout.done(step))))
+
+
+def _audit_state(world: World) -> AuditState:
+    verdict = verify_audit(world=world)
+    if not verdict.ok:
+        return AuditState(verdict=verdict, head=None)
+    head = world.audit.head()
+    last = following = None
+    for record in world.audit.records():
+        if record.verb not in _OWN_VERBS:
+            last, following = record, None
+        elif last is not None and following is None:
+            following = record
+    if last is None or head is None:
+        return AuditState(verdict=verdict.model_copy(update={"lines": 0}), head=None)
+    sha256 = following.prev if following is not None else head.sha256
+    return AuditState(
+        verdict=verdict.model_copy(update={"lines": last.seq + 1}),
+        head=Anchor(seq=last.seq, sha256=sha256),
+        action=last.action,
+        ts=last.ts,
+    )
+
+
+def _event(
+    action: Action, inputs: dict[str, str], outputs: dict[str, str], dossier: Dossier, *, reason: str, world: World
+) -> AuditEvent:
+    whole = dossier.findings.verdict == "complete"
+    return AuditEvent(
+        actor=world.actor,
+        verb="report",
+        action=action,
+        subject=dossier.spec.name,
+        reason=reason or None,
+        inputs=inputs,
+        outputs=outputs,
+        result=Outcome.SUCCESS if whole else Outcome.WARNING,
+        error=None if whole else f"{len(dossier.findings.incomplete)} planned results are missing",
+        versions={"cruijff-kit": dossier.version},
+    )
+
+
+def _parsed(form: type[_Form], content: bytes | None) -> _Form | None:
+    try:
+        return None if content is None else form.model_validate_json(content)
+    except ValidationError:
+        return None
