@@ -1,0 +1,106 @@
+"""Paths below a root that nobody can lead out of it, by name or by link."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from cruijff_kit.errors import SiteError, SpecError
+
+__all__ = ["checked_parts", "create_file", "open_file", "opened_folder"]
+
+_LONGEST_NAME = 255
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]|%(?:2e|2f|5c|00)", re.IGNORECASE)
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Without O_NONBLOCK, opening a named pipe would wait for its writer.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def checked_parts(path: str) -> tuple[str, ...]:
+    """Return the parts of a relative POSIX path that stays where it starts.
+
+    Raises:
+        SpecError: it is absolute, climbs, is not in its shortest form or has a name no file may have.
+    """
+    pure = PurePosixPath(path)
+    unsafe = pure.is_absolute() or ".." in pure.parts or path.startswith("~") or _FORBIDDEN.search(path)
+    if unsafe or str(pure) != path or any(len(os.fsencode(part)) > _LONGEST_NAME for part in pure.parts):
+        raise SpecError(
+            f"path `{path[:120]}` is not a plain relative path inside the experiment",
+            hint="write it from the experiment's directory downwards, such as `runs/<run>/run.yaml`",
+        )
+    return pure.parts
+
+
+@contextmanager
+def opened_folder(root: Path, parts: Sequence[str], *, create: bool = False) -> Iterator[int]:
+    """Open a folder below the root, step by step and following no link; yield its descriptor.
+
+    Raises:
+        FileNotFoundError: it is not there and is not to be created.
+        SiteError: a part of the way is a link or a file.
+    """
+    if create:
+        root.mkdir(parents=True, exist_ok=True)
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts:
+            inner = _step(folder, part, create)
+            os.close(folder)
+            folder = inner
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def open_file(folder: int, name: str) -> int:
+    """Open a regular file of a folder for reading; follow no link.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        SiteError: it is a link, a folder, a pipe or unreadable.
+    """
+    try:
+        return os.open(name, _FILE, dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError as err:
+        raise _refused(name, err) from err
+
+
+def create_file(folder: int, name: str, content: bytes, *, flush: bool = True) -> None:
+    """Create a file that is not there yet and write it whole."""
+    descriptor = os.open(name, _NEW, 0o666, dir_fd=folder)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        if flush:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _step(folder: int, part: str, create: bool) -> int:
+    if create:
+        try:
+            os.mkdir(part, dir_fd=folder)
+        except FileExistsError:
+            pass
+        else:
+            os.fsync(folder)
+    try:
+        return os.open(part, _FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError as err:
+        raise _refused(part, err) from err
+
+
+def _refused(name: str, err: OSError) -> SiteError:
+    return SiteError(
+        f"`{name}` cannot be opened inside the experiment: {err.strerror}",
+        hint="an experiment holds plain files and folders, no links; replace the link by what it points to",
+    )
