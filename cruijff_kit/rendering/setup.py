@@ -10,40 +10,16 @@ from cruijff_kit.data.yaml_text import load_yaml
 from cruijff_kit.errors import PlanError, Problem
 from cruijff_kit.rendering.configs import render_entries
 from cruijff_kit.rendering.sbatch import JobScript
-from cruijff_kit.schema.config import TrainConfig
+from cruijff_kit.schema.config import TRAIN_PLACES, TrainConfig
 
 __all__ = ["JOB_KEYS", "TRAIN_KEYS", "apply_setup", "render_setup"]
 
 TRAIN_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "dataset_type": ("dataset", "dataset_type"),
         "input_key": ("dataset", "input_key"),
         "output_key": ("dataset", "output_key"),
-        "prompt": ("dataset", "prompt"),
-        "system_prompt": ("dataset", "system_prompt"),
-        "template_date": ("dataset", "template_date"),
-        "train_on_input": ("dataset", "train_on_input"),
-        "max_seq_len": ("dataset", "max_seq_len"),
-        "overlong": ("dataset", "overlong"),
-        "training_samples": ("training_samples",),
-        "lora_rank": ("model", "lora_rank"),
-        "lora_alpha": ("model", "lora_alpha"),
-        "lora_dropout": ("model", "lora_dropout"),
-        "lr": ("optimizer", "lr"),
-        "weight_decay": ("optimizer", "weight_decay"),
-        "lr_scheduler": ("lr_scheduler", "name"),
-        "num_warmup_steps": ("lr_scheduler", "num_warmup_steps"),
-        "max_grad_norm": ("clip_grad_norm",),
-        "epochs": ("epochs",),
-        "epochs_to_save": ("epochs_to_save",),
-        "max_steps_per_epoch": ("max_steps_per_epoch",),
-        "batch_size": ("batch_size",),
-        "batch_size_val": ("batch_size_val",),
-        "gradient_accumulation_steps": ("gradient_accumulation_steps",),
-        "dtype": ("dtype",),
+        **TRAIN_PLACES,
         "seed": ("seed",),
-        "log_every_n_steps": ("log_every_n_steps",),
-        "run_val_every_n_steps": ("run_val_every_n_steps",),
     }
 )
 """Key of the file to the place in the training configuration that it sets."""

@@ -1,5 +1,7 @@
 """Job configurations: `finetune.yaml` and `eval.yaml`, as the jobs read them."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field
@@ -8,6 +10,7 @@ from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
 from cruijff_kit.schema.spec import DatasetType, Generation, Schedule
 
 __all__ = [
+    "TRAIN_PLACES",
     "BaseModelConfig",
     "DatasetConfig",
     "EvalConfig",
@@ -145,6 +148,38 @@ class TrainConfig(Noun):
     """Steps between validation passes; 0 means at epoch ends only."""
     epochs_to_save: tuple[int, ...]
     """Epochs whose adapter is written."""
+
+
+TRAIN_PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "dataset_type": ("dataset", "dataset_type"),
+        "prompt": ("dataset", "prompt"),
+        "system_prompt": ("dataset", "system_prompt"),
+        "template_date": ("dataset", "template_date"),
+        "train_on_input": ("dataset", "train_on_input"),
+        "max_seq_len": ("dataset", "max_seq_len"),
+        "overlong": ("dataset", "overlong"),
+        "training_samples": ("training_samples",),
+        "lora_rank": ("model", "lora_rank"),
+        "lora_alpha": ("model", "lora_alpha"),
+        "lora_dropout": ("model", "lora_dropout"),
+        "lr": ("optimizer", "lr"),
+        "weight_decay": ("optimizer", "weight_decay"),
+        "lr_scheduler": ("lr_scheduler", "name"),
+        "num_warmup_steps": ("lr_scheduler", "num_warmup_steps"),
+        "max_grad_norm": ("clip_grad_norm",),
+        "epochs": ("epochs",),
+        "epochs_to_save": ("epochs_to_save",),
+        "max_steps_per_epoch": ("max_steps_per_epoch",),
+        "batch_size": ("batch_size",),
+        "batch_size_val": ("batch_size_val",),
+        "gradient_accumulation_steps": ("gradient_accumulation_steps",),
+        "dtype": ("dtype",),
+        "log_every_n_steps": ("log_every_n_steps",),
+        "run_val_every_n_steps": ("run_val_every_n_steps",),
+    }
+)
+"""Control of the design to its place in `finetune.yaml`."""
 
 
 class EvalConfig(Noun):

@@ -17,7 +17,7 @@ from cruijff_kit.workflow.changes import compare
 from cruijff_kit.workflow.plan import Planned, plan_with_data
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.run_files import check_files, files_of, frame
-from cruijff_kit.workflow.seal import LOCK_NAME, plan_hash, read_lock, recorded_plan, seal, sealed_plan
+from cruijff_kit.workflow.seal import LOCK_NAME, plan_hash, plan_text, read_lock, recorded_plan, seal, sealed_plan
 
 __all__ = ["adopt_edit", "recorded_plan", "scaffold_runs", "sealed_plan"]
 
@@ -74,7 +74,7 @@ def scaffold_runs(
 def _sheet(overwrite: tuple[str, ...], world: World) -> _Sheet:
     spec, sealed = read_design(world), read_lock(world)
     planned = plan_with_data(spec, world=world)
-    plan = with_adopted(planned.plan, sealed, world=world)
+    plan = with_adopted(planned.plan, sealed, overwrite=overwrite, world=world)
     files = _files(spec, planned._replace(plan=plan), world)
     changes = compare(plan, files, sealed, overwrite=overwrite, store=world.store)
     return _Sheet(plan, files, sealed, changes, _seal(plan, files, sealed, changes))
@@ -94,15 +94,8 @@ def _files(spec: ExperimentSpec, planned: Planned, world: World) -> dict[str, by
         if index in {0, len(plan.runs) - 1}:
             check_files(run, texts, shared)
         files.update((path, text.encode()) for path, text in texts.items())
-    files[ExperimentLayout.plan] = _plan_text(plan)
+    files[ExperimentLayout.plan] = plan_text(plan)
     return files
-
-
-def _plan_text(plan: Plan) -> bytes:
-    """Return `plan.json` with one run a line, so that people can read and compare it."""
-    head = plan.model_dump_json(exclude={"runs"})[:-1]
-    runs = ",\n".join(run.model_dump_json() for run in plan.runs)
-    return f'{head},"runs":[\n{runs}\n]}}\n'.encode()
 
 
 def _seal(
@@ -110,7 +103,8 @@ def _seal(
 ) -> dict[str, Any]:
     """Return the fields of the seal; an adopted edit is sealed as it lies on disk."""
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
-    kept = {change.path for change in changes if change.kind == "edited"} & set(sealed.adopted if sealed else ())
+    untouched = {change.path for change in changes if change.kind in {"edited", "unchanged"}}
+    kept = untouched & set(sealed.adopted if sealed else ())
     adopted = {path: digests[path] for path in sorted(kept)}
     digests |= {path: sealed.files[path] for path in adopted if sealed}
     models = {f"model {run.model.name}": str(run.model.sha256) for run in plan.runs}

@@ -11,7 +11,7 @@ from cruijff_kit.schema.plan import DesignLock, Plan
 from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
 
-__all__ = ["LOCK_NAME", "is_run", "plan_hash", "read_lock", "recorded_plan", "seal", "sealed_plan"]
+__all__ = ["LOCK_NAME", "is_run", "plan_hash", "plan_text", "read_lock", "recorded_plan", "seal", "sealed_plan"]
 
 LOCK_NAME = "submit"
 """Lock that whoever changes or submits sealed files holds."""
@@ -73,6 +73,13 @@ def plan_hash(files: Mapping[str, str], inputs: Mapping[str, str]) -> str:
     """Return the plan id: the SHA-256 over path and hash of every file to be run and every input."""
     parts: Iterable[tuple[str, str]] = (*(item for item in files.items() if is_run(item[0])), *inputs.items())
     return hashlib.sha256("".join(f"{digest} {path}\n" for path, digest in sorted(parts)).encode()).hexdigest()
+
+
+def plan_text(plan: Plan) -> bytes:
+    """Return the bytes of `plan.json`: one run a line, so that people can read and compare it."""
+    head = plan.model_dump_json(exclude={"runs"})[:-1]
+    runs = ",\n".join(run.model_dump_json() for run in plan.runs)
+    return f'{head},"runs":[\n{runs}\n]}}\n'.encode()
 
 
 def seal(lock: DesignLock) -> bytes:
