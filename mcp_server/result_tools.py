@@ -2,65 +2,60 @@
 
 from typing import Annotated, Any
 
-from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from pydantic import Field
 
-from cruijff_kit.mcp_server.session import Session, spoken
-from cruijff_kit.mcp_server.surface import SURFACE, ExperimentId, Limit, RunName
+from cruijff_kit.mcp_server.session import enter, spoken, work
+from cruijff_kit.mcp_server.surface import ExperimentId, Limit, RunName
 from cruijff_kit.schema.audit import AuditVerdict
 from cruijff_kit.schema.receipt import AuditPage, ReportReceipt, SpotCheck
 from cruijff_kit.workflow.audit import read_audit, verify_audit
 from cruijff_kit.workflow.report import write_report
 from cruijff_kit.workflow.spot_check import spot_check as check_answers
 
-__all__ = ["register"]
+__all__ = ["audit_read", "audit_verify", "results_report", "spot_check"]
 
 
-def register(server: MCPServer[Any], session: Session) -> None:
-    """Add the tools to the server."""
+async def spot_check(
+    experiment: ExperimentId,
+    run: RunName,
+    ctx: Context[Any, Any],
+    count: Annotated[int, Field(ge=1, le=20)] = 5,
+) -> SpotCheck:
+    """Show a few answers of a finished run: prompt, token ids, expected, got, probabilities.
 
-    @server.tool(name="spot_check", annotations=SURFACE["spot_check"].annotations)
-    async def spot_check(
-        experiment: ExperimentId,
-        run: RunName,
-        ctx: Context[Any, Any],
-        count: Annotated[int, Field(ge=1, le=20)] = 5,
-    ) -> SpotCheck:
-        """Show a few answers of a finished run: prompt, token ids, expected, got, probabilities.
+    Use it to see that a run does what its accuracy says. Refused for red data, and for yellow without consent.
+    """
+    with spoken():
+        world = enter(experiment, "spot_check", ctx)
+        return check_answers(run, count=count, world=world)
 
-        Use it to see that a run does what its accuracy says. Refused for red data, and for yellow without consent.
-        """
-        with spoken():
-            world = session.world(experiment, "spot_check", ctx)
-            return check_answers(run, count=count, world=world)
 
-    @server.tool(name="results_report", annotations=SURFACE["results_report"].annotations)
-    async def results_report(experiment: ExperimentId, ctx: Context[Any, Any], reason: str = "") -> ReportReceipt:
-        """Collect all results and write summary.md and report/index.html.
+async def results_report(experiment: ExperimentId, ctx: Context[Any, Any], reason: str = "") -> ReportReceipt:
+    """Collect all results and write summary.md and report/index.html.
 
-        Use it when job_watch says finished; unfinished runs are listed as incomplete with the reason. Cite its
-        table; every figure traces to a file by hash.
-        """
-        world = session.world(experiment, "results_report", ctx)
-        return await session.work(ctx, write_report, reason=reason, world=world)
+    Use it when job_watch says finished; unfinished runs are listed as incomplete with the reason. Cite its
+    table; every figure traces to a file by hash.
+    """
+    world = enter(experiment, "results_report", ctx)
+    return await work(ctx, write_report, reason=reason, world=world)
 
-    @server.tool(name="audit_read", annotations=SURFACE["audit_read"].annotations)
-    def audit_read(
-        experiment: ExperimentId, ctx: Context[Any, Any], after: Annotated[int, Field(ge=-1)] = -1, limit: Limit = 20
-    ) -> AuditPage:
-        """Read the audit log, oldest first: who did what, when, why, with which files.
 
-        Use `next_after` as `after` for the next page.
-        """
-        with spoken():
-            return read_audit(after=after, limit=limit, world=session.world(experiment, "audit_read", ctx))
+def audit_read(
+    experiment: ExperimentId, ctx: Context[Any, Any], after: Annotated[int, Field(ge=-1)] = -1, limit: Limit = 20
+) -> AuditPage:
+    """Read the audit log, oldest first: who did what, when, why, with which files.
 
-    @server.tool(name="audit_verify", annotations=SURFACE["audit_verify"].annotations)
-    def audit_verify(experiment: ExperimentId, ctx: Context[Any, Any]) -> AuditVerdict:
-        """Check that the audit log was not altered; names the first line that does not hold.
+    Use `next_after` as `after` for the next page.
+    """
+    with spoken():
+        return read_audit(after=after, limit=limit, world=enter(experiment, "audit_read", ctx))
 
-        Use it before citing results.
-        """
-        with spoken():
-            return verify_audit(world=session.world(experiment, "audit_verify", ctx))
+
+def audit_verify(experiment: ExperimentId, ctx: Context[Any, Any]) -> AuditVerdict:
+    """Check that the audit log was not altered; names the first line that does not hold.
+
+    Use it before citing results.
+    """
+    with spoken():
+        return verify_audit(world=enter(experiment, "audit_verify", ctx))

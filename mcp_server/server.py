@@ -4,7 +4,8 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,33 @@ from cruijff_kit import __version__
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.mcp_server import design_tools, job_tools, result_tools
 from cruijff_kit.mcp_server.session import Session
-from cruijff_kit.mcp_server.surface import INSTRUCTIONS
+from cruijff_kit.mcp_server.surface import INSTRUCTIONS, SURFACE
 
-__all__ = ["build", "main"]
+__all__ = ["TOOLS", "build", "main"]
+
+TOOLS: dict[str, Callable[..., Any]] = {
+    name: getattr(module, name) for module in (design_tools, job_tools, result_tools) for name in module.__all__
+}
+"""Tool name to the function behind it."""
 
 
-def build(root: Path) -> MCPServer[Any]:
+def build(root: Path) -> MCPServer[Session]:
     """Return the server over one project root.
 
     Raises:
         SiteError: the root is `/`, the home directory, or not a directory.
     """
-    session = Session(root)
-    server: MCPServer[Any] = MCPServer("cruijff", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
-    for group in (design_tools, job_tools, result_tools):
-        group.register(server, session)
+    session = Session.at(root)
+
+    @asynccontextmanager
+    async def lifespan(server: MCPServer[Session]) -> AsyncIterator[Session]:
+        yield session
+
+    server = MCPServer(
+        "cruijff", version=__version__, instructions=INSTRUCTIONS, lifespan=lifespan, log_level="WARNING"
+    )
+    for name, entry in SURFACE.items():
+        server.add_tool(TOOLS[name], name=name, annotations=entry.annotations)
     return server
 
 

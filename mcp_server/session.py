@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import anyio.from_thread
 import anyio.to_thread
@@ -16,42 +16,52 @@ from cruijff_kit.bootstrap import World, open_world
 from cruijff_kit.errors import CruijffError, SiteError
 from cruijff_kit.schema.audit import Actor
 
-__all__ = ["Session", "spoken"]
+__all__ = ["Session", "enter", "spoken", "work"]
 
 _Answer = TypeVar("_Answer")
 
 
-class Session:
-    """One project root; opens the world of an experiment below it for each call."""
+class Session(NamedTuple):
+    """What every call of one server shares."""
 
-    def __init__(self, root: Path) -> None:
-        """Resolve the root once.
+    root: Path
+    """Project root, resolved once; experiments are directories in it."""
+
+    @classmethod
+    def at(cls, root: Path) -> "Session":
+        """Return a session over a project root.
 
         Raises:
             SiteError: the root is `/`, the home directory, or not a directory.
         """
-        self.root = root.resolve()
-        if self.root in (Path("/"), Path.home().resolve()) or not self.root.is_dir():
+        resolved = root.resolve()
+        if resolved in (Path("/"), Path.home().resolve()) or not resolved.is_dir():
             raise SiteError(
-                f"`{self.root}` cannot be the project root",
+                f"`{resolved}` cannot be the project root",
                 hint="start the server with `--root DIR` or `CRUIJFF_ROOT` set to a project directory",
             )
+        return cls(resolved)
 
-    def world(self, experiment: str, tool: str, ctx: Context[Any, Any] | None = None) -> World:
-        """Return the world of an experiment, acting as the assistant behind the call."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", experiment):
-            raise ToolError(f"`{experiment}` is not the name of an experiment")
-        actor = Actor(kind="assistant", name=tool, client=_client(ctx))
-        return open_world(self.root / experiment, root=self.root, actor=actor)
 
-    async def work(self, ctx: Context[Any, Any], verb: Callable[..., _Answer], **arguments: Any) -> _Answer:
-        """Run a verb in a worker thread, its progress reported to the client."""
+def enter(experiment: str, tool: str, ctx: Context[Any, Any]) -> World:
+    """Return the world of an experiment, acting as the assistant behind the call."""
+    # The schema says so too; this is the check at the effect.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", experiment):
+        raise ToolError(f"`{experiment}` is not the name of an experiment")
+    session: Session = ctx.request_context.lifespan_context
+    actor = Actor(kind="assistant", name=tool, client=_client(ctx))
+    with spoken():
+        return open_world(session.root / experiment, root=session.root, actor=actor)
 
-        def told(done: int, total: int, label: str) -> None:
-            anyio.from_thread.run(partial(ctx.report_progress, done, total, label))
 
-        with spoken():
-            return await anyio.to_thread.run_sync(partial(verb, progress=told, **arguments))
+async def work(ctx: Context[Any, Any], verb: Callable[..., _Answer], **arguments: Any) -> _Answer:
+    """Run a verb in a worker thread, its progress reported to the client."""
+
+    def told(done: int, total: int, label: str) -> None:
+        anyio.from_thread.run(partial(ctx.report_progress, done, total, label))
+
+    with spoken():
+        return await anyio.to_thread.run_sync(partial(verb, progress=told, **arguments))
 
 
 @contextmanager
@@ -63,7 +73,7 @@ def spoken() -> Iterator[None]:
         raise ToolError(str(err)) from err
 
 
-def _client(ctx: Context[Any, Any] | None) -> str | None:
-    params = getattr(ctx.request_context.session, "client_params", None) if ctx is not None else None
+def _client(ctx: Context[Any, Any]) -> str | None:
+    params = getattr(ctx.request_context.session, "client_params", None)
     info = getattr(params, "client_info", None)
     return f"{info.name} {info.version}" if info is not None else None

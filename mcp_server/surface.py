@@ -3,9 +3,9 @@
 from typing import Annotated, NamedTuple
 
 from mcp.types import ToolAnnotations
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-__all__ = ["INSTRUCTIONS", "SURFACE", "ExperimentId", "Limit", "Reason", "RunName", "Surface"]
+__all__ = ["INSTRUCTIONS", "SURFACE", "Answer", "ExperimentId", "Limit", "Reason", "RunName", "Surface"]
 
 ExperimentId = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Experiment directory below the project root.")
@@ -19,11 +19,18 @@ Reason = Annotated[
 ]
 Limit = Annotated[int, Field(ge=1, le=100, description="How many to return.")]
 
-_READ = ToolAnnotations(readOnlyHint=True, destructiveHint=False, idempotentHint=True, openWorldHint=False)
-_WRITE = ToolAnnotations(readOnlyHint=False, destructiveHint=False, idempotentHint=True, openWorldHint=False)
-_SUBMIT = ToolAnnotations(readOnlyHint=False, destructiveHint=False, idempotentHint=False, openWorldHint=True)
-_WATCH = ToolAnnotations(readOnlyHint=False, destructiveHint=False, idempotentHint=True, openWorldHint=True)
-_CANCEL = ToolAnnotations(readOnlyHint=False, destructiveHint=True, idempotentHint=True, openWorldHint=True)
+
+class Answer(BaseModel):
+    """The user's answer to a confirmation."""
+
+    confirm: bool = Field(description="Tick to go on.")
+
+
+_READ = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+_WRITE = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+_SUBMIT = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True)
+_WATCH = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
+_CANCEL = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True)
 
 
 class Surface(NamedTuple):
