@@ -19,23 +19,21 @@ def open_world(experiment: Path, *, root: Path, actor: Actor) -> World:
     """
     from cruijff_kit.adapters.audit_log import AuditFile
     from cruijff_kit.adapters.clock import SystemClock
-    from cruijff_kit.adapters.eval_logs import InspectEvalLogs
-    from cruijff_kit.adapters.local import LocalScheduler, visible_gpus
-    from cruijff_kit.adapters.local_queue import Limits
+    from cruijff_kit.adapters.eval_logs import InspectLogs
+    from cruijff_kit.adapters.local import LocalScheduler
     from cruijff_kit.adapters.model_hub import LocalHub
     from cruijff_kit.adapters.run_store import DiskRunStore
     from cruijff_kit.adapters.site_file import load_site
     from cruijff_kit.adapters.state_dir import state_dir
 
     site, clock = load_site(root), SystemClock()
-    limits = Limits(slots=site.caps.max_concurrent, gpus=visible_gpus())
     return World(
         store=DiskRunStore(experiment),
         audit=AuditFile(experiment / ExperimentLayout.audit, clock=clock),
-        scheduler=LocalScheduler(state_dir() / "queue", limits=limits),
+        scheduler=LocalScheduler(state_dir() / "queue", site=site),
         clock=clock,
         hub=LocalHub(models_dir=site.models_dir),
-        evaluations=InspectEvalLogs(),
+        evaluations=InspectLogs(),
         site=site,
         actor=actor,
     )
