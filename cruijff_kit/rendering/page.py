@@ -1,5 +1,6 @@
 """`report/index.html`: one file, no script, nothing fetched; for screen, dark screen and print."""
 
+import re
 from collections.abc import Iterator
 from html import escape
 
@@ -12,6 +13,11 @@ from cruijff_kit.schema.report import Dossier
 
 __all__ = ["render_page"]
 
+_INTERVAL = re.compile(r"\[[^\[\]]{1,24}\]")
+# What a reader asks first comes first; Markdown keeps the order of the work.
+_ORDER = ("accuracy", "means", "effects", "base", "groups", "training", "status", "incomplete", "data")
+# Longer tables are folded under their plot.
+_FOLDED = 20
 _AFTER = {"accuracy": "accuracy", "interaction": "means", "loss": "training"}
 
 
@@ -53,10 +59,8 @@ def _header(dossier: Dossier) -> Iterator[str]:
 
 
 def _sections(dossier: Dossier, drawings: tuple[Drawing, ...]) -> Iterator[str]:
-    tables = report_tables(dossier)
-    for table in tables:
-        if table.key == "sources":
-            continue
+    tables = [table for table in report_tables(dossier) if table.key in _ORDER]
+    for table in sorted(tables, key=lambda each: _ORDER.index(each.key)):
         yield f'<section id="{table.key}"><h2>{escape(table.title)}</h2>'
         yield from (_figure(drawing, dossier) for drawing in drawings if _place(drawing) == table.key)
         yield from _table(table)
@@ -108,7 +112,7 @@ def _table(table: Table) -> Iterator[str]:
     head = "".join(f'<th class="{column.kind}" scope="col">{escape(column.name)}</th>' for column in table.columns)
     rows = "\n".join(_row(row, table) for row in table.rows)
     body = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>'
-    yield f"<details><summary>{len(table.rows)} rows</summary>{body}</details>" if table.long else body
+    yield f"<details><summary>{len(table.rows)} rows</summary>{body}</details>" if len(table.rows) > _FOLDED else body
 
 
 def _row(row: tuple[str, ...], table: Table) -> str:
@@ -142,12 +146,15 @@ def _prose(text: str) -> str:
     """Return escaped text whose backticks became code."""
     pieces = text.split("`")
     if len(pieces) % 2 == 0:
-        return escape(_typographic(text))
-    set_pieces = (
-        f"<code>{escape(piece)}</code>" if place % 2 else escape(_typographic(piece))
-        for place, piece in enumerate(pieces)
+        return _plain(text)
+    return "".join(
+        f"<code>{escape(piece)}</code>" if place % 2 else _plain(piece) for place, piece in enumerate(pieces)
     )
-    return "".join(set_pieces)
+
+
+def _plain(text: str) -> str:
+    """Return escaped text in which no interval is broken between lines."""
+    return _INTERVAL.sub(r'<span class="nb">\g<0></span>', escape(_typographic(text)))
 
 
 def _typographic(text: str) -> str:

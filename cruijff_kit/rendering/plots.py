@@ -31,7 +31,7 @@ def report_plots(dossier: Dossier) -> tuple[Drawing, ...]:
     """Return the plots that the findings have data for."""
     plots = (
         _dot_plot(dossier),
-        _interaction_plot(dossier.findings),
+        _interaction_plot(dossier),
         loss_plot(dossier),
         *group_plot(dossier),
     )
@@ -93,38 +93,37 @@ def _grid(scale: Scale, bottom: float) -> Iterator[Mark]:
         yield Label(x, bottom + 18, f"{value:g}", anchor="middle")
 
 
-def _interaction_plot(findings: Findings) -> Drawing | None:
+def _interaction_plot(dossier: Dossier) -> Drawing | None:
     """Return the mean outcome by one factor, a line per level of another."""
-    names = [name for name, levels in _levels(findings.cells).items() if len(levels) > 1]
+    findings, levels = dossier.findings, _levels(dossier.findings.cells)
+    names = [name for name, each in levels.items() if len(each) > 1]
     if not names or len(names) > 2:
         return None
     across, lines = (names[1], names[0]) if len(names) == 2 else (names[0], None)
     scale = _outcome_scale(findings, top=26.0, bottom=270.0)
-    levels = _levels(findings.cells)
-    positions = Scale(0, max(1, len(levels[across]) - 1), 130.0, 430.0)
-    marks: list[Mark] = list(_frame(scale, (70.0, 490.0), findings.outcome))
+    places = Scale(0, max(1, len(levels[across]) - 1), 130.0, 430.0)
+    marks: list[Mark] = list(_frame(scale, (60.0, 500.0), findings.outcome))
     for place, key in enumerate(levels[across]):
-        marks.append(Label(positions(place), 292, f"{across} {key}", anchor="middle"))
+        marks.append(Label(places(place), 292, f"{across} {key}", anchor="middle"))
+    roles = {setting.name: setting.role for setting in settings_of(dossier)}
     for index, key in enumerate(levels[lines] if lines else [""]):
         chosen = [cell for cell in findings.cells if lines is None or str(cell.factors[lines]) == key]
-        points = [(positions(list(levels[across]).index(str(cell.factors[across]))), cell) for cell in chosen]
-        marks.extend(_line(points, scale, (f"c{index % 6}", 9.0 * index - 4.5)))
-        if points and lines:
-            last = points[-1][1].figure.value
-            marks.append(Label(506, scale(last or 0.0) + 4, f"{lines} {key}", role=f"c{index % 6}", bold=True))
+        x = [places(list(levels[across]).index(str(cell.factors[across]))) + 8.0 * index - 4 for cell in chosen]
+        marks.extend(_line(list(zip(x, chosen, strict=True)), scale, roles))
+        if chosen and lines:
+            last = chosen[-1].figure.value or 0.0
+            marks.append(Label(512, scale(last) + 4, f"{lines} {key}", role="ink", bold=True))
     return Drawing("interaction", f"Mean {findings.outcome} by {' and '.join(names)}", 640.0, 300.0, tuple(marks))
 
 
-def _line(points: Sequence[tuple[float, CellFigure]], scale: Scale, look: tuple[str, float]) -> Iterator[Mark]:
-    role, shift = look
-    places = [(x + shift, cell) for x, cell in points if cell.figure.value is not None]
-    yield Stroke(tuple((x, scale(cell.figure.value or 0.0)) for x, cell in places), role, width=2.0)
-    for x, cell in places:
-        low, high = cell.figure.low, cell.figure.high
-        if low is not None and high is not None:
-            yield Stroke(((x, scale(low)), (x, scale(high))), role, width=1.5, opacity=0.6)
-        words = f"{factor_words(cell.factors)}: {plain(cell.figure.value)} {between(cell.figure)}"
-        yield Dot(x, scale(cell.figure.value or 0.0), role, radius=4.5, title=words)
+def _line(points: Sequence[tuple[float, CellFigure]], scale: Scale, roles: Mapping[str, str]) -> Iterator[Mark]:
+    known = [(x, cell, scale(cell.figure.value)) for x, cell in points if cell.figure.value is not None]
+    yield Stroke(tuple((x, y) for x, _, y in known), "muted", width=1.5, opacity=0.7)
+    for x, cell, y in known:
+        words, role = factor_words(cell.factors), roles.get(factor_words(cell.factors), "ink")
+        if cell.figure.low is not None and cell.figure.high is not None:
+            yield Stroke(((x, scale(cell.figure.low)), (x, scale(cell.figure.high))), role, width=2.0, opacity=0.55)
+        yield Dot(x, y, role, radius=5, title=f"{words}: {plain(cell.figure.value)} {between(cell.figure)}")
 
 
 def _frame(scale: Scale, sides: tuple[float, float], title: str) -> Iterator[Mark]:

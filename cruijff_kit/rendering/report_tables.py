@@ -34,20 +34,18 @@ class Table(NamedTuple):
     """Cells as text."""
     note: str = ""
     """How to read it."""
-    long: bool = False
-    """Whether a page may fold it."""
 
 
 def report_tables(dossier: Dossier) -> tuple[Table, ...]:
     """Return every table in the order of the report."""
     tables = (
         _status(dossier),
+        _training(dossier),
         accuracy_table(dossier),
         _cells(dossier),
         _effects(dossier),
         _comparisons(dossier),
         _groups(dossier),
-        _training(dossier),
         _datasets(dossier),
         _incomplete(dossier),
         _sources(dossier),
@@ -138,7 +136,7 @@ def _cells(dossier: Dossier) -> Table:
     )  # fmt: skip
     reason = next((f" No interval: {each.reason}." for each in cells if each.reason), "")
     note = f"Mean {dossier.findings.outcome} over seeds; t intervals, error pooled over all settings.{reason}"
-    return Table("means", "Settings", columns, rows, note if rows else "")
+    return Table("means", "Means by setting", columns, rows, note if rows else "")
 
 
 def _effects(dossier: Dossier) -> Table:
@@ -196,7 +194,7 @@ def _groups(dossier: Dossier) -> Table:
         for each in dossier.findings.groups
     )  # fmt: skip
     note = "Wilson intervals over the samples of each group, last epoch." if rows else ""
-    return Table("groups", "Accuracy by group", columns, rows, note, long=True)
+    return Table("groups", "Accuracy by group", columns, rows, note)
 
 
 def _training(dossier: Dossier) -> Table:
@@ -248,7 +246,7 @@ def _sources(dossier: Dossier) -> Table:
     columns = (Column("label"), Column("file", "code"), Column("sha256", "code"), Column("where in it"))
     rows = tuple((each.label, each.path, each.sha256 or "missing", each.pointer) for each in dossier.references)
     note = "Each figure was computed from the file its source names, at this hash; report/trace.json lists them all."
-    return Table("sources", "Sources", columns, rows, note, long=True)
+    return Table("sources", "Sources", columns, rows, note)
 
 
 def _labels(dossier: Dossier, *paths: str) -> str:

@@ -59,9 +59,9 @@ Helvetica,Arial,"DejaVu Sans",sans-serif}
 .alarm{border-left:4px solid var(--accent);padding-left:1rem;color:var(--accent);font-weight:600}
 .note{font-size:.82rem;line-height:1.5;color:var(--muted);max-width:46rem}
 figure{margin:1.6rem 0 0}
-figcaption{font-size:.82rem;color:var(--muted);max-width:46rem;line-height:1.45}
+figcaption{margin-top:.7rem;font-size:.82rem;color:var(--muted);max-width:46rem;line-height:1.45}
 figcaption b{color:var(--ink);font-weight:600}
-.plot{width:100%;height:auto;display:block;overflow:visible}
+.plot{max-width:100%;height:auto;display:block;overflow:visible}
 .plot text{font-size:12px;font-variant-numeric:tabular-nums}
 .plot .b{font-weight:600}
 .plot polyline{fill:none;stroke-linejoin:round;stroke-linecap:round}
@@ -75,10 +75,11 @@ th.number,td.number{text-align:right;white-space:nowrap}
 td.code{white-space:nowrap}
 td.source{white-space:nowrap}
 td.source a{color:var(--muted);font-size:.72rem;margin-right:.3em}
+.nb{white-space:nowrap}
 .hash{color:var(--muted)}
 code{font-size:.92em;overflow-wrap:anywhere}
 tr:target td{background:var(--grid)}
-details>summary{cursor:pointer;font-size:.82rem;color:var(--muted);font-family:ui-sans-serif,system-ui,sans-serif}
+details{margin-top:.6rem}details>summary{cursor:pointer;font-size:.82rem;color:var(--muted);font-family:ui-sans-serif,system-ui,sans-serif}
 footer{margin-top:4rem;border-top:1px solid var(--grid);padding-top:1rem}
 @media (max-width:40rem){html{font-size:15.5px}body{padding-top:1.8rem}}
 @media print{html{font-size:10.5pt}body{max-width:none;padding:0}h2{break-after:avoid}figure,tr{break-inside:avoid}
