@@ -1,13 +1,11 @@
-"""Intervals for proportions, and for means over replicates."""
+"""Intervals for proportions."""
 
-from collections.abc import Sequence
 from math import sqrt
-from statistics import fmean, stdev
 
-from cruijff_kit.analysis.distributions import normal_quantile, t_quantile
+from cruijff_kit.analysis.distributions import normal_quantile
 from cruijff_kit.schema.report import Interval
 
-__all__ = ["t_interval", "wilson_interval"]
+__all__ = ["wilson_interval"]
 
 
 def wilson_interval(successes: int, n: int, *, level: float) -> Interval:
@@ -30,21 +28,3 @@ def wilson_interval(successes: int, n: int, *, level: float) -> Interval:
     low = 0.0 if successes == 0 else centre - half
     high = 1.0 if successes == n else centre + half
     return Interval(value=share, low=low, high=high, n=n, level=level, method="wilson")
-
-
-def t_interval(values: Sequence[float], *, level: float) -> Interval:
-    """Return the mean of replicates with Student's t interval.
-
-    One replicate, or replicates without any spread, have no interval.
-
-    Args:
-        values: one outcome per replicate.
-        level: confidence level in (0, 1).
-    """
-    n = len(values)
-    mean = fmean(values) if n else None
-    spread = stdev(values) if n > 1 else 0.0
-    if mean is None or spread == 0.0:
-        return Interval(value=mean, low=None, high=None, n=n, level=level, method="t over seeds")
-    half = t_quantile(level, n - 1) * spread / sqrt(n)
-    return Interval(value=mean, low=mean - half, high=mean + half, n=n, level=level, method="t over seeds")
