@@ -119,7 +119,8 @@ def _times(trained: Sequence[PlannedRun], measured: Sequence[Measured]) -> tuple
     known = [span for span in spans if span is not None]
     longest = max(known, key=lambda span: span.value)
     total = _Range(*(sum(column) for column in zip(*known, strict=True)))
-    source = f"measured seconds a row of {len({each.run_id for each in measured})} earlier runs of the same model"
+    used = {each.run_id for each in measured if each.model_sha256 in {run.model.sha256 for run in trained}}
+    source = f"measured seconds a row of {len(used)} earlier runs of the same model"
     return _stated(names[0], longest, "h", source), _stated(names[1], total, "h", source)
 
 

@@ -58,13 +58,12 @@ def shorten(parts: tuple[str, ...], seed: int | None) -> str:
 
 def component(factor: str, level: Level) -> str:
     """Return one factor's part of a slug, such as `rank4` or `sched-linear`."""
-    name = _SHORT.get(factor, factor.removeprefix("data."))
-    value = _spelled(level)
+    name = _clean(_SHORT.get(factor, factor.removeprefix("data.")))
     # A file is known by its stem; the folders before it say little.
-    if factor == "data.path":
-        value = _clean(str(level).rpartition("/")[2].removesuffix(".json"))
+    stem = str(level).rpartition("/")[2].removesuffix(".json") if factor == "data.path" else level
+    value = _spelled(stem)
     joint = "-" if name and not value[0].isdigit() else ""
-    return f"{_clean(name)}{joint}{value}" if name else value
+    return f"{name}{joint}{value}".lstrip("-.")
 
 
 def _spelled(level: Level) -> str:

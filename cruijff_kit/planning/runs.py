@@ -40,6 +40,8 @@ class Inputs(NamedTuple):
     """Evaluation file, as named in the design, to facts."""
     recipes: Mapping[str, str] = {}
     """Recipe written by the user, as named in the design, to the hash of its file."""
+    columns: tuple[str, str] = ("input", "output")
+    """Columns of question and answer."""
 
 
 def plan_runs(spec: ExperimentSpec, points: tuple[Point, ...], inputs: Inputs) -> tuple[PlannedRun, ...]:
@@ -74,13 +76,14 @@ def science(point: Point, inputs: Inputs) -> dict[str, Any]:
     """
     facts = inputs.datasets[point.data]
     values = {name: setting.value for name, setting in point.settings.items()}
-    columns = {"dataset": facts.sha256, "model": inputs.models[point.model.name].sha256, "type": point.type}
+    model = inputs.models[point.model.name].sha256
+    shared = {"type": point.type, "model": model, "dataset": facts.sha256, "columns": list(inputs.columns)}
     if point.type == "control":
-        return {**columns, "controls": {name: values[name] for name in _SHARED}}
+        return {**shared, "controls": {name: values[name] for name in _SHARED}}
     controls = {name: value for name, value in values.items() if name not in _NEUTRAL}
     controls["effective_batch"] = values["batch_size"] * values["gradient_accumulation_steps"]
     controls["recipe"] = inputs.recipes.get(values["recipe"], values["recipe"])
-    return {**columns, "seed": point.seed, "controls": controls}
+    return {**shared, "seed": point.seed, "controls": controls}
 
 
 def total_steps(settings: Mapping[str, Resolved], rows: int) -> int:

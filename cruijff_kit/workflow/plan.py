@@ -55,6 +55,7 @@ def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
         datasets={variant: dataset.facts for variant, dataset in read.items()},
         files={path: read[variant].facts for path, variant in files.items()},
         recipes=_recipes(points, world),
+        columns=(spec.data.training.input_key, spec.data.training.output_key),
     )
     runs = plan_runs(spec, points, inputs)
     datasets = {dataset.facts.key: dataset for dataset in read.values()}
