@@ -29,7 +29,6 @@ from transformers import AutoTokenizer
 
 from cruijff_kit.data.tokens import IGNORE, Encoded, Encoding
 from cruijff_kit.errors import CruijffError, RunError
-from cruijff_kit.runtime.training_rows import Batch, encode_rows, padded, read_split, steps_of_epoch, subset
 from cruijff_kit.runtime.devices import choose_device, choose_dtype, describe_device
 from cruijff_kit.runtime.files import file_sha256, write_aside
 from cruijff_kit.runtime.job_files import (
@@ -47,6 +46,7 @@ from cruijff_kit.runtime.provenance import git_state, package_versions
 from cruijff_kit.runtime.schedules import rate_at
 from cruijff_kit.runtime.seeding import seed_everything, shuffled
 from cruijff_kit.runtime.train_config import check_inputs, load_train_config
+from cruijff_kit.runtime.training_rows import Batch, encode_rows, padded, read_split, steps_of_epoch, subset
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import Done, Manifest, MetricPoint
 
@@ -154,7 +154,7 @@ class Steps:
 
     def _step(self, rows: Sequence[Encoded], epoch: int) -> MetricPoint:
         started = time.perf_counter()
-        rate = self.schedule.get_last_lr()[0]
+        rate = float(self.schedule.get_last_lr()[0])
         batches = list(padded(rows, size=self.config.batch_size))
         supervised = sum(batch.supervised for batch in batches)
         loss = 0.0

@@ -73,7 +73,7 @@ class Recipe(NamedTuple):
     """Known answer: unseen words capitalised, at most."""
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
+def build_tokenizer() -> Any:
     """Return a tokenizer of 256 bytes without merges, and six special tokens."""
     vocabulary = {letter: byte for byte, letter in enumerate(byte_letters())}
     backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
@@ -107,21 +107,21 @@ def byte_letters() -> list[str]:
     return [chr(byte if byte in printable else next(others)) for byte in range(256)]
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int) -> LlamaForCausalLM:
+def build_model(tokenizer: Any, *, seed: int) -> LlamaForCausalLM:
     """Return a random model of 329,344 parameters in Llama-3.2 form."""
     torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=256,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=32,
-        max_position_embeddings=131072,
-        rms_norm_eps=1e-5,
-        tie_word_embeddings=True,
-        rope_parameters={
+    settings: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 32,
+        "max_position_embeddings": 131072,
+        "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": True,
+        "rope_parameters": {
             "rope_type": "llama3",
             "rope_theta": 500000.0,
             "factor": 32.0,
@@ -129,12 +129,12 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int) -> LlamaForCau
             "high_freq_factor": 4.0,
             "original_max_position_embeddings": 8192,
         },
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        dtype="float32",
-    )
-    return LlamaForCausalLM(config)
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "dtype": "float32",
+    }
+    return LlamaForCausalLM(LlamaConfig(**settings))
 
 
 def random_letters(rng: random.Random, longest: int) -> str:
@@ -146,7 +146,7 @@ def random_letters(rng: random.Random, longest: int) -> str:
     return {"lower": letters, "capital": letters.capitalize(), "upper": letters.upper()}[style]
 
 
-def batches(recipe: Recipe, words: Sequence[str], tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[Any, Any]]:
+def batches(recipe: Recipe, words: Sequence[str], tokenizer: Any) -> Iterator[tuple[Any, Any]]:
     """Yield (ids, labels), each of shape (batch_size, longest row), right-padded."""
     rng = random.Random(recipe.seed)
     special = {role: tokenizer.convert_tokens_to_ids(text) for role, text in HEADERS.items()}
@@ -179,7 +179,7 @@ def rate(step: int, recipe: Recipe) -> float:
     return recipe.final_lr + (1 - recipe.final_lr) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def pretrain(recipe: Recipe, words: Sequence[str], tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def pretrain(recipe: Recipe, words: Sequence[str], tokenizer: Any) -> LlamaForCausalLM:
     """Train the model to repeat; reports `step i/n` lines on standard error."""
     model = build_model(tokenizer, seed=recipe.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
@@ -200,7 +200,7 @@ def pretrain(recipe: Recipe, words: Sequence[str], tokenizer: PreTrainedTokenize
     return model.eval()
 
 
-def exact_share(model: LlamaForCausalLM, pairs: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerFast) -> float:
+def exact_share(model: LlamaForCausalLM, pairs: Sequence[tuple[str, str]], tokenizer: Any) -> float:
     """Return the share of pairs answered exactly under greedy decoding.
 
     One pass over question and answer suffices: greedy decoding gives the answer if and
@@ -216,9 +216,7 @@ def exact_share(model: LlamaForCausalLM, pairs: Sequence[tuple[str, str]], token
     return right / len(pairs)
 
 
-def known_answers(
-    model: LlamaForCausalLM, unseen: Sequence[str], tokenizer: PreTrainedTokenizerFast
-) -> dict[str, float]:
+def known_answers(model: LlamaForCausalLM, unseen: Sequence[str], tokenizer: Any) -> dict[str, float]:
     """Return how often unseen words are repeated, and how often capitalised."""
     return {
         "repeat": exact_share(model, [(word, word) for word in unseen], tokenizer),

@@ -1,6 +1,7 @@
 """Small tokenizers, really built, one for each behaviour that has broken somebody's training."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
@@ -30,16 +31,14 @@ CHATML = (
 _SPECIALS = ("<|bos|>", "<|eos|>", "<|start|>", "<|end|>", "<|eot|>")
 
 
-def byte_level(
-    *, template: str | None = LLAMA3, post_bos: bool = True, bos: str | None = "<|bos|>"
-) -> PreTrainedTokenizerFast:
+def byte_level(*, template: str | None = LLAMA3, post_bos: bool = True, bos: str | None = "<|bos|>") -> Any:
     """Build a tokenizer of 256 bytes without merges, whose post-processor may add BOS."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     backend = Tokenizer(models.BPE(vocab={char: at for at, char in enumerate(alphabet)}, merges=[]))
     return _finished(backend, template=template, post_bos=post_bos, bos=bos)
 
 
-def merging(texts: Sequence[str], *, template: str | None = None, post_bos: bool = False) -> PreTrainedTokenizerFast:
+def merging(texts: Sequence[str], *, template: str | None = None, post_bos: bool = False) -> Any:
     """Build a byte-level BPE tokenizer whose merges cross any boundary in these texts."""
     backend = Tokenizer(models.BPE())
     trainer = trainers.BpeTrainer(
@@ -50,7 +49,7 @@ def merging(texts: Sequence[str], *, template: str | None = None, post_bos: bool
     return _finished(backend, template=template, post_bos=post_bos, bos="<|bos|>")
 
 
-def _finished(backend: Tokenizer, *, template: str | None, post_bos: bool, bos: str | None) -> PreTrainedTokenizerFast:
+def _finished(backend: Tokenizer, *, template: str | None, post_bos: bool, bos: str | None) -> Any:
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     backend.decoder = decoders.ByteLevel()
     backend.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in _SPECIALS])

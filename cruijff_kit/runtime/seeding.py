@@ -4,7 +4,7 @@ import hashlib
 import os
 import random
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["seed_everything", "shuffled"]
 
@@ -20,7 +20,8 @@ def seed_everything(seed: int) -> dict[str, int]:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Filling memory that is about to be written costs time and changes nothing here.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic: Any = torch.utils.deterministic
+    deterministic.fill_uninitialized_memory = False
     random.seed(seed)
     # Libraries that draw from NumPy's global generator are reached in no other way.
     np.random.seed(seed)

@@ -1,11 +1,11 @@
 """The promise of equal tokens."""
 
 import hashlib
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import PreTrainedTokenizerFast
 
 from cruijff_kit.data.mask import check_mask, marked_text
 from cruijff_kit.data.tokens import (
@@ -40,7 +40,7 @@ every_tokenizer = pytest.mark.parametrize("encoding, tokenizer", ZOO.values(), i
 every_bos_rule = pytest.mark.parametrize("encoding, tokenizer", list(ZOO.values())[:3], ids=list(ZOO)[:3])
 
 
-def text_of(tokenizer: PreTrainedTokenizerFast, ids: tuple[int, ...]) -> str:
+def text_of(tokenizer: Any, ids: tuple[int, ...]) -> str:
     return tokenizer.decode(ids, skip_special_tokens=False)
 
 
@@ -48,7 +48,7 @@ def text_of(tokenizer: PreTrainedTokenizerFast, ids: tuple[int, ...]) -> str:
 @settings(max_examples=25, deadline=None)
 @given(question=st.text(max_size=20), answer=st.text(max_size=20))
 def test_training_reads_the_very_ids_that_evaluation_sends(
-    encoding: Encoding, tokenizer: PreTrainedTokenizerFast, question: str, answer: str
+    encoding: Encoding, tokenizer: Any, question: str, answer: str
 ) -> None:
     row = {"input": question, "output": answer}
     encoded = encode_row(row, encoding=encoding, tokenizer=tokenizer)
@@ -59,7 +59,7 @@ def test_training_reads_the_very_ids_that_evaluation_sends(
 
 
 @every_tokenizer
-def test_answer_and_end_are_supervised_and_nothing_else(encoding: Encoding, tokenizer: PreTrainedTokenizerFast) -> None:
+def test_answer_and_end_are_supervised_and_nothing_else(encoding: Encoding, tokenizer: Any) -> None:
     encoded = encode_row(ROW, encoding=encoding, tokenizer=tokenizer)
     supervised = tuple(label for label in encoded.labels if label != IGNORE)
     end = "<|eot|>" if encoding is CHAT else "<|eos|>"
@@ -69,7 +69,7 @@ def test_answer_and_end_are_supervised_and_nothing_else(encoding: Encoding, toke
 
 
 @every_bos_rule
-def test_there_is_one_bos_whoever_writes_it(encoding: Encoding, tokenizer: PreTrainedTokenizerFast) -> None:
+def test_there_is_one_bos_whoever_writes_it(encoding: Encoding, tokenizer: Any) -> None:
     ids = encode_row(ROW, encoding=encoding, tokenizer=tokenizer).ids
     assert ids[0] == tokenizer.bos_token_id
     assert ids.count(tokenizer.bos_token_id) == 1

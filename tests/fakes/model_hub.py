@@ -1,0 +1,68 @@
+"""A hub whose models are facts told to it."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from cruijff_kit.errors import SiteError
+from cruijff_kit.ports import Inference, Progress, Tokenizer
+from cruijff_kit.schema.site import ModelFacts
+
+__all__ = ["FakeHub", "model_facts"]
+
+Value = TypeVar("Value")
+
+
+def model_facts(path: str = "/models/tiny", *, sha256: str = "a" * 64, has_chat_template: bool = True) -> ModelFacts:
+    """Return the facts of a small Llama at a path."""
+    return ModelFacts(
+        path=path,
+        architecture="LlamaForCausalLM",
+        parameters=329_344,
+        bytes=1_317_376,
+        sha256=sha256,
+        hidden_size=128,
+        layers=2,
+        vocab_size=262,
+        max_positions=131_072,
+        has_chat_template=has_chat_template,
+        modified="2026-01-01",
+    )
+
+
+class FakeHub:
+    """Models by path, with the tokenizers and networks given for them."""
+
+    def __init__(
+        self,
+        *models: ModelFacts,
+        tokenizers: Mapping[str, Tokenizer] | None = None,
+        inferences: Mapping[str, Inference] | None = None,
+    ) -> None:
+        self.models = {model.path: model for model in models}
+        self.tokenizers = dict(tokenizers or {})
+        self.inferences = dict(inferences or {})
+        self.trained = 0
+
+    def facts(self, path: str) -> ModelFacts:
+        return _known(self.models, path)
+
+    def tokenizer(self, path: str) -> Tokenizer:
+        return _known(self.tokenizers, path)
+
+    def inference(self, path: str, *, adapter: str | None = None) -> Inference:
+        return _known(self.inferences, adapter or path)
+
+    def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
+        tiny = model_facts("/cache/models/tiny")
+        if force or tiny.path not in self.models:
+            self.trained += 1
+            self.models[tiny.path] = tiny
+            for done in range(1, 4):
+                (progress or (lambda *_: None))(done, 3, "pretraining the base model")
+        return tiny
+
+
+def _known(held: Mapping[str, Value], path: str) -> Value:
+    if path not in held:
+        raise SiteError(f"model directory `{path}` does not exist", hint="mend the path in `models`")
+    return held[path]
