@@ -42,8 +42,7 @@ class InspectLogs:
         try:
             log = _load(content)
             predictions, verdicts = _samples(log.samples or [])
-        # What a damaged archive makes the reader raise; pydantic's and json's errors are ValueErrors.
-        except (BadZipFile, EOFError, KeyError, NotImplementedError, OSError, ValueError, zlib.error) as err:
+        except _damages() as err:
             said = f"{type(err).__name__}: {err}".splitlines()[0]
             return EvalLogRecord(path=str(path), sha256=sha256, status="unreadable", samples=0, error=said)
         return EvalLogRecord(
@@ -56,6 +55,17 @@ class InspectLogs:
             verdicts=verdicts,
             error=log.error.message if log.error else "",
         )
+
+
+def _damages() -> tuple[type[Exception], ...]:
+    """Return what a damaged archive makes inspect's reader raise."""
+    # pydantic's and json's errors are ValueErrors.
+    known = (BadZipFile, EOFError, KeyError, NotImplementedError, OSError, ValueError, zlib.error)
+    try:
+        from zstandard import ZstdError
+    except ImportError:
+        return known
+    return (*known, ZstdError)
 
 
 def _load(content: bytes) -> "EvalLog":

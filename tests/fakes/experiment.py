@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from cruijff_kit.schema.audit import Anchor
 from cruijff_kit.schema.data import DatasetFacts, DataSpec, TrainingData
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Cell, DesignLock, Plan, PlannedRun, Resolved
@@ -18,9 +19,21 @@ from cruijff_kit.schema.spec import Analysis, EvalTask, Evaluation, ExperimentSp
 from cruijff_kit.workflow.plan import design_hash
 from tests.fakes.eval_logs import write_log
 
-__all__ = ["SMALL", "Size", "make_experiment", "seal", "write_cell", "write_training"]
+__all__ = [
+    "SMALL",
+    "Size",
+    "answers",
+    "design_of",
+    "history",
+    "make_experiment",
+    "plan_of",
+    "seal",
+    "write_cell",
+    "write_training",
+]
 
 STARTED = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+NOWHERE = Anchor(seq=0, sha256="0" * 64)
 MODEL = ModelRef(name="tiny", path="/models/tiny", sha256="ab" * 32)
 TASKS = (
     EvalTask(name="capitalization", task="capitalization", split="test", scorers=("match", "includes")),
@@ -49,7 +62,7 @@ SMALL = Size()
 
 def make_experiment(root: Path, size: Size = SMALL) -> Plan:
     """Write a complete 2 x 2 experiment with its base model as control; return its plan."""
-    spec, plan = _spec(size), _plan(size)
+    spec, plan = design_of(size), plan_of(size)
     seal(root, spec, plan)
     for run in plan.runs:
         if run.type == "fine-tuned":
@@ -61,7 +74,7 @@ def make_experiment(root: Path, size: Size = SMALL) -> Plan:
     return plan
 
 
-def seal(root: Path, spec: ExperimentSpec, plan: Plan) -> None:
+def seal(root: Path, spec: ExperimentSpec, plan: Plan, *, anchor: Anchor = NOWHERE) -> None:
     """Write the design, the plan and the seal."""
     front = json.dumps(spec.model_dump(mode="json"), indent=1)
     _write(root, ExperimentLayout.summary, f"---\n{front}\n---\n\n# {spec.name}\n")
@@ -72,8 +85,8 @@ def seal(root: Path, spec: ExperimentSpec, plan: Plan) -> None:
         runs=tuple(run.id for run in plan.runs),
         files={ExperimentLayout.plan: content},
         inputs={},
-        anchor_seq=0,
-        anchor_sha256="0" * 64,
+        anchor_seq=anchor.seq,
+        anchor_sha256=anchor.sha256,
     )
     _write(root, ExperimentLayout.lock, lock.model_dump_json())
 
@@ -81,7 +94,7 @@ def seal(root: Path, spec: ExperimentSpec, plan: Plan) -> None:
 def write_training(root: Path, run: PlannedRun, *, upto: int | None = None) -> None:
     """Write a run's training record; with `upto` one that is still under way."""
     layout = RunLayout(run.id)
-    points = list(_points(run))[: upto or run.total_steps]
+    points = list(history(run))[: upto or run.total_steps]
     metrics = _write(root, layout.metrics, "".join(point.model_dump_json(exclude_none=True) + "\n" for point in points))
     if upto is not None:
         return
@@ -99,7 +112,7 @@ def write_cell(root: Path, run: PlannedRun, cell: Cell, size: Size = SMALL) -> P
     layout = RunLayout(run.id)
     name = f"2026-11-20T09-05-00+00-00_{cell.task.name}_x{run.seed}.eval"
     path = root / layout.cell_logs(cell.name) / name
-    predictions = list(_predictions(run, cell, size))
+    predictions = list(answers(run, cell, size))
     write_log(path, predictions, scorers=cell.task.scorers)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     done = _done({str(path): digest}, samples=len(predictions))
@@ -107,7 +120,8 @@ def write_cell(root: Path, run: PlannedRun, cell: Cell, size: Size = SMALL) -> P
     return path
 
 
-def _spec(size: Size) -> ExperimentSpec:
+def design_of(size: Size) -> ExperimentSpec:
+    """Return a 2 x 2 design over rank and learning rate."""
     return ExperimentSpec(
         name="capitalize_2026-11-20",
         question="Do a higher LoRA rank and a higher learning rate teach a small model to capitalise words?",
@@ -122,7 +136,8 @@ def _spec(size: Size) -> ExperimentSpec:
     )
 
 
-def _plan(size: Size) -> Plan:
+def plan_of(size: Size) -> Plan:
+    """Return the plan of that design, the base model as control last."""
     dataset = DatasetFacts(
         key="words-1f2e3d4c", path="data/words-1f2e3d4c.json", sha256="ef" * 32, bytes=48_213,
         splits={"train": 1_000, "validation": 100, "test": size.words, "other_lengths": 7 * size.others},
@@ -135,7 +150,7 @@ def _plan(size: Size) -> Plan:
         for seed in size.seeds
     ]
     control = [_run({}, 14, size)] if size.evaluated else []
-    spec = _spec(size)
+    spec = design_of(size)
     return Plan(
         experiment=spec.name, spec_sha256=design_hash(spec), datasets=(dataset,), runs=(*tuned, *control), tier="green"
     )
@@ -159,7 +174,8 @@ def _run(factors: Mapping[str, Level], seed: int, size: Size) -> PlannedRun:
     )
 
 
-def _points(run: PlannedRun) -> Iterator[MetricPoint]:
+def history(run: PlannedRun) -> Iterator[MetricPoint]:
+    """Yield the training history that a run would leave."""
     chance, skill = Random(run.id), _skill(run, 5)
     for step in range(1, run.total_steps + 1):
         floor = 1.6 * (1 - skill) + 0.05
@@ -176,7 +192,8 @@ def _points(run: PlannedRun) -> Iterator[MetricPoint]:
         )
 
 
-def _predictions(run: PlannedRun, cell: Cell, size: Size) -> Iterator[Prediction]:
+def answers(run: PlannedRun, cell: Cell, size: Size) -> Iterator[Prediction]:
+    """Yield the answers that a run would give."""
     chance = Random(f"{run.id}{cell.name}")
     lengths = (
         [5] * size.words
