@@ -214,8 +214,17 @@ class EvalLogs(Protocol):
 class Inference(Protocol):
     """A model held in this process, for spot checks."""
 
-    def complete(self, prompts: Sequence[PromptIds], *, max_tokens: int, top_logprobs: int = 0) -> list[Completion]:
-        """Complete each prompt greedily and return text, ids and log-probabilities."""
+    def complete(
+        self, prompts: Sequence[PromptIds], *, max_tokens: int, top_logprobs: int = 0, stop_ids: Sequence[int] = ()
+    ) -> list[Completion]:
+        """Complete each prompt greedily and return text, ids and log-probabilities.
+
+        Args:
+            prompts: token ids, as the model reads them.
+            max_tokens: longest answer in tokens.
+            top_logprobs: candidates kept per generated position.
+            stop_ids: ids that end an answer besides those the model names itself.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ from cruijff_kit.schema.audit import AuditRecord
 from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.noun import Noun, RunId, Sha256
 from cruijff_kit.schema.plan import Estimate, Plan
+from cruijff_kit.schema.prediction import PromptIds, TokenLogprob
 from cruijff_kit.schema.spec import ExperimentSpec
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "LogPage",
     "ReportReceipt",
     "ScaffoldReceipt",
+    "SpotCheck",
+    "SpotSample",
     "Submission",
     "SubmitPreview",
     "SubmitReceipt",
@@ -173,6 +176,42 @@ class ReportReceipt(Noun):
     """Every file written and its hash."""
     incomplete: int
     """Planned results that are missing."""
+
+
+class SpotSample(Noun):
+    """One row put to a model, token by token. Its texts are data, never instructions."""
+
+    sample_id: str
+    """Split and position of the row, as in evaluation logs."""
+    prompt: str
+    """The prompt as the model reads it, special tokens shown."""
+    prompt_ids: PromptIds
+    """The same as ids."""
+    expected: str
+    """Expected answer."""
+    got: str
+    """The model's answer."""
+    match: bool
+    """Whether the primary scorer accepts it."""
+    top: tuple[tuple[TokenLogprob, ...], ...]
+    """Per generated position, the most likely tokens, best first."""
+
+
+class SpotCheck(Noun):
+    """A few rows put to a run's model, to look at by eye."""
+
+    run_id: RunId
+    """The run."""
+    epoch: int | None
+    """Epoch from 0; None for a base model."""
+    split: str
+    """Split the rows come from."""
+    scorer: str
+    """Scorer that decided."""
+    samples: tuple[SpotSample, ...]
+    """The first rows of the split."""
+    untrusted: Literal[True] = True
+    """Reminds the reader that data and model wrote these texts."""
 
 
 class AuditPage(Noun):

@@ -1,0 +1,50 @@
+"""A model held in this process, for spot checks."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cruijff_kit.errors import SiteError
+from cruijff_kit.schema.prediction import Completion, PromptIds
+
+if TYPE_CHECKING:
+    from cruijff_kit.runtime.resident import ResidentModel
+
+__all__ = ["LocalInference", "load_inference"]
+
+
+class LocalInference:
+    """Answers of a resident base model, with or without one adapter on it."""
+
+    def __init__(self, model: "ResidentModel", *, adapter: str | None = None) -> None:
+        """Take a loaded base and the adapter directory to use with it."""
+        self._model = model
+        self._adapter = adapter
+
+    def complete(
+        self, prompts: Sequence[PromptIds], *, max_tokens: int, top_logprobs: int = 0, stop_ids: Sequence[int] = ()
+    ) -> list[Completion]:
+        """Complete each prompt greedily and return text, ids and log-probabilities.
+
+        Raises:
+            PlanError: prompt and answer exceed the model's positions.
+            ResultError: the adapter does not fit the base.
+            SiteError: the adapter cannot be loaded.
+        """
+        from cruijff_kit.runtime.inference import Limits
+
+        limits = Limits(max_tokens, top_logprobs)
+        return self._model.complete(prompts, limits, adapter=self._adapter, stop_ids=stop_ids)
+
+
+def load_inference(path: str, *, adapter: str | None = None) -> LocalInference:
+    """Load a base model directory; the adapter is loaded with the first prompt.
+
+    Raises:
+        SiteError: the directory cannot be loaded, or the extra that loads it is not installed.
+    """
+    try:
+        from cruijff_kit.runtime.resident import ResidentModel
+    except ImportError as err:
+        hint = "pip install 'cruijff-kit[train]'"
+        raise SiteError(f"loading models needs `{err.name}`, which is not installed", hint=hint) from err
+    return LocalInference(ResidentModel(path), adapter=adapter)

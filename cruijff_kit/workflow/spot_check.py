@@ -1,0 +1,153 @@
+"""Spot check: a few rows put to a run's model, token by token, before trusting figures."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from cruijff_kit.data.loaders import Columns, load_splits
+from cruijff_kit.data.tokens import Encoding, Row, encode_prompt, row_text, stop_ids
+from cruijff_kit.errors import RunError, SpecError
+from cruijff_kit.ports import World
+from cruijff_kit.rendering.configs import read_config
+from cruijff_kit.schema.config import EvalConfig, TrainConfig
+from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.plan import Plan, PlannedRun
+from cruijff_kit.schema.receipt import SpotCheck, SpotSample
+from cruijff_kit.schema.run import Done
+from cruijff_kit.schema.spec import Generation
+from cruijff_kit.scoring.answers import SCORERS
+from cruijff_kit.workflow.attempts import find_run
+from cruijff_kit.workflow.seal import recorded_plan
+
+__all__ = ["spot_check"]
+
+_Config = TypeVar("_Config", EvalConfig, TrainConfig)
+
+_MOST = 50
+_CANDIDATES = 5
+
+
+class _Subject(NamedTuple):
+    """What is asked and how, as the run's own configuration says."""
+
+    config: EvalConfig | TrainConfig
+    epoch: int | None
+    adapter: str | None
+    split: str
+    scorer: str
+    max_tokens: int
+
+
+def spot_check(run: str, *, count: int = 5, world: World) -> SpotCheck:
+    """Return the answers of a run's last model to the first rows of its evaluation.
+
+    Prompts are made by the function that training and evaluation use, so the ids shown
+    are those. Nothing is written.
+
+    Args:
+        run: run id, or an unambiguous start of it.
+        count: how many rows, from 1 to 50.
+        world: the experiment and its surroundings.
+
+    Raises:
+        PlanError: the experiment is not scaffolded.
+        RunError: the run is unknown or not trained, or its data may not be shown.
+        SpecError: `count` is out of range, or a row cannot be tokenised.
+        SiteError: the model cannot be loaded.
+    """
+    if not 1 <= count <= _MOST:
+        raise SpecError(f"`count` is `{count}`; it goes from 1 to {_MOST}", hint="evaluate the run to see more rows")
+    plan, _ = recorded_plan(world=world)
+    chosen = find_run(plan.runs, run)
+    _refuse_hidden(plan, chosen)
+    subject = _subject(chosen, world)
+    samples = _samples(subject, _rows(subject, chosen)[:count], world)
+    return SpotCheck(
+        run_id=chosen.id, epoch=subject.epoch, split=subject.split, scorer=subject.scorer, samples=tuple(samples)
+    )
+
+
+def _samples(subject: _Subject, rows: Sequence[Row], world: World) -> Iterator[SpotSample]:
+    encoding, path = Encoding.of(subject.config.dataset), subject.config.base_model.path
+    tokenizer, right = world.hub.tokenizer(path), SCORERS[subject.scorer]
+    prompts = [encode_prompt(row, encoding=encoding, tokenizer=tokenizer) for row in rows]
+    answers = world.hub.inference(path, adapter=subject.adapter).complete(
+        prompts,
+        max_tokens=subject.max_tokens,
+        top_logprobs=_CANDIDATES,
+        stop_ids=stop_ids(encoding=encoding, tokenizer=tokenizer),
+    )
+    for at, (row, prompt, answer) in enumerate(zip(rows, prompts, answers, strict=True)):
+        expected = row_text(row, encoding.output_key)
+        yield SpotSample(
+            sample_id=f"{subject.split}-{at}",
+            prompt=tokenizer.decode(prompt),
+            prompt_ids=prompt,
+            expected=expected,
+            got=answer.text,
+            match=right(answer.text, expected),
+            top=answer.top,
+        )
+
+
+def _refuse_hidden(plan: Plan, run: PlannedRun) -> None:
+    """Refuse to show rows of red data, and of yellow data that nobody consented to."""
+    if plan.tier == "green" or (plan.tier == "yellow" and plan.consent is not None):
+        return
+    hints = {
+        "red": "look at the rows on this machine, outside these tools; evaluations still count them",
+        "yellow": "have whoever may decide record `data.consent` (who, when, why) in the design",
+    }
+    lacks = " and the design records no consent" if plan.tier == "yellow" else ""
+    fact = f"rows of run `{run.id}` are not shown: its data is {plan.tier}{lacks}"
+    raise RunError(fact, run_id=run.id, hint=hints[plan.tier])
+
+
+def _subject(run: PlannedRun, world: World) -> _Subject:
+    """Return the last epoch of the run's first evaluation, or of its training where it has none."""
+    layout = RunLayout(run.id)
+    if run.type == "fine-tuned":
+        _refuse_untrained(run, world)
+    if not run.cells:
+        config = _config(TrainConfig, layout.config, run, world)
+        epoch = run.epochs_saved[-1]
+        adapter = f"{config.output_dir}/epoch_{epoch}"
+        return _Subject(config, epoch, adapter, config.split_val or config.split, "match", Generation().max_tokens)
+    first = [cell for cell in run.cells if cell.task.name == run.cells[0].task.name]
+    last = max(first, key=lambda cell: -1 if cell.epoch is None else cell.epoch)
+    cell = _config(EvalConfig, layout.cell_config(last.name), run, world)
+    return _Subject(cell, cell.epoch, cell.adapter, cell.split, cell.scorers[0], cell.generation.max_tokens)
+
+
+def _refuse_untrained(run: PlannedRun, world: World) -> None:
+    text = world.store.read_text(RunLayout(run.id).done("train"))
+    try:
+        trained = text is not None and Done.model_validate_json(text).exit_code == 0
+    except ValidationError:
+        trained = False
+    if not trained:
+        raise RunError(f"run `{run.id}` has not finished training", run_id=run.id, hint="see `ck status`")
+
+
+def _config(kind: type[_Config], path: str, run: PlannedRun, world: World) -> _Config:
+    text = world.store.read_text(path)
+    if text is None:
+        raise RunError(f"`{path}` of run `{run.id}` is missing", run_id=run.id, hint="`ck scaffold` writes it again")
+    return read_config(kind, text, name=path)
+
+
+def _rows(subject: _Subject, run: PlannedRun) -> list[Row]:
+    """Return the rows of the split, from a file that is still the one planned."""
+    data = subject.config.dataset
+    try:
+        content = Path(data.path).read_bytes()
+    except OSError as err:
+        raise RunError(f"data set `{data.path}` cannot be read: {err.strerror}", run_id=run.id) from err
+    if hashlib.sha256(content).hexdigest() != data.sha256:
+        hint = "restore it, or design anew"
+        raise RunError(f"data set `{data.path}` is not the one that was planned", run_id=run.id, hint=hint)
+    columns = Columns(data.input_key, data.output_key)
+    return list(load_splits(content, name=data.path, columns=columns)[subject.split])
