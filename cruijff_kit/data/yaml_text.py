@@ -36,7 +36,7 @@ _SPECIAL = re.compile(r"([-+]?)\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 # Plain in block and in flow style, whatever stands around it.
 _PLAIN = re.compile(r"[A-Za-z_/][\w./@%+=~^()$;!?'<>&*|-]*(?: [\w./@%+=~^()$;!?'<>&*|-]+)*", re.ASCII)
 # What readers of YAML 1.1 take for a truth value.
-_RESERVED = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_RESERVED = frozenset({"yes", "no", "on", "off", "true", "false", "null"})
 _ESCAPED = re.compile("[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

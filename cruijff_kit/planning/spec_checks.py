@@ -1,0 +1,203 @@
+"""Checks of a design that need nothing but the design itself."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from difflib import get_close_matches
+from typing import Any
+
+from cruijff_kit.data.generators.registry import GENERATORS, check_arguments
+from cruijff_kit.data.prompts import placeholders
+from cruijff_kit.data.tasks import parse_task
+from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.planning.time_limit import seconds_of
+from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level
+
+__all__ = ["RECIPES", "check_spec"]
+
+RECIPES = ("lora_single_device",)
+"""Training recipes of this package, by module name; the core never imports them."""
+
+# What a base model's answers depend on, so that a control run may set it.
+_READ_BY_EVALUATION = frozenset(
+    {"dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "batch_size"}
+)
+_DATA = "data."
+
+
+def check_spec(spec: ExperimentSpec) -> list[Problem]:
+    """Return all that contradicts itself or names what does not exist, in design order."""
+    checks = (_date, _names, _generator, _factors, _control_runs, _prompts, _recipes, _tasks, _engines, _analysis)
+    return [problem for check in (*checks, _times) for problem in check(spec)]
+
+
+def _date(spec: ExperimentSpec) -> Iterator[Problem]:
+    try:
+        date.fromisoformat(spec.created)
+    except ValueError:
+        yield Problem(f"`{spec.created}` is no day of the calendar", "created", hint="write it as year-month-day")
+
+
+def _names(spec: ExperimentSpec) -> Iterator[Problem]:
+    yield from _repeated("controls.seeds[{}]", spec.controls.seeds, "seed")
+    yield from _repeated("runs[{}].name", [run.name for run in spec.runs], "run")
+    yield from _repeated("evaluation.tasks[{}].name", [task.name for task in spec.evaluation.tasks], "task")
+    yield from _repeated("evaluation.matrix[{}].run", [row.run for row in spec.evaluation.matrix], "matrix row")
+
+
+def _repeated(path: str, names: Iterable[Any], kind: str) -> Iterator[Problem]:
+    seen: set[Any] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            yield Problem(f"{kind} `{name}` is named twice", path.format(index), hint="keep one, or rename it")
+        seen.add(name)
+
+
+def _generator(spec: ExperimentSpec) -> Iterator[Problem]:
+    training = spec.data.training
+    if training.generator is None:
+        return
+    for problem in check_arguments(training.generator, training.arguments):
+        path = f"data.training.arguments.{problem.path}" if problem.path else "data.training.generator"
+        yield problem._replace(path=path)
+    if training.generator not in GENERATORS:
+        return
+    for name, levels in spec.factors.items():
+        if name.startswith(_DATA) and name != "data.path":
+            yield from _argument_levels(name, levels, training.generator)
+
+
+def _argument_levels(name: str, levels: Iterable[Level], generator: str) -> Iterator[Problem]:
+    argument = name.removeprefix(_DATA)
+    for index, level in enumerate(levels):
+        for problem in check_arguments(generator, {argument: level}):
+            known = argument in GENERATORS[generator].arguments.model_fields
+            yield problem._replace(path=f"factors.{name}[{index}]" if known else f"factors.{name}")
+            if not known:
+                return
+
+
+def _factors(spec: ExperimentSpec) -> Iterator[Problem]:
+    for name, levels in spec.factors.items():
+        yield from _truth_levels(name, levels)
+        yield from _fixed_too(name, spec)
+
+
+def _truth_levels(name: str, levels: Iterable[Level]) -> Iterator[Problem]:
+    field = Controls.model_fields.get(name)
+    if field is None or "bool" in str(field.annotation):
+        return
+    for index, level in enumerate(levels):
+        if isinstance(level, bool):
+            fact = f"`{str(level).lower()}` is not a valid `{name}`"
+            yield Problem(fact, f"factors.{name}[{index}]", hint=f"{name}: {field.description}")
+
+
+def _fixed_too(name: str, spec: ExperimentSpec) -> Iterator[Problem]:
+    # Runs named one by one take the fixed value where they read it, so with them both may be meant.
+    read_by_control = name in _READ_BY_EVALUATION or name.startswith(_DATA)
+    if any(run.type == "fine-tuned" or read_by_control for run in spec.runs):
+        return
+    argument = name.removeprefix(_DATA)
+    fact, hint = (
+        f"`{name}` is a factor and is also held fixed",
+        "say it in one place: remove it here, or from `factors`",
+    )
+    if name in spec.controls.model_fields_set:
+        yield Problem(fact, f"controls.{name}", hint=hint)
+    if argument != name and argument in spec.data.training.arguments:
+        yield Problem(fact, f"data.training.arguments.{argument}", hint=hint)
+
+
+def _control_runs(spec: ExperimentSpec) -> Iterator[Problem]:
+    for index, run in enumerate(spec.runs):
+        if run.type != "control":
+            continue
+        for name in run.parameters:
+            if name in Controls.model_fields and name not in _READ_BY_EVALUATION:
+                hint = "remove it, or make the run `type: fine-tuned`"
+                fact = f"control run `{run.name}` sets `{name}`, which only training reads"
+                yield Problem(fact, f"runs[{index}].parameters.{name}", hint=hint)
+
+
+def _prompts(spec: ExperimentSpec) -> Iterator[Problem]:
+    hint = "put `{input}` where the question belongs"
+    for path, prompt in _said(spec, "prompt"):
+        if isinstance(prompt, str) and "input" not in placeholders(prompt):
+            yield Problem(f"prompt `{prompt}` lacks `{{input}}`", path, hint=hint)
+
+
+def _recipes(spec: ExperimentSpec) -> Iterator[Problem]:
+    for path, recipe in _said(spec, "recipe"):
+        if str(recipe).endswith(".py") or recipe in RECIPES:
+            continue
+        near = get_close_matches(str(recipe), RECIPES, n=1)
+        fact = f"unknown recipe `{recipe}`; recipes are {', '.join(f'`{name}`' for name in RECIPES)}"
+        yield Problem(
+            fact, path, hint=f"write `{near[0]}`" if near else "name one, or give the path of a `.py` file of yours"
+        )
+
+
+def _said(spec: ExperimentSpec, control: str) -> Iterator[tuple[str, Any]]:
+    """Yield every value a control takes in a design, with its path."""
+    yield f"controls.{control}", getattr(spec.controls, control)
+    for index, level in enumerate(spec.factors.get(control, ())):
+        yield f"factors.{control}[{index}]", level
+    for index, run in enumerate(spec.runs):
+        if control in run.parameters:
+            yield f"runs[{index}].parameters.{control}", run.parameters[control]
+
+
+def _tasks(spec: ExperimentSpec) -> Iterator[Problem]:
+    for index, task in enumerate(spec.evaluation.tasks):
+        try:
+            parse_task(task.task)
+        except SpecError as err:
+            yield Problem(str(err).partition("\n")[0], f"evaluation.tasks[{index}].task", hint=err.hint)
+        if task.split == "train" and task.dataset is None:
+            hint = "evaluate a split that was not trained on"
+            fact = f"task `{task.name}` evaluates the training split"
+            yield Problem(fact, f"evaluation.tasks[{index}].split", hint=hint)
+        repeated = [name for name, count in Counter(task.scorers).items() if count > 1]
+        for name in repeated:
+            path = f"evaluation.tasks[{index}].scorers"
+            yield Problem(f"scorer `{name}` is named twice", path, hint="keep one of them")
+
+
+def _engines(spec: ExperimentSpec) -> Iterator[Problem]:
+    evaluated, tasks = spec.tools.evaluation != "none", spec.evaluation.tasks
+    if evaluated and not tasks:
+        hint = "name a task, or set `tools.evaluation: none` to compare training losses only"
+        yield Problem("nothing is evaluated: `evaluation.tasks` is empty", "evaluation.tasks", hint=hint)
+    if not evaluated and tasks:
+        hint = "remove the tasks, or set `tools.evaluation: inspect-ai`"
+        yield Problem("`tools.evaluation` is `none`, and evaluation tasks are named", "evaluation.tasks", hint=hint)
+    for index, run in enumerate(spec.runs):
+        if run.type == "control" and not evaluated:
+            hint = "remove it, or set `tools.evaluation: inspect-ai`"
+            yield Problem(f"control run `{run.name}` has nothing to do without evaluation", f"runs[{index}]", hint=hint)
+
+
+def _analysis(spec: ExperimentSpec) -> Iterator[Problem]:
+    tasks = spec.evaluation.tasks
+    if not tasks or spec.tools.evaluation == "none":
+        return
+    scorers = dict.fromkeys(name for task in tasks for name in task.scorers)
+    known: Mapping[str, Iterable[str]] = {
+        "primary_metric": scorers,
+        "primary_task": [task.name for task in tasks],
+        "comparisons": ["base", *spec.factors],
+    }
+    chosen = [("primary_metric", spec.analysis.primary_metric), ("primary_task", spec.analysis.primary_task)]
+    chosen += [("comparisons", name) for name in spec.analysis.comparisons]
+    for key, name in chosen:
+        if name is not None and name not in known[key]:
+            fact = f"unknown `{name}`; known are {', '.join(f'`{each}`' for each in known[key])}"
+            near = get_close_matches(name, list(known[key]), n=1)
+            yield Problem(fact, f"analysis.{key}", hint=f"write `{near[0]}`" if near else "name one of them")
+
+
+def _times(spec: ExperimentSpec) -> Iterator[Problem]:
+    for key in ("time", "eval_time"):
+        if seconds_of(getattr(spec.resources, key)) == 0:
+            yield Problem("a time limit of nothing", f"resources.{key}", hint="give the job some time: `00:30:00`")

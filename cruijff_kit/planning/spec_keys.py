@@ -1,0 +1,127 @@
+"""Keys of a design: which there are, what each means, and where a stray one belongs."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, NamedTuple, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from cruijff_kit.data.yaml_text import YamlPath
+from cruijff_kit.schema.noun import Noun
+from cruijff_kit.schema.spec import ExperimentSpec
+
+__all__ = ["Key", "field_at", "key_help", "keys_below", "remedy_for"]
+
+# What people write, from other tools and from habit, and what it is called here.
+_OTHER_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "accumulation": "controls.gradient_accumulation_steps",
+        "alpha": "analysis.alpha",
+        "cpus_per_task": "resources.cpus",
+        "dropout": "controls.lora_dropout",
+        "experiment": "name",
+        "gpu": "resources.gpus",
+        "lr_schedule": "controls.lr_scheduler",
+        "learning_rate": "controls.lr",
+        "max_new_tokens": "evaluation.generation.max_tokens",
+        "memory": "resources.mem",
+        "num_epochs": "controls.epochs",
+        "num_train_epochs": "controls.epochs",
+        "rank": "controls.lora_rank",
+        "scorer": "evaluation.tasks[].scorers",
+        "script": "evaluation.tasks[].task",
+        "seed": "controls.seeds",
+        "split_ratio": "data.training.arguments",
+        "time_limit": "resources.time",
+        "variables": "factors",
+        "vary": "factors",
+        "walltime": "resources.time",
+        "warmup": "controls.num_warmup_steps",
+    }
+)
+_NEVER = MappingProxyType(
+    {
+        "temperature": "remove it: answers are generated greedily, so that log-probabilities are those of the answer",
+        "do_sample": "remove it: answers are generated greedily, so that log-probabilities are those of the answer",
+        "matrix_epochs": "write `epochs` in each row of `evaluation.matrix`",
+    }
+)
+
+
+class Key(NamedTuple):
+    """One key that a design may hold."""
+
+    path: str
+    """Where it stands, such as `models[].path`."""
+    name: str
+    """Its last part."""
+    field: FieldInfo
+    """Its type and what it means."""
+
+
+@lru_cache(maxsize=1)
+def _all_keys() -> tuple[Key, ...]:
+    return tuple(_walk(ExperimentSpec, ""))
+
+
+def _walk(noun: type[Noun], prefix: str) -> Iterator[Key]:
+    for name, field in noun.model_fields.items():
+        path = f"{prefix}{name}"
+        yield Key(path, name, field)
+        inner, many = _noun_in(field.annotation)
+        if inner is not None:
+            yield from _walk(inner, f"{path}{'[]' if many else ''}.")
+
+
+def _noun_in(annotation: Any) -> tuple[type[Noun] | None, bool]:
+    """Return the noun a field holds, one or many of it, if any."""
+    if isinstance(annotation, type) and issubclass(annotation, Noun):
+        return annotation, False
+    nouns = [arg for arg in get_args(annotation) if isinstance(arg, type) and issubclass(arg, Noun)]
+    return (nouns[0], get_origin(annotation) is tuple) if nouns else (None, False)
+
+
+def _pattern(path: YamlPath) -> str:
+    return "".join("[]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def field_at(path: YamlPath) -> FieldInfo | None:
+    """Return the field that a path of a design leads to; None for free keys and items."""
+    return next((key.field for key in _all_keys() if key.path == _pattern(path)), None)
+
+
+def key_help(path: YamlPath) -> str:
+    """Return what the nearest known key on a path means, on one line."""
+    for end in range(len(path), 0, -1):
+        field = field_at(path[:end])
+        if field is not None and field.description:
+            return " ".join(field.description.split())
+    return ""
+
+
+def keys_below(path: YamlPath) -> tuple[str, ...]:
+    """Return the keys that may stand directly below a path."""
+    prefix = f"{_pattern(path)}." if path else ""
+    names = (key.path.removeprefix(prefix) for key in _all_keys() if key.path.startswith(prefix))
+    return tuple(name for name in names if "." not in name)
+
+
+def remedy_for(path: YamlPath) -> str:
+    """Return what to do about an unknown key: where it belongs, or what was meant."""
+    name, siblings = str(path[-1]), keys_below(path[:-1])
+    if name in _NEVER:
+        return _NEVER[name]
+    near = get_close_matches(name, siblings, n=1, cutoff=0.75)
+    homes = [key.path for key in _all_keys() if key.name == name] or [_OTHER_WORDS.get(name, "")]
+    if not near and homes[0]:
+        return f"it belongs at {' or '.join(f'`{home}`' for home in homes)}; move it there"
+    near = near or get_close_matches(name, siblings, n=1)
+    if near:
+        return f"write `{near[0]}`"
+    leaves = {key.name: key.path for key in _all_keys()}
+    far = get_close_matches(name, leaves, n=1, cutoff=0.75)
+    if far:
+        return f"did you mean `{leaves[far[0]]}`?"
+    return f"remove it; keys here are {', '.join(f'`{sibling}`' for sibling in siblings)}"

@@ -1,0 +1,83 @@
+"""The record of a design: what was verified, computed, decided and written."""
+
+from collections.abc import Iterator
+
+from cruijff_kit.ports import World
+from cruijff_kit.rendering.summary_body import Checked
+from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.plan import Estimate
+from cruijff_kit.workflow.audit import render_views
+
+__all__ = ["is_recorded", "record_findings", "record_written"]
+
+_Finding = tuple[Action, str, dict[str, str], dict[str, str]]
+
+
+def record_findings(checked: Checked, *, verb: str, reason: str, world: World) -> None:
+    """Record what was verified and decided, in one append, before the summary is written."""
+    world.audit.append(*_findings(checked, verb, reason=reason, world=world))
+
+
+def record_written(checked: Checked, *, verb: str, reason: str, world: World) -> None:
+    """Record that the summary stands on disk, and render the text views."""
+    digest = world.store.digest(ExperimentLayout.summary) or ""
+    written = AuditEvent(
+        actor=world.actor,
+        verb=verb,
+        action=Action.CREATE_SUMMARY,
+        subject=ExperimentLayout.summary,
+        reason=reason,
+        outputs={"sha256": digest, "design_sha256": checked.plan.spec_sha256},
+    )
+    runs = {"runs": str(len(checked.plan.runs))}
+    complete = AuditEvent(actor=world.actor, verb=verb, action=Action.COMPLETE, subject=checked.spec.name, outputs=runs)
+    world.audit.append(written, complete)
+    render_views(world=world)
+
+
+def is_recorded(checked: Checked, *, world: World) -> bool:
+    """Return whether the record tells that this design was written."""
+    digest = checked.plan.spec_sha256
+    written = (record for record in world.audit.records() if record.action is Action.CREATE_SUMMARY)
+    return any(record.outputs.get("design_sha256") == digest for record in written)
+
+
+def _findings(checked: Checked, verb: str, *, reason: str, world: World) -> Iterator[AuditEvent]:
+    name = checked.spec.name
+    whole = AuditEvent(actor=world.actor, verb=verb, action=Action.DECIDE_CONFIG, subject=name)
+    for action, subject, inputs, outputs in (*_resources(checked), *_costs(checked)):
+        changes = {"action": action, "subject": subject, "inputs": inputs, "outputs": outputs}
+        yield whole.model_copy(update=changes)
+    digest = {"design_sha256": checked.plan.spec_sha256}
+    yield whole.model_copy(update={"reason": reason, "outputs": digest})
+    for warning in checked.warnings:
+        changes = {"action": Action.WARNING, "outputs": {"warning": warning}, "result": Outcome.WARNING}
+        yield whole.model_copy(update=changes)
+
+
+def _resources(checked: Checked) -> Iterator[_Finding]:
+    for name, facts in checked.models.items():
+        found = {"sha256": facts.sha256, "bytes": str(facts.bytes), "parameters": str(facts.parameters)}
+        yield Action.VERIFY_MODEL, name, {"path": facts.path}, found
+    for dataset in checked.plan.datasets:
+        rows = {f"rows_{split}": str(count) for split, count in dataset.splits.items()}
+        found = {"sha256": dataset.sha256, "bytes": str(dataset.bytes), **rows}
+        yield Action.VERIFY_DATASET, dataset.key, {"path": dataset.path}, found
+    for task in checked.spec.evaluation.tasks:
+        yield Action.VERIFY_EVAL_TASK, task.name, {"task": task.task, "split": task.split}, {}
+
+
+def _costs(checked: Checked) -> Iterator[_Finding]:
+    name, plan = checked.spec.name, checked.plan
+    hours = {each.name: _stated(each) for each in plan.estimates if each.unit == "h"}
+    sizes = {each.name: _stated(each) for each in plan.estimates if each.unit != "h"}
+    first = {"first_run": plan.runs[0].id} if plan.runs else {}
+    yield Action.CHECK_DISK, name, {}, {"free_bytes": str(checked.disk.free), "total_bytes": str(checked.disk.total)}
+    yield Action.CALCULATE_TIME, name, {}, hours
+    yield Action.CALCULATE_DISK, name, {}, sizes
+    yield Action.DECIDE_NAMING, name, {}, {"runs": str(len(plan.runs)), **first}
+
+
+def _stated(each: Estimate) -> str:
+    return "not assessed" if each.value is None else f"{each.value:.3g} {each.unit} ({each.source})"

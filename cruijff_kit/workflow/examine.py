@@ -1,0 +1,153 @@
+"""Examine a design: every check there is, all problems in one answer, nothing written."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from cruijff_kit.data.yaml_text import Marks, load_yaml
+from cruijff_kit.errors import PlanError, Problem, SpecError
+from cruijff_kit.planning.grid import Variant
+from cruijff_kit.planning.plan_warnings import plan_warnings
+from cruijff_kit.planning.power import power_estimate
+from cruijff_kit.planning.run_ids import canonical_json
+from cruijff_kit.planning.spec_checks import check_spec
+from cruijff_kit.planning.spec_parse import parse_spec, placed
+from cruijff_kit.ports import World
+from cruijff_kit.rendering.summary import parse_summary
+from cruijff_kit.rendering.summary_body import Checked
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.plan import Estimate, Plan
+from cruijff_kit.schema.spec import Evaluation, ExperimentSpec, Tools
+from cruijff_kit.workflow.datasets import read_datasets
+from cruijff_kit.workflow.plan import Planned, design_hash, plan_with_data
+from cruijff_kit.workflow.row_checks import check_rows
+
+__all__ = ["examine"]
+
+
+class _Survey(NamedTuple):
+    """What looking at the world for a design found."""
+
+    planned: Planned | None
+    """The plan, where there can be one."""
+    problems: list[Problem]
+    """All that stands in its way."""
+    warnings: list[str]
+    """What is worth a second look."""
+
+
+def examine(text: str, *, world: World) -> Checked:
+    """Return a design with what it implies and what was found on disk.
+
+    Args:
+        text: YAML, or a whole summary whose front matter is taken.
+        world: the experiment and its surroundings; only read.
+
+    Raises:
+        SpecError: lists every problem with its line and path.
+    """
+    summary = parse_summary(text)
+    name = ExperimentLayout.summary if summary.first_line > 1 else "design.yaml"
+    document = load_yaml(summary.front, name=name, first_line=summary.first_line)
+    parsed = parse_spec(document.value, document.marks)
+    survey = _survey(parsed.spec, world) if parsed.spec else _Survey(None, [], [])
+    problems = _merged(parsed.problems, survey.problems, marks=document.marks)
+    if problems or parsed.spec is None or survey.planned is None:
+        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise SpecError(f"the design has {count}; nothing was written", problems=problems)
+    return _checked(parsed.spec, survey.planned, survey.warnings, world=world)
+
+
+def _merged(form: Iterable[Problem], further: Iterable[Problem], *, marks: Marks) -> list[Problem]:
+    """Join problems of form with later ones, leaving out what a wrong form alone has caused."""
+    known = list(form)
+    wrong = [problem.path for problem in known]
+    told = {problem.message for problem in known}
+    for problem in further:
+        caused = any(_related(problem.path, path) for path in wrong)
+        if problem.message not in told and not caused:
+            known.append(problem)
+            told.add(problem.message)
+    return placed(known, marks)
+
+
+def _related(path: str, wrong: str) -> bool:
+    """Return whether one path leads to, or through, the other."""
+    return path == wrong or path.startswith((f"{wrong}.", f"{wrong}[")) or wrong.startswith((f"{path}.", f"{path}["))
+
+
+def _survey(spec: ExperimentSpec, world: World) -> _Survey:
+    problems = check_spec(spec)
+    try:
+        planned = plan_with_data(spec, world=world)
+    except (PlanError, SpecError) as err:
+        return _Survey(None, [*problems, *_problems_of(err), *_look_on(spec, world)], [])
+    found = check_rows(spec, planned, world=world)
+    problems += [*found.problems, *_disk_problems(spec, planned.plan, world)]
+    warnings = [*_place_warnings(spec, world), *plan_warnings(spec, planned.plan), *found.warnings]
+    return _Survey(planned, problems, warnings)
+
+
+def _problems_of(err: PlanError | SpecError) -> list[Problem]:
+    return list(err.problems) or [Problem(str(err).partition("\n")[0], hint=err.hint)]
+
+
+def _look_on(spec: ExperimentSpec, world: World) -> list[Problem]:
+    """Look at models and data one by one, so that one answer tells of all of them."""
+    plain = {"factors": {}, "runs": (), "evaluation": Evaluation(), "tools": Tools(evaluation="none"), "design": "full"}
+    problems: list[Problem] = []
+    for index, ref in enumerate(spec.models):
+        try:
+            plan_with_data(spec.model_copy(update={**plain, "models": (ref,)}), world=world)
+        except (PlanError, SpecError) as err:
+            found = [each for each in _problems_of(err) if each.path.startswith("models[0]")]
+            problems += [each._replace(path=f"models[{index}]{each.path.removeprefix('models[0]')}") for each in found]
+    training = spec.data.training
+    if not any(name.startswith("data.") for name in spec.factors):
+        variant = Variant(training.path, training.generator, canonical_json(training.arguments))
+        try:
+            read_datasets([variant], training, world=world)
+        except SpecError as err:
+            problems += _problems_of(err)
+    return problems
+
+
+def _disk_problems(spec: ExperimentSpec, plan: Plan, world: World) -> list[Problem]:
+    """Compare free space with the estimate, where checkpoints lie beside the experiment."""
+    if spec.output.output_dir_base or world.site.output_dir_base:
+        return []
+    sizes = [each.high or 0.0 for each in plan.estimates if each.unit == "GB" and "disk" in each.name]
+    needed, free = max(sizes, default=0.0), world.store.disk().free / 1e9
+    if needed <= free:
+        return []
+    fact = f"checkpoints need up to {needed:.3g} GB; {free:.3g} GB are free"
+    hint = "keep fewer epochs with `epochs_to_save: last`, or set `output.output_dir_base`"
+    return [Problem(fact, "controls.epochs_to_save", hint=hint)]
+
+
+def _place_warnings(spec: ExperimentSpec, world: World) -> list[str]:
+    folder = world.store.root.name
+    return [] if folder == spec.name else [f"the experiment is called `{spec.name}` and lies in a folder `{folder}`"]
+
+
+def _checked(spec: ExperimentSpec, planned: Planned, warnings: list[str], *, world: World) -> Checked:
+    paths = {run.model.name: run.model_path for run in planned.plan.runs}
+    facts = {name: world.hub.facts(path) for name, path in paths.items()}
+    refs = tuple(
+        ref.model_copy(update={"sha256": facts[ref.name].sha256}) if ref.name in facts else ref for ref in spec.models
+    )
+    full = spec.model_copy(update={"models": refs})
+    plan = planned.plan.model_copy(update={"spec_sha256": design_hash(full)})
+    day = world.clock.now().date().isoformat()
+    return Checked(full, plan, facts, _power(spec, plan), world.store.disk(), day, tuple(warnings))
+
+
+def _power(spec: ExperimentSpec, plan: Plan) -> Estimate:
+    """State what the items of the primary task can tell apart."""
+    alpha, power = spec.analysis.alpha, spec.analysis.power
+    wanted = spec.analysis.primary_task
+    for run in plan.runs:
+        for cell in run.cells:
+            if wanted in (None, cell.task.name) and cell.task.dataset is None:
+                rows = plan.dataset(run.dataset).splits.get(cell.task.split, 0)
+                return power_estimate(min(rows, cell.task.samples or rows), alpha=alpha, power=power)
+    return power_estimate(None, alpha=alpha, power=power)
