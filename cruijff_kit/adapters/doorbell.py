@@ -65,6 +65,8 @@ def hold_lock(root: Path) -> int | None:
     except BlockingIOError:
         os.close(lock)
         return None
+    # Whose number stood there is gone.
+    os.ftruncate(lock, 0)
     return lock
 
 

@@ -189,7 +189,6 @@ def main(arguments: Sequence[str]) -> None:
 
 def _sign(lock: int) -> None:
     """Leave our number in the lock file, for people who look."""
-    os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
 
