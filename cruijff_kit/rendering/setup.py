@@ -1,12 +1,15 @@
 """Stage 1: `setup_finetune.yaml`, the few keys a person may edit, under their old names."""
 
+import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from cruijff_kit.data.yaml_text import load_yaml
+from pydantic import ValidationError
+
+from cruijff_kit.data.yaml_text import dotted, load_yaml
 from cruijff_kit.errors import PlanError, Problem
 from cruijff_kit.rendering.configs import render_entries
 from cruijff_kit.rendering.sbatch import JobScript
@@ -75,6 +78,13 @@ def apply_setup(text: str, config: TrainConfig, job: JobScript, *, name: str) ->
         for key in values
         if key not in known
     ]
+    problems += [
+        Problem(f"`{values[key]}` is no {'whole number' if kind is int else 'text'}", key, found.marks.place((key,)))
+        for key, kind in (
+            (key, int if isinstance(getattr(job, field), int) else str) for key, field in JOB_KEYS.items()
+        )
+        if values.get(key) is not None and type(values[key]) is not kind
+    ]
     missing = [key for key in (*TRAIN_KEYS, *JOB_KEYS) if key not in values]
     problems += [Problem(f"key `{key}` is missing", key, name, hint="write it back") for key in missing]
     if problems:
@@ -84,7 +94,12 @@ def apply_setup(text: str, config: TrainConfig, job: JobScript, *, name: str) ->
         *outer, last = place
         holder = plain[outer[0]] if outer else plain
         holder[last] = values[key]
-    return TrainConfig.model_validate(plain), job._replace(**{field: values[key] for key, field in JOB_KEYS.items()})
+    try:
+        edited = TrainConfig.model_validate_json(json.dumps(plain))
+    except ValidationError as err:
+        wrong = [Problem(each["msg"].lower(), dotted(each["loc"]), name) for each in err.errors()]
+        raise PlanError(f"`{name}` cannot be used", problems=wrong) from err
+    return edited, job._replace(**{field: values[key] for key, field in JOB_KEYS.items()})
 
 
 _LABELS = {"my_wandb_project", "experiment_name", "custom_recipe"}

