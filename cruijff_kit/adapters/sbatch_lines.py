@@ -173,6 +173,13 @@ def _honoured(option: str, value: str | None, name: str) -> dict[str, Any]:
         raise _refused(name, f"has an invalid `--{option}={value or ''}`", "see `man sbatch` for its form") from err
 
 
+def _positive(value: str) -> int:
+    number = int(value)
+    if number < 1:
+        raise ValueError(value)
+    return number
+
+
 def _count(value: str) -> int:
     """Return `N` of `N`, `type:N`, or a bare type, which is one."""
     last = value.rpartition(":")[2]
@@ -215,7 +222,7 @@ def _appends(value: str) -> bool:
 
 
 _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "cpus-per-task": ("cpus", int),
+    "cpus-per-task": ("cpus", _positive),
     "error": ("error", _text),
     "gpus": ("gpus", _count),
     "gpus-per-node": ("gpus", _count),
