@@ -143,3 +143,5 @@ class AuditVerdict(Noun):
     """First line, counted from 1, at which the log does not hold."""
     problem: str | None = None
     """What does not hold there, in words."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know although the log holds: no anchor, an append cut short."""
