@@ -1,0 +1,74 @@
+from collections.abc import Sequence
+
+import anyio
+
+from cruijff_kit.errors import PlanError
+from cruijff_kit.runtime.batching import Batcher
+from cruijff_kit.runtime.inference import Limits
+from cruijff_kit.schema.prediction import Completion, PromptIds
+
+SHORT, LONG = Limits(max_tokens=1), Limits(max_tokens=9)
+
+
+class Echo:
+    """Answers each prompt with its own ids, keeps the batches, refuses prompts that start with 13."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[PromptIds]] = []
+
+    def __call__(self, prompts: Sequence[PromptIds], limits: Limits) -> list[Completion]:
+        self.batches.append(list(prompts))
+        if any(prompt[0] == 13 for prompt in prompts):
+            raise PlanError("thirteen")
+        return [Completion(token_ids=prompt, text=str(limits.max_tokens), stopped=True) for prompt in prompts]
+
+
+async def ask_all(batcher: Batcher, asked: Sequence[tuple[PromptIds, Limits]]) -> list[Completion | str]:
+    answers: list[Completion | str] = [""] * len(asked)
+
+    async def ask(at: int, prompt: PromptIds, limits: Limits) -> None:
+        try:
+            answers[at] = await batcher.complete(prompt, limits)
+        except PlanError as err:
+            answers[at] = str(err)
+
+    async with anyio.create_task_group() as group:
+        for at, (prompt, limits) in enumerate(asked):
+            group.start_soon(ask, at, prompt, limits)
+    return answers
+
+
+def test_requests_that_arrive_together_are_one_batch() -> None:
+    echo = Echo()
+    asked = [((number,), SHORT) for number in range(10)]
+    answers = anyio.run(ask_all, Batcher(echo), asked)
+    assert len(echo.batches) == 1
+    assert [answer.token_ids for answer in answers if isinstance(answer, Completion)] == [ids for ids, _ in asked]
+
+
+def test_requests_with_other_limits_are_a_batch_of_their_own() -> None:
+    echo = Echo()
+    answers = anyio.run(ask_all, Batcher(echo), [((1,), SHORT), ((2,), LONG), ((3,), SHORT)])
+    assert sorted(map(sorted, echo.batches)) == [[(1,), (3,)], [(2,)]]
+    assert [answer.text for answer in answers if isinstance(answer, Completion)] == ["1", "9", "1"]
+
+
+def test_a_failure_is_that_of_one_request_and_the_others_are_answered() -> None:
+    answers = anyio.run(ask_all, Batcher(Echo()), [((13,), SHORT), ((2,), SHORT), ((3,), SHORT)])
+    assert answers[0] == "thirteen"
+    assert all(isinstance(answer, Completion) for answer in answers[1:])
+
+
+def test_a_request_that_is_given_up_holds_nobody_back() -> None:
+    echo = Echo()
+
+    async def give_one_up() -> Completion:
+        batcher = Batcher(echo)
+        async with anyio.create_task_group() as group:
+            group.start_soon(batcher.complete, (1,), SHORT)
+            await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+        return await batcher.complete((2,), SHORT)
+
+    assert anyio.run(give_one_up).token_ids == (2,)
+    assert echo.batches == [[(2,)]]

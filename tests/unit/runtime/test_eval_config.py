@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from cruijff_kit.errors import RunError, SpecError
+from cruijff_kit.runtime.eval_config import checkpoint_sha256, load_eval_config, place_of
+from cruijff_kit.runtime.files import file_sha256
+from cruijff_kit.schema.layout import RunLayout
+from tests.evaluated_run import RUN, Evaluated, ready_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Evaluated:
+    return ready_run(tmp_path / "experiment", cells=({}, {"epoch": None, "adapter": None}))
+
+
+def test_the_place_of_a_cell_is_its_experiment_and_run(run: Evaluated) -> None:
+    assert place_of(load_eval_config(run.configs[0])) == (run.experiment, RunLayout(RUN))
+
+
+def test_a_cell_outside_a_runs_folder_is_refused(run: Evaluated) -> None:
+    config = load_eval_config(run.configs[0])
+    elsewhere = config.model_copy(update={"cell_dir": "/tmp/words0_epoch_0"})
+    with pytest.raises(SpecError, match="does not end in"):
+        place_of(elsewhere)
+
+
+def test_a_checkpoint_is_the_adapter_that_training_vouches_for(run: Evaluated) -> None:
+    config = load_eval_config(run.configs[0])
+    expected = file_sha256(Path(run.adapter) / "adapter_model.safetensors")
+    assert checkpoint_sha256(config, place_of(config)) == expected
+
+
+def test_the_checkpoint_of_a_base_model_is_the_model(run: Evaluated) -> None:
+    config = load_eval_config(run.configs[1])
+    assert checkpoint_sha256(config, place_of(config)) == config.base_model.sha256
+
+
+@pytest.mark.parametrize("name", ("adapter_model.safetensors", "adapter_config.json"))
+def test_an_adapter_changed_since_its_training_is_refused(run: Evaluated, name: str) -> None:
+    with (Path(run.adapter) / name).open("ab") as file:
+        file.write(b" ")
+    config = load_eval_config(run.configs[0])
+    with pytest.raises(RunError, match="is not the file that its training wrote"):
+        checkpoint_sha256(config, place_of(config))
+
+
+def test_an_adapter_without_finished_training_is_refused(run: Evaluated) -> None:
+    (run.experiment / RunLayout(RUN).done("train")).unlink()
+    config = load_eval_config(run.configs[0])
+    with pytest.raises(RunError, match="left no valid"):
+        checkpoint_sha256(config, place_of(config))
+
+
+def test_an_adapter_that_the_training_did_not_write_is_refused(run: Evaluated) -> None:
+    config = load_eval_config(run.configs[0]).model_copy(update={"adapter": "/models/other/epoch_0"})
+    with pytest.raises(RunError, match="did not write"):
+        checkpoint_sha256(config, place_of(config))
+
+
+def test_every_wrong_key_of_a_configuration_is_told_at_once(run: Evaluated) -> None:
+    text = run.configs[0].read_text(encoding="utf-8").replace("split:", "splitt:").replace("seed: 3", "seed: many")
+    run.configs[0].write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError) as refusal:
+        load_eval_config(run.configs[0])
+    assert {problem.path for problem in refusal.value.problems} == {"split", "splitt", "seed"}
+
+
+def test_a_missing_configuration_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="cannot be read"):
+        load_eval_config(tmp_path / "eval.yaml")
