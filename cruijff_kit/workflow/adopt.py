@@ -122,8 +122,8 @@ def _settled(edit: _Edit, rows: int) -> _Settled:
     else:
         config, job = _asked(edit, problems)
         run = with_edit(edit.run, config, rows=rows)
-        rendered = dict(files_of(run, edit.shared)) | {layout.train_script: render_script(job)}
-        settled = _Settled(run, rendered | edit.found, rendered)
+        rendered = dict(files_of(run, edit.shared))
+        settled = _Settled(run, rendered | {layout.train_script: render_script(job)} | edit.found, rendered)
     problems += _job_problems(edit, settled) + _cell_problems(edit, settled)
     if problems:
         raise PlanError(f"the edit of run `{edit.run.id}` cannot be adopted", problems=list(dict.fromkeys(problems)))

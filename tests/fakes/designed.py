@@ -1,14 +1,14 @@
 """A small design and a world to plan and scaffold it in: real files, told models."""
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cruijff_kit.adapters.audit_log import DiskAuditLog
 from cruijff_kit.adapters.run_store import DiskRunStore
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.summary import join_summary
-from cruijff_kit.schema.audit import Actor, Anchor, AuditEvent, AuditRecord, AuditVerdict
+from cruijff_kit.schema.audit import Actor
 from cruijff_kit.schema.site import ModelFacts, Site
 from cruijff_kit.schema.spec import ExperimentSpec
 from tests.fakes.clock import FakeClock
@@ -16,7 +16,7 @@ from tests.fakes.eval_logs import FakeEvalLogs
 from tests.fakes.model_hub import FakeHub, model_facts
 from tests.fakes.scheduler import FakeScheduler
 
-__all__ = ["DESIGN", "EventList", "design", "put_design", "world_at"]
+__all__ = ["DESIGN", "design", "put_design", "world_at"]
 
 DESIGN: Mapping[str, Any] = {
     "name": "parity",
@@ -38,29 +38,6 @@ DESIGN: Mapping[str, Any] = {
 """Two factors, two seeds and a control on 24 training rows: nine runs."""
 
 
-class EventList:
-    """An `AuditLog` that keeps the events handed to it; `calls` counts the appends."""
-
-    def __init__(self) -> None:
-        self.events: list[AuditEvent] = []
-        self.calls = 0
-
-    def append(self, *events: AuditEvent) -> Anchor:
-        self.events += events
-        self.calls += 1
-        return Anchor(seq=len(self.events) - 1, sha256=f"{len(self.events):064x}")
-
-    def records(self, *, after: int = -1) -> Iterator[AuditRecord]:
-        return itertools.islice(iter(()), after + 1, None)
-
-    def head(self) -> Anchor | None:
-        count = len(self.events)
-        return Anchor(seq=count - 1, sha256=f"{count:064x}") if count else None
-
-    def verify(self, anchors: Iterable[Anchor] = ()) -> AuditVerdict:
-        return AuditVerdict(ok=True, lines=len(self.events), anchored=bool(list(anchors)))
-
-
 def design(**changes: Any) -> ExperimentSpec:
     """Return the small design with some of its keys replaced."""
     return ExperimentSpec.model_validate({**DESIGN, **changes})
@@ -74,11 +51,12 @@ def put_design(root: Path, spec: ExperimentSpec) -> None:
 
 def world_at(root: Path, *models: ModelFacts, site: Site | None = None) -> World:
     """Return a world around a directory on disk; its model is `/models/tiny` unless others are told."""
+    clock = FakeClock()
     return World(
         store=DiskRunStore(root),
-        audit=EventList(),
+        audit=DiskAuditLog(root, clock=clock),
         scheduler=FakeScheduler(),
-        clock=FakeClock(),
+        clock=clock,
         hub=FakeHub(*(models or (model_facts(),))),
         evaluations=FakeEvalLogs(),
         site=site or Site(),

@@ -61,5 +61,5 @@ def test_a_value_of_the_wrong_kind_is_refused() -> None:
     "old,new", (("mem: null", "mem: 80"), ("gpus: 0", "gpus: two"), ("cpus_per_task: 4", "cpus_per_task: 4.5"))
 )
 def test_what_the_scheduler_is_asked_for_keeps_its_kind(old: str, new: str) -> None:
-    with pytest.raises(PlanError, match=new.split(":")[0]):
+    with pytest.raises(PlanError, match=new.split(":", maxsplit=1)[0]):
         apply_setup(TEXT.replace(old, new), TRAIN, PLAIN, name="setup_finetune.yaml")
