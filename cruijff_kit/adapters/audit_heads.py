@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from cruijff_kit.adapters.audit_lines import canonical, hash_of
+from cruijff_kit.adapters.safe_paths import flush_content
 from cruijff_kit.schema.audit import Anchor
 from cruijff_kit.schema.noun import Noun
 
@@ -96,9 +97,12 @@ class AuditHeads:
         line = b"%s %s" % (hash_of(body).encode(), body)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
+            if not os.fstat(descriptor).st_size:
+                # At its full size from the start, only its content has ever to be flushed.
+                os.pwrite(descriptor, b" " * 2 * _SLOT, 0)
             os.pwrite(descriptor, line.ljust(_SLOT - 1) + b"\n", head.serial % 2 * _SLOT)
             if flush:
-                os.fsync(descriptor)
+                flush_content(descriptor)
         finally:
             os.close(descriptor)
 

@@ -15,7 +15,7 @@ from cruijff_kit.adapters.audit_end import LogEnd, end_of
 from cruijff_kit.adapters.audit_heads import AuditHeads, Head
 from cruijff_kit.adapters.audit_lines import GENESIS, canonical, hash_of, read_blocks, scan
 from cruijff_kit.adapters.audit_verdict import judged, positions
-from cruijff_kit.adapters.safe_paths import open_file, opened_folder
+from cruijff_kit.adapters.safe_paths import flush_content, open_file, opened_folder
 from cruijff_kit.adapters.state_dir import state_dir
 from cruijff_kit.errors import ResultError, SiteError
 from cruijff_kit.ports import Clock
@@ -192,7 +192,7 @@ def _put(log: int, offset: int, content: bytes) -> None:
         left, at = left[written:], at + written
     if os.fstat(log).st_size > at:
         os.ftruncate(log, at)
-    getattr(os, "fdatasync", os.fsync)(log)
+    flush_content(log)
 
 
 def _record(line: bytes, position: int) -> AuditRecord:

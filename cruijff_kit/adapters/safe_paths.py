@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from cruijff_kit.errors import SiteError, SpecError
 
-__all__ = ["checked_parts", "create_file", "open_file", "opened_folder"]
+__all__ = ["checked_parts", "create_file", "flush_content", "open_file", "opened_folder"]
 
 _LONGEST_NAME = 255
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]|%(?:2e|2f|5c|00)", re.IGNORECASE)
@@ -81,6 +81,11 @@ def create_file(folder: int, name: str, content: bytes, *, flush: bool = True) -
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def flush_content(descriptor: int) -> None:
+    """Flush what a file holds and what is needed to find it again, not its times."""
+    getattr(os, "fdatasync", os.fsync)(descriptor)
 
 
 def _step(folder: int, part: str, create: bool) -> int:
