@@ -1,0 +1,181 @@
+"""The report: complete, traced, repeatable, and a page that needs nothing but itself."""
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from cruijff_kit.ports import World
+from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.plan import Plan
+from cruijff_kit.workflow.report import write_report
+from tests.fakes.experiment import SMALL, Size, design_of, plan_of, seal, write_training
+
+VOID = {"meta", "br", "circle", "polyline"}
+NUMBER = re.compile(r"(?<![\w.])\d+\.\d{3}(?!\d)")
+
+
+class Page(HTMLParser):
+    """Checks that elements nest, and gathers what they refer to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+        self.names: set[str] = set()
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        values = dict(attrs)
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        self.targets += [value for name, value in attrs if name in {"href", "src", "srcset", "data"} and value]
+        assert not any(name.startswith("on") for name in values)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+
+def test_a_report_writes_its_files_and_returns_what_to_show(world: World, root: Path) -> None:
+    receipt = write_report(world=world)
+    assert {path: world.store.digest(path) for path in receipt.files} == receipt.files
+    assert {path for path in receipt.files if path.endswith(".png")} == {
+        "report/accuracy.png", "report/by_word_length.png", "report/interaction.png", "report/loss.png",
+    }  # fmt: skip
+    assert receipt.incomplete == 0
+    assert "rank16_lr1e-03_seed1" in receipt.table
+    assert receipt.bottom_line[0].startswith("Best setting: lora_rank 16, lr 0.001")
+    assert (root / "report/accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_results_give_the_same_bytes_and_no_new_record(world: World) -> None:
+    first, head = write_report(world=world), world.audit.head()
+    assert write_report(world=world) == first
+    assert world.audit.head() == head
+
+
+def test_no_figure_of_the_bottom_line_is_missing_from_the_tables(world: World) -> None:
+    write_report(world=world)
+    summary = world.store.read_text("summary.md") or ""
+    _, _, below = summary.partition("## Run status")
+    receipt_lines = write_report(world=world).bottom_line
+    numbers = {number for line in receipt_lines for number in NUMBER.findall(line)}
+    tables = " ".join(line for line in below.splitlines() if line.startswith("|"))
+    assert len(numbers) >= 10
+    assert numbers <= set(NUMBER.findall(tables)) | {"0.001"}
+
+
+def test_the_page_nests_well_and_refers_to_nothing_outside_itself(world: World) -> None:
+    write_report(world=world)
+    text = world.store.read_text("report/index.html") or ""
+    page = Page(text)
+    assert page.open == []
+    assert all(target.startswith("#") for target in page.targets)
+    assert {target[1:] for target in page.targets} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    assert not page.names & {"script", "link", "img", "iframe", "object", "embed", "base"}
+    assert not re.search(r"https?:|url\(|@import", text)
+
+
+def test_every_source_shown_leads_to_a_file_with_that_hash(world: World) -> None:
+    write_report(world=world)
+    trace = json.loads(world.store.read_text("report/trace.json") or "")
+    references = {each["label"]: each for each in trace["references"]}
+    assert all(world.store.digest(each["path"]) == each["sha256"] for each in references.values())
+    shown = re.findall(r"\[([a-z\d ]+)\]\(#sources\)", world.store.read_text("summary.md") or "")
+    assert {label for labels in shown for label in labels.split()} <= set(references)
+    assert {label for figure in trace["figures"] for label in figure["references"]} <= set(references)
+    assert all(figure["references"] for figure in trace["figures"])
+
+
+def test_every_kind_of_figure_is_traced(world: World) -> None:
+    write_report(world=world)
+    trace = json.loads(world.store.read_text("report/trace.json") or "")
+    kinds = {figure["figure"].split("/")[0] for figure in trace["figures"]}
+    assert kinds == {"training", "accuracy", "mean", "effect", "base", "group"}
+
+
+def test_missing_evaluations_are_listed_with_their_reasons(world: World, root: Path, plan: Plan) -> None:
+    layout, cell = RunLayout(plan.runs[0].id), plan.runs[0].cells[0]
+    (root / layout.cell_done(cell.name)).unlink()
+    receipt = write_report(world=world)
+    assert receipt.incomplete == 1
+    assert receipt.bottom_line[-1].startswith("8 of 9 runs have every planned result")
+    for path in ("summary.md", "report/index.html"):
+        text = world.store.read_text(path) or ""
+        assert "it was not evaluated" in text.partition("Incomplete runs")[2]
+
+
+def test_nothing_having_run_gives_a_report_that_says_so(make_world: Callable[[Size], World]) -> None:
+    world = make_world(SMALL)
+    receipt = write_report(world=world)
+    assert receipt.bottom_line[0] == "No planned result is there yet."
+    assert receipt.incomplete == 8 + 18
+    assert Page(world.store.read_text("report/index.html") or "").open == []
+
+
+def test_a_design_without_evaluation_is_judged_by_its_validation_loss(make_world: Callable[[Size], World]) -> None:
+    size = Size(evaluated=False)
+    world = make_world(size)
+    for run in plan_of(size).runs:
+        write_training(world.store.root, run)
+    receipt = write_report(world=world)
+    assert "mean validation loss" in receipt.bottom_line[0]
+    assert any("lr 0.001 instead of 0.0003 lowers the loss" in line for line in receipt.bottom_line)
+    assert receipt.table.startswith("This design has no evaluation")
+    assert receipt.incomplete == 0
+
+
+def test_one_seed_a_setting_is_reported_without_intervals_and_says_why(make_world: Callable[[Size], World]) -> None:
+    size = Size(evaluated=False, seeds=(1,))
+    world = make_world(size)
+    for run in plan_of(size).runs:
+        write_training(world.store.root, run)
+    write_report(world=world)
+    assert "the spread between seeds is unknown" in (world.store.read_text("summary.md") or "")
+
+
+@pytest.mark.parametrize(
+    "words", ("</style><script>alert(1)</script>", "a | b\n| c", "$x^2$ & <b>", "*[z](http://a.b)*")
+)
+def test_words_of_the_design_cannot_break_the_report(world: World, root: Path, words: str) -> None:
+    design = design_of(SMALL).model_copy(update={"question": words})
+    seal(root, design, plan_of(SMALL).model_copy(update={"spec_sha256": "0" * 64}))
+    write_report(world=world)
+    text = world.store.read_text("report/index.html") or ""
+    page = Page(text)
+    assert page.open == []
+    assert "script" not in page.names
+    assert all(target.startswith("#") for target in page.targets)
+
+
+def test_a_design_changed_since_it_was_scaffolded_is_noted(world: World, root: Path) -> None:
+    summary = root / "experiment_summary.md"
+    text = summary.read_text(encoding="utf-8")
+    summary.write_text(text.replace("teach a small model", "teach a tiny model"), encoding="utf-8")
+    write_report(world=world)
+    assert "the design was changed since it was scaffolded" in (world.store.read_text("summary.md") or "")
+
+
+def test_a_reason_is_kept_in_the_record(world: World) -> None:
+    write_report(reason="for the group meeting", world=world)
+    last = list(world.audit.records())[-1]
+    assert (last.action, last.reason) == ("COMPLETE", "for the group meeting")
+
+
+def test_progress_names_each_run_and_ends_full(world: World, plan: Plan) -> None:
+    seen: list[tuple[int, int, str]] = []
+    write_report(progress=lambda *step: seen.append(step), world=world)
+    assert [label for _, _, label in seen][:-1] == [f"reading {run.id}" for run in plan.runs]
+    assert seen[-1][:2] == (9, 9)
