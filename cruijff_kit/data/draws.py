@@ -12,13 +12,13 @@ def ordered(items: Iterable[str], *, seed: int, label: str) -> list[str]:
     The order of two items depends on nothing else: adding items moves none of the
     others past each other.
     """
-    return sorted(items, key=lambda item: (_digest(seed, label, item), item))
+    return sorted(items, key=lambda item: (_digest(item, seed=seed, label=label), item))
 
 
 def uniform(item: str, *, seed: int, label: str) -> float:
     """Return a number in [0, 1) that an item, a seed and a label fix."""
-    return int.from_bytes(_digest(seed, label, item)[:7], "big") / 2**56
+    return int.from_bytes(_digest(item, seed=seed, label=label)[:7], "big") / 2**56
 
 
-def _digest(seed: int, label: str, item: str) -> bytes:
+def _digest(item: str, *, seed: int, label: str) -> bytes:
     return hashlib.sha256(f"{seed}/{label}/{item}".encode()).digest()

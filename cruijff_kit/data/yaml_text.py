@@ -124,13 +124,13 @@ class _Reader:
                 if documents > 1:
                     self._report(event, (), fact="a second document starts here", hint="keep one document a file")
             elif not isinstance(event, (yaml.StreamStartEvent, yaml.StreamEndEvent, yaml.DocumentEndEvent)):
-                value = self._node(event, events, ())
+                value = self._node(event, events, path=())
         return value
 
     def _report(self, event: Any, path: YamlPath, *, fact: str, hint: str) -> None:
         self.problems.append(Problem(fact, dotted(path), self.place(event.start_mark), hint))
 
-    def _node(self, event: Any, events: Iterator[Any], path: YamlPath) -> Any:
+    def _node(self, event: Any, events: Iterator[Any], *, path: YamlPath) -> Any:
         self.lines.setdefault(path, event.start_mark.line + self.first_line)
         if len(path) > _MAX_DEPTH:
             problem = Problem(f"nested deeper than {_MAX_DEPTH} levels", place=self.place(event.start_mark))
@@ -156,7 +156,7 @@ class _Reader:
         for event in events:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
-            items.append(self._node(event, events, (*path, len(items))))
+            items.append(self._node(event, events, path=(*path, len(items))))
         return items
 
     def _mapping(self, events: Iterator[Any], path: YamlPath) -> dict[str, Any]:
@@ -164,21 +164,21 @@ class _Reader:
         for event in events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
-            key = self._key(event, events, path)
+            key = self._key(event, events, path=path)
             where = (*path, key)
             if key in found:
                 first = self.lines[where]
                 fact = f"key `{key}` is written twice, first on line {first}"
                 self._report(event, where, fact=fact, hint="keep one of them")
             self.lines.setdefault(where, event.start_mark.line + self.first_line)
-            found[key] = self._node(next(events), events, where)
+            found[key] = self._node(next(events), events, path=where)
         return found
 
-    def _key(self, event: Any, events: Iterator[Any], path: YamlPath) -> str:
+    def _key(self, event: Any, events: Iterator[Any], *, path: YamlPath) -> str:
         if isinstance(event, yaml.ScalarEvent):
             self._refuse_extras(event, path)
             return str(event.value)
-        self._node(event, events, path)
+        self._node(event, events, path=path)
         self._report(event, path, fact="a key must be text", hint="quote the key; braces in a value need quotes too")
         return ""
 

@@ -39,13 +39,13 @@ def _date(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _names(spec: ExperimentSpec) -> Iterator[Problem]:
-    yield from _repeated("controls.seeds[{}]", spec.controls.seeds, "seed")
-    yield from _repeated("runs[{}].name", [run.name for run in spec.runs], "run")
-    yield from _repeated("evaluation.tasks[{}].name", [task.name for task in spec.evaluation.tasks], "task")
-    yield from _repeated("evaluation.matrix[{}].run", [row.run for row in spec.evaluation.matrix], "matrix row")
+    yield from _repeated(spec.controls.seeds, "controls.seeds[{}]", kind="seed")
+    yield from _repeated([run.name for run in spec.runs], "runs[{}].name", kind="run")
+    yield from _repeated([task.name for task in spec.evaluation.tasks], "evaluation.tasks[{}].name", kind="task")
+    yield from _repeated([row.run for row in spec.evaluation.matrix], "evaluation.matrix[{}].run", kind="matrix row")
 
 
-def _repeated(path: str, names: Iterable[Any], kind: str) -> Iterator[Problem]:
+def _repeated(names: Iterable[Any], path: str, *, kind: str) -> Iterator[Problem]:
     seen: set[Any] = set()
     for index, name in enumerate(names):
         if name in seen:
@@ -64,10 +64,10 @@ def _generator(spec: ExperimentSpec) -> Iterator[Problem]:
         return
     for name, levels in spec.factors.items():
         if name.startswith(_DATA) and name != "data.path":
-            yield from _argument_levels(name, levels, training.generator)
+            yield from _argument_levels(name, levels, generator=training.generator)
 
 
-def _argument_levels(name: str, levels: Iterable[Level], generator: str) -> Iterator[Problem]:
+def _argument_levels(name: str, levels: Iterable[Level], *, generator: str) -> Iterator[Problem]:
     argument = name.removeprefix(_DATA)
     for index, level in enumerate(levels):
         for problem in check_arguments(generator, {argument: level}):

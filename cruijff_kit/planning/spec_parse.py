@@ -75,11 +75,11 @@ def placed(problems: Iterable[Problem], marks: Marks) -> list[Problem]:
     """Return problems in the order of their lines, each once, with `file:line`."""
     lines = {dotted(path): line for path, line in marks.lines.items()}
     once = {(each.path, each.message): each for each in problems}.values()
-    found = [each if each.place else each._replace(place=_place(each.path, lines, marks.name)) for each in once]
+    found = [each if each.place else each._replace(place=_place(each.path, lines, name=marks.name)) for each in once]
     return sorted(found, key=lambda each: _line(each.place))
 
 
-def _place(path: str, lines: dict[str, int], name: str) -> str:
+def _place(path: str, lines: dict[str, int], *, name: str) -> str:
     while path and path not in lines:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
     return f"{name}:{lines.get(path, 1)}"
@@ -98,8 +98,8 @@ def _told(err: ValidationError, value: Any) -> list[tuple[Problem, YamlPath]]:
     paths = [path for path in by_path if not any(_below(other, path) for other in by_path)]
     told = [(_problem(path, by_path[path]), path) for path in paths]
     # A misspelt key is one mistake, though its right spelling is missing too.
-    meant = {f"{problem.path.rpartition('.')[0]}.{problem.hint}" for problem, _ in told}
-    return [(each, path) for each, path in told if f"{dotted(path[:-1])}.write `{path[-1]}`" not in meant]
+    meant = {(path[:-1], problem.hint) for problem, path in told}
+    return [(each, path) for each, path in told if (path[:-1], f"write `{''.join(map(str, path[-1:]))}`") not in meant]
 
 
 def _below(path: YamlPath, above: YamlPath) -> bool:

@@ -1,6 +1,6 @@
 """Examine a design: every check there is, all problems in one answer, nothing written."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cruijff_kit.data.yaml_text import Marks, load_yaml
@@ -54,20 +54,29 @@ def examine(text: str, *, world: World) -> Checked:
     if problems or parsed.spec is None or survey.planned is None:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise SpecError(f"the design has {count}; nothing was written", problems=problems)
-    return _checked(parsed.spec, survey.planned, survey.warnings, world=world)
+    return _checked(parsed.spec, survey.planned, warnings=survey.warnings, world=world)
 
 
-def _merged(form: Iterable[Problem], further: Iterable[Problem], *, marks: Marks) -> list[Problem]:
-    """Join problems of form with later ones, leaving out what a wrong form alone has caused."""
+def _merged(form: Sequence[Problem], further: Iterable[Problem], *, marks: Marks) -> list[Problem]:
+    """Join problems of form with later ones, leaving out what a wrong form alone has caused.
+
+    Later ones often come once a run: of those with one place and one remedy the first
+    is told and the others are counted.
+    """
     known = list(form)
-    wrong = [problem.path for problem in known]
     told = {problem.message for problem in known}
-    for problem in further:
-        caused = any(_related(problem.path, path) for path in wrong)
+    alike: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in dict.fromkeys(further):
+        caused = any(_related(problem.path, wrong.path) for wrong in form)
         if problem.message not in told and not caused:
-            known.append(problem)
             told.add(problem.message)
-    return placed(known, marks)
+            alike.setdefault((problem.path, problem.place, problem.hint), []).append(problem)
+    return placed([*known, *(_counted(group) for group in alike.values())], marks)
+
+
+def _counted(group: list[Problem]) -> Problem:
+    first, more = group[0], len(group) - 1
+    return first._replace(message=f"{first.message} (and {more} more like it)") if more else first
 
 
 def _related(path: str, wrong: str) -> bool:
@@ -77,12 +86,15 @@ def _related(path: str, wrong: str) -> bool:
 
 def _survey(spec: ExperimentSpec, world: World) -> _Survey:
     problems = check_spec(spec)
+    # A seed named twice is one problem, not one a run.
+    seeds = tuple(dict.fromkeys(spec.controls.seeds))
+    spec = spec.model_copy(update={"controls": spec.controls.model_copy(update={"seeds": seeds})})
     try:
         planned = plan_with_data(spec, world=world)
     except (PlanError, SpecError) as err:
         return _Survey(None, [*problems, *_problems_of(err), *_look_on(spec, world)], [])
     found = check_rows(spec, planned, world=world)
-    problems += [*found.problems, *_disk_problems(spec, planned.plan, world)]
+    problems += [*found.problems, *_disk_problems(spec, planned.plan, world=world)]
     warnings = [*_place_warnings(spec, world), *plan_warnings(spec, planned.plan), *found.warnings]
     return _Survey(planned, problems, warnings)
 
@@ -111,7 +123,7 @@ def _look_on(spec: ExperimentSpec, world: World) -> list[Problem]:
     return problems
 
 
-def _disk_problems(spec: ExperimentSpec, plan: Plan, world: World) -> list[Problem]:
+def _disk_problems(spec: ExperimentSpec, plan: Plan, *, world: World) -> list[Problem]:
     """Compare free space with the estimate, where checkpoints lie beside the experiment."""
     if spec.output.output_dir_base or world.site.output_dir_base:
         return []
@@ -129,7 +141,7 @@ def _place_warnings(spec: ExperimentSpec, world: World) -> list[str]:
     return [] if folder == spec.name else [f"the experiment is called `{spec.name}` and lies in a folder `{folder}`"]
 
 
-def _checked(spec: ExperimentSpec, planned: Planned, warnings: list[str], *, world: World) -> Checked:
+def _checked(spec: ExperimentSpec, planned: Planned, *, warnings: list[str], world: World) -> Checked:
     paths = {run.model.name: run.model_path for run in planned.plan.runs}
     facts = {name: world.hub.facts(path) for name, path in paths.items()}
     refs = tuple(

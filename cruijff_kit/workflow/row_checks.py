@@ -45,8 +45,10 @@ def check_rows(spec: ExperimentSpec, planned: Planned, *, world: World) -> RowFi
     problems = [*_task_files(spec, world)]
     for key in dict.fromkeys(run.dataset for run in planned.plan.runs):
         runs = [run for run in planned.plan.runs if run.dataset == key]
-        problems += _own_rows(spec, by_key[key], runs)
-        problems += _other_files(spec, by_key[key], planned.datasets, world=world)
+        problems += _own_rows(spec, by_key[key], runs=runs)
+        problems += _other_files(spec, by_key[key], datasets=planned.datasets, world=world)
+    if any("prompt" in problem.path for problem in problems):
+        return RowFindings(problems, [])
     lengths = _token_findings(spec, planned, world=world)
     return RowFindings([*problems, *lengths.problems], lengths.warnings)
 
@@ -66,7 +68,7 @@ def _file_of(task: EvalTask) -> str | None:
         return None
 
 
-def _own_rows(spec: ExperimentSpec, dataset: Dataset, runs: Sequence[PlannedRun]) -> list[Problem]:
+def _own_rows(spec: ExperimentSpec, dataset: Dataset, *, runs: Sequence[PlannedRun]) -> list[Problem]:
     training = spec.data.training
     name = training.path or dataset.facts.key
     used = Used(name, _used_splits(dataset.splits, runs))
@@ -88,7 +90,7 @@ def _used_splits(splits: Splits, runs: Iterable[PlannedRun]) -> Splits:
     return {name: rows for name, rows in splits.items() if name in wanted}
 
 
-def _other_files(spec: ExperimentSpec, own: Dataset, datasets: Sequence[Dataset], *, world: World) -> Iterator[Problem]:
+def _other_files(spec: ExperimentSpec, own: Dataset, *, datasets: Sequence[Dataset], world: World) -> Iterator[Problem]:
     """Yield a problem for each evaluation file that shares questions with the training rows."""
     for index, task in enumerate(spec.evaluation.tasks):
         if task.dataset is None:
@@ -127,7 +129,9 @@ def _token_findings(spec: ExperimentSpec, planned: Planned, *, world: World) -> 
             problems.append(Problem(str(err).splitlines()[0], "models", hint=err.hint))
             continue
         splits = _used_splits(by_key[reading.dataset].splits, runs)
-        found = encoding_problems(reading.encoding, tokenizer=tokenizer) or _long_rows(reading, splits, tokenizer)
+        found = encoding_problems(reading.encoding, tokenizer=tokenizer) or _long_rows(
+            reading, splits, tokenizer=tokenizer
+        )
         problems += [_at_factor(each, spec) for each in found]
     return RowFindings(problems, [])
 
@@ -139,16 +143,16 @@ def _reading(run: PlannedRun, spec: ExperimentSpec) -> _Reading:
     return _Reading(run.model_path, run.dataset, encoding)
 
 
-def _long_rows(reading: _Reading, splits: Splits, tokenizer: Tokenizer) -> Iterator[Problem]:
+def _long_rows(reading: _Reading, splits: Splits, *, tokenizer: Tokenizer) -> Iterator[Problem]:
     for split, rows in splits.items():
-        wrong = list(_refused(rows, split, reading.encoding, tokenizer=tokenizer))
+        wrong = list(_refused(rows, split, encoding=reading.encoding, tokenizer=tokenizer))
         if wrong:
             first, more = wrong[0], len(wrong) - 1
             fact = f"{first.place}: {first.message}" + (f"; so have {more} more rows of `{split}`" if more else "")
             yield Problem(fact, first.path or "controls.max_seq_len", hint=first.hint)
 
 
-def _refused(rows: Sequence[Row], split: str, encoding: Encoding, *, tokenizer: Tokenizer) -> Iterator[Problem]:
+def _refused(rows: Sequence[Row], split: str, *, encoding: Encoding, tokenizer: Tokenizer) -> Iterator[Problem]:
     """Yield the rows that cannot be tokenised within the limit; most are seen to fit by their bytes.
 
     A token stands for a byte at least, so a row has no more tokens than another row of

@@ -54,7 +54,8 @@ def generate(arguments: Capitalization, files: Mapping[str, bytes]) -> Splits:
     fresh, pool = _order(words, arguments.word_length, seed=arguments.seed)
     test = fresh[: arguments.test]
     problems += _shortage("test", arguments.test, found=len(fresh), length=arguments.word_length)
-    taught = [word for word in pool if word not in set(test)]
+    tested = set(test)
+    taught = [word for word in pool if word not in tested]
     wanted = arguments.train + arguments.validation
     problems += _shortage("train", wanted, found=len(taught), length=arguments.word_length)
     others: list[str] = []

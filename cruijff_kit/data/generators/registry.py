@@ -126,7 +126,7 @@ def make_dataset(generator: str, arguments: Mapping[str, Any], *, files: Files =
     if shared:
         raise AssertionError(f"generator `{generator}` repeats `{shared[0].example}` in two splits")
     content = write_splits(splits)
-    key = _key(generator, typed, files)
+    key = _key(generator, typed, files=files)
     return Generated(_facts(generator, typed, key=key, content=content, splits=splits), content, splits)
 
 
@@ -150,7 +150,7 @@ def _facts(generator: str, typed: Noun, *, key: str, content: bytes, splits: Spl
     )
 
 
-def _key(generator: str, typed: Noun, files: Files) -> str:
+def _key(generator: str, typed: Noun, *, files: Files) -> str:
     """Derive a key from what fixes the rows; a file counts by content, not by path."""
     known = GENERATORS[generator]
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
