@@ -1,0 +1,203 @@
+"""No field is lost: each one of a design, changed, is seen in a file that somebody reads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from cruijff_kit.ports import World
+from cruijff_kit.schema.data import TrainingData
+from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.site import Environment, Site
+from cruijff_kit.schema.spec import (
+    Analysis,
+    Controls,
+    EvalTask,
+    Evaluation,
+    ExperimentSpec,
+    Generation,
+    ModelRef,
+    Output,
+    Resources,
+    RunSpec,
+    Tools,
+)
+from cruijff_kit.workflow.scaffold import scaffold_runs
+from tests.fakes.designed import DESIGN, design, put_design, world_at
+from tests.fakes.model_hub import model_facts
+
+BASE: dict[str, Any] = {
+    **DESIGN,
+    "factors": {},
+    "runs": [{"name": "tuned"}, {"name": "base", "type": "control"}],
+    "controls": {"seeds": [1], "epochs": 2},
+    "models": [{"name": "tiny", "path": "/models/tiny"}],
+}
+TRAIN, EVAL, RUN, SCRIPT, EVAL_SCRIPT = "finetune.yaml", "eval.yaml", "run.yaml", "finetune.slurm", "inspect.slurm"
+
+CONTROLS = {
+    "seeds": ([2], TRAIN),
+    "recipe": ("other", SCRIPT),
+    "dataset_type": ("text_completion", EVAL),
+    "prompt": ("Q: {input}", EVAL),
+    "system_prompt": ("Be brief.", EVAL),
+    "template_date": ("1 Jan 2026", EVAL),
+    "epochs": (3, TRAIN),
+    "batch_size": (8, TRAIN),
+    "batch_size_val": (2, TRAIN),
+    "gradient_accumulation_steps": (2, TRAIN),
+    "lr": (0.5, TRAIN),
+    "lr_scheduler": ("linear", TRAIN),
+    "num_warmup_steps": (3, TRAIN),
+    "weight_decay": (0.5, TRAIN),
+    "max_grad_norm": (2.0, TRAIN),
+    "lora_rank": (2, TRAIN),
+    "lora_alpha": (2.0, TRAIN),
+    "lora_dropout": (0.5, TRAIN),
+    "train_on_input": (True, TRAIN),
+    "max_seq_len": (64, EVAL),
+    "overlong": ("truncate", EVAL),
+    "max_steps_per_epoch": (2, TRAIN),
+    "training_samples": (9, TRAIN),
+    "dtype": ("bf16", EVAL),
+    "log_every_n_steps": (2, TRAIN),
+    "run_val_every_n_steps": (2, TRAIN),
+    "epochs_to_save": ("last", TRAIN),
+}
+RESOURCES = {
+    "time": ("00:10:00", SCRIPT),
+    "eval_time": ("00:10:00", EVAL_SCRIPT),
+    "gpus": (1, SCRIPT),
+    "cpus": (3, SCRIPT),
+    "mem": ("8G", SCRIPT),
+    "partition": ("gpu", SCRIPT),
+    "account": ("lab", SCRIPT),
+    "constraint": ("a100", SCRIPT),
+}
+OUTPUT = {"output_dir_base": ("/scratch", TRAIN), "wandb_project": ("words", "setup_finetune.yaml")}
+GENERATION = {"max_tokens": (3, EVAL), "batch_size": (3, EVAL), "top_logprobs": (3, EVAL)}
+TASK = {
+    "name": ("other", EVAL),
+    "task": ("mine.py@words", EVAL),
+    "split": ("validation", EVAL),
+    "dataset": ("other.json", EVAL),
+    "scorers": (["includes"], EVAL),
+    "samples": (3, EVAL),
+}
+EVALUATION = {
+    "epochs": ("all", EVAL_SCRIPT),
+    "matrix": ([{"run": "tuned", "tasks": ["bits"], "epochs": [0]}], EVAL),
+}
+TRAINING = {
+    "arguments": ({"bit_length": 6, "N": 44, "val_size": 8, "test_size": 8}, TRAIN),
+    "input_key": ("question", EVAL),
+    "output_key": ("answer", EVAL),
+}
+MODEL = {"name": ("llama", TRAIN), "path": ("/models/other", TRAIN), "revision": ("abc", RUN)}
+NAMED = {"model": ("tiny", "plan.json"), "parameters": ({"lr": 0.5}, TRAIN)}
+TOOLS = {"evaluation": ("none", "plan.json")}
+
+# What a design says of itself, or to the report: the plan, the summary or `report` carries it.
+TOLD = {
+    ExperimentSpec: {
+        "schema_version", "name", "type", "question", "hypothesis", "created", "tools", "models", "data", "design",
+        "factors", "runs", "controls", "evaluation", "analysis", "resources", "output",
+    },
+    Analysis: {"primary_metric", "primary_task", "comparisons", "alpha", "power"},
+    Evaluation: {"tasks", "generation"},
+    TrainingData: {"path", "generator", "format", "splits"},
+    ModelRef: {"sha256", "trust_remote_code"},
+    # Which runs there are, and what they are called: the tests of the grid.
+    RunSpec: {"name", "type"},
+    Tools: {"preparation"},
+}  # fmt: skip
+
+
+def cases() -> list[tuple[str, dict[str, Any], str]]:
+    found = []
+    for section, fields in (("controls", CONTROLS), ("resources", RESOURCES), ("output", OUTPUT), ("tools", TOOLS)):
+        for name, (value, file) in fields.items():
+            found.append((f"{section}.{name}", {section: {**BASE.get(section, {}), name: value}}, file))
+    tasks, task = {"tasks": [dict(BASE["evaluation"]["tasks"][0])]}, dict(BASE["evaluation"]["tasks"][0])
+    for name, (value, file) in EVALUATION.items():
+        found.append((f"evaluation.{name}", {"evaluation": {**tasks, name: value}}, file))
+    for name, (value, file) in GENERATION.items():
+        found.append((f"generation.{name}", {"evaluation": {**tasks, "generation": {name: value}}}, file))
+    for name, (value, file) in TASK.items():
+        found.append((f"task.{name}", {"evaluation": {"tasks": [{**task, name: value}]}}, file))
+    for name, (value, file) in TRAINING.items():
+        found.append((f"data.{name}", {"data": {"training": {**BASE["data"]["training"], name: value}}}, file))
+    for name, (value, file) in MODEL.items():
+        found.append((f"model.{name}", {"models": [{**BASE["models"][0], name: value}]}, file))
+    for name, (value, file) in NAMED.items():
+        found.append((f"run.{name}", {"runs": [{**BASE["runs"][0], name: value}, BASE["runs"][1]]}, file))
+    found.append(("analysis.groups", {"analysis": {"groups": ["length"]}}, EVAL))
+    return found
+
+
+@pytest.fixture
+def world(tmp_path: Any) -> World:
+    root = tmp_path / "parity"
+    root.mkdir()
+    rows = '{"train": [{"input": "0", "output": "1"}], "test": [{"input": "1", "output": "0"}]}'
+    (root / "other.json").write_text(rows, encoding="utf-8")
+    return world_at(root, model_facts(), model_facts("/models/other"))
+
+
+def written(spec: ExperimentSpec, world: World) -> dict[str, str]:
+    """Return the text of each kind of file of the trained run, ids and paths of the run taken out."""
+    put_design(world.store.root, spec)
+    receipt = scaffold_runs(dry_run=True, world=world)
+    run = receipt.runs[0]
+    found: dict[str, str] = {}
+    for change in receipt.changes:
+        name = change.path.rpartition("/")[2]
+        if change.path.startswith(RunLayout(run).folder) or name == "plan.json":
+            found[name] = found.get(name, "") + change.content.replace(run, "RUN")
+    return found
+
+
+@pytest.mark.parametrize("name,changes,file", cases(), ids=lambda value: value if isinstance(value, str) else "")
+def test_a_changed_field_changes_the_file_that_carries_it(
+    name: str, changes: Mapping[str, Any], file: str, world: World
+) -> None:
+    before, after = written(design(**BASE), world), written(design(**{**BASE, **changes}), world)
+    assert before[file] != after.get(file), name
+
+
+@pytest.mark.parametrize(
+    "noun,fields",
+    (
+        (Controls, CONTROLS),
+        (Resources, RESOURCES),
+        (Output, OUTPUT),
+        (Generation, GENERATION),
+        (EvalTask, TASK),
+        (Evaluation, EVALUATION),
+        (TrainingData, TRAINING),
+        (ModelRef, MODEL),
+        (RunSpec, NAMED),
+        (Tools, TOOLS),
+        (Analysis, {"groups": ()}),
+        (ExperimentSpec, {}),
+    ),
+)
+def test_no_field_is_left_out_of_this_test(noun: type[BaseModel], fields: Mapping[str, Any]) -> None:
+    assert set(noun.model_fields) == set(fields) | TOLD.get(noun, set())
+
+
+@pytest.mark.parametrize(
+    "site,file,words",
+    (
+        (Site(partition="gpu"), SCRIPT, "--partition=gpu"),
+        (Site(account="lab"), EVAL_SCRIPT, "--account=lab"),
+        (Site(output_dir_base="/scratch"), TRAIN, "/scratch/parity/ck-out-RUN"),
+        (Site(environment=Environment(kind="modules", modules=("py/3",))), SCRIPT, "module load py/3\nexec python -m"),
+        (Site(environment=Environment(kind="venv", name="/v")), SCRIPT, "source /v/bin/activate\nexec python -m"),
+        (Site(environment=Environment(kind="conda", name="kit")), EVAL_SCRIPT, "conda activate kit\nexec python -m"),
+        (Site(environment=Environment(kind="none")), SCRIPT, "\nexec python -m"),
+    ),
+)
+def test_a_setting_of_the_site_arrives_in_the_files(site: Site, file: str, words: str, world: World) -> None:
+    assert words in written(design(**BASE), world._replace(site=site))[file]
