@@ -9,11 +9,13 @@ import pytest
 from tests.architecture.source import ROOT
 
 TELLTALES = {
-    "a path of one machine": r"(?<![\w.$}/])/(?:home|root|Users|work|scratch|gpfs|mnt|opt)/[A-Za-z][\w.-]*",
+    "a path of one machine": r"(?<![\w.$}/])/(?:root|work|gpfs|Users)/[A-Za-z][\w.-]*",
+    "a path of one site": r"(?<![\w.$}/])/(?:home|scratch|mnt|opt)/(?!(?:ada|x|parity|python)\b)[A-Za-z][\w.-]*",
     "a mail address": r"[A-Za-z][\w.+-]*@[\w-]+\.(?:com|org|net|edu|io|dev)\b",
     "a token": r"\b(?:hf_[A-Za-z0-9]{20,}|ghp_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9]{20,}|AKIA[A-Z0-9]{16})\b",
     "a private address": r"\b(?:10\.\d{1,3}|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d{1,3}\.\d{1,3}\b",
 }
+"""What gives a place away; Ada's home and scratch are invented, for tests that need a path."""
 LARGEST = 1_000_000
 """Bytes; a bigger file belongs in a release or is made by code."""
 
