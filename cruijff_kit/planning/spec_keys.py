@@ -116,7 +116,7 @@ def remedy_for(path: YamlPath) -> str:
     near = get_close_matches(name, siblings, n=1, cutoff=0.75)
     homes = [key.path for key in _all_keys() if key.name == name] or [_OTHER_WORDS.get(name, "")]
     if not near and homes[0]:
-        return f"it belongs at {' or '.join(f'`{home}`' for home in homes)}; move it there"
+        return f"it belongs at `{min(homes, key=lambda home: home.count('.'))}`; move it there"
     near = near or get_close_matches(name, siblings, n=1)
     if near:
         return f"write `{near[0]}`"

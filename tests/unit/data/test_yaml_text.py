@@ -120,6 +120,13 @@ def test_what_is_too_deep_or_too_long_is_refused_before_it_is_built(text: str) -
         load_yaml(text, name="d.yaml")
 
 
+@pytest.mark.parametrize("text", ("a: \ud800", 'a: "\\ud800"', "a: \x00", "a: \x07"))
+def test_what_is_no_character_is_refused_with_its_line(text: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_yaml(f"b: 1\n{text}", name="d.yaml")
+    assert caught.value.problems[0].place.startswith("d.yaml")
+
+
 def test_a_second_document_is_refused() -> None:
     with pytest.raises(SpecError, match="second document"):
         load_yaml("a: 1\n---\nb: 2\n", name="d.yaml")
