@@ -80,8 +80,9 @@ class Doorbell:
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:
-        """Listen while in here."""
-        with contextlib.suppress(FileExistsError):
+        """Listen while in here; outside of it callers find nobody."""
+        if not self._path.is_fifo():
+            self._path.unlink(missing_ok=True)
             os.mkfifo(self._path, 0o600)
         # The second end is never written to: it keeps the pipe from telling its end when a caller leaves.
         bell = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)

@@ -19,9 +19,9 @@ from cruijff_kit.adapters.sbatch_lines import file_name
 
 __all__ = ["JobFolder"]
 
-# The claim is made with O_EXCL before the script runs, so no second start can run it again; traps that do nothing keep
-# the shell alive to write the exit code, and leave the script its default signals. Whatever the script left running in
-# its process group goes last, this shell with it.
+# The claim is made with O_EXCL before the script runs, so no second start can run it again. Traps that do nothing keep
+# the shell alive to write the exit code, and leave the script its default signals. The bell is opened for both ends: to
+# ring then never waits for a runner. What the script left in its process group goes last, and this shell with it.
 _WRAPPER = """
 trap : TERM HUP INT QUIT USR1 USR2
 set -C
@@ -29,6 +29,7 @@ set -C
 "$1/script"
 code=$?
 echo $code > "$1/exit.new" && { command -p sync "$1/exit.new"; command -p mv "$1/exit.new" "$1/exit"; }
+[ -p "$2" ] && echo 1<> "$2"
 kill -KILL 0
 """
 
@@ -40,6 +41,7 @@ class JobFolder:
         """Name the folder of a job among those of all jobs."""
         self.job = job
         self.path = jobs / str(job.id)
+        self._bell = jobs.parent / "bell"
 
     def start(self, script: bytes, environment: Mapping[str, str]) -> subprocess.Popen[bytes] | None:
         """Start the job in a session of its own; None where it lives already or has run.
@@ -109,7 +111,7 @@ class JobFolder:
     def _spawn(self, lock: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         with self._output(append=self.job.directives.append) as output, self._errors(output) as errors:
             return subprocess.Popen(
-                ["/bin/sh", "-c", _WRAPPER, "sh", str(self.path)],
+                ["/bin/sh", "-c", _WRAPPER, "sh", str(self.path), str(self._bell)],
                 cwd=self.job.chdir,
                 env=environment,
                 stdin=subprocess.DEVNULL,

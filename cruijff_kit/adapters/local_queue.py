@@ -17,6 +17,10 @@ _PARENT = "SELECT 1 FROM edge JOIN job AS parent ON parent.id = edge.needs WHERE
 _WAITS = f"EXISTS ({_PARENT} IN ('pending', 'running'))"
 _DOOMED = f"EXISTS ({_PARENT} NOT IN ('pending', 'running', 'succeeded'))"
 _READY = f"NOT EXISTS ({_PARENT} <> 'succeeded')"
+_DOOM = (
+    "UPDATE job SET state = 'cancelled', reason = 'DependencyNeverSatisfied', ended = ?,"  # noqa: S608 only constants are put together
+    f" script = NULL, environment = NULL WHERE state = 'pending' AND {_DOOMED}"
+)
 _JOB = "id, name, chdir, directives, started, gpus, boot, stop, stopping, noticed"
 
 
@@ -80,7 +84,7 @@ class Job(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """How a job ended."""
+    """How a job ended, as its report will tell it ever after."""
 
     id: int
     """Its number."""
@@ -97,7 +101,7 @@ class Ending(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is told about a job."""
+    """What is told about a job to whoever asks for a report."""
 
     id: int
     """Its number."""
@@ -118,7 +122,7 @@ class Facts(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What the runner sees at one look."""
+    """What the runner sees at one look, in one transaction."""
 
     running: tuple[Job, ...]
     """Jobs whose start is recorded."""
@@ -158,7 +162,7 @@ class LocalQueue:
             ).lastrowid
             assert job_id is not None  # noqa: S101 SQLite numbers every row it inserts
             db.executemany("INSERT INTO edge VALUES (?, ?)", [(job_id, parent) for parent in set(new.after_ok)])
-            _cancel_doomed(db)
+            db.execute(f"{_DOOM} AND id = ?", (time.time(), job_id))
             return job_id
 
     def find(self, tags: Sequence[str]) -> dict[str, int]:
@@ -206,7 +210,7 @@ class LocalQueue:
             _cancel_doomed(db)
 
     def unfinished(self) -> bool:
-        """Return whether any job waits or runs."""
+        """Return whether any job waits or runs, as far as is recorded."""
         with self._file.reading() as db:
             return db.execute("SELECT 1 FROM job WHERE state IN ('pending', 'running') LIMIT 1").fetchone() is not None
 
@@ -231,7 +235,8 @@ class LocalQueue:
                 " script = NULL, environment = NULL WHERE id = :id AND state = 'running'",
                 [ending._asdict() for ending in endings],
             )
-            _cancel_doomed(db)
+            if any(ending.state != "succeeded" for ending in endings):
+                _cancel_doomed(db)
             started = [job._replace(started=time.time(), boot=boot) for job in _next_ready(db)]
             change = "UPDATE job SET state = 'running', started = ?, gpus = ?, boot = ? WHERE id = ?"
             db.executemany(change, [(job.started, json.dumps(job.gpus), boot, job.id) for job in started])
@@ -268,11 +273,7 @@ def _require_known(db: sqlite3.Connection, new: NewJob) -> None:
 
 def _cancel_doomed(db: sqlite3.Connection) -> None:
     """Cancel whatever waits for a job that did not succeed, and what waits for that."""
-    change = (
-        "UPDATE job SET state = 'cancelled', reason = 'DependencyNeverSatisfied', ended = ?,"  # noqa: S608 only constants are put together
-        f" script = NULL, environment = NULL WHERE state = 'pending' AND {_DOOMED}"
-    )
-    while db.execute(change, (time.time(),)).rowcount:
+    while db.execute(_DOOM, (time.time(),)).rowcount:
         continue
 
 

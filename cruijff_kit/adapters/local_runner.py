@@ -24,6 +24,7 @@ from cruijff_kit.adapters.processes import Process, boot_id, children, family, s
 __all__ = ["Runner", "main"]
 
 _SOON = 0.05
+_OFTEN = 1.0
 _SELDOM = 5.0
 _TRIES = 3
 _STOPS = {"cancel": ("cancelled", "cancelled"), "time": ("timed_out", "stopped at its time limit")}
@@ -87,14 +88,15 @@ class Runner:
         lives = same_boot and folder.lives()
         left = folder.exit_code()
         if left is not None:
-            return _ended_by_itself(job, *left)
+            return _ended_by_itself(job, code=left[0], when=left[1])
         if lives:
-            self._enforce(job, folder, limits)
+            self._enforce(folder, limits)
             return None
-        return self._vanished(job, folder, same_boot=same_boot)
+        return self._vanished(folder, same_boot=same_boot)
 
-    def _vanished(self, job: Job, folder: JobFolder, *, same_boot: bool) -> Ending | None:
+    def _vanished(self, folder: JobFolder, *, same_boot: bool) -> Ending | None:
         """Return the end of a job without processes, or start it where it never began."""
+        job = folder.job
         if not same_boot:
             return Ending(job.id, "lost", time.time(), "the machine was restarted")
         if job.stopping is not None:
@@ -119,9 +121,9 @@ class Runner:
             self._children[job.id] = child
         return None
 
-    def _enforce(self, job: Job, folder: JobFolder, limits: Limits) -> None:
+    def _enforce(self, folder: JobFolder, limits: Limits) -> None:
         """Tell, stop or kill a job that lives, as its limits and wishes say."""
-        now, leader = time.time(), folder.leader()
+        job, now, leader = folder.job, time.time(), folder.leader()
         if not leader:
             return
         limit, notice = job.directives.seconds, job.directives.notice
@@ -129,19 +131,19 @@ class Runner:
             if now >= job.stopping + limits.grace:
                 self._kill(job, leader)
         elif job.stop is not None:
-            self._stop(job, folder, leader, why=job.stop)
+            self._stop(folder, leader, why=job.stop)
         elif limit is not None and now >= job.started + limit:
-            self._stop(job, folder, leader, why="time")
+            self._stop(folder, leader, why="time")
         elif notice is not None and job.noticed is None and now >= job.started + (limit or math.inf) - notice.before:
             self._queue.note_notice(job.id)
             send_signal(notice.number, to=children(leader) if notice.script_only else family(leader))
 
-    def _stop(self, job: Job, folder: JobFolder, leader: int, *, why: str) -> None:
+    def _stop(self, folder: JobFolder, leader: int, *, why: str) -> None:
         """Ask all processes of a job to end, stopped ones too."""
-        self._queue.note_stop(job.id, why)
+        self._queue.note_stop(folder.job.id, why)
         folder.remark(f"{_STOPS[why][1]} at {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}")
         members = family(leader)
-        self._families[job.id] = members
+        self._families[folder.job.id] = members
         for number in (signal.SIGTERM, signal.SIGCONT):
             send_signal(number, to=members)
 
@@ -160,13 +162,15 @@ class Runner:
 
     def _next_look(self, job: Job) -> float:
         """Return seconds after which a job must be looked at even if nothing wakes us."""
-        if job.id not in self._children or job.stop is not None:
+        if job.stop is not None:
             return _SOON
+        # A job that was adopted rings when it ends, but not when it is killed.
+        most = _SELDOM if job.id in self._children else _OFTEN
         limit, notice = job.directives.seconds, job.directives.notice
         if limit is None:
-            return _SELDOM
+            return most
         due = job.started + limit - (notice.before if notice is not None and job.noticed is None else 0)
-        return min(_SELDOM, max(_SOON, due - time.time()))
+        return min(most, max(_SOON, due - time.time()))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -192,7 +196,7 @@ def _sign(lock: int) -> None:
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
 
-def _ended_by_itself(job: Job, code: int, when: float) -> Ending:
+def _ended_by_itself(job: Job, *, code: int, when: float) -> Ending:
     """Return the ending of a job that left an exit code, as a shell tells it."""
     killed = code - 128 if 128 < code <= 128 + signal.NSIG else None
     exit_code = None if killed else code

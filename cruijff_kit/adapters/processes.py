@@ -40,7 +40,7 @@ def family(leader: int) -> dict[int, Process]:
     sessions of their own are found through their parents.
     """
     table = _table()
-    found = {pid: process for pid, process in table.items() if _session(pid) == leader}
+    found = {pid: process for pid, process in table.items() if leader in (pid, _session(pid))}
     size = -1
     while len(found) > size:
         size = len(found)

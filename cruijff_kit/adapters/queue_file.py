@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +41,7 @@ CREATE TABLE job (
     stopping REAL,
     noticed REAL
 );
-CREATE INDEX unfinished ON job (state) WHERE state IN ('pending', 'running');
+CREATE INDEX standing ON job (state);
 CREATE TABLE edge (
     job INTEGER NOT NULL REFERENCES job (id),
     needs INTEGER NOT NULL REFERENCES job (id),
@@ -113,6 +114,7 @@ class QueueFile:
             db.executescript(_SCHEMA)
             # Run directories keep job numbers: those of a queue that was lost shall not come again.
             db.execute("INSERT INTO sqlite_sequence VALUES ('job', ?)", (1000 * (1 + secrets.randbelow(9999)),))
+        new.chmod(0o600)
         with new.open("rb") as file:
             os.fsync(file.fileno())
         new.rename(self.path)
@@ -147,7 +149,8 @@ class QueueFile:
             raise SchedulerError(fact, transient=False, stderr=str(err), hint=hint) from err
 
     def _unusable(self, fact: str) -> SchedulerError:
-        hint = f"jobs that run go on; keep the file as `mv '{self.path}' '{self.path}.old'`, then submit again"
+        old, aside = (shlex.quote(str(path)) for path in (self.path, self.path.with_suffix(".old")))
+        hint = f"jobs that run go on; set the file aside with `mv {old} {aside}`, then submit again"
         return SchedulerError(f"queue `{self.path}` {fact}", transient=False, hint=hint)
 
 

@@ -76,10 +76,10 @@ def read_directives(script: bytes, *, name: str) -> Directives:
     """
     fault = _fault(script)
     if fault:
-        raise _refused(name, *fault)
+        raise _refused(name, fault[0], hint=fault[1])
     values: dict[str, Any] = {}
     for option, value in _options(script.decode("utf-8", "surrogateescape"), name):
-        values.update(_honoured(option, value, name))
+        values.update(_honoured(option, value, name=name))
     return Directives(**values)
 
 
@@ -126,7 +126,7 @@ def _fault(script: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _refused(name: str, fact: str, hint: str) -> SchedulerError:
+def _refused(name: str, fact: str, *, hint: str) -> SchedulerError:
     return SchedulerError(f"script `{name}` {fact}", transient=False, hint=hint)
 
 
@@ -140,7 +140,7 @@ def _options(text: str, name: str) -> Iterator[tuple[str, str | None]]:
         try:
             words = shlex.split(line.removeprefix("#SBATCH"), comments=True)
         except ValueError as err:
-            raise _refused(name, f"has a directive with an open quote: `{line}`", "close the quote") from err
+            raise _refused(name, f"has a directive with an open quote: `{line}`", hint="close the quote") from err
         yield from _pairs(words, name)
 
 
@@ -153,24 +153,26 @@ def _pairs(words: list[str], name: str) -> Iterator[tuple[str, str | None]]:
         elif word[:1] == "-" and word[1:2] in _SHORT:
             yield _SHORT[word[1]], word[2:].removeprefix("=") or next(rest, None)
         else:
-            raise _refused(name, f"has an unrecognized directive `{word}`", "write it as `#SBATCH --option=value`")
+            raise _refused(name, f"has an unrecognized directive `{word}`", hint="write it as `#SBATCH --option=value`")
 
 
-def _honoured(option: str, value: str | None, name: str) -> dict[str, Any]:
+def _honoured(option: str, value: str | None, *, name: str) -> dict[str, Any]:
     """Return the fields that an option sets; none for one without meaning here."""
     if option in _IDLE:
         return {}
     if option in _NEVER:
-        raise _refused(name, f"asks for `--{option}`, which this scheduler does not have", _NEVER[option])
+        raise _refused(name, f"asks for `--{option}`, which this scheduler does not have", hint=_NEVER[option])
     if option not in _READERS:
         near = difflib.get_close_matches(option, [*_READERS, *_IDLE], n=1)
         hint = f"did you mean `--{near[0]}`?" if near else "remove the directive"
-        raise _refused(name, f"has an unrecognized option `--{option}`", hint)
+        raise _refused(name, f"has an unrecognized option `--{option}`", hint=hint)
     field, read = _READERS[option]
     try:
         return {field: read(value or "")}
     except ValueError as err:
-        raise _refused(name, f"has an invalid `--{option}={value or ''}`", "see `man sbatch` for its form") from err
+        raise _refused(
+            name, f"has an invalid `--{option}={value or ''}`", hint="see `man sbatch` for its form"
+        ) from err
 
 
 def _positive(value: str) -> int:
