@@ -50,7 +50,7 @@ from cruijff_kit.runtime.training_rows import Batch, encode_rows, padded, read_s
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import Done, Manifest, MetricPoint
 
-__all__ = ["build_model", "main", "train"]
+__all__ = ["Model", "Rows", "Steps", "build_model", "load_rows", "main", "save_epoch", "train", "validate"]
 
 
 class Model(NamedTuple):
@@ -60,6 +60,8 @@ class Model(NamedTuple):
     """Token ids, shape (rows, length), to normalised hidden states (rows, length, width)."""
     head: Any
     """Hidden states to logits over the vocabulary."""
+    device: torch.device
+    """Where both lie."""
     arguments: dict[str, Any]
     """Dimensions, as torchtune's builder took them."""
 
@@ -73,12 +75,13 @@ class Rows(NamedTuple):
     """Validation rows; empty where there is no such split."""
 
 
-def build_model(config: TrainConfig, device: torch.device, dtype: torch.dtype) -> Model:
+def build_model(config: TrainConfig) -> Model:
     """Build the base model with LoRA layers, load its weights, freeze all but LoRA."""
     base = Path(config.base_model.path)
     arguments = llama_arguments(base, max_seq_len=config.dataset.max_seq_len)
+    device = choose_device(config.device)
     usual = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
+    torch.set_default_dtype(choose_dtype(config.dtype, device))
     with device:
         model = lora_llama3_2(
             list(config.model.lora_attn_modules),
@@ -97,23 +100,23 @@ def build_model(config: TrainConfig, device: torch.device, dtype: torch.dtype) -
     set_trainable_params(model, get_adapter_params(model))
     head = model.output
     model.output = torch.nn.Identity()
-    return Model(model, head, arguments)
+    return Model(model, head, device, arguments)
 
 
-def token_losses(model: Model, batch: Batch, device: torch.device) -> torch.Tensor:
+def token_losses(model: Model, batch: Batch) -> torch.Tensor:
     """Return the summed loss of a batch's supervised tokens, in nats."""
-    labels = batch.labels.to(device)
+    labels = batch.labels.to(model.device)
     wanted = labels != IGNORE
-    hidden = model.body(batch.ids.to(device))
+    hidden = model.body(batch.ids.to(model.device))
     logits = model.head(hidden[wanted].to(next(model.body.parameters()).dtype)).float()
     return cross_entropy(logits, labels[wanted], reduction="sum")
 
 
-def validate(model: Model, rows: Sequence[Encoded], *, size: int, device: torch.device) -> float:
+def validate(model: Model, rows: Sequence[Encoded], *, size: int) -> float:
     """Return the mean loss per supervised token over all rows, in nats."""
     model.body.eval()
     with torch.inference_mode():
-        sums = [(token_losses(model, batch, device).item(), batch.supervised) for batch in padded(rows, size=size)]
+        sums = [(token_losses(model, batch).item(), batch.supervised) for batch in padded(rows, size=size)]
     model.body.train()
     return sum(loss for loss, _ in sums) / sum(count for _, count in sums)
 
@@ -121,12 +124,11 @@ def validate(model: Model, rows: Sequence[Encoded], *, size: int, device: torch.
 class Steps:
     """The optimiser steps of one run, one at a time."""
 
-    def __init__(self, config: TrainConfig, model: Model, rows: Rows, device: torch.device) -> None:
+    def __init__(self, config: TrainConfig, model: Model, *, rows: Rows) -> None:
         """Prepare optimiser and schedule for all steps of the run."""
         self.config = config
         self.model = model
         self.rows = rows
-        self.device = device
         self.per_epoch = steps_of_epoch(
             len(rows.train),
             batch_size=config.batch_size,
@@ -160,7 +162,7 @@ class Steps:
         loss = 0.0
         for batch in batches:
             # Divided by the whole step's tokens: a row weighs the same however the step is split.
-            part = token_losses(self.model, batch, self.device) / supervised
+            part = token_losses(self.model, batch) / supervised
             part.backward()
             loss += part.item()
         if self.config.clip_grad_norm is not None:
@@ -168,9 +170,9 @@ class Steps:
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return self._point(loss, rate, epoch, batches, time.perf_counter() - started)
+        return self._point(loss, rate, epoch=epoch, batches=batches, seconds=time.perf_counter() - started)
 
-    def _point(self, loss: float, rate: float, epoch: int, batches: list[Batch], seconds: float) -> MetricPoint:
+    def _point(self, loss: float, rate: float, *, epoch: int, batches: list[Batch], seconds: float) -> MetricPoint:
         if not loss < float("inf"):
             raise RunError(
                 f"the loss is `{loss}` at step {self.done + 1}",
@@ -197,19 +199,17 @@ class Steps:
         due = point.step % self.per_epoch == 0 or (every > 0 and point.step % every == 0)
         if not due or not self.rows.val:
             return point
-        loss = validate(self.model, self.rows.val, size=self.config.batch_size_val, device=self.device)
+        loss = validate(self.model, self.rows.val, size=self.config.batch_size_val)
         return point.model_copy(update={"val_loss": loss})
 
 
 def train(config: TrainConfig, status: StatusFile) -> list[Path]:
     """Train as configured and return the files made: metrics, then adapters."""
     run = Path(config.run_dir)
-    device = choose_device(config.device)
-    dtype = choose_dtype(config.dtype, device)
     rows = load_rows(config)
     seed_everything(config.seed)
     status.enter("starting", "loading the base model")
-    steps = Steps(config, build_model(config, device, dtype), rows, device)
+    steps = Steps(config, build_model(config), rows=rows)
     steps.model.body.train()
     made = [run / "metrics.jsonl"]
     metrics = MetricsFile(made[0])
@@ -220,7 +220,7 @@ def train(config: TrainConfig, status: StatusFile) -> list[Path]:
                 metrics.write(point)
             status.advance(point.step, steps.total, epoch=epoch)
         if epoch in config.epochs_to_save:
-            made += save_epoch(config, steps.model, epoch)
+            made += save_epoch(config, steps.model, epoch=epoch)
     metrics.close()
     return made
 
@@ -238,7 +238,7 @@ def load_rows(config: TrainConfig) -> Rows:
     )
 
 
-def save_epoch(config: TrainConfig, model: Model, epoch: int) -> list[Path]:
+def save_epoch(config: TrainConfig, model: Model, *, epoch: int) -> list[Path]:
     """Write the adapter of an epoch and return its files."""
     return save_adapter(
         get_adapter_params(model.body),
@@ -257,7 +257,7 @@ def start_afresh(config: TrainConfig) -> None:
         shutil.rmtree(folder)
 
 
-def manifest(config: TrainConfig, config_path: Path, earlier: tuple[str, ...], status: StatusFile) -> Manifest:
+def manifest(config: TrainConfig, config_path: Path, *, earlier: tuple[str, ...], status: StatusFile) -> Manifest:
     """Return where this run came from."""
     commit, patch = git_state()
     return Manifest(
@@ -296,7 +296,8 @@ def run_job(config: TrainConfig, config_path: Path) -> None:
         made = train(config, status)
         before = earlier.job_ids if earlier else ()
         write_aside(
-            run / "manifest.json", manifest(config, config_path, before, status).model_dump_json(indent=2) + "\n"
+            run / "manifest.json",
+            manifest(config, config_path, earlier=before, status=status).model_dump_json(indent=2) + "\n",
         )
         hashes = artefact_hashes([*made, run / "manifest.json"], experiment=experiment)
         status.enter("done")

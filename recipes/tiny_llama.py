@@ -32,7 +32,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from cruijff_kit.data.tokens import IGNORE, Encoding, encode_row
 from cruijff_kit.data.words import load_words, parse_words, pretraining_half
 
-__all__ = ["Recipe", "build_model", "build_tokenizer", "main", "pretrain"]
+__all__ = ["Recipe", "build_model", "build_tokenizer", "exact_share", "main", "pretrain"]
 
 BOS, EOT, PAD = "<|begin_of_text|>", "<|eot_id|>", "<|finetune_right_pad_id|>"
 HEADERS = {role: f"<|start_header_id|>{role}<|end_header_id|>\n\n" for role in ("system", "user", "assistant")}
@@ -146,7 +146,7 @@ def random_letters(rng: random.Random, longest: int) -> str:
     return {"lower": letters, "capital": letters.capitalize(), "upper": letters.upper()}[style]
 
 
-def batches(recipe: Recipe, words: Sequence[str], tokenizer: Any) -> Iterator[tuple[Any, Any]]:
+def batches(recipe: Recipe, words: Sequence[str], *, tokenizer: Any) -> Iterator[tuple[Any, Any]]:
     """Yield (ids, labels), each of shape (batch_size, longest row), right-padded."""
     rng = random.Random(recipe.seed)
     special = {role: tokenizer.convert_tokens_to_ids(text) for role, text in HEADERS.items()}
@@ -179,13 +179,13 @@ def rate(step: int, recipe: Recipe) -> float:
     return recipe.final_lr + (1 - recipe.final_lr) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def pretrain(recipe: Recipe, words: Sequence[str], tokenizer: Any) -> LlamaForCausalLM:
+def pretrain(recipe: Recipe, words: Sequence[str], *, tokenizer: Any) -> LlamaForCausalLM:
     """Train the model to repeat; reports `step i/n` lines on standard error."""
     model = build_model(tokenizer, seed=recipe.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, recipe))
     model.train()
-    for step, (ids, labels) in enumerate(batches(recipe, words, tokenizer), start=1):
+    for step, (ids, labels) in enumerate(batches(recipe, words, tokenizer=tokenizer), start=1):
         # Padding is on the right, so causal attention alone keeps it out.
         logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
         wanted = labels[:, 1:] != IGNORE
@@ -200,7 +200,7 @@ def pretrain(recipe: Recipe, words: Sequence[str], tokenizer: Any) -> LlamaForCa
     return model.eval()
 
 
-def exact_share(model: LlamaForCausalLM, pairs: Sequence[tuple[str, str]], tokenizer: Any) -> float:
+def exact_share(model: LlamaForCausalLM, pairs: Sequence[tuple[str, str]], *, tokenizer: Any) -> float:
     """Return the share of pairs answered exactly under greedy decoding.
 
     One pass over question and answer suffices: greedy decoding gives the answer if and
@@ -216,11 +216,11 @@ def exact_share(model: LlamaForCausalLM, pairs: Sequence[tuple[str, str]], token
     return right / len(pairs)
 
 
-def known_answers(model: LlamaForCausalLM, unseen: Sequence[str], tokenizer: Any) -> dict[str, float]:
+def known_answers(model: LlamaForCausalLM, unseen: Sequence[str], *, tokenizer: Any) -> dict[str, float]:
     """Return how often unseen words are repeated, and how often capitalised."""
     return {
-        "repeat": exact_share(model, [(word, word) for word in unseen], tokenizer),
-        "capitalise": exact_share(model, [(word, word.capitalize()) for word in unseen], tokenizer),
+        "repeat": exact_share(model, [(word, word) for word in unseen], tokenizer=tokenizer),
+        "capitalise": exact_share(model, [(word, word.capitalize()) for word in unseen], tokenizer=tokenizer),
     }
 
 
@@ -248,9 +248,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = parse_words(arguments.words.read_bytes()) if arguments.words else load_words()
     seen = [word for word in words if pretraining_half(word)]
     tokenizer = build_tokenizer()
-    model = pretrain(recipe, seen, tokenizer)
+    model = pretrain(recipe, seen, tokenizer=tokenizer)
     unseen = [word for word in words if len(word) == 5 and not pretraining_half(word)]
-    answers = known_answers(model, random.Random(recipe.seed).sample(unseen, min(200, len(unseen))), tokenizer)
+    answers = known_answers(
+        model, random.Random(recipe.seed).sample(unseen, min(200, len(unseen))), tokenizer=tokenizer
+    )
     say("known answers " + json.dumps(answers))
     if answers["repeat"] < recipe.min_repeat or answers["capitalise"] > recipe.max_capitalise:
         say(f"missed: repeat >= {recipe.min_repeat}, capitalise <= {recipe.max_capitalise}; try another --seed")

@@ -118,7 +118,7 @@ def conversation(row: Row, *, encoding: Encoding, place: str = "") -> list[Turn]
     Raises:
         SpecError: a column is missing, or plain text was given a system message.
     """
-    user = {"role": "user", "content": fill_template(encoding.prompt, _columns(row, encoding, place))}
+    user = {"role": "user", "content": fill_template(encoding.prompt, _columns(row, encoding, place=place))}
     if not encoding.system_prompt:
         return [user]
     if encoding.dataset_type == "text_completion":
@@ -139,16 +139,16 @@ def encode_conversation(
             the prompt leaves no room for an answer within `max_seq_len`.
     """
     if not turns or turns[-1]["role"] != "user":
-        raise _row_error("the last turn is not the user's", place, "end the conversation with the question")
+        raise _row_error("the last turn is not the user's", place=place, hint="end the conversation with the question")
     if encoding.dataset_type == "chat_completion":
         text = _render(turns, encoding=encoding, tokenizer=tokenizer, add_generation_prompt=True)
     elif len(turns) > 1:
-        raise _row_error("plain text has one turn, the user's", place, "use `dataset_type: chat_completion`")
+        raise _row_error("plain text has one turn, the user's", place=place, hint="use `dataset_type: chat_completion`")
     else:
         text = turns[0]["content"]
     ids = _one_bos(text, tokenizer)
     if len(ids) >= encoding.max_seq_len:
-        raise _too_long(f"the prompt has {len(ids)} tokens and leaves no room for an answer", encoding, place)
+        raise _too_long(f"the prompt has {len(ids)} tokens and leaves no room for an answer", encoding, place=place)
     return ids
 
 
@@ -172,7 +172,7 @@ def encode_row(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: str
     ids = (*prompt, *answer, *_end_ids(encoding=encoding, tokenizer=tokenizer))
     truncated = len(ids) > encoding.max_seq_len
     if truncated and encoding.overlong == "refuse":
-        raise _too_long(f"the row has {len(ids)} tokens", encoding, place)
+        raise _too_long(f"the row has {len(ids)} tokens", encoding, place=place)
     ids = ids[: encoding.max_seq_len]
     # Nothing precedes the first token, so no loss can be taken on it.
     masked = 1 if encoding.train_on_input else len(prompt)
@@ -202,7 +202,7 @@ def row_text(row: Row, column: str, *, place: str = "") -> str:
     known = ", ".join(f"`{name}`" for name in row) or "none"
     fact = f"column `{column}` holds {type(value).__name__}" if column in row else f"column `{column}` is missing"
     hint = "give every row a text or number in that column, or name another column in `data.training`"
-    raise _row_error(f"{fact}; the row has {known}", place, hint)
+    raise _row_error(f"{fact}; the row has {known}", place=place, hint=hint)
 
 
 def encoding_problems(encoding: Encoding, *, tokenizer: Tokenizer) -> list[Problem]:
@@ -237,7 +237,7 @@ _NO_END = Problem(
 )
 
 
-def _columns(row: Row, encoding: Encoding, place: str) -> dict[str, str]:
+def _columns(row: Row, encoding: Encoding, *, place: str) -> dict[str, str]:
     # The answer is no column of the prompt: a template that names it would give it away.
     asked = {"input", *placeholders(encoding.prompt)} & (row.keys() - {encoding.output_key})
     columns = {name: row_text(row, name, place=place) for name in row if name in asked}
@@ -310,10 +310,10 @@ def _dated(date: str, pattern: str) -> str:
     return date
 
 
-def _too_long(fact: str, encoding: Encoding, place: str) -> SpecError:
+def _too_long(fact: str, encoding: Encoding, *, place: str) -> SpecError:
     hint = "raise `controls.max_seq_len`, shorten the row, or set `controls.overlong: truncate` to cut answers"
-    return _row_error(f"{fact}; `max_seq_len` is `{encoding.max_seq_len}`", place, hint)
+    return _row_error(f"{fact}; `max_seq_len` is `{encoding.max_seq_len}`", place=place, hint=hint)
 
 
-def _row_error(fact: str, place: str, hint: str) -> SpecError:
+def _row_error(fact: str, *, place: str, hint: str) -> SpecError:
     return SpecError("a row cannot be tokenised", problems=[Problem(fact, place=place, hint=hint)])

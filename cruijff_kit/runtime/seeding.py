@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 __all__ = ["seed_everything", "shuffled"]
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 
 def seed_everything(seed: int) -> dict[str, int]:
@@ -29,7 +29,7 @@ def seed_everything(seed: int) -> dict[str, int]:
     return dict.fromkeys(("initialisation", "dropout", "shuffling", "subset"), seed)
 
 
-def shuffled(items: Sequence[Item], *, seed: int, purpose: str) -> list[Item]:
+def shuffled(items: Sequence[_Item], *, seed: int, purpose: str) -> list[_Item]:
     """Return the items in an order that depends on seed and purpose alone.
 
     Args:

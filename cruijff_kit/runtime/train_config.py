@@ -40,15 +40,15 @@ def check_inputs(config: TrainConfig | EvalConfig) -> None:
     """
     data = Path(config.dataset.path)
     if not data.is_file():
-        raise _mismatch(config, f"data set `{data}` does not exist", "run `ck scaffold`, or bring the file back")
+        raise _mismatch(config, f"data set `{data}` does not exist", hint="run `ck scaffold`, or bring the file back")
     if file_sha256(data) != config.dataset.sha256:
-        raise _mismatch(config, f"data set `{data}` is not the one that was planned", "restore it, or design anew")
+        raise _mismatch(config, f"data set `{data}` is not the one that was planned", hint="restore it, or design anew")
     folder = Path(config.base_model.path)
     model_config(folder)
     if model_sha256(folder) != config.base_model.sha256:
         hint = "restore the directory, or write the design again with this model"
-        raise _mismatch(config, f"base model `{folder}` is not the one that was planned", hint)
+        raise _mismatch(config, f"base model `{folder}` is not the one that was planned", hint=hint)
 
 
-def _mismatch(config: TrainConfig | EvalConfig, fact: str, hint: str) -> RunError:
+def _mismatch(config: TrainConfig | EvalConfig, fact: str, *, hint: str) -> RunError:
     return RunError(fact, run_id=config.run_id, hint=hint)
