@@ -11,7 +11,7 @@ from cruijff_kit.schema.config import EvalConfig, TrainConfig
 from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.plan import PlannedRun, Resolved
 
-__all__ = ["read_config", "render_config", "render_entries", "render_run"]
+__all__ = ["read_config", "render_config", "render_entries", "render_run", "render_settings"]
 
 # Longer than any word that YAML reads as something else than text.
 _SAFE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]{5,}", re.ASCII)
@@ -35,13 +35,13 @@ def read_config(kind: type[Config], text: str, *, name: str) -> Config:
     return kind.model_validate_json(json.dumps(load_yaml(text, name=name).value))
 
 
-def render_run(run: PlannedRun, fixed: Mapping[str, Any], asked: Mapping[str, Resolved]) -> str:
+def render_run(run: PlannedRun, fixed: Mapping[str, Any], asked: str) -> str:
     """Return `run.yaml`: the whole of a resolved run, each value with its source.
 
     Args:
         run: the planned run.
         fixed: entries that stand first, such as the experiment's name and the data set.
-        asked: what the scheduler is asked for and where checkpoints go.
+        asked: what all runs ask of the scheduler, as `render_settings` wrote it.
     """
     head: dict[str, Any] = {
         "schema_version": 1,
@@ -56,10 +56,12 @@ def render_run(run: PlannedRun, fixed: Mapping[str, Any], asked: Mapping[str, Re
         "epochs_saved": run.epochs_saved,
         "cells": tuple(cell.name for cell in run.cells),
     }
-    parts = [render_entries(head)]
-    for title, settings in (("settings", run.settings), ("asked", asked)):
-        parts += [f"{title}:\n", *(_setting(name, setting) for name, setting in settings.items())]
-    return "".join(parts)
+    return render_entries(head) + render_settings("settings", run.settings) + asked
+
+
+def render_settings(title: str, settings: Mapping[str, Resolved]) -> str:
+    """Return settings as YAML below a title, each with its value and its source."""
+    return f"{title}:\n" + "".join([_setting(name, setting) for name, setting in settings.items()])
 
 
 def render_entries(values: Mapping[str, Any]) -> str:
@@ -68,16 +70,15 @@ def render_entries(values: Mapping[str, Any]) -> str:
     Raises:
         AssertionError: an entry does not read back to what was put in.
     """
-    return "".join(_entry(name, value) for name, value in values.items())
-
-
-def _entry(name: str, value: Any) -> str:
-    # Ids and paths differ from run to run; most need no quotes, and then nothing can be lost.
-    if isinstance(value, str) and _SAFE.fullmatch(value):
-        return f"{name}: {value}\n"
-    if isinstance(value, dict):
-        return dump_yaml({name: value})
-    return _cached(name, type(value), value)
+    parts = []
+    for name, value in values.items():
+        kind = type(value)
+        # Ids and paths differ from run to run; most need no quotes, and then nothing can be lost.
+        if kind is str and _SAFE.fullmatch(value):
+            parts.append(f"{name}: {value}\n")
+        else:
+            parts.append(dump_yaml({name: value}) if kind is dict else _cached(name, kind, value))
+    return "".join(parts)
 
 
 @lru_cache(maxsize=16_384)

@@ -28,6 +28,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:=,%+-]+")
 _WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"'")+""")
 _PIECE = re.compile(r"""'([^']*)'|"(')"|([^'"]+)""")
 
+_DIRECTIVE = re.compile(r"""^#SBATCH --([a-z-]+)=(?:"(.*)"|(.*))$""", re.MULTILINE)
+_ESCAPE = re.compile(r"\\(.)")
+
 _PREFIX = "#SBATCH --"
 _FIXED = (
     "export HF_HUB_OFFLINE=1",
@@ -113,7 +116,7 @@ def parse_script(text: str) -> JobScript:
 
 def _read(text: str) -> JobScript:
     head, _, body = text.partition("\n\n")
-    found = dict(_read_directives(head))
+    found = {name: _ESCAPE.sub(r"\1", quoted) or plain for name, quoted, plain in _DIRECTIVE.findall(head)}
     lines = body.removesuffix("\n").split("\n")
     threads = next(index for index, line in enumerate(lines) if line.startswith(_THREADS))
     return JobScript(
@@ -201,13 +204,6 @@ def _unfit(job: JobScript) -> Iterator[Problem]:
         if found:
             hint = "rename it; if it is a directory, move the project to a path without such characters"
             yield Problem(f"`{text!a}` holds the control character U+{ord(found[0]):04X}", hint=hint)
-
-
-def _read_directives(head: str) -> Iterator[tuple[str, str]]:
-    for line in head.split("\n"):
-        if line.startswith(_PREFIX):
-            name, _, value = line[len(_PREFIX) :].partition("=")
-            yield name, re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
 
 
 def _words(line: str) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ from typing import NamedTuple
 from cruijff_kit.errors import PlanError, SiteError
 from cruijff_kit.planning.job_configs import Places, eval_config, train_config
 from cruijff_kit.planning.settings import site_settings
-from cruijff_kit.rendering.configs import read_config, render_config, render_run
+from cruijff_kit.rendering.configs import read_config, render_config, render_run, render_settings
 from cruijff_kit.rendering.sbatch import JobScript, render_script
 from cruijff_kit.rendering.setup import render_setup
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
 from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.plan import Cell, Plan, PlannedRun, Resolved
+from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.site import Environment, Site
 from cruijff_kit.schema.spec import ExperimentSpec
 
@@ -32,8 +32,8 @@ class Frame(NamedTuple):
     """Absolute directories."""
     datasets: dict[str, DatasetFacts]
     """Data sets by key, and by absolute path."""
-    asked: dict[str, Resolved]
-    """What the scheduler is asked for, with sources."""
+    asked: str
+    """What the scheduler is asked for, with sources, as every `run.yaml` tells it."""
     train_job: JobScript
     """A training job without its run."""
     eval_job: JobScript
@@ -76,7 +76,14 @@ def frame(spec: ExperimentSpec, plan: Plan, *, root: str, site: Site) -> Frame:
         venv=environment.name if environment.kind == "venv" else None,
         conda=environment.name if environment.kind == "conda" else None,
     )
-    return Frame(spec, Places(root, outputs), datasets, asked, job, job._replace(time=value["eval_time"]))
+    return Frame(
+        spec,
+        Places(root, outputs),
+        datasets,
+        render_settings("asked", asked),
+        job,
+        job._replace(time=value["eval_time"]),
+    )
 
 
 def files_of(run: PlannedRun, shared: Frame) -> Iterator[tuple[str, str]]:

@@ -83,7 +83,7 @@ def test_a_job_without_a_gpu_trains_on_the_cpu() -> None:
 
 
 def test_a_resolved_run_names_the_source_of_every_value() -> None:
-    text = render_run(RUN, {"experiment": "parity"}, {})
+    text = render_run(RUN, {"experiment": "parity"}, "")
     found = load_yaml(text, name="run.yaml").value
     assert found["id"] == RUN.id
     assert found["settings"]["lora_rank"] == {"value": 4, "source": "factor"}
