@@ -198,6 +198,8 @@ def _sign(lock: int) -> None:
 
 def _ended_by_itself(job: Job, *, code: int, when: float) -> Ending:
     """Return the ending of a job that left an exit code, as a shell tells it."""
+    # The clock of the file system ticks more coarsely than ours.
+    when = max(when, job.started)
     killed = code - 128 if 128 < code <= 128 + signal.NSIG else None
     exit_code = None if killed else code
     if job.stopping is not None:
