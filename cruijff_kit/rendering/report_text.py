@@ -36,8 +36,8 @@ def audit_words(dossier: Dossier) -> tuple[str, ...]:
     told = [f"The audit log verifies: its hash chain holds, {anchored}."]
     if state.head is not None:
         told.append(
-            f"Before this report it had {state.head.seq + 1} lines; the last one, {state.action} at {_moment(state)}, "
-            f"has sha256 `{state.head.sha256}`."
+            f"Before this report its last line was number {state.head.seq + 1}: {state.action} at {_moment(state)}, "
+            f"sha256 `{state.head.sha256}`."
         )
     return tuple(told)
 

@@ -11,7 +11,9 @@ from cruijff_kit.adapters.run_store import DiskRunStore
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, Actor, AuditEvent
 from cruijff_kit.schema.plan import Plan
+from cruijff_kit.schema.receipt import ReportReceipt
 from cruijff_kit.schema.site import Site
+from cruijff_kit.workflow.report import write_report
 from tests.fakes.audit_log import FakeAuditLog
 from tests.fakes.clock import FakeClock
 from tests.fakes.experiment import SMALL, Size, design_of, make_experiment, plan_of, seal
@@ -41,6 +43,14 @@ def plan() -> Plan:
 @pytest.fixture
 def world(root: Path) -> World:
     return world_at(root)
+
+
+@pytest.fixture(scope="session")
+def reported(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[World, ReportReceipt]:
+    """Return a reported experiment that tests only look at."""
+    root = Path(shutil.copytree(_finished, tmp_path_factory.mktemp("reported") / "experiment"))
+    world = world_at(root)
+    return world, write_report(world=world)
 
 
 @pytest.fixture

@@ -11,9 +11,12 @@ import pytest
 from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Plan
+from cruijff_kit.schema.receipt import ReportReceipt
 from cruijff_kit.workflow.report import write_report
+from tests.fakes.audit_log import FakeAuditLog
 from tests.fakes.experiment import SMALL, Size, design_of, plan_of, seal, write_training
 
+Reported = tuple[World, ReportReceipt]
 VOID = {"meta", "br", "circle", "polyline"}
 NUMBER = re.compile(r"(?<![\w.])\d+\.\d{3}(?!\d)")
 
@@ -47,8 +50,8 @@ class Page(HTMLParser):
             assert self.open.pop() == tag, f"</{tag}> closes another element"
 
 
-def test_a_report_writes_its_files_and_returns_what_to_show(world: World, root: Path) -> None:
-    receipt = write_report(world=world)
+def test_a_report_writes_its_files_and_returns_what_to_show(reported: Reported) -> None:
+    world, receipt = reported
     assert {path: world.store.digest(path) for path in receipt.files} == receipt.files
     assert {path for path in receipt.files if path.endswith(".png")} == {
         "report/accuracy.png", "report/by_word_length.png", "report/interaction.png", "report/loss.png",
@@ -56,7 +59,7 @@ def test_a_report_writes_its_files_and_returns_what_to_show(world: World, root: 
     assert receipt.incomplete == 0
     assert "rank16_lr1e-03_seed1" in receipt.table
     assert receipt.bottom_line[0].startswith("Best setting: lora_rank 16, lr 0.001")
-    assert (root / "report/accuracy.png").read_bytes().startswith(b"\x89PNG")
+    assert (world.store.read("report/accuracy.png") or b"").startswith(b"\x89PNG")
 
 
 def test_the_same_results_give_the_same_bytes_and_no_new_record(world: World) -> None:
@@ -65,19 +68,18 @@ def test_the_same_results_give_the_same_bytes_and_no_new_record(world: World) ->
     assert world.audit.head() == head
 
 
-def test_no_figure_of_the_bottom_line_is_missing_from_the_tables(world: World) -> None:
-    write_report(world=world)
+def test_no_figure_of_the_bottom_line_is_missing_from_the_tables(reported: Reported) -> None:
+    world, receipt = reported
     summary = world.store.read_text("summary.md") or ""
     _, _, below = summary.partition("## Run status")
-    receipt_lines = write_report(world=world).bottom_line
-    numbers = {number for line in receipt_lines for number in NUMBER.findall(line)}
+    numbers = {number for line in receipt.bottom_line for number in NUMBER.findall(line)}
     tables = " ".join(line for line in below.splitlines() if line.startswith("|"))
     assert len(numbers) >= 10
     assert numbers <= set(NUMBER.findall(tables)) | {"0.001"}
 
 
-def test_the_page_nests_well_and_refers_to_nothing_outside_itself(world: World) -> None:
-    write_report(world=world)
+def test_the_page_nests_well_and_refers_to_nothing_outside_itself(reported: Reported) -> None:
+    world, _ = reported
     text = world.store.read_text("report/index.html") or ""
     page = Page(text)
     assert page.open == []
@@ -88,8 +90,8 @@ def test_the_page_nests_well_and_refers_to_nothing_outside_itself(world: World) 
     assert not re.search(r"https?:|url\(|@import", text)
 
 
-def test_every_source_shown_leads_to_a_file_with_that_hash(world: World) -> None:
-    write_report(world=world)
+def test_every_source_shown_leads_to_a_file_with_that_hash(reported: Reported) -> None:
+    world, _ = reported
     trace = json.loads(world.store.read_text("report/trace.json") or "")
     references = {each["label"]: each for each in trace["references"]}
     assert all(world.store.digest(each["path"]) == each["sha256"] for each in references.values())
@@ -99,8 +101,8 @@ def test_every_source_shown_leads_to_a_file_with_that_hash(world: World) -> None
     assert all(figure["references"] for figure in trace["figures"])
 
 
-def test_every_kind_of_figure_is_traced(world: World) -> None:
-    write_report(world=world)
+def test_every_kind_of_figure_is_traced(reported: Reported) -> None:
+    world, _ = reported
     trace = json.loads(world.store.read_text("report/trace.json") or "")
     kinds = {figure["figure"].split("/")[0] for figure in trace["figures"]}
     assert kinds == {"training", "accuracy", "mean", "effect", "base", "group"}
@@ -149,9 +151,10 @@ def test_one_seed_a_setting_is_reported_without_intervals_and_says_why(make_worl
 @pytest.mark.parametrize(
     "words", ("</style><script>alert(1)</script>", "a | b\n| c", "$x^2$ & <b>", "*[z](http://a.b)*")
 )
-def test_words_of_the_design_cannot_break_the_report(world: World, root: Path, words: str) -> None:
+def test_words_of_the_design_cannot_break_the_report(make_world: Callable[[Size], World], words: str) -> None:
+    world = make_world(SMALL)
     design = design_of(SMALL).model_copy(update={"question": words})
-    seal(root, design, plan_of(SMALL).model_copy(update={"spec_sha256": "0" * 64}))
+    seal(world.store.root, design, plan_of(SMALL).model_copy(update={"spec_sha256": "0" * 64}))
     write_report(world=world)
     text = world.store.read_text("report/index.html") or ""
     page = Page(text)
@@ -160,22 +163,41 @@ def test_words_of_the_design_cannot_break_the_report(world: World, root: Path, w
     assert all(target.startswith("#") for target in page.targets)
 
 
-def test_a_design_changed_since_it_was_scaffolded_is_noted(world: World, root: Path) -> None:
-    summary = root / "experiment_summary.md"
+def test_a_design_changed_since_it_was_scaffolded_is_noted(make_world: Callable[[Size], World]) -> None:
+    world = make_world(SMALL)
+    summary = world.store.root / "experiment_summary.md"
     text = summary.read_text(encoding="utf-8")
     summary.write_text(text.replace("teach a small model", "teach a tiny model"), encoding="utf-8")
     write_report(world=world)
     assert "the design was changed since it was scaffolded" in (world.store.read_text("summary.md") or "")
 
 
-def test_a_reason_is_kept_in_the_record(world: World) -> None:
+def test_a_reason_is_kept_in_the_record(make_world: Callable[[Size], World]) -> None:
+    world = make_world(SMALL)
     write_report(reason="for the group meeting", world=world)
     last = list(world.audit.records())[-1]
     assert (last.action, last.reason) == ("COMPLETE", "for the group meeting")
 
 
-def test_progress_names_each_run_and_ends_full(world: World, plan: Plan) -> None:
+def test_progress_names_each_run_and_ends_full(make_world: Callable[[Size], World], plan: Plan) -> None:
+    world = make_world(SMALL)
     seen: list[tuple[int, int, str]] = []
     write_report(progress=lambda *step: seen.append(step), world=world)
     assert [label for _, _, label in seen][:-1] == [f"reading {run.id}" for run in plan.runs]
     assert seen[-1][:2] == (9, 9)
+
+
+def test_the_record_is_told_as_it_stood_before_the_report(reported: Reported) -> None:
+    world, _ = reported
+    summary = world.store.read_text("summary.md") or ""
+    assert "The audit log verifies: its hash chain holds" in summary
+    assert "Before this report its last line was number 1: ALL_COMPLETE at 2026-11-20T14:23:15.000Z" in summary
+
+
+def test_a_record_that_does_not_verify_is_the_alarm_of_the_page(make_world: Callable[[Size], World]) -> None:
+    world = make_world(SMALL)
+    assert isinstance(world.audit, FakeAuditLog)
+    world.audit.lines[0] = world.audit.lines[0].replace(b"ada", b"eve")
+    write_report(world=world)
+    assert "The audit log does NOT verify at line 1" in (world.store.read_text("summary.md") or "")
+    assert '<p class="alarm">The audit log does NOT verify' in (world.store.read_text("report/index.html") or "")
