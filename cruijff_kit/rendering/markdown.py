@@ -23,7 +23,7 @@ def as_code(value: Any) -> str:
 
 def byte_size(count: int) -> str:
     """Return a number of bytes with three figures and a decimal unit."""
-    size, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    size, units = float(count), ["B", "kB", "MB", "GB", "TB", "PB"]
     while size >= 1000 and len(units) > 1:
         size /= 1000
         units.pop(0)
