@@ -23,7 +23,7 @@ class Fault(NamedTuple):
     position: int
     """Of the line, from 0."""
     problem: str
-    """What is wrong with it, to be read after `line 7`."""
+    """What is wrong with it, to be read after `it`."""
 
 
 class Scan(NamedTuple):
@@ -85,29 +85,34 @@ def scan(stream: BufferedReader | BytesIO, size: int, *, wanted: Collection[int]
     for block, rest in blocks:
         lines = block.split(b"\n")[:-1]
         trail += [sha256(line).hexdigest() for line in lines]
-        wrong = None if _all_follow(block, lines, trail[1:-1]) else _first_wrong(lines, trail[1:-1], count)
+        kept.update((at, trail[2 + at - count]) for at in wanted if count <= at < count + len(lines))
+        settled = _all_follow(block, lines, links=trail[1:-1]) and _stands_at(lines, count)
+        wrong = None if settled else _first_wrong(lines, trail[1:-1], start=count)
         if wrong is not None:
             following = chain(lines[wrong + 1 :], *(more.split(b"\n")[:1] for more, _ in islice(blocks, 1)))
             place = _Place(count + wrong, lines[wrong], trail[wrong : wrong + 3], next(following, None), head)
             return Scan(count + wrong, trail[wrong + 1], 0, kept, _fault(place))
-        kept.update((at, trail[2 + at - count]) for at in wanted if count <= at < count + len(lines))
         trail, count, torn = trail[-2:], count + len(lines), len(rest)
     return Scan(count, trail[-1], torn, kept, None)
 
 
-def _all_follow(block: bytes, lines: list[bytes], links: list[str]) -> bool:
+def _all_follow(block: bytes, lines: list[bytes], *, links: list[str]) -> bool:
     """Return whether the bytes alone show that each line names the one before; False settles nothing.
 
     Canonical JSON escapes each quote inside a string, so the bytes `,"prev":"` can only
     open a member called prev, and every record has one at its top level. Where a block
-    holds as many as lines, each is that one. Positions follow: the log counts on from
-    the line that it links to.
+    holds as many as lines, each is that one.
     """
     needles = [b',"prev":"%s"' % link for link in "\n".join(links).encode().split(b"\n")]
     return block.count(_LINK) == len(lines) and all(map(contains, lines, needles))
 
 
-def _first_wrong(lines: list[bytes], links: list[str], start: int) -> int | None:
+def _stands_at(lines: list[bytes], start: int) -> bool:
+    # Who appends counts on from the line before, so one line of a block speaks for all.
+    return not lines or b',"seq":%d,' % (start + len(lines) - 1) in lines[-1]
+
+
+def _first_wrong(lines: list[bytes], links: list[str], *, start: int) -> int | None:
     """Return the offset of the first line that names the wrong line before it, or the wrong position."""
     for offset, (line, link) in enumerate(zip(lines, links, strict=True)):
         fields = fields_of(line)
@@ -140,6 +145,8 @@ def _fault(place: _Place) -> Fault:
         return Fault(at, f"was changed: its `seq` is `{seq}`, not {at}")
     if seq < at and prev == earlier:
         return Fault(at - 1, "was inserted: the next line follows from the line before it")
+    if place.after is not None and prev == hash_of(place.after):
+        return Fault(at, "is out of order: it stands before the line that it follows")
     after = fields_of(place.after) if place.after is not None else None
     if after is not None and after.get("prev") == previous:
         return Fault(at, "was inserted or replaced: the next line follows from the line before it")
@@ -152,8 +159,6 @@ def _fault(place: _Place) -> Fault:
 
 def _gap(place: _Place, seq: int, after: dict[str, Any] | None) -> Fault:
     at = place.position
-    if after is not None and after.get("seq") == at:
-        return Fault(at, f"is out of order: its `seq` is `{seq}`, not {at}")
     if after is not None and after.get("prev") != place.hashes[2]:
         return Fault(at, f"was changed: its `seq` is `{seq}`, not {at}")
     return Fault(at, f"is missing: the line found there has the `seq` `{seq}`, not {at}")

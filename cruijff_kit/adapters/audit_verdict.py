@@ -35,7 +35,7 @@ def judged(found: Scan, *, head: Head | None, own: bool, anchors: Iterable[Ancho
         lines=found.lines,
         anchored=bound or bool(elsewhere),
         line=first.position + 1 if first else None,
-        problem=f"line {first.position + 1} {first.problem}" if first else None,
+        problem=f"it {first.problem}" if first else None,
         notes=tuple(_notes(found, head)) if first is None else (),
     )
 

@@ -14,7 +14,7 @@ from cruijff_kit.adapters.file_lock import hold_lock
 from cruijff_kit.adapters.safe_paths import checked_parts, open_file, opened_folder
 from cruijff_kit.adapters.staging import publish_files, write_file
 from cruijff_kit.adapters.state_dir import state_dir
-from cruijff_kit.errors import SiteError, SpecError
+from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Progress
 from cruijff_kit.schema.site import DiskSpace
 
@@ -79,7 +79,7 @@ class DiskRunStore:
 
     def write(self, path: str, content: bytes | str) -> None:
         """Write aside, fsync and rename; parents are made."""
-        parts = _file_parts(path)
+        parts = checked_parts(path)
         with _translated(path):
             write_file(self.root, parts, content.encode("utf-8") if isinstance(content, str) else content)
 
@@ -92,7 +92,7 @@ class DiskRunStore:
         if manifest not in files:
             raise ValueError(f"manifest `{manifest}` is not among the files to be published")
         for path in files:
-            _file_parts(path)
+            checked_parts(path)
         with self.lock("publish"), _translated(str(self.root)):
             changed = {path: content for path, content in files.items() if not self._holds(path, content)}
             last = changed.pop(manifest, None)
@@ -128,7 +128,7 @@ class DiskRunStore:
 
     @contextmanager
     def _opened(self, path: str) -> Iterator[BufferedReader | None]:
-        *folders, name = _file_parts(path)
+        *folders, name = checked_parts(path)
         try:
             with opened_folder(self.root, folders) as folder:
                 descriptor = open_file(folder, name)
@@ -144,13 +144,6 @@ class DiskRunStore:
         except FileNotFoundError:
             return False
         return size == len(content) and self.read(path) == content
-
-
-def _file_parts(path: str) -> tuple[str, ...]:
-    parts = checked_parts(path)
-    if not parts:
-        raise SpecError(f"path `{path}` names no file", hint="name a file below the experiment's directory")
-    return parts
 
 
 @contextmanager
@@ -171,7 +164,7 @@ def _matching(folder: int, pattern: Sequence[str]) -> Iterator[tuple[str, ...]]:
     for entry in list(os.scandir(folder)):
         if entry.name.startswith(".") or entry.is_symlink() or not fnmatch.fnmatchcase(entry.name, first):
             continue
-        if first == "**" or not rest:
+        if not rest:
             yield (entry.name,)
         following = pattern if first == "**" else rest
         if following and entry.is_dir(follow_symlinks=False):

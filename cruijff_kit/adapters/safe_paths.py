@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ from cruijff_kit.errors import SiteError, SpecError
 __all__ = ["checked_parts", "create_file", "flush_content", "open_file", "opened_folder"]
 
 _LONGEST_NAME = 255
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]|%(?:2e|2f|5c|00)", re.IGNORECASE)
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|%(?:2e|2f|5c|00)", re.IGNORECASE)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a named pipe would wait for its writer.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -26,7 +27,12 @@ def checked_parts(path: str) -> tuple[str, ...]:
     """
     pure = PurePosixPath(path)
     unsafe = pure.is_absolute() or ".." in pure.parts or path.startswith("~") or _FORBIDDEN.search(path)
-    if unsafe or str(pure) != path or any(len(os.fsencode(part)) > _LONGEST_NAME for part in pure.parts):
+    if (
+        unsafe
+        or not pure.parts
+        or str(pure) != path
+        or any(len(os.fsencode(part)) > _LONGEST_NAME for part in pure.parts)
+    ):
         raise SpecError(
             f"path `{path[:120]}` is not a plain relative path inside the experiment",
             hint="write it from the experiment's directory downwards, such as `runs/<run>/run.yaml`",
@@ -63,11 +69,15 @@ def open_file(folder: int, name: str) -> int:
         SiteError: it is a link, a folder, a pipe or unreadable.
     """
     try:
-        return os.open(name, _FILE, dir_fd=folder)
+        descriptor = os.open(name, _FILE, dir_fd=folder)
     except FileNotFoundError:
         raise
     except OSError as err:
-        raise _refused(name, err) from err
+        raise _refused(name, err.strerror) from err
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise _refused(name, "it is not a file")
 
 
 def create_file(folder: int, name: str, content: bytes, *, flush: bool = True) -> None:
@@ -101,11 +111,11 @@ def _step(folder: int, part: str, create: bool) -> int:
     except FileNotFoundError:
         raise
     except OSError as err:
-        raise _refused(part, err) from err
+        raise _refused(part, err.strerror) from err
 
 
-def _refused(name: str, err: OSError) -> SiteError:
+def _refused(name: str, why: str | None) -> SiteError:
     return SiteError(
-        f"`{name}` cannot be opened inside the experiment: {err.strerror}",
+        f"`{name}` cannot be opened inside the experiment: {why}",
         hint="an experiment holds plain files and folders, no links; replace the link by what it points to",
     )
