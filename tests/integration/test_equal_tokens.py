@@ -1,0 +1,102 @@
+"""The promise of equal tokens: training, evaluation and spot check read the same ids for a row."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from inspect_ai.log import read_eval_log
+
+from cruijff_kit.adapters.model_hub import LocalHub
+from cruijff_kit.data.tokens import prompt_sha256
+from cruijff_kit.ports import World
+from cruijff_kit.recipes.lora_single_device import load_rows
+from cruijff_kit.runtime.eval_config import load_eval_config, place_of
+from cruijff_kit.runtime.inspect_cell import run_cell
+from cruijff_kit.runtime.job_files import artefact_hashes, now
+from cruijff_kit.runtime.train_config import load_train_config
+from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.plan import PlannedRun
+from cruijff_kit.schema.run import Done
+from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
+from cruijff_kit.workflow.spot_check import spot_check_run
+from tests.fakes.designed import design, put_design, world_at
+from tests.random_model import random_adapter, random_base
+from tests.tokenizer_zoo import CHATML, LLAMA3_DATED
+
+CASES = {
+    "chat, template with a clock": (LLAMA3_DATED, {"dataset_type": "chat_completion"}),
+    "chat, default system text": (CHATML, {"dataset_type": "chat_completion", "prompt": "Is it {input}?"}),
+    "chat with a system prompt": (CHATML, {"dataset_type": "chat_completion", "system_prompt": "Count the ones."}),
+    "plain text, template at hand": (LLAMA3_DATED, {"dataset_type": "text_completion", "prompt": "{input} ->"}),
+    "plain text, no template": (None, {"dataset_type": "text_completion", "prompt": "{input}\n"}),
+}
+
+
+class Ready(NamedTuple):
+    """A scaffolded experiment of one run, its training as if done."""
+
+    world: World
+    run: PlannedRun
+    layout: RunLayout
+
+    def at(self, path: str) -> Path:
+        return self.world.store.root / path
+
+
+def ready(folder: Path, template: str | None, controls: Mapping[str, Any]) -> Ready:
+    base = random_base(folder / "base", template=template)
+    world = world_at(folder / "experiment")._replace(hub=LocalHub(cache=folder / "cache"))
+    spec = design(
+        models=[{"name": "tiny", "path": base}],
+        factors={},
+        runs=[],
+        controls={"seeds": [1], "template_date": "03 Feb 2021", "max_seq_len": 128, **controls},
+        evaluation={"tasks": [{"name": "bits", "task": "rows", "split": "validation"}]},
+    )
+    put_design(world.store.root, spec)
+    scaffold_runs(world=world)
+    (run,) = recorded_plan(world=world)[0].runs
+    made = Ready(world, run, RunLayout(run.id))
+    config = load_train_config(made.at(made.layout.config))
+    adapter = random_adapter(Path(config.output_dir) / "epoch_0", base)
+    hashes = artefact_hashes(Path(adapter).glob("adapter_*"), experiment=world.store.root)
+    done = Done(exit_code=0, artefacts=hashes, finished=now())
+    made.at(made.layout.done("train")).write_text(done.model_dump_json(), encoding="utf-8")
+    return made
+
+
+def trained_on(made: Ready) -> list[tuple[int, ...]]:
+    """Return the prompt ids of the validation rows as the recipe's data set holds them."""
+    rows = load_rows(load_train_config(made.at(made.layout.config))).val
+    return [row.ids[: row.prompt_length] for row in rows]
+
+
+def evaluated_on(made: Ready) -> list[tuple[int, ...]]:
+    """Return the prompt ids of the same rows from the log of a real evaluation."""
+    path = made.at(made.layout.cell_config(made.run.cells[0].name))
+    config = load_eval_config(path)
+    log = read_eval_log(run_cell(config, path, place=place_of(config), facts={}, answered=lambda count: None))
+    samples = sorted(log.samples or [], key=lambda sample: int(str(sample.id).rpartition("-")[2]))
+    ids = [tuple((sample.output.metadata or {})["prompt_token_ids"]) for sample in samples]
+    hashes = [(sample.output.metadata or {})["prompt_token_sha256"] for sample in samples]
+    assert [prompt_sha256(each) for each in ids] == hashes
+    return ids
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_rows_prompt_has_the_same_ids_wherever_a_model_reads_it(tmp_path: Path, case: str) -> None:
+    template, controls = CASES[case]
+    made = ready(tmp_path, template, controls)
+    trained = trained_on(made)
+    assert evaluated_on(made) == trained
+    looked_at = spot_check_run(made.run.id, count=len(trained), world=made.world).samples
+    assert [sample.prompt_ids for sample in looked_at] == trained
+
+
+def test_a_template_that_asks_the_clock_is_told_the_pinned_date(tmp_path: Path) -> None:
+    made = ready(tmp_path, LLAMA3_DATED, {"dataset_type": "chat_completion"})
+    prompts = [sample.prompt for sample in spot_check_run(made.run.id, world=made.world).samples]
+    assert all("Today: 03 Feb 2021 2021/02" in prompt for prompt in prompts)
+    assert not any(str(datetime.now(UTC).year) in prompt for prompt in prompts)
