@@ -5,14 +5,10 @@ from typing import Annotated, Any
 from mcp.server.mcpserver import Context
 from pydantic import Field
 
-from cruijff_kit.mcp_server.replies import DesignReply, ScaffoldReply, WrittenReply
+from cruijff_kit import workflow
+from cruijff_kit.mcp_server.replies import DesignReply, ModelReply, ScaffoldReply, WrittenReply
 from cruijff_kit.mcp_server.session import enter, spoken, work
 from cruijff_kit.mcp_server.surface import ExperimentId, Reason
-from cruijff_kit.schema.site import ModelFacts
-from cruijff_kit.schema.spec import Level
-from cruijff_kit.workflow.design import amend_design, check_design, write_design
-from cruijff_kit.workflow.models import make_tiny_model
-from cruijff_kit.workflow.scaffold import scaffold_runs
 
 __all__ = [
     "experiment_amend",
@@ -22,33 +18,34 @@ __all__ = [
     "runs_scaffold",
 ]
 
-Design = Annotated[
+_Level = str | int | float | bool | None
+_Design = Annotated[
     str, Field(max_length=200_000, description="The design as YAML: the front matter of experiment_summary.md.")
 ]
 
 
-async def model_make_tiny(experiment: ExperimentId, ctx: Context[Any, Any], force: bool = False) -> ModelFacts:
+async def model_make_tiny(experiment: ExperimentId, ctx: Context[Any, Any], force: bool = False) -> ModelReply:
     """Train the small CPU base model, or return it from the cache.
 
     Use it only where no base model is at hand, as in the demo. Takes about a minute once; reports progress.
     Its `path` goes into `models` of a design.
     """
     world = enter(experiment, "model_make_tiny", ctx)
-    return await work(ctx, make_tiny_model, force=force, world=world)
+    return ModelReply.of(await work(ctx, workflow.make_tiny_model, force=force, world=world))
 
 
-def experiment_validate(experiment: ExperimentId, design: Design, ctx: Context[Any, Any]) -> DesignReply:
+def experiment_validate(experiment: ExperimentId, design: _Design, ctx: Context[Any, Any]) -> DesignReply:
     """Check and cost a design; writes nothing.
 
     Use it first, and after every change: it lists all problems at once, each with its place and remedy.
     """
     with spoken():
         world = enter(experiment, "experiment_validate", ctx)
-        return DesignReply.of(check_design(design, world=world))
+        return DesignReply.of(workflow.check_design(design, world=world))
 
 
 def experiment_write_summary(
-    experiment: ExperimentId, design: Design, reason: Reason, ctx: Context[Any, Any]
+    experiment: ExperimentId, design: _Design, reason: Reason, ctx: Context[Any, Any]
 ) -> WrittenReply:
     """Write experiment_summary.md from a checked design that the user approved.
 
@@ -56,7 +53,7 @@ def experiment_write_summary(
     """
     with spoken():
         world = enter(experiment, "experiment_write_summary", ctx)
-        return WrittenReply.of(write_design(design, reason=reason, world=world))
+        return WrittenReply.of(workflow.write_design(design, reason=reason, world=world))
 
 
 def experiment_amend(
@@ -64,7 +61,7 @@ def experiment_amend(
     reason: Reason,
     ctx: Context[Any, Any],
     seeds: list[int] | None = None,
-    levels: dict[str, list[Level]] | None = None,
+    levels: dict[str, list[_Level]] | None = None,
 ) -> WrittenReply:
     """Add replicate seeds or factor levels to a written design; existing runs keep their ids.
 
@@ -72,7 +69,7 @@ def experiment_amend(
     """
     with spoken():
         world = enter(experiment, "experiment_amend", ctx)
-        receipt = amend_design(seeds=tuple(seeds or ()), levels=levels or {}, reason=reason, world=world)
+        receipt = workflow.amend_design(seeds=tuple(seeds or ()), levels=levels or {}, reason=reason, world=world)
         return WrittenReply.of(receipt)
 
 
@@ -86,5 +83,5 @@ async def runs_scaffold(
     """
     world = enter(experiment, "runs_scaffold", ctx)
     paths = tuple(overwrite or ())
-    receipt = await work(ctx, scaffold_runs, dry_run=dry_run, overwrite=paths, world=world)
+    receipt = await work(ctx, workflow.scaffold_runs, dry_run=dry_run, overwrite=paths, world=world)
     return ScaffoldReply.of(receipt)

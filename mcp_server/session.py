@@ -5,16 +5,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio.from_thread
 import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 
-from cruijff_kit.bootstrap import World, open_world
+from cruijff_kit.bootstrap import open_world
 from cruijff_kit.errors import CruijffError, SiteError
-from cruijff_kit.schema.audit import Actor
+
+if TYPE_CHECKING:
+    from cruijff_kit.bootstrap import World
 
 __all__ = ["Session", "enter", "spoken", "work"]
 
@@ -43,15 +45,16 @@ class Session(NamedTuple):
         return cls(resolved)
 
 
-def enter(experiment: str, tool: str, ctx: Context[Any, Any]) -> World:
+def enter(experiment: str, tool: str, ctx: Context[Any, Any]) -> "World":
     """Return the world of an experiment, acting as the assistant behind the call."""
     # The schema says so too; this is the check at the effect.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", experiment):
         raise ToolError(f"`{experiment}` is not the name of an experiment")
     session: Session = ctx.request_context.lifespan_context
-    actor = Actor(kind="assistant", name=tool, client=_client(ctx))
     with spoken():
-        return open_world(session.root / experiment, root=session.root, actor=actor)
+        return open_world(
+            session.root / experiment, root=session.root, kind="assistant", name=tool, client=_client(ctx)
+        )
 
 
 async def work(ctx: Context[Any, Any], verb: Callable[..., _Answer], **arguments: Any) -> _Answer:

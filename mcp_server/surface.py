@@ -54,7 +54,7 @@ SURFACE: dict[str, Surface] = {
     "job_cancel": Surface("cancel_runs", _CANCEL),
     "job_retry": Surface("retry_run", _SUBMIT),
     "logs_tail": Surface("tail_log", _READ),
-    "spot_check": Surface("spot_check", _READ),
+    "spot_check": Surface("spot_check_run", _READ),
     "results_report": Surface("write_report", _WRITE),
     "audit_read": Surface("read_audit", _READ),
     "audit_verify": Surface("verify_audit", _READ),

@@ -2,10 +2,10 @@
 
 import click
 
+from cruijff_kit import workflow
 from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import ResultError
 from cruijff_kit.schema.audit import AuditRecord
-from cruijff_kit.workflow.audit import read_audit, verify_audit
 
 __all__ = ["audit"]
 
@@ -22,7 +22,7 @@ def audit() -> None:
 @click.pass_obj
 def show(experiment: str, after: int, limit: int, as_json: bool) -> None:
     """Show the record, oldest first."""
-    page = read_audit(after=after, limit=limit, world=enter(experiment))
+    page = workflow.read_audit(after=after, limit=limit, world=enter(experiment))
     click.echo(page.model_dump_json(indent=2) if as_json else "\n".join(_line(record) for record in page.records))
 
 
@@ -30,7 +30,7 @@ def show(experiment: str, after: int, limit: int, as_json: bool) -> None:
 @click.pass_obj
 def verify(experiment: str) -> None:
     """Check the chain and its anchors; name the first line that does not hold."""
-    verdict = verify_audit(world=enter(experiment))
+    verdict = workflow.verify_audit(world=enter(experiment))
     if not verdict.ok:
         raise ResultError(f"the audit log does not hold at line {verdict.line}: {verdict.problem}")
     anchor = "chain and anchors hold" if verdict.anchored else "the chain holds; no anchor outside it was found"

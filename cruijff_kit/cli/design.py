@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
+from cruijff_kit import workflow
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.receipt import DesignReceipt, DesignReview
-from cruijff_kit.schema.spec import ExperimentSpec, Level
-from cruijff_kit.workflow.design import amend_design, check_design, write_design
+from cruijff_kit.schema.spec import Level
 
 __all__ = ["design", "schema"]
 
@@ -28,7 +28,7 @@ def design() -> None:
 @click.pass_obj
 def check(experiment: str, file: Path, as_json: bool) -> None:
     """Check and cost a design FILE (YAML, or a whole summary); write nothing."""
-    review = check_design(file.read_text(encoding="utf-8"), world=enter(experiment))
+    review = workflow.check_design(file.read_text(encoding="utf-8"), world=enter(experiment))
     click.echo(review.model_dump_json(indent=2) if as_json else _review(review))
 
 
@@ -38,7 +38,7 @@ def check(experiment: str, file: Path, as_json: bool) -> None:
 @click.pass_obj
 def write(experiment: str, file: Path, reason: str) -> None:
     """Check a design FILE and write experiment_summary.md from it."""
-    receipt = write_design(file.read_text(encoding="utf-8"), reason=reason, world=enter(experiment))
+    receipt = workflow.write_design(file.read_text(encoding="utf-8"), reason=reason, world=enter(experiment))
     click.echo(_receipt(receipt))
 
 
@@ -49,14 +49,14 @@ def write(experiment: str, file: Path, reason: str) -> None:
 @click.pass_obj
 def amend(experiment: str, seeds: tuple[int, ...], levels: tuple[str, ...], reason: str) -> None:
     """Add seeds or levels to the design; runs that exist keep their ids."""
-    receipt = amend_design(seeds=seeds, levels=_levels(levels), reason=reason, world=enter(experiment))
+    receipt = workflow.amend_design(seeds=seeds, levels=_levels(levels), reason=reason, world=enter(experiment))
     click.echo(_receipt(receipt))
 
 
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of a design, for editors and assistants."""
-    click.echo(json.dumps(ExperimentSpec.model_json_schema(), indent=2))
+    click.echo(json.dumps(workflow.spec_json_schema(), indent=2))
 
 
 def _levels(pairs: tuple[str, ...]) -> dict[str, list[Level]]:

@@ -1,14 +1,16 @@
 """`ck submit`, `ck retry` and `ck cancel`: what costs, asked before it is done."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from cruijff_kit.bootstrap import World
+from cruijff_kit import workflow
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, confirm, enter
 from cruijff_kit.schema.receipt import SubmitReceipt
-from cruijff_kit.workflow.cancel import cancel_runs
-from cruijff_kit.workflow.seal import sealed_plan
-from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
+
+if TYPE_CHECKING:
+    from cruijff_kit.bootstrap import World
 
 __all__ = ["cancel", "retry", "submit"]
 
@@ -25,11 +27,11 @@ def submit(experiment: str, plan: str | None, runs: tuple[str, ...], reason: str
     """Hand the jobs of PLAN, the sealed one where absent, to the scheduler; each only once."""
     world = enter(experiment)
     plan_id = plan or _sealed_id(world)
-    preview = preview_submission(plan_id, runs=runs, world=world)
+    preview = workflow.preview_submission(plan_id, runs=runs, world=world)
     if preview.train_jobs + preview.eval_jobs:
         confirm(preview.question, "submit", unattended=yes, world=world)
     with ProgressBar("submit") as progress:
-        receipt = submit_jobs(plan_id, runs=runs, reason=reason, progress=progress, world=world)
+        receipt = workflow.submit_jobs(plan_id, runs=runs, reason=reason, progress=progress, world=world)
     click.echo(_jobs(receipt))
 
 
@@ -42,7 +44,7 @@ def retry(experiment: str, run: str, reason: str, yes: bool) -> None:
     """Try the failed or cancelled jobs of RUN again."""
     world = enter(experiment)
     confirm(f"Submit the failed jobs of `{run}` again?", "retry", unattended=yes, world=world)
-    click.echo(_jobs(retry_run(run, reason=reason, world=world)))
+    click.echo(_jobs(workflow.retry_run(run, reason=reason, world=world)))
 
 
 @click.command()
@@ -55,12 +57,12 @@ def cancel(experiment: str, runs: tuple[str, ...], reason: str, yes: bool) -> No
     world = enter(experiment)
     what = ", ".join(f"`{run}`" for run in runs) if runs else "the whole experiment"
     confirm(f"Stop the jobs of {what}?", "cancel", unattended=yes, world=world)
-    receipt = cancel_runs(runs=runs, reason=reason, world=world)
+    receipt = workflow.cancel_runs(runs=runs, reason=reason, world=world)
     click.echo(f"asked {len(receipt.job_ids)} jobs to stop; {len(receipt.left_alone)} runs had none")
 
 
-def _sealed_id(world: World) -> str:
-    return sealed_plan(world=world)[1].plan_id
+def _sealed_id(world: "World") -> str:
+    return workflow.sealed_plan(world=world)[1].plan_id
 
 
 def _jobs(receipt: SubmitReceipt) -> str:

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 
 import click
 
+from cruijff_kit import workflow
 from cruijff_kit.cli.table import STATUS_COLUMNS, status_rows, status_table
 from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import RunError
 from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.run import ExperimentStatus, Phase
-from cruijff_kit.workflow.logs import tail_log
-from cruijff_kit.workflow.watch import read_status, watch_jobs
 
 __all__ = ["logs", "status", "watch"]
 
@@ -29,7 +28,7 @@ _COLOURS = {
 @click.pass_obj
 def status(experiment: str, as_json: bool) -> None:
     """Show where every job stands."""
-    found = read_status(world=enter(experiment))
+    found = workflow.read_status(world=enter(experiment))
     click.echo(found.model_dump_json(indent=2) if as_json else status_table(found))
 
 
@@ -39,7 +38,7 @@ def status(experiment: str, as_json: bool) -> None:
 @click.pass_obj
 def watch(experiment: str, poll: float, timeout: float | None) -> None:
     """Follow the jobs until all have ended; leaving with Ctrl-C disturbs nothing."""
-    looks = watch_jobs(poll=poll, timeout=timeout, world=enter(experiment))
+    looks = workflow.watch_jobs(poll=poll, timeout=timeout, world=enter(experiment))
     try:
         last = _live(looks) if sys.stdout.isatty() else _lines(looks)
     except KeyboardInterrupt:
@@ -63,8 +62,9 @@ def watch(experiment: str, poll: float, timeout: float | None) -> None:
 @click.pass_obj
 def logs(experiment: str, run: str, evaluation: bool, lines: int, grep: str | None) -> None:
     """Show the end of what RUN's job printed."""
-    step = Step.EVAL if evaluation else Step.TRAIN
-    page = tail_log(run, step=step, lines=lines, grep=grep, world=enter(experiment))
+    page = workflow.tail_log(
+        run, step="eval" if evaluation else "train", lines=lines, grep=grep, world=enter(experiment)
+    )
     click.echo("\n".join(page.lines))
 
 

@@ -2,10 +2,10 @@
 
 import click
 
+from cruijff_kit import workflow
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, enter
 from cruijff_kit.schema.site import ModelFacts
-from cruijff_kit.workflow.models import describe_model, make_tiny_model
 
 __all__ = ["models"]
 
@@ -21,7 +21,7 @@ def models() -> None:
 def make_tiny(experiment: str, force: bool) -> None:
     """Train the small base model of the demo on this machine's CPU, or find it cached."""
     with ProgressBar("base model") as progress:
-        facts = make_tiny_model(force=force, progress=progress, world=enter(experiment))
+        facts = workflow.make_tiny_model(force=force, progress=progress, world=enter(experiment))
     click.echo(_facts(facts))
 
 
@@ -30,7 +30,7 @@ def make_tiny(experiment: str, force: bool) -> None:
 @click.pass_obj
 def info(experiment: str, path: str) -> None:
     """Show what the model directory PATH says of itself."""
-    click.echo(_facts(describe_model(path, world=enter(experiment))))
+    click.echo(_facts(workflow.describe_model(path, world=enter(experiment))))
 
 
 def _facts(facts: ModelFacts) -> str:

@@ -2,10 +2,8 @@
 
 import click
 
+from cruijff_kit import workflow
 from cruijff_kit.cli.world import ProgressBar, enter
-from cruijff_kit.workflow.collect import collect_results
-from cruijff_kit.workflow.report import write_report
-from cruijff_kit.workflow.spot_check import spot_check as check_answers
 
 __all__ = ["collect", "report", "spot_check"]
 
@@ -15,7 +13,7 @@ __all__ = ["collect", "report", "spot_check"]
 def collect(experiment: str) -> None:
     """Gather metrics and evaluation logs into results.parquet and predictions/."""
     with ProgressBar("collect") as progress:
-        table = collect_results(progress=progress, world=enter(experiment))
+        table = workflow.collect_results(progress=progress, world=enter(experiment))
     missing = sum(row.value is None for row in table.rows)
     click.echo(f"{len(table.rows)} results, {missing} missing, {len(table.predictions)} predictions")
 
@@ -26,7 +24,7 @@ def collect(experiment: str) -> None:
 def report(experiment: str, reason: str) -> None:
     """Collect results and write summary.md and report/index.html."""
     with ProgressBar("report") as progress:
-        receipt = write_report(reason=reason, progress=progress, world=enter(experiment))
+        receipt = workflow.write_report(reason=reason, progress=progress, world=enter(experiment))
     click.echo("\n".join([receipt.table, "", *receipt.bottom_line, "", receipt.summary, receipt.page]))
 
 
@@ -37,5 +35,5 @@ def report(experiment: str, reason: str) -> None:
 @click.pass_obj
 def spot_check(experiment: str, run: str, count: int, as_json: bool) -> None:
     """Look at a few answers of RUN: prompt, token ids, expected, got, probabilities."""
-    found = check_answers(run, count=count, world=enter(experiment))
+    found = workflow.spot_check_run(run, count=count, world=enter(experiment))
     click.echo(found.model_dump_json(indent=2) if as_json else str(found))

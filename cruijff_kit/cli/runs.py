@@ -2,9 +2,9 @@
 
 import click
 
+from cruijff_kit import workflow
 from cruijff_kit.cli.world import ProgressBar, enter
 from cruijff_kit.schema.receipt import FileChange, ScaffoldReceipt
-from cruijff_kit.workflow.scaffold import adopt_edit, scaffold_runs
 
 __all__ = ["adopt", "scaffold"]
 
@@ -17,7 +17,9 @@ __all__ = ["adopt", "scaffold"]
 def scaffold(experiment: str, dry_run: bool, overwrite: tuple[str, ...], as_json: bool) -> None:
     """Write every run's configurations and job scripts from the design."""
     with ProgressBar("scaffold") as progress:
-        receipt = scaffold_runs(dry_run=dry_run, overwrite=overwrite, progress=progress, world=enter(experiment))
+        receipt = workflow.scaffold_runs(
+            dry_run=dry_run, overwrite=overwrite, progress=progress, world=enter(experiment)
+        )
     click.echo(receipt.model_dump_json(indent=2) if as_json else _summary(receipt))
 
 
@@ -27,7 +29,7 @@ def scaffold(experiment: str, dry_run: bool, overwrite: tuple[str, ...], as_json
 @click.pass_obj
 def adopt(experiment: str, run: str, reason: str) -> None:
     """Record a hand edit of RUN's files, so that the edited files are what runs."""
-    click.echo(_summary(adopt_edit(run, reason=reason, world=enter(experiment))))
+    click.echo(_summary(workflow.adopt_edit(run, reason=reason, world=enter(experiment))))
 
 
 def _summary(receipt: ScaffoldReceipt) -> str:

@@ -3,23 +3,26 @@
 import getpass
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cruijff_kit.bootstrap import World, open_world
+from cruijff_kit.bootstrap import open_world
 from cruijff_kit.errors import SiteError
-from cruijff_kit.schema.audit import Actor
+
+if TYPE_CHECKING:
+    from cruijff_kit.bootstrap import World
 
 __all__ = ["ProgressBar", "confirm", "enter"]
 
 
-def enter(experiment: str) -> World:
+def enter(experiment: str) -> "World":
     """Return the world of an experiment directory, acting for the person at the keyboard."""
     folder = Path(experiment).resolve()
-    return open_world(folder, root=folder.parent, actor=Actor(kind="human", name=getpass.getuser(), client="ck"))
+    return open_world(folder, root=folder.parent, kind="human", name=getpass.getuser(), client="ck")
 
 
-def confirm(question: str, word: str, *, unattended: bool, world: World) -> None:
+def confirm(question: str, word: str, *, unattended: bool, world: "World") -> None:
     """Go on only if the user types the word at a terminal.
 
     `--yes` counts only where the user's own site file allows it.

@@ -1,6 +1,7 @@
 """Logs: the end of what a job printed, cleaned; or why it is withheld."""
 
 import re
+from typing import Literal
 
 from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.ports import World
@@ -17,7 +18,9 @@ __all__ = ["tail_log"]
 _MOST = 500
 
 
-def tail_log(run: str, *, step: Step = Step.TRAIN, lines: int = 50, grep: str | None = None, world: World) -> LogPage:
+def tail_log(
+    run: str, *, step: Literal["train", "eval"] = "train", lines: int = 50, grep: str | None = None, world: World
+) -> LogPage:
     """Return the last lines of a job's output; with `grep`, the last that match.
 
     Args:
@@ -39,15 +42,15 @@ def tail_log(run: str, *, step: Step = Step.TRAIN, lines: int = 50, grep: str | 
             run_id=chosen.id,
             hint="read the file on this machine; `ck status` shows counts only",
         )
-    attempts = read_attempts(world.store).get((chosen.id, step), ())
+    attempts = read_attempts(world.store).get((chosen.id, Step(step)), ())
     job_id = attempts[-1].job_id if attempts else None
     if job_id is None:
-        raise RunError(f"the {step.value} job of `{chosen.id}` was not submitted", run_id=chosen.id, hint="`ck submit`")
+        raise RunError(f"the {step} job of `{chosen.id}` was not submitted", run_id=chosen.id, hint="`ck submit`")
     path = f"{RunLayout(chosen.id).folder}/slurm-{job_id}.out"
     most = max(1, min(lines, _MOST))
     found = [redact(clean_line(line)) for line in world.store.tail(path, most if grep is None else 100_000)]
     wanted = found if grep is None else _matching(found, grep)
-    return LogPage(run_id=chosen.id, step=step, path=path, lines=tuple(wanted[-most:]))
+    return LogPage(run_id=chosen.id, step=Step(step), path=path, lines=tuple(wanted[-most:]))
 
 
 def _matching(lines: list[str], grep: str) -> list[str]:

@@ -22,7 +22,7 @@ from cruijff_kit.scoring.answers import SCORERS
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.seal import recorded_plan
 
-__all__ = ["spot_check"]
+__all__ = ["spot_check_run"]
 
 _Config = TypeVar("_Config", EvalConfig, TrainConfig)
 
@@ -41,7 +41,7 @@ class _Subject(NamedTuple):
     max_tokens: int
 
 
-def spot_check(run: str, *, count: int = 5, world: World) -> SpotCheck:
+def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
     """Return the answers of a run's last model to the first rows of its evaluation.
 
     Prompts are made by the function that training and evaluation use, so the ids shown

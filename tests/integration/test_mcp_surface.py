@@ -11,7 +11,7 @@ import pytest
 from mcp import Client
 from mcp.types import Tool
 
-import cruijff_kit.workflow as workflow
+from cruijff_kit import workflow
 from cruijff_kit.errors import SiteError
 from cruijff_kit.mcp_server.server import build
 from cruijff_kit.mcp_server.surface import INSTRUCTIONS, SURFACE
