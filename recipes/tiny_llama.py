@@ -108,7 +108,7 @@ def byte_letters() -> list[str]:
 
 
 def build_model(tokenizer: Any, *, seed: int) -> LlamaForCausalLM:
-    """Return a random model of 329,344 parameters in Llama-3.2 form."""
+    """Return a random model of 329,088 parameters in Llama-3.2 form."""
     torch.manual_seed(seed)
     settings: dict[str, Any] = {
         "vocab_size": len(tokenizer),

@@ -91,7 +91,9 @@ class LocalHub:
         """
         from cruijff_kit.adapters.inference import load_inference
 
-        return load_inference(str(self._folder(path)), adapter=adapter)
+        folder = self._folder(path)
+        model_config(folder)
+        return load_inference(str(folder), adapter=adapter)
 
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
         """Train the small base model of the demo, or return the cached one.

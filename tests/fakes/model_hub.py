@@ -17,8 +17,8 @@ def model_facts(path: str = "/models/tiny", *, sha256: str = "a" * 64, has_chat_
     return ModelFacts(
         path=path,
         architecture="LlamaForCausalLM",
-        parameters=329_344,
-        bytes=1_317_376,
+        parameters=329_088,
+        bytes=1_318_000,
         sha256=sha256,
         hidden_size=128,
         layers=2,

@@ -1,0 +1,49 @@
+"""What every hub does, the fake one as the real one."""
+
+from pathlib import Path
+
+import pytest
+
+from cruijff_kit.adapters.model_hub import LocalHub
+from cruijff_kit.errors import SiteError
+from cruijff_kit.ports import ModelHub
+from tests.fakes.model_hub import FakeHub, model_facts
+from tests.tokenizer_zoo import byte_level
+from tests.training_runs import random_base
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_base(tmp_path_factory.mktemp("hub"))
+
+
+@pytest.fixture(params=("fake", "real"))
+def hub_and_path(request: pytest.FixtureRequest, base: Path, tmp_path: Path) -> tuple[ModelHub, str]:
+    if request.param == "real":
+        return LocalHub(cache=tmp_path), str(base)
+    facts = model_facts()
+    return FakeHub(facts, tokenizers={facts.path: byte_level()}), facts.path
+
+
+def test_facts_of_a_model_are_the_same_each_time(hub_and_path: tuple[ModelHub, str]) -> None:
+    hub, path = hub_and_path
+    facts = hub.facts(path)
+    assert facts == hub.facts(path)
+    assert facts.path == path
+    assert (facts.architecture, facts.parameters, facts.layers) == ("LlamaForCausalLM", 329_088, 2)
+    assert facts.has_chat_template
+
+
+def test_a_directory_that_is_not_there_is_a_fault_of_the_site(hub_and_path: tuple[ModelHub, str]) -> None:
+    hub, path = hub_and_path
+    for ask in (hub.facts, hub.tokenizer, hub.inference):
+        with pytest.raises(SiteError, match="does not exist"):
+            ask(f"{path}-gone")
+
+
+def test_a_tokenizer_reads_and_writes_text(hub_and_path: tuple[ModelHub, str]) -> None:
+    hub, path = hub_and_path
+    tokenizer = hub.tokenizer(path)
+    ids = tokenizer.encode("naïve", add_special_tokens=False)
+    assert tokenizer.decode(ids) == "naïve"
+    assert tokenizer.chat_template

@@ -1,0 +1,127 @@
+"""What a job writes of itself."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cruijff_kit.errors import RunError
+from cruijff_kit.runtime.files import file_sha256, write_aside
+from cruijff_kit.runtime.job_files import (
+    MetricsFile,
+    StatusFile,
+    Stopped,
+    artefact_hashes,
+    finished,
+    now,
+    stop_on_signals,
+)
+from cruijff_kit.schema.run import Done, JobStatus, MetricPoint
+
+
+@pytest.fixture
+def status_path(tmp_path: Path) -> Path:
+    return tmp_path / "status.json"
+
+
+@pytest.fixture
+def _signals_as_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def status(path: Path) -> JobStatus:
+    return JobStatus.model_validate_json(path.read_bytes())
+
+
+def test_a_metrics_line_is_on_disk_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    metrics = MetricsFile(path)
+    metrics.write(MetricPoint(step=1, epoch=0, loss=0.5))
+    assert MetricPoint.model_validate_json(path.read_text(encoding="utf-8")).loss == 0.5
+    metrics.write(MetricPoint(step=2, epoch=0, val_loss=0.25))
+    metrics.close()
+    assert path.read_text(encoding="utf-8").splitlines()[1] == '{"step":2,"epoch":0,"val_loss":0.25}'
+
+
+def test_a_second_run_replaces_the_metrics_of_the_first(tmp_path: Path) -> None:
+    for step in (1, 2):
+        metrics = MetricsFile(tmp_path / "metrics.jsonl")
+        metrics.write(MetricPoint(step=step, epoch=0))
+        metrics.close()
+    assert (tmp_path / "metrics.jsonl").read_text(encoding="utf-8") == '{"step":2,"epoch":0}\n'
+
+
+def test_the_status_tells_state_progress_and_job(status_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    with StatusFile(status_path, every=0) as file:
+        assert status(status_path).state == "starting"
+        file.enter("running", "training")
+        file.advance(3, 9, epoch=1)
+        told = status(status_path)
+        assert (told.state, told.message, told.step, told.total, told.epoch) == ("running", "training", 3, 9, 1)
+        assert (told.job_id, told.pid) == ("17", os.getpid())
+
+
+def test_progress_is_written_now_and_then_but_the_last_step_always(status_path: Path) -> None:
+    file = StatusFile(status_path, every=3600)
+    file.advance(1, 3)
+    assert status(status_path).step == 0
+    file.advance(3, 3)
+    assert status(status_path).step == 3
+
+
+def test_an_error_is_recorded_in_its_own_words_and_passes(status_path: Path) -> None:
+    with pytest.raises(RunError), StatusFile(status_path):
+        raise RunError("the loss is `nan` at step 4", run_id="r-12345678", hint="lower `lr`")
+    assert status(status_path).state == "failed"
+    assert status(status_path).message == "the loss is `nan` at step 4"
+
+
+@pytest.mark.usefixtures("_signals_as_before")
+def test_a_job_that_is_asked_to_end_says_so(status_path: Path) -> None:
+    stop_on_signals()
+    with pytest.raises(Stopped) as stopped, StatusFile(status_path):
+        signal.raise_signal(signal.SIGTERM)
+    assert stopped.value.exit_code == 143
+    assert status(status_path).message == "stopped by SIGTERM"
+
+
+def marker(experiment: Path, *artefacts: Path, exit_code: int = 0) -> Path:
+    done = Done(exit_code=exit_code, artefacts=artefact_hashes(artefacts, experiment=experiment), finished=now())
+    write_aside(experiment / "DONE", done.model_dump_json())
+    return experiment / "DONE"
+
+
+def test_a_marker_counts_only_while_its_artefacts_have_their_hashes(tmp_path: Path) -> None:
+    experiment, outside = tmp_path / "experiment", tmp_path / "scratch.bin"
+    inside = experiment / "runs" / "metrics.jsonl"
+    write_aside(inside, "points")
+    write_aside(outside, b"weights")
+    done = marker(experiment, inside, outside)
+    assert artefact_hashes([inside, outside], experiment=experiment) == {
+        "runs/metrics.jsonl": file_sha256(inside),
+        str(outside): file_sha256(outside),
+    }
+    assert finished(done, experiment=experiment)
+    write_aside(outside, b"other weights")
+    assert not finished(done, experiment=experiment)
+    outside.unlink()
+    assert not finished(done, experiment=experiment)
+
+
+def test_no_marker_a_torn_one_and_one_of_a_failure_count_for_nothing(tmp_path: Path) -> None:
+    assert not finished(tmp_path / "DONE", experiment=tmp_path)
+    assert not finished(marker(tmp_path, exit_code=1), experiment=tmp_path)
+    write_aside(tmp_path / "DONE", '{"exit_code": 0')
+    assert not finished(tmp_path / "DONE", experiment=tmp_path)
+
+
+def test_a_write_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
+    write_aside(tmp_path / "deep" / "file.txt", "one")
+    write_aside(tmp_path / "deep" / "file.txt", "two")
+    assert [path.read_text(encoding="utf-8") for path in (tmp_path / "deep").iterdir()] == ["two"]
