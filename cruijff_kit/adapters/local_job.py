@@ -56,6 +56,10 @@ class JobFolder:
             self._copy(script)
             return self._spawn(lock, {**environment, **self._told()})
 
+    def command(self) -> list[str]:
+        """Return the shell that claims the job, runs its script and keeps the exit code."""
+        return ["/bin/sh", "-c", _WRAPPER, "sh", str(self.path), str(self._bell)]
+
     def lives(self) -> bool:
         """Return whether any process of the job holds its lock."""
         with self._lock() as lock:
@@ -111,7 +115,7 @@ class JobFolder:
     def _spawn(self, lock: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         with self._output(append=self.job.directives.append) as output, self._errors(output) as errors:
             return subprocess.Popen(
-                ["/bin/sh", "-c", _WRAPPER, "sh", str(self.path), str(self._bell)],
+                self.command(),
                 cwd=self.job.chdir,
                 env=environment,
                 stdin=subprocess.DEVNULL,

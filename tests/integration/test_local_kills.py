@@ -176,6 +176,7 @@ def test_a_second_start_of_a_job_that_lives_or_has_run_does_nothing(bench: Local
     script = (folder.path / "script").read_bytes()
     assert folder.lives()
     assert folder.start(script, {}) is None
+    assert subprocess.run(folder.command(), check=False, start_new_session=True).returncode == 0
     bench.kill_runner()
     (bench.folder / "go").touch()
     until(lambda: not folder.lives(), "the job's end")
