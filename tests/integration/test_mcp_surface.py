@@ -95,10 +95,10 @@ def test_the_instructions_fit_in_two_kilobytes_and_name_real_tools() -> None:
     assert {word for word in mentioned if word.split("=")[0] not in ("dry_run", "plan_id")} <= set(SURFACE)
 
 
-@pytest.mark.parametrize("root", (Path("/"), Path.home()))
-def test_the_server_refuses_roots_that_hold_everything(root: Path) -> None:
+@pytest.mark.parametrize("root", ("/", "~"))
+def test_the_server_refuses_roots_that_hold_everything(root: str) -> None:
     with pytest.raises(SiteError, match="cannot be the project root"):
-        build(root)
+        build(Path(root).expanduser())
 
 
 @pytest.mark.parametrize("name", ("../evil", "a/b", "", ".hidden", "x" * 65, "ok\n", "/etc"))

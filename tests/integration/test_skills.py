@@ -175,4 +175,5 @@ def test_the_manifests_agree_on_name_and_version() -> None:
 
 
 def test_the_bare_skill_names_work_inside_the_repository() -> None:
-    assert sorted(path.name for path in (ROOT / ".claude" / "skills").iterdir()) == [skill.name for skill in SKILLS]
+    found = sorted(path.parent.name for path in (ROOT / ".claude" / "skills").glob("*/SKILL.md"))
+    assert found == [skill.name for skill in SKILLS]
