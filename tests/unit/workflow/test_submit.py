@@ -13,7 +13,7 @@ from cruijff_kit.workflow.cancel import cancel_runs
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
 from cruijff_kit.workflow.watch import read_status, watch_jobs
-from tests.fakes.designed import EventList, design, put_design, world_at
+from tests.fakes.designed import design, put_design, world_at
 from tests.fakes.scheduler import FakeScheduler
 
 JOBS = 2 * 8 + 1
@@ -68,8 +68,7 @@ def queue(world: World) -> FakeScheduler:
 
 def events(world: World, action: Action) -> list[str]:
     """Return the subjects of the events of one action."""
-    assert isinstance(world.audit, EventList)
-    return [event.subject for event in world.audit.events if event.action is action]
+    return [record.subject for record in world.audit.records() if record.action is action]
 
 
 def finish(world: World, run_id: str, step: Step) -> None:
