@@ -7,7 +7,7 @@ import pytest
 
 from cruijff_kit.data.yaml_text import dump_yaml
 from cruijff_kit.errors import PlanError, SiteError, SpecError
-from cruijff_kit.ports import World
+from cruijff_kit.ports import Tokenizer, World
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.workflow.audit import verify_audit
 from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
@@ -188,7 +188,7 @@ def test_amending_needs_a_design_and_a_factor_of_it(world: World) -> None:
 
 def test_rows_are_not_measured_where_the_extra_is_missing_and_that_is_said(world: World) -> None:
     class NoTokenizers(FakeHub):
-        def tokenizer(self, path: str) -> None:
+        def tokenizer(self, path: str) -> Tokenizer:
             raise SiteError("reading tokenizers needs `transformers`", hint="pip install 'cruijff-kit[train]'")
 
     review = check_design(TEXT, world=world._replace(hub=NoTokenizers(model_facts())))
