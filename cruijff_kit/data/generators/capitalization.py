@@ -8,6 +8,7 @@ are never among those a base model of this package may have been pretrained on.
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from pydantic import Field
 
@@ -51,18 +52,18 @@ def generate(arguments: Capitalization, files: Mapping[str, bytes]) -> Splits:
     """
     words = _words(files)
     problems = _length_problems(arguments)
-    fresh, pool = _order(words, arguments.word_length, seed=arguments.seed)
-    test = fresh[: arguments.test]
-    problems += _shortage("test", arguments.test, found=len(fresh), length=arguments.word_length)
+    pool = _order(words, arguments.word_length, seed=arguments.seed)
+    test = _unseen(pool, arguments.test)
+    problems += _shortage("test", arguments.test, found=len(test), length=arguments.word_length)
     tested = set(test)
     taught = [word for word in pool if word not in tested]
     wanted = arguments.train + arguments.validation
     problems += _shortage("train", wanted, found=len(taught), length=arguments.word_length)
     others: list[str] = []
     for length in arguments.other_lengths:
-        found = _order(words, length, seed=arguments.seed)[0]
+        found = _unseen(_order(words, length, seed=arguments.seed), arguments.other_count)
         problems += _shortage("other_count", arguments.other_count, found=len(found), length=length)
-        others += found[: arguments.other_count]
+        others += found
     if problems:
         raise SpecError("the words do not suffice for this data set", problems=problems)
     return {
@@ -83,10 +84,14 @@ def _words(files: Mapping[str, bytes]) -> tuple[str, ...]:
         raise SpecError("the word list cannot be read", problems=[problem]) from err
 
 
-def _order(words: Iterable[str], length: int, *, seed: int) -> tuple[list[str], list[str]]:
-    """Return the words of a length in drawing order: those fit for tests, and all."""
-    everything = ordered((word for word in words if len(word) == length), seed=seed, label="words")
-    return [word for word in everything if not pretraining_half(word)], everything
+def _order(words: Iterable[str], length: int, *, seed: int) -> list[str]:
+    """Return the words of a length in drawing order."""
+    return ordered((word for word in words if len(word) == length), seed=seed, label="words")
+
+
+def _unseen(words: Iterable[str], count: int) -> list[str]:
+    """Return the first words that no base model was trained on."""
+    return list(islice((word for word in words if not pretraining_half(word)), count))
 
 
 def _rows(words: Iterable[str]) -> list[dict[str, str]]:
