@@ -29,7 +29,7 @@ from transformers import AutoTokenizer
 
 from cruijff_kit.data.tokens import IGNORE, Encoded, Encoding
 from cruijff_kit.errors import CruijffError, RunError
-from cruijff_kit.runtime.devices import choose_device, choose_dtype, describe_device
+from cruijff_kit.runtime.devices import choose_device, choose_dtype, default_dtype, describe_device
 from cruijff_kit.runtime.files import file_sha256, write_aside
 from cruijff_kit.runtime.job_files import (
     MetricsFile,
@@ -80,9 +80,7 @@ def build_model(config: TrainConfig) -> Model:
     base = Path(config.base_model.path)
     arguments = llama_arguments(base, max_seq_len=config.dataset.max_seq_len)
     device = choose_device(config.device)
-    usual = torch.get_default_dtype()
-    torch.set_default_dtype(choose_dtype(config.dtype, device))
-    with device:
+    with device, default_dtype(choose_dtype(config.dtype, device)):
         model = lora_llama3_2(
             list(config.model.lora_attn_modules),
             apply_lora_to_mlp=config.model.apply_lora_to_mlp,
@@ -91,7 +89,6 @@ def build_model(config: TrainConfig) -> Model:
             lora_dropout=config.model.lora_dropout,
             **arguments,
         )
-    torch.set_default_dtype(usual)
     missing, unexpected = model.load_state_dict(load_base(base, arguments), strict=False)
     strange = [*(name for name in missing if ".lora_" not in name), *unexpected]
     if strange:
@@ -147,6 +144,11 @@ class Steps:
             self.optimizer, rate_at(config.lr_scheduler, total_steps=self.total)
         )
 
+    def take(self) -> Iterator[MetricPoint]:
+        """Take every step of the run, with the validation loss where it is due."""
+        for number in range(self.config.epochs):
+            yield from map(self._validated, self.epoch(number))
+
     def epoch(self, number: int) -> Iterator[MetricPoint]:
         """Take one epoch's steps, in the epoch's own seeded order of rows."""
         rows = shuffled(self.rows.train, seed=self.config.seed, purpose=f"epoch {number}")
@@ -193,8 +195,7 @@ class Steps:
             tokens_per_second=tokens / seconds,
         )
 
-    def with_validation(self, point: MetricPoint) -> MetricPoint:
-        """Return the point with the validation loss where this step is due for it."""
+    def _validated(self, point: MetricPoint) -> MetricPoint:
         every = self.config.run_val_every_n_steps
         due = point.step % self.per_epoch == 0 or (every > 0 and point.step % every == 0)
         if not due or not self.rows.val:
@@ -211,17 +212,15 @@ def train(config: TrainConfig, status: StatusFile) -> list[Path]:
     status.enter("starting", "loading the base model")
     steps = Steps(config, build_model(config), rows=rows)
     steps.model.body.train()
-    made = [run / "metrics.jsonl"]
-    metrics = MetricsFile(made[0])
     status.enter("running", "training")
-    for epoch in range(config.epochs):
-        for point in map(steps.with_validation, steps.epoch(epoch)):
+    made = [run / "metrics.jsonl"]
+    with MetricsFile(made[0]) as metrics:
+        for point in steps.take():
             if point.step % config.log_every_n_steps == 0 or point.val_loss is not None:
                 metrics.write(point)
-            status.advance(point.step, steps.total, epoch=epoch)
-        if epoch in config.epochs_to_save:
-            made += save_epoch(config, steps.model, epoch=epoch)
-    metrics.close()
+            status.advance(point.step, steps.total, epoch=point.epoch)
+            if point.step % steps.per_epoch == 0 and point.epoch in config.epochs_to_save:
+                made += save_epoch(config, steps.model, epoch=point.epoch)
     return made
 
 
@@ -253,8 +252,9 @@ def start_afresh(config: TrainConfig) -> None:
     """Remove what an earlier, unfinished run of this configuration left."""
     for name in ("DONE", "metrics.jsonl"):
         (Path(config.run_dir) / name).unlink(missing_ok=True)
-    for folder in Path(config.output_dir).glob("epoch_*"):
-        shutil.rmtree(folder)
+    for pattern in ("epoch_*", ".epoch_*.part"):
+        for folder in Path(config.output_dir).glob(pattern):
+            shutil.rmtree(folder)
 
 
 def manifest(config: TrainConfig, config_path: Path, *, earlier: tuple[str, ...], status: StatusFile) -> Manifest:

@@ -15,6 +15,7 @@ import hashlib
 import struct
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from cruijff_kit.data.prompts import fill_template, placeholders
@@ -265,15 +266,23 @@ def _end_ids(*, encoding: Encoding, tokenizer: Tokenizer) -> tuple[int, ...]:
 
 def _ends(encoding: Encoding, tokenizer: Tokenizer) -> tuple[int, ...]:
     """Return what the template writes after an answer up to its end token, else EOS."""
-    eos = () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)
-    if encoding.dataset_type == "text_completion":
-        return eos
+    if encoding.dataset_type == "chat_completion":
+        return _chat_ends(encoding, tokenizer, template=tokenizer.chat_template)
+    return () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)
+
+
+# The end of a turn is the same for every row, and rendering it costs as much as a row does.
+@lru_cache(maxsize=16)
+def _chat_ends(encoding: Encoding, tokenizer: Tokenizer, *, template: str | None) -> tuple[int, ...]:
     turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _CONTENT}]
     text = _render(turns, encoding=encoding, tokenizer=tokenizer, add_generation_prompt=False)
     ids = tokenizer.encode(text.rpartition(_CONTENT)[2].rstrip(), add_special_tokens=False)
     special = (at for at, token in enumerate(ids) if not tokenizer.decode([token], skip_special_tokens=True))
     end = next(special, None)
-    return (*ids, *eos) if end is None else tuple(ids[: end + 1])
+    if end is not None:
+        return tuple(ids[: end + 1])
+    # Text alone would not stop generation: without EOS after it there is no end.
+    return () if tokenizer.eos_token_id is None else (*ids, tokenizer.eos_token_id)
 
 
 def _render(turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokenizer, add_generation_prompt: bool) -> str:

@@ -1,5 +1,7 @@
 """Where a job computes and in which arithmetic."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cruijff_kit.errors import SiteError
@@ -7,7 +9,7 @@ from cruijff_kit.errors import SiteError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["choose_device", "choose_dtype", "describe_device"]
+__all__ = ["choose_device", "choose_dtype", "default_dtype", "describe_device"]
 
 
 def choose_device(wanted: str) -> "torch.device":
@@ -41,6 +43,19 @@ def choose_dtype(name: str, device: "torch.device") -> "torch.dtype":
             hint="set `controls.dtype: fp32`, or ask for a newer GPU by `resources.constraint`",
         )
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[name]
+
+
+@contextmanager
+def default_dtype(dtype: "torch.dtype") -> Iterator[None]:
+    """Let new tensors have this type, and put the usual one back."""
+    import torch
+
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(usual)
 
 
 def describe_device(device: "torch.device") -> str:

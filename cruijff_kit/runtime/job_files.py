@@ -31,11 +31,22 @@ def job_ids() -> tuple[str, ...]:
 
 
 class MetricsFile:
-    """`metrics.jsonl`: one point a line, on disk as soon as it is written."""
+    """`metrics.jsonl`: one point a line, readable by others as soon as it is written.
+
+    As a context manager it is flushed to disk at the end.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[str] = path.open("w", encoding="utf-8", buffering=1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
     def write(self, point: MetricPoint) -> None:
         """Append one point as one line."""

@@ -40,19 +40,17 @@ def status(path: Path) -> JobStatus:
 
 def test_a_metrics_line_is_on_disk_as_soon_as_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    metrics = MetricsFile(path)
-    metrics.write(MetricPoint(step=1, epoch=0, loss=0.5))
-    assert MetricPoint.model_validate_json(path.read_text(encoding="utf-8")).loss == 0.5
-    metrics.write(MetricPoint(step=2, epoch=0, val_loss=0.25))
-    metrics.close()
+    with MetricsFile(path) as metrics:
+        metrics.write(MetricPoint(step=1, epoch=0, loss=0.5))
+        assert MetricPoint.model_validate_json(path.read_text(encoding="utf-8")).loss == 0.5
+        metrics.write(MetricPoint(step=2, epoch=0, val_loss=0.25))
     assert path.read_text(encoding="utf-8").splitlines()[1] == '{"step":2,"epoch":0,"val_loss":0.25}'
 
 
 def test_a_second_run_replaces_the_metrics_of_the_first(tmp_path: Path) -> None:
     for step in (1, 2):
-        metrics = MetricsFile(tmp_path / "metrics.jsonl")
-        metrics.write(MetricPoint(step=step, epoch=0))
-        metrics.close()
+        with MetricsFile(tmp_path / "metrics.jsonl") as metrics:
+            metrics.write(MetricPoint(step=step, epoch=0))
     assert (tmp_path / "metrics.jsonl").read_text(encoding="utf-8") == '{"step":2,"epoch":0}\n'
 
 
