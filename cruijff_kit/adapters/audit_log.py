@@ -9,7 +9,7 @@ from datetime import UTC
 from io import BufferedReader, BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cruijff_kit.adapters.audit_end import LogEnd, end_of
 from cruijff_kit.adapters.audit_heads import AuditHeads, Head
@@ -19,7 +19,7 @@ from cruijff_kit.adapters.safe_paths import flush_content, open_file, opened_fol
 from cruijff_kit.adapters.state_dir import state_dir
 from cruijff_kit.errors import ResultError, SiteError
 from cruijff_kit.ports import Clock
-from cruijff_kit.rendering.redaction import redact, redact_fields, sensitive_values
+from cruijff_kit.rendering.redaction import redact_event, sensitive_values
 from cruijff_kit.schema.audit import Action, Actor, Anchor, AuditEvent, AuditRecord, AuditVerdict, Outcome
 from cruijff_kit.schema.layout import ExperimentLayout
 
@@ -28,8 +28,6 @@ __all__ = ["DiskAuditLog"]
 _ITSELF = Actor(kind="tool", name="audit log")
 _QUOTED = 500
 """Bytes of a torn line that its repair record quotes."""
-_TEXTS = ("verb", "subject", "reason", "error")
-_NAMED = ("actor", "inputs", "outputs", "versions")
 
 
 class _Snapshot(NamedTuple):
@@ -163,25 +161,12 @@ class DiskAuditLog:
         seq, prev = (-1, GENESIS) if last is None else (last.seq, last.sha256)
         lines: list[bytes] = []
         for event in events:
-            seq, fields = seq + 1, self._redacted(event)
+            seq, fields = seq + 1, redact_event(event, self._secrets).model_dump(exclude_none=True)
             if seq == 0:
                 fields["outputs"]["log_id"] = log_id
             lines.append(canonical({**fields, "seq": seq, "prev": prev, "ts": moment}))
             prev = hash_of(lines[-1])
         return b"\n".join([*lines, b""]), Anchor(seq=seq, sha256=prev)
-
-    def _redacted(self, event: AuditEvent) -> dict[str, Any]:
-        fields = event.model_dump(exclude_none=True)
-        fields |= {name: redact(_encodable(fields[name]), self._secrets) for name in _TEXTS if name in fields}
-        for name in _NAMED:
-            encodable = {_encodable(key): _encodable(value) for key, value in fields[name].items()}
-            fields[name] = redact_fields(encodable, self._secrets)
-        return fields
-
-
-def _encodable(text: str) -> str:
-    """Return the text with what UTF-8 cannot hold, a file name's stray bytes, written as escapes."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _put(log: int, offset: int, content: bytes) -> None:

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping
 
-__all__ = ["MASK", "redact", "redact_fields", "sensitive_values"]
+from cruijff_kit.schema.audit import AuditEvent
+
+__all__ = ["MASK", "redact", "redact_event", "redact_fields", "sensitive_values"]
 
 MASK = "[redacted]"
 """Stands where a secret stood."""
@@ -54,7 +56,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     if "://" in text:
         text = _URL_USER.sub(rf"\1{MASK}@", text)
     if _MENTION.search(text):
-        text = _ASSIGNMENT.sub(_masked, text)
+        text = _mask_assigned(text)
     return _BEARER.sub(rf"\1{MASK}", text)
 
 
@@ -67,6 +69,17 @@ def redact_fields(fields: Mapping[str, str], secrets: Iterable[str] = ()) -> dic
     }
 
 
+def redact_event(event: AuditEvent, secrets: Iterable[str] = ()) -> AuditEvent:
+    """Return an event whose every string is redacted and can be written as UTF-8."""
+    known = tuple(secrets)
+    texts = {name: _encodable(getattr(event, name) or "") for name in ("verb", "subject", "reason", "error")}
+    named = {name: _encodable_fields(getattr(event, name)) for name in ("inputs", "outputs", "versions")}
+    changes: dict[str, object] = {name: redact_fields(fields, known) for name, fields in named.items()}
+    changes |= {name: redact(text, known) for name, text in texts.items() if getattr(event, name) is not None}
+    actor = _encodable_fields(event.actor.model_dump(exclude_none=True))
+    return event.model_copy(update={**changes, "actor": event.actor.model_copy(update=redact_fields(actor, known))})
+
+
 def sensitive_values(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the values of variables that hold secrets by their names, each once."""
     found = {
@@ -77,13 +90,28 @@ def sensitive_values(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _masked(found: re.Match[str]) -> str:
-    value = found["value"]
-    if not value or value.startswith(MASK) or not _names_secret(found["name"], value):
-        return found[0]
-    # What closes the sentence or the call around an unquoted value is not part of it.
-    kept = "" if found["open"] else value[len(value.rstrip(",;)}]")) :]
-    return "".join([found["flag"] or "", found["name"], found["sign"], found["open"] or "", MASK, kept])
+def _encodable(text: str) -> str:
+    # A file name's stray bytes are no Unicode; they are shown as escapes.
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _encodable_fields(fields: Mapping[str, str]) -> dict[str, str]:
+    return {_encodable(name): _encodable(value) for name, value in fields.items()}
+
+
+def _mask_assigned(text: str) -> str:
+    shown, done, at = [], 0, 0
+    while found := _ASSIGNMENT.search(text, at):
+        value = found["value"]
+        if not value or value.startswith(MASK) or not _names_secret(found["name"], value):
+            # A harmless value may hold a further assignment that is not.
+            at = max(found.start("value"), at + 1)
+            continue
+        # What closes the sentence or the call around an unquoted value is not part of it.
+        kept = 0 if found["open"] else len(value) - len(value.rstrip(",;)}]"))
+        shown += [text[done : found.start("value")], MASK]
+        done = at = found.end() - kept
+    return "".join([*shown, text[done:]])
 
 
 def _names_secret(name: str, value: str) -> bool:

@@ -7,7 +7,7 @@ from cruijff_kit.adapters.audit_heads import Head
 from cruijff_kit.adapters.audit_lines import GENESIS, canonical, hash_of, scan
 from cruijff_kit.adapters.audit_verdict import judged, positions
 from cruijff_kit.ports import Clock
-from cruijff_kit.rendering.redaction import redact
+from cruijff_kit.rendering.redaction import redact_event
 from cruijff_kit.schema.audit import Anchor, AuditEvent, AuditRecord, AuditVerdict
 from tests.fakes.clock import FakeClock
 
@@ -33,7 +33,7 @@ class FakeAuditLog:
         if not events:
             raise ValueError("an append takes at least one event")
         for event in events:
-            fields = AuditEvent.model_validate_json(redact(event.model_dump_json())).model_dump(exclude_none=True)
+            fields = redact_event(event).model_dump(exclude_none=True)
             moment = self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
             prev = hash_of(self.lines[-1]) if self.lines else GENESIS
             self.lines.append(canonical({**fields, "seq": len(self.lines), "prev": prev, "ts": moment}))
