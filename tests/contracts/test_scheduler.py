@@ -165,10 +165,12 @@ def test_cancelling_ends_what_waits_and_what_runs_and_leaves_the_rest_alone(benc
     running = bench.submit("running")
     bench.start(running)
     waiting = bench.submit("waiting", [running])
+    orphan = bench.submit("orphan", [waiting])
     bystander = bench.submit("bystander")
     bench.scheduler.cancel([done, running, waiting, "999999999", "not-a-number"])
     states = [report.state for report in bench.ended(done, running, waiting)]
     assert states == [JobState.SUCCEEDED, JobState.CANCELLED, JobState.CANCELLED]
+    assert bench.ended(orphan)[0].reason == NEVER
     assert not bench.scheduler.reports([bystander])[bystander].state.ended
 
 
