@@ -56,7 +56,7 @@ def compare_with_base(tuned: Sequence[Prediction], base: Sequence[Prediction], *
         run=tuned[0].run,
         base=base[0].run,
         task=tuned[0].task,
-        difference=paired_difference(gained, lost, len(pairs), level=level),
+        difference=paired_difference(gained, lost, n=len(pairs), level=level),
         gained=gained,
         lost=lost,
         p_value=p_value,

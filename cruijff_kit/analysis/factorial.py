@@ -90,7 +90,7 @@ def factor_effects(
         return ()
     grid = _grid(observations, varied)
     chosen = [each for each in _contrasts(grid) if not planned or set(each.factor.split(" x ")) <= set(planned)]
-    effects = [_effect(grid, contrast, level) for contrast in chosen]
+    effects = [_effect(grid, contrast, level=level) for contrast in chosen]
     tested = [index for index, effect in enumerate(effects) if effect.p_value is not None]
     adjusted = holm_adjusted([effects[index].p_value or 0.0 for index in tested])
     for index, p_value in zip(tested, adjusted, strict=True):
@@ -113,7 +113,7 @@ def cell_figures(observations: Sequence[Observation], factors: Factors, *, level
             continue
         names = dict(zip(factors, cell, strict=True))
         runs = tuple(item.run for item in observations if _key(item, factors) == _keys(cell))
-        half = _half_width(grid.error, 1 / len(values), level)
+        half = _half_width(grid.error, 1 / len(values), level=level)
         figure = _interval(fmean(values), half, n=len(values), level=level)
         figures.append(CellFigure(factors=names, runs=runs, figure=figure, reason=grid.error.reason))
     return tuple(figures)
@@ -151,16 +151,18 @@ def _contrasts(grid: _Grid) -> list[_Contrast]:
     main = {name: _main(grid, name) for name in grid.factors}
     found = [contrast for each in main.values() for contrast in each]
     pairs = combinations([each[0] for each in main.values() if len(each) == 1], 2)
-    return [*found, *(_interaction(grid, first, second) for first, second in pairs)]
+    return [*found, *(_interaction(grid, first, second=second) for first, second in pairs)]
 
 
 def _main(grid: _Grid, name: str) -> list[_Contrast]:
     base, *others = grid.factors[name]
-    low = _average(grid, name, base)
-    return [_Contrast(name, f"{other} - {base}", _difference(_average(grid, name, other), low)) for other in others]
+    low = _average(grid, name, level=base)
+    return [
+        _Contrast(name, f"{other} - {base}", _difference(_average(grid, name, level=other), low)) for other in others
+    ]
 
 
-def _average(grid: _Grid, name: str, level: Level) -> tuple[float, ...]:
+def _average(grid: _Grid, name: str, *, level: Level) -> tuple[float, ...]:
     """Return equal weights over the combinations with this level, summing to one."""
     column, share = list(grid.factors).index(name), len(grid.factors[name]) / len(grid.cells)
     return tuple(share * (repr(cell[column]) == repr(level)) for cell in grid.cells)
@@ -170,7 +172,7 @@ def _difference(left: Sequence[float], right: Sequence[float]) -> tuple[float, .
     return tuple(a - b for a, b in zip(left, right, strict=True))
 
 
-def _interaction(grid: _Grid, first: _Contrast, second: _Contrast) -> _Contrast:
+def _interaction(grid: _Grid, first: _Contrast, *, second: _Contrast) -> _Contrast:
     low, high = grid.factors[second.factor]
     text = f"({first.text}) at {high} minus at {low}"
     # Signs multiply; each of the four corners is the mean of its combinations.
@@ -181,14 +183,14 @@ def _interaction(grid: _Grid, first: _Contrast, second: _Contrast) -> _Contrast:
     )
 
 
-def _effect(grid: _Grid, contrast: _Contrast, level: float) -> Effect:
+def _effect(grid: _Grid, contrast: _Contrast, *, level: float) -> Effect:
     runs = sum(len(values) for values in grid.values)
     estimate = _estimate(grid, contrast.weights)
     if estimate is None:
         figure = Interval(value=None, low=None, high=None, n=runs, level=level, method=_METHOD)
         reason = f"cannot be estimated: no result for {_missing(grid)}"
         return Effect(factor=contrast.factor, contrast=contrast.text, figure=figure, p_value=None, reason=reason)
-    half = _half_width(grid.error, estimate.leverage, level)
+    half = _half_width(grid.error, estimate.leverage, level=level)
     figure = _interval(estimate.value, half, n=runs, level=level)
     return Effect(
         factor=contrast.factor,
@@ -250,7 +252,7 @@ def _missing(grid: _Grid) -> str:
     return "; ".join(shown) + more
 
 
-def _half_width(error: _Error, leverage: float, level: float) -> float | None:
+def _half_width(error: _Error, leverage: float, *, level: float) -> float | None:
     return None if error.reason else t_quantile(level, error.df) * sqrt(error.variance * leverage)
 
 

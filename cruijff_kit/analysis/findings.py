@@ -50,7 +50,7 @@ class _Sheet(NamedTuple):
     level: float
 
 
-def find_all(spec: ExperimentSpec, plan: Plan, table: ResultTable) -> Findings:
+def find_all(spec: ExperimentSpec, plan: Plan, *, table: ResultTable) -> Findings:
     """Return every figure a report shows; the bottom line is left to whoever words it.
 
     Args:
@@ -81,7 +81,7 @@ def find_all(spec: ExperimentSpec, plan: Plan, table: ResultTable) -> Findings:
         outcome=outcome.words,
         task=outcome.task,
         metric=outcome.metric,
-        cells=_cells(observations, factors, outcome, sheet.level),
+        cells=_cells(observations, factors, outcome=outcome, level=sheet.level),
         lower_is_better=outcome.loss,
         notes=(*_damaged(table), *unpaired),
     )
@@ -139,7 +139,7 @@ def _observations(sheet: _Sheet, outcome: _Outcome) -> list[Observation]:
 
 
 def _cells(
-    observations: Sequence[Observation], factors: Factors, outcome: _Outcome, level: float
+    observations: Sequence[Observation], factors: Factors, *, outcome: _Outcome, level: float
 ) -> tuple[CellFigure, ...]:
     cells = cell_figures(observations, factors, level=level)
     # A proportion lies in [0, 1] whatever its t interval says; cutting costs no coverage.
@@ -201,7 +201,7 @@ def _comparisons(sheet: _Sheet) -> tuple[tuple[Comparison, ...], tuple[str, ...]
     samples, found, unpaired = _predictions(sheet), [], []
     for run in _tuned(sheet.plan):
         for task in dict.fromkeys(cell.task.name for cell in run.cells):
-            base = _control(sheet.plan, run, task)
+            base = _control(sheet.plan, run, task=task)
             tuned = samples.get((run.id, task))
             if base is None or not tuned or (base.id, task) not in samples:
                 continue
@@ -215,7 +215,7 @@ def _comparisons(sheet: _Sheet) -> tuple[tuple[Comparison, ...], tuple[str, ...]
     return tuple(pair.model_copy(update={"p_adjusted": p_value}) for pair, p_value in pairs), tuple(unpaired)
 
 
-def _control(plan: Plan, run: PlannedRun, task: str) -> PlannedRun | None:
+def _control(plan: Plan, run: PlannedRun, *, task: str) -> PlannedRun | None:
     """Return the control run of the same model, evaluated on the same data."""
     for other in plan.runs:
         cells = [cell.task for cell in other.cells if cell.task.name == task]

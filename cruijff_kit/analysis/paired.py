@@ -12,7 +12,7 @@ __all__ = ["holm_adjusted", "mcnemar_exact", "paired_difference"]
 _HALVINGS = 50
 
 
-def paired_difference(gained: int, lost: int, n: int, *, level: float) -> Interval:
+def paired_difference(gained: int, lost: int, *, n: int, level: float) -> Interval:
     """Return the difference of two proportions on the same samples, with Tango's interval.
 
     It inverts the score test, so that it agrees with McNemar's test and is
@@ -31,13 +31,13 @@ def paired_difference(gained: int, lost: int, n: int, *, level: float) -> Interv
     z, value = normal_quantile(level), (gained - lost) / n
 
     def excess(delta: float) -> float:
-        return _score(gained, lost, n, delta) - z
+        return _score(gained, lost, n=n, delta=delta) - z
 
     def shortfall(delta: float) -> float:
-        return _score(gained, lost, n, delta) + z
+        return _score(gained, lost, n=n, delta=delta) + z
 
-    low = -1.0 if lost == n else _crossing(excess, -1.0, value)
-    high = 1.0 if gained == n else _crossing(shortfall, value, 1.0)
+    low = -1.0 if lost == n else _crossing(excess, -1.0, high=value)
+    high = 1.0 if gained == n else _crossing(shortfall, value, high=1.0)
     return Interval(value=value, low=low, high=high, n=n, level=level, method=method)
 
 
@@ -63,7 +63,7 @@ def holm_adjusted(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _score(gained: int, lost: int, n: int, delta: float) -> float:
+def _score(gained: int, lost: int, *, n: int, delta: float) -> float:
     """Return Tango's score statistic; it falls as `delta` rises."""
     linear = -gained - lost + (2 * n - gained + lost) * delta
     root = sqrt(max(0.0, linear * linear + 8 * n * lost * delta * (1 - delta)))
@@ -75,7 +75,7 @@ def _score(gained: int, lost: int, n: int, delta: float) -> float:
     return deviation / sqrt(variance)
 
 
-def _crossing(falling: Callable[[float], float], low: float, high: float) -> float:
+def _crossing(falling: Callable[[float], float], low: float, *, high: float) -> float:
     """Return where a falling function crosses zero between two points."""
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

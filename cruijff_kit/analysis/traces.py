@@ -15,7 +15,7 @@ def figure_key(*parts: object) -> str:
 
 
 def trace_all(
-    table: ResultTable, findings: Findings, hashes: Mapping[str, str]
+    table: ResultTable, findings: Findings, *, hashes: Mapping[str, str]
 ) -> tuple[tuple[Reference, ...], tuple[Trace, ...]]:
     """Return the files that figures come from, and the way from each figure to them.
 
@@ -38,10 +38,12 @@ class _References:
         derived = {path: sha for path, sha in hashes.items() if path != ExperimentLayout.results}
         results = {ExperimentLayout.results: hashes.get(ExperimentLayout.results)}
         self.all = (
-            *_labelled("t", training, "`loss`, `val_loss` and `tokens_per_second` of each line"),
-            *_labelled("e", {path: row.source_sha256 for path, row in logs.items()}, "`samples/*.json#/scores`"),
-            *_labelled("p", derived, "column `correct` by `task`, `epoch`, `sample_id` and `groups`"),
-            *_labelled("r", results, "column `value` by `run`, `task`, `epoch` and `metric`"),
+            *_labelled("t", training, pointer="`loss`, `val_loss` and `tokens_per_second` of each line"),
+            *_labelled(
+                "e", {path: row.source_sha256 for path, row in logs.items()}, pointer="`samples/*.json#/scores`"
+            ),
+            *_labelled("p", derived, pointer="column `correct` by `task`, `epoch`, `sample_id` and `groups`"),
+            *_labelled("r", results, pointer="column `value` by `run`, `task`, `epoch` and `metric`"),
         )
         self._labels = {reference.path: reference.label for reference in self.all}
 
@@ -50,7 +52,7 @@ class _References:
         return tuple(self._labels[path] for path in paths if path in self._labels)
 
 
-def _labelled(letter: str, files: Mapping[str, str | None], pointer: str) -> Iterator[Reference]:
+def _labelled(letter: str, files: Mapping[str, str | None], *, pointer: str) -> Iterator[Reference]:
     for number, (path, sha256) in enumerate(files.items(), start=1):
         yield Reference(label=f"{letter}{number}", path=path, sha256=sha256, pointer=pointer)
 
@@ -65,7 +67,7 @@ def _losses(findings: Findings, known: _References) -> Iterator[Trace]:
 def _accuracies(findings: Findings, known: _References) -> Iterator[Trace]:
     for each in findings.findings:
         key = figure_key("accuracy", each.run, each.task, _epoch(each.epoch), each.metric)
-        yield _trace(key, each.figure, known.labels(each.source))
+        yield _trace(key, each.figure, labels=known.labels(each.source))
 
 
 def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
@@ -73,18 +75,18 @@ def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
     results = known.labels(ExperimentLayout.results)
     for cell in findings.cells:
         levels = ",".join(f"{name}={level}" for name, level in cell.factors.items())
-        yield _trace(figure_key("mean", levels), cell.figure, results)
+        yield _trace(figure_key("mean", levels), cell.figure, labels=results)
     for effect in findings.effects:
-        yield _trace(figure_key("effect", effect.factor, effect.contrast), effect.figure, results)
+        yield _trace(figure_key("effect", effect.factor, effect.contrast), effect.figure, labels=results)
     for pair in findings.comparisons:
         labels = known.labels(_predictions(pair.run), _predictions(pair.base))
-        yield _trace(figure_key("base", pair.run, pair.task), pair.difference, labels)
+        yield _trace(figure_key("base", pair.run, pair.task), pair.difference, labels=labels)
     for group in findings.groups:
         key = figure_key("group", group.run, group.task, group.group, group.level)
-        yield _trace(key, group.figure, known.labels(_predictions(group.run)))
+        yield _trace(key, group.figure, labels=known.labels(_predictions(group.run)))
 
 
-def _trace(key: str, figure: Interval, labels: tuple[str, ...]) -> Trace:
+def _trace(key: str, figure: Interval, *, labels: tuple[str, ...]) -> Trace:
     return Trace(figure=key, value=figure.value, low=figure.low, high=figure.high, n=figure.n, references=labels)
 
 

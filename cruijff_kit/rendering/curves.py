@@ -24,17 +24,18 @@ def loss_plot(dossier: Dossier) -> Drawing | None:
         return None
     drawn = [histories[run] for each in settings for run in each.runs if run in histories]
     steps = max(point.step for each in drawn for point in each.points)
-    values = [value for each in drawn for value in _values(each)]
+    highest = max((value for each in drawn for value in _values(each)), default=1.0)
     columns = min(_COLUMNS, max(2, len(settings)))
     width = (_WHOLE - _LEFT + _SPACE - 8) / columns - _SPACE
     marks: list[Mark] = []
     for place, setting in enumerate(settings):
         left = _LEFT + (place % columns) * (width + _SPACE)
         top = 34 + (place // columns) * (_HEIGHT + 62)
-        scales = Scale(0, steps, left, left + width), Scale(0.0, max(values), top + _HEIGHT, top)
-        marks.extend(_panel(setting, [histories[run] for run in setting.runs if run in histories], scales))
+        scales = Scale(0, steps, left, left + width), Scale(0.0, highest, top + _HEIGHT, top)
+        marks.extend(_panel(setting, [histories[run] for run in setting.runs if run in histories], scales=scales))
     rows = -(-len(settings) // columns)
-    height = rows * (_HEIGHT + 62) + 4
+    height = rows * (_HEIGHT + 62) + 16
+    marks.append(Label(_LEFT, height - 6, "steps, against loss in nats per token"))
     return Drawing("loss", "Training and validation loss of every run", _WHOLE, height, tuple(marks))
 
 
@@ -43,7 +44,7 @@ def _values(history: RunResult) -> Iterator[float]:
     yield from (y for _, y in _validation(history))
 
 
-def _panel(setting: Setting, histories: Sequence[RunResult], scales: tuple[Scale, Scale]) -> Iterator[Mark]:
+def _panel(setting: Setting, histories: Sequence[RunResult], *, scales: tuple[Scale, Scale]) -> Iterator[Mark]:
     across, up = scales
     yield Label(across.start, up.end - 14, setting.name, role=setting.role, bold=True)
     for value in ticks(up.low, up.high, count=4):

@@ -7,13 +7,13 @@ from typing import Literal, NamedTuple
 
 __all__ = ["Dot", "Drawing", "Label", "Mark", "Scale", "Stroke", "draw_svg", "ticks"]
 
-Point = tuple[float, float]
+_Point = tuple[float, float]
 
 
 class Stroke(NamedTuple):
     """A line through points."""
 
-    points: tuple[Point, ...]
+    points: tuple[_Point, ...]
     """Pixels from the upper left."""
     role: str
     """Colour by meaning: `ink`, `muted`, `grid`, `base`, or `c0`, `c1`…"""
@@ -98,7 +98,9 @@ class Scale(NamedTuple):
 
 def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
     """Return about `count` round values that lie in a range."""
-    rough = (high - low) / count or 1.0
+    if high <= low:
+        return [low]
+    rough = (high - low) / count
     magnitude = 10 ** floor(log10(rough))
     step = next(factor * magnitude for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= rough * 0.999)
     first = -floor(-low / step + 1e-9)

@@ -31,11 +31,11 @@ def group_plot(dossier: Dossier) -> Iterator[Drawing]:
         levels = sorted(dict.fromkeys(each.level for each in figures), key=_size)
         settings = [each for each in settings_of(dossier) if _any_of(each, figures)]
         if 1 < len(levels) <= _LEVELS:
-            yield _drawing(column, levels, _by_run(figures), settings)
+            yield _drawing(column, levels, figures=_by_run(figures), settings=settings)
 
 
 def _drawing(
-    column: str, levels: Sequence[str], figures: dict[str, dict[str, GroupFigure]], settings: Sequence[Setting]
+    column: str, levels: Sequence[str], *, figures: dict[str, dict[str, GroupFigure]], settings: Sequence[Setting]
 ) -> Drawing:
     base = [run for each in settings if each.base for run in each.runs]
     panels = ([each for each in settings if not each.base] or list(settings))[:_PANELS]
@@ -44,23 +44,24 @@ def _drawing(
         left = _LEFT + (place % _COLUMNS) * (_WIDTH + _SPACE)
         top = 34 + (place // _COLUMNS) * (_HEIGHT + 64)
         scales = Scale(-0.5, len(levels) - 0.5, left, left + _WIDTH), Scale(0.0, 1.0, top + _HEIGHT, top)
-        marks.extend(_frame(setting, levels, scales))
+        marks.extend(_frame(setting, levels, scales=scales))
         shown = [*(run for run in base if run in figures and run not in setting.runs), *setting.runs]
-        for series in _series(setting, [run for run in shown if run in figures], figures):
-            marks.extend(_line(series, levels, scales))
+        for series in _series(setting, [run for run in shown if run in figures], figures=figures):
+            marks.extend(_line(series, levels, scales=scales))
     rows = (len(panels) + _COLUMNS - 1) // _COLUMNS
     name = column.replace("_", " ")
+    marks.append(Label(_LEFT, rows * (_HEIGHT + 64) + 10, f"{name}, against accuracy"))
     width = _LEFT + _COLUMNS * (_WIDTH + _SPACE) - _SPACE + 6
-    return Drawing(f"by_{_stem(column)}", f"Accuracy by {name}", width, rows * (_HEIGHT + 64) + 4, tuple(marks))
+    return Drawing(f"by_{_stem(column)}", f"Accuracy by {name}", width, rows * (_HEIGHT + 64) + 16, tuple(marks))
 
 
-def _series(setting: Setting, runs: Sequence[str], figures: dict[str, dict[str, GroupFigure]]) -> Iterator[_Series]:
+def _series(setting: Setting, runs: Sequence[str], *, figures: dict[str, dict[str, GroupFigure]]) -> Iterator[_Series]:
     for place, run in enumerate(runs):
         role = setting.role if run in setting.runs else "base"
         yield _Series(role, figures[run], 7.0 * (place - (len(runs) - 1) / 2))
 
 
-def _frame(setting: Setting, levels: Sequence[str], scales: tuple[Scale, Scale]) -> Iterator[Mark]:
+def _frame(setting: Setting, levels: Sequence[str], *, scales: tuple[Scale, Scale]) -> Iterator[Mark]:
     across, up = scales
     yield Label(across.start, up.end - 14, setting.name, role=setting.role, bold=True)
     for value in ticks(up.low, up.high, count=2):
@@ -70,7 +71,7 @@ def _frame(setting: Setting, levels: Sequence[str], scales: tuple[Scale, Scale])
         yield Label(across(place), up.start + 18, level, anchor="middle")
 
 
-def _line(series: _Series, levels: Sequence[str], scales: tuple[Scale, Scale]) -> Iterator[Mark]:
+def _line(series: _Series, levels: Sequence[str], *, scales: tuple[Scale, Scale]) -> Iterator[Mark]:
     across, up = scales
     found = [
         (across(place) + series.shift, series.figures[level])

@@ -51,7 +51,7 @@ def _dot_plot(dossier: Dossier) -> Drawing | None:
     for setting, rows in blocks:
         marks.append(Label(0, y + 4, setting.name, role="ink", bold=True))
         for row in rows:
-            marks.extend(_dot_row(row, y, scale))
+            marks.extend(_dot_row(row, y, scale=scale))
             y += _ROW
         y += _GAP
     bottom = y - _GAP - _ROW / 2 + 6
@@ -75,7 +75,7 @@ def _rows(dossier: Dossier, setting: Setting) -> Iterator[_Row]:
             yield _Row(name, figures[run], setting.role)
 
 
-def _dot_row(row: _Row, y: float, scale: Scale) -> Iterator[Mark]:
+def _dot_row(row: _Row, y: float, *, scale: Scale) -> Iterator[Mark]:
     figure = row.figure
     yield Label(_LEFT - 14, y + 4, row.name, anchor="end")
     if figure.low is not None and figure.high is not None:
@@ -102,21 +102,21 @@ def _interaction_plot(dossier: Dossier) -> Drawing | None:
     across, lines = (names[1], names[0]) if len(names) == 2 else (names[0], None)
     scale = _outcome_scale(findings, top=26.0, bottom=270.0)
     places = Scale(0, max(1, len(levels[across]) - 1), 130.0, 430.0)
-    marks: list[Mark] = list(_frame(scale, (60.0, 500.0), findings.outcome))
+    marks: list[Mark] = list(_frame(scale, (60.0, 500.0), title=findings.outcome))
     for place, key in enumerate(levels[across]):
         marks.append(Label(places(place), 292, f"{across} {key}", anchor="middle"))
     roles = {setting.name: setting.role for setting in settings_of(dossier)}
     for index, key in enumerate(levels[lines] if lines else [""]):
         chosen = [cell for cell in findings.cells if lines is None or str(cell.factors[lines]) == key]
         x = [places(list(levels[across]).index(str(cell.factors[across]))) + 8.0 * index - 4 for cell in chosen]
-        marks.extend(_line(list(zip(x, chosen, strict=True)), scale, roles))
+        marks.extend(_line(list(zip(x, chosen, strict=True)), scale, roles=roles))
         if chosen and lines:
             last = chosen[-1].figure.value or 0.0
             marks.append(Label(512, scale(last) + 4, f"{lines} {key}", role="ink", bold=True))
     return Drawing("interaction", f"Mean {findings.outcome} by {' and '.join(names)}", 640.0, 300.0, tuple(marks))
 
 
-def _line(points: Sequence[tuple[float, CellFigure]], scale: Scale, roles: Mapping[str, str]) -> Iterator[Mark]:
+def _line(points: Sequence[tuple[float, CellFigure]], scale: Scale, *, roles: Mapping[str, str]) -> Iterator[Mark]:
     known = [(x, cell, scale(cell.figure.value)) for x, cell in points if cell.figure.value is not None]
     yield Stroke(tuple((x, y) for x, _, y in known), "muted", width=1.5, opacity=0.7)
     for x, cell, y in known:
@@ -126,7 +126,7 @@ def _line(points: Sequence[tuple[float, CellFigure]], scale: Scale, roles: Mappi
         yield Dot(x, y, role, radius=5, title=f"{words}: {plain(cell.figure.value)} {between(cell.figure)}")
 
 
-def _frame(scale: Scale, sides: tuple[float, float], title: str) -> Iterator[Mark]:
+def _frame(scale: Scale, sides: tuple[float, float], *, title: str) -> Iterator[Mark]:
     left, right = sides
     yield Label(0, 10, title)
     for value in ticks(scale.low, scale.high):

@@ -15,6 +15,7 @@ __all__ = ["draw_png"]
 _DPI = 200
 # Drawings are measured in pixels of 96 to the inch, text in points of 72.
 _PIXELS, _POINTS = 96.0, 0.75
+_MARGIN = 24.0
 _ALIGN: dict[str, Literal["left", "center", "right"]] = {"start": "left", "middle": "center", "end": "right"}
 
 
@@ -30,8 +31,10 @@ def draw_png(drawing: Drawing) -> bytes:
     except ImportError as err:
         hint = "pip install 'cruijff-kit[report]'"
         raise SiteError("plots need `matplotlib`, which is not installed", hint=hint) from err
-    figure = Figure(figsize=(drawing.width / _PIXELS, drawing.height / _PIXELS), facecolor=LIGHT["paper"])
-    place = Affine2D().scale(1 / drawing.width, -1 / drawing.height).translate(0, 1) + figure.transFigure
+    width, height = drawing.width + 2 * _MARGIN, drawing.height + 2 * _MARGIN
+    figure = Figure(figsize=(width / _PIXELS, height / _PIXELS), facecolor=LIGHT["paper"])
+    # Drawings count down from the upper left, figures up from the lower left in parts of one.
+    place = Affine2D().translate(_MARGIN, _MARGIN).scale(1 / width, -1 / height).translate(0, 1) + figure.transFigure
     for order, mark in enumerate(drawing.marks):
         artist = _artist(mark)
         artist.set(transform=place, zorder=order, color=LIGHT[mark.role])

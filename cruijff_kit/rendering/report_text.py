@@ -22,7 +22,9 @@ def terminal_table(dossier: Dossier) -> str:
     shown = [index for index, column in enumerate(table.columns) if column.kind != "source"]
     cells = [[column.name for column in table.columns], *table.rows]
     widths = {index: max(len(row[index]) for row in cells) for index in shown}
-    lines = ["  ".join(_aligned(row[index], widths[index], table.columns[index]) for index in shown) for row in cells]
+    lines = [
+        "  ".join(_aligned(row[index], widths[index], column=table.columns[index]) for index in shown) for row in cells
+    ]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -104,7 +106,7 @@ def _cell(text: str, column: Column) -> str:
     return f"[{safe}](#sources)" if column.kind == "source" and text != "-" else safe
 
 
-def _aligned(text: str, width: int, column: Column) -> str:
+def _aligned(text: str, width: int, *, column: Column) -> str:
     return text.rjust(width) if column.kind == "number" else text.ljust(width)
 
 

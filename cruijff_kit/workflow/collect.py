@@ -32,7 +32,7 @@ def collect_results(*, progress: Progress | None = None, world: World) -> Result
     table = gather_results(plan, progress=progress, world=world)
     files = result_files(table)
     write_changed(files, world=world)
-    record_once(_event(table, lock, hashes_of(files), world=world), world=world)
+    record_once(_event(table, lock, outputs=hashes_of(files), world=world), world=world)
     return table
 
 
@@ -47,10 +47,10 @@ def gather_results(plan: Plan, *, progress: Progress | None = None, world: World
         if run.type == "fine-tuned":
             history = read_history(run, world=world)
             histories.append(history)
-            rows.extend(training_rows(run, history, plan))
+            rows.extend(training_rows(run, history, plan=plan))
         for cell in run.cells:
             result = read_cell(run, cell, world=world)
-            rows.extend(evaluation_rows(run, cell, result))
+            rows.extend(evaluation_rows(run, cell, result=result))
             predictions.extend(result.predictions)
     if progress is not None:
         progress(len(plan.runs), len(plan.runs), "results read")
@@ -90,7 +90,7 @@ def _said(event: AuditEvent) -> tuple[object, ...]:
     return event.subject, event.reason, event.inputs, event.outputs
 
 
-def _event(table: ResultTable, lock: DesignLock, outputs: dict[str, str], *, world: World) -> AuditEvent:
+def _event(table: ResultTable, lock: DesignLock, *, outputs: dict[str, str], world: World) -> AuditEvent:
     missing = sum(row.value is None for row in table.rows)
     return AuditEvent(
         actor=world.actor,

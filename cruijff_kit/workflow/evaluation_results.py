@@ -47,10 +47,10 @@ def read_cell(run: PlannedRun, cell: Cell, *, world: World) -> CellResult:
         return CellResult("", None, "its `DONE` cannot be read")
     if done.exit_code != 0:
         return CellResult("", None, f"the evaluation ended with exit code {done.exit_code}")
-    return _vouched(run, cell, done, world=world)
+    return _vouched(run, cell, done=done, world=world)
 
 
-def evaluation_rows(run: PlannedRun, cell: Cell, result: CellResult) -> Iterator[ResultRow]:
+def evaluation_rows(run: PlannedRun, cell: Cell, *, result: CellResult) -> Iterator[ResultRow]:
     """Yield one row per scorer planned; errored and unparsed samples count as wrong."""
     for scorer in cell.task.scorers:
         verdicts, reason = _verdicts(result, scorer)
@@ -74,7 +74,7 @@ def evaluation_rows(run: PlannedRun, cell: Cell, result: CellResult) -> Iterator
         )
 
 
-def _vouched(run: PlannedRun, cell: Cell, done: Done, *, world: World) -> CellResult:
+def _vouched(run: PlannedRun, cell: Cell, *, done: Done, world: World) -> CellResult:
     """Read the newest log that `DONE` names and check that it is what was recorded."""
     folder = RunLayout(run.id).cell_logs(cell.name)
     # By name alone: records hold absolute paths, and experiments are moved.
@@ -86,7 +86,7 @@ def _vouched(run: PlannedRun, cell: Cell, done: Done, *, world: World) -> CellRe
     record = world.evaluations.read(world.store.root / source)
     if record.sha256 != recorded[PurePath(source).name]:
         return CellResult(source, None, f"`{PurePath(source).name}` was changed after the evaluation; it is not used")
-    reason = _fault(record, done) or _foreign(record, run, cell)
+    reason = _fault(record, done) or _foreign(record, run, cell=cell)
     return CellResult(source, None, reason) if reason else CellResult(source, record, "")
 
 
@@ -102,7 +102,7 @@ def _fault(record: EvalLogRecord, done: Done) -> str:
     return ""
 
 
-def _foreign(record: EvalLogRecord, run: PlannedRun, cell: Cell) -> str:
+def _foreign(record: EvalLogRecord, run: PlannedRun, *, cell: Cell) -> str:
     wanted = (run.id, cell.task.name, cell.epoch)
     for each in record.predictions:
         if (each.run, each.task, each.epoch) != wanted:

@@ -52,12 +52,12 @@ def write_report(*, reason: str = "", progress: Progress | None = None, world: W
     table = collect_results(progress=progress, world=world)
     plan, lock = recorded_plan(world=world)
     results = hashes_of(result_files(table))
-    dossier = _dossier(plan, lock, table, results, world=world)
+    dossier = _dossier(plan, lock, table=table, hashes=results, world=world)
     files = _files(dossier)
     write_changed(files, world=world)
     written = hashes_of(files)
     for action, inputs in ((Action.GENERATE_SUMMARY, results), (Action.COMPLETE, {"plan_id": lock.plan_id})):
-        record_once(_event(action, inputs, written, dossier, reason=reason, world=world), world=world)
+        record_once(_event(action, inputs, outputs=written, dossier=dossier, reason=reason, world=world), world=world)
     render_views(world=world)
     return ReportReceipt(
         summary=ExperimentLayout.report,
@@ -70,10 +70,10 @@ def write_report(*, reason: str = "", progress: Progress | None = None, world: W
     )
 
 
-def _dossier(plan: Plan, lock: DesignLock, table: ResultTable, hashes: dict[str, str], *, world: World) -> Dossier:
+def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[str, str], world: World) -> Dossier:
     spec = read_design(world)
-    findings = _worded(find_all(spec, plan, table), spec, lock)
-    references, traces = trace_all(table, findings, hashes)
+    findings = _worded(find_all(spec, plan, table=table), spec, lock=lock)
+    references, traces = trace_all(table, findings, hashes=hashes)
     return Dossier(
         spec=spec,
         plan=plan,
@@ -88,7 +88,7 @@ def _dossier(plan: Plan, lock: DesignLock, table: ResultTable, hashes: dict[str,
     )
 
 
-def _worded(findings: Findings, spec: ExperimentSpec, lock: DesignLock) -> Findings:
+def _worded(findings: Findings, spec: ExperimentSpec, *, lock: DesignLock) -> Findings:
     notes = findings.notes
     if design_hash(spec) != lock.spec_sha256:
         notes = ("the design was changed since it was scaffolded; the runs are those scaffolded", *notes)
@@ -113,10 +113,10 @@ def _statuses(plan: Plan, world: World) -> list[StepStatus]:
     """Return where every step stands by the files alone: a report needs no scheduler."""
     attempts = read_attempts(world.store)
     keys = [(run.id, step) for run in plan.runs for step in steps_of(run)]
-    return [judge(*key, _evidence(key, attempts.get(key, ()), world)) for key in keys]
+    return [judge(*key, _evidence(key, attempts.get(key, ()), world=world)) for key in keys]
 
 
-def _evidence(key: AttemptKey, attempts: tuple[Attempt, ...], world: World) -> Evidence:
+def _evidence(key: AttemptKey, attempts: tuple[Attempt, ...], *, world: World) -> Evidence:
     layout, step = RunLayout(key[0]), key[1]
     own = _parsed(JobStatus, world.store.read(layout.status(step)))
     return Evidence(attempts, None, own, _parsed(Done, world.store.read(layout.done(step))))
@@ -145,7 +145,7 @@ def _audit_state(world: World) -> AuditState:
 
 
 def _event(
-    action: Action, inputs: dict[str, str], outputs: dict[str, str], dossier: Dossier, *, reason: str, world: World
+    action: Action, inputs: dict[str, str], *, outputs: dict[str, str], dossier: Dossier, reason: str, world: World
 ) -> AuditEvent:
     whole = dossier.findings.verdict == "complete"
     return AuditEvent(

@@ -37,7 +37,7 @@ def read_history(run: PlannedRun, *, world: World) -> RunResult:
     return _history(layout, store, *points, reason="; ".join(filter(None, (stage, oddity))), finished=False)
 
 
-def training_rows(run: PlannedRun, result: RunResult, plan: Plan) -> Iterator[ResultRow]:
+def training_rows(run: PlannedRun, result: RunResult, *, plan: Plan) -> Iterator[ResultRow]:
     """Yield the losses of every planned epoch, missing ones with their reason."""
     history = result.points if result.finished else ()
     validated = "validation" in plan.dataset(run.dataset).splits
@@ -45,10 +45,12 @@ def training_rows(run: PlannedRun, result: RunResult, plan: Plan) -> Iterator[Re
         points = [point for point in history if point.epoch == epoch]
         losses = [point.loss for point in points if point.loss is not None]
         tail = losses[-max(1, len(losses) // 10) :]
-        yield _row(run, result, epoch, ("train_loss", fmean(tail) if tail else None, len(tail)))
+        yield _row(run, result, epoch=epoch, figure=("train_loss", fmean(tail) if tail else None, len(tail)))
         if validated:
             values = [point.val_loss for point in points if point.val_loss is not None]
-            yield _row(run, result, epoch, ("val_loss", values[-1] if values else None, min(1, len(values))))
+            yield _row(
+                run, result, epoch=epoch, figure=("val_loss", values[-1] if values else None, min(1, len(values)))
+            )
 
 
 def _epochs(run: PlannedRun) -> int:
@@ -56,7 +58,7 @@ def _epochs(run: PlannedRun) -> int:
     return int(setting.value) if setting is not None else max(run.epochs_saved, default=0) + 1
 
 
-def _row(run: PlannedRun, result: RunResult, epoch: int, figure: tuple[str, float | None, int]) -> ResultRow:
+def _row(run: PlannedRun, result: RunResult, *, epoch: int, figure: tuple[str, float | None, int]) -> ResultRow:
     metric, value, n = figure
     missing = result.reason or f"`metrics.jsonl` holds no {metric} of epoch {epoch}"
     return ResultRow(

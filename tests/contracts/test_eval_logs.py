@@ -39,7 +39,7 @@ def make(request: pytest.FixtureRequest) -> Maker:
 @pytest.fixture
 def predictions() -> list[Prediction]:
     run = plan_of(SMALL).runs[0]
-    return sorted(answers(run, run.cells[1], SMALL), key=lambda each: each.sample_id)
+    return sorted(answers(run, run.cells[1], size=SMALL), key=lambda each: each.sample_id)
 
 
 def test_a_log_gives_every_sample_with_its_verdict(

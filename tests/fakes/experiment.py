@@ -63,22 +63,22 @@ SMALL = Size()
 def make_experiment(root: Path, size: Size = SMALL) -> Plan:
     """Write a complete 2 x 2 experiment with its base model as control; return its plan."""
     spec, plan = design_of(size), plan_of(size)
-    seal(root, spec, plan)
+    seal(root, spec, plan=plan)
     for run in plan.runs:
         if run.type == "fine-tuned":
             write_training(root, run)
         for cell in run.cells:
-            write_cell(root, run, cell, size)
+            write_cell(root, run, cell=cell, size=size)
         if run.cells:
-            _write(root, RunLayout(run.id).done("eval"), _done({}).model_dump_json())
+            _write(root, RunLayout(run.id).done("eval"), text=_done({}).model_dump_json())
     return plan
 
 
-def seal(root: Path, spec: ExperimentSpec, plan: Plan, *, anchor: Anchor = NOWHERE) -> None:
+def seal(root: Path, spec: ExperimentSpec, *, plan: Plan, anchor: Anchor = NOWHERE) -> None:
     """Write the design, the plan and the seal."""
     front = json.dumps(spec.model_dump(mode="json"), indent=1)
-    _write(root, ExperimentLayout.summary, f"---\n{front}\n---\n\n# {spec.name}\n")
-    content = _write(root, ExperimentLayout.plan, plan.model_dump_json())
+    _write(root, ExperimentLayout.summary, text=f"---\n{front}\n---\n\n# {spec.name}\n")
+    content = _write(root, ExperimentLayout.plan, text=plan.model_dump_json())
     lock = DesignLock(
         plan_id="cd" * 32,
         spec_sha256=design_hash(spec),
@@ -88,14 +88,16 @@ def seal(root: Path, spec: ExperimentSpec, plan: Plan, *, anchor: Anchor = NOWHE
         anchor_seq=anchor.seq,
         anchor_sha256=anchor.sha256,
     )
-    _write(root, ExperimentLayout.lock, lock.model_dump_json())
+    _write(root, ExperimentLayout.lock, text=lock.model_dump_json())
 
 
 def write_training(root: Path, run: PlannedRun, *, upto: int | None = None) -> None:
     """Write a run's training record; with `upto` one that is still under way."""
     layout = RunLayout(run.id)
     points = list(history(run))[: upto or run.total_steps]
-    metrics = _write(root, layout.metrics, "".join(point.model_dump_json(exclude_none=True) + "\n" for point in points))
+    metrics = _write(
+        root, layout.metrics, text="".join(point.model_dump_json(exclude_none=True) + "\n" for point in points)
+    )
     if upto is not None:
         return
     manifest = Manifest(
@@ -103,20 +105,20 @@ def write_training(root: Path, run: PlannedRun, *, upto: int | None = None) -> N
         host="node1", device="cpu", threads=1, job_ids=("17",), started=STARTED,
         ended=STARTED + timedelta(seconds=21.5 + run.seed),
     )  # fmt: skip
-    _write(root, layout.manifest, manifest.model_dump_json())
-    _write(root, layout.done("train"), _done({layout.metrics: metrics}).model_dump_json())
+    _write(root, layout.manifest, text=manifest.model_dump_json())
+    _write(root, layout.done("train"), text=_done({layout.metrics: metrics}).model_dump_json())
 
 
-def write_cell(root: Path, run: PlannedRun, cell: Cell, size: Size = SMALL) -> Path:
+def write_cell(root: Path, run: PlannedRun, *, cell: Cell, size: Size = SMALL) -> Path:
     """Write one evaluation's log and its `DONE`; return the log."""
     layout = RunLayout(run.id)
     name = f"2026-11-20T09-05-00+00-00_{cell.task.name}_x{run.seed}.eval"
     path = root / layout.cell_logs(cell.name) / name
-    predictions = list(answers(run, cell, size))
+    predictions = list(answers(run, cell, size=size))
     write_log(path, predictions, scorers=cell.task.scorers)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     done = _done({str(path): digest}, samples=len(predictions))
-    _write(root, layout.cell_done(cell.name), done.model_dump_json())
+    _write(root, layout.cell_done(cell.name), text=done.model_dump_json())
     return path
 
 
@@ -144,19 +146,19 @@ def plan_of(size: Size) -> Plan:
         generator="words", generator_version="1", arguments={"length": 5, "seed": 14},
     )  # fmt: skip
     tuned = [
-        _run({"lora_rank": rank, "lr": lr}, seed, size)
+        _run({"lora_rank": rank, "lr": lr}, seed, size=size)
         for rank in (4, 16)
         for lr in (3e-4, 1e-3)
         for seed in size.seeds
     ]
-    control = [_run({}, 14, size)] if size.evaluated else []
+    control = [_run({}, 14, size=size)] if size.evaluated else []
     spec = design_of(size)
     return Plan(
         experiment=spec.name, spec_sha256=design_hash(spec), datasets=(dataset,), runs=(*tuned, *control), tier="green"
     )
 
 
-def _run(factors: Mapping[str, Level], seed: int, size: Size) -> PlannedRun:
+def _run(factors: Mapping[str, Level], seed: int, *, size: Size) -> PlannedRun:
     slug = f"rank{factors['lora_rank']}_lr{factors['lr']:.0e}_seed{seed}" if factors else "base"
     epoch = 0 if factors else None
     return PlannedRun(
@@ -192,7 +194,7 @@ def history(run: PlannedRun) -> Iterator[MetricPoint]:
         )
 
 
-def answers(run: PlannedRun, cell: Cell, size: Size) -> Iterator[Prediction]:
+def answers(run: PlannedRun, cell: Cell, *, size: Size) -> Iterator[Prediction]:
     """Yield the answers that a run would give."""
     chance = Random(f"{run.id}{cell.name}")
     lengths = (
@@ -234,7 +236,7 @@ def _done(artefacts: dict[str, str], samples: int | None = None) -> Done:
     return Done(exit_code=0, artefacts=artefacts, samples=samples, finished=STARTED + timedelta(minutes=5))
 
 
-def _write(root: Path, path: str, text: str) -> str:
+def _write(root: Path, path: str, *, text: str) -> str:
     target = root / path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")

@@ -68,7 +68,7 @@ def world_at(root: Path, size: Size = SMALL) -> World:
     clock = FakeClock()
     audit = FakeAuditLog(clock)
     anchor = audit.append(AuditEvent(actor=ACTOR, verb="watch", action=Action.ALL_COMPLETE, subject="experiment"))
-    seal(root, design_of(size), plan_of(size), anchor=anchor)
+    seal(root, design_of(size), plan=plan_of(size), anchor=anchor)
     return World(
         store=DiskRunStore(root),
         audit=audit,

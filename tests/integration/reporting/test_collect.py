@@ -98,7 +98,7 @@ def test_a_log_that_did_not_succeed_has_no_value(world: World, root: Path, plan:
 
 def test_errored_samples_count_as_wrong_and_stay_in_the_denominator(world: World, root: Path, plan: Plan) -> None:
     before = _match(collect_results(world=world), plan.runs[0].id)
-    right = next(each for each in answers(plan.runs[0], plan.runs[0].cells[0], SMALL) if each.correct)
+    right = next(each for each in answers(plan.runs[0], plan.runs[0].cells[0], size=SMALL) if each.correct)
     _rewrite(root, plan, errored=(right.sample_id,))
     row = _match(collect_results(world=world), plan.runs[0].id)
     assert (row.n, row.successes) == (before.n, (before.successes or 0) - 1)
@@ -180,7 +180,7 @@ def _rewrite(
     run = plan.runs[0]
     layout, cell = RunLayout(run.id), run.cells[0]
     (log,) = (root / layout.cell_logs(cell.name)).glob("*.eval")
-    write_log(log, list(answers(run, cell, SMALL)), scorers=cell.task.scorers, status=status, errored=errored)
+    write_log(log, list(answers(run, cell, size=SMALL)), scorers=cell.task.scorers, status=status, errored=errored)
     digest = hashlib.sha256(log.read_bytes()).hexdigest()
     done = Done(exit_code=0, artefacts={str(log): digest}, samples=claimed, finished=STARTED)
     (root / layout.cell_done(cell.name)).write_text(done.model_dump_json(), encoding="utf-8")

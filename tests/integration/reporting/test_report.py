@@ -154,7 +154,7 @@ def test_one_seed_a_setting_is_reported_without_intervals_and_says_why(make_worl
 def test_words_of_the_design_cannot_break_the_report(make_world: Callable[[Size], World], words: str) -> None:
     world = make_world(SMALL)
     design = design_of(SMALL).model_copy(update={"question": words})
-    seal(world.store.root, design, plan_of(SMALL).model_copy(update={"spec_sha256": "0" * 64}))
+    seal(world.store.root, design, plan=plan_of(SMALL).model_copy(update={"spec_sha256": "0" * 64}))
     write_report(world=world)
     text = world.store.read_text("report/index.html") or ""
     page = Page(text)

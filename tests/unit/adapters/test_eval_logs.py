@@ -17,7 +17,7 @@ RUN = plan_of(SMALL).runs[0]
 
 @pytest.fixture(scope="module")
 def predictions() -> list[Prediction]:
-    return list(answers(RUN, RUN.cells[0], SMALL))
+    return list(answers(RUN, RUN.cells[0], size=SMALL))
 
 
 @pytest.fixture(scope="module")

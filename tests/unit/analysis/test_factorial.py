@@ -3,21 +3,19 @@
 from collections.abc import Mapping, Sequence
 from itertools import product
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from cruijff_kit.analysis.factorial import Observation, cell_figures, factor_effects
-from cruijff_kit.schema.spec import Level
 
 TWO = {"rank": (4, 16), "lr": (3e-4, 1e-3)}
 BALANCED = {(4, 3e-4): (0.1, 0.2), (4, 1e-3): (0.6, 0.5), (16, 3e-4): (0.3, 0.5), (16, 1e-3): (0.9, 0.95)}
 
 
-def _observed(
-    cells: Mapping[tuple[Level, ...], Sequence[float]], names: Sequence[str] = ("rank", "lr")
-) -> list[Observation]:
+def _observed(cells: Mapping[Any, Sequence[float]], names: Sequence[str] = ("rank", "lr")) -> list[Observation]:
     pairs = [(cell, value) for cell, values in cells.items() for value in values]
     return [Observation(f"r{i}", dict(zip(names, cell, strict=True)), value) for i, (cell, value) in enumerate(pairs)]
 

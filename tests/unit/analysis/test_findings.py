@@ -1,0 +1,96 @@
+"""Findings from tables made by hand."""
+
+from cruijff_kit.analysis.findings import find_all
+from cruijff_kit.schema.plan import Plan, PlannedRun
+from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.report import Findings
+from cruijff_kit.schema.result import ResultRow, ResultTable
+from cruijff_kit.schema.spec import Analysis
+from tests.fakes.experiment import Size, answers, design_of, plan_of
+
+SIZE = Size(words=50, others=4)
+SPEC, PLAN = design_of(SIZE), plan_of(SIZE)
+
+
+def _samples(plan: Plan = PLAN) -> list[Prediction]:
+    return [each for run in plan.runs for cell in run.cells for each in answers(run, cell, size=SIZE)]
+
+
+def _row(run: PlannedRun, task: str, right: int | None, n: int) -> ResultRow:
+    return ResultRow(
+        run=run.id, type=run.type, model=run.model.name, factors=run.factors, seed=run.seed, task=task,
+        epoch=run.cells[0].epoch, metric="match", value=None if right is None else right / n, n=n, successes=right,
+        reason="" if right is not None else "lost",
+    )  # fmt: skip
+
+
+def _found(samples: list[Prediction], analysis: Analysis | None = None, plan: Plan = PLAN) -> Findings:
+    counts: dict[tuple[str, str], list[bool]] = {}
+    for each in samples:
+        counts.setdefault((each.run, each.task), []).append(each.correct is True)
+    rows = []
+    for run in plan.runs:
+        for cell in run.cells:
+            right = counts.get((run.id, cell.task.name))
+            rows.append(_row(run, cell.task.name, sum(right) if right else None, len(right or ())))
+    table = ResultTable(experiment=SPEC.name, rows=tuple(rows), runs=(), predictions=tuple(samples))
+    spec = SPEC.model_copy(update={"analysis": analysis or SPEC.analysis})
+    return find_all(spec, plan, table=table)
+
+
+def test_each_fine_tuned_run_is_paired_with_its_base_on_every_task() -> None:
+    found = _found(_samples())
+    assert [(pair.run, pair.task) for pair in found.comparisons] == [
+        (run.id, cell.task.name) for run in PLAN.runs[:-1] for cell in run.cells
+    ]
+    assert all(pair.p_adjusted >= pair.p_value for pair in found.comparisons)
+    assert all(pair.difference.value == (pair.gained - pair.lost) / pair.difference.n for pair in found.comparisons)
+
+
+def test_a_base_evaluated_on_other_data_is_no_base_to_compare_with() -> None:
+    control = PLAN.runs[-1].model_copy(update={"dataset": "other"})
+    plan = PLAN.model_copy(update={"runs": (*PLAN.runs[:-1], control)})
+    assert _found(_samples(), plan=plan).comparisons == ()
+
+
+def test_an_errored_sample_counts_as_wrong_in_pairs_and_groups() -> None:
+    samples = _samples()
+    right = next(place for place, each in enumerate(samples) if each.correct and each.task == "capitalization")
+    samples[right] = samples[right].model_copy(update={"correct": None, "error": "out of memory", "prediction": None})
+    before, after = _found(_samples()), _found(samples)
+    assert after.comparisons[0].gained == before.comparisons[0].gained - 1
+    assert after.comparisons[0].difference.n == before.comparisons[0].difference.n
+    assert after.groups[0].figure.n == before.groups[0].figure.n
+    assert after.findings[0].errored == 1
+
+
+def test_groups_come_in_order_of_size_and_only_those_asked_for() -> None:
+    found = _found(_samples())
+    lengths = [each.level for each in found.groups if (each.run, each.task) == (PLAN.runs[0].id, "other_lengths")]
+    assert lengths == ["3", "4", "6", "7", "8", "9", "10"]
+    assert _found(_samples(), Analysis(groups=("nothing",))).groups == ()
+
+
+def test_only_planned_comparisons_are_made() -> None:
+    effects = [each.factor for each in _found(_samples(), Analysis(comparisons=("lr",))).effects]
+    assert effects == ["lr"]
+    only_base = _found(_samples(), Analysis(comparisons=("base",)))
+    assert (len(only_base.comparisons), only_base.effects) == (16, ())
+
+
+def test_a_lost_run_is_incomplete_and_leaves_the_effects_to_the_others() -> None:
+    lost = PLAN.runs[0].id
+    found = _found([each for each in _samples() if each.run != lost])
+    assert {(each.run, each.reason) for each in found.incomplete} == {(lost, "lost")}
+    assert (found.complete, found.planned, found.verdict) == (8, 9, "partial")
+    assert [each.figure.n for each in found.effects] == [7, 7, 7]
+
+
+def test_the_level_of_every_interval_follows_alpha() -> None:
+    found = _found(_samples(), Analysis(alpha=0.1))
+    assert {each.figure.level for each in (*found.findings, *found.effects, *found.cells)} == {0.9}
+
+
+def test_mean_accuracies_have_no_limits_outside_zero_and_one() -> None:
+    limits = [(each.figure.low or 0.0, each.figure.high or 0.0) for each in _found(_samples()).cells]
+    assert all(0.0 <= low <= high <= 1.0 for low, high in limits)
