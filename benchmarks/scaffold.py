@@ -113,7 +113,7 @@ def ours(count: int) -> Figure:
         (root / "experiment_summary.md").write_text(design(count), encoding="utf-8")
         environment = {**os.environ, "CRUIJFF_STATE_DIR": f"{folder}/state", "PYTHONPATH": str(ROOT)}
         start = time.perf_counter()
-        done = run([sys.executable, "-c", OURS, str(root), json.dumps(MODEL)], folder, environment)
+        done = run([sys.executable, "-c", OURS, str(root), json.dumps(MODEL)], folder, environment=environment)
         whole = time.perf_counter() - start
     told = json.loads(done)
     return Figure(whole, told["verb"], f"{told['runs']} runs, {told['files']} files")
@@ -128,13 +128,13 @@ def hydra(count: int) -> Figure:
         axes = {"lora_rank": RANKS, "lr": RATES, "seed": range(1, count // (len(RANKS) * len(RATES)) + 1)}
         overrides = [f"{name}={','.join(map(str, levels))}" for name, levels in axes.items()]
         start = time.perf_counter()
-        run([sys.executable, "job.py", "--multirun", *overrides], folder, dict(os.environ))
+        run([sys.executable, "job.py", "--multirun", *overrides], folder, environment=dict(os.environ))
         whole = time.perf_counter() - start
         files = sum(path.is_file() for path in (home / "multirun").rglob("*"))
     return Figure(whole, whole, f"{count} jobs, {files} files")
 
 
-def run(command: list[str], folder: str, environment: dict[str, str]) -> str:
+def run(command: list[str], folder: str, *, environment: dict[str, str]) -> str:
     """Return the output of a child process; its errors are shown where it fails."""
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -38,12 +38,12 @@ def epochs_saved(point: Point) -> tuple[tuple[int, ...], list[Problem]]:
     return kept, [Problem(fact, "controls.epochs_to_save", hint=f"save epochs 0 to {epochs - 1}, or `all`")]
 
 
-def plan_cells(point: Point, saved: tuple[int, ...], spec: ExperimentSpec) -> tuple[tuple[Cell, ...], list[Problem]]:
+def plan_cells(point: Point, saved: tuple[int, ...], *, spec: ExperimentSpec) -> tuple[tuple[Cell, ...], list[Problem]]:
     """Return a run's evaluations in task order, and what is wrong with the matrix for it."""
     if spec.tools.evaluation == "none":
         return (), []
     reach, path = _reach(point, spec.evaluation)
-    problems = [*_unknown(reach, spec.evaluation, path), *_unsaved(point, reach, saved, path)]
+    problems = [*_unknown(reach, spec.evaluation, path=path), *_unsaved(point, reach, saved=saved, path=path)]
     if problems:
         return (), problems
     tasks = {task.name: task for task in spec.evaluation.tasks}
@@ -64,10 +64,10 @@ def _reach(point: Point, evaluation: Evaluation) -> tuple[Reach, str]:
     index, row = next(rows, (0, None))
     tasks = row.tasks if row else tuple(task.name for task in evaluation.tasks)
     path = f"evaluation.matrix[{index}]" if row else "evaluation.epochs"
-    return Reach(tasks, _epochs(point, row, evaluation)), path
+    return Reach(tasks, _epochs(point, row, evaluation=evaluation)), path
 
 
-def _epochs(point: Point, row: MatrixRow | None, evaluation: Evaluation) -> tuple[int | None, ...]:
+def _epochs(point: Point, row: MatrixRow | None, *, evaluation: Evaluation) -> tuple[int | None, ...]:
     if point.type == "control":
         return (None,)
     if row is not None and row.epochs is not None:
@@ -79,7 +79,7 @@ def _epochs(point: Point, row: MatrixRow | None, evaluation: Evaluation) -> tupl
     return evaluation.epochs
 
 
-def _unknown(reach: Reach, evaluation: Evaluation, path: str) -> Iterator[Problem]:
+def _unknown(reach: Reach, evaluation: Evaluation, *, path: str) -> Iterator[Problem]:
     known = [task.name for task in evaluation.tasks]
     for name in reach.tasks:
         if name not in known:
@@ -87,7 +87,7 @@ def _unknown(reach: Reach, evaluation: Evaluation, path: str) -> Iterator[Proble
             yield Problem(f"unknown evaluation task `{name}`", f"{path}.tasks", hint=hint)
 
 
-def _unsaved(point: Point, reach: Reach, saved: tuple[int, ...], path: str) -> Iterator[Problem]:
+def _unsaved(point: Point, reach: Reach, *, saved: tuple[int, ...], path: str) -> Iterator[Problem]:
     if point.type == "control" or not reach.tasks:
         return
     for epoch in reach.epochs:

@@ -14,7 +14,7 @@ __all__ = ["edit_problems", "eval_problems", "with_edit"]
 _EDITABLE = {name: place for name, place in TRAIN_PLACES.items() if name not in {"epochs", "epochs_to_save"}}
 
 
-def edit_problems(run: PlannedRun, planned: TrainConfig, edited: TrainConfig, *, place: str) -> list[Problem]:
+def edit_problems(run: PlannedRun, planned: TrainConfig, *, edited: TrainConfig, place: str) -> list[Problem]:
     """Return why an edit cannot be adopted: it changes what the run is, or what the design varies."""
     editable = set(_EDITABLE.values())
     problems = []

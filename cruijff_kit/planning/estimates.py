@@ -44,8 +44,8 @@ class _Range(NamedTuple):
 def estimate_costs(
     runs: Sequence[PlannedRun],
     models: Mapping[str, ModelFacts],
-    resources: Resources,
     *,
+    resources: Resources,
     measured: Sequence[Measured] = (),
 ) -> tuple[Estimate, ...]:
     """Return time, memory, disk and GPU-hours of an experiment.
@@ -121,7 +121,7 @@ def _times(trained: Sequence[PlannedRun], measured: Sequence[Measured]) -> tuple
     total = _Range(*(sum(column) for column in zip(*known, strict=True)))
     used = {each.run_id for each in measured if each.model_sha256 in {run.model.sha256 for run in trained}}
     source = f"measured seconds a row of {len(used)} earlier runs of the same model"
-    return _stated(names[0], longest, "h", source), _stated(names[1], total, "h", source)
+    return _stated(names[0], longest, unit="h", source=source), _stated(names[1], total, unit="h", source=source)
 
 
 def _span(run: PlannedRun, measured: Sequence[Measured]) -> _Range | None:
@@ -138,7 +138,9 @@ def _disk(trained: Sequence[PlannedRun], models: Mapping[str, ModelFacts]) -> Es
     ]
     total = _Range(*(sum(column) / 1e9 for column in zip(*sizes, strict=True))) if sizes else _Range(0.0, 0.0, 0.0)
     kept = sum(len(run.epochs_saved) for run in trained)
-    return _stated("checkpoints on disk", total, "GB", f"formula: LoRA weights x bytes, {kept} adapters kept")
+    return _stated(
+        "checkpoints on disk", total, unit="GB", source=f"formula: LoRA weights x bytes, {kept} adapters kept"
+    )
 
 
 def _memory(trained: Sequence[PlannedRun], models: Mapping[str, ModelFacts]) -> tuple[Estimate, ...]:
@@ -147,7 +149,7 @@ def _memory(trained: Sequence[PlannedRun], models: Mapping[str, ModelFacts]) -> 
     sizes = (_Range(*training_bytes(run, models[run.model.name])) for run in trained)
     largest = max(sizes, key=lambda span: span.high)
     source = "formula: weights + adapter, gradients and AdamW moments + activations of a batch"
-    return (_stated("training memory of the largest run", _scaled(largest, 1e9), "GB", source),)
+    return (_stated("training memory of the largest run", _scaled(largest, 1e9), unit="GB", source=source),)
 
 
 def _scaled(span: _Range, divisor: float) -> _Range:
@@ -162,5 +164,5 @@ def _gpu_hours(runs: Sequence[PlannedRun], resources: Resources) -> Estimate:
     return Estimate(name="GPU-hours at most", value=hours, unit="h", low=0.0, high=hours, source=source)
 
 
-def _stated(name: str, span: _Range, unit: str, source: str) -> Estimate:
+def _stated(name: str, span: _Range, *, unit: str, source: str) -> Estimate:
     return Estimate(name=name, value=span.value, unit=unit, low=span.low, high=span.high, source=source)

@@ -85,8 +85,8 @@ def cross(spec: ExperimentSpec) -> tuple[Point, ...]:
     """
     problems: list[Problem] = []
     base = base_settings(spec.controls)
-    recipes = [*_crossed(spec, base, problems), *_named(spec, base, problems)]
-    points = [point for recipe in recipes for point in _replicates(recipe, spec, problems)]
+    recipes = [*_crossed(spec, base, problems=problems), *_named(spec, base, problems=problems)]
+    points = [point for recipe in recipes for point in _replicates(recipe, spec, problems=problems)]
     if not points and not problems:
         problems.append(Problem("the design has no run", path="runs", hint="name a factor, or a run in `runs`"))
     if problems:
@@ -94,7 +94,7 @@ def cross(spec: ExperimentSpec) -> tuple[Point, ...]:
     return tuple(points)
 
 
-def _crossed(spec: ExperimentSpec, base: Mapping[str, Resolved], problems: list[Problem]) -> Iterator[_Recipe]:
+def _crossed(spec: ExperimentSpec, base: Mapping[str, Resolved], *, problems: list[Problem]) -> Iterator[_Recipe]:
     if spec.design == "list":
         if spec.factors:
             fact = "factors are not crossed where `design` is `list`"
@@ -106,11 +106,11 @@ def _crossed(spec: ExperimentSpec, base: Mapping[str, Resolved], problems: list[
             hint = "use `tools.preparation: torchtune`, or name control runs in `runs`"
             problems.append(Problem("factors vary training, and `tools.preparation` is `none`", "factors", hint=hint))
         return
-    yield from _combinations(spec, base, problems)
+    yield from _combinations(spec, base, problems=problems)
 
 
-def _combinations(spec: ExperimentSpec, base: Mapping[str, Resolved], problems: list[Problem]) -> Iterator[_Recipe]:
-    choices = [_choices(factor, levels, spec, problems) for factor, levels in spec.factors.items()]
+def _combinations(spec: ExperimentSpec, base: Mapping[str, Resolved], *, problems: list[Problem]) -> Iterator[_Recipe]:
+    choices = [_choices(factor, levels, spec=spec, problems=problems) for factor, levels in spec.factors.items()]
     for chosen in product(*choices):
         controls = {choice.factor: choice.value for choice in chosen if _is_control(choice.factor)}
         factors: dict[str, Level] = {choice.factor: choice.value for choice in chosen}
@@ -128,10 +128,10 @@ def _combinations(spec: ExperimentSpec, base: Mapping[str, Resolved], problems: 
 
 
 def _choices(
-    factor: str, levels: tuple[Level, ...], spec: ExperimentSpec, problems: list[Problem]
+    factor: str, levels: tuple[Level, ...], *, spec: ExperimentSpec, problems: list[Problem]
 ) -> tuple[_Choice, ...]:
     path = f"factors.{factor}"
-    wrong = _bad_name(factor, spec, path)
+    wrong = _bad_name(factor, spec, path=path)
     if wrong:
         problems.append(wrong)
         return ()
@@ -147,7 +147,7 @@ def _is_control(name: str) -> bool:
     return name in Controls.model_fields and name != "seeds"
 
 
-def _bad_name(name: str, spec: ExperimentSpec, path: str) -> Problem | None:
+def _bad_name(name: str, spec: ExperimentSpec, *, path: str) -> Problem | None:
     """Return what is wrong with the name of a factor or of a run's parameter."""
     if name in {"seed", "seeds"}:
         return Problem(f"`{name}` is no factor: seeds repeat every run", path, hint="list seeds in `controls.seeds`")
@@ -165,23 +165,23 @@ def _bad_name(name: str, spec: ExperimentSpec, path: str) -> Problem | None:
     return Problem(f"unknown factor `{name}`", path, hint=hint)
 
 
-def _named(spec: ExperimentSpec, base: Mapping[str, Resolved], problems: list[Problem]) -> Iterator[_Recipe]:
+def _named(spec: ExperimentSpec, base: Mapping[str, Resolved], *, problems: list[Problem]) -> Iterator[_Recipe]:
     for index, run in enumerate(spec.runs):
         path = f"runs[{index}]"
         if run.type == "fine-tuned" and spec.tools.preparation == "none":
             hint = "use `tools.preparation: torchtune`, or `type: control`"
             problems.append(Problem(f"run `{run.name}` trains, and `tools.preparation` is `none`", path, hint=hint))
-        yield _named_run(run, path, spec, base, problems)
+        yield _named_run(run, path, spec=spec, base=base, problems=problems)
 
 
 def _named_run(
-    run: RunSpec, path: str, spec: ExperimentSpec, base: Mapping[str, Resolved], problems: list[Problem]
+    run: RunSpec, path: str, *, spec: ExperimentSpec, base: Mapping[str, Resolved], problems: list[Problem]
 ) -> _Recipe:
     controls: dict[str, Any] = {}
     data: dict[str, Any] = {}
     for name, level in run.parameters.items():
         where = f"{path}.parameters.{name}"
-        wrong = _bad_name(name, spec, where)
+        wrong = _bad_name(name, spec, path=where)
         if wrong is None and name == "model":
             wrong = Problem("the model of a run has its own key", where, hint=f"write `model: {level}` beside `name`")
         if wrong:
@@ -196,7 +196,7 @@ def _named_run(
     return _Recipe(run.type, run.name, path, run.model, data, factors, settings)
 
 
-def _replicates(recipe: _Recipe, spec: ExperimentSpec, problems: list[Problem]) -> Iterator[Point]:
+def _replicates(recipe: _Recipe, spec: ExperimentSpec, *, problems: list[Problem]) -> Iterator[Point]:
     model = _model(recipe, spec)
     if isinstance(model, Problem):
         problems.append(model)

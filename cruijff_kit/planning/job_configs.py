@@ -32,7 +32,7 @@ class Places(NamedTuple):
         return path if path.startswith("/") else f"{self.root}/{path}"
 
 
-def train_config(run: PlannedRun, facts: DatasetFacts, spec: ExperimentSpec, *, places: Places) -> TrainConfig:
+def train_config(run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, places: Places) -> TrainConfig:
     """Return the training configuration of a fine-tuned run."""
     value = {name: setting.value for name, setting in run.settings.items()}
     layout = RunLayout(run.id)
@@ -41,7 +41,7 @@ def train_config(run: PlannedRun, facts: DatasetFacts, spec: ExperimentSpec, *, 
         run_dir=places.at(layout.folder),
         output_dir=f"{places.outputs}/{layout.output}",
         base_model=_base_model(run),
-        dataset=_dataset(run, facts, spec, places=places),
+        dataset=_dataset(run, facts, spec=spec, places=places),
         split_val="validation" if facts.splits.get("validation") else None,
         training_samples=value["training_samples"],
         model=LoraConfig(
@@ -65,7 +65,7 @@ def train_config(run: PlannedRun, facts: DatasetFacts, spec: ExperimentSpec, *, 
 
 
 def eval_config(
-    run: PlannedRun, cell: Cell, facts: DatasetFacts, *, spec: ExperimentSpec, places: Places
+    run: PlannedRun, cell: Cell, *, facts: DatasetFacts, spec: ExperimentSpec, places: Places
 ) -> EvalConfig:
     """Return the configuration of one evaluation cell.
 
@@ -82,7 +82,7 @@ def eval_config(
         epoch=cell.epoch,
         base_model=_base_model(run),
         adapter=None if cell.epoch is None else f"{places.outputs}/{layout.epoch(cell.epoch)}",
-        dataset=_dataset(run, facts, spec, places=places),
+        dataset=_dataset(run, facts, spec=spec, places=places),
         split=cell.task.split,
         samples=cell.task.samples,
         expected_samples=min(cell.task.samples or rows, rows),
@@ -98,7 +98,7 @@ def _base_model(run: PlannedRun) -> BaseModelConfig:
     return BaseModelConfig(name=run.model.name, path=run.model_path, sha256=str(run.model.sha256))
 
 
-def _dataset(run: PlannedRun, facts: DatasetFacts, spec: ExperimentSpec, *, places: Places) -> DatasetConfig:
+def _dataset(run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, places: Places) -> DatasetConfig:
     value = {name: setting.value for name, setting in run.settings.items()}
     return DatasetConfig(
         path=places.at(facts.path),

@@ -44,7 +44,7 @@ class Inputs(NamedTuple):
     """Columns of question and answer."""
 
 
-def plan_runs(spec: ExperimentSpec, points: tuple[Point, ...], inputs: Inputs) -> tuple[PlannedRun, ...]:
+def plan_runs(spec: ExperimentSpec, points: tuple[Point, ...], *, inputs: Inputs) -> tuple[PlannedRun, ...]:
     """Return the runs of a design in its order.
 
     Raises:
@@ -55,13 +55,13 @@ def plan_runs(spec: ExperimentSpec, points: tuple[Point, ...], inputs: Inputs) -
     runs, digests = [], []
     for point in points:
         saved, unsaved = epochs_saved(point)
-        cells, unfit = plan_cells(point, saved, spec)
+        cells, unfit = plan_cells(point, saved, spec=spec)
         facts = inputs.datasets[point.data]
-        problems += [*unsaved, *unfit, *_missing_split(point, facts), *_missing_rows(cells, facts, inputs)]
+        problems += [*unsaved, *unfit, *_missing_split(point, facts), *_missing_rows(cells, facts, inputs=inputs)]
         digest = content_hash(science(point, inputs))
         digests.append(digest)
         model = (refs[point.model.name], inputs.models[point.model.name].path)
-        runs.append(_run(point, run_id(point.slug, digest), model, facts, (saved, cells)))
+        runs.append(_run(point, run_id(point.slug, digest), model=model, facts=facts, reach=(saved, cells)))
     problems += _twins(points, digests)
     if problems:
         raise PlanError("the design cannot be planned", problems=list(dict.fromkeys(problems)))
@@ -105,6 +105,7 @@ def _hashed(models: Sequence[ModelRef], facts: Mapping[str, ModelFacts]) -> dict
 def _run(
     point: Point,
     name: str,
+    *,
     model: tuple[ModelRef, str],
     facts: DatasetFacts,
     reach: tuple[tuple[int, ...], tuple[Cell, ...]],
@@ -133,7 +134,7 @@ def _missing_split(point: Point, facts: DatasetFacts) -> list[Problem]:
     return [Problem(fact, "data.training", hint="name the split to train on `train`")]
 
 
-def _missing_rows(cells: tuple[Cell, ...], own: DatasetFacts, inputs: Inputs) -> list[Problem]:
+def _missing_rows(cells: tuple[Cell, ...], own: DatasetFacts, *, inputs: Inputs) -> list[Problem]:
     """Return a problem for each evaluation of a split that has no rows, or that is trained on."""
     problems = []
     for task in dict.fromkeys(cell.task for cell in cells):

@@ -56,11 +56,11 @@ def site_settings(spec: ExperimentSpec, site: Site) -> dict[str, Resolved]:
     asked: dict[str, Resolved] = {}
     for part in (spec.resources, spec.output):
         for name in type(part).model_fields:
-            asked[name] = _with_site(name, part, site)
+            asked[name] = _with_site(name, part, site=site)
     return asked
 
 
-def _with_site(name: str, part: Resources | Output, site: Site) -> Resolved:
+def _with_site(name: str, part: Resources | Output, *, site: Site) -> Resolved:
     value, written = getattr(part, name), name in part.model_fields_set
     fallback = getattr(site, name, None)
     if not written and fallback is not None:

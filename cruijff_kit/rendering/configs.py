@@ -16,7 +16,7 @@ __all__ = ["read_config", "render_config", "render_entries", "render_run", "rend
 # Longer than any word that YAML reads as something else than text.
 _SAFE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]{5,}", re.ASCII)
 
-Config = TypeVar("Config", TrainConfig, EvalConfig)
+_Config = TypeVar("_Config", TrainConfig, EvalConfig)
 
 
 def render_config(config: TrainConfig | EvalConfig) -> str:
@@ -24,18 +24,17 @@ def render_config(config: TrainConfig | EvalConfig) -> str:
     return render_entries({name: getattr(config, name) for name in type(config).model_fields})
 
 
-def read_config(kind: type[Config], text: str, *, name: str) -> Config:
+def read_config(kind: type[_Config], text: str, *, name: str) -> _Config:
     """Return the configuration that a text holds.
 
     Raises:
         SpecError: the text is not plain YAML.
         ValueError: keys or values are not those of the configuration; pydantic's error lists all.
     """
-    # As JSON the values go through the strict door that a job's own reader uses.
-    return kind.model_validate_json(json.dumps(load_yaml(text, name=name).value))
+    return kind.model_validate(load_yaml(text, name=name).value)
 
 
-def render_run(run: PlannedRun, fixed: Mapping[str, Any], asked: str) -> str:
+def render_run(run: PlannedRun, fixed: Mapping[str, Any], *, asked: str) -> str:
     """Return `run.yaml`: the whole of a resolved run, each value with its source.
 
     Args:
@@ -77,35 +76,35 @@ def render_entries(values: Mapping[str, Any]) -> str:
         if kind is str and _SAFE.fullmatch(value):
             parts.append(f"{name}: {value}\n")
         else:
-            parts.append(dump_yaml({name: value}) if kind is dict else _cached(name, kind, value))
+            parts.append(dump_yaml({name: value}) if kind is dict else _cached(name, (kind, value)))
     return "".join(parts)
 
 
 @lru_cache(maxsize=16_384)
-def _cached(name: str, kind: type, value: Any) -> str:
+def _cached(name: str, typed: tuple[type, Any]) -> str:
     """Render an entry that many runs share; the type keeps `1`, `1.0` and `true` apart."""
-    del kind
+    value = typed[1]
     plain = value.model_dump(mode="json") if isinstance(value, Noun) else value
     entry = dump_yaml({name: plain})
-    _check(entry, name, plain)
+    _check(entry, {name: plain})
     return entry
 
 
 def _setting(name: str, setting: Resolved) -> str:
     value = tuple(setting.value) if isinstance(setting.value, list) else setting.value
-    return _sourced(name, setting.source, type(value), value)
+    return _sourced(name, (type(value), value, setting.source))
 
 
 @lru_cache(maxsize=16_384)
-def _sourced(name: str, source: str, kind: type, value: Any) -> str:
-    del kind
-    plain = {"value": value, "source": source}
-    entry = dump_yaml({"settings": {name: plain}})
-    _check(entry, "settings", {name: plain})
+def _sourced(name: str, typed: tuple[type, Any, str]) -> str:
+    _, value, source = typed
+    values = {"settings": {name: {"value": value, "source": source}}}
+    entry = dump_yaml(values)
+    _check(entry, values)
     return entry.partition("\n")[2]
 
 
-def _check(entry: str, name: str, value: Any) -> None:
-    found = load_yaml(entry, name=name).value
-    if found != {name: json.loads(json.dumps(value))}:
-        raise AssertionError(f"`{name}` was rendered as {entry!r}, which reads back as {found!r}")
+def _check(entry: str, values: Mapping[str, Any]) -> None:
+    found = load_yaml(entry, name="entry").value
+    if found != json.loads(json.dumps(values)):
+        raise AssertionError(f"{values!r} was rendered as {entry!r}, which reads back as {found!r}")

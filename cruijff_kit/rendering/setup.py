@@ -1,6 +1,5 @@
 """Stage 1: `setup_finetune.yaml`, the few keys a person may edit, under their old names."""
 
-import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import PurePosixPath
@@ -64,7 +63,7 @@ def render_setup(config: TrainConfig, job: JobScript, *, labels: Mapping[str, An
     return render_entries({**told, **trained, **asked})
 
 
-def apply_setup(text: str, config: TrainConfig, job: JobScript, *, name: str) -> tuple[TrainConfig, JobScript]:
+def apply_setup(text: str, config: TrainConfig, *, job: JobScript, name: str) -> tuple[TrainConfig, JobScript]:
     """Return the configuration and script that an edited `setup_finetune.yaml` asks for.
 
     Raises:
@@ -95,7 +94,7 @@ def apply_setup(text: str, config: TrainConfig, job: JobScript, *, name: str) ->
         holder = plain[outer[0]] if outer else plain
         holder[last] = values[key]
     try:
-        edited = TrainConfig.model_validate_json(json.dumps(plain))
+        edited = TrainConfig.model_validate(plain)
     except ValidationError as err:
         wrong = [Problem(each["msg"].lower(), dotted(each["loc"]), name) for each in err.errors()]
         raise PlanError(f"`{name}` cannot be used", problems=wrong) from err

@@ -67,12 +67,12 @@ def adopt_edit(run: str, *, reason: str, world: World) -> ScaffoldReceipt:
     """
     with world.store.lock(LOCK_NAME):
         plan, lock = recorded_plan(world=world)
-        edit = _edited(find_run(plan.runs, run), plan, lock, world)
+        edit = _edited(find_run(plan.runs, run), plan, lock=lock, world=world)
         if not edit.found:
             return ScaffoldReceipt(plan_id=lock.plan_id, dry_run=False, runs=lock.runs, changes=())
         settled = _settled(edit, plan.dataset(edit.run.dataset).splits.get("train", 0))
         runs = tuple(settled.run if each.id == edit.run.id else each for each in plan.runs)
-        return _publish(edit, settled, plan.model_copy(update={"runs": runs}), reason=reason, world=world)
+        return _publish(edit, settled, plan=plan.model_copy(update={"runs": runs}), reason=reason, world=world)
 
 
 def with_adopted(plan: Plan, sealed: DesignLock | None, *, overwrite: tuple[str, ...] = (), world: World) -> Plan:
@@ -87,11 +87,11 @@ def with_adopted(plan: Plan, sealed: DesignLock | None, *, overwrite: tuple[str,
     for run in plan.runs:
         path = RunLayout(run.id).config
         dropped = path not in sealed.adopted or path in overwrite or run.id in overwrite
-        runs.append(run if dropped else _overlaid(run, path, plan, sealed=sealed, world=world))
+        runs.append(run if dropped else _overlaid(run, path, plan=plan, sealed=sealed, world=world))
     return plan.model_copy(update={"runs": tuple(runs)})
 
 
-def _overlaid(run: PlannedRun, path: str, plan: Plan, *, sealed: DesignLock, world: World) -> PlannedRun:
+def _overlaid(run: PlannedRun, path: str, *, plan: Plan, sealed: DesignLock, world: World) -> PlannedRun:
     text = world.store.read_text(path) or ""
     if _digest(text) != sealed.files[path]:
         hint = f"take the new edit over with `ck adopt {run.id} --reason …`, or drop it with `--overwrite {run.id}`"
@@ -99,7 +99,7 @@ def _overlaid(run: PlannedRun, path: str, plan: Plan, *, sealed: DesignLock, wor
     return with_edit(run, read_config(TrainConfig, text, name=path), rows=plan.dataset(run.dataset).splits["train"])
 
 
-def _edited(run: PlannedRun, plan: Plan, lock: DesignLock, world: World) -> _Edit:
+def _edited(run: PlannedRun, plan: Plan, *, lock: DesignLock, world: World) -> _Edit:
     spec = read_design(world)
     if design_hash(spec) != lock.spec_sha256:
         raise PlanError("the design was changed since it was scaffolded", hint="run `ck scaffold` first, then adopt")
@@ -137,9 +137,9 @@ def _asked(edit: _Edit, problems: list[Problem]) -> tuple[TrainConfig, JobScript
     config, job = planned, parse_script(edit.planned[layout.train_script])
     try:
         if layout.setup in edit.found:
-            config, job = apply_setup(edit.found[layout.setup], planned, job, name=layout.setup)
+            config, job = apply_setup(edit.found[layout.setup], planned, job=job, name=layout.setup)
         if layout.config in edit.found:
-            own = _read(TrainConfig, edit.found[layout.config], layout.config)
+            own = _read(TrainConfig, edit.found[layout.config], path=layout.config)
             if layout.setup in edit.found and own != config:
                 hint = f"edit one of the two, and set the other back with `--overwrite {layout.setup}`"
                 problems.append(Problem(f"`{layout.setup}` and `{layout.config}` say different things", hint=hint))
@@ -147,7 +147,7 @@ def _asked(edit: _Edit, problems: list[Problem]) -> tuple[TrainConfig, JobScript
     except CruijffError as err:
         problems += err.problems or [Problem(str(err), hint=err.hint)]
         return planned, job
-    problems += edit_problems(edit.run, planned, config, place=layout.config)
+    problems += edit_problems(edit.run, planned, edited=config, place=layout.config)
     return config, job
 
 
@@ -184,7 +184,7 @@ def _cell_problems(edit: _Edit, settled: _Settled) -> list[Problem]:
     for path in (layout.cell_config(cell.name) for cell in edit.run.cells):
         if path in edit.found:
             try:
-                own = _read(EvalConfig, edit.found[path], path)
+                own = _read(EvalConfig, edit.found[path], path=path)
             except CruijffError as err:
                 problems += err.problems or [Problem(str(err), hint=err.hint)]
             else:
@@ -192,7 +192,7 @@ def _cell_problems(edit: _Edit, settled: _Settled) -> list[Problem]:
     return problems
 
 
-def _read(kind: type[_Config], text: str, path: str) -> _Config:
+def _read(kind: type[_Config], text: str, *, path: str) -> _Config:
     try:
         return read_config(kind, text, name=path)
     except ValidationError as err:
@@ -200,7 +200,7 @@ def _read(kind: type[_Config], text: str, path: str) -> _Config:
         raise PlanError(f"`{path}` cannot be used", problems=problems) from err
 
 
-def _publish(edit: _Edit, settled: _Settled, plan: Plan, *, reason: str, world: World) -> ScaffoldReceipt:
+def _publish(edit: _Edit, settled: _Settled, *, plan: Plan, reason: str, world: World) -> ScaffoldReceipt:
     """Record the adoption, then write what follows from it, the seal last."""
     lock = edit.lock
     texts = {**settled.texts, ExperimentLayout.plan: plan_text(plan).decode()}

@@ -31,7 +31,7 @@ class _Ground(NamedTuple):
 
 
 def compare(
-    plan: Plan, files: Mapping[str, bytes], sealed: DesignLock | None, *, overwrite: tuple[str, ...], store: RunStore
+    plan: Plan, files: Mapping[str, bytes], *, sealed: DesignLock | None, overwrite: tuple[str, ...], store: RunStore
 ) -> tuple[FileChange, ...]:
     """Return what becomes of every planned file, and of every sealed run that left the plan.
 
@@ -46,11 +46,11 @@ def compare(
         PlanError: `overwrite` names nothing, or runs that were submitted would change or go.
     """
     _check_overwrite(overwrite, files)
-    ground = _ground(sealed, overwrite, store)
+    ground = _ground(sealed, overwrite, store=store)
     gone = _gone(plan, ground)
-    changes = [_change(path, content, ground) for path, content in files.items()]
+    changes = [_change(path, content, ground=ground) for path, content in files.items()]
     touched = sorted({run_of(change.path) for change in changes if change.kind == "overwrite"} & ground.submitted)
-    touched = [run for run in touched if not _named(run, changes, ground)]
+    touched = [run for run in touched if not _named(run, changes, ground=ground)]
     if touched:
         problems = [Problem(f"run `{run}` was submitted, and the design changes its files") for run in touched[:_SHOWN]]
         hint = "set the design back, start a new experiment, or name these runs with `--overwrite`"
@@ -64,7 +64,7 @@ def run_of(path: str) -> str:
     return rest.partition("/")[0] if folder == ExperimentLayout.runs else ""
 
 
-def _ground(sealed: DesignLock | None, overwrite: tuple[str, ...], store: RunStore) -> _Ground:
+def _ground(sealed: DesignLock | None, overwrite: tuple[str, ...], *, store: RunStore) -> _Ground:
     runs = ExperimentLayout.runs
     folders = frozenset(run_of(path) for path in store.glob(runs))
     evidence = [*store.glob(runs, "*/attempts/*/intent.json"), *store.glob(runs, "*/DONE")] if folders else []
@@ -97,17 +97,17 @@ def _gone(plan: Plan, ground: _Ground) -> tuple[FileChange, ...]:
     return tuple(FileChange(path=f"{ExperimentLayout.runs}/{run}", kind="removed") for run in lost)
 
 
-def _change(path: str, content: bytes, ground: _Ground) -> FileChange:
+def _change(path: str, content: bytes, *, ground: _Ground) -> FileChange:
     run = run_of(path)
     found = None if run and run not in ground.folders else ground.store.read(path)
     if found is None:
         return FileChange(path=path, kind="create")
     if found == content:
         return FileChange(path=path, kind="unchanged")
-    return FileChange(path=path, kind=_kind(path, found, ground), diff=_diff(path, found, content))
+    return FileChange(path=path, kind=_kind(path, found, ground=ground), diff=_diff(path, found, planned=content))
 
 
-def _kind(path: str, found: bytes, ground: _Ground) -> _Kind:
+def _kind(path: str, found: bytes, *, ground: _Ground) -> _Kind:
     if path in ground.overwrite or run_of(path) in ground.overwrite:
         return "overwrite"
     sealed = ground.sealed
@@ -115,19 +115,19 @@ def _kind(path: str, found: bytes, ground: _Ground) -> _Kind:
     return "overwrite" if sealed is not None and pristine and path not in sealed.adopted else "edited"
 
 
-def _named(run: str, changes: list[FileChange], ground: _Ground) -> bool:
+def _named(run: str, changes: list[FileChange], *, ground: _Ground) -> bool:
     """Return whether every file of a submitted run that would change was named."""
     paths = (change.path for change in changes if change.kind == "overwrite" and run_of(change.path) == run)
     return run in ground.overwrite or all(path in ground.overwrite for path in paths)
 
 
-def _diff(path: str, found: bytes, planned: bytes) -> str:
+def _diff(path: str, found: bytes, *, planned: bytes) -> str:
     if len(found) + len(planned) > _LARGEST_DIFF:
         return f"{len(found)} bytes on disk, {len(planned)} bytes planned: too long to compare line by line\n"
-    return "".join(_diff_lines(path, found, planned))
+    return "".join(_diff_lines(path, found, planned=planned))
 
 
-def _diff_lines(path: str, found: bytes, planned: bytes) -> Iterator[str]:
+def _diff_lines(path: str, found: bytes, *, planned: bytes) -> Iterator[str]:
     old, new = (text.decode("utf-8", "replace").splitlines(keepends=True) for text in (found, planned))
     for line in difflib.unified_diff(old, new, f"{path} (on disk)", f"{path} (planned)"):
         yield line if line.endswith("\n") else f"{line}\n\\ no newline at the end\n"

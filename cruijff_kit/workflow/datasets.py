@@ -41,7 +41,7 @@ def read_datasets(variants: Iterable[Variant], training: TrainingData, *, world:
     problems: list[Problem] = []
     for variant in dict.fromkeys(variants):
         try:
-            found[variant] = _generated(variant, world) if variant.generator else _file(variant, columns, world)
+            found[variant] = _generated(variant, world) if variant.generator else _file(variant, columns, world=world)
         except SpecError as err:
             problems += err.problems or [Problem(str(err), "data.training", hint=err.hint)]
     if problems:
@@ -49,7 +49,7 @@ def read_datasets(variants: Iterable[Variant], training: TrainingData, *, world:
     return _told_apart(found)
 
 
-def _file(variant: Variant, columns: Columns, world: World) -> Dataset:
+def _file(variant: Variant, columns: Columns, *, world: World) -> Dataset:
     """Return a data file of the user's; relative paths start at the experiment."""
     path = str(variant.path)
     place = world.store.root / path

@@ -57,14 +57,14 @@ def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
         recipes=_recipes(points, world),
         columns=(spec.data.training.input_key, spec.data.training.output_key),
     )
-    runs = plan_runs(spec, points, inputs)
+    runs = plan_runs(spec, points, inputs=inputs)
     datasets = {dataset.facts.key: dataset for dataset in read.values()}
     plan = Plan(
         experiment=spec.name,
         spec_sha256=design_hash(spec),
         datasets=tuple(dataset.facts for dataset in datasets.values()),
         runs=runs,
-        estimates=estimate_costs(runs, models, spec.resources),
+        estimates=estimate_costs(runs, models, resources=spec.resources),
         resources=spec.resources,
         tier=spec.data.tier,
         consent=spec.data.consent,

@@ -94,9 +94,9 @@ def files_of(run: PlannedRun, shared: Frame) -> Iterator[tuple[str, str]]:
     """
     facts = shared.datasets[run.dataset]
     layout = RunLayout(run.id)
-    yield layout.run_yaml, _run_text(run, facts, shared)
+    yield layout.run_yaml, _run_text(run, facts, shared=shared)
     if run.type == "fine-tuned":
-        config = train_config(run, facts, shared.spec, places=shared.places)
+        config = train_config(run, facts, spec=shared.spec, places=shared.places)
         job = _train_job(run, shared)
         labels = {"experiment_name": shared.spec.name, "my_wandb_project": shared.spec.output.wandb_project}
         recipe = run.settings["recipe"].value
@@ -104,12 +104,12 @@ def files_of(run: PlannedRun, shared: Frame) -> Iterator[tuple[str, str]]:
         yield layout.config, render_config(config)
         yield layout.train_script, render_script(job)
     for cell in run.cells:
-        yield layout.cell_config(cell.name), render_config(_eval_config(run, cell, facts, shared=shared))
+        yield layout.cell_config(cell.name), render_config(_eval_config(run, cell, own=facts, shared=shared))
     if run.cells:
         yield layout.eval_script, render_script(_eval_job(run, shared))
 
 
-def check_files(run: PlannedRun, files: dict[str, str], shared: Frame) -> None:
+def check_files(run: PlannedRun, files: dict[str, str], *, shared: Frame) -> None:
     """Parse a run's configurations in full and compare them with the plan.
 
     Raises:
@@ -121,19 +121,19 @@ def check_files(run: PlannedRun, files: dict[str, str], shared: Frame) -> None:
         path
         for cell in run.cells
         if read_config(EvalConfig, files[path := layout.cell_config(cell.name)], name=path)
-        != _eval_config(run, cell, facts, shared=shared)
+        != _eval_config(run, cell, own=facts, shared=shared)
     ]
     if run.type == "fine-tuned":
-        config = train_config(run, facts, shared.spec, places=shared.places)
+        config = train_config(run, facts, spec=shared.spec, places=shared.places)
         if read_config(TrainConfig, files[layout.config], name=layout.config) != config:
             lost.append(layout.config)
     if lost:
         raise PlanError(f"`{lost[0]}` does not read back to what was planned", hint="report this as a defect")
 
 
-def _run_text(run: PlannedRun, facts: DatasetFacts, shared: Frame) -> str:
+def _run_text(run: PlannedRun, facts: DatasetFacts, *, shared: Frame) -> str:
     dataset = {"key": facts.key, "path": facts.path, "sha256": facts.sha256}
-    return render_run(run, {"experiment": shared.spec.name, "dataset": dataset}, shared.asked)
+    return render_run(run, {"experiment": shared.spec.name, "dataset": dataset}, asked=shared.asked)
 
 
 def _train_job(run: PlannedRun, shared: Frame) -> JobScript:
@@ -151,10 +151,10 @@ def _eval_job(run: PlannedRun, shared: Frame) -> JobScript:
     return shared.eval_job._replace(name=f"{run.id}-eval", folder=shared.places.at(layout.folder), command=command)
 
 
-def _eval_config(run: PlannedRun, cell: Cell, own: DatasetFacts, *, shared: Frame) -> EvalConfig:
+def _eval_config(run: PlannedRun, cell: Cell, *, own: DatasetFacts, shared: Frame) -> EvalConfig:
     other = cell.task.dataset
     facts = own if other is None else shared.datasets[shared.places.at(other)]
-    return eval_config(run, cell, facts, spec=shared.spec, places=shared.places)
+    return eval_config(run, cell, facts=facts, spec=shared.spec, places=shared.places)
 
 
 def _interpreter(environment: Environment) -> str:

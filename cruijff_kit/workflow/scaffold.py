@@ -67,7 +67,7 @@ def scaffold_runs(
     with world.store.lock(LOCK_NAME):
         sheet = _sheet(overwrite, world)
         if _due(sheet) or not sheet.resembles_seal():
-            _publish(sheet, progress, world)
+            _publish(sheet, progress, world=world)
     return _receipt(sheet, {})
 
 
@@ -75,12 +75,12 @@ def _sheet(overwrite: tuple[str, ...], world: World) -> _Sheet:
     spec, sealed = read_design(world), read_lock(world)
     planned = plan_with_data(spec, world=world)
     plan = with_adopted(planned.plan, sealed, overwrite=overwrite, world=world)
-    files = _files(spec, planned._replace(plan=plan), world)
-    changes = compare(plan, files, sealed, overwrite=overwrite, store=world.store)
-    return _Sheet(plan, files, sealed, changes, _seal(plan, files, sealed, changes))
+    files = _files(spec, planned._replace(plan=plan), world=world)
+    changes = compare(plan, files, sealed=sealed, overwrite=overwrite, store=world.store)
+    return _Sheet(plan, files, sealed, changes, _seal(plan, files, sealed=sealed, changes=changes))
 
 
-def _files(spec: ExperimentSpec, planned: Planned, world: World) -> dict[str, bytes]:
+def _files(spec: ExperimentSpec, planned: Planned, *, world: World) -> dict[str, bytes]:
     """Return the content of every planned file; the first and last run are parsed in full."""
     plan = planned.plan
     files: dict[str, bytes] = {}
@@ -92,14 +92,14 @@ def _files(spec: ExperimentSpec, planned: Planned, world: World) -> dict[str, by
     for index, run in enumerate(plan.runs):
         texts = dict(files_of(run, shared))
         if index in {0, len(plan.runs) - 1}:
-            check_files(run, texts, shared)
+            check_files(run, texts, shared=shared)
         files.update((path, text.encode()) for path, text in texts.items())
     files[ExperimentLayout.plan] = plan_text(plan)
     return files
 
 
 def _seal(
-    plan: Plan, files: Mapping[str, bytes], sealed: DesignLock | None, changes: tuple[FileChange, ...]
+    plan: Plan, files: Mapping[str, bytes], *, sealed: DesignLock | None, changes: tuple[FileChange, ...]
 ) -> dict[str, Any]:
     """Return the fields of the seal; an adopted edit is sealed as it lies on disk."""
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
@@ -126,7 +126,7 @@ def _due(sheet: _Sheet) -> dict[str, bytes]:
     return {path: sheet.files[path] for path in paths}
 
 
-def _publish(sheet: _Sheet, progress: Progress | None, world: World) -> None:
+def _publish(sheet: _Sheet, progress: Progress | None, *, world: World) -> None:
     """Record what is about to be sealed, then publish everything, the seal last.
 
     The record comes first: the seal then holds the hash of the very line that tells of it,

@@ -20,8 +20,8 @@ def first_and_control(spec: ExperimentSpec) -> tuple[Point, Point]:
 def names(spec: ExperimentSpec) -> tuple[list[str], list[str]]:
     tuned, control = first_and_control(spec)
     return (
-        [cell.name for cell in plan_cells(tuned, epochs_saved(tuned)[0], spec)[0]],
-        [cell.name for cell in plan_cells(control, (), spec)[0]],
+        [cell.name for cell in plan_cells(tuned, epochs_saved(tuned)[0], spec=spec)[0]],
+        [cell.name for cell in plan_cells(control, (), spec=spec)[0]],
     )
 
 
@@ -66,14 +66,14 @@ def test_a_matrix_row_that_no_run_answers_to_is_a_problem() -> None:
 
 def test_an_unknown_task_in_the_matrix_is_a_problem() -> None:
     spec = design(evaluation={"tasks": TASKS, "matrix": [{"run": "base", "tasks": ["bit"]}]})
-    _, problems = plan_cells(cross(spec)[-1], (), spec)
+    _, problems = plan_cells(cross(spec)[-1], (), spec=spec)
     assert [problem.message for problem in problems] == ["unknown evaluation task `bit`"]
 
 
 def test_an_epoch_that_is_not_saved_cannot_be_evaluated() -> None:
     spec = design(**saving("last"), evaluation={"tasks": TASKS, "epochs": [0]})
     tuned = cross(spec)[0]
-    _, problems = plan_cells(tuned, epochs_saved(tuned)[0], spec)
+    _, problems = plan_cells(tuned, epochs_saved(tuned)[0], spec=spec)
     assert [(problem.path, "epoch `0`" in problem.message) for problem in problems] == [("evaluation.epochs", True)]
 
 

@@ -30,7 +30,7 @@ def test_lora_weights_follow_from_the_parameter_count_alone(width: int, narrow: 
 
 def told(measured: tuple[Measured, ...] = (), resources: Resources | None = None) -> dict[str, Estimate]:
     runs = planned(design())
-    found = estimate_costs(runs, {"tiny": model_facts()}, resources or Resources(), measured=measured)
+    found = estimate_costs(runs, {"tiny": model_facts()}, resources=resources or Resources(), measured=measured)
     return {estimate.name: estimate for estimate in found}
 
 
@@ -75,5 +75,5 @@ def test_memory_lies_between_weights_alone_and_full_length_rows() -> None:
 
 def test_an_evaluation_alone_needs_no_training_memory() -> None:
     base: tuple[PlannedRun, ...] = planned(design())[-1:]
-    names = [estimate.name for estimate in estimate_costs(base, {"tiny": model_facts()}, Resources())]
+    names = [estimate.name for estimate in estimate_costs(base, {"tiny": model_facts()}, resources=Resources())]
     assert "training memory of the largest run" not in names

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from cruijff_kit.planning.run_ids import canonical_json, component, content_hash, run_id, shorten
 from cruijff_kit.schema.noun import Name, RunId
+from cruijff_kit.schema.spec import Level
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ factors = st.sampled_from(["lr", "lora_rank", "model", "prompt", "system_prompt"
 
 
 @given(st.lists(st.tuples(factors, levels), min_size=1, max_size=6), st.integers(0, 2**32 - 1))
-def test_whatever_varies_gives_a_valid_run_id_and_job_name(varied: list[tuple[str, object]], seed: int) -> None:
+def test_whatever_varies_gives_a_valid_run_id_and_job_name(varied: list[tuple[str, Level]], seed: int) -> None:
     slug = shorten(tuple(component(name, level) for name, level in varied), seed)
     found = run_id(slug, content_hash(json.dumps(varied)))
     assert TypeAdapter(RunId).validate_python(found) == found

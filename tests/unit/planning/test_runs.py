@@ -24,7 +24,7 @@ def planned(spec: ExperimentSpec, facts: DatasetFacts = FACTS, model: str = "a" 
     models = {ref.name: model_facts(f"/models/{ref.name}", sha256=model) for ref in spec.models}
     datasets = {point.data: facts for point in points}
     files = {task.dataset: facts for task in spec.evaluation.tasks if task.dataset}
-    return plan_runs(spec, points, Inputs(models, datasets, files))
+    return plan_runs(spec, points, inputs=Inputs(models, datasets, files))
 
 
 def ids(**changes: Any) -> list[str]:

@@ -15,8 +15,8 @@ from tests.unit.planning.test_runs import FACTS, planned
 SPEC = design(controls={"seeds": [1], "prompt": "Q: {input}\nA:", "system_prompt": "yes", "epochs_to_save": [0]})
 PLACES = Places("/tmp/a b'c", "/scratch/x")
 RUN, BASE = planned(SPEC)[0], planned(SPEC)[-1]
-TRAIN = train_config(RUN, FACTS, SPEC, places=PLACES)
-EVAL = eval_config(RUN, RUN.cells[0], FACTS, spec=SPEC, places=PLACES)
+TRAIN = train_config(RUN, FACTS, spec=SPEC, places=PLACES)
+EVAL = eval_config(RUN, RUN.cells[0], facts=FACTS, spec=SPEC, places=PLACES)
 
 scalars = (
     st.none() | st.booleans() | st.integers(-999, 999) | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -60,30 +60,32 @@ def test_training_and_evaluation_share_the_words_that_become_tokens() -> None:
 
 
 def test_a_base_model_is_evaluated_without_an_adapter() -> None:
-    config = eval_config(BASE, BASE.cells[0], FACTS, spec=SPEC, places=PLACES)
+    config = eval_config(BASE, BASE.cells[0], facts=FACTS, spec=SPEC, places=PLACES)
     assert (config.adapter, config.epoch, config.name) == (None, None, "bits")
 
 
 def test_samples_are_drawn_alike_for_every_run() -> None:
     spec = design(evaluation={"tasks": [{"name": "bits", "task": "rows", "samples": 5}]})
-    configs = [eval_config(run, cell, FACTS, spec=spec, places=PLACES) for run in planned(spec) for cell in run.cells]
+    configs = [
+        eval_config(run, cell, facts=FACTS, spec=spec, places=PLACES) for run in planned(spec) for cell in run.cells
+    ]
     assert {(config.seed, config.samples, config.expected_samples) for config in configs} == {(1, 5, 5)}
 
 
 def test_a_file_with_fewer_rows_than_samples_expects_what_it_has() -> None:
     spec = design(evaluation={"tasks": [{"name": "bits", "task": "rows", "samples": 99}], "generation": {}})
     run = planned(spec)[0]
-    config = eval_config(run, run.cells[0], FACTS, spec=spec, places=PLACES)
+    config = eval_config(run, run.cells[0], facts=FACTS, spec=spec, places=PLACES)
     assert (config.expected_samples, config.generation) == (8, Generation())
 
 
 def test_a_job_without_a_gpu_trains_on_the_cpu() -> None:
-    with_gpu = train_config(RUN, FACTS, design(resources={"gpus": 1}), places=PLACES)
+    with_gpu = train_config(RUN, FACTS, spec=design(resources={"gpus": 1}), places=PLACES)
     assert (TRAIN.device, with_gpu.device) == ("cpu", "cuda")
 
 
 def test_a_resolved_run_names_the_source_of_every_value() -> None:
-    text = render_run(RUN, {"experiment": "parity"}, "")
+    text = render_run(RUN, {"experiment": "parity"}, asked="")
     found = load_yaml(text, name="run.yaml").value
     assert found["id"] == RUN.id
     assert found["settings"]["lora_rank"] == {"value": 4, "source": "factor"}

@@ -13,7 +13,7 @@ TEXT = render_setup(TRAIN, PLAIN, labels={"experiment_name": "parity", "my_wandb
 
 
 def test_an_untouched_file_changes_nothing() -> None:
-    assert apply_setup(TEXT, TRAIN, PLAIN, name="setup_finetune.yaml") == (TRAIN, PLAIN)
+    assert apply_setup(TEXT, TRAIN, job=PLAIN, name="setup_finetune.yaml") == (TRAIN, PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_an_untouched_file_changes_nothing() -> None:
 )
 def test_an_edit_arrives_where_the_job_reads_it(old: str, new: str, found) -> None:  # noqa: ANN001 - a lambda a case
     assert old in TEXT
-    config, job = apply_setup(TEXT.replace(old, new, 1), TRAIN, PLAIN, name="setup_finetune.yaml")
+    config, job = apply_setup(TEXT.replace(old, new, 1), TRAIN, job=PLAIN, name="setup_finetune.yaml")
     assert found(config, job)
 
 
@@ -47,14 +47,14 @@ def test_the_names_people_know_are_kept() -> None:
 def test_unknown_and_missing_keys_are_refused_together() -> None:
     text = TEXT.replace("lora_rank:", "lora_rnk:").replace("dtype:", "dtyp:")
     with pytest.raises(PlanError) as caught:
-        apply_setup(text, TRAIN, PLAIN, name="setup_finetune.yaml")
+        apply_setup(text, TRAIN, job=PLAIN, name="setup_finetune.yaml")
     assert {problem.path for problem in caught.value.problems} == {"lora_rnk", "lora_rank", "dtyp", "dtype"}
     assert "did you mean `lora_rank`?" in str(caught.value)
 
 
 def test_a_value_of_the_wrong_kind_is_refused() -> None:
     with pytest.raises(PlanError, match="lora_rank"):
-        apply_setup(TEXT.replace("lora_rank: 4", "lora_rank: four"), TRAIN, PLAIN, name="setup_finetune.yaml")
+        apply_setup(TEXT.replace("lora_rank: 4", "lora_rank: four"), TRAIN, job=PLAIN, name="setup_finetune.yaml")
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_a_value_of_the_wrong_kind_is_refused() -> None:
 )
 def test_what_the_scheduler_is_asked_for_keeps_its_kind(old: str, new: str) -> None:
     with pytest.raises(PlanError, match=new.split(":", maxsplit=1)[0]):
-        apply_setup(TEXT.replace(old, new), TRAIN, PLAIN, name="setup_finetune.yaml")
+        apply_setup(TEXT.replace(old, new), TRAIN, job=PLAIN, name="setup_finetune.yaml")
