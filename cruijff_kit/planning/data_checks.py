@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from cruijff_kit.data.prompts import placeholders
-from cruijff_kit.data.splits import Splits, overlaps
+from cruijff_kit.data.splits import Overlap, Splits, overlaps
 from cruijff_kit.errors import Problem
 from cruijff_kit.schema.data import TrainingData
 from cruijff_kit.schema.spec import Analysis
@@ -20,20 +20,20 @@ class Used(NamedTuple):
     """File or key, as shown to people."""
     splits: Splits
     """Splits that runs train on or are evaluated on."""
+    shown: bool = False
+    """Whether problems may quote the rows."""
 
 
 def check_overlaps(used: Used, *, column: str, path: str = "data.training") -> list[Problem]:
     """Return a problem for every two splits that share questions."""
     hint = "remove the shared rows from one of them: what was trained on measures nothing"
-    return [
-        Problem(
-            f"splits `{shared.first}` and `{shared.second}` of `{used.name}` share {len(shared.rows)} questions, "
-            f"such as `{shared.example[:40]}` ({shared.second}[{shared.rows[0]}])",
-            path,
-            hint=hint,
-        )
-        for shared in overlaps(used.splits, column=column)
-    ]
+    return [Problem(_shared_words(used, shared), path, hint=hint) for shared in overlaps(used.splits, column=column)]
+
+
+def _shared_words(used: Used, shared: Overlap) -> str:
+    both = f"splits `{shared.first}` and `{shared.second}` of `{used.name}` share {len(shared.rows)} questions"
+    example = f", such as `{shared.example[:40]}`" if used.shown else ""
+    return f"{both}{example} ({shared.second}[{shared.rows[0]}])"
 
 
 def check_counts(training: TrainingData, used: Used) -> Iterator[Problem]:

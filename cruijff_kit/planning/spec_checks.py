@@ -191,7 +191,10 @@ def _analysis(spec: ExperimentSpec) -> Iterator[Problem]:
     chosen = [("primary_metric", spec.analysis.primary_metric), ("primary_task", spec.analysis.primary_task)]
     chosen += [("comparisons", name) for name in spec.analysis.comparisons]
     for key, name in chosen:
-        if name is not None and name not in known[key]:
+        if name == "base" and key == "comparisons" and not any(run.type == "control" for run in spec.runs):
+            fact = "comparison `base` needs a control run, and there is none"
+            yield Problem(fact, "analysis.comparisons", hint="add `{name: base, type: control}` to `runs`")
+        elif name is not None and name not in known[key]:
             fact = f"unknown `{name}`; known are {', '.join(f'`{each}`' for each in known[key])}"
             near = get_close_matches(name, list(known[key]), n=1)
             yield Problem(fact, f"analysis.{key}", hint=f"write `{near[0]}`" if near else "name one of them")

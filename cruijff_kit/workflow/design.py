@@ -5,9 +5,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
-from cruijff_kit.data.yaml_text import load_yaml
-from cruijff_kit.errors import PlanError, Problem, SpecError
-from cruijff_kit.planning.spec_parse import parse_spec
+from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.summary import (
     SummaryText,
@@ -23,6 +21,7 @@ from cruijff_kit.schema.receipt import DesignReceipt, DesignReview
 from cruijff_kit.schema.spec import ExperimentSpec, Level
 from cruijff_kit.workflow.design_record import is_recorded, record_findings, record_written
 from cruijff_kit.workflow.examine import examine
+from cruijff_kit.workflow.read_design import read_design
 
 __all__ = ["amend_design", "check_design", "spec_json_schema", "write_design"]
 
@@ -83,26 +82,14 @@ def amend_design(
         SpecError: a factor is unknown, the amended design has problems, or the body was edited.
     """
     with world.store.lock("design"):
-        text = world.store.read_text(_PATH)
-        if text is None:
-            raise PlanError("there is no design here", hint="write one with `ck design write FILE --reason WHY`")
-        amended = _amended(_spec_of(text), seeds=seeds, levels=levels)
-        checked = examine(front_matter(amended), world=world)
-        return _write(checked, parse_summary(text), reason=reason, verb="amend", world=world)
+        amended = front_matter(_amended(read_design(world), seeds=seeds, levels=levels))
+        checked = examine(amended, world=world)
+        return _write(checked, parse_summary(amended), reason=reason, verb="amend", world=world)
 
 
 def spec_json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a design, for editors and assistants."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ExperimentSpec.model_json_schema()}
-
-
-def _spec_of(text: str) -> ExperimentSpec:
-    summary = parse_summary(text)
-    document = load_yaml(summary.front, name=_PATH, first_line=summary.first_line)
-    parsed = parse_spec(document.value, document.marks)
-    if parsed.problems or parsed.spec is None:
-        raise SpecError("the design on disk has problems", problems=parsed.problems)
-    return parsed.spec
 
 
 def _amended(spec: ExperimentSpec, *, seeds: Sequence[int], levels: Mapping[str, Sequence[Level]]) -> ExperimentSpec:

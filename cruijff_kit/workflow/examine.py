@@ -20,6 +20,7 @@ from cruijff_kit.schema.spec import Evaluation, ExperimentSpec, Tools
 from cruijff_kit.workflow.datasets import read_datasets
 from cruijff_kit.workflow.plan import Planned, design_hash, plan_with_data
 from cruijff_kit.workflow.row_checks import check_rows
+from cruijff_kit.workflow.token_checks import TokenFindings, check_tokens
 
 __all__ = ["examine"]
 
@@ -93,10 +94,12 @@ def _survey(spec: ExperimentSpec, world: World) -> _Survey:
         planned = plan_with_data(spec, world=world)
     except (PlanError, SpecError) as err:
         return _Survey(None, [*problems, *_problems_of(err), *_look_on(spec, world)], [])
-    found = check_rows(spec, planned, world=world)
-    problems += [*found.problems, *_disk_problems(spec, planned.plan, world=world)]
-    warnings = [*_place_warnings(spec, world), *plan_warnings(spec, planned.plan), *found.warnings]
-    return _Survey(planned, problems, warnings)
+    problems += [*check_rows(spec, planned, world=world), *_disk_problems(spec, planned.plan, world=world)]
+    # A prompt that cannot be filled would be found again in every row.
+    unfit = any("prompt" in problem.path for problem in problems)
+    tokens = TokenFindings([], []) if unfit else check_tokens(spec, planned, world=world)
+    warnings = [*_place_warnings(spec, world), *plan_warnings(spec, planned.plan), *tokens.warnings]
+    return _Survey(planned, [*problems, *tokens.problems], warnings)
 
 
 def _problems_of(err: PlanError | SpecError) -> list[Problem]:

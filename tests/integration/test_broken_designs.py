@@ -288,6 +288,37 @@ def test_a_torn_data_file_is_named_with_its_line(world: World) -> None:
     assert [problem.place for problem in caught.value.problems] == ["words.json:2"]
 
 
+def test_rows_are_quoted_only_where_the_tier_allows_it(world: World) -> None:
+    spec, data = copy.deepcopy(DESIGN), copy.deepcopy(ROWS)
+    data["test"].append(data["train"][0])
+    assert "such as `alpha`" in refused(spec, data, world)[0].message
+    for tier in ("yellow", "red"):
+        spec["data"]["tier"] = tier
+        assert "alpha" not in str(refused(spec, data, world))
+    spec["data"] |= {"tier": "yellow", "consent": {"who": "Ada", "when": "2026-11-20", "why": "ours"}}
+    assert "alpha" in str(refused(spec, data, world))
+
+
+def test_a_folder_may_raise_the_tier_of_its_data(world: World) -> None:
+    (world.store.root / "TIER").write_text("red\n", encoding="utf-8")
+    (problem,) = refused(DESIGN, ROWS, world)
+    assert problem.path == "data.tier"
+    assert problem.hint == "write `tier: red`"
+    (world.store.root / "TIER").write_text("blue\n", encoding="utf-8")
+    assert "says `blue`" in refused(DESIGN, ROWS, world)[0].message
+
+
+def test_an_evaluation_file_of_its_own_is_checked_against_the_training_rows(world: World) -> None:
+    other = {"test": [{**ROWS["train"][1], "input": "bravo"}, *rows("a" * 70)]}
+    (world.store.root / "other.json").write_text(json.dumps(other), encoding="utf-8")
+    spec = copy.deepcopy(DESIGN)
+    spec["evaluation"]["tasks"][0]["dataset"] = "other.json"
+    problems = {problem.path: problem.message for problem in refused(spec, ROWS, world)}
+    assert set(problems) == {"evaluation.tasks[0].dataset", "controls.max_seq_len"}
+    assert "share 1 questions, such as `bravo`" in problems["evaluation.tasks[0].dataset"]
+    assert problems["controls.max_seq_len"].startswith("test[1]: the prompt has")
+
+
 @pytest.mark.parametrize("text", ("", "just words", "[1, 2]", "name: a\nname: b\n", "a: &x 1\nb: *x\n", "a: [1\n"))
 def test_text_that_is_no_design_is_refused(text: str, world: World) -> None:
     with pytest.raises(SpecError) as caught:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from cruijff_kit.adapters.run_store import DiskRunStore
 from cruijff_kit.data.yaml_text import dump_yaml
 from cruijff_kit.errors import PlanError, SiteError, SpecError
 from cruijff_kit.ports import Tokenizer, World
 from cruijff_kit.schema.audit import Action
+from cruijff_kit.schema.site import DiskSpace
 from cruijff_kit.workflow.audit import verify_audit
 from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
 from cruijff_kit.workflow.read_design import read_design
@@ -193,6 +195,22 @@ def test_rows_are_not_measured_where_the_extra_is_missing_and_that_is_said(world
 
     review = check_design(TEXT, world=world._replace(hub=NoTokenizers(model_facts())))
     assert any("length of rows was not checked" in warning for warning in review.warnings)
+
+
+def test_checkpoints_that_do_not_fit_are_refused_with_both_sizes(world: World) -> None:
+    class FullDisk(DiskRunStore):
+        def disk(self) -> DiskSpace:
+            return DiskSpace(free=1_000, total=10**9)
+
+    full = world._replace(store=FullDisk(world.store.root))
+    with pytest.raises(SpecError) as caught:
+        write_design(TEXT, reason="first", world=full)
+    (problem,) = caught.value.problems
+    assert problem.path == "controls.epochs_to_save"
+    assert "1e-06 GB are free" in problem.message
+    assert write_design(
+        dump_yaml({**DESIGN, "output": {"output_dir_base": "/scratch"}}), reason="elsewhere", world=full
+    ).changed
 
 
 def test_the_schema_of_a_design_describes_every_key() -> None:

@@ -1,0 +1,124 @@
+"""Count rows in the tokens of the model that will read them, before anything is trained."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from cruijff_kit.data.splits import Splits
+from cruijff_kit.data.tokens import Encoding, Row, encode_prompt, encode_row, encoding_problems
+from cruijff_kit.errors import Problem, SiteError, SpecError
+from cruijff_kit.ports import Tokenizer, World
+from cruijff_kit.schema.plan import PlannedRun
+from cruijff_kit.schema.spec import ExperimentSpec
+from cruijff_kit.workflow.plan import Planned
+from cruijff_kit.workflow.row_checks import TRAINED, other_rows, used_splits
+
+__all__ = ["TokenFindings", "check_tokens"]
+
+_CONTROLS = ("dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "train_on_input")
+# Tokenizers may put a blank or a marker before a text.
+_SLACK = 16
+
+
+class TokenFindings(NamedTuple):
+    """What rows were found to be as tokens."""
+
+    problems: list[Problem]
+    """All that stands in the way."""
+    warnings: list[str]
+    """What could not be checked."""
+
+
+class _Reading(NamedTuple):
+    """One way in which rows of one data set become tokens for one model."""
+
+    model_path: str
+    dataset: str
+    encoding: Encoding
+
+
+def check_tokens(spec: ExperimentSpec, planned: Planned, *, world: World) -> TokenFindings:
+    """Return which rows or settings the models' tokenizers cannot take.
+
+    Each distinct way of reading is checked once, however many runs share it. Without
+    the extra that reads tokenizers nothing is checked, and a warning says so.
+    """
+    by_key = {dataset.facts.key: dataset for dataset in planned.datasets}
+    readings: dict[_Reading, list[PlannedRun]] = {}
+    for run in planned.plan.runs:
+        readings.setdefault(_reading(run, spec), []).append(run)
+    others = list(other_rows(spec, planned, world=world).values())
+    tokenizers: dict[str, Tokenizer] = {}
+    problems: list[Problem] = []
+    for reading, runs in readings.items():
+        try:
+            tokenizer = tokenizers.get(reading.model_path) or world.hub.tokenizer(reading.model_path)
+        except SiteError as err:
+            fact = str(err).partition("\n")[0]
+            if "pip install" in err.hint:
+                return TokenFindings(problems, [f"the length of rows was not checked: {fact}"])
+            problems.append(Problem(fact, "models", hint=err.hint))
+            continue
+        tokenizers[reading.model_path] = tokenizer
+        own = used_splits(by_key[reading.dataset].splits, runs)
+        found = list(_unreadable(reading.encoding, [own, *others], tokenizer=tokenizer))
+        problems += [_at_factor(each, spec) for each in found]
+    return TokenFindings(problems, [])
+
+
+def _reading(run: PlannedRun, spec: ExperimentSpec) -> _Reading:
+    training = spec.data.training
+    values: dict[str, Any] = {name: run.settings[name].value for name in _CONTROLS}
+    encoding = Encoding(**values, input_key=training.input_key, output_key=training.output_key)
+    return _Reading(run.model_path, run.dataset, encoding)
+
+
+def _unreadable(encoding: Encoding, data: Sequence[Splits], *, tokenizer: Tokenizer) -> Iterator[Problem]:
+    problems = encoding_problems(encoding, tokenizer=tokenizer)
+    if problems:
+        yield from problems
+        return
+    for splits in data:
+        for split, rows in splits.items():
+            yield from _counted(list(_refused(rows, split, encoding=encoding, tokenizer=tokenizer)), split)
+
+
+def _counted(wrong: list[Problem], split: str) -> Iterator[Problem]:
+    if wrong:
+        first, more = wrong[0], len(wrong) - 1
+        fact = f"{first.place}: {first.message}" + (f"; so have {more} more rows of `{split}`" if more else "")
+        yield Problem(fact, first.path or "controls.max_seq_len", hint=first.hint)
+
+
+def _refused(rows: Sequence[Row], split: str, *, encoding: Encoding, tokenizer: Tokenizer) -> Iterator[Problem]:
+    """Yield the rows that cannot be tokenised within the limit; most are seen to fit by their bytes.
+
+    A token stands for a byte at least, so a row has no more tokens than another row of
+    the same template has, plus its own bytes.
+    """
+    allowance = 0
+    for index, row in enumerate(rows):
+        if _bytes(row) * max(1, encoding.prompt.count("{")) < allowance:
+            continue
+        place = f"{split}[{index}]"
+        try:
+            length = _tokens(row, encoding, tokenizer=tokenizer, place=place)
+        except SpecError as err:
+            yield from (problem._replace(place=place) for problem in err.problems)
+            continue
+        allowance = allowance or max(encoding.max_seq_len - length - _SLACK, 0)
+
+
+def _tokens(row: Row, encoding: Encoding, *, tokenizer: Tokenizer, place: str) -> int:
+    """Return the tokens of a row; of rows that are only evaluated, those of the prompt."""
+    if place.startswith(TRAINED):
+        return len(encode_row(row, encoding=encoding, tokenizer=tokenizer, place=place).ids)
+    return len(encode_prompt(row, encoding=encoding, tokenizer=tokenizer, place=place))
+
+
+def _bytes(row: Row) -> int:
+    return sum(len(str(value).encode()) for value in row.values())
+
+
+def _at_factor(problem: Problem, spec: ExperimentSpec) -> Problem:
+    control = problem.path.removeprefix("controls.")
+    return problem._replace(path=f"factors.{control}") if control in spec.factors else problem
