@@ -35,56 +35,52 @@ def ready_run(
     experiment: Path,
     *,
     cells: Sequence[Mapping[str, Any]] = ({},),
-    dataset: Mapping[str, Any] | None = None,
     rows: Sequence[Mapping[str, str]] = ROWS,
-    template: str | None = None,
     base: str = "",
 ) -> Evaluated:
     """Write a run; each mapping of `cells` changes one cell's configuration."""
-    models = experiment.parent / "models"
-    base = base or (random_base(models / "base", template=template) if template else random_base(models / "base"))
+    base = base or random_base(experiment.parent / "models" / "base")
     adapter = random_adapter(experiment / f"outputs/ck-out-{RUN}/epoch_0", base)
     data = experiment / "data" / "words.json"
-    data.parent.mkdir(parents=True, exist_ok=True)
-    data.write_text(json.dumps({"train": list(rows), "test": list(rows)}), encoding="utf-8")
-    layout = RunLayout(RUN)
+    _write(data, json.dumps({"train": list(rows), "test": list(rows)}))
     hashes = artefact_hashes(sorted(Path(adapter).glob("adapter_*")), experiment=experiment)
     done = Done(exit_code=0, artefacts=hashes, finished=now())
-    marker = experiment / layout.done("train")
-    marker.parent.mkdir(parents=True, exist_ok=True)
-    marker.write_text(done.model_dump_json(), encoding="utf-8")
-    shared = {
-        "path": str(data),
-        "sha256": file_sha256(data),
-        "dataset_type": "chat_completion",
-        "prompt": "{input}",
-        "system_prompt": "",
-        "template_date": "26 Jul 2024",
-        "max_seq_len": 128,
-        **(dataset or {}),
-    }
+    _write(experiment / RunLayout(RUN).done("train"), done.model_dump_json())
     configs = []
     for number, changes in enumerate(cells):
-        config = {
-            "run_id": RUN,
-            "name": f"words{number}",
-            "task": "capitalization",
-            "epoch": 0,
-            "base_model": {"name": "tiny", "path": base, "sha256": model_sha256(Path(base))},
-            "adapter": adapter,
-            "dataset": shared,
-            "split": "test",
-            "expected_samples": len(rows),
-            "scorers": ["match", "includes"],
-            "groups": ["word_length"],
-            "generation": {"max_tokens": 6, "batch_size": 4, "top_logprobs": 3},
-            "seed": 3,
-            **changes,
-        }
+        config = {**_config(base, adapter, data=data, rows=len(rows)), "name": f"words{number}", **changes}
         suffix = "base" if config["epoch"] is None else f"epoch_{config['epoch']}"
-        cell = f"{config['name']}_{suffix}"
-        path = experiment / layout.cell_config(cell)
-        path.parent.mkdir(parents=True)
-        path.write_text(dump_yaml({"cell_dir": str(path.parent), **config}), encoding="utf-8")
+        path = experiment / RunLayout(RUN).cell_config(f"{config['name']}_{suffix}")
+        _write(path, dump_yaml({"cell_dir": str(path.parent), **config}))
         configs.append(path)
     return Evaluated(experiment, base, adapter, tuple(configs))
+
+
+def _config(base: str, adapter: str, *, data: Path, rows: int) -> dict[str, Any]:
+    return {
+        "run_id": RUN,
+        "task": "capitalization",
+        "epoch": 0,
+        "base_model": {"name": "tiny", "path": base, "sha256": model_sha256(Path(base))},
+        "adapter": adapter,
+        "dataset": {
+            "path": str(data),
+            "sha256": file_sha256(data),
+            "dataset_type": "chat_completion",
+            "prompt": "{input}",
+            "system_prompt": "",
+            "template_date": "26 Jul 2024",
+            "max_seq_len": 128,
+        },
+        "split": "test",
+        "expected_samples": rows,
+        "scorers": ["match", "includes"],
+        "groups": ["word_length"],
+        "generation": {"max_tokens": 6, "batch_size": 4, "top_logprobs": 3},
+        "seed": 3,
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")

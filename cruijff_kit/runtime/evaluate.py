@@ -69,11 +69,11 @@ def evaluate(paths: Sequence[Path]) -> None:
         for config in {(cell.config.base_model, cell.config.dataset): cell.config for cell in cells}.values():
             check_inputs(config)
         inputs = [_inputs(cell, place) for cell in cells]
-        pending = [at for at, cell in enumerate(cells) if not _is_finished(cell, inputs[at], place)]
-        progress = _Progress(status, cells, pending)
+        pending = [at for at, cell in enumerate(cells) if not _is_finished(cell, inputs[at], place=place)]
+        progress = _Progress(status, cells, pending=pending)
         with _own_surroundings(place.at(place.layout.eval_folder)):
             for at in pending:
-                _evaluate_cell(cells[at], inputs[at], place, progress)
+                _evaluate_cell(cells[at], inputs[at], place=place, progress=progress)
         _finish(cells, place)
         status.enter("done", "" if pending else "every cell was finished already")
 
@@ -81,7 +81,7 @@ def evaluate(paths: Sequence[Path]) -> None:
 class _Progress:
     """Samples answered so far, written to the job's status."""
 
-    def __init__(self, status: StatusFile, cells: Sequence[CellJob], pending: Sequence[int]) -> None:
+    def __init__(self, status: StatusFile, cells: Sequence[CellJob], *, pending: Sequence[int]) -> None:
         sizes = [cell.config.expected_samples for cell in cells]
         self.total = sum(sizes)
         self.done = self.total - sum(sizes[at] for at in pending)
@@ -110,7 +110,7 @@ def _inputs(cell: CellJob, place: Place) -> dict[str, str]:
     }
 
 
-def _is_finished(cell: CellJob, inputs: dict[str, str], place: Place) -> bool:
+def _is_finished(cell: CellJob, inputs: dict[str, str], *, place: Place) -> bool:
     try:
         manifest = Manifest.model_validate_json((cell.folder / "manifest.json").read_bytes())
     except (FileNotFoundError, ValueError):
@@ -118,7 +118,7 @@ def _is_finished(cell: CellJob, inputs: dict[str, str], place: Place) -> bool:
     return manifest.inputs == inputs and finished(cell.folder / "DONE", experiment=place.experiment)
 
 
-def _evaluate_cell(cell: CellJob, inputs: dict[str, str], place: Place, progress: _Progress) -> None:
+def _evaluate_cell(cell: CellJob, inputs: dict[str, str], *, place: Place, progress: _Progress) -> None:
     started = now()
     (cell.folder / "DONE").unlink(missing_ok=True)
     for log in (cell.folder / "logs").glob("*.eval"):
@@ -131,13 +131,13 @@ def _evaluate_cell(cell: CellJob, inputs: dict[str, str], place: Place, progress
     facts = {f"{name}_sha256": sha256 for name, sha256 in inputs.items()}
     log = run_cell(cell.config, cell.path, place=place, facts=facts, answered=progress.answered)
     manifest = cell.folder / "manifest.json"
-    write_aside(manifest, _manifest(cell, inputs, started).model_dump_json(indent=2) + "\n")
+    write_aside(manifest, _manifest(cell, inputs, started=started).model_dump_json(indent=2) + "\n")
     hashes = artefact_hashes([log, manifest], experiment=place.experiment)
     done = Done(exit_code=0, artefacts=hashes, samples=cell.config.expected_samples, finished=now())
     write_aside(cell.folder / "DONE", done.model_dump_json(indent=2) + "\n")
 
 
-def _manifest(cell: CellJob, inputs: dict[str, str], started: Timestamp) -> Manifest:
+def _manifest(cell: CellJob, inputs: dict[str, str], *, started: Timestamp) -> Manifest:
     import torch
 
     from cruijff_kit.runtime.devices import choose_device, describe_device

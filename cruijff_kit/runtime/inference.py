@@ -102,8 +102,9 @@ class Decoder:
         with torch.inference_mode():
             for start in range(0, len(order), limits.batch_size):
                 chosen = order[start : start + limits.batch_size]
-                steps = self._generate([prompts[index] for index in chosen], limits, ends)
-                answers.update(zip(chosen, (self._completion(row, limits, ends) for row in steps), strict=True))
+                steps = self._generate([prompts[index] for index in chosen], limits, ends=ends)
+                found = (self._completion(row, limits, ends=ends) for row in steps)
+                answers.update(zip(chosen, found, strict=True))
         return [answers[index] for index in range(len(prompts))]
 
     def _check(self, prompts: Sequence[PromptIds], limits: Limits) -> None:
@@ -117,7 +118,7 @@ class Decoder:
                 hint="lower `evaluation.generation.max_tokens`, or shorten the prompt",
             )
 
-    def _generate(self, prompts: Sequence[PromptIds], limits: Limits, ends: frozenset[int]) -> list[list[_Step]]:
+    def _generate(self, prompts: Sequence[PromptIds], limits: Limits, *, ends: frozenset[int]) -> list[list[_Step]]:
         """Return each prompt's steps; rows leave the batch as they end."""
         ids, mask = _left_padded(prompts, self._network.device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
@@ -149,7 +150,7 @@ class Decoder:
             positions = positions[kept, -1:] + 1
         return rows
 
-    def _completion(self, steps: list[_Step], limits: Limits, ends: frozenset[int]) -> Completion:
+    def _completion(self, steps: list[_Step], limits: Limits, *, ends: frozenset[int]) -> Completion:
         ids = tuple(step.ids[0] for step in steps)
         stopped = bool(ids) and ids[-1] in ends
         spoken = [token for token in (ids[:-1] if stopped else ids) if token < self._vocabulary]

@@ -40,7 +40,7 @@ def run_cell(
         SpecError: the task cannot be found or built.
     """
     # Scorers are set here, whatever the task: what runs is what was planned.
-    task = task_with(_task(config, path, place), scorer=planned_scorers(config.scorers, subject_of(config)))
+    task = task_with(_task(config, path, place=place), scorer=planned_scorers(config.scorers, subject_of(config)))
     waiting = 4 * config.generation.batch_size
     (log,) = inspect_ai.eval(
         task,
@@ -51,6 +51,8 @@ def run_cell(
         log_level="warning",
         log_realtime=False,
         display="none",
+        # Nobody watches the figures grow, and working them out costs a tenth of the time.
+        score_display=False,
         acp_server=False,
         ctl_server=False,
         fail_on_error=True,
@@ -82,7 +84,7 @@ def _model(config: EvalConfig, answered: Callable[[int], None]) -> Model:
     return model
 
 
-def _task(config: EvalConfig, path: Path, place: Place) -> Task:
+def _task(config: EvalConfig, path: Path, *, place: Place) -> Task:
     """Build the task; it is handed the cell's configuration where it takes one."""
     wanted = parse_task(config.task)
     build: Callable[..., Any] | None = getattr(_module(wanted, place), wanted.name, None)

@@ -87,7 +87,7 @@ class CruijffAPI(ModelAPI):
         """
         super().__init__(model_name, base_url, api_key, [], config)
         self._encoding = Encoding(dataset_type=dataset_type, template_date=template_date, max_seq_len=max_seq_len)
-        self._resident = _resident(model_path, dtype, device)
+        self._resident = _resident(model_path, dtype=dtype, device=device)
         self._adapter = adapter
         self._ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)
         self._batch_size = batch_size
@@ -124,7 +124,7 @@ class CruijffAPI(ModelAPI):
         wanted = (config.top_logprobs or 0) if config.logprobs else 0
         limits = Limits(config.max_tokens or _DEFAULT_TOKENS, max(1, wanted), self._batch_size)
         answer = await self._batcher.complete(prompt, limits)
-        return _output(self.model_name, prompt, answer, kept=wanted if config.logprobs else None)
+        return _output(prompt, answer, name=self.model_name, kept=wanted if config.logprobs else None)
 
     def _complete(self, prompts: Sequence[PromptIds], limits: Limits) -> list[Completion]:
         answers = self._resident.complete(prompts, limits, adapter=self._adapter, stop_ids=self._ends)
@@ -141,7 +141,7 @@ def cruijff() -> type[ModelAPI]:
 
 # One base fills the memory; the cells of an evaluation job share it.
 @lru_cache(maxsize=1)
-def _resident(path: str, dtype: Literal["fp32", "bf16"], device: str) -> ResidentModel:
+def _resident(path: str, *, dtype: Literal["fp32", "bf16"], device: str) -> ResidentModel:
     return ResidentModel(path, dtype=dtype, device=device)
 
 
@@ -170,7 +170,7 @@ def _turns(messages: Sequence[ChatMessage]) -> list[Turn]:
     return [{"role": message.role, "content": message.text} for message in messages]
 
 
-def _output(name: str, prompt: PromptIds, answer: Completion, *, kept: int | None) -> ModelOutput:
+def _output(prompt: PromptIds, answer: Completion, *, name: str, kept: int | None) -> ModelOutput:
     """Return inspect's view of an answer; `kept` candidates a position, None without log-probabilities."""
     choice = ChatCompletionChoice(
         message=ChatMessageAssistant(content=answer.text, model=name, source="generate"),

@@ -65,18 +65,20 @@ def _scorer(right: Verdict, subject: dict[str, Any] | None) -> Scorer:
     async def score(state: TaskState, target: Target) -> Score:
         completion = state.output.completion
         correct = right(completion, target.text)
-        metadata = None if about is None else {"prediction": _prediction(about, state, target.text, correct)}
-        value = CORRECT if correct else INCORRECT
-        return Score(value=value, answer=parse_answer(completion), explanation=completion, metadata=metadata)
+        metadata: dict[str, Any] | None = None
+        if about is not None:
+            prediction = _prediction(about, state, target=target.text, correct=correct)
+            metadata = {"prediction": prediction.model_dump(mode="json")}
+        return Score(value=CORRECT if correct else INCORRECT, answer=parse_answer(completion), metadata=metadata)
 
     return score
 
 
-def _prediction(about: Subject, state: TaskState, target: str, correct: bool) -> dict[str, Any]:
+def _prediction(about: Subject, state: TaskState, *, target: str, correct: bool) -> Prediction:
     output = state.output
     logprobs = output.choices[0].logprobs if output.choices else None
     answer = parse_answer(output.completion)
-    prediction = Prediction(
+    return Prediction(
         sample_id=str(state.sample_id),
         run=about.run,
         epoch=about.epoch,
@@ -92,4 +94,3 @@ def _prediction(about: Subject, state: TaskState, target: str, correct: bool) ->
         prompt_token_sha256=(output.metadata or {})["prompt_token_sha256"],
         checkpoint_sha256=about.checkpoint_sha256,
     )
-    return prediction.model_dump(mode="json")

@@ -40,7 +40,7 @@ class ResidentModel:
         """
         _refuse_adapter(Path(path))
         where = choose_device(device)
-        self._model, self.tokenizer = _load(path, choose_dtype(dtype, where), where)
+        self._model, self.tokenizer = _load(path, dtype=choose_dtype(dtype, where), device=where)
         self._decoder = Decoder(
             self._model,
             self.tokenizer,
@@ -112,7 +112,7 @@ class ResidentModel:
             )
 
 
-def _load(path: str, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any]:
+def _load(path: str, *, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any]:
     offline = {"local_files_only": True, "trust_remote_code": False}
     disable_progress_bar()
     try:

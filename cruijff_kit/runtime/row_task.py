@@ -33,7 +33,7 @@ def row_task(config: EvalConfig) -> Task:
     """
     rows = chosen_rows(config)
     encoding = Encoding.of(config.dataset)
-    samples = [_sample(row, f"{config.split}-{index}", config, encoding) for index, row in rows]
+    samples = [_sample(row, f"{config.split}-{index}", config=config, encoding=encoding) for index, row in rows]
     dataset = MemoryDataset(samples, name=Path(config.dataset.path).stem, location=config.dataset.path)
     return Task(
         dataset=dataset,
@@ -71,7 +71,7 @@ def chosen_rows(config: EvalConfig) -> list[tuple[int, Row]]:
     return sorted(shuffled(rows, seed=config.seed, purpose="evaluated rows")[: config.samples], key=itemgetter(0))
 
 
-def _sample(row: Row, sample_id: str, config: EvalConfig, encoding: Encoding) -> Sample:
+def _sample(row: Row, sample_id: str, *, config: EvalConfig, encoding: Encoding) -> Sample:
     turns = conversation(row, encoding=encoding, place=sample_id)
     messages: list[ChatMessage] = [_MESSAGES[turn["role"]](content=turn["content"]) for turn in turns]
     target = row_text(row, encoding.output_key, place=sample_id)

@@ -64,13 +64,13 @@ def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
     chosen = find_run(plan.runs, run)
     _refuse_hidden(plan, chosen)
     subject = _subject(chosen, world)
-    samples = _samples(subject, _rows(subject, chosen)[:count], world)
+    samples = _samples(subject, _rows(subject, chosen)[:count], world=world)
     return SpotCheck(
         run_id=chosen.id, epoch=subject.epoch, split=subject.split, scorer=subject.scorer, samples=tuple(samples)
     )
 
 
-def _samples(subject: _Subject, rows: Sequence[Row], world: World) -> Iterator[SpotSample]:
+def _samples(subject: _Subject, rows: Sequence[Row], *, world: World) -> Iterator[SpotSample]:
     encoding, path = Encoding.of(subject.config.dataset), subject.config.base_model.path
     tokenizer, right = world.hub.tokenizer(path), SCORERS[subject.scorer]
     prompts = [encode_prompt(row, encoding=encoding, tokenizer=tokenizer) for row in rows]
@@ -112,13 +112,13 @@ def _subject(run: PlannedRun, world: World) -> _Subject:
     if run.type == "fine-tuned":
         _refuse_untrained(run, world)
     if not run.cells:
-        config = _config(TrainConfig, layout.config, run, world)
+        config = _config(TrainConfig, layout.config, run=run, world=world)
         epoch = run.epochs_saved[-1]
         adapter = f"{config.output_dir}/epoch_{epoch}"
         return _Subject(config, epoch, adapter, config.split_val or config.split, "match", Generation().max_tokens)
     first = [cell for cell in run.cells if cell.task.name == run.cells[0].task.name]
     last = max(first, key=lambda cell: -1 if cell.epoch is None else cell.epoch)
-    cell = _config(EvalConfig, layout.cell_config(last.name), run, world)
+    cell = _config(EvalConfig, layout.cell_config(last.name), run=run, world=world)
     return _Subject(cell, cell.epoch, cell.adapter, cell.split, cell.scorers[0], cell.generation.max_tokens)
 
 
@@ -132,7 +132,7 @@ def _refuse_untrained(run: PlannedRun, world: World) -> None:
         raise RunError(f"run `{run.id}` has not finished training", run_id=run.id, hint="see `ck status`")
 
 
-def _config(kind: type[_Config], path: str, run: PlannedRun, world: World) -> _Config:
+def _config(kind: type[_Config], path: str, *, run: PlannedRun, world: World) -> _Config:
     text = world.store.read_text(path)
     if text is None:
         raise RunError(f"`{path}` of run `{run.id}` is missing", run_id=run.id, hint="`ck scaffold` writes it again")

@@ -74,8 +74,9 @@ def predictions(run: Evaluated, cell: str) -> Iterator[Prediction]:
     log = read_eval_log(path)
     assert log.status == "success"
     for sample in log.samples or []:
-        assert list(sample.scores or {}) == ["match", "includes"]
-        yield Prediction.model_validate((sample.scores or {})["match"].metadata["prediction"])  # type: ignore[index]
+        scores = sample.scores or {}
+        assert list(scores) == ["match", "includes"]
+        yield Prediction.model_validate((scores["match"].metadata or {})["prediction"])
 
 
 @pytest.mark.parametrize("cell", CELLS)

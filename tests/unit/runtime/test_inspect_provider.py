@@ -38,7 +38,9 @@ def ask(base: str) -> Ask:
     ) -> ModelOutput:
         api = get_model("cruijff/tiny", memoize=False, model_path=base, device="cpu", **(model or {})).api
         config = GenerateConfig(max_tokens=4, **settings)
-        return anyio.run(api.generate, list(messages), list(tools), "none", config)
+        output = anyio.run(api.generate, list(messages), list(tools), "none", config)
+        assert isinstance(output, ModelOutput)
+        return output
 
     return put
 
