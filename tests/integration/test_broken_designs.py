@@ -152,6 +152,12 @@ PLAN = {
     "an unknown outcome": Broken(
         at("analysis", "primary_metric", value="includes"), "analysis.primary_metric", "known are", "name one"
     ),
+    "a comparison without its control": Broken(
+        lambda spec, _: (spec.pop("runs"), spec["analysis"].update(comparisons=["base"])),
+        "analysis.comparisons",
+        "needs a control run",
+        "add `{name: base",
+    ),
     "nothing evaluated": Broken(without("evaluation"), "evaluation.tasks", "nothing is evaluated", "none"),
     "the training split evaluated": Broken(
         at("evaluation", "tasks", 0, "split", value="train"),
