@@ -200,7 +200,7 @@ def pretrain(recipe: Recipe, words: Sequence[str], *, tokenizer: Any) -> LlamaFo
     return model.eval()
 
 
-def exact_share(model: LlamaForCausalLM, pairs: Sequence[tuple[str, str]], *, tokenizer: Any) -> float:
+def exact_share(model: torch.nn.Module, pairs: Sequence[tuple[str, str]], *, tokenizer: Any) -> float:
     """Return the share of pairs answered exactly under greedy decoding.
 
     One pass over question and answer suffices: greedy decoding gives the answer if and

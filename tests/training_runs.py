@@ -1,7 +1,7 @@
 """Training runs for tests: a base, rows, a configuration file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def random_base(folder: Path) -> Path:
     return folder
 
 
-def write_run(folder: Path, base: Path, *, splits: dict[str, Sequence[Any]] | None = None, **changes: Any) -> Path:
+def write_run(folder: Path, base: Path, *, splits: Mapping[str, Sequence[Any]] | None = None, **changes: Any) -> Path:
     """Write a data set and a `finetune.yaml` below an experiment folder and return its path.
 
     Args:

@@ -267,13 +267,14 @@ def _end_ids(*, encoding: Encoding, tokenizer: Tokenizer) -> tuple[int, ...]:
 def _ends(encoding: Encoding, tokenizer: Tokenizer) -> tuple[int, ...]:
     """Return what the template writes after an answer up to its end token, else EOS."""
     if encoding.dataset_type == "chat_completion":
-        return _chat_ends(encoding, tokenizer, template=tokenizer.chat_template)
+        return _chat_ends(tokenizer, template=tokenizer.chat_template, date=encoding.template_date)
     return () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)
 
 
 # The end of a turn is the same for every row, and rendering it costs as much as a row does.
 @lru_cache(maxsize=16)
-def _chat_ends(encoding: Encoding, tokenizer: Tokenizer, *, template: str | None) -> tuple[int, ...]:
+def _chat_ends(tokenizer: Tokenizer, *, template: str | None, date: str) -> tuple[int, ...]:
+    encoding = Encoding(dataset_type="chat_completion", template_date=date)
     turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _CONTENT}]
     text = _render(turns, encoding=encoding, tokenizer=tokenizer, add_generation_prompt=False)
     ids = tokenizer.encode(text.rpartition(_CONTENT)[2].rstrip(), add_special_tokens=False)
