@@ -52,8 +52,11 @@ def compare(
     touched = sorted({run_of(change.path) for change in changes if change.kind == "overwrite"} & ground.submitted)
     touched = [run for run in touched if not _named(run, changes, ground=ground)]
     if touched:
-        problems = [Problem(f"run `{run}` was submitted, and the design changes its files") for run in touched[:_SHOWN]]
-        hint = "set the design back, start a new experiment, or name these runs with `--overwrite`"
+        problems = [Problem(f"run `{run}` was submitted, and its files would change") for run in touched[:_SHOWN]]
+        hint = (
+            "design, site and interpreter shape a run's files: set back what changed, start a new experiment, "
+            "or name these runs with `--overwrite`"
+        )
         raise PlanError(f"{len(touched)} runs were submitted with other files", problems=problems, hint=hint)
     return (*changes, *gone)
 
