@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from cruijff_kit.rendering.drawing import Dot, Drawing, Label, Mark, Scale, Stroke, ticks
-from cruijff_kit.rendering.settings import Setting, settings_of
+from cruijff_kit.rendering.settings import Setting, settings_of, shown_of
 from cruijff_kit.schema.report import Dossier
 from cruijff_kit.schema.result import RunResult
 
@@ -19,7 +19,8 @@ _WHOLE, _HEIGHT, _LEFT, _SPACE = 880.0, 180.0, 34.0, 26.0
 def loss_plot(dossier: Dossier) -> Drawing | None:
     """Return loss against step; dots are validation losses."""
     histories = {each.run: each for each in dossier.histories if each.points}
-    settings = [each for each in settings_of(dossier) if any(run in histories for run in each.runs)][:_PANELS]
+    trained = [each for each in settings_of(dossier) if any(run in histories for run in each.runs)]
+    settings = trained[:_PANELS]
     if not settings:
         return None
     drawn = [histories[run] for each in settings for run in each.runs if run in histories]
@@ -35,7 +36,8 @@ def loss_plot(dossier: Dossier) -> Drawing | None:
         marks.extend(_panel(setting, [histories[run] for run in setting.runs if run in histories], scales=scales))
     rows = -(-len(settings) // columns)
     height = rows * (_HEIGHT + 62) + 16
-    marks.append(Label(_LEFT, height - 6, "steps, against loss in nats per token"))
+    words = f"steps, against loss in nats per token{shown_of(trained, limit=_PANELS)}"
+    marks.append(Label(_LEFT, height - 6, words))
     return Drawing("loss", "Training and validation loss of every run", _WHOLE, height, tuple(marks))
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cruijff_kit.rendering.drawing import Dot, Drawing, Label, Mark, Scale, Stroke, ticks
 from cruijff_kit.rendering.numbers import between, plain
-from cruijff_kit.rendering.settings import Setting, settings_of
+from cruijff_kit.rendering.settings import Setting, settings_of, shown_of
 from cruijff_kit.schema.report import Dossier, GroupFigure
 
 __all__ = ["group_plot"]
@@ -38,7 +38,8 @@ def _drawing(
     column: str, levels: Sequence[str], *, figures: dict[str, dict[str, GroupFigure]], settings: Sequence[Setting]
 ) -> Drawing:
     base = [run for each in settings if each.base for run in each.runs]
-    panels = ([each for each in settings if not each.base] or list(settings))[:_PANELS]
+    wanted = [each for each in settings if not each.base] or list(settings)
+    panels = wanted[:_PANELS]
     marks: list[Mark] = []
     for place, setting in enumerate(panels):
         left = _LEFT + (place % _COLUMNS) * (_WIDTH + _SPACE)
@@ -50,7 +51,7 @@ def _drawing(
             marks.extend(_line(series, levels, scales=scales))
     rows = (len(panels) + _COLUMNS - 1) // _COLUMNS
     name = column.replace("_", " ")
-    marks.append(Label(_LEFT, rows * (_HEIGHT + 64) + 10, f"{name}, against accuracy"))
+    marks.append(Label(_LEFT, rows * (_HEIGHT + 64) + 10, f"{name}, against accuracy{shown_of(wanted, limit=_PANELS)}"))
     width = _LEFT + _COLUMNS * (_WIDTH + _SPACE) - _SPACE + 6
     return Drawing(f"by_{_stem(column)}", f"Accuracy by {name}", width, rows * (_HEIGHT + 64) + 16, tuple(marks))
 

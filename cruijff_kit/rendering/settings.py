@@ -7,7 +7,7 @@ from cruijff_kit.rendering.numbers import factor_words
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.report import Dossier, Findings, Interval
 
-__all__ = ["Setting", "last_figures", "settings_of"]
+__all__ = ["Setting", "last_figures", "settings_of", "shown_of"]
 
 _COLOURS = 6
 
@@ -42,6 +42,11 @@ def last_figures(findings: Findings, task: str) -> dict[str, Interval]:
     shown = [each for each in findings.findings if (each.task, each.metric) == (task, findings.metric)]
     ordered = sorted(shown, key=lambda each: -1 if each.epoch is None else each.epoch)
     return {each.run: each.figure for each in ordered}
+
+
+def shown_of(settings: Sequence[Setting], *, limit: int) -> str:
+    """Return a remark where a plot has panels for the first settings alone."""
+    return f"; the first {limit} of {len(settings)} settings" if len(settings) > limit else ""
 
 
 def _ids(runs: Sequence[PlannedRun]) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ def read_history(run: PlannedRun, *, world: World) -> RunResult:
 def training_rows(run: PlannedRun, result: RunResult, *, plan: Plan) -> Iterator[ResultRow]:
     """Yield the losses of every planned epoch, missing ones with their reason."""
     history = result.points if result.finished else ()
-    validated = "validation" in plan.dataset(run.dataset).splits
+    validated = plan.dataset(run.dataset).splits.get("validation", 0) > 0
     for epoch in range(_epochs(run)):
         points = [point for point in history if point.epoch == epoch]
         losses = [point.loss for point in points if point.loss is not None]
