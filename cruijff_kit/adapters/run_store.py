@@ -95,11 +95,12 @@ class DiskRunStore:
             checked_parts(path)
         with self.lock("publish"), _translated(str(self.root)):
             changed = {path: content for path, content in files.items() if not self._holds(path, content)}
-            last = changed.pop(manifest, None)
             if changed:
+                last = changed.pop(manifest, None)
+                # Even with nothing left to write: whoever was killed may not have flushed what is there.
                 publish_files(self.root, changed, progress)
-            if last is not None:
-                write_file(self.root, checked_parts(manifest), last)
+                if last is not None:
+                    write_file(self.root, checked_parts(manifest), last)
 
     def tail(self, path: str, lines: int) -> list[str]:
         """Return the last lines of a text file, read from its end; empty where absent.
