@@ -82,7 +82,8 @@ tr:target td{background:var(--grid)}
 details{margin-top:.6rem}details>summary{cursor:pointer;font-size:.82rem;color:var(--muted);font-family:ui-sans-serif,system-ui,sans-serif}
 footer{margin-top:4rem;border-top:1px solid var(--grid);padding-top:1rem}
 @media (max-width:40rem){html{font-size:15.5px}body{padding-top:1.8rem}}
-@media print{:root{--paper:#fff}html{font-size:10.5pt}body{max-width:none;padding:0}h2{break-after:avoid}figure,tr{break-inside:avoid}
+@media print{:root{--paper:#fff}
+html{font-size:10.5pt}body{max-width:none;padding:0}h2{break-after:avoid}figure,tr{break-inside:avoid}
 .scroll{overflow:visible}table{font-size:7.2pt}a{text-decoration:none}td.code,td.source{white-space:normal}
 details>summary{display:none}details::details-content{content-visibility:visible;display:block}}
 """
