@@ -113,7 +113,7 @@ def _statuses(plan: Plan, world: World) -> list[StepStatus]:
     """Return where every step stands by the files alone: a report needs no scheduler."""
     attempts = read_attempts(world.store)
     keys = [(run.id, step) for run in plan.runs for step in steps_of(run)]
-    return [judge(*key, _evidence(key, attempts.get(key, ()), world=world)) for key in keys]
+    return [judge(*key, evidence=_evidence(key, attempts.get(key, ()), world=world)) for key in keys]
 
 
 def _evidence(key: AttemptKey, attempts: tuple[Attempt, ...], *, world: World) -> Evidence:
