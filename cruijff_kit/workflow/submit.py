@@ -201,15 +201,16 @@ def _opened(job: _Due, earlier: tuple[Attempt, ...], errand: _Errand, world: Wor
     """Return the attempt to submit: the one left open, or a new one now on disk."""
     if earlier and earlier[-1].job_id is None:
         return earlier[-1]
-    number = len(earlier) + 1
-    where = hashlib.sha256(str(world.store.root).encode()).hexdigest()[:8]
+    number, now = len(earlier) + 1, world.clock.now()
+    # A directory made again at the same place must not be taken for the one before it.
+    where = hashlib.sha256(f"{world.store.root} {now.isoformat()} {errand.comment}".encode()).hexdigest()[:8]
     intent = Intent(
         run_id=job.run.id,
         step=job.step,
         number=number,
         tag=f"ck-{where}-{job.run.id[-8:]}-{job.step.value}-{number}",
         why=errand.why,
-        recorded=world.clock.now(),
+        recorded=now,
     )
     return write_intent(world.store, intent, _files(job))
 
