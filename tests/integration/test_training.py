@@ -5,12 +5,13 @@ import random
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from cruijff_kit.data.generators.capitalization import Capitalization, generate
 from cruijff_kit.data.tokens import Encoding, encode_prompt
@@ -97,6 +98,26 @@ def test_peft_gives_the_logits_that_were_trained(base: Path, tmp_path: Path) -> 
         trained = model.head(model.body(ids))
         assert (trained - bare).abs().max() > 0.01
         torch.testing.assert_close(tuned(input_ids=ids).logits, trained, atol=1e-5, rtol=0)
+
+
+def test_a_llama_without_tied_embeddings_or_scaling_is_the_same_in_torchtune(tmp_path: Path) -> None:
+    form: dict[str, Any] = {"vocab_size": 262, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 4, "tie_word_embeddings": False}
+    plain = LlamaForCausalLM(LlamaConfig(**form, **heads)).eval()
+    plain.save_pretrained(tmp_path / "plain")
+    model = build_model(load_train_config(write_run(tmp_path, tmp_path / "plain")))
+    ids = torch.arange(30)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(model.head(model.body(ids)), plain(input_ids=ids).logits, atol=1e-5, rtol=0)
+
+
+def test_a_run_may_compute_in_bf16_and_adapt_only_some_projections(base: Path, tmp_path: Path) -> None:
+    some = {"lora_attn_modules": ["q_proj", "v_proj"], "apply_lora_to_mlp": False, "lora_dropout": 0.1}
+    config = write_run(tmp_path, base, dtype="bf16", model=some)
+    assert train(config) == 0
+    weights = weights_of(config)
+    assert {name.split(".")[-3] for name in weights} == {"q_proj", "v_proj"}
+    assert {tensor.dtype for tensor in weights.values()} == {torch.bfloat16}
 
 
 def test_training_reads_the_ids_that_an_evaluation_sends(base: Path, tmp_path: Path) -> None:
