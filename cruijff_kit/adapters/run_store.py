@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from io import BufferedReader
+from itertools import groupby
 from pathlib import Path
 
 from cruijff_kit.adapters.file_lock import hold_lock
@@ -81,7 +82,7 @@ class DiskRunStore:
         """Write aside, fsync and rename; parents are made."""
         parts = checked_parts(path)
         with _translated(path):
-            write_file(self.root, parts, content.encode("utf-8") if isinstance(content, str) else content)
+            write_file(self.root, parts, content=content.encode("utf-8") if isinstance(content, str) else content)
 
     def publish(self, files: Mapping[str, bytes], *, manifest: str, progress: Progress | None = None) -> None:
         """Publish many files as one: staged, flushed once, renamed folder by folder, `manifest` last.
@@ -94,13 +95,13 @@ class DiskRunStore:
         for path in files:
             checked_parts(path)
         with self.lock("publish"), _translated(str(self.root)):
-            changed = {path: content for path, content in files.items() if not self._holds(path, content)}
+            changed = self._changed(files)
             if changed:
                 last = changed.pop(manifest, None)
                 # Even with nothing left to write: whoever was killed may not have flushed what is there.
-                publish_files(self.root, changed, progress)
+                publish_files(self.root, changed, progress=progress)
                 if last is not None:
-                    write_file(self.root, checked_parts(manifest), last)
+                    write_file(self.root, checked_parts(manifest), content=last)
 
     def tail(self, path: str, lines: int) -> list[str]:
         """Return the last lines of a text file, read from its end; empty where absent.
@@ -139,12 +140,26 @@ class DiskRunStore:
         with _translated(path), os.fdopen(descriptor, "rb") as file:
             yield file
 
-    def _holds(self, path: str, content: bytes) -> bool:
-        try:
-            size = os.lstat(self.root / path).st_size
-        except FileNotFoundError:
-            return False
-        return size == len(content) and self.read(path) == content
+    def _changed(self, files: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Return the files that are not on disk as they should be, folder by folder."""
+        changed: dict[str, bytes] = {}
+        for folder, group in groupby(files.items(), key=lambda item: item[0].rpartition("/")[0]):
+            here = dict(group)
+            try:
+                with opened_folder(self.root, checked_parts(folder) if folder else ()) as opened:
+                    changed |= {path: each for path, each in here.items() if not _holds(opened, path, content=each)}
+            except FileNotFoundError:
+                changed |= here
+        return changed
+
+
+def _holds(folder: int, path: str, *, content: bytes) -> bool:
+    try:
+        descriptor = open_file(folder, path.rpartition("/")[2])
+    except FileNotFoundError:
+        return False
+    with os.fdopen(descriptor, "rb") as file:
+        return os.fstat(descriptor).st_size == len(content) and file.read() == content
 
 
 @contextmanager
@@ -169,10 +184,10 @@ def _matching(folder: int, pattern: Sequence[str]) -> Iterator[tuple[str, ...]]:
             yield (entry.name,)
         following = pattern if first == "**" else rest
         if following and entry.is_dir(follow_symlinks=False):
-            yield from _below(folder, entry.name, following)
+            yield from _below(folder, entry.name, pattern=following)
 
 
-def _below(folder: int, name: str, pattern: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def _below(folder: int, name: str, *, pattern: Sequence[str]) -> Iterator[tuple[str, ...]]:
     inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
         for match in _matching(inner, pattern):

@@ -12,6 +12,8 @@ from cruijff_kit.errors import SiteError, SpecError
 __all__ = ["checked_parts", "create_file", "flush_content", "open_file", "opened_folder"]
 
 _LONGEST_NAME = 255
+# Nearly every path is of this form, which needs no closer look.
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|%(?:2e|2f|5c|00)", re.IGNORECASE)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a named pipe would wait for its writer.
@@ -53,7 +55,7 @@ def opened_folder(root: Path, parts: Sequence[str], *, create: bool = False) -> 
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in parts:
-            inner = _step(folder, part, create)
+            inner = _step(folder, part, create=create)
             os.close(folder)
             folder = inner
         yield folder
@@ -80,7 +82,7 @@ def open_file(folder: int, name: str) -> int:
     raise _refused(name, "it is not a file")
 
 
-def create_file(folder: int, name: str, content: bytes, *, flush: bool = True) -> None:
+def create_file(folder: int, name: str, *, content: bytes, flush: bool = True) -> None:
     """Create a file that is not there yet and write it whole."""
     descriptor = os.open(name, _NEW, 0o666, dir_fd=folder)
     try:
@@ -98,7 +100,7 @@ def flush_content(descriptor: int) -> None:
     getattr(os, "fdatasync", os.fsync)(descriptor)
 
 
-def _step(folder: int, part: str, create: bool) -> int:
+def _step(folder: int, part: str, *, create: bool) -> int:
     if create:
         try:
             os.mkdir(part, dir_fd=folder)
