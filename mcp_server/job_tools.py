@@ -10,7 +10,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
 from cruijff_kit import workflow
-from cruijff_kit.mcp_server.replies import CancelReply, LogReply, StatusReply, SubmitReply
+from cruijff_kit.mcp_server.replies import CancelReply, StatusReply, SubmitReply
+from cruijff_kit.mcp_server.result_replies import LogReply
 from cruijff_kit.mcp_server.session import enter, spoken, work
 from cruijff_kit.mcp_server.surface import Answer, ExperimentId, Limit, Reason, RunName
 

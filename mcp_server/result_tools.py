@@ -6,7 +6,7 @@ from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from cruijff_kit import workflow
-from cruijff_kit.mcp_server.replies import AuditReply, ReportReply, SpotReply, VerdictReply
+from cruijff_kit.mcp_server.result_replies import AuditReply, ReportReply, SpotReply, VerdictReply
 from cruijff_kit.mcp_server.session import enter, spoken, work
 from cruijff_kit.mcp_server.surface import ExperimentId, Limit, RunName
 

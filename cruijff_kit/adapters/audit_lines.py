@@ -151,13 +151,13 @@ def _fault(place: _Place) -> Fault:
     if after is not None and after.get("prev") == previous:
         return Fault(at, "was inserted or replaced: the next line follows from the line before it")
     if seq > at:
-        return _gap(place, seq, after)
+        return _gap(place, seq, after=after)
     if seq < at:
         return Fault(at, f"is repeated or out of order: its `seq` is `{seq}`, not {at}")
     return Fault(at - 1 if at and _confirmed(place, after) else at, "was changed: hashes do not agree")
 
 
-def _gap(place: _Place, seq: int, after: dict[str, Any] | None) -> Fault:
+def _gap(place: _Place, seq: int, *, after: dict[str, Any] | None) -> Fault:
     at = place.position
     if after is not None and after.get("prev") != place.hashes[2]:
         return Fault(at, f"was changed: its `seq` is `{seq}`, not {at}")

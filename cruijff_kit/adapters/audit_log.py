@@ -78,12 +78,12 @@ class DiskAuditLog:
             end = end_of(log, os.fstat(log).st_size)
             log_id = end.log_id or secrets.token_hex(16)
             found = self._heads.find(self._path, end.log_id)
-            head = self._head_for(log_id, found, end)
-            noticed = [*_torn(end), *_departed(head, found, end)]
+            head = self._head_for(log_id, found, end=end)
+            noticed = [*_torn(end), *_departed(head, found, end=end)]
             content, last = self._content([*noticed, *events], end.last, log_id=log_id)
             begun = head.begun(last, end.last)
             self._heads.write(self._path, begun, flush=True)
-            _put(log, end.offset, content)
+            _put(log, end.offset, content=content)
             self._heads.write(self._path, begun.ended(), flush=False)
         return last
 
@@ -144,7 +144,7 @@ class DiskAuditLog:
             fcntl.flock(log, fcntl.LOCK_UN)
             yield _Snapshot(stream, size, end, head)
 
-    def _head_for(self, log_id: str, found: Head | None, end: LogEnd) -> Head:
+    def _head_for(self, log_id: str, found: Head | None, *, end: LogEnd) -> Head:
         """Return the head to go on with: the one found, if it is this log's, else a new one."""
         if found is not None and (found.is_of(log_id) or (end.line is not None and end.log_id is None)):
             return found
@@ -169,7 +169,7 @@ class DiskAuditLog:
         return b"\n".join([*lines, b""]), Anchor(seq=seq, sha256=prev)
 
 
-def _put(log: int, offset: int, content: bytes) -> None:
+def _put(log: int, offset: int, *, content: bytes) -> None:
     """Write whole lines at the end, over whatever a crash left there, and flush them."""
     left, at = memoryview(content), offset
     while left:
@@ -200,7 +200,7 @@ def _torn(end: LogEnd) -> Iterator[AuditEvent]:
         )
 
 
-def _departed(head: Head, found: Head | None, end: LogEnd) -> Iterator[AuditEvent]:
+def _departed(head: Head, found: Head | None, *, end: LogEnd) -> Iterator[AuditEvent]:
     """Say where the log is not as the head kept apart tells."""
     if found is None or found.confirmed is None:
         return

@@ -26,7 +26,7 @@ _TRIES = 100
 _count = itertools.count()
 
 
-def write_file(root: Path, parts: tuple[str, ...], content: bytes) -> None:
+def write_file(root: Path, parts: tuple[str, ...], *, content: bytes) -> None:
     """Write one file aside, flush it and rename it into its place."""
     *folders, name = parts
     with opened_folder(root, folders, create=True) as folder:
@@ -36,13 +36,13 @@ def write_file(root: Path, parts: tuple[str, ...], content: bytes) -> None:
     _tidy(root)
 
 
-def publish_files(root: Path, files: Mapping[str, bytes], progress: Progress | None) -> None:
+def publish_files(root: Path, files: Mapping[str, bytes], *, progress: Progress | None) -> None:
     """Publish files so that none is ever seen half written; folders that are new appear whole.
 
     The caller holds a lock: whatever another publication left behind is removed.
     """
     with opened_folder(root, (), create=True) as target, _stage(root) as stage:
-        _write_all(stage, files, progress)
+        _write_all(stage, files, progress=progress)
         flush_all(target)
         _move(stage, target)
         # The renames too must be on disk before the manifest says that all is done.
@@ -78,7 +78,7 @@ def _written_aside(root: Path, name: str, *, content: bytes, stack: ExitStack) -
             (root / STAGING).mkdir()
         with suppress(FileNotFoundError):
             staging = stack.enter_context(opened_folder(root, (STAGING,)))
-            create_file(staging, name, content)
+            create_file(staging, name, content=content)
             return staging
     raise SiteError(f"`{STAGING}` is removed as often as it is made", hint="see which program cleans the experiment")
 
@@ -111,18 +111,18 @@ def _sweep(staging: Path) -> None:
             Path(entry.path).unlink(missing_ok=True)
 
 
-def _write_all(stage: int, files: Mapping[str, bytes], progress: Progress | None) -> None:
+def _write_all(stage: int, files: Mapping[str, bytes], *, progress: Progress | None) -> None:
     made: set[str] = set()
     for number, (path, content) in enumerate(files.items(), 1):
         folder = path.rpartition("/")[0]
         if folder and folder not in made:
-            _make_folders(stage, folder, made)
-        create_file(stage, path, content, flush=False)
+            _make_folders(stage, folder, made=made)
+        create_file(stage, path, content=content, flush=False)
         if progress and (number % _STEP == 0 or number == len(files)):
             progress(number, len(files), "files written")
 
 
-def _make_folders(stage: int, folder: str, made: set[str]) -> None:
+def _make_folders(stage: int, folder: str, *, made: set[str]) -> None:
     parts = folder.split("/")
     for depth in range(1, len(parts) + 1):
         prefix = "/".join(parts[:depth])
@@ -133,11 +133,11 @@ def _make_folders(stage: int, folder: str, made: set[str]) -> None:
 
 def _move(source: int, target: int) -> None:
     for entry in list(os.scandir(source)):
-        if not (entry.is_dir(follow_symlinks=False) and _merged(source, target, entry.name)):
+        if not (entry.is_dir(follow_symlinks=False) and _merged(source, target, name=entry.name)):
             os.rename(entry.name, entry.name, src_dir_fd=source, dst_dir_fd=target)
 
 
-def _merged(source: int, target: int, name: str) -> bool:
+def _merged(source: int, target: int, *, name: str) -> bool:
     """Move a folder's content into the folder that is there; False where none is."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

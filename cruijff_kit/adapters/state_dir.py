@@ -11,7 +11,7 @@ def state_dir() -> Path:
 
     `CRUIJFF_STATE_DIR`, else `XDG_STATE_HOME`, else `~/.local/state`; it may not exist yet.
     """
-    return _chosen("CRUIJFF_STATE_DIR", "XDG_STATE_HOME", ".local/state")
+    return _chosen("CRUIJFF_STATE_DIR", "XDG_STATE_HOME", fallback=".local/state")
 
 
 def cache_dir() -> Path:
@@ -19,7 +19,7 @@ def cache_dir() -> Path:
 
     `CRUIJFF_CACHE_DIR`, else `XDG_CACHE_HOME`, else `~/.cache`; it may not exist yet.
     """
-    return _chosen("CRUIJFF_CACHE_DIR", "XDG_CACHE_HOME", ".cache")
+    return _chosen("CRUIJFF_CACHE_DIR", "XDG_CACHE_HOME", fallback=".cache")
 
 
 def config_dir() -> Path:
@@ -30,7 +30,7 @@ def config_dir() -> Path:
     return _base("XDG_CONFIG_HOME", ".config")
 
 
-def _chosen(own: str, base: str, fallback: str) -> Path:
+def _chosen(own: str, base: str, *, fallback: str) -> Path:
     path = os.environ.get(own)
     return Path(path).expanduser().absolute() if path else _base(base, fallback)
 

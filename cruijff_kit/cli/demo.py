@@ -18,7 +18,7 @@ from cruijff_kit.cli.skill_script import Call, filled, read_calls
 
 __all__ = ["main"]
 
-SKILLS = ("design-experiment", "scaffold-experiment", "run-experiment", "summarize-experiment")
+_SKILLS = ("design-experiment", "scaffold-experiment", "run-experiment", "summarize-experiment")
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -105,7 +105,7 @@ async def _play(root: Path, words: Path | None) -> None:
     )
     async with Client(stdio_client(server), elicitation_callback=_agree) as client:
         assistant = _Assistant(client, words)
-        for name in SKILLS:
+        for name in _SKILLS:
             click.secho(f"── /{name} ".ljust(100, "─"), fg="cyan")
             await assistant.play_skill(_CHECKOUT / "skills" / name)
     _farewell(root, assistant.report)

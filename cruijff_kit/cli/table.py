@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from cruijff_kit.schema.run import ExperimentStatus, StepStatus
 
-__all__ = ["aligned", "status_rows", "status_table"]
+__all__ = ["STATUS_COLUMNS", "aligned", "status_rows", "status_table"]
 
 STATUS_COLUMNS = ("run", "job", "state", "progress", "last", "note")
 

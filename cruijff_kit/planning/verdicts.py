@@ -38,7 +38,7 @@ class Evidence(NamedTuple):
     """The marker it left, where its artefacts still have their hashes."""
 
 
-def judge(run_id: str, step: Step, evidence: Evidence) -> StepStatus:
+def judge(run_id: str, step: Step, *, evidence: Evidence) -> StepStatus:
     """Return where the step stands; no answer is `unknown`, never a failure."""
     phase, reason = _phase(evidence)
     return StepStatus(

@@ -49,7 +49,7 @@ def read_attempts(store: RunStore) -> dict[AttemptKey, tuple[Attempt, ...]]:
     return {key: tuple(sorted(each, key=lambda item: item.intent.number)) for key, each in found.items()}
 
 
-def write_intent(store: RunStore, intent: Intent, files: Iterable[str]) -> Attempt:
+def write_intent(store: RunStore, intent: Intent, *, files: Iterable[str]) -> Attempt:
     """Record what is about to be submitted, with copies of the files it runs."""
     layout = RunLayout(intent.run_id)
     folder = layout.attempt(intent.step, intent.number)

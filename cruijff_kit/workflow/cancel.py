@@ -34,12 +34,14 @@ def cancel_runs(*, runs: tuple[str, ...] = (), reason: str, world: World) -> Can
         if alive:
             world.scheduler.cancel(sorted(alive))
             world.scheduler.revive()
-            world.audit.append(*(_event(job_id, run_id, reason, world) for job_id, run_id in alive.items()))
+            world.audit.append(
+                *(_event(job_id, run_id, reason=reason, world=world) for job_id, run_id in alive.items())
+            )
             render_views(world=world)
         return CancelReceipt(job_ids=tuple(sorted(alive)), left_alone=left_alone)
 
 
-def _event(job_id: str, run_id: str, reason: str, world: World) -> AuditEvent:
+def _event(job_id: str, run_id: str, *, reason: str, world: World) -> AuditEvent:
     return AuditEvent(
         actor=world.actor, verb="cancel", action=Action.CANCEL, subject=run_id, reason=reason, inputs={"job_id": job_id}
     )

@@ -57,7 +57,7 @@ def preview_submission(plan_id: str, *, runs: tuple[str, ...] = (), world: World
     plan, lock = sealed_plan(world=world)
     _check_plan(plan_id, lock)
     due = _due(_chosen(plan, runs), read_attempts(world.store))
-    return _preview(plan, lock, due, world)
+    return _preview(plan, lock, due=due, world=world)
 
 
 def submit_jobs(
@@ -79,11 +79,13 @@ def submit_jobs(
         adopted = adopt_submitted(plan, world=world)
         book = read_attempts(world.store)
         due = _due(chosen, book)
-        _preview(plan, lock, due, world)
-        fresh = _hand_over(due, book, _errand(lock, reason or "first attempt", world), progress, world=world)
+        _preview(plan, lock, due=due, world=world)
+        fresh = _hand_over(
+            due, book, errand=_errand(lock, reason or "first attempt", world=world), progress=progress, world=world
+        )
         if fresh or adopted:
             render_views(world=world)
-        return SubmitReceipt(plan_id=lock.plan_id, jobs=_receipt(chosen, (*adopted, *fresh), book))
+        return SubmitReceipt(plan_id=lock.plan_id, jobs=_receipt(chosen, (*adopted, *fresh), book=book))
 
 
 def retry_run(run: str, *, reason: str, world: World) -> SubmitReceipt:
@@ -97,7 +99,7 @@ def retry_run(run: str, *, reason: str, world: World) -> SubmitReceipt:
         adopt_submitted(plan, world=world)
         chosen = find_run(plan.runs, run)
         due = _failed(chosen, world)
-        _preview(plan, lock, due, world)
+        _preview(plan, lock, due=due, world=world)
         event = AuditEvent(
             actor=world.actor,
             verb="retry",
@@ -109,7 +111,7 @@ def retry_run(run: str, *, reason: str, world: World) -> SubmitReceipt:
         )
         world.audit.append(event)
         book = read_attempts(world.store)
-        jobs = _hand_over(due, book, _errand(lock, reason, world), None, world=world)
+        jobs = _hand_over(due, book, errand=_errand(lock, reason, world=world), progress=None, world=world)
         render_views(world=world)
         return SubmitReceipt(plan_id=lock.plan_id, jobs=tuple(jobs))
 
@@ -145,7 +147,7 @@ def _failed(run: PlannedRun, world: World) -> list[_Due]:
     )
 
 
-def _preview(plan: Plan, lock: DesignLock, due: Sequence[_Due], world: World) -> SubmitPreview:
+def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[_Due], world: World) -> SubmitPreview:
     caps, resources = world.site.caps, plan.resources
     limits = {Step.TRAIN: seconds_of(resources.time), Step.EVAL: seconds_of(resources.eval_time)}
     gpu_hours = sum(limits[job.step] for job in due) * resources.gpus / 3600
@@ -173,22 +175,22 @@ def _preview(plan: Plan, lock: DesignLock, due: Sequence[_Due], world: World) ->
     return preview
 
 
-def _errand(lock: DesignLock, why: str, world: World) -> _Errand:
+def _errand(lock: DesignLock, why: str, *, world: World) -> _Errand:
     head = world.audit.head()
     anchor = f"audit {head.seq} {head.sha256}" if head is not None else "audit empty"
     return _Errand(lock, why, f"plan {lock.plan_id} {anchor}")
 
 
 def _hand_over(
-    due: Sequence[_Due], book: _Book, errand: _Errand, progress: Progress | None, *, world: World
+    due: Sequence[_Due], book: _Book, *, errand: _Errand, progress: Progress | None, world: World
 ) -> list[Submission]:
     """Submit jobs in order, training before the evaluation that waits for it."""
     if due:
         world.scheduler.revive()
     submissions = []
     for count, job in enumerate(due, start=1):
-        attempt = _opened(job, book.get(job.key, ()), errand, world)
-        job_id = world.scheduler.submit(_request(job, attempt, book, errand, world=world))
+        attempt = _opened(job, book.get(job.key, ()), errand=errand, world=world)
+        job_id = world.scheduler.submit(_request(job, attempt, book=book, errand=errand, world=world))
         submissions.append(record_submission(attempt, job_id, adopted=False, world=world))
         earlier = [each for each in book.get(job.key, ()) if each.intent.number < attempt.intent.number]
         book[job.key] = (*earlier, attempt.model_copy(update={"job_id": job_id}))
@@ -197,7 +199,7 @@ def _hand_over(
     return submissions
 
 
-def _opened(job: _Due, earlier: tuple[Attempt, ...], errand: _Errand, world: World) -> Attempt:
+def _opened(job: _Due, earlier: tuple[Attempt, ...], *, errand: _Errand, world: World) -> Attempt:
     """Return the attempt to submit: the one left open, or a new one now on disk."""
     if earlier and earlier[-1].job_id is None:
         return earlier[-1]
@@ -212,7 +214,7 @@ def _opened(job: _Due, earlier: tuple[Attempt, ...], errand: _Errand, world: Wor
         why=errand.why,
         recorded=now,
     )
-    return write_intent(world.store, intent, _files(job))
+    return write_intent(world.store, intent, files=_files(job))
 
 
 def _files(job: _Due) -> tuple[str, ...]:
@@ -222,7 +224,7 @@ def _files(job: _Due) -> tuple[str, ...]:
     return layout.eval_script, *(layout.cell_config(cell.name) for cell in job.run.cells)
 
 
-def _request(job: _Due, attempt: Attempt, book: _Book, errand: _Errand, *, world: World) -> JobRequest:
+def _request(job: _Due, attempt: Attempt, *, book: _Book, errand: _Errand, world: World) -> JobRequest:
     layout = RunLayout(job.run.id)
     script = layout.train_script if job.step is Step.TRAIN else layout.eval_script
     return JobRequest(
@@ -243,7 +245,7 @@ def _edge(job: _Due, book: _Book) -> tuple[str, ...]:
     return (training[-1].job_id,)
 
 
-def _receipt(runs: Sequence[PlannedRun], news: Sequence[Submission], book: _Book) -> tuple[Submission, ...]:
+def _receipt(runs: Sequence[PlannedRun], news: Sequence[Submission], *, book: _Book) -> tuple[Submission, ...]:
     known = {(each.run_id, each.step): each for each in news}
     for run in runs:
         for step in steps_of(run):

@@ -9,11 +9,11 @@ from cruijff_kit.errors import SiteError
 from cruijff_kit.planning.verdicts import Evidence, judge
 from cruijff_kit.ports import RunStore, World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
-from cruijff_kit.schema.job import Attempt, JobReport, JobState, Step
+from cruijff_kit.schema.job import Attempt, JobReport, JobState
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.plan import Plan, PlannedRun
+from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.run import Done, ExperimentStatus, JobStatus, Phase, StepStatus
-from cruijff_kit.workflow.attempts import last_reports, read_attempts, steps_of, write_attempt
+from cruijff_kit.workflow.attempts import AttemptKey, last_reports, read_attempts, steps_of, write_attempt
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.reconcile import adopt_submitted
 from cruijff_kit.workflow.seal import recorded_plan
@@ -80,20 +80,21 @@ def _status(plan: Plan, world: World) -> ExperimentStatus:
     attempts = read_attempts(world.store)
     reports = last_reports(world.scheduler, attempts)
     steps = (
-        _step(run, step, attempts.get((run.id, step), ()), reports.get((run.id, step)), world.store)
+        _step(
+            run, step, attempts=attempts.get((run.id, step), ()), report=reports.get((run.id, step)), store=world.store
+        )
         for run in plan.runs
         for step in steps_of(run)
     )
     return ExperimentStatus(experiment=plan.experiment, steps=tuple(steps))
 
 
-def _step(
-    run: PlannedRun, step: Step, attempts: tuple[Attempt, ...], report: JobReport | None, store: RunStore
-) -> StepStatus:
-    layout = RunLayout(run.id)
+def _step(key: AttemptKey, attempts: tuple[Attempt, ...], *, report: JobReport | None, store: RunStore) -> StepStatus:
+    run_id, step = key
+    layout = RunLayout(run_id)
     own = _read(JobStatus, store.read_text(layout.status(step)))
     done = _proven(store, _read(Done, store.read_text(layout.done(step))))
-    return judge(run.id, step, Evidence(attempts, report, own, done))
+    return judge(run_id, step, evidence=Evidence(attempts, report, own, done))
 
 
 def _read(kind: type[_Own], text: str | None) -> _Own | None:

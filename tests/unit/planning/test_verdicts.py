@@ -19,7 +19,7 @@ def verdict(
     *attempts: Attempt, state: JobState | None = None, done: Done | None = None, own: JobStatus | None = None
 ) -> StepStatus:
     report = None if state is None else JobReport(job_id="7", state=state, reason="why", exit_code=3)
-    return judge("r-1", Step.TRAIN, Evidence(attempts, report, own, done))
+    return judge("r-1", Step.TRAIN, evidence=Evidence(attempts, report, own, done))
 
 
 def test_a_step_nobody_submitted_is_not_submitted() -> None:
