@@ -79,13 +79,8 @@ def _look(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
 def _status(plan: Plan, world: World) -> ExperimentStatus:
     attempts = read_attempts(world.store)
     reports = last_reports(world.scheduler, attempts)
-    steps = (
-        _step(
-            run, step, attempts=attempts.get((run.id, step), ()), report=reports.get((run.id, step)), store=world.store
-        )
-        for run in plan.runs
-        for step in steps_of(run)
-    )
+    keys = ((run.id, step) for run in plan.runs for step in steps_of(run))
+    steps = (_step(key, attempts.get(key, ()), report=reports.get(key), store=world.store) for key in keys)
     return ExperimentStatus(experiment=plan.experiment, steps=tuple(steps))
 
 

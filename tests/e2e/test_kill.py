@@ -36,7 +36,7 @@ data:
   tier: green
   training:
     generator: bit_sequences
-    arguments: {{bit_length: 8, N: 300, val_size: 40, seed: 1}}
+    arguments: {{bit_length: 8, N: 200, val_size: 20, test_size: 20, seed: 1}}
 factors:
   lora_rank: [2, 4]
 controls:
