@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from hashlib import sha256
 from io import BufferedReader, BytesIO
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from operator import contains
 from typing import Any, NamedTuple
 
@@ -13,7 +13,8 @@ __all__ = ["GENESIS", "Fault", "Scan", "canonical", "fields_of", "hash_of", "rea
 GENESIS = "0" * 64
 """What the first line names as the hash of the line before it."""
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17
+"""Bytes read at once; what stays in the processor's cache is walked faster."""
 _LINK = b',"prev":"'
 
 
@@ -86,7 +87,7 @@ def scan(stream: BufferedReader | BytesIO, size: int, *, wanted: Collection[int]
         lines = block.split(b"\n")[:-1]
         trail += [sha256(line).hexdigest() for line in lines]
         kept.update((at, trail[2 + at - count]) for at in wanted if count <= at < count + len(lines))
-        settled = _all_follow(block, lines, links=trail[1:-1]) and _stands_at(lines, count)
+        settled = _all_follow(block, links=trail[1:-1]) and _stands_at(lines, count)
         wrong = None if settled else _first_wrong(lines, trail[1:-1], start=count)
         if wrong is not None:
             following = chain(lines[wrong + 1 :], *(more.split(b"\n")[:1] for more, _ in islice(blocks, 1)))
@@ -96,15 +97,20 @@ def scan(stream: BufferedReader | BytesIO, size: int, *, wanted: Collection[int]
     return Scan(count, trail[-1], torn, kept, None)
 
 
-def _all_follow(block: bytes, lines: list[bytes], *, links: list[str]) -> bool:
+def _all_follow(block: bytes, *, links: list[str]) -> bool:
     """Return whether the bytes alone show that each line names the one before; False settles nothing.
 
     Canonical JSON escapes each quote inside a string, so the bytes `,"prev":"` can only
-    open a member called prev, and every record has one at its top level. Where a block
-    holds as many as lines, each is that one.
+    open a member called prev, and every record has one at its top level. Where they cut a
+    block into pieces that each hold one newline, each line has that one and no other.
     """
-    needles = [b',"prev":"%s"' % link for link in "\n".join(links).encode().split(b"\n")]
-    return block.count(_LINK) == len(lines) and all(map(contains, lines, needles))
+    named = "\n".join(links).encode().split(b"\n")
+    _, *pieces = block.split(_LINK)
+    return (
+        len(pieces) == len(links)
+        and all(map(contains, pieces, repeat(b"\n")))
+        and all(map(bytes.startswith, pieces, named))
+    )
 
 
 def _stands_at(lines: list[bytes], start: int) -> bool:
