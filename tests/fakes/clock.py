@@ -25,7 +25,7 @@ class FakeClock:
     def sleep(self, seconds: float) -> None:
         """Move forward instead of waiting, and remember it."""
         self.slept.append(seconds)
-        self.forward(seconds)
+        self.forward(max(seconds, 0.0))
 
     def forward(self, seconds: float) -> None:
         """Move the clock."""
