@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from cruijff_kit.errors import CruijffError, SpecError
+from cruijff_kit.errors import CruijffError, ResultError, SpecError
 from cruijff_kit.runtime.eval_config import Place, checkpoint_sha256, load_eval_config, place_of
 from cruijff_kit.runtime.files import file_sha256, write_aside
 from cruijff_kit.runtime.job_files import (
@@ -28,6 +28,7 @@ from cruijff_kit.runtime.job_files import (
     finished,
     job_ids,
     now,
+    raise_if_stopped,
     stop_on_signals,
 )
 from cruijff_kit.runtime.provenance import git_state, package_versions
@@ -127,7 +128,12 @@ def _evaluate_cell(cell: CellJob, inputs: dict[str, str], *, place: Place, progr
     progress.status.enter("running", f"evaluating {cell.folder.name}")
 
     facts = {f"{name}_sha256": sha256 for name, sha256 in inputs.items()}
-    log = _runner()(cell.config, cell.path, place=place, facts=facts, answered=progress.answered)
+    try:
+        log = _runner()(cell.config, cell.path, place=place, facts=facts, answered=progress.answered)
+    except ResultError:
+        # inspect-ai takes a signal for an error of the evaluation.
+        raise_if_stopped()
+        raise
     manifest = cell.folder / "manifest.json"
     write_aside(manifest, _manifest(cell, inputs, started=started).model_dump_json(indent=2) + "\n")
     hashes = artefact_hashes([log, manifest], experiment=place.experiment)

@@ -16,7 +16,17 @@ from pydantic import ValidationError
 from cruijff_kit.runtime.files import file_sha256, write_aside
 from cruijff_kit.schema.run import Done, JobStatus, MetricPoint
 
-__all__ = ["MetricsFile", "StatusFile", "Stopped", "artefact_hashes", "finished", "job_ids", "now", "stop_on_signals"]
+__all__ = [
+    "MetricsFile",
+    "StatusFile",
+    "Stopped",
+    "artefact_hashes",
+    "finished",
+    "job_ids",
+    "now",
+    "raise_if_stopped",
+    "stop_on_signals",
+]
 
 
 def now() -> datetime:
@@ -124,6 +134,18 @@ def stop_on_signals() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+
+
+def raise_if_stopped() -> None:
+    """Raise the `Stopped` that a library caught on its way, after `stop_on_signals`.
+
+    Raises:
+        Stopped: a signal came, whatever became of the exception it raised.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Only the handler above, once it has been called, ignores these.
+        if signal.getsignal(number) is signal.SIG_IGN:
+            raise Stopped(number)
 
 
 def artefact_hashes(paths: Iterable[Path], *, experiment: Path) -> dict[str, str]:

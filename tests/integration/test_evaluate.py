@@ -19,20 +19,28 @@ from tests.evaluated_run import ROWS, RUN, Evaluated, ready_run
 LAYOUT = RunLayout(RUN)
 CELLS = ("words0_epoch_0", "words1_base")
 
-# While a file `gate` lies beside it, the task says so and waits to be stopped.
+# While a file `gate` lies beside it, the task says so and waits to be stopped, in the midst of a sample.
 OWN_TASK = """
-import signal
 from pathlib import Path
 
+import anyio
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample
+from inspect_ai.solver import generate, solver
+
+@solver
+def pause_at_the_gate():
+    async def solve(state, generate):
+        if Path(__file__).with_name("gate").exists():
+            print("waiting", flush=True)
+            await anyio.sleep_forever()
+        return state
+    return solve
 
 @task
 def own():
-    if Path(__file__).with_name("gate").exists():
-        print("waiting", flush=True)
-        signal.pause()
-    return Task(dataset=[Sample(id=f"test-{n}", input="house", target="House") for n in range(6)])
+    samples = [Sample(id=f"test-{n}", input="house", target="House") for n in range(6)]
+    return Task(dataset=samples, solver=[pause_at_the_gate(), generate()])
 """
 
 
