@@ -73,6 +73,7 @@ class StatusFile:
     """`status.json`: what the job is doing, and why it failed where it did.
 
     As a context manager it records the exception that ends the job, and lets it pass.
+    What changes is told on stderr too, so that a job's log can be read by itself.
     """
 
     def __init__(self, path: Path, *, every: float = 0.5) -> None:
@@ -103,12 +104,19 @@ class StatusFile:
         """Write a new state at once."""
         self.status = self.status.model_copy(update={"state": state, "message": message})
         self._write()
+        self._tell(f"{state}: {message}" if message else state)
 
     def advance(self, step: int, total: int, *, epoch: int | None = None) -> None:
         """Note progress; written at most twice a second, and at the end."""
+        tenth, before = 10 * step // max(total, 1), 10 * self.status.step // max(total, 1)
         self.status = self.status.model_copy(update={"step": step, "total": total, "epoch": epoch})
+        if tenth > before:
+            self._tell(f"{step}/{total}" if epoch is None else f"step {step}/{total}, epoch {epoch}")
         if step == total or time.monotonic() - self._written >= self._every:
             self._write()
+
+    def _tell(self, text: str) -> None:
+        sys.stderr.write(f"[{now():%H:%M:%S}] {text}\n")
 
     def _write(self) -> None:
         self.status = self.status.model_copy(update={"updated": now()})
