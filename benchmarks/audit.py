@@ -139,7 +139,7 @@ def table(rows: list[Row]) -> str:
     lines = ["| what | median ms | p95 ms | target |", "| --- | ---: | ---: | --- |"]
     for row in rows:
         median = statistics.median(row.seconds)
-        late = sorted(row.seconds)[int(0.95 * (len(row.seconds) - 1))]
+        late = sorted(row.seconds)[round(0.95 * (len(row.seconds) - 1))]
         held = f"at most {row.limit * 1000:g} ms: {'met' if median <= row.limit else 'MISSED'}" if row.limit else ""
         lines.append(f"| {row.name} | {median * 1000:,.2f} | {late * 1000:,.2f} | {held} |")
     return "\n".join(lines)
