@@ -5,7 +5,7 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def flush_all(descriptor: int) -> None:
 def _set_aside(root: Path, content: bytes) -> Iterator[tuple[int, str]]:
     name = f"aside-{os.getpid()}-{next(_count)}-{time.time_ns()}"
     with ExitStack() as stack:
-        staging = _written_aside(root, name, content=content, stack=stack)
+        staging = _started(root, stack, start=lambda staging: create_file(staging, name, content=content))
         try:
             yield staging, name
         finally:
@@ -71,30 +71,33 @@ def _set_aside(root: Path, content: bytes) -> Iterator[tuple[int, str]]:
                 os.unlink(name, dir_fd=staging)
 
 
-def _written_aside(root: Path, name: str, *, content: bytes, stack: ExitStack) -> int:
-    """Return the staging folder once the file is in it; another writer may remove it while empty."""
+@contextmanager
+def _stage(root: Path) -> Iterator[int]:
+    name = f"publish-{os.getpid()}"
+    with ExitStack() as stack:
+        _started(root, stack, start=lambda staging: _sweep_and_make(staging, root / STAGING, name=name))
+        try:
+            yield stack.enter_context(opened_folder(root, (STAGING, name)))
+        finally:
+            shutil.rmtree(root / STAGING / name)
+    _tidy(root)
+
+
+def _started(root: Path, stack: ExitStack, *, start: Callable[[int], None]) -> int:
+    """Return the staging folder with something in it; while empty, another writer may remove it."""
     for _ in range(_TRIES):
         with suppress(FileExistsError):
             (root / STAGING).mkdir()
         with suppress(FileNotFoundError):
             staging = stack.enter_context(opened_folder(root, (STAGING,)))
-            create_file(staging, name, content=content)
+            start(staging)
             return staging
     raise SiteError(f"`{STAGING}` is removed as often as it is made", hint="see which program cleans the experiment")
 
 
-@contextmanager
-def _stage(root: Path) -> Iterator[int]:
-    with opened_folder(root, (STAGING,), create=True) as staging:
-        _sweep(root / STAGING)
-        name = f"publish-{os.getpid()}"
-        os.mkdir(name, 0o700, dir_fd=staging)
-        try:
-            with opened_folder(root, (STAGING, name)) as stage:
-                yield stage
-        finally:
-            shutil.rmtree(root / STAGING / name)
-    _tidy(root)
+def _sweep_and_make(staging: int, folder: Path, *, name: str) -> None:
+    _sweep(folder)
+    os.mkdir(name, 0o700, dir_fd=staging)
 
 
 def _tidy(root: Path) -> None:

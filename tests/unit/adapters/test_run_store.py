@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,20 @@ def test_two_names_for_one_directory_share_their_locks(store: DiskRunStore, tmp_
     (tmp_path / "alias").symlink_to(store.root)
     with store.lock("submit"), pytest.raises(SiteError), DiskRunStore(tmp_path / "alias").lock("submit", wait=0):
         pass
+
+
+def test_writers_and_publishers_do_not_disturb_each_other(store: DiskRunStore) -> None:
+    other = DiskRunStore(store.root)
+
+    def write(number: int) -> None:
+        if number % 4:
+            other.write(f"runs/{number}/status.json", str(number))
+        else:
+            store.publish({f"runs/{number}/status.json": str(number).encode(), "m": b"%d" % number}, manifest="m")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(80)))
+    assert {path: store.read(path) for path in store.glob("runs", "*/status.json")} == {
+        f"runs/{number}/status.json": b"%d" % number for number in range(80)
+    }
+    assert sorted(path.name for path in store.root.iterdir()) == ["m", "runs"]
