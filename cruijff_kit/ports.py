@@ -91,7 +91,10 @@ class RunStore(Protocol):
         ...
 
     def digest(self, path: str) -> str | None:
-        """Return the SHA-256 of a file, streamed, or None where there is none."""
+        """Return the SHA-256 of a file, streamed, or None where there is none.
+
+        Here alone a path may be absolute: what a run reads or leaves elsewhere has a hash too.
+        """
         ...
 
     def glob(self, folder: str, pattern: str = "*") -> list[str]:

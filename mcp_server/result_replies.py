@@ -183,6 +183,8 @@ class VerdictReply(BaseModel):
     """First line, counted from 1, that does not hold."""
     problem: str | None
     """What does not hold there."""
+    notes: tuple[str, ...] = ()
+    """What was noticed beside that."""
 
     @classmethod
     def of(cls, verdict: "AuditVerdict") -> "VerdictReply":

@@ -53,8 +53,11 @@ class DiskRunStore:
             ) from err
 
     def digest(self, path: str) -> str | None:
-        """Return the SHA-256 of a file, streamed, or None where there is none."""
-        with self._opened(path) as file:
+        """Return the SHA-256 of a file, streamed, or None where there is none.
+
+        An absolute path may lie elsewhere: models, data of the user's, checkpoints on scratch.
+        """
+        with _outside(path) if path.startswith("/") else self._opened(path) as file:
             if file is None:
                 return None
             facts = os.fstat(file.fileno())
@@ -160,6 +163,17 @@ def _holds(folder: int, path: str, *, content: bytes) -> bool:
         return False
     with os.fdopen(descriptor, "rb") as file:
         return os.fstat(descriptor).st_size == len(content) and file.read() == content
+
+
+@contextmanager
+def _outside(path: str) -> Iterator[BufferedReader | None]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    with _translated(path), os.fdopen(descriptor, "rb") as file:
+        yield file
 
 
 @contextmanager

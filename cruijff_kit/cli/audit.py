@@ -32,9 +32,10 @@ def verify(experiment: str) -> None:
     """Check the chain and its anchors; name the first line that does not hold."""
     verdict = workflow.verify_audit(world=enter(experiment))
     if not verdict.ok:
-        raise ResultError(f"the audit log does not hold at line {verdict.line}: {verdict.problem}")
+        place = f" at line {verdict.line}" if verdict.line is not None else ""
+        raise ResultError(f"the audit log does not hold{place}: {verdict.problem}")
     anchor = "chain and anchors hold" if verdict.anchored else "the chain holds; no anchor outside it was found"
-    click.echo(f"{verdict.lines} lines: {anchor}")
+    click.echo("\n".join([f"{verdict.lines} lines: {anchor}", *(f"note: {note}" for note in verdict.notes)]))
 
 
 def _line(record: AuditRecord) -> str:

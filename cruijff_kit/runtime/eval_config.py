@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from cruijff_kit.data.yaml_text import dotted, load_yaml
-from cruijff_kit.errors import Problem, RunError, SpecError
+from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.runtime.adapter_files import ADAPTER_WEIGHTS
 from cruijff_kit.runtime.files import file_sha256
+from cruijff_kit.runtime.train_config import load_config
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.run import Done
@@ -35,16 +35,7 @@ def load_eval_config(path: Path) -> EvalConfig:
     Raises:
         SpecError: the file is missing, is no YAML, or breaks the form; all problems at once.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as err:
-        raise SpecError(f"configuration `{path}` cannot be read: {err.strerror}", hint="run `ck scaffold`") from err
-    document = load_yaml(text, name=str(path))
-    try:
-        return EvalConfig.model_validate(document.value)
-    except ValidationError as err:
-        problems = [Problem(error["msg"], path=dotted(error["loc"])) for error in err.errors()]
-        raise SpecError(f"`{path}` is not an evaluation configuration", problems=problems) from err
+    return load_config(path, EvalConfig)
 
 
 def place_of(config: EvalConfig) -> Place:

@@ -1,6 +1,7 @@
-"""Reading `finetune.yaml`, and proving that its inputs are what it says."""
+"""Reading a job's configuration, and proving that its inputs are what it says."""
 
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -10,11 +11,22 @@ from cruijff_kit.runtime.files import file_sha256
 from cruijff_kit.runtime.model_files import model_config, model_sha256
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
 
-__all__ = ["check_inputs", "load_train_config"]
+__all__ = ["check_inputs", "load_config", "load_train_config"]
+
+_Config = TypeVar("_Config", TrainConfig, EvalConfig)
 
 
 def load_train_config(path: Path) -> TrainConfig:
     """Read a training configuration.
+
+    Raises:
+        SpecError: the file is missing, is no YAML, or breaks the form; all problems at once.
+    """
+    return load_config(path, TrainConfig)
+
+
+def load_config(path: Path, kind: type[_Config]) -> _Config:
+    """Read a job's configuration of one kind.
 
     Raises:
         SpecError: the file is missing, is no YAML, or breaks the form; all problems at once.
@@ -25,10 +37,11 @@ def load_train_config(path: Path) -> TrainConfig:
         raise SpecError(f"configuration `{path}` cannot be read: {err.strerror}", hint="run `ck scaffold`") from err
     document = load_yaml(text, name=str(path))
     try:
-        return TrainConfig.model_validate(document.value)
+        return kind.model_validate(document.value)
     except ValidationError as err:
         problems = [Problem(error["msg"], path=dotted(error["loc"])) for error in err.errors()]
-        raise SpecError(f"`{path}` is not a training configuration", problems=problems) from err
+        stage = "a training" if kind is TrainConfig else "an evaluation"
+        raise SpecError(f"`{path}` is not {stage} configuration", problems=problems) from err
 
 
 def check_inputs(config: TrainConfig | EvalConfig) -> None:

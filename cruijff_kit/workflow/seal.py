@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from cruijff_kit.errors import PlanError, Problem
 from cruijff_kit.ports import World
@@ -31,7 +30,9 @@ def sealed_plan(*, world: World) -> tuple[Plan, DesignLock]:
         hint = f"look with {_SCAFFOLD[:-1]} --dry-run`, then seal it with {_SCAFFOLD}"
         raise PlanError("the design was changed since it was scaffolded", hint=hint)
     changed = [path for path, digest in lock.files.items() if is_run(path) and world.store.digest(path) != digest]
-    changed += [path for path, digest in lock.inputs.items() if path.startswith("/") and _digest(path) != digest]
+    changed += [
+        path for path, digest in lock.inputs.items() if path.startswith("/") and world.store.digest(path) != digest
+    ]
     if changed:
         problems = [Problem(f"`{path}` is not as it was sealed") for path in changed[:_SHOWN]]
         hint = f"`ck adopt RUN --reason …` takes an edit over; {_SCAFFOLD[:-1]} --overwrite PATH` undoes it"
@@ -92,11 +93,3 @@ def is_run(path: str) -> bool:
     return path.endswith((".slurm", "/finetune.yaml", "/eval.yaml")) or (
         path.startswith(f"{ExperimentLayout.data}/") and not path.endswith(".meta.json")
     )
-
-
-def _digest(path: str) -> str | None:
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None

@@ -69,7 +69,9 @@ def test_what_is_not_there_is_none_or_empty_and_never_an_error(store: RunStore) 
 
 @pytest.mark.parametrize("path", OUTSIDE)
 def test_a_path_that_leaves_the_experiment_is_refused_by_every_operation(store: RunStore, path: str) -> None:
-    for operation in (store.read, store.read_text, store.digest, lambda name: store.tail(name, 1)):
+    # What lies elsewhere may be hashed, and nothing more.
+    hashing = () if path.startswith("/") else (store.digest,)
+    for operation in (store.read, store.read_text, *hashing, lambda name: store.tail(name, 1)):
         with pytest.raises(SpecError, match="is not a plain relative path"):
             operation(path)
     with pytest.raises(SpecError):
@@ -184,3 +186,13 @@ def test_text_that_is_not_utf_8_is_refused_as_text_and_read_as_bytes(store: RunS
     assert store.read("odd.txt") == b"\xff\xfe"
     with pytest.raises(SiteError, match=r"`odd\.txt` is not UTF-8 text"):
         store.read_text("odd.txt")
+
+
+def test_a_file_elsewhere_has_a_hash_and_nothing_else(store: RunStore, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "scratch" / "adapter.safetensors"
+    assert store.digest(str(elsewhere)) is None
+    elsewhere.parent.mkdir()
+    elsewhere.write_bytes(b"weights")
+    assert store.digest(str(elsewhere)) == hashlib.sha256(b"weights").hexdigest()
+    with pytest.raises((SpecError, SiteError)):
+        store.read(str(elsewhere))
