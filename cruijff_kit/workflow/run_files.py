@@ -1,7 +1,9 @@
 """Files of a run: everything scaffolding writes for it, as text, read back and compared."""
 
+import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from cruijff_kit.errors import PlanError, SiteError
@@ -159,7 +161,11 @@ def _eval_config(run: PlannedRun, cell: Cell, *, own: DatasetFacts, shared: Fram
 
 def _interpreter(environment: Environment) -> str:
     """Return the interpreter: this one, or whichever the activated environment puts first."""
-    return sys.executable if environment.kind == "python" else "python"
+    if environment.kind != "python":
+        return "python"
+    # One environment has many names for one interpreter; scripts must not depend on which of them ran.
+    own = Path(sys.executable)
+    return str(own.with_name("python3") if re.fullmatch(r"python(3(\.\d+)?)?", own.name) else own)
 
 
 def _below(folder: str, root: str) -> str:
