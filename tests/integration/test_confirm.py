@@ -1,0 +1,86 @@
+"""What costs is asked at a terminal and needs the typed word; nothing else lets it through."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cruijff_kit.workflow.scaffold import scaffold_runs
+from tests.fakes.designed import design, put_design, world_at
+
+OWN, PROJECT = "own", "project"
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    """Return a scaffolded experiment with nothing submitted."""
+    root = tmp_path / "parity"
+    put_design(root, design())
+    scaffold_runs(world=world_at(root))
+    return root
+
+
+def command(experiment: Path, *arguments: str) -> list[str]:
+    """Return a command that asks before it acts."""
+    return [
+        sys.executable,
+        "-m",
+        "cruijff_kit.cli.main",
+        "-C",
+        str(experiment),
+        "cancel",
+        "--reason",
+        "test",
+        *arguments,
+    ]
+
+
+def typed(experiment: Path, answer: str) -> tuple[int, str]:
+    """Run the command at a terminal, type an answer, and return exit code and screen."""
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(command(experiment), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    screen = b""
+    while b"to go on" not in screen:
+        screen += os.read(ours, 4096)
+    os.write(ours, answer.encode() + b"\n")
+    try:
+        while more := os.read(ours, 4096):
+            screen += more
+    except OSError:
+        pass  # Linux tells the end of a terminal by an error.
+    os.close(ours)
+    return child.wait(), screen.decode()
+
+
+def test_the_typed_word_lets_it_through(experiment: Path) -> None:
+    code, screen = typed(experiment, "cancel")
+    assert code == 0
+    assert "asked 0 jobs to stop; 9 runs had none" in screen
+
+
+@pytest.mark.parametrize("answer", ("", "y", "yes", "CANCEL", "submit"))
+def test_any_other_answer_does_nothing(experiment: Path, answer: str) -> None:
+    code, screen = typed(experiment, answer)
+    assert code == 3
+    assert "not confirmed; nothing was done" in screen
+
+
+def test_without_a_terminal_nobody_is_taken_to_have_agreed(experiment: Path) -> None:
+    done = subprocess.run(command(experiment), input="cancel\n", capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "there is no terminal" in done.stderr
+
+
+@pytest.mark.parametrize("place, code", ((None, 3), (PROJECT, 2), (OWN, 0)))
+def test_yes_counts_only_where_the_users_own_file_allows_it(experiment: Path, place: str | None, code: int) -> None:
+    own = Path(os.environ["XDG_CONFIG_HOME"]) / "cruijff-kit"
+    folder = {OWN: own, PROJECT: experiment.parent}.get(place or "")
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "site.yaml").write_text("allow_unattended: true\n", encoding="utf-8")
+    done = subprocess.run(command(experiment, "--yes"), capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
