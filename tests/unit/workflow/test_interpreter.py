@@ -20,9 +20,9 @@ def test_scripts_do_not_depend_on_which_name_of_the_interpreter_ran(
 
 
 def test_another_interpreter_keeps_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/opt/pypy/bin/pypy3")
+    monkeypatch.setattr(sys, "executable", "/opt/python/bin/pypy3")
     put_design(tmp_path / "parity", design())
     receipt = scaffold_runs(dry_run=True, world=world_at(tmp_path / "parity"))
     scripts = [change.content for change in receipt.changes if change.path.endswith("finetune.slurm")]
-    assert all("exec /opt/pypy/bin/pypy3 -m" in script for script in scripts)
+    assert all("exec /opt/python/bin/pypy3 -m" in script for script in scripts)
     assert scripts
