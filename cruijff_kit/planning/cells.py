@@ -30,6 +30,8 @@ def epochs_saved(point: Point) -> tuple[tuple[int, ...], list[Problem]]:
         return tuple(range(epochs)), []
     if wanted == "last":
         return (epochs - 1,), []
+    if wanted == "none":
+        return (), []
     kept = tuple(sorted(set(wanted)))
     beyond = [epoch for epoch in kept if epoch >= epochs]
     if not beyond:

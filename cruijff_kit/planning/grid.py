@@ -204,11 +204,15 @@ def _replicates(recipe: _Recipe, spec: ExperimentSpec, *, problems: list[Problem
     seeds = spec.controls.seeds
     data = _variant(spec.data.training, recipe.data)
     # A level with the wrong type is on the list of problems already and has nothing to derive from.
-    settings = recipe.settings if problems else with_derived(recipe.settings)
+    settings = recipe.settings if problems else _derived(recipe.settings, spec)
     control = recipe.type == "control"
     for seed in seeds[:1] if control else seeds:
         slug = shorten((recipe.name,), None if control else seed)
         yield Point(recipe.type, recipe.name, slug, recipe.place, model, data, dict(recipe.factors), seed, settings)
+
+
+def _derived(settings: Mapping[str, Resolved], spec: ExperimentSpec) -> dict[str, Resolved]:
+    return with_derived(settings, backend=spec.tools.preparation, gpus=spec.resources.gpus)
 
 
 def _model(recipe: _Recipe, spec: ExperimentSpec) -> ModelRef | Problem:

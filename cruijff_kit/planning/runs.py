@@ -1,6 +1,7 @@
 """Runs: grid points and what the world said of their inputs, made into planned runs."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cruijff_kit.errors import PlanError, Problem
@@ -25,8 +26,21 @@ _NEUTRAL = frozenset(
         "log_every_n_steps",
         "run_val_every_n_steps",
         "epochs_to_save",
+        "keep_best",
+        "save_adapter_weights_only",
+        "stash_adapter_weights",
+        "checkpoint_every_n_steps",
+        "packed",
+        "activation_checkpointing",
+        "compile",
+        "strategy",
+        "custom_metrics",
     }
 )
+# Controls that came later: at these values a run is what it was before there was such a control.
+_LATER = MappingProxyType({"lora_variant": "lora", "target_modules": None, "quantization": "none"})
+# Recipes that give the same results on another number of devices.
+_ALIKE = MappingProxyType({"lora_distributed": "lora_single_device"})
 
 
 class Inputs(NamedTuple):
@@ -80,9 +94,14 @@ def science(point: Point, inputs: Inputs) -> dict[str, Any]:
     shared = {"type": point.type, "model": model, "dataset": facts.sha256, "columns": list(inputs.columns)}
     if point.type == "control":
         return {**shared, "controls": {name: values[name] for name in _SHARED}}
-    controls = {name: value for name, value in values.items() if name not in _NEUTRAL}
+    controls = {
+        name: value
+        for name, value in values.items()
+        if name not in _NEUTRAL and (name not in _LATER or value != _LATER[name])
+    }
     controls["effective_batch"] = values["batch_size"] * values["gradient_accumulation_steps"]
-    controls["recipe"] = inputs.recipes.get(values["recipe"], values["recipe"])
+    recipe = values["recipe"]
+    controls["recipe"] = inputs.recipes.get(recipe, _ALIKE.get(recipe, recipe))
     return {**shared, "seed": point.seed, "controls": controls}
 
 

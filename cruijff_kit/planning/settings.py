@@ -10,7 +10,7 @@ from cruijff_kit.schema.plan import Resolved, Source
 from cruijff_kit.schema.site import Site
 from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level, Output, Resources
 
-__all__ = ["base_settings", "override", "site_settings", "typed_level", "with_derived"]
+__all__ = ["base_settings", "default_recipe", "override", "site_settings", "typed_level", "with_derived"]
 
 
 def base_settings(controls: Controls) -> dict[str, Resolved]:
@@ -37,18 +37,27 @@ def override(values: Mapping[str, Any], source: Source) -> dict[str, Resolved]:
     return {name: Resolved(value=value, source=source) for name, value in values.items()}
 
 
-def with_derived(settings: Mapping[str, Resolved]) -> dict[str, Resolved]:
+def with_derived(settings: Mapping[str, Resolved], *, backend: str = "torchtune", gpus: int = 0) -> dict[str, Resolved]:
     """Return the settings with what follows from others filled in.
 
-    `lora_alpha` is twice the rank and `batch_size_val` is `batch_size`, each
-    unless somebody set it.
+    `lora_alpha` is twice the rank, `batch_size_val` is `batch_size` and `recipe` the
+    backend's own for that many GPUs, each unless somebody set it.
     """
     full = dict(settings)
+    if full["recipe"].value is None:
+        full["recipe"] = Resolved(value=default_recipe(backend, gpus), source="derived")
     if full["lora_alpha"].value is None:
         full["lora_alpha"] = Resolved(value=2.0 * full["lora_rank"].value, source="derived")
     if full["batch_size_val"].value is None:
         full["batch_size_val"] = Resolved(value=full["batch_size"].value, source="derived")
     return full
+
+
+def default_recipe(backend: str, gpus: int) -> str:
+    """Return the recipe of a backend for a number of GPUs."""
+    if backend == "peft":
+        return "peft_lora"
+    return "lora_distributed" if gpus > 1 else "lora_single_device"
 
 
 def site_settings(spec: ExperimentSpec, site: Site) -> dict[str, Resolved]:

@@ -15,7 +15,7 @@ from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level
 
 __all__ = ["RECIPES", "check_spec"]
 
-RECIPES = ("lora_single_device",)
+RECIPES = ("lora_single_device", "lora_distributed", "peft_lora")
 """Training recipes of this package, by module name; the core never imports them."""
 
 # What a base model's answers depend on, so that a control run may set it.
@@ -129,7 +129,7 @@ def _prompts(spec: ExperimentSpec) -> Iterator[Problem]:
 
 def _recipes(spec: ExperimentSpec) -> Iterator[Problem]:
     for path, recipe in _said(spec, "recipe"):
-        if str(recipe).endswith(".py") or recipe in RECIPES:
+        if recipe is None or str(recipe).endswith(".py") or recipe in RECIPES:
             continue
         near = get_close_matches(str(recipe), RECIPES, n=1)
         fact = f"unknown recipe `{recipe}`; recipes are {', '.join(f'`{name}`' for name in RECIPES)}"

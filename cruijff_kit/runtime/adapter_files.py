@@ -1,9 +1,86 @@
-"""The two files that make an adapter directory in peft's format."""
+"""Adapter directories in peft's format: written aside, renamed, and the best one named by a link."""
 
-__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS"]
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cruijff_kit.runtime.files import sync_folder, write_aside
+from cruijff_kit.runtime.optimizer_state import whole_weights
+
+if TYPE_CHECKING:
+    import torch
+
+    from cruijff_kit.runtime.ranks import Ranks
+    from cruijff_kit.runtime.trainee import Trainee
+    from cruijff_kit.schema.config import TrainConfig
+
+__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "keep_best", "save_adapter", "write_adapter"]
 
 ADAPTER_CONFIG = "adapter_config.json"
 """Shape of the update and the base it belongs to."""
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 """Its weights."""
+
+
+def save_adapter(trainee: "Trainee", folder: Path, *, config: "TrainConfig", ranks: "Ranks") -> None:
+    """Write a model's adapter as a directory; every process has to call it, one writes."""
+    named = {name: weight for name, weight in trainee.network.named_parameters() if weight.requires_grad}
+    weights = whole_weights(named, ranks)
+    if ranks.main:
+        settings = {
+            "peft_type": "LORA",
+            "task_type": "CAUSAL_LM",
+            "base_model_name_or_path": str(Path(config.base_model.path).absolute()),
+            "r": config.model.lora_rank,
+            "lora_alpha": config.model.lora_alpha,
+            "lora_dropout": config.model.lora_dropout,
+            "bias": "none",
+            "inference_mode": True,
+            **trainee.settings(),
+        }
+        write_adapter(folder, trainee.adapter(weights), settings=settings)
+    ranks.wait()
+
+
+def keep_best(trainee: "Trainee", output: Path, *, step: int, config: "TrainConfig", ranks: "Ranks") -> None:
+    """Write the adapter of a step and let the link `best` name it; the one before goes last."""
+    folder = output / f"best_step_{step}"
+    save_adapter(trainee, folder, config=config, ranks=ranks)
+    if ranks.main:
+        link = output / f".best.{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder.name, target_is_directory=True)
+        link.replace(output / "best")
+        sync_folder(output)
+        for other in output.glob("best_step_*"):
+            if other != folder:
+                shutil.rmtree(other)
+
+
+def write_adapter(folder: Path, weights: "dict[str, torch.Tensor]", *, settings: dict[str, Any]) -> None:
+    """Write LoRA weights in peft's format, the folder replaced as one.
+
+    Only the adapter is written, never merged weights beside it: peft would apply the
+    update a second time.
+
+    Args:
+        folder: directory to make.
+        weights: adapter weights under peft's names.
+        settings: content of `adapter_config.json`.
+    """
+    from safetensors.torch import save_file
+
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    save_file(tensors, aside / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    with (aside / ADAPTER_WEIGHTS).open("rb") as file:
+        os.fsync(file.fileno())
+    write_aside(aside / ADAPTER_CONFIG, json.dumps(settings, indent=2) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)
+    sync_folder(folder.parent)

@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-__all__ = ["file_sha256", "write_aside"]
+__all__ = ["file_sha256", "sync_folder", "write_aside"]
 
 
 def write_aside(path: Path, content: str | bytes) -> None:
@@ -23,3 +23,12 @@ def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, read in a stream."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a directory, so that names given or taken in it outlive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,5 +1,6 @@
 """What a job writes of itself: metrics, status, provenance and the last marker."""
 
+import json
 import os
 import signal
 import socket
@@ -46,9 +47,11 @@ class MetricsFile:
     As a context manager it is flushed to disk at the end.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, after: int = 0) -> None:
+        """Open the file, keeping the points up to a step that a training resumes after."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] = path.open("w", encoding="utf-8", buffering=1)
+        write_aside(path, _points_until(path, after))
+        self._file: IO[str] = path.open("a", encoding="utf-8", buffering=1)
 
     def __enter__(self) -> Self:
         return self
@@ -62,11 +65,23 @@ class MetricsFile:
         """Append one point as one line."""
         self._file.write(point.model_dump_json(exclude_defaults=True) + "\n")
 
-    def close(self) -> None:
-        """Flush to disk and close."""
+    def sync(self) -> None:
+        """Flush to disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Flush to disk and close."""
+        self.sync()
         self._file.close()
+
+
+def _points_until(path: Path, step: int) -> bytes:
+    """Return the whole lines of a metrics file whose step was done before a checkpoint."""
+    if not step or not path.is_file():
+        return b""
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return b"".join(line + b"\n" for line in lines if json.loads(line)["step"] <= step)
 
 
 class StatusFile:

@@ -1,24 +1,19 @@
 """Llama checkpoints under torchtune: dimensions from `config.json`, weights, adapters."""
 
-import json
-import os
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cruijff_kit.errors import SiteError
-from cruijff_kit.runtime.files import write_aside
 from cruijff_kit.runtime.model_files import model_config, weight_files
-from cruijff_kit.schema.config import LoraConfig
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["llama_arguments", "load_base", "save_adapter"]
+__all__ = ["adapted", "adapter_weights", "llama_arguments", "load_base"]
 
-_TO_PEFT = {"q_proj": "q_proj", "k_proj": "k_proj", "v_proj": "v_proj", "output_proj": "o_proj"}
 _MLP = ("gate_proj", "up_proj", "down_proj")
+_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", *_MLP)
 
 
 def llama_arguments(folder: Path, *, max_seq_len: int) -> dict[str, Any]:
@@ -105,42 +100,32 @@ def _heads(arguments: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def save_adapter(
-    weights: "Mapping[str, torch.Tensor]", folder: Path, *, base: Path, lora: LoraConfig, arguments: Mapping[str, Any]
-) -> list[Path]:
-    """Write LoRA weights in peft's format and return the files, the folder replaced as one.
-
-    Only the adapter is written, never merged weights beside it: peft would apply the
-    update a second time. The base is named by its absolute path, so that the folder
-    loads on its own.
+def adapter_weights(weights: "Mapping[str, torch.Tensor]", arguments: Mapping[str, Any]) -> "dict[str, torch.Tensor]":
+    """Return adapter weights under peft's names.
 
     Args:
         weights: adapter weights under torchtune's names.
-        folder: directory to make.
-        base: base model directory.
-        lora: the update's settings.
         arguments: the model's dimensions, as `llama_arguments` gives them.
     """
-    from safetensors.torch import save_file
     from torchtune.models.convert_weights import tune_to_peft_adapter_weights
 
-    converted = tune_to_peft_adapter_weights(dict(weights), **_heads(arguments))
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    aside.mkdir(parents=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in converted.items()}
-    save_file(tensors, aside / "adapter_model.safetensors", metadata={"format": "pt"})
-    config = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": str(base.absolute()),
-        "r": lora.lora_rank,
-        "lora_alpha": lora.lora_alpha,
-        "lora_dropout": lora.lora_dropout,
-        "target_modules": [*(_TO_PEFT[name] for name in lora.lora_attn_modules), *_MLP * lora.apply_lora_to_mlp],
-        "bias": "none",
-        "inference_mode": True,
-    }
-    write_aside(aside / "adapter_config.json", json.dumps(config, indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
-    return sorted(folder.iterdir())
+    return tune_to_peft_adapter_weights(dict(weights), **_heads(arguments))
+
+
+def adapted(targets: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the linear layers that get an update, by their Hugging Face names.
+
+    Raises:
+        SiteError: a name is none of a Llama block, or only some of the MLP's three are named.
+    """
+    if targets is None:
+        return _LINEAR
+    unknown = [name for name in targets if name not in _LINEAR]
+    if unknown:
+        fact = f"`target_modules` names `{unknown[0]}`; a Llama block has {', '.join(f'`{name}`' for name in _LINEAR)}"
+        raise SiteError(fact, hint="name some of these, or use `tools.preparation: peft`")
+    some = [name for name in _MLP if name in targets]
+    if 0 < len(some) < len(_MLP):
+        fact = f"`target_modules` names {', '.join(f'`{name}`' for name in some)} of the MLP's three layers"
+        raise SiteError(fact, hint="torchtune adapts all three or none; use `tools.preparation: peft` for some of them")
+    return tuple(name for name in _LINEAR if name in targets)

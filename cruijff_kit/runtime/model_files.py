@@ -9,9 +9,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cruijff_kit.errors import SiteError
+from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.files import file_sha256
 
-__all__ = ["WeightHeader", "model_config", "model_files", "model_sha256", "weight_files", "weight_headers"]
+__all__ = [
+    "WeightHeader",
+    "load_tokenizer",
+    "model_config",
+    "model_files",
+    "model_sha256",
+    "weight_files",
+    "weight_headers",
+]
 
 _CONTENT = (
     "config.json",
@@ -63,6 +72,13 @@ def model_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise SiteError(f"`{path}` is not a JSON object", hint="download the model again")
     return config
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Load a model directory's tokenizer; nothing is fetched and no code of the directory runs."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
 
 
 def model_files(folder: Path) -> list[Path]:

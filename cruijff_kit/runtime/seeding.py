@@ -1,12 +1,16 @@
 """Randomness of a job: every source seeded, every shuffle reproducible."""
 
 import hashlib
+import json
 import os
 import random
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-__all__ = ["seed_everything", "shuffled"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["random_states", "restore_random_states", "seed_everything", "shuffled"]
 
 _Item = TypeVar("_Item")
 
@@ -41,3 +45,33 @@ def shuffled(items: Sequence[_Item], *, seed: int, purpose: str) -> list[_Item]:
     order = list(items)
     random.Random(int.from_bytes(name[:8], "little")).shuffle(order)
     return order
+
+
+def random_states() -> "tuple[dict[str, str], dict[str, torch.Tensor]]":
+    """Return the state of every generator: Python's and NumPy's as text, torch's as bytes."""
+    import numpy as np
+    import torch
+
+    name, keys, *rest = np.random.get_state(legacy=True)
+    texts = {
+        "python": json.dumps(random.getstate()),
+        "numpy": json.dumps([name, [int(key) for key in keys], *rest]),
+    }
+    tensors = {"random.torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    return texts, tensors
+
+
+def restore_random_states(texts: Mapping[str, str], tensors: "Mapping[str, torch.Tensor]") -> None:
+    """Put every generator back into a state that `random_states` returned."""
+    import numpy as np
+    import torch
+
+    version, keys, gauss = json.loads(texts["python"])
+    random.setstate((version, tuple(keys), gauss))
+    name, words, *rest = json.loads(texts["numpy"])
+    np.random.set_state((name, np.array(words, dtype=np.uint32), *rest))
+    torch.set_rng_state(tensors["random.torch"])
+    if "random.cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["random.cuda"])

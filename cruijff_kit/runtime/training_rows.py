@@ -1,34 +1,46 @@
-"""Rows to batches: read, subset, encode, shuffle, pad."""
+"""Rows of a run: read, subset, encode."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from cruijff_kit.data.tokens import IGNORE, Encoded, Encoding, Row, encode_row
+from cruijff_kit.data.tokens import Encoded, Encoding, Row, encode_row
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Tokenizer
+from cruijff_kit.runtime.model_files import load_tokenizer
 from cruijff_kit.runtime.seeding import shuffled
+from cruijff_kit.schema.config import TrainConfig
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["Batch", "encode_rows", "padded", "read_split", "steps_of_epoch", "subset"]
+__all__ = ["Rows", "encode_rows", "load_rows", "read_split", "steps_of_epoch", "subset"]
 
 _SHOWN_PROBLEMS = 20
 
 
-class Batch(NamedTuple):
-    """Rows of one forward pass, padded on their right."""
+class Rows(NamedTuple):
+    """Tokenised rows of a run."""
 
-    ids: "torch.Tensor"
-    """Token ids, shape (rows, longest row)."""
-    labels: "torch.Tensor"
-    """Labels shifted to the position that predicts them, same shape; `IGNORE` elsewhere."""
-    tokens: int
-    """Tokens without padding."""
-    supervised: int
-    """Tokens with a label."""
+    train: list[Encoded]
+    """Training rows."""
+    val: list[Encoded]
+    """Validation rows; empty where there is no such split."""
+
+
+def load_rows(config: TrainConfig) -> Rows:
+    """Read and tokenise the splits of a run; all over-long rows are told at once.
+
+    Raises:
+        SpecError: a split is missing, or rows cannot be tokenised.
+    """
+    encoding = Encoding.of(config.dataset)
+    tokenizer = load_tokenizer(Path(config.base_model.path))
+    data = Path(config.dataset.path)
+    chosen = subset(read_split(data, config.split), config.training_samples, seed=config.seed)
+    val = read_split(data, config.split_val) if config.split_val else []
+    return Rows(
+        encode_rows(chosen, split=config.split, encoding=encoding, tokenizer=tokenizer),
+        encode_rows(val, split=config.split_val or "", encoding=encoding, tokenizer=tokenizer),
+    )
 
 
 def read_split(path: Path, split: str) -> list[Row]:
@@ -83,21 +95,3 @@ def steps_of_epoch(rows: int, *, batch_size: int, accumulation: int, limit: int 
     """Return the optimiser steps of one epoch; the last one may be smaller."""
     steps = -(-rows // (batch_size * accumulation))
     return steps if limit is None else min(steps, limit)
-
-
-def padded(rows: Sequence[Encoded], *, size: int) -> Iterator[Batch]:
-    """Yield batches of up to `size` rows, in order, each padded to its own longest row.
-
-    Padding is on the right and unsupervised, so under causal attention no real token
-    sees it; its id is therefore of no consequence.
-    """
-    import torch
-
-    for start in range(0, len(rows), size):
-        chosen = rows[start : start + size]
-        width = max(len(row.ids) for row in chosen)
-        ids = [[*row.ids, *(0,) * (width - len(row.ids))] for row in chosen]
-        labels = [[*row.labels[1:], *(IGNORE,) * (width - len(row.labels) + 1)] for row in chosen]
-        supervised = sum(label != IGNORE for line in labels for label in line)
-        tokens = sum(len(row.ids) for row in chosen)
-        yield Batch(torch.tensor(ids), torch.tensor(labels), tokens, supervised)

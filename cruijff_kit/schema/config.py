@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
-from cruijff_kit.schema.spec import DatasetType, Generation, Schedule
+from cruijff_kit.schema.spec import DatasetType, Generation, LoraVariant, Quantization, Schedule, Strategy
 
 __all__ = [
     "TRAIN_PLACES",
@@ -68,15 +68,12 @@ class LoraConfig(Noun):
     """Scaling numerator."""
     lora_dropout: float
     """Dropout on the LoRA input."""
-    lora_attn_modules: tuple[Literal["q_proj", "k_proj", "v_proj", "output_proj"], ...] = (
-        "q_proj",
-        "k_proj",
-        "v_proj",
-        "output_proj",
-    )
-    """Attention projections that are adapted."""
-    apply_lora_to_mlp: bool = True
-    """Whether the three MLP projections are adapted."""
+    target_modules: tuple[str, ...] | None = None
+    """Linear layers adapted, by the model's own names; all those of every block where None."""
+    variant: LoraVariant = "lora"
+    """Form of the update."""
+    quantization: Quantization = "none"
+    """How the frozen base is stored."""
 
 
 class OptimizerConfig(Noun):
@@ -148,6 +145,24 @@ class TrainConfig(Noun):
     """Steps between validation passes; 0 means at epoch ends only."""
     epochs_to_save: tuple[int, ...]
     """Epochs whose adapter is written."""
+    keep_best: bool = True
+    """Whether the adapter of the lowest validation loss is kept too."""
+    save_adapter_weights_only: bool = True
+    """Whether no merged model is written."""
+    stash_adapter_weights: bool = False
+    """Whether a merged model takes the epoch's folder and its adapter lies below it."""
+    checkpoint_every_n_steps: int = 0
+    """Steps between checkpoints to resume from; 0 means every ten minutes and at epoch ends."""
+    packed: bool = False
+    """Whether the rows of a pass are laid end to end instead of padded."""
+    enable_activation_checkpointing: bool = False
+    """Whether blocks are computed again for the backward pass."""
+    compile: bool = False
+    """Whether blocks are compiled."""
+    strategy: Strategy = "ddp"
+    """What several processes share."""
+    custom_metrics: str | None = None
+    """Metrics beside the loss: a name of ours, or a Python file."""
 
 
 TRAIN_PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -163,6 +178,9 @@ TRAIN_PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "lora_rank": ("model", "lora_rank"),
         "lora_alpha": ("model", "lora_alpha"),
         "lora_dropout": ("model", "lora_dropout"),
+        "lora_variant": ("model", "variant"),
+        "target_modules": ("model", "target_modules"),
+        "quantization": ("model", "quantization"),
         "lr": ("optimizer", "lr"),
         "weight_decay": ("optimizer", "weight_decay"),
         "lr_scheduler": ("lr_scheduler", "name"),
@@ -177,6 +195,15 @@ TRAIN_PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "dtype": ("dtype",),
         "log_every_n_steps": ("log_every_n_steps",),
         "run_val_every_n_steps": ("run_val_every_n_steps",),
+        "keep_best": ("keep_best",),
+        "save_adapter_weights_only": ("save_adapter_weights_only",),
+        "stash_adapter_weights": ("stash_adapter_weights",),
+        "checkpoint_every_n_steps": ("checkpoint_every_n_steps",),
+        "packed": ("packed",),
+        "activation_checkpointing": ("enable_activation_checkpointing",),
+        "compile": ("compile",),
+        "strategy": ("strategy",),
+        "custom_metrics": ("custom_metrics",),
     }
 )
 """Control of the design to its place in `finetune.yaml`."""

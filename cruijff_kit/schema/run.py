@@ -6,7 +6,16 @@ from typing import Any, Literal
 from cruijff_kit.schema.job import Attempt, JobReport, Step
 from cruijff_kit.schema.noun import Noun, RunId, Sha256, Timestamp
 
-__all__ = ["Done", "ExperimentStatus", "JobStatus", "Manifest", "MetricPoint", "Phase", "StepStatus"]
+__all__ = [
+    "Done",
+    "ExperimentStatus",
+    "JobStatus",
+    "Manifest",
+    "MetricPoint",
+    "Phase",
+    "StepStatus",
+    "TrainingProgress",
+]
 
 
 class JobStatus(Noun):
@@ -98,11 +107,38 @@ class MetricPoint(Noun):
     supervised_tokens: int | None = None
     """Supervised tokens since the start."""
     tokens_per_second: float | None = None
-    """Processed tokens per second over the step."""
+    """Processed tokens per second over the step, prompts included, padding excluded."""
+    supervised_tokens_per_second: float | None = None
+    """Supervised tokens per second over the step."""
+    grad_norm: float | None = None
+    """Norm of the gradient before it was clipped."""
+    peak_memory_bytes: int | None = None
+    """Most memory so far: allocated on the GPU, else resident in the process."""
     val_loss: float | None = None
     """Mean loss per supervised token of the validation split, in nats."""
     custom: dict[str, float] = {}
     """Custom metrics."""
+
+
+class TrainingProgress(Noun):
+    """`progress.json` of a checkpoint: how far a training has come."""
+
+    schema_version: Literal[1] = 1
+    """Version of this form."""
+    config_sha256: Sha256
+    """Hash of the configuration it belongs to; another one cannot resume from it."""
+    step: int
+    """Optimiser steps done."""
+    tokens: int
+    """Tokens processed, padding excluded."""
+    supervised: int
+    """Tokens that a loss was taken on."""
+    best_loss: float | None = None
+    """Lowest validation loss so far, in nats."""
+    best_step: int | None = None
+    """The step it was measured at."""
+    random: dict[str, str] = {}
+    """States of Python's and NumPy's generators, as text."""
 
 
 class Phase(StrEnum):

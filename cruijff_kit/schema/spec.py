@@ -17,12 +17,15 @@ __all__ = [
     "Factors",
     "Generation",
     "Level",
+    "LoraVariant",
     "MatrixRow",
     "ModelRef",
     "Output",
+    "Quantization",
     "Resources",
     "RunSpec",
     "Schedule",
+    "Strategy",
     "Tools",
 ]
 
@@ -31,6 +34,15 @@ DatasetType = Literal["chat_completion", "text_completion"]
 
 Schedule = Literal["cosine", "linear", "constant", "constant_with_warmup"]
 """Learning-rate schedules that the recipes implement."""
+
+LoraVariant = Literal["lora", "rslora", "dora"]
+"""Forms of the low-rank update."""
+
+Quantization = Literal["none", "nf4"]
+"""How the frozen base is stored."""
+
+Strategy = Literal["ddp", "fsdp"]
+"""How several GPUs share a training."""
 
 Level = str | int | float | bool | None
 """One value a factor can take."""
@@ -45,8 +57,8 @@ _TIME = r"^(?:\d{1,3}-)?\d{1,2}:[0-5]\d:[0-5]\d$"
 class Tools(Noun):
     """Which engines prepare and evaluate the models."""
 
-    preparation: Literal["torchtune", "none"] = "torchtune"
-    """Fine-tuning backend; `none` for evaluation alone."""
+    preparation: Literal["torchtune", "peft", "none"] = "torchtune"
+    """Fine-tuning backend: `torchtune` for Llama models, `peft` for any; `none` for evaluation alone."""
     evaluation: Literal["inspect-ai", "none"] = "inspect-ai"
     """Evaluation engine; `none` to compare training losses only."""
 
@@ -71,8 +83,8 @@ class Controls(Noun):
 
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(default=(14,), min_length=1)
     """One replicate of every run per seed; a seed fixes all randomness of its run."""
-    recipe: str = "lora_single_device"
-    """Training recipe of this package, or the path of a Python file of yours."""
+    recipe: str | None = None
+    """Training recipe of this package, or a module or Python file of yours; the backend's own where absent."""
     dataset_type: DatasetType = "chat_completion"
     """How a row becomes tokens."""
     prompt: str = "{input}"
@@ -105,6 +117,12 @@ class Controls(Noun):
     """LoRA scaling numerator; twice the rank where absent."""
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout on the LoRA input."""
+    lora_variant: LoraVariant = "lora"
+    """`rslora` scales by alpha over the root of the rank, `dora` learns each weight's magnitude apart."""
+    target_modules: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Linear layers that are adapted, by the model's own names; all those of every block where absent."""
+    quantization: Quantization = "none"
+    """`nf4` keeps the frozen base in 4 bits, which needs a GPU and `bitsandbytes`."""
     train_on_input: bool = False
     """Whether prompt tokens are supervised too."""
     max_seq_len: int = Field(default=2048, ge=1)
@@ -117,12 +135,30 @@ class Controls(Noun):
     """Rows of the training split to use: a seeded shuffled subset."""
     dtype: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of weights and activations."""
+    packed: bool = False
+    """Whether the rows of a pass are laid end to end without padding; each row sees itself alone."""
+    activation_checkpointing: bool = False
+    """Whether blocks are computed again for the backward pass, for less memory and more time."""
+    compile: bool = False
+    """Whether blocks are compiled first, which pays in long training."""
+    strategy: Strategy = "ddp"
+    """What several GPUs share: `ddp` the rows, `fsdp` the frozen weights too."""
     log_every_n_steps: int = Field(default=1, ge=1)
     """Optimiser steps between lines of `metrics.jsonl`."""
     run_val_every_n_steps: int = Field(default=0, ge=0)
     """Optimiser steps between validation passes; 0 validates at the end of each epoch only."""
-    epochs_to_save: Literal["all", "last"] | tuple[Annotated[int, Field(ge=0)], ...] = "all"
+    epochs_to_save: Literal["all", "last", "none"] | tuple[Annotated[int, Field(ge=0)], ...] = "all"
     """Epochs whose adapter is kept, counted from 0."""
+    keep_best: bool = True
+    """Whether the adapter with the lowest validation loss is kept beside the epochs, as `best`."""
+    save_adapter_weights_only: bool = True
+    """Whether only adapters are kept; else the merged model of each kept epoch too."""
+    stash_adapter_weights: bool = False
+    """Whether a merged model takes the epoch's folder and its adapter moves to `adapter_weights/` below it."""
+    checkpoint_every_n_steps: int = Field(default=0, ge=0)
+    """Optimiser steps between checkpoints to resume from; 0 makes one every ten minutes and at epoch ends."""
+    custom_metrics: str | None = None
+    """`label_format`, or `file.py` with a function `calculate_custom_metrics`; logged beside the loss."""
 
 
 class RunSpec(Noun):

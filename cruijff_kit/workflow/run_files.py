@@ -142,7 +142,7 @@ def _train_job(run: PlannedRun, shared: Frame) -> JobScript:
     layout = RunLayout(run.id)
     recipe = run.settings["recipe"].value
     program = (shared.places.at(recipe),) if recipe.endswith(".py") else ("-m", f"{_RECIPES}.{recipe}")
-    command = (*shared.train_job.command, *program, "--config", shared.places.at(layout.config))
+    command = (*shared.train_job.command, *program, "--config", shared.places.at(layout.config), "--resume")
     return shared.train_job._replace(name=run.id, folder=shared.places.at(layout.folder), command=command)
 
 

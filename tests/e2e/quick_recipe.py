@@ -15,6 +15,7 @@ def main() -> None:
     """Leave one line in `ran.txt` per start, then metrics, an adapter, and DONE."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--resume", action="store_true")
     config = yaml.safe_load(parser.parse_args().config.read_text(encoding="utf-8"))
     folder, output = Path(config["run_dir"]), Path(config["output_dir"])
     with (folder / "ran.txt").open("a", encoding="utf-8") as trace:

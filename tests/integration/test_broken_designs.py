@@ -139,7 +139,7 @@ PLAN = {
     "a prompt without question": Broken(
         at("controls", "prompt", value="Capitalise:"), "controls.prompt", "lacks `{input}`", "put `{input}`"
     ),
-    "an unknown recipe": Broken(at("controls", "recipe", value="lora"), "controls.recipe", "unknown", "name one"),
+    "an unknown recipe": Broken(at("controls", "recipe", value="sft"), "controls.recipe", "unknown", "name one"),
     "an unknown task": Broken(
         at("evaluation", "tasks", 0, "task", value="capitalisation"),
         "evaluation.tasks[0].task",

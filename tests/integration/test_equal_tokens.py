@@ -11,11 +11,11 @@ from inspect_ai.log import read_eval_log
 from cruijff_kit.adapters.model_hub import LocalHub
 from cruijff_kit.data.tokens import prompt_sha256
 from cruijff_kit.ports import World
-from cruijff_kit.recipes.lora_single_device import load_rows
 from cruijff_kit.runtime.eval_config import load_eval_config, place_of
 from cruijff_kit.runtime.inspect_cell import run_cell
 from cruijff_kit.runtime.job_files import artefact_hashes, now
 from cruijff_kit.runtime.train_config import load_train_config
+from cruijff_kit.runtime.training_rows import load_rows
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.run import Done

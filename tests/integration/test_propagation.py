@@ -64,6 +64,18 @@ CONTROLS = {
     "log_every_n_steps": (2, TRAIN),
     "run_val_every_n_steps": (2, TRAIN),
     "epochs_to_save": ("last", TRAIN),
+    "lora_variant": ("dora", TRAIN),
+    "target_modules": (["q_proj"], TRAIN),
+    "quantization": ("nf4", TRAIN),
+    "packed": (True, TRAIN),
+    "activation_checkpointing": (True, TRAIN),
+    "compile": (True, TRAIN),
+    "strategy": ("fsdp", TRAIN),
+    "keep_best": (False, TRAIN),
+    "save_adapter_weights_only": (False, TRAIN),
+    "stash_adapter_weights": (True, TRAIN),
+    "checkpoint_every_n_steps": (7, TRAIN),
+    "custom_metrics": ("label_format", TRAIN),
 }
 RESOURCES = {
     "time": ("00:10:00", SCRIPT),

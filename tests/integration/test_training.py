@@ -15,12 +15,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 
 from cruijff_kit.data.generators.capitalization import Capitalization, generate
 from cruijff_kit.data.tokens import Encoding, encode_prompt
-from cruijff_kit.recipes.lora_single_device import Steps, build_model, load_rows, main, save_epoch
+from cruijff_kit.recipes.lora_single_device import build, main
 from cruijff_kit.recipes.tiny_llama import exact_share
+from cruijff_kit.runtime.adapter_files import save_adapter
 from cruijff_kit.runtime.job_files import artefact_hashes
+from cruijff_kit.runtime.loop import Loop
 from cruijff_kit.runtime.model_files import model_sha256
+from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.seeding import seed_everything
 from cruijff_kit.runtime.train_config import load_train_config
+from cruijff_kit.runtime.training_rows import load_rows
+from cruijff_kit.runtime.tune_lora import TuneLora
 from cruijff_kit.schema.run import Done, JobStatus, Manifest
 from tests.training_runs import capital_rows, metric_points, random_base, write_run
 
@@ -36,7 +41,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _signals_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -44,6 +49,10 @@ def _signals_as_before() -> Iterator[None]:
 
 def train(config: Path) -> int:
     return main(["--config", str(config)])
+
+
+def logits(model: TuneLora, ids: torch.Tensor) -> torch.Tensor:
+    return model.head(model.network(ids))
 
 
 def adapter_of(config: Path, epoch: int = 0) -> Path:
@@ -86,16 +95,16 @@ def test_peft_gives_the_logits_that_were_trained(base: Path, tmp_path: Path) -> 
     config = load_train_config(write_run(tmp_path, base, optimizer={"lr": 1e-2}))
     ids = torch.tensor([random.Random(0).choices(range(262), k=30)])
     seed_everything(config.seed)
-    model = build_model(config)
+    model = build(config, Ranks())
     reloaded = AutoModelForCausalLM.from_pretrained(base).eval()
     with torch.no_grad():
         bare = reloaded(input_ids=ids).logits
-        torch.testing.assert_close(model.head(model.body(ids)), bare, atol=1e-5, rtol=0)
-    assert [point.step for point in Steps(config, model, rows=load_rows(config)).epoch(0)] == [1, 2, 3, 4]
-    save_epoch(config, model, epoch=0)
+        torch.testing.assert_close(logits(model, ids), bare, atol=1e-5, rtol=0)
+    assert [point.step for point in Loop(config, model, rows=load_rows(config)).take()] == [1, 2, 3, 4]
+    save_adapter(model, Path(config.output_dir) / "epoch_0", config=config, ranks=Ranks())
     tuned = PeftModel.from_pretrained(reloaded, f"{config.output_dir}/epoch_0").eval()
     with torch.no_grad():
-        trained = model.head(model.body(ids))
+        trained = logits(model, ids)
         assert (trained - bare).abs().max() > 0.01
         torch.testing.assert_close(tuned(input_ids=ids).logits, trained, atol=1e-5, rtol=0)
 
@@ -105,14 +114,14 @@ def test_a_llama_without_tied_embeddings_or_scaling_is_the_same_in_torchtune(tmp
     heads = {"num_attention_heads": 4, "num_key_value_heads": 4, "tie_word_embeddings": False}
     plain = LlamaForCausalLM(LlamaConfig(**form, **heads)).eval()
     plain.save_pretrained(tmp_path / "plain")
-    model = build_model(load_train_config(write_run(tmp_path, tmp_path / "plain")))
+    model = build(load_train_config(write_run(tmp_path, tmp_path / "plain")), Ranks())
     ids = torch.arange(30)[None]
     with torch.no_grad():
-        torch.testing.assert_close(model.head(model.body(ids)), plain(input_ids=ids).logits, atol=1e-5, rtol=0)
+        torch.testing.assert_close(logits(model, ids), plain(input_ids=ids).logits, atol=1e-5, rtol=0)
 
 
 def test_a_run_may_compute_in_bf16_and_adapt_only_some_projections(base: Path, tmp_path: Path) -> None:
-    some = {"lora_attn_modules": ["q_proj", "v_proj"], "apply_lora_to_mlp": False, "lora_dropout": 0.1}
+    some = {"target_modules": ["q_proj", "v_proj"], "lora_dropout": 0.1}
     config = write_run(tmp_path, base, dtype="bf16", model=some)
     assert train(config) == 0
     weights = weights_of(config)
@@ -134,7 +143,8 @@ def test_a_run_leaves_proof_of_what_it_did(base: Path, tmp_path: Path, monkeypat
     assert train(config) == 0
     done = Done.model_validate_json((config.parent / "DONE").read_bytes())
     assert done.exit_code == 0
-    names = {f"outputs/ck-out-{config.parent.name}/epoch_{epoch}/{name}" for epoch in (0, 1) for name in ADAPTER}
+    kept = ("epoch_0", "epoch_1", "best")
+    names = {f"outputs/ck-out-{config.parent.name}/{folder}/{name}" for folder in kept for name in ADAPTER}
     run = f"runs/{config.parent.name}"
     assert set(done.artefacts) == {*names, f"{run}/metrics.jsonl", f"{run}/manifest.json"}
     assert artefact_hashes(map(tmp_path.joinpath, done.artefacts), experiment=tmp_path) == done.artefacts

@@ -43,7 +43,12 @@ def test_a_design_without_factors_trains_its_controls_once_a_seed() -> None:
 
 
 def test_any_control_can_be_a_factor() -> None:
-    levels = {"lora_alpha": [8.0, 16.0], "batch_size_val": [1, 2], "prompt": ["{input}", "Q: {input}"]}
+    levels = {
+        "lora_alpha": [8.0, 16.0],
+        "batch_size_val": [1, 2],
+        "recipe": ["peft_lora"],
+        "prompt": ["{input}", "Q: {input}"],
+    }
     for name in set(Controls.model_fields) - {"seeds"}:
         chosen = levels.get(name, [Controls.model_fields[name].default])
         points = cross(design(factors={name: chosen}, controls={"seeds": [1]}, runs=[]))

@@ -71,7 +71,7 @@ def test_a_misspelt_required_key_is_one_problem() -> None:
 
 def test_of_several_readings_of_a_value_all_that_was_allowed_is_told() -> None:
     found = problems("controls: {epochs_to_save: some}")["controls.epochs_to_save"]
-    assert found.message == "`some` is not allowed; it must be `all` or `last` or a list, such as `[a, b]`"
+    assert found.message == "`some` is not allowed; it must be `all` or `last` or `none` or a list, such as `[a, b]`"
     nested = problems("controls: {epochs_to_save: [0, -1]}")
     assert "controls.epochs_to_save[1]" in nested
     assert "controls.epochs_to_save" not in nested

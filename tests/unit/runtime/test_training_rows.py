@@ -7,7 +7,8 @@ import pytest
 
 from cruijff_kit.data.tokens import IGNORE, Encoded, Encoding
 from cruijff_kit.errors import SpecError
-from cruijff_kit.runtime.training_rows import encode_rows, padded, read_split, steps_of_epoch, subset
+from cruijff_kit.runtime.batches import padded
+from cruijff_kit.runtime.training_rows import encode_rows, read_split, steps_of_epoch, subset
 from tests.tokenizer_zoo import byte_level
 
 ROWS = [{"input": str(number)} for number in range(10)]

@@ -1,0 +1,97 @@
+"""Rows to the tensors of one forward pass: padded on the right, or packed end to end."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from cruijff_kit.data.tokens import IGNORE, Encoded
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Batch", "batches", "packed", "padded", "unsupervised"]
+
+
+class Batch(NamedTuple):
+    """Rows of one forward pass."""
+
+    ids: "torch.Tensor"
+    """Token ids: shape (rows, longest row) when padded, (1, all tokens) when packed."""
+    labels: "torch.Tensor"
+    """Labels shifted to the position that predicts them, same shape; `IGNORE` elsewhere."""
+    lengths: tuple[int, ...]
+    """Tokens of each row, in order."""
+    packed: bool
+    """Whether rows lie end to end, each seeing itself alone."""
+    supervised: int
+    """Tokens with a label."""
+
+    @property
+    def tokens(self) -> int:
+        """Return the tokens of all rows, padding left out."""
+        return sum(self.lengths)
+
+    def positions(self) -> "torch.Tensor":
+        """Return each token's place in its own row, of the shape of `ids`."""
+        import torch
+
+        if self.packed:
+            return torch.cat([torch.arange(length) for length in self.lengths])[None]
+        return torch.arange(self.ids.shape[1]).expand(self.ids.shape)
+
+
+def batches(rows: Sequence[Encoded], *, size: int, packed: bool) -> Iterator[Batch]:
+    """Yield batches of up to `size` rows, in order, in the form asked for."""
+    make = _packed if packed else _padded
+    for start in range(0, len(rows), size):
+        yield make(rows[start : start + size])
+
+
+def padded(rows: Sequence[Encoded], *, size: int) -> Iterator[Batch]:
+    """Yield batches of up to `size` rows, in order, each padded to its own longest row.
+
+    Padding is on the right and unsupervised, so under causal attention no real token
+    sees it; its id is therefore of no consequence.
+    """
+    return batches(rows, size=size, packed=False)
+
+
+def packed(rows: Sequence[Encoded], *, size: int) -> Iterator[Batch]:
+    """Yield batches of up to `size` rows laid end to end.
+
+    Nothing is computed for padding. Attention has to keep the rows apart
+    (`packed_attention`); then the loss is the one of the padded form.
+    """
+    return batches(rows, size=size, packed=True)
+
+
+def unsupervised(row: Encoded, *, packed: bool) -> Batch:
+    """Return a pass over one row without any label, for a process that has no row of its own."""
+    make = _packed if packed else _padded
+    return make([row._replace(labels=(IGNORE,) * len(row.labels))])
+
+
+def _padded(rows: Sequence[Encoded]) -> Batch:
+    import torch
+
+    width = max(len(row.ids) for row in rows)
+    ids = [[*row.ids, *(0,) * (width - len(row.ids))] for row in rows]
+    labels = [[*row.labels[1:], *(IGNORE,) * (width - len(row.labels) + 1)] for row in rows]
+    return Batch(torch.tensor(ids), torch.tensor(labels), _lengths(rows), packed=False, supervised=_supervised(rows))
+
+
+def _packed(rows: Sequence[Encoded]) -> Batch:
+    import torch
+
+    ids = torch.tensor(list(chain.from_iterable(row.ids for row in rows)))
+    labels = torch.tensor(list(chain.from_iterable((*row.labels[1:], IGNORE) for row in rows)))
+    return Batch(ids[None], labels[None], _lengths(rows), packed=True, supervised=_supervised(rows))
+
+
+def _lengths(rows: Sequence[Encoded]) -> tuple[int, ...]:
+    return tuple(len(row.ids) for row in rows)
+
+
+def _supervised(rows: Sequence[Encoded]) -> int:
+    """Count the labels that a loss can be taken on: the first token of a row has no predecessor."""
+    return sum(label != IGNORE for row in rows for label in row.labels[1:])

@@ -1,0 +1,209 @@
+"""The training loop: optimiser steps over a run's rows, whatever the backend and however many processes."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cruijff_kit.data.tokens import IGNORE, Encoded
+from cruijff_kit.errors import RunError
+from cruijff_kit.runtime.batches import Batch, batches, unsupervised
+from cruijff_kit.runtime.memory_use import peak_memory
+from cruijff_kit.runtime.ranks import Ranks
+from cruijff_kit.runtime.schedules import rate_at
+from cruijff_kit.runtime.seeding import shuffled
+from cruijff_kit.runtime.trainee import Trainee
+from cruijff_kit.runtime.training_rows import Rows, steps_of_epoch
+from cruijff_kit.schema.config import TrainConfig
+from cruijff_kit.schema.run import MetricPoint
+
+__all__ = ["Loop", "Metrics", "Tally"]
+
+Metrics = Callable[[Tensor, Tensor], Mapping[str, float]]
+"""Further metrics of a pass: logits (tokens, vocabulary) and labels (tokens,) to named values."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a training has done so far."""
+
+    step: int = 0
+    """Optimiser steps."""
+    tokens: int = 0
+    """Tokens processed, padding excluded."""
+    supervised: int = 0
+    """Tokens that a loss was taken on."""
+
+
+class _Work(NamedTuple):
+    """One optimiser step's share of this process."""
+
+    passes: list[Batch]
+    supervised: int
+    tokens: int
+
+
+@dataclass(slots=True, eq=False)
+class Loop:
+    """The optimiser steps of one run, one at a time.
+
+    The loss of a step is the mean over all its supervised tokens, however the step is
+    split into passes and processes.
+    """
+
+    config: TrainConfig
+    """What to do."""
+    trainee: Trainee
+    """What learns."""
+    rows: Rows
+    """What it learns from."""
+    ranks: Ranks = field(default_factory=Ranks)
+    """The processes that share the work."""
+    metrics: Metrics | None = None
+    """Further metrics, taken at the steps that are logged."""
+    tally: Tally = field(default_factory=Tally)
+    """What was done so far; a resumed training starts from its checkpoint's."""
+    optimizer: torch.optim.AdamW = field(init=False)
+    """AdamW over the adapter's weights."""
+    per_epoch: int = field(init=False)
+    """Optimiser steps of one epoch."""
+
+    def __post_init__(self) -> None:
+        """Prepare the optimiser."""
+        config = self.config
+        self.per_epoch = steps_of_epoch(
+            len(self.rows.train),
+            batch_size=config.batch_size,
+            accumulation=config.gradient_accumulation_steps,
+            limit=config.max_steps_per_epoch,
+        )
+        settings = config.optimizer
+        self.optimizer = torch.optim.AdamW(
+            self.trainable.values(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
+        )
+
+    @property
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """Return the weights that learn, by the network's names."""
+        return {name: weight for name, weight in self.trainee.network.named_parameters() if weight.requires_grad}
+
+    @property
+    def total(self) -> int:
+        """Return the optimiser steps of the whole training."""
+        return self.per_epoch * self.config.epochs
+
+    def take(self) -> Iterator[MetricPoint]:
+        """Take the steps that are left, with the validation loss where it is due."""
+        rate = rate_at(self.config.lr_scheduler, total_steps=self.total)
+        window = self.config.batch_size * self.config.gradient_accumulation_steps
+        order, ordered = self.rows.train, -1
+        self.trainee.network.train()
+        while self.tally.step < self.total:
+            epoch, within = divmod(self.tally.step, self.per_epoch)
+            if epoch != ordered:
+                order = shuffled(self.rows.train, seed=self.config.seed, purpose=f"epoch {epoch}")
+                ordered = epoch
+            rows = order[within * window : (within + 1) * window]
+            peak = self.config.optimizer.lr * rate(self.tally.step)
+            yield self._validated(self._step(rows, epoch=epoch, rate=peak))
+
+    def _step(self, rows: Sequence[Encoded], *, epoch: int, rate: float) -> MetricPoint:
+        started = time.perf_counter()
+        work = self._work(rows)
+        logged = (self.tally.step + 1) % self.config.log_every_n_steps == 0
+        loss, custom = self._backward(work, logged=logged)
+        self.ranks.sum_gradients(self.trainable.values())
+        norm = self._clip()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.tally.step += 1
+        self.tally.tokens += work.tokens
+        self.tally.supervised += work.supervised
+        (value,) = self.ranks.total(loss.item())
+        self._check(value)
+        seconds = time.perf_counter() - started
+        return MetricPoint(
+            step=self.tally.step,
+            epoch=epoch,
+            loss=value,
+            lr=rate,
+            tokens=self.tally.tokens,
+            supervised_tokens=self.tally.supervised,
+            tokens_per_second=work.tokens / seconds,
+            supervised_tokens_per_second=work.supervised / seconds,
+            grad_norm=self.ranks.whole(norm).item(),
+            peak_memory_bytes=peak_memory(self.trainee.device) if logged else None,
+            custom=custom,
+        )
+
+    def _work(self, rows: Sequence[Encoded]) -> _Work:
+        """Return this process's passes over a step's rows; every process makes equally many."""
+        size, packed = self.config.batch_size, self.config.packed
+        mine = self.ranks.share(rows)
+        most = -(-len(rows) // self.ranks.size)
+        passes = list(batches(mine, size=size, packed=packed))
+        idle = -(-most // size) - len(passes)
+        passes += [unsupervised(rows[0], packed=packed)] * idle
+        supervised = sum(label != IGNORE for row in rows for label in row.labels[1:])
+        return _Work(passes, supervised, sum(len(row.ids) for row in rows))
+
+    def _backward(self, work: _Work, *, logged: bool) -> tuple[Tensor, dict[str, float]]:
+        """Add the gradient of every pass; return the loss of this process's part and its metrics."""
+        total = torch.zeros((), device=self.trainee.device)
+        custom: dict[str, float] = {}
+        for batch in work.passes:
+            hidden, labels = self._hidden(batch)
+            # Divided by the whole step's tokens: a row weighs the same however the step is split.
+            part = self.trainee.loss(hidden, labels) / work.supervised
+            part.backward()
+            total += part.detach()
+            if self.metrics is not None and logged and batch is work.passes[-1]:
+                with torch.no_grad():
+                    custom = dict(self.metrics(self.trainee.logits(hidden.detach()), labels))
+        return total, custom
+
+    def _hidden(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        labels = batch.labels[batch.labels != IGNORE].to(self.trainee.device)
+        return self.trainee.hidden(batch), labels
+
+    def _clip(self) -> Tensor:
+        """Clip the gradient where a limit is set, and return its norm before that."""
+        weights = list(self.trainable.values())
+        if self.config.clip_grad_norm is not None:
+            return torch.nn.utils.clip_grad_norm_(weights, self.config.clip_grad_norm)
+        return torch.nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+
+    def _check(self, loss: float) -> None:
+        if not loss < float("inf"):
+            raise RunError(
+                f"the loss is `{loss}` at step {self.tally.step}",
+                run_id=self.config.run_id,
+                hint="lower `lr`, or clip the gradient with `max_grad_norm: 1.0`",
+            )
+
+    def _validated(self, point: MetricPoint) -> MetricPoint:
+        every = self.config.run_val_every_n_steps
+        due = point.step % self.per_epoch == 0 or (every > 0 and point.step % every == 0)
+        if not due or not self.rows.val:
+            return point
+        return point.model_copy(update={"val_loss": self.validate()})
+
+    def validate(self) -> float:
+        """Return the mean loss per supervised token over all validation rows, in nats."""
+        network, packed = self.trainee.network, self.config.packed
+        # Rows of like length share a pass, so that little is padded.
+        rows = sorted(self.ranks.share(self.rows.val), key=lambda row: -len(row.ids))
+        network.eval()
+        with torch.no_grad():
+            passes = list(batches(rows, size=self.config.batch_size_val, packed=packed)) or [
+                unsupervised(self.rows.val[0], packed=packed)
+            ]
+            loss = sum(self.trainee.loss(*self._hidden(batch)).item() for batch in passes)
+        network.train()
+        loss, count = self.ranks.total(loss, sum(batch.supervised for batch in passes))
+        return loss / count

@@ -1,0 +1,51 @@
+"""Adapter weights, AdamW's moments and random states, as named tensors and back."""
+
+from typing import TYPE_CHECKING
+
+from cruijff_kit.runtime.seeding import restore_random_states
+
+if TYPE_CHECKING:
+    import torch
+
+    from cruijff_kit.runtime.checkpoints import Checkpoint
+    from cruijff_kit.runtime.loop import Loop
+    from cruijff_kit.runtime.ranks import Ranks
+
+__all__ = ["restore_training", "training_tensors", "whole_weights"]
+
+_WEIGHT = "adapter."
+_OPTIMIZER = "optimizer."
+
+
+def whole_weights(loop_weights: "dict[str, torch.nn.Parameter]", ranks: "Ranks") -> "dict[str, torch.Tensor]":
+    """Return weights whole and on the CPU; every process has to call it."""
+    return {name: ranks.whole(weight.detach()).cpu() for name, weight in loop_weights.items()}
+
+
+def training_tensors(loop: "Loop", ranks: "Ranks") -> "dict[str, torch.Tensor]":
+    """Return everything that training has changed; every process has to call it."""
+    weights = loop.trainable
+    tensors = {f"{_WEIGHT}{name}": tensor for name, tensor in whole_weights(weights, ranks).items()}
+    for name, weight in weights.items():
+        for part, value in loop.optimizer.state[weight].items():
+            tensors[f"{_OPTIMIZER}{name}.{part}"] = ranks.whole(value).cpu()
+    return tensors
+
+
+def restore_training(loop: "Loop", checkpoint: "Checkpoint", *, ranks: "Ranks") -> None:
+    """Put a loop where a checkpoint stands: weights, moments, position, random states."""
+    import torch
+
+    tensors = checkpoint.tensors
+    with torch.no_grad():
+        for name, weight in loop.trainable.items():
+            weight.copy_(ranks.like(weight, tensors[f"{_WEIGHT}{name}"]))
+            prefix = f"{_OPTIMIZER}{name}."
+            parts = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            loop.optimizer.state[weight] = {
+                part: value.to(weight.device) if part == "step" else ranks.like(weight, value)
+                for part, value in parts.items()
+            }
+    progress = checkpoint.progress
+    loop.tally.step, loop.tally.tokens, loop.tally.supervised = progress.step, progress.tokens, progress.supervised
+    restore_random_states(progress.random, tensors)

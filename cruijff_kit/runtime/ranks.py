@@ -1,0 +1,47 @@
+"""The processes of one training: which of them this one is, and what they tell each other."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Ranks"]
+
+_Item = TypeVar("_Item")
+
+
+class Ranks:
+    """One process by itself; a group of several overrides what they exchange."""
+
+    rank = 0
+    """Number of this process, from 0."""
+    size = 1
+    """Processes in all."""
+
+    @property
+    def main(self) -> bool:
+        """Return whether this process writes the files."""
+        return self.rank == 0
+
+    def share(self, rows: Sequence[_Item]) -> Sequence[_Item]:
+        """Return the rows of an optimiser step that are this process's own."""
+        return rows[self.rank :: self.size]
+
+    def total(self, *values: float) -> tuple[float, ...]:
+        """Return each value summed over all processes."""
+        return values
+
+    def sum_gradients(self, parameters: "Iterable[torch.nn.Parameter]") -> None:
+        """Make every process's gradients the sum over all of them."""
+
+    def whole(self, tensor: "torch.Tensor") -> "torch.Tensor":
+        """Return a tensor as it would be in one process; every process has to call it."""
+        return tensor
+
+    def like(self, weight: "torch.Tensor", whole: "torch.Tensor") -> "torch.Tensor":
+        """Return a whole tensor on the device, and cut in the way, of one of this process's weights."""
+        return whole.to(weight.device)
+
+    def wait(self) -> None:
+        """Return once every process has come here."""

@@ -1,0 +1,249 @@
+"""A training job from its configuration to `DONE`: what every recipe does around its model."""
+
+import argparse
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from cruijff_kit.errors import CruijffError
+from cruijff_kit.runtime.adapter_files import keep_best, save_adapter
+from cruijff_kit.runtime.checkpoints import load_checkpoint, remove_checkpoints, save_checkpoint
+from cruijff_kit.runtime.devices import choose_device, describe_device
+from cruijff_kit.runtime.files import file_sha256, write_aside
+from cruijff_kit.runtime.interruption import Interruption
+from cruijff_kit.runtime.job_files import (
+    MetricsFile,
+    StatusFile,
+    Stopped,
+    artefact_hashes,
+    finished,
+    job_ids,
+    now,
+)
+from cruijff_kit.runtime.loop import Loop
+from cruijff_kit.runtime.optimizer_state import restore_training, training_tensors
+from cruijff_kit.runtime.provenance import git_state, package_versions
+from cruijff_kit.runtime.ranks import Ranks
+from cruijff_kit.runtime.seeding import random_states, seed_everything
+from cruijff_kit.runtime.train_config import check_inputs, load_train_config
+from cruijff_kit.runtime.trainee import Trainee
+from cruijff_kit.runtime.training_rows import load_rows
+from cruijff_kit.schema.config import TrainConfig
+from cruijff_kit.schema.run import Done, Manifest, MetricPoint, TrainingProgress
+
+__all__ = ["Build", "TrainingJob", "run_recipe"]
+
+Build = Callable[[TrainConfig, Ranks], Trainee]
+"""Makes the model of a recipe: base loaded, adapter on it, all but the adapter frozen."""
+
+_CHECKPOINT_SECONDS = 600.0
+
+
+def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None) -> int:
+    """Train the run that `--config` describes and return the exit code.
+
+    Args:
+        build: makes the recipe's model.
+        name: the recipe, as shown in its help.
+        argv: arguments; those of the process where None.
+    """
+    parser = argparse.ArgumentParser(prog=name, description="Fine-tune a model as its configuration says.")
+    parser.add_argument("--config", type=Path, required=True, help="the run's finetune.yaml")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint where there is one")
+    options = parser.parse_args(argv)
+    try:
+        config = load_train_config(options.config)
+        TrainingJob(config, options.config).run(build, resume=options.resume)
+    except CruijffError as err:
+        sys.stderr.write(f"{err}\n")
+        return err.exit_code
+    except Stopped as stop:
+        sys.stderr.write(f"{stop}\n")
+        return stop.exit_code
+    return 0
+
+
+@dataclass(slots=True, eq=False)
+class TrainingJob:
+    """One job of one run: its files, its checkpoints, and the signals it heeds."""
+
+    config: TrainConfig
+    """What to do."""
+    config_path: Path
+    """Where that is written."""
+    ranks: Ranks = field(default_factory=Ranks)
+    """The processes that share the work."""
+    interruption: Interruption = field(default_factory=Interruption)
+    """Signals that ask it to end."""
+    identity: str = field(init=False)
+    """Hash of the configuration: a checkpoint of another one is not resumed from."""
+    best: tuple[float, int] | None = None
+    """Lowest validation loss so far, and its step."""
+    saved_at: float = field(default_factory=time.monotonic)
+    """When the last checkpoint was made."""
+
+    def __post_init__(self) -> None:
+        """Name the configuration by its content."""
+        self.identity = file_sha256(self.config_path)
+
+    @property
+    def run_dir(self) -> Path:
+        """Return the run's directory: metrics, status, manifest and `DONE`."""
+        return Path(self.config.run_dir)
+
+    @property
+    def output(self) -> Path:
+        """Return the directory of adapters and checkpoints."""
+        return Path(self.config.output_dir)
+
+    def run(self, build: Build, *, resume: bool) -> None:
+        """Do the whole job: check inputs, train, write provenance, then the last marker.
+
+        Raises:
+            CruijffError: inputs are not those planned, or the training went wrong.
+            Stopped: a signal asked it to end; a checkpoint was made first.
+        """
+        experiment = self.run_dir.parent.parent
+        earlier = _earlier_manifest(self.run_dir)
+        same = earlier is not None and earlier.inputs.get("config") == self.identity
+        if same and finished(self.run_dir / "DONE", experiment=experiment):
+            _say(f"run {self.config.run_id} is finished; nothing to do")
+            return
+        with StatusFile(self.run_dir / "status.json") as status:
+            self.interruption.listen()
+            check_inputs(self.config)
+            made = self._train(build, status, resume=resume)
+            before = earlier.job_ids if earlier else ()
+            provenance = self._manifest(before, status)
+            write_aside(self.run_dir / "manifest.json", provenance.model_dump_json(indent=2) + "\n")
+            hashes = artefact_hashes([*made, self.run_dir / "manifest.json"], experiment=experiment)
+            status.enter("done")
+            marker = Done(exit_code=0, artefacts=hashes, finished=now())
+            write_aside(self.run_dir / "DONE", marker.model_dump_json(indent=2) + "\n")
+        remove_checkpoints(self.output)
+
+    def _train(self, build: Build, status: StatusFile, *, resume: bool) -> list[Path]:
+        """Train and return the files made: metrics, then adapters."""
+        rows = load_rows(self.config)
+        seed_everything(self.config.seed)
+        status.enter("starting", "loading the base model")
+        loop = Loop(self.config, build(self.config, self.ranks), rows=rows, ranks=self.ranks)
+        if not (resume and self._restored(loop)):
+            self._start_afresh()
+        status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")
+        with MetricsFile(self.run_dir / "metrics.jsonl", after=loop.tally.step) as metrics:
+            for point in loop.take():
+                if point.step % self.config.log_every_n_steps == 0 or point.val_loss is not None:
+                    metrics.write(point)
+                status.advance(point.step, loop.total, epoch=point.epoch)
+                self._keep(point, loop)
+                self._checkpoint_where_due(point, loop, metrics=metrics)
+        return [self.run_dir / "metrics.jsonl", *self._adapter_files()]
+
+    def _keep(self, point: MetricPoint, loop: Loop) -> None:
+        """Write the adapters that a step calls for: the best so far, an epoch's."""
+        best = self.best[0] if self.best else float("inf")
+        if self.config.keep_best and point.val_loss is not None and point.val_loss < best:
+            self.best = (point.val_loss, point.step)
+            keep_best(loop.trainee, self.output, step=point.step, config=self.config, ranks=self.ranks)
+        if point.step % loop.per_epoch == 0 and point.epoch in self.config.epochs_to_save:
+            folder = self.output / f"epoch_{point.epoch}"
+            save_adapter(loop.trainee, folder, config=self.config, ranks=self.ranks)
+
+    def _checkpoint_where_due(self, point: MetricPoint, loop: Loop, *, metrics: MetricsFile) -> None:
+        """Make a checkpoint to resume from, and end here if a signal asked for it."""
+        (stop,) = self.ranks.total(bool(self.interruption.signal))
+        every = self.config.checkpoint_every_n_steps
+        (late,) = self.ranks.total(self.ranks.main and time.monotonic() - self.saved_at >= _CHECKPOINT_SECONDS)
+        due = point.step % every == 0 if every else bool(late) or point.step % loop.per_epoch == 0
+        if point.step < loop.total and (due or stop):
+            metrics.sync()
+            self._save_checkpoint(loop)
+            if stop:
+                self.interruption.raise_stopped()
+
+    def _save_checkpoint(self, loop: Loop) -> None:
+        texts, generators = random_states()
+        tensors = training_tensors(loop, self.ranks)
+        if self.ranks.main:
+            progress = TrainingProgress(
+                config_sha256=self.identity,
+                step=loop.tally.step,
+                tokens=loop.tally.tokens,
+                supervised=loop.tally.supervised,
+                best_loss=self.best[0] if self.best else None,
+                best_step=self.best[1] if self.best else None,
+                random=texts,
+            )
+            save_checkpoint(self.output, progress, tensors={**tensors, **generators})
+        self.saved_at = time.monotonic()
+
+    def _restored(self, loop: Loop) -> bool:
+        """Continue where the last checkpoint of this configuration stands, if there is one."""
+        found = load_checkpoint(self.output, config_sha256=self.identity)
+        if found is None:
+            return False
+        progress = found.progress
+        restore_training(loop, found, ranks=self.ranks)
+        if progress.best_loss is not None and progress.best_step is not None:
+            self.best = (progress.best_loss, progress.best_step)
+        (self.run_dir / "DONE").unlink(missing_ok=True)
+        return True
+
+    def _start_afresh(self) -> None:
+        """Remove what an earlier, unfinished job of this run left."""
+        for name in ("DONE", "metrics.jsonl"):
+            (self.run_dir / name).unlink(missing_ok=True)
+        remove_checkpoints(self.output)
+        for pattern in ("epoch_*", ".epoch_*.part", "best_step_*", ".best_step_*.part"):
+            for folder in self.output.glob(pattern):
+                shutil.rmtree(folder)
+        (self.output / "best").unlink(missing_ok=True)
+
+    def _adapter_files(self) -> list[Path]:
+        """Return every file of the adapters kept, the planned epochs all among them."""
+        folders = [self.output / f"epoch_{epoch}" for epoch in self.config.epochs_to_save]
+        folders += [self.output / "best"] if self.best else []
+        return [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+
+    def _manifest(self, earlier: tuple[str, ...], status: StatusFile) -> Manifest:
+        """Return where this run came from."""
+        commit, patch = git_state()
+        return Manifest(
+            run_id=self.config.run_id,
+            git_sha=commit,
+            git_patch_sha256=patch,
+            packages=package_versions(),
+            inputs={
+                "model": self.config.base_model.sha256,
+                "data": self.config.dataset.sha256,
+                "config": self.identity,
+            },
+            seeds=dict.fromkeys(("initialisation", "dropout", "shuffling", "subset"), self.config.seed),
+            host=socket.gethostname(),
+            device=describe_device(choose_device(self.config.device)),
+            threads=torch.get_num_threads(),
+            job_ids=tuple(dict.fromkeys((*earlier, *job_ids()))),
+            started=status.status.started,
+            ended=now(),
+        )
+
+
+def _earlier_manifest(run: Path) -> Manifest | None:
+    """Return the provenance an earlier job of this run left; None where there is none."""
+    try:
+        return Manifest.model_validate_json((run / "manifest.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _say(line: str) -> None:
+    """Write a line to the job's own output."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
