@@ -64,8 +64,6 @@ $(READY): pyproject.toml constraints.txt
 	@echo "setting up .venv (once, about 2 GB, some minutes)"
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv || { \
 		echo "hint: on Debian and Ubuntu: apt install python3-venv"; rm -rf .venv; exit 1; }
-	@# The installers that come with older Pythons take a quarter of an hour to resolve what newer ones do in seconds.
-	@$(BIN)/pip install -qq --upgrade "pip>=25.1"
 	@$(BIN)/pip install -qq $(TORCH) -c constraints.txt
 	@$(BIN)/pip install -qq -e ".[all,dev]" -c constraints.txt
 	@touch $@
