@@ -22,6 +22,10 @@ _SKILLS = ("design-experiment", "scaffold-experiment", "run-experiment", "summar
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
+class _Refused(Exception):
+    """A tool said no; its words are the message."""
+
+
 class _Assistant:
     """Calls the tools, shows each call and answer, and remembers what later calls need."""
 
@@ -53,7 +57,7 @@ class _Assistant:
         result = await self._client.call_tool(tool, arguments, progress_callback=self._bar)
         self._bar.clear()
         if result.is_error:
-            raise SystemExit("\n".join(getattr(block, "text", "") for block in result.content))
+            raise _Refused("\n".join(getattr(block, "text", "") for block in result.content))
         answer = result.structured_content or {}
         click.echo(f"← {_brief(answer)}\n")
         return answer
@@ -105,10 +109,22 @@ async def _play(root: Path, words: Path | None) -> None:
     )
     async with Client(stdio_client(server), elicitation_callback=_agree) as client:
         assistant = _Assistant(client, words)
+        failure = await _play_skills(assistant)
+    # Raised in there, it would reach the user as a traceback of the client's own tasks.
+    if failure:
+        raise SystemExit(f"error: {failure}")
+    _farewell(root, assistant.report)
+
+
+async def _play_skills(assistant: _Assistant) -> str:
+    """Play every skill in order and return what a tool refused; empty where none did."""
+    try:
         for name in _SKILLS:
             click.secho(f"── /{name} ".ljust(100, "─"), fg="cyan")
             await assistant.play_skill(_CHECKOUT / "skills" / name)
-    _farewell(root, assistant.report)
+    except _Refused as refused:
+        return str(refused)
+    return ""
 
 
 async def _agree(context: Any, params: Any) -> ElicitResult:
