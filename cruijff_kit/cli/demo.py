@@ -22,7 +22,7 @@ _SKILLS = ("design-experiment", "scaffold-experiment", "run-experiment", "summar
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A tool said no; its words are the message."""
 
 
@@ -57,7 +57,7 @@ class _Assistant:
         result = await self._client.call_tool(tool, arguments, progress_callback=self._bar)
         self._bar.clear()
         if result.is_error:
-            raise _Refused("\n".join(getattr(block, "text", "") for block in result.content))
+            raise _RefusedError("\n".join(getattr(block, "text", "") for block in result.content))
         answer = result.structured_content or {}
         click.echo(f"← {_brief(answer)}\n")
         return answer
@@ -122,7 +122,7 @@ async def _play_skills(assistant: _Assistant) -> str:
         for name in _SKILLS:
             click.secho(f"── /{name} ".ljust(100, "─"), fg="cyan")
             await assistant.play_skill(_CHECKOUT / "skills" / name)
-    except _Refused as refused:
+    except _RefusedError as refused:
         return str(refused)
     return ""
 
