@@ -1,6 +1,6 @@
 """A model with an adapter in training, as the loop sees it; each backend makes one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ class Trainee(Protocol):
     @property
     def device(self) -> "torch.device":
         """Return where it computes."""
+        ...
+
+    def blocks(self) -> "Sequence[torch.nn.Module]":
+        """Return the decoder blocks in order; several processes may share their frozen weights out."""
         ...
 
     def hidden(self, batch: "Batch") -> "torch.Tensor":

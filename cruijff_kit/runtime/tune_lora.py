@@ -1,6 +1,6 @@
 """A Llama with LoRA layers out of torchtune's components, ready for the training loop."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
@@ -75,6 +75,10 @@ class TuneLora:
         model = cls(network, head, device, arguments, config)
         model._prepare()
         return model
+
+    def blocks(self) -> Sequence[torch.nn.Module]:
+        """Return the decoder blocks in order, recomputation around them where it is asked for."""
+        return list(self.network.layers)
 
     def hidden(self, batch: Batch) -> Tensor:
         """Return the last hidden states where `batch.labels` has one, shape (supervised, width)."""
