@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cruijff_kit.runtime.files import replace_folder, sync_folder, write_aside
 from cruijff_kit.runtime.optimizer_state import whole_weights
+from cruijff_kit.runtime.trainee import learning
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +29,7 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 def save_adapter(trainee: "Trainee", folder: Path, *, config: "TrainConfig", ranks: "Ranks") -> None:
     """Write a model's adapter as a directory; every process has to call it, one writes."""
-    named = {name: weight for name, weight in trainee.network.named_parameters() if weight.requires_grad}
-    weights = whole_weights(named, ranks)
+    weights = whole_weights(learning(trainee.network), ranks)
     if ranks.main:
         settings = {
             "peft_type": "LORA",

@@ -15,7 +15,7 @@ from cruijff_kit.runtime.memory_use import peak_memory
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.schedules import rate_at
 from cruijff_kit.runtime.seeding import shuffled
-from cruijff_kit.runtime.trainee import Trainee
+from cruijff_kit.runtime.trainee import Trainee, learning
 from cruijff_kit.runtime.training_rows import Rows, steps_of_epoch
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import MetricPoint
@@ -88,7 +88,7 @@ class Loop:
     @property
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         """Return the weights that learn, by the network's names."""
-        return {name: weight for name, weight in self.trainee.network.named_parameters() if weight.requires_grad}
+        return learning(self.trainee.network)
 
     @property
     def total(self) -> int:

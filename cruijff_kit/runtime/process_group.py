@@ -22,6 +22,7 @@ from torch import Tensor
 
 from cruijff_kit.errors import RunError, SiteError
 from cruijff_kit.runtime.devices import choose_device
+from cruijff_kit.runtime.job_files import Stopped
 from cruijff_kit.runtime.ranks import Ranks
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ _DEATH_SIGNAL = 1
 def join_processes(config: "TrainConfig") -> Iterator[Ranks]:
     """Yield the processes of this training: one by itself, or those that `torchrun` started.
 
+    A group that the program has made already is used, and left to it.
+
     Raises:
         SiteError: what `torchrun` tells a process is missing, or there are more processes than GPUs.
         RunError: the others did not come, or were lost on the way.
@@ -55,15 +58,25 @@ def join_processes(config: "TrainConfig") -> Iterator[Ranks]:
     _die_with_parent()
     device = choose_device(config.device)
     rank = int(os.environ["RANK"])
+    found = dist.is_initialized()
     with _words_for_losses(rank, size=size, run_id=config.run_id):
         if device.type == "cuda":
             torch.cuda.set_device(device)
-            dist.init_process_group("nccl", timeout=_PATIENCE, device_id=device)
-        else:
-            dist.init_process_group("gloo", timeout=_PATIENCE)
-        yield ProcessGroup(rank, size=size, device=device)
-    # Left alone after an error: those who wait for us are woken by our end, and taking leave would wait for them.
-    dist.destroy_process_group()
+        if not found:
+            gpu = device if device.type == "cuda" else None
+            dist.init_process_group("nccl" if gpu else "gloo", timeout=_PATIENCE, device_id=gpu)
+        try:
+            yield ProcessGroup(rank, size=size, device=device)
+        except Stopped:
+            _leave(found)
+            raise
+    _leave(found)
+
+
+def _leave(found: bool) -> None:
+    """Leave a group of our own; after an error nobody does, for that would wait for processes that are lost."""
+    if not found:
+        dist.destroy_process_group()
 
 
 class ProcessGroup(Ranks):

@@ -8,7 +8,16 @@ if TYPE_CHECKING:
 
     from cruijff_kit.runtime.batches import Batch
 
-__all__ = ["Trainee"]
+__all__ = ["Trainee", "learning"]
+
+# What recomputation puts around a block shows in the names of what is inside.
+_WRAPPER = "_checkpoint_wrapped_module."
+
+
+def learning(network: "torch.nn.Module") -> "dict[str, torch.nn.Parameter]":
+    """Return the weights that learn, by names that do not depend on how blocks are computed."""
+    named = network.named_parameters()
+    return {name.replace(_WRAPPER, ""): weight for name, weight in named if weight.requires_grad}
 
 
 class Trainee(Protocol):
