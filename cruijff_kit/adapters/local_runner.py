@@ -89,8 +89,8 @@ class Runner:
         # The order matters: a job that ends between the two has left its exit code.
         lives = same_boot and folder.lives()
         left = folder.exit_code()
-        if left is not None and folder.wants_another_turn():
-            return self._asks_again(folder, code=left[0], when=left[1])
+        if job.stop != "cancel" and (left or not lives) and folder.wants_another_turn():
+            return self._another_turn(folder, left=left)
         if left is not None:
             return _ended_by_itself(job, code=left[0], when=left[1])
         if lives:
@@ -98,11 +98,10 @@ class Runner:
             return None
         return self._vanished(folder, same_boot=same_boot)
 
-    def _asks_again(self, folder: JobFolder, *, code: int, when: float) -> Ending:
+    def _another_turn(self, folder: JobFolder, *, left: tuple[int, float] | None) -> Ending:
         """Return the ending of a job that asked for another turn: none yet, as a rule."""
         job = folder.job
-        if job.stop == "cancel":
-            return _ended_by_itself(job, code=code, when=when)
+        code, when = left or (None, time.time())
         if job.restarts >= MOST_RESTARTS:
             reason = f"asked for another turn after {job.restarts}; its time limit is too short for its work"
             return Ending(job.id, "failed", when, reason, code)

@@ -24,7 +24,7 @@ _FORMS = (
     ("account", _NAME),
     ("constraint", _FEATURES),
 )
-_PLAIN = re.compile(r"[A-Za-z0-9_./:=,%+-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9_./:=,%+@-]+")
 _WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"'")+""")
 _PIECE = re.compile(r"""'([^']*)'|"(')"|([^'"]+)""")
 
