@@ -83,11 +83,12 @@ def remove_checkpoints(output: Path) -> None:
 def set_aside_checkpoints(output: Path, *, identity: str) -> list[Path]:
     """Rename what another training left where this one will write; return where it lies now.
 
-    With that training's configuration it is found there again.
+    It is kept for whoever wants its weights. A training does not go on from there by
+    itself, for the metrics and adapters that belong to it are replaced.
     """
     moved = []
-    for progress, folder in _found(output):
-        if progress.identity == identity or folder.parent.name != _FOLDER:
+    for progress, folder in list(_found(output)):
+        if progress.identity == identity:
             continue
         place = output / f"{_FOLDER}_{progress.identity[:8]}" / folder.name
         place.parent.mkdir(exist_ok=True)
@@ -98,7 +99,7 @@ def set_aside_checkpoints(output: Path, *, identity: str) -> list[Path]:
 
 
 def _found(output: Path) -> Iterator[tuple[TrainingProgress, Path]]:
-    for folder in [*output.glob(f"{_FOLDER}*/step_*")]:
+    for folder in (output / _FOLDER).glob("step_*"):
         progress = _progress(folder)
         if progress is not None:
             yield progress, folder

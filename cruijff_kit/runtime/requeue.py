@@ -45,7 +45,8 @@ def _requeue(job_id: str) -> bool:
         )
     except (OSError, subprocess.TimeoutExpired) as err:
         return _told(False, f"Slurm could not be asked for another turn: {err}; submit the run again to continue")
-    if done.returncode:
+    # Slurm ends the job at once, and now and then this child before it could say so.
+    if done.returncode > 0:
         return _told(False, f"Slurm gave no other turn: {done.stderr.strip()}; submit the run again to continue")
     return True
 

@@ -171,6 +171,7 @@ class TrainingJob:
             self._start_afresh()
         status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")
         with MetricsFile(self._written("metrics.jsonl"), after=loop.tally.step) as metrics:
+            self._settle_best()
             for point in loop.take():
                 if point.step % self.config.log_every_n_steps == 0 or point.val_loss is not None:
                     metrics.write(point)
@@ -240,13 +241,18 @@ class TrainingJob:
             return False
         progress = found.progress
         restore_training(loop, found, ranks=self.ranks)
-        there = self.ranks.everyone(self.ranks.main and name_best(self.output, progress.best_step))[0]
-        if there and progress.best_loss is not None and progress.best_step is not None:
+        if progress.best_loss is not None and progress.best_step is not None:
             self.best, self.safe_best = (progress.best_loss, progress.best_step), progress.best_step
-        self._tidy(self.best)
         if self.ranks.main:
             (self.run_dir / "DONE").unlink(missing_ok=True)
         return True
+
+    def _settle_best(self) -> None:
+        """Let `best` be what the metrics kept so far say: what came after them is done again."""
+        step = self.best[1] if self.best else None
+        if not self.ranks.everyone(self.ranks.main and name_best(self.output, step))[0]:
+            self.best = self.safe_best = None
+        self._tidy(self.best)
 
     def _checkpoint(self) -> Checkpoint | None:
         """Return the last checkpoint of this training, the same one in every process."""
