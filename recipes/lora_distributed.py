@@ -25,7 +25,7 @@ __all__ = ["build", "main"]
 
 def build(config: TrainConfig, ranks: Ranks) -> TuneLora:
     """Return the base model with LoRA layers on it, all but those frozen; alike in every process."""
-    return TuneLora.from_config(config)
+    return TuneLora.from_config(config, shared=ranks.shares_base(config.strategy))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

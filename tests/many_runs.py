@@ -36,7 +36,7 @@ class MeasuredLora(TuneLora):
 
 def build(config: TrainConfig, ranks: Ranks) -> TuneLora:
     """Return the model of `lora_distributed`, measured."""
-    return MeasuredLora.from_config(config)
+    return MeasuredLora.from_config(config, shared=ranks.shares_base(config.strategy))
 
 
 def train_all(configs: Sequence[str]) -> int:

@@ -113,7 +113,7 @@ class ProcessGroup(Ranks):
         flat = torch.cat([weight.float().flatten() for weight in weights])
         dist.broadcast(flat, src=0)
         _copy_pieces(flat, weights)
-        if strategy == "fsdp":
+        if self.shares_base(strategy):
             _share_base(trainee)
         if not self.main:
             # The same dropout on other rows would be no fresh draw.

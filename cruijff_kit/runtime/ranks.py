@@ -42,6 +42,10 @@ class Ranks:
         """Return a value of every process, in order of rank."""
         return [value]
 
+    def shares_base(self, strategy: str) -> bool:
+        """Return whether `spread` will share the frozen weights of blocks out."""
+        return self.size > 1 and strategy == "fsdp"
+
     def sum_gradients(self, parameters: "Iterable[torch.nn.Parameter]") -> None:
         """Make every process's gradients the sum over all of them."""
 
