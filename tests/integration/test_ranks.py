@@ -155,8 +155,11 @@ def test_a_notice_reaches_every_process_and_the_job_is_queued_again(
     job_id = bench.submit_script(script)
     until(lambda: steps(config) >= 4, "the fourth step")
     send_signal(signal.SIGUSR1, to=children(bench.leader(job_id)))
+    output = config.parent / f"slurm-{job_id}.out"
+    for words in ("turn 2", "training from step", "step 36/36"):
+        until(lambda words=words: words in output.read_text(encoding="utf-8"), words)
     (report,) = bench.ended(job_id)
-    said = (config.parent / f"slurm-{job_id}.out").read_text(encoding="utf-8")
+    said = output.read_text(encoding="utf-8")
     assert (report.state, report.exit_code) == (JobState.SUCCEEDED, 0), said
     assert said.index("asks to be queued again") < said.index("turn 2") < said.index("training from step")
     assert JobStatus.model_validate_json((config.parent / "status.json").read_bytes()).state == "done"
