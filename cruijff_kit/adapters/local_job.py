@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cruijff_kit.adapters.local_queue import Job
 from cruijff_kit.adapters.sbatch_lines import file_name
+from cruijff_kit.runtime.requeue import REQUEUE_FILE
 
 __all__ = ["JobFolder"]
 
@@ -42,6 +43,7 @@ class JobFolder:
         self.job = job
         self.path = jobs / str(job.id)
         self._bell = jobs.parent / "bell"
+        self._again = self.path / "again"
 
     def start(self, script: bytes, environment: Mapping[str, str]) -> subprocess.Popen[bytes] | None:
         """Start the job in a session of its own; None where it lives already or has run.
@@ -77,6 +79,10 @@ class JobFolder:
         """Return the exit code as a shell tells it, and when; None where there is none."""
         text = _read(self.path / "exit")
         return (int(text), (self.path / "exit").stat().st_mtime) if text else None
+
+    def wants_another_turn(self) -> bool:
+        """Return whether the job asked to be queued again."""
+        return self._again.exists()
 
     def remark(self, text: str) -> None:
         """Append a line of the scheduler's own to the job's output, where it can."""
@@ -128,7 +134,11 @@ class JobFolder:
     def _told(self) -> dict[str, str]:
         job = self.job
         cpus = {} if job.directives.cpus is None else {"SLURM_CPUS_PER_TASK": str(job.directives.cpus)}
-        return cpus | {
+        turns = {"SLURM_RESTART_COUNT": str(job.restarts)} if job.restarts else {}
+        return {
+            **cpus,
+            **turns,
+            REQUEUE_FILE: str(self._again),
             "CUDA_VISIBLE_DEVICES": ",".join(job.gpus),
             "SLURM_JOB_ID": str(job.id),
             "SLURM_JOB_NAME": job.name,

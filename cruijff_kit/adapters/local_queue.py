@@ -17,11 +17,18 @@ _PARENT = "SELECT 1 FROM edge JOIN job AS parent ON parent.id = edge.needs WHERE
 _WAITS = f"EXISTS ({_PARENT} IN ('pending', 'running'))"
 _DOOMED = f"EXISTS ({_PARENT} NOT IN ('pending', 'running', 'succeeded'))"
 _READY = f"NOT EXISTS ({_PARENT} <> 'succeeded')"
+_PENDING = "pending"
 _DOOM = (
     "UPDATE job SET state = 'cancelled', reason = 'DependencyNeverSatisfied', ended = ?,"  # noqa: S608 only constants are put together
     f" script = NULL, environment = NULL WHERE state = 'pending' AND {_DOOMED}"
 )
-_JOB = "id, name, chdir, directives, started, gpus, boot, stop, stopping, noticed"
+# A job that asked for another turn waits as it did at first, unless somebody cancelled it meanwhile.
+_AGAIN = (
+    "UPDATE job SET state = 'pending', reason = '', started = NULL, gpus = '[]', boot = NULL, stop = NULL,"
+    " stopping = NULL, noticed = NULL, restarts = restarts + 1"
+    " WHERE id = ? AND state = 'running' AND stop IS NOT 'cancel'"
+)
+_JOB = "id, name, chdir, directives, started, gpus, boot, stop, stopping, noticed, restarts"
 
 
 class Limits(NamedTuple):
@@ -81,10 +88,12 @@ class Job(NamedTuple):
     """When it was asked to end."""
     noticed: float | None
     """When it was sent the signal before its time limit."""
+    restarts: int
+    """How often it was queued again."""
 
 
 class Ending(NamedTuple):
-    """How a job ended, as its report will tell it ever after."""
+    """How a job ended, as its report will tell it ever after; `pending` where it is queued again."""
 
     id: int
     """Its number."""
@@ -216,6 +225,11 @@ class LocalQueue:
 
     # --- for the runner alone ---
 
+    def upgrade(self) -> None:
+        """Bring the file of an earlier program to this one's form."""
+        with self._file.writing():
+            pass
+
     def standing(self) -> Standing:
         """Return what runs, whether jobs wait, and the limits."""
         with self._file.reading() as db:
@@ -230,6 +244,9 @@ class LocalQueue:
         one that waits for GPUs holds back those behind it, so none starves.
         """
         with self._file.writing() as db:
+            db.executemany(_AGAIN, [(ending.id,) for ending in endings if ending.state == _PENDING])
+            # Whoever asked for another turn and runs still was cancelled before.
+            endings = [_cancelled(ending) if ending.state == _PENDING else ending for ending in endings]
             db.executemany(
                 "UPDATE job SET state = :state, reason = :reason, code = :code, signal = :signal, ended = :ended,"
                 " script = NULL, environment = NULL WHERE id = :id AND state = 'running'",
@@ -258,6 +275,11 @@ class LocalQueue:
         """Record that a job is sent the signal before its time limit."""
         with self._file.writing() as db:
             db.execute("UPDATE job SET noticed = ? WHERE id = ?", (time.time(), job_id))
+
+
+def _cancelled(ending: Ending) -> Ending:
+    """Return the ending of a job that asked for another turn and may have none."""
+    return ending._replace(state="cancelled", reason="cancelled")
 
 
 def _require_known(db: sqlite3.Connection, new: NewJob) -> None:

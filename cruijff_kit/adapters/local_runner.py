@@ -20,6 +20,7 @@ from cruijff_kit.adapters.doorbell import Doorbell, hold_lock
 from cruijff_kit.adapters.local_job import JobFolder
 from cruijff_kit.adapters.local_queue import Ending, Job, Limits, LocalQueue, Standing
 from cruijff_kit.adapters.processes import Process, boot_id, children, family, send_signal
+from cruijff_kit.runtime.requeue import MOST_RESTARTS
 
 __all__ = ["Runner", "main"]
 
@@ -45,6 +46,7 @@ class Runner:
     def serve(self, bell: Doorbell) -> None:
         """Move jobs until there has been nothing to do for a while."""
         idle_since: float | None = None
+        self._queue.upgrade()
         self._sweep()
         while True:
             standing = self._queue.standing()
@@ -87,12 +89,24 @@ class Runner:
         # The order matters: a job that ends between the two has left its exit code.
         lives = same_boot and folder.lives()
         left = folder.exit_code()
+        if job.stop != "cancel" and (left or not lives) and folder.wants_another_turn():
+            return self._another_turn(folder, left=left)
         if left is not None:
             return _ended_by_itself(job, code=left[0], when=left[1])
         if lives:
             self._enforce(folder, limits)
             return None
         return self._vanished(folder, same_boot=same_boot)
+
+    def _another_turn(self, folder: JobFolder, *, left: tuple[int, float] | None) -> Ending:
+        """Return the ending of a job that asked for another turn: none yet, as a rule."""
+        job = folder.job
+        code, when = left or (None, time.time())
+        if job.restarts >= MOST_RESTARTS:
+            reason = f"asked for another turn after {job.restarts}; its time limit is too short for its work"
+            return Ending(job.id, "failed", when, reason, code)
+        folder.remark(f"is queued again, turn {job.restarts + 2}")
+        return Ending(job.id, "pending", when)
 
     def _vanished(self, folder: JobFolder, *, same_boot: bool) -> Ending | None:
         """Return the end of a job without processes, or start it where it never began."""

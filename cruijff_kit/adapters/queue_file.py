@@ -16,7 +16,7 @@ from cruijff_kit.errors import SchedulerError
 
 __all__ = ["QueueFile"]
 
-_VERSION = 1
+_VERSION = 2
 
 _SCHEMA = f"""
 CREATE TABLE job (
@@ -39,7 +39,8 @@ CREATE TABLE job (
     boot TEXT,
     stop TEXT,
     stopping REAL,
-    noticed REAL
+    noticed REAL,
+    restarts INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX standing ON job (state);
 CREATE TABLE edge (
@@ -52,6 +53,8 @@ CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = {_VERSION};
 """
 
+# What each version lacks of the next one.
+_UPGRADES = {1: "ALTER TABLE job ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0"}
 _REPAIR = {"SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY"}
 _DAMAGE = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_IOERR_SHORT_READ")
 
@@ -128,7 +131,10 @@ class QueueFile:
             if mode == "ro" and getattr(err, "sqlite_errorname", "") in _REPAIR:
                 return self._open("rw")
             raise
-        if version != _VERSION:
+        # What only reads does without the newest columns, and changes nothing.
+        if version in _UPGRADES and mode == "rw":
+            _upgrade(db)
+        elif version not in (*_UPGRADES, _VERSION):
             db.close()
             raise self._unusable(f"has version `{version}`; this program reads version {_VERSION}")
         return db
@@ -152,6 +158,16 @@ class QueueFile:
         old, aside = (shlex.quote(str(path)) for path in (self.path, self.path.with_suffix(".old")))
         hint = f"jobs that run go on; set the file aside with `mv {old} {aside}`, then submit again"
         return SchedulerError(f"queue `{self.path}` {fact}", transient=False, hint=hint)
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Bring a file to this version, once, whoever else is at it."""
+    db.execute("BEGIN IMMEDIATE")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    for step in range(version, _VERSION):
+        db.execute(_UPGRADES[step])
+    db.execute(f"PRAGMA user_version = {_VERSION}")
+    db.execute("COMMIT")
 
 
 def _blank() -> sqlite3.Connection:

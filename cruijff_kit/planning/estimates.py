@@ -159,7 +159,8 @@ def _scaled(span: _Range, divisor: float) -> _Range:
 def _gpu_hours(runs: Sequence[PlannedRun], resources: Resources) -> Estimate:
     training = sum(run.type == "fine-tuned" for run in runs) * seconds_of(resources.time)
     evaluation = sum(bool(run.cells) for run in runs) * seconds_of(resources.eval_time)
-    hours = (training + evaluation) * resources.gpus / 3600
+    # An evaluation computes on one GPU, however many the training shares its work among.
+    hours = (training * resources.gpus + evaluation * min(1, resources.gpus)) / 3600
     source = "formula: time limit x GPUs of every job, so never more"
     return Estimate(name="GPU-hours at most", value=hours, unit="h", low=0.0, high=hours, source=source)
 

@@ -18,6 +18,7 @@ __all__ = ["RECIPES", "check_spec"]
 RECIPES = ("lora_single_device", "lora_distributed", "peft_lora")
 """Training recipes of this package, by module name; the core never imports them."""
 
+_ONE_DEVICE = "lora_single_device"
 # What a base model's answers depend on, so that a control run may set it.
 _READ_BY_EVALUATION = frozenset(
     {"dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "batch_size"}
@@ -27,7 +28,19 @@ _DATA = "data."
 
 def check_spec(spec: ExperimentSpec) -> list[Problem]:
     """Return all that contradicts itself or names what does not exist, in design order."""
-    checks = (_date, _names, _generator, _factors, _control_runs, _prompts, _recipes, _tasks, _engines, _analysis)
+    checks = (
+        _date,
+        _names,
+        _generator,
+        _factors,
+        _control_runs,
+        _prompts,
+        _recipes,
+        _devices,
+        _tasks,
+        _engines,
+        _analysis,
+    )
     return [problem for check in (*checks, _times) for problem in check(spec)]
 
 
@@ -136,6 +149,14 @@ def _recipes(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem(
             fact, path, hint=f"write `{near[0]}`" if near else "name one, or give the path of a `.py` file of yours"
         )
+
+
+def _devices(spec: ExperimentSpec) -> Iterator[Problem]:
+    gpus = spec.resources.gpus
+    for path, recipe in _said(spec, "recipe"):
+        if recipe == _ONE_DEVICE and gpus > 1:
+            fact = f"recipe `{recipe}` trains on one device, and the design asks for {gpus} GPUs"
+            yield Problem(fact, path, hint="write `lora_distributed` or leave `recipe` out, or set `resources.gpus: 1`")
 
 
 def _said(spec: ExperimentSpec, control: str) -> Iterator[tuple[str, Any]]:

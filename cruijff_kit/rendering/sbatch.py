@@ -24,11 +24,11 @@ _FORMS = (
     ("account", _NAME),
     ("constraint", _FEATURES),
 )
-_PLAIN = re.compile(r"[A-Za-z0-9_./:=,%+-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9_./:=,%+@-]+")
 _WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"'")+""")
 _PIECE = re.compile(r"""'([^']*)'|"(')"|([^'"]+)""")
 
-_DIRECTIVE = re.compile(r"""^#SBATCH --([a-z-]+)=(?:"(.*)"|(.*))$""", re.MULTILINE)
+_DIRECTIVE = re.compile(r"""^#SBATCH --([a-z-]+)(?:="(.*)"|=(.*))?$""", re.MULTILINE)
 _ESCAPE = re.compile(r"\\(.)")
 
 _PREFIX = "#SBATCH --"
@@ -39,6 +39,14 @@ _FIXED = (
     "export TOKENIZERS_PARALLELISM=false",
 )
 _THREADS = "export OMP_NUM_THREADS="
+_SHARE = re.compile(r" / (\d+) : 1")
+# The launcher ends its processes with the signal it was sent; a notice has to reach them like a stop.
+_LAUNCHER = ("-m", "torch.distributed.run", "--standalone", "--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1")
+_COUNT = "--nproc-per-node"
+_LAUNCHED = len(_LAUNCHER) + 2
+# It kills them after a while: a step and a checkpoint have to fit in.
+_PATIENCE = "export TORCH_ELASTIC_SHUTDOWN_TIMEOUT="
+_LEAST_PATIENCE = 30
 _CONDA = 'source "$(conda info --base)/etc/profile.d/conda.sh"'
 
 
@@ -52,7 +60,7 @@ class JobScript(NamedTuple):
     time: str
     """Time limit, `[days-]hours:minutes:seconds`."""
     cpus: int
-    """CPUs, and OpenMP threads."""
+    """CPUs, and OpenMP threads of all processes."""
     command: tuple[str, ...]
     """Program and arguments that the script becomes."""
     gpus: int = 0
@@ -71,6 +79,10 @@ class JobScript(NamedTuple):
     """Absolute directory of a virtual environment to activate."""
     conda: str | None = None
     """Name or absolute directory of a conda environment to activate."""
+    processes: int = 1
+    """Processes that `torchrun` starts of a Python command; the command itself where it is one."""
+    notice: int = 0
+    """Seconds before the time limit at which the job is told, to be queued again; 0 asks for neither."""
 
 
 def render_script(job: JobScript) -> str:
@@ -89,10 +101,9 @@ def render_script(job: JobScript) -> str:
     problems = list(_problems(job))
     if problems:
         raise PlanError(f"job `{job.name!a}` cannot be written as a script", problems=problems)
-    directives = "".join(f"{_PREFIX}{name}={_directive(value)}\n" for name, value in _requests(job))
-    threads = f'{_THREADS}"${{SLURM_CPUS_PER_TASK:-{job.cpus}}}"'
-    steps = (*_activation(job), "exec " + shlex.join(job.command))
-    body = "\n".join(("set -e", f"cd -- {shlex.quote(job.folder)}", *_FIXED, threads, *steps))
+    directives = "".join(f"{_PREFIX}{name}{_directive(value)}\n" for name, value in _requests(job))
+    steps = (*_activation(job), "exec " + shlex.join(_launched(job)))
+    body = "\n".join(("set -e", f"cd -- {shlex.quote(job.folder)}", *_FIXED, *_threads(job), *steps))
     text = f"#!/bin/bash\n{directives}\n{body}\n"
     if _read(text) != job:
         raise PlanError(f"the script of job `{job.name}` does not read back", hint="report this as a defect")
@@ -119,17 +130,22 @@ def _read(text: str) -> JobScript:
     found = {name: _ESCAPE.sub(r"\1", quoted) or plain for name, quoted, plain in _DIRECTIVE.findall(head)}
     lines = body.removesuffix("\n").split("\n")
     threads = next(index for index, line in enumerate(lines) if line.startswith(_THREADS))
+    share = _SHARE.search(lines[threads])
+    processes = int(share[1]) if share else 1
+    words = _words(lines[-1])[1:]
     return JobScript(
         name=found["job-name"],
         folder=found["chdir"],
         time=found["time"],
         cpus=int(found["cpus-per-task"]),
-        command=_words(lines[-1])[1:],
+        command=words if processes == 1 else (*words[:1], *words[1 + _LAUNCHED :]),
         gpus=int(found.get("gres", "gpu:0").removeprefix("gpu:")),
         mem=found.get("mem"),
         partition=found.get("partition"),
         account=found.get("account"),
         constraint=found.get("constraint"),
+        processes=processes,
+        notice=int(found.get("signal", "@0").rpartition("@")[2]),
         **_read_activation(lines[threads + 1 : -1]),
     )
 
@@ -144,6 +160,10 @@ def _requests(job: JobScript) -> Iterator[tuple[str, str]]:
     # A job whose parent failed would otherwise wait for ever.
     yield "kill-on-invalid-dep", "yes"
     yield "time", job.time
+    if job.notice:
+        # The script alone is told: it has become the program, which passes it on to its own processes.
+        yield "signal", f"B:USR1@{job.notice}"
+        yield "requeue", ""
     yield "nodes", "1"
     yield "ntasks", "1"
     yield "cpus-per-task", str(job.cpus)
@@ -155,11 +175,29 @@ def _requests(job: JobScript) -> Iterator[tuple[str, str]]:
 
 
 def _directive(value: str) -> str:
-    """Quote a value so that Slurm's reader of directives and a shell's agree on it."""
+    """Return what follows an option, quoted so that Slurm's reader of directives and a shell's agree on it."""
+    if not value:
+        return ""
     if _PLAIN.fullmatch(value):
-        return value
+        return f"={value}"
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return f'="{escaped}"'
+
+
+def _threads(job: JobScript) -> tuple[str, ...]:
+    """Return the lines that give every process its share of the CPUs, one at least, and time to end."""
+    cpus = f"${{SLURM_CPUS_PER_TASK:-{job.cpus}}}"
+    if job.processes == 1:
+        return (f'{_THREADS}"{cpus}"',)
+    share = f"$(({cpus} > {job.processes} ? {cpus} / {job.processes} : 1))"
+    return f"{_PATIENCE}{max(job.notice, _LEAST_PATIENCE)}", f'{_THREADS}"{share}"'
+
+
+def _launched(job: JobScript) -> tuple[str, ...]:
+    """Return the words that the script becomes: the command, or its interpreter starting it several times."""
+    if job.processes == 1:
+        return job.command
+    return (*job.command[:1], *_LAUNCHER, _COUNT, str(job.processes), *job.command[1:])
 
 
 def _activation(job: JobScript) -> Iterator[str]:
@@ -184,8 +222,8 @@ def _problems(job: JobScript) -> Iterator[Problem]:
             yield Problem(f"{field} `{value!a}` is not absolute", field, hint="give the whole path")
     if not job.command or not job.command[0] or job.command[0].startswith("-"):
         yield Problem("there is no program to run", "command", hint="name the interpreter first")
-    for field in ("cpus", "gpus"):
-        if getattr(job, field) < (field == "cpus"):
+    for field, least in (("cpus", 1), ("gpus", 0), ("processes", 1), ("notice", 0)):
+        if getattr(job, field) < least:
             yield Problem(f"{field} `{getattr(job, field)}` is too few", field)
     for word in (*job.modules, job.conda):
         if word is not None and (not word or word.startswith("-")):

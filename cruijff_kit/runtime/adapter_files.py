@@ -3,11 +3,13 @@
 import json
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cruijff_kit.runtime.files import sync_folder, write_aside
+from cruijff_kit.runtime.files import replace_folder, sync_folder, write_aside
 from cruijff_kit.runtime.optimizer_state import whole_weights
+from cruijff_kit.runtime.trainee import learning
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from cruijff_kit.runtime.trainee import Trainee
     from cruijff_kit.schema.config import TrainConfig
 
-__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "keep_best", "save_adapter", "write_adapter"]
+__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "keep_best", "name_best", "save_adapter", "tidy_best", "write_adapter"]
 
 ADAPTER_CONFIG = "adapter_config.json"
 """Shape of the update and the base it belongs to."""
@@ -27,8 +29,7 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 def save_adapter(trainee: "Trainee", folder: Path, *, config: "TrainConfig", ranks: "Ranks") -> None:
     """Write a model's adapter as a directory; every process has to call it, one writes."""
-    named = {name: weight for name, weight in trainee.network.named_parameters() if weight.requires_grad}
-    weights = whole_weights(named, ranks)
+    weights = whole_weights(learning(trainee.network), ranks)
     if ranks.main:
         settings = {
             "peft_type": "LORA",
@@ -46,18 +47,41 @@ def save_adapter(trainee: "Trainee", folder: Path, *, config: "TrainConfig", ran
 
 
 def keep_best(trainee: "Trainee", output: Path, *, step: int, config: "TrainConfig", ranks: "Ranks") -> None:
-    """Write the adapter of a step and let the link `best` name it; the one before goes last."""
-    folder = output / f"best_step_{step}"
+    """Write the adapter of a step, then let the link `best` name it; the one before stays for `tidy_best`."""
+    folder = _best_folder(output, step)
     save_adapter(trainee, folder, config=config, ranks=ranks)
     if ranks.main:
-        link = output / f".best.{os.getpid()}"
-        link.unlink(missing_ok=True)
-        link.symlink_to(folder.name, target_is_directory=True)
-        link.replace(output / "best")
-        sync_folder(output)
-        for other in output.glob("best_step_*"):
-            if other != folder:
-                shutil.rmtree(other)
+        _link_best(folder)
+
+
+def name_best(output: Path, step: int | None) -> bool:
+    """Let the link `best` name the adapter of a step again, or nothing; return whether there is one."""
+    folder = _best_folder(output, step or 0)
+    if step is not None and folder.is_dir():
+        _link_best(folder)
+        return True
+    (output / "best").unlink(missing_ok=True)
+    return False
+
+
+def tidy_best(output: Path, *, keep: Collection[int | None]) -> None:
+    """Remove the adapters that were the best once, but for those of some steps."""
+    kept = {_best_folder(output, step) for step in keep if step is not None}
+    for folder in (*output.glob("best_step_*"), *output.glob(".best_step_*")):
+        if folder not in kept:
+            shutil.rmtree(folder)
+
+
+def _best_folder(output: Path, step: int) -> Path:
+    return output / f"best_step_{step}"
+
+
+def _link_best(folder: Path) -> None:
+    link = folder.with_name(f".best.{os.getpid()}")
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder.name, target_is_directory=True)
+    link.replace(folder.with_name("best"))
+    sync_folder(folder.parent)
 
 
 def write_adapter(folder: Path, weights: "dict[str, torch.Tensor]", *, settings: dict[str, Any]) -> None:
@@ -81,6 +105,4 @@ def write_adapter(folder: Path, weights: "dict[str, torch.Tensor]", *, settings:
     with (aside / ADAPTER_WEIGHTS).open("rb") as file:
         os.fsync(file.fileno())
     write_aside(aside / ADAPTER_CONFIG, json.dumps(settings, indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
-    sync_folder(folder.parent)
+    replace_folder(aside, folder)

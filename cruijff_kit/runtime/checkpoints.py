@@ -8,18 +8,20 @@ seed and epoch, so the number of steps done says where in the data the training 
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
-from cruijff_kit.runtime.files import sync_folder, write_aside
+from cruijff_kit.errors import ResultError
+from cruijff_kit.runtime.files import replace_folder, write_aside
 from cruijff_kit.schema.run import TrainingProgress
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Checkpoint", "load_checkpoint", "remove_checkpoints", "save_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "remove_checkpoints", "save_checkpoint", "set_aside_checkpoints"]
 
 _FOLDER = "recipe_state"
 _TENSORS = "tensors.safetensors"
@@ -47,33 +49,60 @@ def save_checkpoint(output: Path, progress: TrainingProgress, *, tensors: "dict[
     with (aside / _TENSORS).open("rb") as file:
         os.fsync(file.fileno())
     write_aside(aside / _PROGRESS, progress.model_dump_json(indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
-    sync_folder(folder.parent)
+    replace_folder(aside, folder)
     for other in folder.parent.iterdir():
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def load_checkpoint(output: Path, *, config_sha256: str) -> Checkpoint | None:
-    """Read the newest checkpoint of this configuration; None where there is none."""
+def load_checkpoint(output: Path, *, identity: str) -> Checkpoint | None:
+    """Read the newest checkpoint of this training; None where there is none.
+
+    Raises:
+        ResultError: there is one, and it cannot be read.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    for folder in sorted((output / _FOLDER).glob("step_*"), key=_step_of, reverse=True):
-        progress = _progress(folder)
-        if progress is not None and progress.config_sha256 == config_sha256:
-            return Checkpoint(progress, load_file(folder / _TENSORS))
-    return None
+    mine = [(progress, folder) for progress, folder in _found(output) if progress.identity == identity]
+    if not mine:
+        return None
+    progress, folder = max(mine, key=lambda pair: pair[0].step)
+    try:
+        return Checkpoint(progress, load_file(folder / _TENSORS))
+    except (OSError, SafetensorError) as err:
+        fact = f"checkpoint `{folder}` cannot be read: {err}"
+        raise ResultError(fact, hint="remove the folder to train from the start") from err
 
 
 def remove_checkpoints(output: Path) -> None:
-    """Remove every checkpoint: the training is finished, or starts afresh."""
+    """Remove every checkpoint of the training last done here: it is finished, or starts afresh."""
     shutil.rmtree(output / _FOLDER, ignore_errors=True)
 
 
-def _step_of(folder: Path) -> int:
-    number = folder.name.removeprefix("step_")
-    return int(number) if number.isdigit() else -1
+def set_aside_checkpoints(output: Path, *, identity: str) -> list[Path]:
+    """Rename what another training left where this one will write; return where it lies now.
+
+    It is kept for whoever wants its weights. A training does not go on from there by
+    itself, for the metrics and adapters that belong to it are replaced.
+    """
+    moved = []
+    for progress, folder in list(_found(output)):
+        if progress.identity == identity:
+            continue
+        place = output / f"{_FOLDER}_{progress.identity[:8]}" / folder.name
+        place.parent.mkdir(exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        folder.rename(place)
+        moved.append(place)
+    return moved
+
+
+def _found(output: Path) -> Iterator[tuple[TrainingProgress, Path]]:
+    for folder in (output / _FOLDER).glob("step_*"):
+        progress = _progress(folder)
+        if progress is not None:
+            yield progress, folder
 
 
 def _progress(folder: Path) -> TrainingProgress | None:

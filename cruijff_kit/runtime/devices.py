@@ -1,5 +1,6 @@
 """Where a job computes and in which arithmetic."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,8 +16,10 @@ __all__ = ["choose_device", "choose_dtype", "default_dtype", "describe_device"]
 def choose_device(wanted: str) -> "torch.device":
     """Return the device for `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
 
+    Of several processes that `torchrun` started, each has the GPU of its own number.
+
     Raises:
-        SiteError: a GPU was asked for and torch sees none.
+        SiteError: a GPU was asked for and torch sees none, or fewer than there are processes.
     """
     import torch
 
@@ -26,7 +29,13 @@ def choose_device(wanted: str) -> "torch.device":
             "`device: cuda` was asked for, and torch sees no GPU",
             hint="ask for one with `resources.gpus: 1`, or set `device: cpu`",
         )
-    return torch.device("cuda:0" if available and wanted != "cpu" else "cpu")
+    if not available or wanted == "cpu":
+        return torch.device("cpu")
+    index, seen = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if index >= seen:
+        fact = f"process {index} of this node has no GPU: torch sees {seen}"
+        raise SiteError(fact, hint="start as many processes as `resources.gpus` asks for")
+    return torch.device("cuda", index)
 
 
 def choose_dtype(name: str, device: "torch.device") -> "torch.dtype":

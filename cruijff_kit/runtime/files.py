@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
-__all__ = ["file_sha256", "sync_folder", "write_aside"]
+__all__ = ["file_sha256", "mend_folders", "replace_folder", "sync_folder", "write_aside"]
+
+_OLD = ".old"
 
 
 def write_aside(path: Path, content: str | bytes) -> None:
@@ -17,6 +20,31 @@ def write_aside(path: Path, content: str | bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     aside.replace(path)
+
+
+def replace_folder(aside: Path, folder: Path) -> None:
+    """Give a finished folder its name, durably; one of that name before is removed after that.
+
+    Of a kill between the two renames `mend_folders` knows how to undo the first.
+    """
+    sync_folder(aside)
+    old = folder.with_name(f".{folder.name}{_OLD}")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    aside.rename(folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def mend_folders(parent: Path) -> None:
+    """Put back or remove what a kill inside `replace_folder` left under another name."""
+    for old in parent.glob(f".*{_OLD}"):
+        folder = old.with_name(old.name.removeprefix(".").removesuffix(_OLD))
+        if folder.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(folder)
 
 
 def file_sha256(path: Path) -> str:

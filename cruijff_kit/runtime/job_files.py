@@ -44,14 +44,17 @@ def job_ids() -> tuple[str, ...]:
 class MetricsFile:
     """`metrics.jsonl`: one point a line, readable by others as soon as it is written.
 
-    As a context manager it is flushed to disk at the end.
+    As a context manager it is flushed to disk at the end. Of several processes one writes
+    it; the others have no path.
     """
 
-    def __init__(self, path: Path, *, after: int = 0) -> None:
+    def __init__(self, path: Path | None, *, after: int = 0) -> None:
         """Open the file, keeping the points up to a step that a training resumes after."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_aside(path, _points_until(path, after))
-        self._file: IO[str] = path.open("a", encoding="utf-8", buffering=1)
+        self._file: IO[str] | None = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_aside(path, _points_until(path, after))
+            self._file = path.open("a", encoding="utf-8", buffering=1)
 
     def __enter__(self) -> Self:
         return self
@@ -63,17 +66,20 @@ class MetricsFile:
 
     def write(self, point: MetricPoint) -> None:
         """Append one point as one line."""
-        self._file.write(point.model_dump_json(exclude_defaults=True) + "\n")
+        if self._file is not None:
+            self._file.write(point.model_dump_json(exclude_defaults=True) + "\n")
 
     def sync(self) -> None:
         """Flush to disk."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Flush to disk and close."""
         self.sync()
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _points_until(path: Path, step: int) -> bytes:
@@ -81,17 +87,26 @@ def _points_until(path: Path, step: int) -> bytes:
     if not step or not path.is_file():
         return b""
     lines = path.read_bytes().split(b"\n")[:-1]
-    return b"".join(line + b"\n" for line in lines if json.loads(line)["step"] <= step)
+    return b"".join(line + b"\n" for line in lines if _step_of(line) <= step)
+
+
+def _step_of(line: bytes) -> float:
+    """Return the step of a line; what a power cut left of one comes after every step."""
+    try:
+        return json.loads(line)["step"]
+    except ValueError:
+        return float("inf")
 
 
 class StatusFile:
     """`status.json`: what the job is doing, and why it failed where it did.
 
     As a context manager it records the exception that ends the job, and lets it pass.
-    What changes is told on stderr too, so that a job's log can be read by itself.
+    What changes is told on stderr too, so that a job's log can be read by itself. Of
+    several processes one writes and tells; the others have no path.
     """
 
-    def __init__(self, path: Path, *, every: float = 0.5) -> None:
+    def __init__(self, path: Path | None, *, every: float = 0.5) -> None:
         self._path = path
         self._every = every
         self._written = -every
@@ -112,7 +127,9 @@ class StatusFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None:
+        if isinstance(error, Stopped) and error.again:
+            self.enter("starting", f"checkpoint made at step {self.status.step}; asks to be queued again")
+        elif error is not None:
             self.enter("failed", str(error).partition("\n\nhint: ")[0] or type(error).__name__)
 
     def enter(self, state: Literal["starting", "running", "done", "failed"], message: str = "") -> None:
@@ -131,9 +148,12 @@ class StatusFile:
             self._write()
 
     def _tell(self, text: str) -> None:
-        sys.stderr.write(f"[{now():%H:%M:%S}] {text}\n")
+        if self._path is not None:
+            sys.stderr.write(f"[{now():%H:%M:%S}] {text}\n")
 
     def _write(self) -> None:
+        if self._path is None:
+            return
         self.status = self.status.model_copy(update={"updated": now()})
         write_aside(self._path, self.status.model_dump_json(indent=2) + "\n")
         self._written = time.monotonic()
@@ -142,9 +162,10 @@ class StatusFile:
 class Stopped(BaseException):
     """A signal asked this job to end; no code may take it for a failure of its own."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, again: bool = False) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.exit_code = 128 + number
+        self.again = again
 
 
 def stop_on_signals() -> None:

@@ -15,7 +15,7 @@ from cruijff_kit.runtime.memory_use import peak_memory
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.schedules import rate_at
 from cruijff_kit.runtime.seeding import shuffled
-from cruijff_kit.runtime.trainee import Trainee
+from cruijff_kit.runtime.trainee import Trainee, learning
 from cruijff_kit.runtime.training_rows import Rows, steps_of_epoch
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import MetricPoint
@@ -88,7 +88,7 @@ class Loop:
     @property
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         """Return the weights that learn, by the network's names."""
-        return {name: weight for name, weight in self.trainee.network.named_parameters() if weight.requires_grad}
+        return learning(self.trainee.network)
 
     @property
     def total(self) -> int:
@@ -113,7 +113,7 @@ class Loop:
     def _step(self, rows: Sequence[Encoded], *, epoch: int, rate: float) -> MetricPoint:
         started = time.perf_counter()
         work = self._work(rows)
-        logged = (self.tally.step + 1) % self.config.log_every_n_steps == 0
+        logged = self.ranks.main and (self.tally.step + 1) % self.config.log_every_n_steps == 0
         loss, custom = self._backward(work, logged=logged)
         self.ranks.sum_gradients(self.trainable.values())
         norm = self._clip()
@@ -145,12 +145,14 @@ class Loop:
         """Return this process's passes over a step's rows; every process makes equally many."""
         size, packed = self.config.batch_size, self.config.packed
         mine = self.ranks.share(rows)
-        most = -(-len(rows) // self.ranks.size)
         passes = list(batches(mine, size=size, packed=packed))
-        idle = -(-most // size) - len(passes)
-        passes += [unsupervised(rows[0], packed=packed)] * idle
+        passes += [unsupervised(rows[0], packed=packed)] * self._idle(len(rows), size=size, made=len(passes))
         supervised = sum(label != IGNORE for row in rows for label in row.labels[1:])
         return _Work(passes, supervised, sum(len(row.ids) for row in rows))
+
+    def _idle(self, rows: int, *, size: int, made: int) -> int:
+        """Return the passes that this process makes only because another one has more rows."""
+        return -(-self.ranks.most(rows) // size) - made
 
     def _backward(self, work: _Work, *, logged: bool) -> tuple[Tensor, dict[str, float]]:
         """Add the gradient of every pass; return the loss of this process's part and its metrics."""
@@ -200,9 +202,10 @@ class Loop:
         rows = sorted(self.ranks.share(self.rows.val), key=lambda row: -len(row.ids))
         network.eval()
         with torch.no_grad():
-            passes = list(batches(rows, size=self.config.batch_size_val, packed=packed)) or [
-                unsupervised(self.rows.val[0], packed=packed)
-            ]
+            size = self.config.batch_size_val
+            passes = list(batches(rows, size=size, packed=packed))
+            idle = self._idle(len(self.rows.val), size=size, made=len(passes))
+            passes += [unsupervised(self.rows.val[0], packed=packed)] * idle
             loss = sum(self.trainee.loss(*self._hidden(batch)).item() for batch in passes)
         network.train()
         loss, count = self.ranks.total(loss, sum(batch.supervised for batch in passes))

@@ -1,8 +1,9 @@
 """Adapter weights, AdamW's moments and random states, as named tensors and back."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
 
-from cruijff_kit.runtime.seeding import restore_random_states
+from cruijff_kit.runtime.seeding import random_states, restore_random_states
 
 if TYPE_CHECKING:
     import torch
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
     from cruijff_kit.runtime.loop import Loop
     from cruijff_kit.runtime.ranks import Ranks
 
-__all__ = ["restore_training", "training_tensors", "whole_weights"]
+__all__ = ["every_random_state", "restore_training", "training_tensors", "whole_weights"]
+
+_State = TypeVar("_State")
 
 _WEIGHT = "adapter."
 _OPTIMIZER = "optimizer."
@@ -32,6 +35,27 @@ def training_tensors(loop: "Loop", ranks: "Ranks") -> "dict[str, torch.Tensor]":
     return tensors
 
 
+def every_random_state(ranks: "Ranks") -> "tuple[dict[str, str], dict[str, torch.Tensor]]":
+    """Return the states of every process's generators, texts and tensors; every process has to call it."""
+    texts: dict[str, str] = {}
+    tensors: dict[str, torch.Tensor] = {}
+    for rank, (words, bits) in enumerate(ranks.everyone(random_states())):
+        texts |= {f"{name}{_mark(rank)}": value for name, value in words.items()}
+        tensors |= {f"{name}{_mark(rank)}": value for name, value in bits.items()}
+    return texts, tensors
+
+
+def _mark(rank: int) -> str:
+    """Return what follows the name of a state: nothing for the first process."""
+    return f"@{rank}" if rank else ""
+
+
+def _of_rank(states: Mapping[str, _State], rank: int) -> dict[str, _State]:
+    """Return one process's states under their plain names."""
+    parted = ((*name.partition("@"), state) for name, state in states.items())
+    return {name: state for name, _, number, state in parted if (number or "0") == str(rank)}
+
+
 def restore_training(loop: "Loop", checkpoint: "Checkpoint", *, ranks: "Ranks") -> None:
     """Put a loop where a checkpoint stands: weights, moments, position, random states."""
     import torch
@@ -48,4 +72,7 @@ def restore_training(loop: "Loop", checkpoint: "Checkpoint", *, ranks: "Ranks") 
             }
     progress = checkpoint.progress
     loop.tally.step, loop.tally.tokens, loop.tally.supervised = progress.step, progress.tokens, progress.supervised
-    restore_random_states(progress.random, tensors)
+    # With more processes than made the checkpoint, the further ones go on from their own seed.
+    texts = _of_rank(progress.random, ranks.rank)
+    if texts:
+        restore_random_states(texts, _of_rank(tensors, ranks.rank))

@@ -1,10 +1,12 @@
 """The processes of one training: which of them this one is, and what they tell each other."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import torch
+
+    from cruijff_kit.runtime.trainee import Trainee
 
 __all__ = ["Ranks"]
 
@@ -28,12 +30,27 @@ class Ranks:
         """Return the rows of an optimiser step that are this process's own."""
         return rows[self.rank :: self.size]
 
+    def most(self, rows: int) -> int:
+        """Return the rows of the process that has most of them, of so many in all."""
+        return -(-rows // self.size)
+
     def total(self, *values: float) -> tuple[float, ...]:
         """Return each value summed over all processes."""
         return values
 
+    def everyone(self, value: Any) -> list[Any]:
+        """Return a value of every process, in order of rank."""
+        return [value]
+
+    def shares_base(self, strategy: str) -> bool:
+        """Return whether `spread` will share the frozen weights of blocks out."""
+        return self.size > 1 and strategy == "fsdp"
+
     def sum_gradients(self, parameters: "Iterable[torch.nn.Parameter]") -> None:
         """Make every process's gradients the sum over all of them."""
+
+    def spread(self, trainee: "Trainee", *, strategy: str) -> None:
+        """Make a model, built alike in every process, ready to be trained by all of them."""
 
     def whole(self, tensor: "torch.Tensor") -> "torch.Tensor":
         """Return a tensor as it would be in one process; every process has to call it."""

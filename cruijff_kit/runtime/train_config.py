@@ -1,5 +1,7 @@
 """Reading a job's configuration, and proving that its inputs are what it says."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,9 +13,28 @@ from cruijff_kit.runtime.files import file_sha256
 from cruijff_kit.runtime.model_files import model_config, model_sha256
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
 
-__all__ = ["check_inputs", "load_config", "load_train_config"]
+__all__ = ["check_inputs", "load_config", "load_train_config", "training_identity"]
 
 _Config = TypeVar("_Config", TrainConfig, EvalConfig)
+
+# Where a training is done, how a step is split, what is told of it: its weights come out the same.
+_HOW = {
+    "run_dir": ...,
+    "output_dir": ...,
+    "base_model": {"name", "path"},
+    "dataset": {"path"},
+    "batch_size": ...,
+    "batch_size_val": ...,
+    "gradient_accumulation_steps": ...,
+    "device": ...,
+    "log_every_n_steps": ...,
+    "checkpoint_every_n_steps": ...,
+    "packed": ...,
+    "enable_activation_checkpointing": ...,
+    "compile": ...,
+    "strategy": ...,
+    "custom_metrics": ...,
+}
 
 
 def load_train_config(path: Path) -> TrainConfig:
@@ -42,6 +63,17 @@ def load_config(path: Path, kind: type[_Config]) -> _Config:
         problems = [Problem(error["msg"], path=dotted(error["loc"])) for error in err.errors()]
         stage = "a training" if kind is TrainConfig else "an evaluation"
         raise SpecError(f"`{path}` is not {stage} configuration", problems=problems) from err
+
+
+def training_identity(config: TrainConfig) -> str:
+    """Return a hash of what decides a training's results; its checkpoints are good for no other.
+
+    Batch size and accumulation count as their product: a step that did not fit into
+    memory may be split otherwise, and the training goes on from its checkpoint.
+    """
+    content = config.model_dump(mode="json", exclude=_HOW)
+    content["effective_batch"] = config.batch_size * config.gradient_accumulation_steps
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def check_inputs(config: TrainConfig | EvalConfig) -> None:

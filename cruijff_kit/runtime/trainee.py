@@ -1,6 +1,6 @@
 """A model with an adapter in training, as the loop sees it; each backend makes one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -8,7 +8,16 @@ if TYPE_CHECKING:
 
     from cruijff_kit.runtime.batches import Batch
 
-__all__ = ["Trainee"]
+__all__ = ["Trainee", "learning"]
+
+# What recomputation puts around a block shows in the names of what is inside.
+_WRAPPER = "_checkpoint_wrapped_module."
+
+
+def learning(network: "torch.nn.Module") -> "dict[str, torch.nn.Parameter]":
+    """Return the weights that learn, by names that do not depend on how blocks are computed."""
+    named = network.named_parameters()
+    return {name.replace(_WRAPPER, ""): weight for name, weight in named if weight.requires_grad}
 
 
 class Trainee(Protocol):
@@ -22,6 +31,10 @@ class Trainee(Protocol):
     @property
     def device(self) -> "torch.device":
         """Return where it computes."""
+        ...
+
+    def blocks(self) -> "Sequence[torch.nn.Module]":
+        """Return the decoder blocks in order; several processes may share their frozen weights out."""
         ...
 
     def hidden(self, batch: "Batch") -> "torch.Tensor":

@@ -11,11 +11,17 @@ from pathlib import Path
 
 import torch
 
-from cruijff_kit.errors import CruijffError
-from cruijff_kit.runtime.adapter_files import keep_best, save_adapter
-from cruijff_kit.runtime.checkpoints import load_checkpoint, remove_checkpoints, save_checkpoint
+from cruijff_kit.errors import CruijffError, RunError
+from cruijff_kit.runtime.adapter_files import keep_best, name_best, save_adapter, tidy_best
+from cruijff_kit.runtime.checkpoints import (
+    Checkpoint,
+    load_checkpoint,
+    remove_checkpoints,
+    save_checkpoint,
+    set_aside_checkpoints,
+)
 from cruijff_kit.runtime.devices import choose_device, describe_device
-from cruijff_kit.runtime.files import file_sha256, write_aside
+from cruijff_kit.runtime.files import file_sha256, mend_folders, write_aside
 from cruijff_kit.runtime.interruption import Interruption
 from cruijff_kit.runtime.job_files import (
     MetricsFile,
@@ -27,11 +33,13 @@ from cruijff_kit.runtime.job_files import (
     now,
 )
 from cruijff_kit.runtime.loop import Loop
-from cruijff_kit.runtime.optimizer_state import restore_training, training_tensors
+from cruijff_kit.runtime.optimizer_state import every_random_state, restore_training, training_tensors
+from cruijff_kit.runtime.process_group import join_processes
 from cruijff_kit.runtime.provenance import git_state, package_versions
 from cruijff_kit.runtime.ranks import Ranks
-from cruijff_kit.runtime.seeding import random_states, seed_everything
-from cruijff_kit.runtime.train_config import check_inputs, load_train_config
+from cruijff_kit.runtime.requeue import queue_again
+from cruijff_kit.runtime.seeding import seed_everything
+from cruijff_kit.runtime.train_config import check_inputs, load_train_config, training_identity
 from cruijff_kit.runtime.trainee import Trainee
 from cruijff_kit.runtime.training_rows import load_rows
 from cruijff_kit.schema.config import TrainConfig
@@ -48,6 +56,8 @@ _CHECKPOINT_SECONDS = 600.0
 def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None) -> int:
     """Train the run that `--config` describes and return the exit code.
 
+    Started by `torchrun` it is one process of several, whatever the recipe.
+
     Args:
         build: makes the recipe's model.
         name: the recipe, as shown in its help.
@@ -59,12 +69,15 @@ def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None) ->
     options = parser.parse_args(argv)
     try:
         config = load_train_config(options.config)
-        TrainingJob(config, options.config).run(build, resume=options.resume)
+        with join_processes(config) as ranks:
+            TrainingJob(config, options.config, ranks).run(build, resume=options.resume)
     except CruijffError as err:
         sys.stderr.write(f"{err}\n")
         return err.exit_code
     except Stopped as stop:
         sys.stderr.write(f"{stop}\n")
+        if stop.again:
+            queue_again()
         return stop.exit_code
     return 0
 
@@ -81,16 +94,21 @@ class TrainingJob:
     """The processes that share the work."""
     interruption: Interruption = field(default_factory=Interruption)
     """Signals that ask it to end."""
+    config_sha256: str = field(init=False)
+    """Hash of the configuration: what was finished under another one is done again."""
     identity: str = field(init=False)
-    """Hash of the configuration: a checkpoint of another one is not resumed from."""
+    """Hash of what decides the results: a checkpoint of another training is not resumed from."""
     best: tuple[float, int] | None = None
     """Lowest validation loss so far, and its step."""
+    safe_best: int | None = None
+    """The step that the last checkpoint knows as the best: its adapter is kept until the next one."""
     saved_at: float = field(default_factory=time.monotonic)
     """When the last checkpoint was made."""
 
     def __post_init__(self) -> None:
-        """Name the configuration by its content."""
-        self.identity = file_sha256(self.config_path)
+        """Name the configuration, and what it decides, by their content."""
+        self.config_sha256 = file_sha256(self.config_path)
+        self.identity = training_identity(self.config)
 
     @property
     def run_dir(self) -> Path:
@@ -111,14 +129,17 @@ class TrainingJob:
         """
         experiment = self.run_dir.parent.parent
         earlier = _earlier_manifest(self.run_dir)
-        same = earlier is not None and earlier.inputs.get("config") == self.identity
-        if same and finished(self.run_dir / "DONE", experiment=experiment):
-            _say(f"run {self.config.run_id} is finished; nothing to do")
+        same = earlier is not None and earlier.inputs.get("config") == self.config_sha256
+        done = self.ranks.main and same and finished(self.run_dir / "DONE", experiment=experiment)
+        if self.ranks.everyone(done)[0]:
+            self._say(f"run {self.config.run_id} is finished; nothing to do")
             return
-        with StatusFile(self.run_dir / "status.json") as status:
-            self.interruption.listen()
+        with StatusFile(self._written("status.json")) as status:
+            self.interruption.listen(alone=self.ranks.size == 1)
             check_inputs(self.config)
             made = self._train(build, status, resume=resume)
+            if not self.ranks.main:
+                return
             before = earlier.job_ids if earlier else ()
             provenance = self._manifest(before, status)
             write_aside(self.run_dir / "manifest.json", provenance.model_dump_json(indent=2) + "\n")
@@ -128,22 +149,36 @@ class TrainingJob:
             write_aside(self.run_dir / "DONE", marker.model_dump_json(indent=2) + "\n")
         remove_checkpoints(self.output)
 
+    def _written(self, name: str) -> Path | None:
+        """Return the path of a file of the run; None in a process that leaves it to the first one."""
+        return self.run_dir / name if self.ranks.main else None
+
+    def _say(self, line: str) -> None:
+        """Write a line to the job's own output, once for all processes."""
+        if self.ranks.main:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
     def _train(self, build: Build, status: StatusFile, *, resume: bool) -> list[Path]:
         """Train and return the files made: metrics, then adapters."""
         rows = load_rows(self.config)
         seed_everything(self.config.seed)
         status.enter("starting", "loading the base model")
-        loop = Loop(self.config, build(self.config, self.ranks), rows=rows, ranks=self.ranks)
+        trainee = build(self.config, self.ranks)
+        self.ranks.spread(trainee, strategy=self.config.strategy)
+        loop = Loop(self.config, trainee, rows=rows, ranks=self.ranks)
         if not (resume and self._restored(loop)):
             self._start_afresh()
         status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")
-        with MetricsFile(self.run_dir / "metrics.jsonl", after=loop.tally.step) as metrics:
+        with MetricsFile(self._written("metrics.jsonl"), after=loop.tally.step) as metrics:
+            self._settle_best()
             for point in loop.take():
                 if point.step % self.config.log_every_n_steps == 0 or point.val_loss is not None:
                     metrics.write(point)
                 status.advance(point.step, loop.total, epoch=point.epoch)
                 self._keep(point, loop)
                 self._checkpoint_where_due(point, loop, metrics=metrics)
+        self._tidy(self.best)
         return [self.run_dir / "metrics.jsonl", *self._adapter_files()]
 
     def _keep(self, point: MetricPoint, loop: Loop) -> None:
@@ -152,28 +187,32 @@ class TrainingJob:
         if self.config.keep_best and point.val_loss is not None and point.val_loss < best:
             self.best = (point.val_loss, point.step)
             keep_best(loop.trainee, self.output, step=point.step, config=self.config, ranks=self.ranks)
+            self._tidy(self.best)
         if point.step % loop.per_epoch == 0 and point.epoch in self.config.epochs_to_save:
             folder = self.output / f"epoch_{point.epoch}"
             save_adapter(loop.trainee, folder, config=self.config, ranks=self.ranks)
 
     def _checkpoint_where_due(self, point: MetricPoint, loop: Loop, *, metrics: MetricsFile) -> None:
         """Make a checkpoint to resume from, and end here if a signal asked for it."""
-        (stop,) = self.ranks.total(bool(self.interruption.signal))
+        overdue = self.ranks.main and time.monotonic() - self.saved_at >= _CHECKPOINT_SECONDS
+        # A signal may reach one process a step before another; what follows from it is done by all at once.
+        stop, notice, late = self.ranks.total(self.interruption.stopped, self.interruption.noticed, overdue)
         every = self.config.checkpoint_every_n_steps
-        (late,) = self.ranks.total(self.ranks.main and time.monotonic() - self.saved_at >= _CHECKPOINT_SECONDS)
         due = point.step % every == 0 if every else bool(late) or point.step % loop.per_epoch == 0
-        if point.step < loop.total and (due or stop):
+        if point.step < loop.total and (due or stop or notice):
             metrics.sync()
             self._save_checkpoint(loop)
-            if stop:
-                self.interruption.raise_stopped()
+        if point.step < loop.total and (stop or notice):
+            # Who was stopped while the checkpoint was made must not queue itself again.
+            again = self.ranks.main and not (stop or self.interruption.stopped)
+            self.interruption.raise_stopped(again=again)
 
     def _save_checkpoint(self, loop: Loop) -> None:
-        texts, generators = random_states()
+        texts, generators = every_random_state(self.ranks)
         tensors = training_tensors(loop, self.ranks)
         if self.ranks.main:
             progress = TrainingProgress(
-                config_sha256=self.identity,
+                identity=self.identity,
                 step=loop.tally.step,
                 tokens=loop.tally.tokens,
                 supervised=loop.tally.supervised,
@@ -182,26 +221,62 @@ class TrainingJob:
                 random=texts,
             )
             save_checkpoint(self.output, progress, tensors={**tensors, **generators})
+        self.safe_best = self.best[1] if self.best else None
+        self._tidy(self.best)
         self.saved_at = time.monotonic()
 
+    def _tidy(self, best: tuple[float, int] | None) -> None:
+        """Remove the adapters that were the best once and that no checkpoint knows as such."""
+        if self.ranks.main:
+            tidy_best(self.output, keep=(best[1] if best else None, self.safe_best))
+
     def _restored(self, loop: Loop) -> bool:
-        """Continue where the last checkpoint of this configuration stands, if there is one."""
-        found = load_checkpoint(self.output, config_sha256=self.identity)
+        """Continue where the last checkpoint of this training stands, if there is one."""
+        if self.ranks.main:
+            for folder in (self.output, self.output / "recipe_state"):
+                mend_folders(folder)
+        self.ranks.wait()
+        found = self._checkpoint()
         if found is None:
             return False
         progress = found.progress
         restore_training(loop, found, ranks=self.ranks)
         if progress.best_loss is not None and progress.best_step is not None:
-            self.best = (progress.best_loss, progress.best_step)
-        (self.run_dir / "DONE").unlink(missing_ok=True)
+            self.best, self.safe_best = (progress.best_loss, progress.best_step), progress.best_step
+        if self.ranks.main:
+            (self.run_dir / "DONE").unlink(missing_ok=True)
         return True
 
+    def _settle_best(self) -> None:
+        """Let `best` be what the metrics kept so far say: what came after them is done again."""
+        step = self.best[1] if self.best else None
+        if not self.ranks.everyone(self.ranks.main and name_best(self.output, step))[0]:
+            self.best = self.safe_best = None
+        self._tidy(self.best)
+
+    def _checkpoint(self) -> Checkpoint | None:
+        """Return the last checkpoint of this training, the same one in every process."""
+        found = load_checkpoint(self.output, identity=self.identity)
+        steps = self.ranks.everyone(found.progress.step if found else 0)
+        if len(set(steps)) > 1:
+            fact = f"processes of one training see different checkpoints in `{self.output}`: steps {steps}"
+            hint = "put `output.output_dir_base` on a file system that all processes share, and start again"
+            raise RunError(fact, run_id=self.config.run_id, hint=hint)
+        return found
+
     def _start_afresh(self) -> None:
-        """Remove what an earlier, unfinished job of this run left."""
+        """Remove what an earlier, unfinished job of this run left; another training's checkpoint is kept aside."""
+        if self.ranks.main:
+            for place in set_aside_checkpoints(self.output, identity=self.identity):
+                self._say(f"a checkpoint of another configuration is kept as `{place}`; training from the start")
+            self._remove_earlier()
+        self.ranks.wait()
+
+    def _remove_earlier(self) -> None:
         for name in ("DONE", "metrics.jsonl"):
             (self.run_dir / name).unlink(missing_ok=True)
         remove_checkpoints(self.output)
-        for pattern in ("epoch_*", ".epoch_*.part", "best_step_*", ".best_step_*.part"):
+        for pattern in ("epoch_*", ".epoch_*", "best_step_*", ".best_step_*"):
             for folder in self.output.glob(pattern):
                 shutil.rmtree(folder)
         (self.output / "best").unlink(missing_ok=True)
@@ -223,12 +298,13 @@ class TrainingJob:
             inputs={
                 "model": self.config.base_model.sha256,
                 "data": self.config.dataset.sha256,
-                "config": self.identity,
+                "config": self.config_sha256,
             },
             seeds=dict.fromkeys(("initialisation", "dropout", "shuffling", "subset"), self.config.seed),
             host=socket.gethostname(),
             device=describe_device(choose_device(self.config.device)),
             threads=torch.get_num_threads(),
+            processes=self.ranks.size,
             job_ids=tuple(dict.fromkeys((*earlier, *job_ids()))),
             started=status.status.started,
             ended=now(),
@@ -241,9 +317,3 @@ def _earlier_manifest(run: Path) -> Manifest | None:
         return Manifest.model_validate_json((run / "manifest.json").read_bytes())
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _say(line: str) -> None:
-    """Write a line to the job's own output."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

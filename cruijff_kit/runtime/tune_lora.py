@@ -1,6 +1,6 @@
 """A Llama with LoRA layers out of torchtune's components, ready for the training loop."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
@@ -44,8 +44,13 @@ class TuneLora:
     """Where the rows of the packed batch in hand lie."""
 
     @classmethod
-    def from_config(cls, config: TrainConfig) -> "TuneLora":
+    def from_config(cls, config: TrainConfig, *, shared: bool = False) -> "TuneLora":
         """Build the base model with LoRA layers, load its weights, freeze all but LoRA.
+
+        Args:
+            config: what to build.
+            shared: whether frozen weights of blocks stay on the CPU: several processes will share
+                them out block by block, so that no GPU ever holds them all.
 
         Raises:
             RunError: the weights do not fit the model's own `config.json`.
@@ -57,7 +62,7 @@ class TuneLora:
             raise SiteError("torchtune's components train no base in 4 bits here", hint=hint)
         arguments = llama_arguments(base, max_seq_len=config.dataset.max_seq_len)
         device = choose_device(config.device)
-        with device, default_dtype(choose_dtype(config.dtype, device)):
+        with torch.device("cpu") if shared else device, default_dtype(choose_dtype(config.dtype, device)):
             network = _network(config, arguments)
         missing, unexpected = network.load_state_dict(load_base(base, arguments), strict=False)
         # The magnitudes of DoRA follow from the weights and are set below.
@@ -72,9 +77,14 @@ class TuneLora:
                 module.initialize_dora_magnitude()
         head = network.output
         network.output = torch.nn.Identity()
+        _move_but_blocks(network, head, device=device)
         model = cls(network, head, device, arguments, config)
         model._prepare()
         return model
+
+    def blocks(self) -> Sequence[torch.nn.Module]:
+        """Return the decoder blocks in order, recomputation around them where it is asked for."""
+        return list(self.network.layers)
 
     def hidden(self, batch: Batch) -> Tensor:
         """Return the last hidden states where `batch.labels` has one, shape (supervised, width)."""
@@ -142,6 +152,15 @@ def _network(config: TrainConfig, arguments: Mapping[str, Any]) -> TransformerDe
         use_dora=lora.variant == "dora",
         **arguments,
     )
+
+
+def _move_but_blocks(network: TransformerDecoder, head: Any, *, device: torch.device) -> None:
+    """Bring to the device what learns, and what every process needs whole: embeddings, norm, output layer."""
+    for part in (network.tok_embeddings, network.norm, head):
+        if isinstance(part, torch.nn.Module):
+            part.to(device)
+    for weight in get_adapter_params(network).values():
+        weight.data = weight.data.to(device)
 
 
 _ATTENTION: dict[Any, str] = {"q_proj": "q_proj", "k_proj": "k_proj", "v_proj": "v_proj", "output_proj": "o_proj"}

@@ -83,6 +83,8 @@ class Manifest(Noun):
     """Device, such as `cpu` or `cuda:0 NVIDIA H200`."""
     threads: int
     """OpenMP threads."""
+    processes: int = 1
+    """Processes that shared the work."""
     job_ids: tuple[str, ...]
     """Scheduler ids that worked on the run."""
     started: Timestamp
@@ -125,8 +127,8 @@ class TrainingProgress(Noun):
 
     schema_version: Literal[1] = 1
     """Version of this form."""
-    config_sha256: Sha256
-    """Hash of the configuration it belongs to; another one cannot resume from it."""
+    identity: Sha256
+    """Hash of what decides the results of the training it belongs to; another one cannot resume from it."""
     step: int
     """Optimiser steps done."""
     tokens: int
@@ -138,7 +140,7 @@ class TrainingProgress(Noun):
     best_step: int | None = None
     """The step it was measured at."""
     random: dict[str, str] = {}
-    """States of Python's and NumPy's generators, as text."""
+    """States of Python's and NumPy's generators as text, of every process."""
 
 
 class Phase(StrEnum):

@@ -251,9 +251,9 @@ class Resources(Noun):
     eval_time: str = Field(default="01:00:00", pattern=_TIME)
     """Time limit of an evaluation job."""
     gpus: int = Field(default=0, ge=0, le=64)
-    """GPUs a job; 0 trains on the CPU."""
+    """GPUs of a training job, one process each; an evaluation takes one. 0 computes on the CPU."""
     cpus: int = Field(default=1, ge=1, le=512)
-    """CPUs a job; also its OpenMP threads."""
+    """CPUs a job; also the OpenMP threads of all its processes."""
     mem: str | None = Field(default=None, pattern=r"^[1-9]\d*[KMGT]$")
     """Memory a job, such as `80G`."""
     partition: Name | None = None

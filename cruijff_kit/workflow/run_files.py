@@ -9,6 +9,7 @@ from typing import NamedTuple
 from cruijff_kit.errors import PlanError, SiteError
 from cruijff_kit.planning.job_configs import Places, eval_config, train_config
 from cruijff_kit.planning.settings import site_settings
+from cruijff_kit.planning.time_limit import notice_before
 from cruijff_kit.rendering.configs import read_config, render_config, render_run, render_settings
 from cruijff_kit.rendering.sbatch import JobScript, render_script
 from cruijff_kit.rendering.setup import render_setup
@@ -83,8 +84,8 @@ def frame(spec: ExperimentSpec, plan: Plan, *, root: str, site: Site) -> Frame:
         Places(root, outputs),
         datasets,
         render_settings("asked", asked),
-        job,
-        job._replace(time=value["eval_time"]),
+        job._replace(processes=max(1, value["gpus"]), notice=notice_before(value["time"])),
+        job._replace(time=value["eval_time"], gpus=min(1, value["gpus"])),
     )
 
 

@@ -150,7 +150,8 @@ def _failed(run: PlannedRun, world: World) -> list[_Due]:
 def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[_Due], world: World) -> SubmitPreview:
     caps, resources = world.site.caps, plan.resources
     limits = {Step.TRAIN: seconds_of(resources.time), Step.EVAL: seconds_of(resources.eval_time)}
-    gpu_hours = sum(limits[job.step] for job in due) * resources.gpus / 3600
+    gpus = {Step.TRAIN: resources.gpus, Step.EVAL: min(1, resources.gpus)}
+    gpu_hours = sum(limits[job.step] * gpus[job.step] for job in due) / 3600
     preview = SubmitPreview(
         plan_id=lock.plan_id,
         experiment=plan.experiment,

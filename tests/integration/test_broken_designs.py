@@ -140,6 +140,12 @@ PLAN = {
         at("controls", "prompt", value="Capitalise:"), "controls.prompt", "lacks `{input}`", "put `{input}`"
     ),
     "an unknown recipe": Broken(at("controls", "recipe", value="sft"), "controls.recipe", "unknown", "name one"),
+    "one device and several GPUs": Broken(
+        lambda spec, _: (spec["controls"].update(recipe="lora_single_device"), spec.update(resources={"gpus": 2})),
+        "controls.recipe",
+        "trains on one device",
+        "`lora_distributed`",
+    ),
     "an unknown task": Broken(
         at("evaluation", "tasks", 0, "task", value="capitalisation"),
         "evaluation.tasks[0].task",

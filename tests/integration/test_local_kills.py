@@ -279,11 +279,12 @@ def test_a_queue_of_a_newer_program_is_refused(bench: LocalBench) -> None:
     bench.ended(bench.submit("job", body="true"))
     until(lambda: not bench.runner_lives(), "the runner's leave")
     with closing(sqlite3.connect(bench.root / "queue.db")) as db:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
         db.execute("PRAGMA user_version = 9")
     with pytest.raises(SchedulerError, match="version `9`"):
         bench.report("1")
     with closing(sqlite3.connect(bench.root / "queue.db")) as db:
-        db.execute("PRAGMA user_version = 1")
+        db.execute(f"PRAGMA user_version = {version}")
 
 
 def _files(root: Path) -> dict[str, tuple[int, bytes]]:

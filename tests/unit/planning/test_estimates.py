@@ -62,7 +62,7 @@ def test_disk_counts_every_adapter_that_is_kept() -> None:
 
 def test_gpu_hours_are_the_time_limits_of_every_job() -> None:
     hours = told(resources=Resources(time="02:00:00", eval_time="00:30:00", gpus=2))["GPU-hours at most"]
-    assert hours.value == pytest.approx((8 * 2 + 9 * 0.5) * 2)
+    assert hours.value == pytest.approx(8 * 2 * 2 + 9 * 0.5)
 
 
 def test_memory_lies_between_weights_alone_and_full_length_rows() -> None:

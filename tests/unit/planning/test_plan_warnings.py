@@ -32,7 +32,8 @@ def test_two_epochs_over_twenty_four_rows_are_few_steps_and_said_once(tmp_path: 
         ({"controls": {**CONTROLS, "seeds": [1]}}, "one seed"),
         ({"runs": []}, "no control run"),
         ({"controls": {**CONTROLS, "dtype": "bf16"}}, "bf16"),
-        ({"resources": {"gpus": 4}}, "3 of 4 GPUs would idle"),
+        ({"resources": {"gpus": 64, "cpus": 64}}, "fewer rows than there are GPUs (64)"),
+        ({"resources": {"gpus": 2}}, "2 processes share 1 CPUs"),
     ),
 )
 def test_what_is_doubtful_is_named(changes: dict[str, Any], says: str, tmp_path: Path) -> None:

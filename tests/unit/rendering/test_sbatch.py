@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,17 @@ export TOKENIZERS_PARALLELISM=false
 export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-4}"
 exec /opt/python -m cruijff_kit.recipes.lora_single_device --config /home/ada/finetune.yaml
 """
+SEVERAL = PLAIN._replace(gpus=2, processes=2, notice=120)
+SEVERAL_SCRIPT = SCRIPT.replace(
+    "--time=01:30:00\n", "--time=01:30:00\n#SBATCH --signal=B:USR1@120\n#SBATCH --requeue\n"
+)
+SEVERAL_SCRIPT = SEVERAL_SCRIPT.replace("task=4\n", "task=4\n#SBATCH --gres=gpu:2\n").replace(
+    'export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-4}"\nexec /opt/python',
+    "export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=120\n"
+    'export OMP_NUM_THREADS="$((${SLURM_CPUS_PER_TASK:-4} > 2 ? ${SLURM_CPUS_PER_TASK:-4} / 2 : 1))"\n'
+    "exec /opt/python -m torch.distributed.run --standalone --signals-to-handle SIGTERM,SIGINT,SIGUSR1"
+    " --nproc-per-node 2",
+)
 BREAKS = (
     "\n",
     "\r",
@@ -75,7 +87,22 @@ def test_a_plain_job_is_this_text() -> None:
     assert render_script(PLAIN) == SCRIPT
 
 
-@pytest.mark.parametrize("job", (PLAIN, FULL))
+def test_a_job_of_several_processes_is_started_by_the_launcher_and_told_before_its_limit() -> None:
+    assert render_script(SEVERAL) == SEVERAL_SCRIPT
+    found = read_directives(SEVERAL_SCRIPT.encode(), name="job.slurm")
+    assert found.notice == (signal.SIGUSR1, 120, True)
+
+
+@pytest.mark.parametrize("cpus,processes,threads", ((1, 2, 1), (4, 2, 2), (5, 2, 2), (8, 1, 8)))
+def test_every_process_gets_its_share_of_the_cpus(cpus: int, processes: int, threads: int) -> None:
+    job = PLAIN._replace(folder="/", cpus=cpus, processes=processes)
+    body = render_script(job).rpartition("exec ")[0] + "printenv OMP_NUM_THREADS"
+    for told in ({}, {"SLURM_CPUS_PER_TASK": str(cpus)}):
+        done = subprocess.run(["bash", "-c", body], capture_output=True, check=True, text=True, env=told)
+        assert done.stdout == f"{threads}\n"
+
+
+@pytest.mark.parametrize("job", (PLAIN, FULL, SEVERAL))
 def test_a_script_reads_back_to_the_job_it_was_made_from(job: JobScript) -> None:
     assert parse_script(render_script(job)) == job
 
@@ -162,6 +189,8 @@ def test_what_ends_a_line_is_refused_in_every_word_of_the_command(evil: str) -> 
         ("command", ("-c", "x")),
         ("cpus", 0),
         ("gpus", -1),
+        ("processes", 0),
+        ("notice", -1),
     ),
 )
 def test_a_value_no_scheduler_takes_is_refused(field: str, value: object) -> None:
@@ -209,6 +238,8 @@ jobs = st.builds(
     modules=st.lists(safe.map(lambda text: f"m{text}"), max_size=3).map(tuple),
     venv=st.none() | safe.map(lambda text: f"/{text}"),
     conda=st.none() | safe.map(lambda text: f"c{text}"),
+    processes=st.integers(1, 8),
+    notice=st.integers(0, 600),
 )
 
 
@@ -217,4 +248,7 @@ def test_any_job_survives_rendering_and_a_shell_reads_the_same_words(job: JobScr
     text = render_script(job)
     assert parse_script(text) == job
     last = text.removesuffix("\n").split("\n")[-1]
-    assert shlex.split(last) == ["exec", *job.command]
+    words = shlex.split(last)
+    assert words[:2] == ["exec", job.command[0]]
+    assert words[len(words) - len(job.command) + 1 :] == list(job.command[1:])
+    assert len(words) == len(job.command) + (1 if job.processes == 1 else 8)
