@@ -61,10 +61,13 @@ def parquet_bytes(rows: Sequence[Mapping[str, Any]], name: str) -> bytes:
 
     columns, problems = {}, list[Problem]()
     for column in dict.fromkeys(column for row in rows for column in row):
+        values = [row.get(column) for row in rows]
         try:
-            columns[column] = pyarrow.array([row.get(column) for row in rows])
-        except (pyarrow.ArrowException, OverflowError) as err:
-            fact = f"column `{column}` holds values of several kinds: {str(err).splitlines()[0]}"
+            columns[column] = pyarrow.array(values)
+        except (pyarrow.ArrowException, OverflowError):
+            # The library's own words would quote the values.
+            kinds = ", ".join(sorted({type(value).__name__ for value in values}))
+            fact = f"column `{column}` holds values that no one kind of column takes: {kinds}"
             problems.append(Problem(fact, place=name, hint="write them alike, all as text or all as numbers"))
     if problems:
         raise SpecError(f"`{name}` cannot be written as parquet", problems=problems)

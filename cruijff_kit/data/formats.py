@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.arrow_files import arrow_rows, parquet_rows
@@ -38,7 +39,7 @@ Content = bytes | Mapping[str, bytes]
 SPLITS = ("train", "validation", "test")
 """Splits that files of a folder are named by."""
 
-_SUFFIXES: Mapping[str, DataFormat] = {".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"}
+_SUFFIXES: Mapping[str, DataFormat] = MappingProxyType({".json": "json", ".jsonl": "jsonl", ".parquet": "parquet"})
 _SHARD = re.compile(r"(?P<split>.+?)(?:-(?P<number>\d{5})-of-(?P<count>\d{5}))?\.(?P<suffix>jsonl?|parquet)")
 _MISNOMERS = {"val": "validation", "valid": "validation", "dev": "validation", "eval": "validation"}
 _DICT, _STATE = "dataset_dict.json", "state.json"
@@ -90,7 +91,8 @@ def format_of(content: Content, name: str) -> DataFormat:
         return _SUFFIXES.get(PurePosixPath(name).suffix, "json")
     if _DICT in content or _STATE in content:
         return "arrow"
-    found = sorted({_SUFFIXES[suffix] for file in content if (suffix := PurePosixPath(file).suffix) in _SUFFIXES})
+    endings = {PurePosixPath(file).suffix for file in content}
+    found: list[DataFormat] = [form for suffix, form in _SUFFIXES.items() if suffix in endings]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -247,11 +249,9 @@ def _misnamed(split: str, what: str, place: str) -> Problem:
 
 def _incomplete(split: str, files: Sequence[str], *, name: str) -> Iterator[Problem]:
     matches = [match for file in files if (match := _SHARD.fullmatch(file))]
-    numbers = [match["number"] and int(match["number"]) for match in matches]
-    counts = {match["count"] and int(match["count"]) for match in matches}
-    whole = counts == {None} and len(files) == 1
-    sharded = len(counts) == 1 and None not in counts and numbers == list(range(*(count or 0 for count in counts)))
-    if not whole and not sharded:
+    wanted = [f"{number:05}-of-{len(files):05}" for number in range(len(files))]
+    found = [f"{match['number']}-of-{match['count']}" for match in matches]
+    if found != wanted and not (len(matches) == 1 and matches[0]["count"] is None):
         fact = f"the files of split `{split}` are not one whole: {', '.join(f'`{file}`' for file in files)}"
         hint = "keep one file, or all its shards `-00000-of-…` and no other"
         yield Problem(fact, place=name, hint=hint)

@@ -1,5 +1,6 @@
 """What is supervised in a row: checks, and a rendering for people."""
 
+from cruijff_kit.data.templates import bos_marks_turns
 from cruijff_kit.data.tokens import IGNORE, Encoded, Encoding, stop_ids
 from cruijff_kit.errors import Problem
 from cruijff_kit.ports import Tokenizer
@@ -32,7 +33,7 @@ def check_mask(encoded: Encoded, *, encoding: Encoding, tokenizer: Tokenizer, pl
     whole = encoded.earlier if encoded.truncated else encoded.answers
     if any(end == start or labels[end - 1] not in ends for start, end in whole):
         facts.append("the end token is not supervised")
-    extra = _stray_bos(encoded, tokenizer)
+    extra = 0 if bos_marks_turns(encoding=encoding, tokenizer=tokenizer) else _stray_bos(encoded, tokenizer)
     if extra:
         facts.append(f"the row has {extra + 1} BOS tokens; one is allowed")
     hint = "look for special tokens spelled out in the row's text" if facts else ""

@@ -11,7 +11,7 @@ from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Tokenizer
 from cruijff_kit.schema.prediction import PromptIds
 
-__all__ = ["AnswerEnd", "answer_end", "no_template", "one_bos", "render"]
+__all__ = ["AnswerEnd", "answer_end", "bos_marks_turns", "no_template", "one_bos", "render"]
 
 _CONTENT = "\ue000answer\ue001"
 _DATE_FORMATS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d")
@@ -76,6 +76,13 @@ def answer_end(*, encoding: Encoding, tokenizer: Tokenizer) -> AnswerEnd:
     return _chat_end(tokenizer, template=tokenizer.chat_template, date=encoding.template_date)
 
 
+def bos_marks_turns(*, encoding: Encoding, tokenizer: Tokenizer) -> bool:
+    """Return whether the template begins every turn with the BOS token, as some of ChatML's kind do."""
+    if encoding.dataset_type == "text_completion":
+        return False
+    return _bos_marks(tokenizer, template=tokenizer.chat_template, date=encoding.template_date)
+
+
 def no_template(encoding: Encoding) -> Problem:
     """Return the problem of a tokenizer without a chat template."""
     fact = f"`{encoding.dataset_type}` needs a chat template, and the model's tokenizer has none"
@@ -89,15 +96,34 @@ def _chat_end(tokenizer: Tokenizer, *, template: str | None, date: str) -> Answe
     encoding = Encoding(dataset_type="chat_completion", template_date=date)
     turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _CONTENT}]
     after = render(turns, encoding=encoding, tokenizer=tokenizer, asks=False).rpartition(_CONTENT)[2].rstrip()
-    ids = tokenizer.encode(after, add_special_tokens=False)
-    special = (at for at, token in enumerate(ids) if not tokenizer.decode([token], skip_special_tokens=True))
-    end = next(special, None)
+    ids = _continued(after, tokenizer)
+    end = next((at for at, token in enumerate(ids) if _is_special(token, tokenizer)), None)
     if end is None:
         # Text alone would not stop generation: without EOS after it there is no end.
         eos = _eos(tokenizer)
         return AnswerEnd((*ids, *eos) if eos else (), None)
     token = tokenizer.decode([ids[end]], skip_special_tokens=False)
     return AnswerEnd(tuple(ids[: end + 1]), after[: after.find(token) + len(token)])
+
+
+@lru_cache(maxsize=16)
+def _bos_marks(tokenizer: Tokenizer, *, template: str | None, date: str) -> bool:
+    encoding = Encoding(dataset_type="chat_completion", template_date=date)
+    asked = render([{"role": "user", "content": "question"}], encoding=encoding, tokenizer=tokenizer, asks=True)
+    return tokenizer.encode(asked, add_special_tokens=False).count(-1 if tokenizer.bos_token_id is None else tokenizer.bos_token_id) > 1
+
+
+def _is_special(token: int, tokenizer: Tokenizer) -> bool:
+    # A blank alone may read as nothing too: some tokenizers begin every text with one.
+    shown = tokenizer.decode([token], skip_special_tokens=False)
+    return bool(shown) and not tokenizer.decode([token], skip_special_tokens=True)
+
+
+def _continued(text: str, tokenizer: Tokenizer) -> list[int]:
+    """Return the ids of a text that follows an answer; tokenizers that begin a text with a blank do so once."""
+    answer = tokenizer.encode(_CONTENT, add_special_tokens=False)
+    both = tokenizer.encode(_CONTENT + text, add_special_tokens=False)
+    return both[len(answer) :] if both[: len(answer)] == answer else tokenizer.encode(text, add_special_tokens=False)
 
 
 def _eos(tokenizer: Tokenizer) -> PromptIds:

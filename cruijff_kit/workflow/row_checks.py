@@ -21,7 +21,7 @@ from cruijff_kit.workflow.datasets import Dataset
 from cruijff_kit.workflow.mask_gate import TRAINED
 from cruijff_kit.workflow.plan import Planned
 
-__all__ = ["check_rows", "other_rows", "used_splits"]
+__all__ = ["check_rows", "check_tiers", "other_rows", "used_splits"]
 
 _TIERS = ("green", "yellow", "red")
 
@@ -29,7 +29,7 @@ _TIERS = ("green", "yellow", "red")
 def check_rows(spec: ExperimentSpec, planned: Planned, *, world: World) -> list[Problem]:
     """Return what is wrong with the rows that runs train on or are evaluated on."""
     by_key = {dataset.facts.key: dataset for dataset in planned.datasets}
-    problems = [*_task_files(spec, world), *_tiers(spec, world)]
+    problems = [*_task_files(spec, world), *check_tiers(spec, world)]
     for key in dict.fromkeys(run.dataset for run in planned.plan.runs):
         runs = [run for run in planned.plan.runs if run.dataset == key]
         problems += _own_rows(spec, by_key[key], runs=runs)
@@ -71,7 +71,7 @@ def _file_of(task: EvalTask) -> str | None:
         return None
 
 
-def _tiers(spec: ExperimentSpec, world: World) -> Iterator[Problem]:
+def check_tiers(spec: ExperimentSpec, world: World) -> Iterator[Problem]:
     """Yield a problem for each folder of data that is marked more closely kept than the design says."""
     levels = [level for level in spec.factors.get("data.path", ()) if isinstance(level, str)]
     files = [spec.data.training.path, *levels, *(task.dataset for task in spec.evaluation.tasks)]
