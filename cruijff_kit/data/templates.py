@@ -109,8 +109,9 @@ def _chat_end(tokenizer: Tokenizer, *, template: str | None, date: str) -> Answe
 @lru_cache(maxsize=16)
 def _bos_marks(tokenizer: Tokenizer, *, template: str | None, date: str) -> bool:
     encoding = Encoding(dataset_type="chat_completion", template_date=date)
-    asked = render([{"role": "user", "content": "question"}], encoding=encoding, tokenizer=tokenizer, asks=True)
-    return tokenizer.encode(asked, add_special_tokens=False).count(-1 if tokenizer.bos_token_id is None else tokenizer.bos_token_id) > 1
+    turns = [{"role": "user", "content": "question"}]
+    ids = tokenizer.encode(render(turns, encoding=encoding, tokenizer=tokenizer, asks=True), add_special_tokens=False)
+    return sum(token == tokenizer.bos_token_id for token in ids) > 1
 
 
 def _is_special(token: int, tokenizer: Tokenizer) -> bool:

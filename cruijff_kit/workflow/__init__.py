@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.audit import read_audit, verify_audit
     from cruijff_kit.workflow.cancel import cancel_runs
     from cruijff_kit.workflow.collect import collect_results
-    from cruijff_kit.workflow.convert_data import convert_data
+    from cruijff_kit.workflow.conversion import convert_data
+    from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.models import describe_model, make_tiny_model
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
-    from cruijff_kit.workflow.show_data import show_data
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
     from cruijff_kit.workflow.watch import read_status, watch_jobs
@@ -52,14 +52,14 @@ _HOMES = {
     "audit": ("read_audit", "verify_audit"),
     "cancel": ("cancel_runs",),
     "collect": ("collect_results",),
-    "convert_data": ("convert_data",),
+    "conversion": ("convert_data",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "logs": ("tail_log",),
     "models": ("describe_model", "make_tiny_model"),
     "report": ("write_report",),
     "scaffold": ("scaffold_runs",),
     "seal": ("recorded_plan", "sealed_plan"),
-    "show_data": ("show_data",),
+    "data_view": ("show_data",),
     "spot_check": ("spot_check_run",),
     "submit": ("preview_submission", "retry_run", "submit_jobs"),
     "watch": ("read_status", "watch_jobs"),
