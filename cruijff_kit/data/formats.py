@@ -183,7 +183,9 @@ def _by_column(part: Part, name: str) -> Parts:
         else:
             found.setdefault(split, []).append(index)
     problems += [
-        _misnamed(split, f"split `{split}`", part.place(found[split][0])) for split in found if split in _MISNOMERS
+        _misnamed(split, f"split `{split}`", place=part.place(found[split][0]))
+        for split in found
+        if split in _MISNOMERS
     ]
     if problems:
         raise _refused(name, problems)
@@ -232,13 +234,13 @@ def _joined(parts: Sequence[Part]) -> Part:
 def _unknown_file(file: str, split: str, *, name: str) -> Problem:
     place = f"{name.rstrip('/')}/{file}"
     if split in _MISNOMERS:
-        return _misnamed(split, f"file `{file}`", place)
+        return _misnamed(split, f"file `{file}`", place=place)
     known = ", ".join(f"`{each}`" for each in SPLITS)
     hint = f"rename it to one of {known} with its ending, move it away, or write all splits into one JSON file"
     return Problem(f"file `{file}` names no known split; known are {known}", place=place, hint=hint)
 
 
-def _misnamed(split: str, what: str, place: str) -> Problem:
+def _misnamed(split: str, what: str, *, place: str) -> Problem:
     known = ", ".join(f"`{each}`" for each in SPLITS)
     return Problem(
         f"{what} is called `{_MISNOMERS[split]}` here; known are {known}",
@@ -266,7 +268,9 @@ def _saved(content: Mapping[str, bytes], name: str) -> Parts:
     if not isinstance(splits, list) or not all(isinstance(split, str) for split in splits):
         hint = "save the data set again with `save_to_disk`"
         raise _refused(name, [Problem(f"`{_DICT}` lists no splits", place=f"{name}/{_DICT}", hint=hint)])
-    problems = [_misnamed(split, f"split `{split}`", f"{name}/{split}") for split in splits if split in _MISNOMERS]
+    problems = [
+        _misnamed(split, f"split `{split}`", place=f"{name}/{split}") for split in splits if split in _MISNOMERS
+    ]
     parts: Parts = {}
     for split in splits:
         try:

@@ -56,7 +56,7 @@ def prove_mask(splits: Splits, *, encoding: Encoding, tokenizer: Tokenizer, boun
             found += _first(each[index], f"{split}[{index}]", encoding=encoding, tokenizer=tokenizer)
         proven[split] = len(chosen) - len(found)
         if found:
-            problems.append(_counted(found, len(chosen), split))
+            problems.append(_counted(found, split, looked_at=len(chosen)))
     return Proof(rows, proven, tuple(problems))
 
 
@@ -84,7 +84,7 @@ def _first(row: Row, place: str, *, encoding: Encoding, tokenizer: Tokenizer) ->
     return row_problems(row, encoded, encoding=encoding, tokenizer=tokenizer, place=place)[:1]
 
 
-def _counted(found: Sequence[Problem], looked_at: int, split: str) -> Problem:
+def _counted(found: Sequence[Problem], split: str, *, looked_at: int) -> Problem:
     first, more = found[0], len(found) - 1
     counted = f"; so have {more} more of {looked_at} rows of `{split}` looked at" if more else ""
     return Problem(f"{first.place}: {first.message}{counted}", first.path or "data.training", hint=first.hint)

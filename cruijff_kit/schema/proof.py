@@ -26,10 +26,10 @@ class MaskProof(Noun):
     @property
     def words(self) -> str:
         """Return how far the proof reaches, in words."""
-        return ", ".join(_reach(split, count, self.proven.get(split, 0)) for split, count in self.rows.items())
+        return ", ".join(_reach(split, count, proven=self.proven.get(split, 0)) for split, count in self.rows.items())
 
 
-def _reach(split: str, count: int, proven: int) -> str:
+def _reach(split: str, count: int, *, proven: int) -> str:
     if proven == count:
         return f"all {count:,} rows of `{split}`"
     return f"{proven:,} of {count:,} rows of `{split}`, drawn by seed"

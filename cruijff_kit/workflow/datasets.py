@@ -70,7 +70,7 @@ def _file(variant: Variant, columns: Columns, *, form: DataFormat | None, world:
     """Return a data set of the user's; relative paths start at the experiment."""
     path = str(variant.path)
     place = world.store.root / path
-    content = _read(read_data, place, path)
+    content = _read(read_data, place, shown=path)
     splits = load_splits(content, name=path, columns=columns, form=form)
     facts = DatasetFacts(
         key=_stem(place),
@@ -86,7 +86,7 @@ def _generated(variant: Variant, world: World) -> Dataset:
     arguments = variant.values()
     generator = str(variant.generator)
     paths = named_files(generator, arguments)
-    files = {name: _read(Path.read_bytes, world.store.root / path, path) for name, path in paths.items()}
+    files = {name: _read(Path.read_bytes, world.store.root / path, shown=path) for name, path in paths.items()}
     try:
         made = make_dataset(generator, arguments, files=files)
     except SpecError as err:
@@ -95,7 +95,7 @@ def _generated(variant: Variant, world: World) -> Dataset:
     return Dataset(made.facts, made.content, made.splits)
 
 
-def _read(read: Callable[[Path], _Read], place: Path, shown: str) -> _Read:
+def _read(read: Callable[[Path], _Read], place: Path, *, shown: str) -> _Read:
     try:
         return read(place)
     except (OSError, ValueError) as err:

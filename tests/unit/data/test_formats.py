@@ -91,6 +91,12 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def folder_of(path: Path) -> dict[str, bytes]:
+    content = read_data(path)
+    assert isinstance(content, Mapping)
+    return dict(content)
+
+
 def test_data_sets_saved_to_disk_are_read_without_the_library_that_saved_them(saved: Path) -> None:
     assert load_splits(read_data(saved / "both"), name="both") == SPLITS
     assert load_splits(read_data(saved / "one"), name="one") == {"train": TRAIN}
@@ -111,7 +117,7 @@ def test_what_lies_beside_the_data_is_no_part_of_it(saved: Path) -> None:
 
 
 def test_a_saved_data_set_that_is_torn_or_not_whole_is_refused(saved: Path) -> None:
-    whole = dict(read_data(saved / "one"))  # pyright: ignore[reportArgumentType] -- a folder's bytes are a mapping
+    whole = folder_of(saved / "one")
     file = next(name for name in whole if name.endswith(".arrow"))
     cut = {**whole, file: whole[file].removesuffix(END_OF_STREAM)}
     assert "it lacks its end" in refused(cut)[0].message
