@@ -1,7 +1,8 @@
 """The mask gate: proof on real rows that what is learnt of them is their answers, whole, and nothing else.
 
 Of a split with more rows than `BOUND`, as many are drawn by seed: a wrong mask is a matter
-of model, template and form of the data, and shows in any row. A job proves each of its rows.
+of model, template and form of the data, and shows in any row. A job proves the answers of
+each of its rows before its first step.
 """
 
 import unicodedata
@@ -81,7 +82,13 @@ def _first(row: Row, place: str, *, encoding: Encoding, tokenizer: Tokenizer) ->
         encoded = encode_row(row, encoding=encoding, tokenizer=tokenizer, place=place)
     except SpecError as err:
         return [(err.problems or [Problem(str(err), hint=err.hint)])[0]._replace(place=place)]
-    return row_problems(row, encoded, encoding=encoding, tokenizer=tokenizer, place=place)[:1]
+    problems = row_problems(row, encoded, encoding=encoding, tokenizer=tokenizer, place=place)
+    if not problems and encoded.ids[: encoded.prompt_length] != encode_prompt(
+        row, encoding=encoding, tokenizer=tokenizer
+    ):
+        fact = "training would not read the ids that an evaluation sends"
+        problems.append(Problem(fact, place=place, hint=_HINT))
+    return problems[:1]
 
 
 def _counted(found: Sequence[Problem], split: str, *, looked_at: int) -> Problem:
@@ -91,9 +98,7 @@ def _counted(found: Sequence[Problem], split: str, *, looked_at: int) -> Problem
 
 
 def _lost(row: Row, encoded: Encoded, *, encoding: Encoding, tokenizer: Tokenizer) -> Iterator[str]:
-    """Yield how ids and the row they were made of differ."""
-    if encoded.ids[: encoded.prompt_length] != encode_prompt(row, encoding=encoding, tokenizer=tokenizer):
-        yield "training would not read the ids that an evaluation sends"
+    """Yield how supervised ids and the answers they were made of differ."""
     ends = stop_ids(encoding=encoding, tokenizer=tokenizer)
     earlier = [turn["content"] for turn in conversation(row, encoding=encoding) if turn["role"] == "assistant"]
     for text, (start, end) in zip([*earlier, answer_text(row, encoding=encoding)], encoded.answers, strict=True):

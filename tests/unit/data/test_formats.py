@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from cruijff_kit.data.converters import write_dataset
 from cruijff_kit.data.formats import Content, content_sha256, format_of
 from cruijff_kit.data.loaders import Columns, load_splits
 from cruijff_kit.data.splits import overlaps
-from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.errors import Problem, SiteError, SpecError
 from cruijff_kit.runtime.data_files import data_names, data_sha256, read_data
 
 disable_progress_bars()
@@ -293,3 +294,12 @@ def test_what_a_format_cannot_hold_is_refused_and_not_changed(splits: Any, name:
 def test_a_split_of_any_name_but_the_training_one_is_kept_by_name() -> None:
     content = write_dataset({"calibration": TRAIN}, name="d.parquet")
     assert load_splits(content, name="d.parquet") == {"calibration": TRAIN}
+
+
+@pytest.mark.parametrize("name,content", (("d.parquet", table(TRAIN)), ("d", {"train.parquet": table(TRAIN)})))
+def test_without_the_library_the_extra_is_named(name: str, content: Content, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(SiteError, match="needs `pyarrow`, which is not installed") as caught:
+        load_splits(content, name=name)
+    assert caught.value.hint.startswith("pip install 'cruijff-kit[report]'")
+    assert load_splits(lines(*TRAIN), name="d.jsonl") == {"train": TRAIN}
