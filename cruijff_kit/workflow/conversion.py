@@ -10,9 +10,25 @@ from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.audit import Action, AuditEvent
+from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.receipt import ConvertReceipt
+from cruijff_kit.workflow.seal import read_lock
 
 __all__ = ["convert_data"]
+
+# What jobs and verbs write is not a user's data, whatever its ending.
+_KEPT = frozenset(
+    {
+        ExperimentLayout.lock,
+        ExperimentLayout.plan,
+        ExperimentLayout.results,
+        ExperimentLayout.predictions,
+        ExperimentLayout.runs,
+        ExperimentLayout.logs,
+        "outputs",
+        "report",
+    }
+)
 
 
 def convert_data(source: str, target: str, *, force: bool = False, world: World) -> ConvertReceipt:
@@ -64,6 +80,12 @@ def _relative(target: str, world: World) -> str:
 
 
 def _refuse_overwriting(name: str, files: Mapping[str, Content], *, force: bool, world: World) -> None:
+    lock = read_lock(world)
+    kept = {*_KEPT, *(lock.files if lock else ())}
+    ours = [path for path in files if path in kept or path.partition("/")[0] in _KEPT]
+    if ours:
+        hint = "name a file of your own, best below `data/`"
+        raise SpecError(f"`{ours[0]}` is a place of the experiment's own files", hint=hint)
     there = [path for path in files if world.store.read(path) is not None]
     if there and not force:
         raise SpecError(f"`{there[0]}` is there already", hint="name another, or replace it with `--force`")

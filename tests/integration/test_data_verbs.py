@@ -333,6 +333,19 @@ def test_a_conversion_that_cannot_be_is_refused_and_leaves_nothing(
     assert sorted(world.store.root.parent.rglob("*")) == before
 
 
+@pytest.mark.parametrize("target", ("design.lock.json", "plan.json", "results.parquet", "runs/a/metrics.jsonl", "logs"))
+def test_files_of_the_experiment_itself_are_never_replaced_by_data(target: str, world: World) -> None:
+    told = refusal(lambda: convert_data("words.json", target, force=True, world=world), SpecError)
+    assert "is a place of the experiment's own files" in told
+
+
+def test_a_sealed_data_set_is_never_replaced(world: World) -> None:
+    scaffolded(world, data=DESIGN["data"])
+    (sealed,) = [path for path in world.store.glob("data", "*.json") if ".meta" not in path]
+    told = refusal(lambda: convert_data("words.json", sealed, force=True, world=world), SpecError)
+    assert "is a place of the experiment's own files" in told
+
+
 def test_a_conversion_in_an_experiment_is_on_its_record(world: World) -> None:
     write_design(json.dumps({**DESIGN, **ONE}), reason="first", world=world)
     receipt = convert_data("words.json", "words.jsonl", world=world)
