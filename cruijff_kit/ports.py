@@ -93,7 +93,8 @@ class RunStore(Protocol):
     def digest(self, path: str) -> str | None:
         """Return the SHA-256 of a file, streamed, or None where there is none.
 
-        Here alone a path may be absolute: what a run reads or leaves elsewhere has a hash too.
+        Here alone a path may be absolute: what a run reads or leaves elsewhere has a hash too,
+        and of a folder there it is that of the data set in it.
         """
         ...
 

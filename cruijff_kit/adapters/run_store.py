@@ -17,6 +17,7 @@ from cruijff_kit.adapters.staging import publish_files, write_file
 from cruijff_kit.adapters.state_dir import state_dir
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Progress
+from cruijff_kit.runtime.data_files import data_sha256
 from cruijff_kit.schema.site import DiskSpace
 
 __all__ = ["DiskRunStore"]
@@ -55,8 +56,12 @@ class DiskRunStore:
     def digest(self, path: str) -> str | None:
         """Return the SHA-256 of a file, streamed, or None where there is none.
 
-        An absolute path may lie elsewhere: models, data of the user's, checkpoints on scratch.
+        An absolute path may lie elsewhere: models, data of the user's, checkpoints on scratch;
+        of a folder there it is the hash of the data set in it.
         """
+        if path.startswith("/") and Path(path).is_dir():
+            with _translated(path):
+                return data_sha256(Path(path))
         with _outside(path) if path.startswith("/") else self._opened(path) as file:
             if file is None:
                 return None

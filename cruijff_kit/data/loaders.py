@@ -1,150 +1,119 @@
-"""Loaders: the bytes of a data file to splits, with the place of all that is wrong.
+"""Loaders: the bytes of a data set to splits, with the place of all that is wrong.
 
-A data file is one JSON object: split name to a list of rows, each row an object of
-column name to text or number.
+Whatever its format, a data set is split name to a list of rows, each row an object of
+column name to value; question and answer are text or numbers, a conversation is a list of turns.
 """
 
-import json
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from cruijff_kit.data.splits import Splits
+from cruijff_kit.data.formats import Content, Part, format_of, read_parts
+from cruijff_kit.data.json_text import row_lines
+from cruijff_kit.data.turns import MESSAGES, turn_facts
 from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.schema.config import DatasetConfig
+from cruijff_kit.schema.data import DataFormat
 
 __all__ = ["Columns", "load_splits", "row_lines"]
 
 _SHOWN = 20
-_GAP = re.compile(r"[\s,:]*")
+_NONE: Mapping[str, str] = MappingProxyType({})
+_HINT = "mend the row, or name other columns with `columns`, `input_key` and `output_key` of `data.training`"
 
 
 class Columns(NamedTuple):
-    """The two columns every row has."""
+    """The columns every row has; None where none is asked for."""
 
-    input: str = "input"
+    input: str | None = "input"
     """Column of the question."""
-    output: str = "output"
+    output: str | None = "output"
     """Column of the answer."""
+    messages: str | None = None
+    """Column of the conversation."""
+    renamed: Mapping[str, str] = _NONE
+    """Columns renamed before anything else: name used here, name in the file."""
+
+    @classmethod
+    def of(cls, config: DatasetConfig) -> "Columns":
+        """Return the columns that a job's data set block asks for."""
+        renamed = dict(config.columns)
+        if config.dataset_type == "chat":
+            return cls(None, None, MESSAGES, renamed)
+        return cls(config.input_key, config.output_key, None, renamed)
 
 
-def load_splits(content: bytes, *, name: str, columns: Columns | None = None) -> Splits:
-    """Return the splits of a data file; further columns of its rows are kept.
+def load_splits(
+    content: Content, *, name: str, columns: Columns | None = None, form: DataFormat | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the splits of a data set; further columns of its rows are kept.
 
     Args:
-        content: the file's bytes.
-        name: file name shown in problems.
-        columns: columns every row must have.
+        content: the file's bytes, or those of a folder's data files by name.
+        name: file or folder name shown in problems; its ending tells the format.
+        columns: columns every row must have; `input` and `output` where absent.
+        form: format it must have; any where None.
 
     Raises:
-        SpecError: the file is torn, is laid out otherwise, or rows lack a column; every
-            problem has its line, and at most twenty are listed.
+        SpecError: a file is torn, is laid out otherwise, or rows lack a column; every
+            problem has its line or row, and at most twenty are listed.
+        SiteError: the extra that reads the format is not installed.
     """
-    text = _decoded(content, name)
-    value = _parsed(text, name)
-    problems = _layout_problems(value, name) or _row_problems(value, columns or Columns(), name=name, text=text)
+    columns = columns or Columns()
+    found = format_of(content, name)
+    if form is not None and form != found:
+        hint = f"write `format: {found}`, or leave it out"
+        problem = Problem(f"`{name}` is {found}; the design says `{form}`", "data.training.format", hint=hint)
+        raise SpecError(f"`{name}` is of another format", problems=[problem])
+    parts = read_parts(content, name)
+    problems = _empty(parts, name) or list(_renaming(parts, columns)) or list(_row_problems(parts, columns))
     if problems:
         more = len(problems) - _SHOWN
         listed = problems[:_SHOWN] + ([Problem(f"and {more} more rows like these", place=name)] if more > 0 else [])
         raise SpecError(f"`{name}` is not a usable data set", problems=listed)
-    return value
+    return {split: part.rows for split, part in parts.items()}
 
 
-def row_lines(text: str) -> dict[tuple[str, int], int]:
-    """Return the line, from 1, at which each row of a valid data file starts."""
-    found = {}
-    line, counted = 1, 0
-    for split, index, start in _row_starts(text):
-        line += text.count("\n", counted, start)
-        counted = start
-        found[split, index] = line
-    return found
-
-
-def _row_starts(text: str) -> Iterator[tuple[str, int, int]]:
-    decoder = json.JSONDecoder()
-    at = _next(text, text.index("{") + 1)
-    while text[at] != "}":
-        split, at = decoder.raw_decode(text, at)
-        at, index = _next(text, at) + 1, 0
-        while text[at := _next(text, at)] != "]":
-            yield split, index, at
-            _, at = decoder.raw_decode(text, at)
-            index += 1
-        at = _next(text, at + 1)
-
-
-def _next(text: str, at: int) -> int:
-    gap = _GAP.match(text, at)
-    return gap.end() if gap else at
-
-
-def _decoded(content: bytes, name: str) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as err:
-        line = content.count(b"\n", 0, err.start) + 1
-        problem = Problem(f"byte {err.start} is not UTF-8", place=f"{name}:{line}", hint="save the file as UTF-8")
-        raise SpecError(f"`{name}` cannot be read", problems=[problem]) from err
-
-
-def _parsed(text: str, name: str) -> Any:
-    repeated: list[str] = []
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        row = dict(pairs)
-        if len(row) < len(pairs):
-            keys = [key for key, _ in pairs]
-            repeated.extend(sorted({key for key in keys if keys.count(key) > 1}))
-        return row
-
-    try:
-        value = json.loads(text, object_pairs_hook=unique)
-    except (json.JSONDecodeError, RecursionError) as err:
-        raise SpecError(f"`{name}` is not valid JSON", problems=[_torn(err, text, name=name)]) from err
-    if repeated:
-        facts = [Problem(f"key `{key}` is written twice", place=name, hint="keep one of them") for key in repeated]
-        raise SpecError(f"`{name}` is ambiguous", problems=facts[:_SHOWN])
-    return value
-
-
-def _torn(err: Exception, text: str, *, name: str) -> Problem:
-    if not isinstance(err, json.JSONDecodeError):
-        return Problem("nested too deeply for a data set", place=name, hint="lay it out as split name to list of rows")
-    if not text[err.pos :].strip():
-        hint = "the file is torn: copy or generate it again"
-        return Problem("the file ends before its JSON does", place=f"{name}:{err.lineno}", hint=hint)
-    fact = f"{err.msg[:1].lower()}{err.msg[1:]} at column {err.colno}"
-    return Problem(fact, place=f"{name}:{err.lineno}", hint="mend the line, or the one before it")
-
-
-def _layout_problems(value: Any, name: str) -> list[Problem]:
-    if not isinstance(value, dict):
-        hint = 'wrap the rows as `{"train": [...], "test": [...]}`'
-        return [Problem(f"the file holds {_kind(value)}, not an object of splits", place=name, hint=hint)]
-    facts = {split: _kind(rows) for split, rows in value.items() if not isinstance(rows, list)}
-    facts |= {split: "an empty list" for split, rows in value.items() if rows == []}
+def _empty(parts: Mapping[str, Part], name: str) -> list[Problem]:
     hint = "give every split a list of rows, or remove it"
-    problems = [Problem(f"split `{split}` holds {kind}", split, name, hint) for split, kind in facts.items()]
-    return problems if value else [Problem("the file has no splits", place=name, hint=hint)]
-
-
-def _row_problems(value: Any, columns: Columns, *, name: str, text: str) -> list[Problem]:
-    wrong = [
-        (split, index, column, fact)
-        for split, rows in value.items()
-        for index, row in enumerate(rows)
-        for column, fact in _row_facts(row, columns)
-    ]
-    lines = row_lines(text) if wrong else {}
     return [
-        Problem(
-            fact,
-            path=f"{split}[{index}]{column and '.'}{column}",
-            place=f"{name}:{lines[split, index]}",
-            hint="mend the row, or name other columns with `input_key` and `output_key` of `data.training`",
-        )
-        for split, index, column, fact in wrong
+        Problem(f"split `{split}` holds an empty list", split, name, hint)
+        for split, part in parts.items()
+        if not part.rows
     ]
+
+
+def _renaming(parts: dict[str, Part], columns: Columns) -> Iterator[Problem]:
+    """Rename columns in place; yield rows that lack one, or have one of the new name already."""
+    if not columns.renamed:
+        return
+    ours = {theirs: name for name, theirs in columns.renamed.items()}
+    for split, part in parts.items():
+        for index, row in enumerate(part.rows):
+            if not isinstance(row, dict):
+                continue
+            yield from _unrenamable(row, columns.renamed, path=f"{split}[{index}]", part=part, index=index)
+            part.rows[index] = {ours.get(column, column): value for column, value in row.items()}
+
+
+def _unrenamable(
+    row: Mapping[str, Any], renamed: Mapping[str, str], *, path: str, part: Part, index: int
+) -> Iterator[Problem]:
+    for name, theirs in renamed.items():
+        if theirs not in row:
+            fact = f"column `{theirs}`, which `columns` renames to `{name}`, is missing; the row has {_known(row)}"
+            yield Problem(fact, f"{path}.{theirs}", part.place(index), "mend the row or `data.training.columns`")
+        elif name in row and name not in renamed.values():
+            fact = f"`columns` renames `{theirs}` to `{name}`, and the row has both"
+            yield Problem(fact, f"{path}.{name}", part.place(index), "take another name in `data.training.columns`")
+
+
+def _row_problems(parts: Mapping[str, Part], columns: Columns) -> Iterator[Problem]:
+    for split, part in parts.items():
+        for index, row in enumerate(part.rows):
+            for column, fact in _row_facts(row, columns):
+                path = f"{split}[{index}]{column and '.'}{column}"
+                yield Problem(fact, path=path, place=part.place(index), hint=_HINT)
 
 
 def _row_facts(row: Any, columns: Columns) -> Iterator[tuple[str, str]]:
@@ -152,16 +121,27 @@ def _row_facts(row: Any, columns: Columns) -> Iterator[tuple[str, str]]:
     if not isinstance(row, dict):
         yield "", f"the row is {_kind(row)}, not an object"
         return
-    known = ", ".join(f"`{column}`" for column in row) or "none"
-    for column in columns:
+    for column in (columns.input, columns.output):
+        if column is None:
+            continue
         if column not in row:
-            yield column, f"column `{column}` is missing; the row has {known}"
+            yield column, f"column `{column}` is missing; the row has {_known(row)}"
         elif not isinstance(row[column], str | int | float):
             yield column, f"column `{column}` holds {_kind(row[column])}, not text or a number"
-    if row.get(columns.output) == "":
+    if columns.output is not None and row.get(columns.output) == "":
         yield columns.output, f"column `{columns.output}` is empty, so there is nothing to learn"
+    if columns.messages is not None and columns.messages not in row:
+        yield columns.messages, f"column `{columns.messages}` is missing; the row has {_known(row)}"
+    elif columns.messages is not None:
+        for fact in turn_facts(row[columns.messages]):
+            yield columns.messages, f"column `{columns.messages}`: {fact}"
+
+
+def _known(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{column}`" for column in row) or "none"
 
 
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "text", bool: "a truth value", type(None): "null"}
-    return names.get(type(value), "a number")
+    fallback = "a number" if isinstance(value, int | float) else f"a {type(value).__name__}"
+    return names.get(type(value), fallback)

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from cruijff_kit.data.turns import question_turns
+
 __all__ = ["Overlap", "Splits", "overlaps", "write_splits"]
 
 Splits = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -27,9 +29,9 @@ def overlaps(splits: Splits, *, column: str = "input") -> list[Overlap]:
     """Return every pair of splits that share questions, in file order.
 
     Two rows are the same question when the column holds the same text, blanks at
-    either end aside, whatever the answer.
+    either end aside, whatever the answer; of a conversation the turns before its last answer count.
     """
-    asked = {name: [str(row.get(column, "")).strip() for row in rows] for name, rows in splits.items()}
+    asked = {name: [_question(row.get(column, "")) for row in rows] for name, rows in splits.items()}
     names = list(asked)
     found = []
     for at, second in enumerate(names):
@@ -39,6 +41,12 @@ def overlaps(splits: Splits, *, column: str = "input") -> list[Overlap]:
             if rows:
                 found.append(Overlap(first, second, rows, asked[second][rows[0]]))
     return found
+
+
+def _question(value: Any) -> str:
+    if isinstance(value, list):
+        return json.dumps(question_turns(value), ensure_ascii=False, default=str)
+    return str(value).strip()
 
 
 def write_splits(splits: Splits) -> bytes:

@@ -8,23 +8,22 @@ that would merge characters across the seam, and the mask is the seam itself:
     text:  [BOS] filled prompt template                   | answer, EOS
 
 What the template writes after the end of the turn is left out. Tokens left of the seam
-are not supervised unless `train_on_input` is set; all tokens right of it are.
+are not supervised unless `train_on_input` is set; all tokens right of it are. A row of
+type `chat` has a seam on either side of every earlier answer too (`data/conversations.py`).
 """
 
 import hashlib
 import struct
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
 
+from cruijff_kit.data.conversations import Asked, ask, ask_steadily
+from cruijff_kit.data.encoding import IGNORE, Encoded, Encoding, Row, row_error
 from cruijff_kit.data.prompts import fill_template, placeholders
+from cruijff_kit.data.templates import answer_end, no_template, one_bos
+from cruijff_kit.data.turns import MESSAGES, Turn, read_turns
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Tokenizer
-from cruijff_kit.schema.config import DatasetConfig
-from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.prediction import PromptIds
-from cruijff_kit.schema.spec import DatasetType
 
 __all__ = [
     "IGNORE",
@@ -32,6 +31,7 @@ __all__ = [
     "Encoding",
     "Row",
     "Turn",
+    "answer_text",
     "conversation",
     "encode_conversation",
     "encode_prompt",
@@ -41,59 +41,6 @@ __all__ = [
     "row_text",
     "stop_ids",
 ]
-
-IGNORE = -100
-"""Label of a token that is not supervised."""
-
-Row = Mapping[str, Any]
-"""One row of a data set: column name to value."""
-
-Turn = dict[str, str]
-"""One turn of a conversation: `role` (system, user or assistant) and `content`."""
-
-_CONTENT = "\ue000answer\ue001"
-_DATE_FORMATS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d")
-
-
-class Encoding(Noun):
-    """How rows become tokens: everything but the row and the tokenizer."""
-
-    dataset_type: DatasetType
-    """Conversation or plain text."""
-    prompt: str = "{input}"
-    """Template of the user's turn, or of the text before the answer."""
-    system_prompt: str = ""
-    """System message; empty leaves the message out."""
-    template_date: str = "26 Jul 2024"
-    """Date for chat templates that print one."""
-    input_key: str = "input"
-    """Column that `{input}` stands for."""
-    output_key: str = "output"
-    """Column of the answer."""
-    max_seq_len: int = 2048
-    """Longest row in tokens."""
-    overlong: Literal["refuse", "truncate"] = "refuse"
-    """What happens to longer rows."""
-    train_on_input: bool = False
-    """Whether prompt tokens are supervised too."""
-
-    @classmethod
-    def of(cls, config: DatasetConfig) -> "Encoding":
-        """Return the encoding that a job's data set block describes."""
-        return cls(**{name: getattr(config, name) for name in cls.model_fields})
-
-
-class Encoded(NamedTuple):
-    """One row as the model reads it and as the loss sees it."""
-
-    ids: tuple[int, ...]
-    """Token ids of prompt and answer."""
-    labels: tuple[int, ...]
-    """The same ids where supervised, `IGNORE` elsewhere; not shifted."""
-    prompt_length: int
-    """Tokens before the seam; `ids[:prompt_length]` is what an evaluation sends."""
-    truncated: bool = False
-    """Whether the end of the answer was cut, and with it the end token."""
 
 
 def encode_prompt(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: str = "") -> PromptIds:
@@ -116,9 +63,16 @@ def encode_prompt(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: 
 def conversation(row: Row, *, encoding: Encoding, place: str = "") -> list[Turn]:
     """Return the turns that put a row's question: a system turn where set, then the user's.
 
+    Of a row that holds a conversation they are all turns before its last answer; the
+    system message goes first where the row has none of its own.
+
     Raises:
-        SpecError: a column is missing, or plain text was given a system message.
+        SpecError: a column is missing or holds no conversation, or plain text was given a system message.
     """
+    if encoding.dataset_type == "chat":
+        turns = _turns(row, place=place)[:-1]
+        own = turns[0]["role"] == "system" or not encoding.system_prompt
+        return turns if own else [{"role": "system", "content": encoding.system_prompt}, *turns]
     user = {"role": "user", "content": fill_template(encoding.prompt, _columns(row, encoding, place=place))}
     if not encoding.system_prompt:
         return [user]
@@ -140,16 +94,14 @@ def encode_conversation(
             the prompt leaves no room for an answer within `max_seq_len`.
     """
     if not turns or turns[-1]["role"] != "user":
-        raise _row_error("the last turn is not the user's", place=place, hint="end the conversation with the question")
-    if encoding.dataset_type == "chat_completion":
-        text = _render(turns, encoding=encoding, tokenizer=tokenizer, add_generation_prompt=True)
+        raise row_error("the last turn is not the user's", place=place, hint="end the conversation with the question")
+    if encoding.dataset_type != "text_completion":
+        ids = ask(turns, encoding=encoding, tokenizer=tokenizer).ids
     elif len(turns) > 1:
-        raise _row_error("plain text has one turn, the user's", place=place, hint="use `dataset_type: chat_completion`")
+        raise row_error("plain text has one turn, the user's", place=place, hint="use `dataset_type: chat_completion`")
     else:
-        text = turns[0]["content"]
-    ids = _one_bos(text, tokenizer)
-    if len(ids) >= encoding.max_seq_len:
-        raise _too_long(f"the prompt has {len(ids)} tokens and leaves no room for an answer", encoding, place=place)
+        ids = one_bos(turns[0]["content"], tokenizer)
+    _refuse_full(ids, encoding, place=place)
     return ids
 
 
@@ -158,6 +110,7 @@ def encode_row(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: str
 
     A row longer than `max_seq_len` is refused or, where `overlong` says so, cut at
     its end: it keeps its prompt and at least one supervised token, and loses its end token.
+    Every answer of a conversation is supervised.
 
     Args:
         row: columns of the row.
@@ -166,18 +119,31 @@ def encode_row(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: str
         place: where the row stands, such as `train[17]`, for error messages.
 
     Raises:
-        SpecError: as for `encode_prompt`, or the row is too long and not to be cut.
+        SpecError: as for `encode_prompt`, the row is too long and not to be cut, or the
+            template does not let every answer of a conversation be supervised.
     """
-    prompt = encode_prompt(row, encoding=encoding, tokenizer=tokenizer, place=place)
-    answer = tokenizer.encode(row_text(row, encoding.output_key, place=place), add_special_tokens=False)
-    ids = (*prompt, *answer, *_end_ids(encoding=encoding, tokenizer=tokenizer))
+    asked = _asked(row, encoding=encoding, tokenizer=tokenizer, place=place)
+    answer = tokenizer.encode(answer_text(row, encoding=encoding, place=place), add_special_tokens=False)
+    ids = (*asked.ids, *answer, *_end_ids(encoding=encoding, tokenizer=tokenizer))
     truncated = len(ids) > encoding.max_seq_len
     if truncated and encoding.overlong == "refuse":
         raise _too_long(f"the row has {len(ids)} tokens", encoding, place=place)
     ids = ids[: encoding.max_seq_len]
+    encoded = Encoded(ids, ids, len(asked.ids), truncated, asked.answers)
     # Nothing precedes the first token, so no loss can be taken on it.
-    masked = 1 if encoding.train_on_input else len(prompt)
-    return Encoded(ids, (IGNORE,) * masked + ids[masked:], len(prompt), truncated)
+    learnt = ((1, len(ids)),) if encoding.train_on_input else encoded.answers
+    return encoded._replace(labels=_labels(ids, learnt))
+
+
+def answer_text(row: Row, *, encoding: Encoding, place: str = "") -> str:
+    """Return the answer that is expected to a row: its column, or the last turn of its conversation.
+
+    Raises:
+        SpecError: there is none.
+    """
+    if encoding.dataset_type == "chat":
+        return _turns(row, place=place)[-1]["content"]
+    return row_text(row, encoding.output_key, place=place)
 
 
 def stop_ids(*, encoding: Encoding, tokenizer: Tokenizer) -> tuple[int, ...]:
@@ -203,29 +169,24 @@ def row_text(row: Row, column: str, *, place: str = "") -> str:
     known = ", ".join(f"`{name}`" for name in row) or "none"
     fact = f"column `{column}` holds {type(value).__name__}" if column in row else f"column `{column}` is missing"
     hint = "give every row a text or number in that column, or name another column in `data.training`"
-    raise _row_error(f"{fact}; the row has {known}", place=place, hint=hint)
+    raise row_error(f"{fact}; the row has {known}", place=place, hint=hint)
 
 
 def encoding_problems(encoding: Encoding, *, tokenizer: Tokenizer) -> list[Problem]:
     """Return what makes an encoding unusable with a tokenizer, all at once."""
     problems = []
-    if encoding.dataset_type == "chat_completion" and not tokenizer.chat_template:
-        problems.append(_NO_CHAT_TEMPLATE)
+    if encoding.dataset_type != "text_completion" and not tokenizer.chat_template:
+        problems.append(no_template(encoding))
     if encoding.dataset_type == "text_completion" and encoding.system_prompt:
         problems.append(_SYSTEM_IN_TEXT)
     if "input" not in placeholders(encoding.prompt):
         hint = "put `{input}` where the question belongs"
         problems.append(Problem(f"prompt `{encoding.prompt}` lacks `{{input}}`", path="controls.prompt", hint=hint))
-    if not problems and not _ends(encoding, tokenizer):
+    if not problems and not answer_end(encoding=encoding, tokenizer=tokenizer).ids:
         problems.append(_NO_END)
     return problems
 
 
-_NO_CHAT_TEMPLATE = Problem(
-    "`chat_completion` needs a chat template, and the model's tokenizer has none",
-    path="controls.dataset_type",
-    hint="use `dataset_type: text_completion`, or an instruction-tuned model",
-)
 _SYSTEM_IN_TEXT = Problem(
     "`text_completion` has no system message, and `system_prompt` is not empty",
     path="controls.system_prompt",
@@ -246,84 +207,52 @@ def _columns(row: Row, encoding: Encoding, *, place: str) -> dict[str, str]:
     return {**others, **columns, "input": row_text(row, encoding.input_key, place=place)}
 
 
-def _one_bos(text: str, tokenizer: Tokenizer) -> PromptIds:
-    """Tokenise text with one BOS where template or post-processor asks for one."""
-    ids = tokenizer.encode(text, add_special_tokens=False)
-    bos = tokenizer.bos_token_id
-    if bos is None:
-        return tuple(ids)
-    written = next((at for at, token in enumerate(ids) if token != bos), len(ids))
-    wanted = written > 0 or tokenizer.encode("", add_special_tokens=True)[:1] == [bos]
-    return (*((bos,) if wanted else ()), *ids[written:])
-
-
 def _end_ids(*, encoding: Encoding, tokenizer: Tokenizer) -> tuple[int, ...]:
-    ends = _ends(encoding, tokenizer)
+    ends = answer_end(encoding=encoding, tokenizer=tokenizer).ids
     if not ends:
         raise SpecError("the row cannot be ended", problems=[_NO_END])
     return ends
 
 
-def _ends(encoding: Encoding, tokenizer: Tokenizer) -> tuple[int, ...]:
-    """Return what the template writes after an answer up to its end token, else EOS."""
-    if encoding.dataset_type == "chat_completion":
-        return _chat_ends(tokenizer, template=tokenizer.chat_template, date=encoding.template_date)
-    return () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)
+def _asked(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: str) -> Asked:
+    """Return the prompt of a row, earlier answers marked; the same ids that an evaluation sends."""
+    turns = conversation(row, encoding=encoding, place=place)
+    if len(turns) < 3 or encoding.dataset_type != "chat":
+        return Asked(encode_conversation(turns, encoding=encoding, tokenizer=tokenizer, place=place))
+    asked = ask_steadily(turns, encoding=encoding, tokenizer=tokenizer)
+    _refuse_full(asked.ids, encoding, place=place)
+    return asked
 
 
-# The end of a turn is the same for every row, and rendering it costs as much as a row does.
-@lru_cache(maxsize=16)
-def _chat_ends(tokenizer: Tokenizer, *, template: str | None, date: str) -> tuple[int, ...]:
-    encoding = Encoding(dataset_type="chat_completion", template_date=date)
-    turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _CONTENT}]
-    text = _render(turns, encoding=encoding, tokenizer=tokenizer, add_generation_prompt=False)
-    ids = tokenizer.encode(text.rpartition(_CONTENT)[2].rstrip(), add_special_tokens=False)
-    special = (at for at, token in enumerate(ids) if not tokenizer.decode([token], skip_special_tokens=True))
-    end = next(special, None)
-    if end is not None:
-        return tuple(ids[: end + 1])
-    # Text alone would not stop generation: without EOS after it there is no end.
-    return () if tokenizer.eos_token_id is None else (*ids, tokenizer.eos_token_id)
-
-
-def _render(turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokenizer, add_generation_prompt: bool) -> str:
-    import jinja2
-
-    if not tokenizer.chat_template:
-        raise SpecError("the conversation cannot be rendered", problems=[_NO_CHAT_TEMPLATE])
-    date = encoding.template_date
+def _turns(row: Row, *, place: str) -> list[Turn]:
     try:
-        return tokenizer.apply_chat_template(
-            list(turns),
-            tokenize=False,
-            add_generation_prompt=add_generation_prompt,
-            date_string=date,
-            strftime_now=lambda pattern: _dated(date, pattern),
-        )
-    except jinja2.TemplateError as err:
-        roles = ", ".join(turn["role"] for turn in turns)
-        problem = Problem(
-            f"the model's chat template refuses a conversation of {roles}: {err}",
-            path="controls.system_prompt" if encoding.system_prompt else "controls.dataset_type",
-            hint="leave `system_prompt` empty where the template knows no system role",
-        )
-        raise SpecError("the conversation cannot be rendered", problems=[problem]) from err
+        return read_turns(row[MESSAGES])
+    except KeyError:
+        known = ", ".join(f"`{name}`" for name in row) or "none"
+        fact = f"column `{MESSAGES}` is missing; the row has {known}"
+        raise row_error(fact, place=place, hint=_MESSAGES_HINT) from None
+    except ValueError as err:
+        raise row_error(f"column `{MESSAGES}`: {err}", place=place, hint=_MESSAGES_HINT) from err
 
 
-def _dated(date: str, pattern: str) -> str:
-    """Write the pinned date in a template's own pattern; as it stands if unreadable."""
-    for known in _DATE_FORMATS:
-        try:
-            return datetime.strptime(date, known).replace(tzinfo=UTC).strftime(pattern)
-        except ValueError:
-            continue
-    return date
+_MESSAGES_HINT = (
+    "give every row its turns there, an answer last; `columns` of `data.training` renames another column, "
+    "and rows of one question and one answer are `dataset_type: chat_completion`"
+)
+
+
+def _labels(ids: tuple[int, ...], learnt: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    labels = [IGNORE] * len(ids)
+    for start, end in learnt:
+        labels[start:end] = ids[start:end]
+    return tuple(labels)
+
+
+def _refuse_full(ids: PromptIds, encoding: Encoding, *, place: str) -> None:
+    if len(ids) >= encoding.max_seq_len:
+        raise _too_long(f"the prompt has {len(ids)} tokens and leaves no room for an answer", encoding, place=place)
 
 
 def _too_long(fact: str, encoding: Encoding, *, place: str) -> SpecError:
     hint = "raise `controls.max_seq_len`, shorten the row, or set `controls.overlong: truncate` to cut answers"
-    return _row_error(f"{fact}; `max_seq_len` is `{encoding.max_seq_len}`", place=place, hint=hint)
-
-
-def _row_error(fact: str, *, place: str, hint: str) -> SpecError:
-    return SpecError("a row cannot be tokenised", problems=[Problem(fact, place=place, hint=hint)])
+    return row_error(f"{fact}; `max_seq_len` is `{encoding.max_seq_len}`", place=place, hint=hint)

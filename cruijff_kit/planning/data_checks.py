@@ -4,13 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from cruijff_kit.data.loaders import Columns
 from cruijff_kit.data.prompts import placeholders
 from cruijff_kit.data.splits import Overlap, Splits, overlaps
+from cruijff_kit.data.turns import MESSAGES
 from cruijff_kit.errors import Problem
 from cruijff_kit.schema.data import TrainingData
-from cruijff_kit.schema.spec import Analysis
+from cruijff_kit.schema.spec import Analysis, ExperimentSpec
 
-__all__ = ["Used", "check_columns", "check_counts", "check_groups", "check_overlaps"]
+__all__ = ["Used", "check_columns", "check_counts", "check_groups", "check_overlaps", "wanted_columns"]
 
 
 class Used(NamedTuple):
@@ -22,6 +24,17 @@ class Used(NamedTuple):
     """Splits that runs train on or are evaluated on."""
     shown: bool = False
     """Whether problems may quote the rows."""
+
+
+def wanted_columns(spec: ExperimentSpec) -> Columns:
+    """Return the columns that every row of a design's data must have, whatever type a run reads it as."""
+    training = spec.data.training
+    types = set(spec.factors.get("dataset_type", ())) or {spec.controls.dataset_type}
+    types |= {run.parameters["dataset_type"] for run in spec.runs if "dataset_type" in run.parameters}
+    messages = MESSAGES if "chat" in types else None
+    if types == {"chat"}:
+        return Columns(None, None, messages, training.columns)
+    return Columns(training.input_key, training.output_key, messages, training.columns)
 
 
 def check_overlaps(used: Used, *, column: str, path: str = "data.training") -> list[Problem]:

@@ -117,6 +117,7 @@ def _dataset(run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, plac
     return DatasetConfig(
         path=places.at(facts.path),
         sha256=facts.sha256,
+        columns=tuple(sorted(spec.data.training.columns.items())),
         input_key=spec.data.training.input_key,
         output_key=spec.data.training.output_key,
         dataset_type=value["dataset_type"],

@@ -13,6 +13,7 @@ __all__ = ["canonical_json", "component", "content_hash", "run_id", "shorten"]
 # A slug leaves room for the hash and for a job's suffix within the 64 characters of a name.
 _SLUG_LIMIT = 48
 _TEXT_LIMIT = 20
+_SUFFIX = re.compile(r"\.(json|jsonl|parquet)$")
 _SHORT = {
     "model": "",
     "lora_rank": "rank",
@@ -60,7 +61,7 @@ def component(factor: str, level: Level) -> str:
     """Return one factor's part of a slug, such as `rank4` or `sched-linear`."""
     name = _clean(_SHORT.get(factor, factor.removeprefix("data.")))
     # A file is known by its stem; the folders before it say little.
-    stem = str(level).rpartition("/")[2].removesuffix(".json") if factor == "data.path" else level
+    stem = _SUFFIX.sub("", str(level).rstrip("/").rpartition("/")[2]) if factor == "data.path" else level
     value = _spelled(stem)
     joint = "-" if name and not value[0].isdigit() else ""
     return f"{name}{joint}{value}".lstrip("-.")

@@ -56,6 +56,8 @@ class Inputs(NamedTuple):
     """Recipe written by the user, as named in the design, to the hash of its file."""
     columns: tuple[str, str] = ("input", "output")
     """Columns of question and answer."""
+    renamed: Mapping[str, str] = {}
+    """Columns renamed as rows are read; part of what a run is where there are any."""
 
 
 def plan_runs(spec: ExperimentSpec, points: tuple[Point, ...], *, inputs: Inputs) -> tuple[PlannedRun, ...]:
@@ -92,6 +94,8 @@ def science(point: Point, inputs: Inputs) -> dict[str, Any]:
     values = {name: setting.value for name, setting in point.settings.items()}
     model = inputs.models[point.model.name].sha256
     shared = {"type": point.type, "model": model, "dataset": facts.sha256, "columns": list(inputs.columns)}
+    if inputs.renamed:
+        shared["renamed"] = dict(inputs.renamed)
     if point.type == "control":
         return {**shared, "controls": {name: values[name] for name in _SHARED}}
     controls = {

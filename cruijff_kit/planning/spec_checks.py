@@ -10,6 +10,7 @@ from cruijff_kit.data.generators.registry import GENERATORS, check_arguments
 from cruijff_kit.data.prompts import placeholders
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.planning.data_checks import wanted_columns
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level
 
@@ -35,6 +36,7 @@ def check_spec(spec: ExperimentSpec) -> list[Problem]:
         _factors,
         _control_runs,
         _prompts,
+        _conversations,
         _recipes,
         _devices,
         _tasks,
@@ -138,6 +140,20 @@ def _prompts(spec: ExperimentSpec) -> Iterator[Problem]:
     for path, prompt in _said(spec, "prompt"):
         if isinstance(prompt, str) and "input" not in placeholders(prompt):
             yield Problem(f"prompt `{prompt}` lacks `{{input}}`", path, hint=hint)
+
+
+def _conversations(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Yield what a design says of questions and answers where all its rows are conversations."""
+    if wanted_columns(spec).input is not None:
+        return
+    hint = "remove it: rows of `dataset_type: chat` hold whole turns in their column `messages`"
+    for path, prompt in _said(spec, "prompt"):
+        if prompt != "{input}":
+            yield Problem("`chat` has no prompt template", path, hint=hint)
+    training = spec.data.training
+    for key, column in (("input_key", training.input_key), ("output_key", training.output_key)):
+        if column != key.removesuffix("_key"):
+            yield Problem(f"`chat` reads no `{key}`", f"data.training.{key}", hint=hint)
 
 
 def _recipes(spec: ExperimentSpec) -> Iterator[Problem]:

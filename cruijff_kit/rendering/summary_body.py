@@ -7,6 +7,7 @@ from cruijff_kit.rendering.markdown import as_code, as_text, byte_size, markdown
 from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Estimate, Plan, PlannedRun
+from cruijff_kit.schema.proof import MaskProof
 from cruijff_kit.schema.site import DiskSpace, ModelFacts
 from cruijff_kit.schema.spec import EvalTask, ExperimentSpec
 
@@ -30,6 +31,8 @@ class Checked(NamedTuple):
     """ISO-8601 date of the check."""
     warnings: tuple[str, ...] = ()
     """What is worth a second look."""
+    proofs: tuple[MaskProof, ...] = ()
+    """What was proven of the masks of rows that are trained on."""
 
 
 def render_body(checked: Checked) -> str:

@@ -6,19 +6,19 @@ from typing import Any
 
 from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import ChatMessage, ChatMessageSystem, ChatMessageUser
+from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
 from inspect_ai.solver import generate
 
-from cruijff_kit.data.tokens import Encoding, Row, conversation, row_text
+from cruijff_kit.data.tokens import Encoding, Row, answer_text, conversation, row_text
 from cruijff_kit.runtime.eval_config import checkpoint_sha256, place_of
 from cruijff_kit.runtime.inspect_scorers import Subject, planned_scorers
 from cruijff_kit.runtime.seeding import shuffled
-from cruijff_kit.runtime.training_rows import read_split
+from cruijff_kit.runtime.training_rows import read_splits
 from cruijff_kit.schema.config import EvalConfig
 
 __all__ = ["chosen_rows", "row_task", "subject_of"]
 
-_MESSAGES = {"system": ChatMessageSystem, "user": ChatMessageUser}
+_MESSAGES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 
 
 def row_task(config: EvalConfig) -> Task:
@@ -65,7 +65,8 @@ def chosen_rows(config: EvalConfig) -> list[tuple[int, Row]]:
     Raises:
         SpecError: the data set has no rows in that split.
     """
-    rows = list(enumerate(read_split(Path(config.dataset.path), config.split)))
+    (found,) = read_splits(config.dataset, config.split)
+    rows = list(enumerate(found))
     if config.samples is None:
         return rows
     return sorted(shuffled(rows, seed=config.seed, purpose="evaluated rows")[: config.samples], key=itemgetter(0))
@@ -74,6 +75,6 @@ def chosen_rows(config: EvalConfig) -> list[tuple[int, Row]]:
 def _sample(row: Row, sample_id: str, *, config: EvalConfig, encoding: Encoding) -> Sample:
     turns = conversation(row, encoding=encoding, place=sample_id)
     messages: list[ChatMessage] = [_MESSAGES[turn["role"]](content=turn["content"]) for turn in turns]
-    target = row_text(row, encoding.output_key, place=sample_id)
+    target = answer_text(row, encoding=encoding, place=sample_id)
     groups: dict[str, Any] = {name: row_text(row, name, place=sample_id) for name in config.groups}
     return Sample(id=sample_id, input=messages, target=target, metadata=groups)

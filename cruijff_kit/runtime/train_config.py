@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from cruijff_kit.data.yaml_text import dotted, load_yaml
 from cruijff_kit.errors import Problem, RunError, SpecError
-from cruijff_kit.runtime.files import file_sha256
+from cruijff_kit.runtime.data_files import data_sha256
 from cruijff_kit.runtime.model_files import model_config, model_sha256
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
 
@@ -84,9 +84,9 @@ def check_inputs(config: TrainConfig | EvalConfig) -> None:
         SiteError: the model directory is unreadable.
     """
     data = Path(config.dataset.path)
-    if not data.is_file():
+    if not data.exists():
         raise _mismatch(config, f"data set `{data}` does not exist", hint="run `ck scaffold`, or bring the file back")
-    if file_sha256(data) != config.dataset.sha256:
+    if data_sha256(data) != config.dataset.sha256:
         raise _mismatch(config, f"data set `{data}` is not the one that was planned", hint="restore it, or design anew")
     folder = Path(config.base_model.path)
     model_config(folder)

@@ -1,18 +1,20 @@
 """Rows of a run: read, subset, encode."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from cruijff_kit.data.gate import row_problems
+from cruijff_kit.data.loaders import Columns, load_splits
 from cruijff_kit.data.tokens import Encoded, Encoding, Row, encode_row
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Tokenizer
+from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.runtime.model_files import load_tokenizer
 from cruijff_kit.runtime.seeding import shuffled
-from cruijff_kit.schema.config import TrainConfig
+from cruijff_kit.schema.config import DatasetConfig, TrainConfig
 
-__all__ = ["Rows", "encode_rows", "load_rows", "read_split", "steps_of_epoch", "subset"]
+__all__ = ["Rows", "encode_rows", "load_rows", "read_splits", "steps_of_epoch", "subset"]
 
 _SHOWN_PROBLEMS = 20
 
@@ -27,37 +29,40 @@ class Rows(NamedTuple):
 
 
 def load_rows(config: TrainConfig) -> Rows:
-    """Read and tokenise the splits of a run; all over-long rows are told at once.
+    """Read, tokenise and prove the splits of a run; all over-long rows are told at once.
 
     Raises:
-        SpecError: a split is missing, or rows cannot be tokenised.
+        SpecError: a split is missing, or rows cannot be tokenised or have wrong masks.
+        SiteError: the extra that reads the data is not installed.
     """
     encoding = Encoding.of(config.dataset)
     tokenizer = load_tokenizer(Path(config.base_model.path))
-    data = Path(config.dataset.path)
-    chosen = subset(read_split(data, config.split), config.training_samples, seed=config.seed)
-    val = read_split(data, config.split_val) if config.split_val else []
+    wanted = (config.split, config.split_val) if config.split_val else (config.split,)
+    train, *others = read_splits(config.dataset, *wanted)
+    chosen = subset(train, config.training_samples, seed=config.seed)
+    val = others[0] if others else []
     return Rows(
         encode_rows(chosen, split=config.split, encoding=encoding, tokenizer=tokenizer),
         encode_rows(val, split=config.split_val or "", encoding=encoding, tokenizer=tokenizer),
     )
 
 
-def read_split(path: Path, split: str) -> list[Row]:
-    """Read one split of a JSON data file: split name to list of rows.
+def read_splits(config: DatasetConfig, *splits: str) -> list[list[Row]]:
+    """Return the rows of some splits of a job's data set, in whatever format it lies.
 
     Raises:
-        SpecError: the file is no such object, or has no rows under that name.
+        SpecError: the data set is torn, or has no rows under one of the names.
+        SiteError: the extra that reads the format is not installed.
     """
-    try:
-        splits = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as err:
-        raise SpecError(f"data set `{path}` is not JSON: {err}", hint="mend the file, or generate it again") from err
-    rows = splits.get(split) if isinstance(splits, dict) else None
-    if not rows or not isinstance(rows, list):
-        known = ", ".join(f"`{name}`" for name in splits) if isinstance(splits, dict) else "no splits"
-        raise SpecError(f"data set `{path}` has no rows in split `{split}`; it has {known}", hint="name one of them")
-    return rows
+    path = Path(config.path)
+    found = load_splits(read_data(path), name=str(path), columns=Columns.of(config))
+    missing = [split for split in splits if not found.get(split)]
+    if missing:
+        known = ", ".join(f"`{name}`" for name in found)
+        raise SpecError(
+            f"data set `{path}` has no rows in split `{missing[0]}`; it has {known}", hint="name one of them"
+        )
+    return [list(found[split]) for split in splits]
 
 
 def subset(rows: Sequence[Row], size: int | None, *, seed: int) -> list[Row]:
@@ -74,19 +79,25 @@ def subset(rows: Sequence[Row], size: int | None, *, seed: int) -> list[Row]:
 
 
 def encode_rows(rows: Sequence[Row], *, split: str, encoding: Encoding, tokenizer: Tokenizer) -> list[Encoded]:
-    """Return ids and labels of every row.
+    """Return ids and labels of every row, each proven to teach its answers and nothing else.
 
     Raises:
-        SpecError: rows cannot be tokenised; the first of them are listed, all are counted.
+        SpecError: rows cannot be tokenised or are wrongly masked; the first are listed, all are counted.
     """
     encoded, problems = [], []
     for at, row in enumerate(rows):
+        place = f"{split}[{at}]"
         try:
-            encoded.append(encode_row(row, encoding=encoding, tokenizer=tokenizer, place=f"{split}[{at}]"))
+            made = encode_row(row, encoding=encoding, tokenizer=tokenizer, place=place)
         except SpecError as err:
-            problems.extend(err.problems or [Problem(str(err), place=f"{split}[{at}]")])
+            problems.extend(err.problems or [Problem(str(err), place=place)])
+            continue
+        wrong = row_problems(row, made, encoding=encoding, tokenizer=tokenizer, place=place)
+        problems.extend(wrong)
+        if not wrong:
+            encoded.append(made)
     if problems:
-        fact = f"{len(rows) - len(encoded)} of {len(rows)} rows of split `{split}` cannot be tokenised"
+        fact = f"{len(rows) - len(encoded)} of {len(rows)} rows of split `{split}` cannot be learnt"
         raise SpecError(fact, problems=problems[:_SHOWN_PROBLEMS])
     return encoded
 

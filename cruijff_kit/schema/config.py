@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
-from cruijff_kit.schema.spec import DatasetType, Generation, LoraVariant, Quantization, Schedule, Strategy
+from cruijff_kit.schema.spec import Generation, LoraVariant, Quantization, Schedule, Strategy
 
 __all__ = [
     "TRAIN_PLACES",
@@ -36,15 +37,17 @@ class DatasetConfig(Noun):
     """Rows and how they become tokens; the same block trains and evaluates."""
 
     path: str
-    """Absolute JSON file: split name to list of rows."""
+    """Absolute file or folder, in any format that a design may name."""
     sha256: Sha256
-    """Hash the file must have."""
+    """Hash the file or folder must have."""
+    columns: tuple[tuple[str, str], ...] = ()
+    """Columns renamed as rows are read: name used here, name in the file."""
     input_key: str = "input"
     """Column of the question."""
     output_key: str = "output"
     """Column of the answer."""
     dataset_type: DatasetType
-    """Conversation or plain text."""
+    """Question and answer in a chat template or as plain text, or whole conversations."""
     prompt: str
     """Template of the user's turn."""
     system_prompt: str

@@ -6,10 +6,13 @@ from pydantic import Field, model_validator
 
 from cruijff_kit.schema.noun import Noun, Sha256
 
-__all__ = ["Consent", "DataSpec", "DatasetFacts", "Tier", "TrainingData"]
+__all__ = ["Consent", "DataFormat", "DataSpec", "DatasetFacts", "Tier", "TrainingData"]
 
 Tier = Literal["green", "yellow", "red"]
 """How freely contents may be shown: freely, with recorded consent, never."""
+
+DataFormat = Literal["json", "jsonl", "parquet", "arrow"]
+"""How rows lie in files; `arrow` is a Hugging Face data set saved to disk."""
 
 
 class Consent(Noun):
@@ -24,16 +27,18 @@ class Consent(Noun):
 
 
 class TrainingData(Noun):
-    """A data set: a file, or a generator with its arguments. Exactly one of the two."""
+    """A data set: a file or folder, or a generator with its arguments. Exactly one of the two."""
 
     path: str | None = None
-    """JSON file with one list of rows per split, relative to the experiment or absolute."""
+    """File, folder of split files, or Hugging Face data set on disk; relative to the experiment or absolute."""
     generator: str | None = None
     """Name of a generator in `cruijff_kit.data.generators`."""
     arguments: dict[str, Any] = {}
     """Arguments of the generator."""
-    format: Literal["json"] = "json"
-    """Layout of the file: one JSON object, split name to list of rows."""
+    format: DataFormat | None = None
+    """Format that `path` must have; seen from its names where absent."""
+    columns: dict[str, str] = {}
+    """Columns to rename as rows are read: name used here to name in the file, such as `{messages: dialogue}`."""
     input_key: str = "input"
     """Column that holds the question."""
     output_key: str = "output"
@@ -47,6 +52,12 @@ class TrainingData(Noun):
             raise ValueError("give exactly one of `path` and `generator`")
         if self.path is not None and self.arguments:
             raise ValueError("`arguments` belong to a `generator`; a `path` takes none")
+        if self.generator is not None and self.format not in {None, "json"}:
+            raise ValueError("a `generator` writes JSON; leave `format` out")
+        if self.generator is not None and self.columns:
+            raise ValueError("`columns` rename those of a file; a `generator` names its own")
+        if len(set(self.columns.values())) < len(self.columns):
+            raise ValueError("`columns` takes one column of the file twice")
         return self
 
 
@@ -69,9 +80,9 @@ class DatasetFacts(Noun):
     path: str
     """Path relative to the experiment, or absolute for a user's own file."""
     sha256: Sha256
-    """Hash of the file's bytes."""
+    """Hash of the file's bytes; of a folder, over the lines `name sha256` of its data files in name order."""
     bytes: int
-    """Size of the file."""
+    """Size of the file, or of the folder's data files."""
     splits: dict[str, int]
     """Rows per split."""
     generator: str | None = None

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cruijff_kit.schema.data import DataSpec
+from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.noun import Name, Noun, Sha256
 
 __all__ = [
@@ -28,9 +29,6 @@ __all__ = [
     "Strategy",
     "Tools",
 ]
-
-DatasetType = Literal["chat_completion", "text_completion"]
-"""Whether rows become a conversation or plain text."""
 
 Schedule = Literal["cosine", "linear", "constant", "constant_with_warmup"]
 """Learning-rate schedules that the recipes implement."""
@@ -86,7 +84,7 @@ class Controls(Noun):
     recipe: str | None = None
     """Training recipe of this package, or a module or Python file of yours; the backend's own where absent."""
     dataset_type: DatasetType = "chat_completion"
-    """How a row becomes tokens."""
+    """How a row becomes tokens; `chat` rows hold whole conversations in their column `messages`."""
     prompt: str = "{input}"
     """Template of the user's turn; fields in braces name columns, `{{` is a literal brace."""
     system_prompt: str = ""

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.audit import read_audit, verify_audit
     from cruijff_kit.workflow.cancel import cancel_runs
     from cruijff_kit.workflow.collect import collect_results
+    from cruijff_kit.workflow.conversion import convert_data
+    from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.models import describe_model, make_tiny_model
@@ -24,6 +26,7 @@ __all__ = [
     "cancel_runs",
     "check_design",
     "collect_results",
+    "convert_data",
     "describe_model",
     "make_tiny_model",
     "preview_submission",
@@ -33,6 +36,7 @@ __all__ = [
     "retry_run",
     "scaffold_runs",
     "sealed_plan",
+    "show_data",
     "spec_json_schema",
     "spot_check_run",
     "submit_jobs",
@@ -48,12 +52,14 @@ _HOMES = {
     "audit": ("read_audit", "verify_audit"),
     "cancel": ("cancel_runs",),
     "collect": ("collect_results",),
+    "conversion": ("convert_data",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "logs": ("tail_log",),
     "models": ("describe_model", "make_tiny_model"),
     "report": ("write_report",),
     "scaffold": ("scaffold_runs",),
     "seal": ("recorded_plan", "sealed_plan"),
+    "data_view": ("show_data",),
     "spot_check": ("spot_check_run",),
     "submit": ("preview_submission", "retry_run", "submit_jobs"),
     "watch": ("read_status", "watch_jobs"),

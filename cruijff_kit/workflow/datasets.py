@@ -2,19 +2,23 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from cruijff_kit.data.formats import Content, content_sha256
 from cruijff_kit.data.generators.registry import make_dataset, named_files
 from cruijff_kit.data.loaders import Columns, load_splits
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.planning.grid import Variant
 from cruijff_kit.ports import World
-from cruijff_kit.schema.data import DatasetFacts, TrainingData
+from cruijff_kit.runtime.data_files import read_data
+from cruijff_kit.schema.data import DataFormat, DatasetFacts, TrainingData
 
 __all__ = ["Dataset", "read_datasets"]
+
+_Read = TypeVar("_Read")
 
 
 class Dataset(NamedTuple):
@@ -22,26 +26,39 @@ class Dataset(NamedTuple):
 
     facts: DatasetFacts
     """Key, path, hash and splits."""
-    content: bytes
-    """The file's bytes."""
+    content: Content
+    """The bytes of its file, or of a folder's files."""
     splits: Splits
     """Its rows."""
 
 
-def read_datasets(variants: Iterable[Variant], training: TrainingData, *, world: World) -> dict[Variant, Dataset]:
+def read_datasets(
+    variants: Iterable[Variant], training: TrainingData, *, columns: Columns | None = None, world: World
+) -> dict[Variant, Dataset]:
     """Return every data set that a design asks for; generated ones are not written.
 
     Variants that come to the same rows share one data set. Keys are unique.
 
+    Args:
+        variants: the data sets asked for.
+        training: how the design lays out its data.
+        columns: columns every row must have; those of question and answer where absent.
+        world: the experiment and its surroundings; only read.
+
     Raises:
         SpecError: a file or an argument is wrong; lists the problems of all data sets.
+        SiteError: the extra that reads a format is not installed.
     """
-    columns = Columns(training.input_key, training.output_key)
+    columns = columns or Columns(training.input_key, training.output_key, None, training.columns)
     found: dict[Variant, Dataset] = {}
     problems: list[Problem] = []
     for variant in dict.fromkeys(variants):
         try:
-            found[variant] = _generated(variant, world) if variant.generator else _file(variant, columns, world=world)
+            found[variant] = (
+                _generated(variant, world)
+                if variant.generator
+                else _file(variant, columns, form=training.format, world=world)
+            )
         except SpecError as err:
             problems += err.problems or [Problem(str(err), "data.training", hint=err.hint)]
     if problems:
@@ -49,17 +66,17 @@ def read_datasets(variants: Iterable[Variant], training: TrainingData, *, world:
     return _told_apart(found)
 
 
-def _file(variant: Variant, columns: Columns, *, world: World) -> Dataset:
-    """Return a data file of the user's; relative paths start at the experiment."""
+def _file(variant: Variant, columns: Columns, *, form: DataFormat | None, world: World) -> Dataset:
+    """Return a data set of the user's; relative paths start at the experiment."""
     path = str(variant.path)
     place = world.store.root / path
-    content = _bytes(place, path)
-    splits = load_splits(content, name=path, columns=columns)
+    content = _read(read_data, place, shown=path)
+    splits = load_splits(content, name=path, columns=columns, form=form)
     facts = DatasetFacts(
         key=_stem(place),
         path=str(place),
-        sha256=hashlib.sha256(content).hexdigest(),
-        bytes=len(content),
+        sha256=content_sha256(content),
+        bytes=sum(map(len, content.values())) if isinstance(content, Mapping) else len(content),
         splits={name: len(rows) for name, rows in splits.items()},
     )
     return Dataset(facts, content, splits)
@@ -69,7 +86,7 @@ def _generated(variant: Variant, world: World) -> Dataset:
     arguments = variant.values()
     generator = str(variant.generator)
     paths = named_files(generator, arguments)
-    files = {name: _bytes(world.store.root / path, path) for name, path in paths.items()}
+    files = {name: _read(Path.read_bytes, world.store.root / path, shown=path) for name, path in paths.items()}
     try:
         made = make_dataset(generator, arguments, files=files)
     except SpecError as err:
@@ -78,9 +95,9 @@ def _generated(variant: Variant, world: World) -> Dataset:
     return Dataset(made.facts, made.content, made.splits)
 
 
-def _bytes(place: Path, shown: str) -> bytes:
+def _read(read: Callable[[Path], _Read], place: Path, *, shown: str) -> _Read:
     try:
-        return place.read_bytes()
+        return read(place)
     except (OSError, ValueError) as err:
         hint = "mend the path; relative paths start at the experiment's directory"
         problem = Problem(f"file `{shown}` cannot be read: {_why(err)}", "data.training", hint=hint)

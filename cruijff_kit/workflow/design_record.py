@@ -64,6 +64,9 @@ def _resources(checked: Checked) -> Iterator[_Finding]:
         rows = {f"rows_{split}": str(count) for split, count in dataset.splits.items()}
         found = {"sha256": dataset.sha256, "bytes": str(dataset.bytes), **rows}
         yield Action.VERIFY_DATASET, dataset.key, {"path": dataset.path}, found
+    for proof in checked.proofs:
+        proven = {"mask": f"proven on {proof.words}"}
+        yield Action.VERIFY_DATASET, proof.dataset, {"model": proof.model, "mask_key": proof.key}, proven
     for task in checked.spec.evaluation.tasks:
         yield Action.VERIFY_EVAL_TASK, task.name, {"task": task.task, "split": task.split}, {}
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from cruijff_kit.data.yaml_text import Marks, load_yaml
 from cruijff_kit.errors import PlanError, Problem, SpecError
+from cruijff_kit.planning.data_checks import wanted_columns
 from cruijff_kit.planning.grid import Variant
 from cruijff_kit.planning.plan_warnings import plan_warnings
 from cruijff_kit.planning.power import power_estimate
@@ -16,6 +17,7 @@ from cruijff_kit.rendering.summary import parse_summary
 from cruijff_kit.rendering.summary_body import Checked
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Estimate, Plan
+from cruijff_kit.schema.proof import MaskProof
 from cruijff_kit.schema.spec import Evaluation, ExperimentSpec, Tools
 from cruijff_kit.workflow.datasets import read_datasets
 from cruijff_kit.workflow.plan import Planned, design_hash, plan_with_data
@@ -34,6 +36,8 @@ class _Survey(NamedTuple):
     """All that stands in its way."""
     warnings: list[str]
     """What is worth a second look."""
+    proofs: tuple[MaskProof, ...] = ()
+    """What was proven of masks."""
 
 
 def examine(text: str, *, world: World) -> Checked:
@@ -55,7 +59,7 @@ def examine(text: str, *, world: World) -> Checked:
     if problems or parsed.spec is None or survey.planned is None:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise SpecError(f"the design has {count}; nothing was written", problems=problems)
-    return _checked(parsed.spec, survey.planned, warnings=survey.warnings, world=world)
+    return _checked(parsed.spec, survey.planned, survey=survey, world=world)
 
 
 def _merged(form: Sequence[Problem], further: Iterable[Problem], *, marks: Marks) -> list[Problem]:
@@ -99,7 +103,7 @@ def _survey(spec: ExperimentSpec, world: World) -> _Survey:
     unfit = any("prompt" in problem.path for problem in problems)
     tokens = TokenFindings([], []) if unfit else check_tokens(spec, planned, world=world)
     warnings = [*_place_warnings(spec, world), *plan_warnings(spec, planned.plan), *tokens.warnings]
-    return _Survey(planned, [*problems, *tokens.problems], warnings)
+    return _Survey(planned, [*problems, *tokens.problems], warnings, tokens.proofs)
 
 
 def _problems_of(err: PlanError | SpecError) -> list[Problem]:
@@ -120,7 +124,7 @@ def _look_on(spec: ExperimentSpec, world: World) -> list[Problem]:
     if not any(name.startswith("data.") for name in spec.factors):
         variant = Variant(training.path, training.generator, canonical_json(training.arguments))
         try:
-            read_datasets([variant], training, world=world)
+            read_datasets([variant], training, columns=wanted_columns(spec), world=world)
         except SpecError as err:
             problems += _problems_of(err)
     return problems
@@ -144,7 +148,7 @@ def _place_warnings(spec: ExperimentSpec, world: World) -> list[str]:
     return [] if folder == spec.name else [f"the experiment is called `{spec.name}` and lies in a folder `{folder}`"]
 
 
-def _checked(spec: ExperimentSpec, planned: Planned, *, warnings: list[str], world: World) -> Checked:
+def _checked(spec: ExperimentSpec, planned: Planned, *, survey: _Survey, world: World) -> Checked:
     paths = {run.model.name: run.model_path for run in planned.plan.runs}
     facts = {name: world.hub.facts(path) for name, path in paths.items()}
     refs = tuple(
@@ -153,7 +157,8 @@ def _checked(spec: ExperimentSpec, planned: Planned, *, warnings: list[str], wor
     full = spec.model_copy(update={"models": refs})
     plan = planned.plan.model_copy(update={"spec_sha256": design_hash(full)})
     day = world.clock.now().date().isoformat()
-    return Checked(full, plan, facts, _power(spec, plan), world.store.disk(), day, tuple(warnings))
+    power, disk = _power(spec, plan), world.store.disk()
+    return Checked(full, plan, facts, power, disk, day, tuple(survey.warnings), survey.proofs)
 
 
 def _power(spec: ExperimentSpec, plan: Plan) -> Estimate:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cruijff_kit.errors import PlanError, Problem, SiteError, SpecError
+from cruijff_kit.planning.data_checks import wanted_columns
 from cruijff_kit.planning.estimates import estimate_costs
 from cruijff_kit.planning.grid import Point, Variant, cross
 from cruijff_kit.planning.run_ids import content_hash
@@ -49,13 +50,14 @@ def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
     models = _models(spec.models, world)
     files = _evaluated(spec)
     variants = (*(point.data for point in points), *files.values())
-    read = read_datasets(variants, spec.data.training, world=world)
+    read = read_datasets(variants, spec.data.training, columns=wanted_columns(spec), world=world)
     inputs = Inputs(
         models=models,
         datasets={variant: dataset.facts for variant, dataset in read.items()},
         files={path: read[variant].facts for path, variant in files.items()},
         recipes=_recipes(points, world),
         columns=(spec.data.training.input_key, spec.data.training.output_key),
+        renamed=spec.data.training.columns,
     )
     runs = plan_runs(spec, points, inputs=inputs)
     datasets = {dataset.facts.key: dataset for dataset in read.values()}

@@ -6,17 +6,22 @@ from typing import Any
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.errors import Problem, SpecError
-from cruijff_kit.planning.data_checks import Used, check_columns, check_counts, check_groups, check_overlaps
+from cruijff_kit.planning.data_checks import (
+    Used,
+    check_columns,
+    check_counts,
+    check_groups,
+    check_overlaps,
+    wanted_columns,
+)
 from cruijff_kit.ports import World
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.spec import EvalTask, ExperimentSpec
 from cruijff_kit.workflow.datasets import Dataset
+from cruijff_kit.workflow.mask_gate import TRAINED
 from cruijff_kit.workflow.plan import Planned
 
-__all__ = ["TRAINED", "check_rows", "other_rows", "used_splits"]
-
-TRAINED = ("train", "validation")
-"""Splits that a training job reads."""
+__all__ = ["check_rows", "check_tiers", "other_rows", "used_splits"]
 
 _TIERS = ("green", "yellow", "red")
 
@@ -24,7 +29,7 @@ _TIERS = ("green", "yellow", "red")
 def check_rows(spec: ExperimentSpec, planned: Planned, *, world: World) -> list[Problem]:
     """Return what is wrong with the rows that runs train on or are evaluated on."""
     by_key = {dataset.facts.key: dataset for dataset in planned.datasets}
-    problems = [*_task_files(spec, world), *_tiers(spec, world)]
+    problems = [*_task_files(spec, world), *check_tiers(spec, world)]
     for key in dict.fromkeys(run.dataset for run in planned.plan.runs):
         runs = [run for run in planned.plan.runs if run.dataset == key]
         problems += _own_rows(spec, by_key[key], runs=runs)
@@ -66,11 +71,12 @@ def _file_of(task: EvalTask) -> str | None:
         return None
 
 
-def _tiers(spec: ExperimentSpec, world: World) -> Iterator[Problem]:
+def check_tiers(spec: ExperimentSpec, world: World) -> Iterator[Problem]:
     """Yield a problem for each folder of data that is marked more closely kept than the design says."""
     levels = [level for level in spec.factors.get("data.path", ()) if isinstance(level, str)]
     files = [spec.data.training.path, *levels, *(task.dataset for task in spec.evaluation.tasks)]
-    for folder in dict.fromkeys((world.store.root / file).parent for file in files if file):
+    places = [world.store.root / file for file in files if file]
+    for folder in dict.fromkeys(folder for place in places for folder in (place.parent, place) if folder.is_dir()):
         mark = folder / "TIER"
         tier = mark.read_text(encoding="utf-8").strip() if mark.is_file() else "green"
         if tier not in _TIERS:
@@ -86,7 +92,7 @@ def _own_rows(spec: ExperimentSpec, dataset: Dataset, *, runs: Sequence[PlannedR
     used = Used(name, used_splits(dataset.splits, runs), shown)
     evaluated = Used(name, {split: rows for split, rows in used.splits.items() if split not in TRAINED})
     # Generators assert that their splits share nothing.
-    shared = [] if training.generator else check_overlaps(used, column=training.input_key)
+    shared = [] if training.generator else check_overlaps(used, column=_question_column(spec))
     return [
         *shared,
         *check_counts(training, Used(name, dataset.splits)),
@@ -107,7 +113,12 @@ def _other_files(spec: ExperimentSpec, own: Dataset, *, others: dict[int, Splits
             "train": own.splits.get("train", ()),
             **{f"{split} of the other file": splits[split] for split in splits},
         }
-        yield from check_overlaps(Used(name, both, _shown(spec)), column=training.input_key, path=path)
+        yield from check_overlaps(Used(name, both, _shown(spec)), column=_question_column(spec), path=path)
+
+
+def _question_column(spec: ExperimentSpec) -> str:
+    columns = wanted_columns(spec)
+    return columns.input or columns.messages or spec.data.training.input_key
 
 
 def _shown(spec: ExperimentSpec) -> bool:

@@ -85,7 +85,7 @@ def _files(spec: ExperimentSpec, planned: Planned, *, world: World) -> dict[str,
     plan = planned.plan
     files: dict[str, bytes] = {}
     for dataset in planned.datasets:
-        if dataset.facts.generator:
+        if dataset.facts.generator and isinstance(dataset.content, bytes):
             files[ExperimentLayout.dataset(dataset.facts.key)] = dataset.content
             files[ExperimentLayout.dataset_meta(dataset.facts.key)] = dataset_meta(dataset.facts)
     shared = frame(spec, plan, root=str(world.store.root), site=world.site)

@@ -1,17 +1,18 @@
 """Spot check: a few rows put to a run's model, token by token, before trusting figures."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from cruijff_kit.data.formats import content_sha256
 from cruijff_kit.data.loaders import Columns, load_splits
-from cruijff_kit.data.tokens import Encoding, Row, encode_prompt, row_text, stop_ids
+from cruijff_kit.data.tokens import Encoding, Row, answer_text, encode_prompt, stop_ids
 from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.configs import read_config
+from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Plan, PlannedRun
@@ -81,7 +82,7 @@ def _samples(subject: _Subject, rows: Sequence[Row], *, world: World) -> Iterato
         stop_ids=stop_ids(encoding=encoding, tokenizer=tokenizer),
     )
     for at, (row, prompt, answer) in enumerate(zip(rows, prompts, answers, strict=True)):
-        expected = row_text(row, encoding.output_key)
+        expected = answer_text(row, encoding=encoding)
         yield SpotSample(
             sample_id=f"{subject.split}-{at}",
             prompt=tokenizer.decode(prompt),
@@ -143,11 +144,10 @@ def _rows(subject: _Subject, run: PlannedRun) -> list[Row]:
     """Return the rows of the split, from a file that is still the one planned."""
     data = subject.config.dataset
     try:
-        content = Path(data.path).read_bytes()
+        content = read_data(Path(data.path))
     except OSError as err:
         raise RunError(f"data set `{data.path}` cannot be read: {err.strerror}", run_id=run.id) from err
-    if hashlib.sha256(content).hexdigest() != data.sha256:
+    if content_sha256(content) != data.sha256:
         hint = "restore it, or design anew"
         raise RunError(f"data set `{data.path}` is not the one that was planned", run_id=run.id, hint=hint)
-    columns = Columns(data.input_key, data.output_key)
-    return list(load_splits(content, name=data.path, columns=columns)[subject.split])
+    return list(load_splits(content, name=data.path, columns=Columns.of(data))[subject.split])

@@ -15,6 +15,7 @@ from cruijff_kit.schema.plan import DesignLock, Plan, PlannedRun
 from cruijff_kit.schema.receipt import Submission, SubmitPreview, SubmitReceipt
 from cruijff_kit.workflow.attempts import AttemptKey, find_run, read_attempts, steps_of, write_intent
 from cruijff_kit.workflow.audit import render_views
+from cruijff_kit.workflow.mask_gate import GateFindings, pass_gate, proof_events
 from cruijff_kit.workflow.reconcile import adopt_submitted, record_submission
 from cruijff_kit.workflow.seal import sealed_plan
 from cruijff_kit.workflow.watch import read_status
@@ -52,12 +53,14 @@ def preview_submission(plan_id: str, *, runs: tuple[str, ...] = (), world: World
         world: the experiment and its surroundings.
 
     Raises:
-        PlanError: the plan is another one, files changed, or a cap is exceeded.
+        PlanError: the plan is another one, files changed, a cap is exceeded, or a mask is wrong.
     """
     plan, lock = sealed_plan(world=world)
     _check_plan(plan_id, lock)
     due = _due(_chosen(plan, runs), read_attempts(world.store))
-    return _preview(plan, lock, due=due, world=world)
+    preview = _preview(plan, lock, due=due, world=world)
+    _gate(due, plan, world=world)
+    return preview
 
 
 def submit_jobs(
@@ -69,7 +72,7 @@ def submit_jobs(
     scheduler is asked, and the scheduler never queues a tag twice.
 
     Raises:
-        PlanError: the plan is another one, files changed, or a cap is exceeded.
+        PlanError: the plan is another one, files changed, a cap is exceeded, or a mask is wrong.
         SchedulerError: the scheduler refused a job; those queued before it stay.
     """
     with world.store.lock("submit"):
@@ -80,6 +83,7 @@ def submit_jobs(
         book = read_attempts(world.store)
         due = _due(chosen, book)
         _preview(plan, lock, due=due, world=world)
+        _record_gate(_gate(due, plan, world=world), verb="submit", world=world)
         fresh = _hand_over(
             due, book, errand=_errand(lock, reason or "first attempt", world=world), progress=progress, world=world
         )
@@ -100,6 +104,7 @@ def retry_run(run: str, *, reason: str, world: World) -> SubmitReceipt:
         chosen = find_run(plan.runs, run)
         due = _failed(chosen, world)
         _preview(plan, lock, due=due, world=world)
+        _record_gate(_gate(due, plan, world=world), verb="retry", world=world)
         event = AuditEvent(
             actor=world.actor,
             verb="retry",
@@ -174,6 +179,17 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[_Due], world: World)
             hint="shorten `resources.time`, submit fewer runs, or raise `caps.max_gpu_hours` in site.yaml",
         )
     return preview
+
+
+def _gate(due: Sequence[_Due], plan: Plan, *, world: World) -> GateFindings:
+    """Prove what the due training jobs will learn, or refuse them all."""
+    return pass_gate([job.run for job in due if job.step is Step.TRAIN], plan, world=world)
+
+
+def _record_gate(found: GateFindings, *, verb: str, world: World) -> None:
+    events = proof_events(found, verb=verb, world=world)
+    if events:
+        world.audit.append(*events)
 
 
 def _errand(lock: DesignLock, why: str, *, world: World) -> _Errand:

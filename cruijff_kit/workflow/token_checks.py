@@ -1,20 +1,22 @@
 """Count rows in the tokens of the model that will read them, before anything is trained."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from cruijff_kit.data.gate import Proof, prove_mask
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.data.tokens import Encoding, Row, encode_prompt, encode_row, encoding_problems
 from cruijff_kit.errors import Problem, SiteError, SpecError
 from cruijff_kit.ports import Tokenizer, World
 from cruijff_kit.schema.plan import PlannedRun
+from cruijff_kit.schema.proof import MaskProof
 from cruijff_kit.schema.spec import ExperimentSpec
+from cruijff_kit.workflow.mask_gate import TRAINED, Reading, proof_of, reading_of
 from cruijff_kit.workflow.plan import Planned
-from cruijff_kit.workflow.row_checks import TRAINED, other_rows, used_splits
+from cruijff_kit.workflow.row_checks import other_rows, used_splits
 
 __all__ = ["TokenFindings", "check_tokens"]
 
-_CONTROLS = ("dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "train_on_input")
 # Tokenizers may put a blank or a marker before a text.
 _SLACK = 16
 
@@ -26,29 +28,24 @@ class TokenFindings(NamedTuple):
     """All that stands in the way."""
     warnings: list[str]
     """What could not be checked."""
-
-
-class _Reading(NamedTuple):
-    """One way in which rows of one data set become tokens for one model."""
-
-    model_path: str
-    dataset: str
-    encoding: Encoding
+    proofs: tuple[MaskProof, ...] = ()
+    """What was proven of the masks of rows that are trained on."""
 
 
 def check_tokens(spec: ExperimentSpec, planned: Planned, *, world: World) -> TokenFindings:
-    """Return which rows or settings the models' tokenizers cannot take.
+    """Return which rows or settings the models' tokenizers cannot take, and what their masks prove.
 
     Each distinct way of reading is checked once, however many runs share it. Without
     the extra that reads tokenizers nothing is checked, and a warning says so.
     """
     by_key = {dataset.facts.key: dataset for dataset in planned.datasets}
-    readings: dict[_Reading, list[PlannedRun]] = {}
+    readings: dict[Reading, list[PlannedRun]] = {}
     for run in planned.plan.runs:
-        readings.setdefault(_reading(run, spec), []).append(run)
+        readings.setdefault(reading_of(run, spec), []).append(run)
     others = list(other_rows(spec, planned, world=world).values())
     tokenizers: dict[str, Tokenizer] = {}
     problems: list[Problem] = []
+    proofs: list[MaskProof] = []
     for reading, runs in readings.items():
         try:
             tokenizer = tokenizers.get(reading.model_path) or world.hub.tokenizer(reading.model_path)
@@ -61,15 +58,19 @@ def check_tokens(spec: ExperimentSpec, planned: Planned, *, world: World) -> Tok
         tokenizers[reading.model_path] = tokenizer
         own = used_splits(by_key[reading.dataset].splits, runs)
         found = list(_unreadable(reading.encoding, [own, *others], tokenizer=tokenizer))
+        trained = next((run for run in runs if run.type == "fine-tuned"), None)
+        if trained is not None and not found:
+            proof = _proven(reading.encoding, own, tokenizer=tokenizer)
+            found += proof.problems
+            facts = by_key[reading.dataset].facts
+            proofs.append(proof_of(trained, reading, facts=facts, spec=spec, proof=proof))
         problems += [_at_factor(each, spec) for each in found]
-    return TokenFindings(problems, [])
+    return TokenFindings(problems, [], tuple(proofs))
 
 
-def _reading(run: PlannedRun, spec: ExperimentSpec) -> _Reading:
-    training = spec.data.training
-    values: dict[str, Any] = {name: run.settings[name].value for name in _CONTROLS}
-    encoding = Encoding(**values, input_key=training.input_key, output_key=training.output_key)
-    return _Reading(run.model_path, run.dataset, encoding)
+def _proven(encoding: Encoding, own: Splits, *, tokenizer: Tokenizer) -> Proof:
+    trained = {split: rows for split, rows in own.items() if split in TRAINED}
+    return prove_mask(trained, encoding=encoding, tokenizer=tokenizer)
 
 
 def _unreadable(encoding: Encoding, data: Sequence[Splits], *, tokenizer: Tokenizer) -> Iterator[Problem]:

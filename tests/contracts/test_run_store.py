@@ -196,3 +196,15 @@ def test_a_file_elsewhere_has_a_hash_and_nothing_else(store: RunStore, tmp_path:
     assert store.digest(str(elsewhere)) == hashlib.sha256(b"weights").hexdigest()
     with pytest.raises((SpecError, SiteError)):
         store.read(str(elsewhere))
+
+
+def test_a_data_folder_elsewhere_has_a_hash_over_its_data_files(store: RunStore, tmp_path: Path) -> None:
+    folder = tmp_path / "scratch" / "words"
+    folder.mkdir(parents=True)
+    (folder / "train.jsonl").write_bytes(b"{}")
+    first = store.digest(str(folder))
+    assert first == hashlib.sha256(f"train.jsonl {hashlib.sha256(b'{}').hexdigest()}\n".encode()).hexdigest()
+    (folder / "notes.md").write_bytes(b"no data")
+    assert store.digest(str(folder)) == first
+    (folder / "test.jsonl").write_bytes(b"{}")
+    assert store.digest(str(folder)) != first

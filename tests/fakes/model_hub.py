@@ -47,6 +47,9 @@ class FakeHub:
         return _known(self.models, path)
 
     def tokenizer(self, path: str) -> Tokenizer:
+        if not self.tokenizers and path in self.models:
+            # Told of none at all it stands for a machine without the extra that reads them.
+            raise SiteError("reading tokenizers needs `transformers`", hint="pip install 'cruijff-kit[train]'")
         return _known(self.tokenizers, path)
 
     def inference(self, path: str, *, adapter: str | None = None) -> Inference:

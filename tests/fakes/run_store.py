@@ -9,6 +9,7 @@ from pathlib import Path
 from cruijff_kit.adapters.safe_paths import checked_parts
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Progress
+from cruijff_kit.runtime.data_files import data_sha256
 from cruijff_kit.schema.site import DiskSpace
 
 __all__ = ["FakeRunStore"]
@@ -39,7 +40,7 @@ class FakeRunStore:
         """Return the SHA-256 of a file, or None where there is none; absolute paths are those of this machine."""
         outside = Path(path) if path.startswith("/") else None
         if outside is not None:
-            return hashlib.sha256(outside.read_bytes()).hexdigest() if outside.is_file() else None
+            return data_sha256(outside) if outside.exists() else None
         content = self.read(path)
         return hashlib.sha256(content).hexdigest() if content is not None else None
 

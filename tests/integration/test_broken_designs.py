@@ -107,6 +107,15 @@ FORM = {
     ),
     "an ambiguous time": Broken(at("resources", value={"time": "10:00"}), "resources.time", "seconds included", "mend"),
     "a level that is no list": Broken(at("factors", "lr", value=0.1), "factors.lr", "must be a list", "`lr: [0.1]`"),
+    "a format unknown": Broken(
+        at("data", "training", "format", value="csv"), "data.training.format", "`parquet`", "mend"
+    ),
+    "columns of a generator": Broken(
+        at("data", "training", value={"generator": "words", "columns": {"a": "b"}}),
+        "data.training",
+        "names its own",
+        "",
+    ),
     "a newer form": Broken(at("schema_version", value=2), "", "newer than this package", "ck schema"),
     "no data at all": Broken(at("data", "training", value={}), "data.training", "exactly one of", "Rows for"),
 }
@@ -182,6 +191,21 @@ WORLD = {
     ),
     "a file that is missing": Broken(
         at("data", "training", "path", value="wrds.json"), "data.training", "cannot be read", "mend the path"
+    ),
+    "another format than stated": Broken(
+        at("data", "training", "format", value="parquet"), "data.training.format", "is json; the design", "format: json"
+    ),
+    "a column to rename that is missing": Broken(
+        at("data", "training", "columns", value={"word": "wrd"}), "train[0].wrd", "renames to `word`", "mend the row"
+    ),
+    "questions and answers read as conversations": Broken(
+        at("controls", "dataset_type", value="chat"), "train[0].messages", "is missing; the row has", "mend the row"
+    ),
+    "an answer that ends too soon": Broken(
+        lambda _, data: data["train"][1].update(output="Eagle<|eot|>s"),
+        "data.training",
+        "train[1]: an answer holds an end token before its end",
+        "ck data show",
     ),
     "rows without an answer": Broken(
         lambda _, data: data["train"][2].pop("output"), "train[2].output", "is missing; the row has", "mend the row"

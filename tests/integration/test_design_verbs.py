@@ -59,6 +59,7 @@ def test_writing_records_each_step_and_the_reason_in_the_words_given(world: Worl
     assert [action for action in actions(world) if action is not Action.WARNING] == [
         Action.VERIFY_MODEL,
         Action.VERIFY_DATASET,
+        Action.VERIFY_DATASET,
         Action.VERIFY_EVAL_TASK,
         Action.CHECK_DISK,
         Action.CALCULATE_TIME,

@@ -1,5 +1,6 @@
 """The promise of equal tokens: training, evaluation and spot check read the same ids for a row."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.run import Done
 from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
 from cruijff_kit.workflow.spot_check import spot_check_run
-from tests.fakes.designed import design, put_design, world_at
+from tests.fakes.designed import DESIGN, design, put_design, world_at
 from tests.random_model import random_adapter, random_base
 from tests.tokenizer_zoo import CHATML, LLAMA3_DATED
 
@@ -45,11 +46,23 @@ class Ready(NamedTuple):
         return self.world.store.root / path
 
 
-def ready(folder: Path, template: str | None, controls: Mapping[str, Any]) -> Ready:
+TALKS = {
+    split: [
+        {"dialogue": [{"from": ("human", "gpt")[at % 2], "value": f"{split} {row} {at}"} for at in range(2 * row + 2)]}
+        for row in range(3)
+    ]
+    for split in ("train", "validation")
+}
+
+
+def ready(
+    folder: Path, template: str | None, controls: Mapping[str, Any], *, data: Mapping[str, Any] = DESIGN["data"]
+) -> Ready:
     base = random_base(folder / "base", template=template)
     world = world_at(folder / "experiment")._replace(hub=LocalHub(cache=folder / "cache"))
     spec = design(
         models=[{"name": "tiny", "path": base}],
+        data=data,
         factors={},
         runs=[],
         controls={"seeds": [1], "template_date": "03 Feb 2021", "max_seq_len": 128, **controls},
@@ -93,6 +106,26 @@ def test_a_rows_prompt_has_the_same_ids_wherever_a_model_reads_it(tmp_path: Path
     assert evaluated_on(made) == trained
     looked_at = spot_check_run(made.run.id, count=len(trained), world=made.world).samples
     assert [sample.prompt_ids for sample in looked_at] == trained
+
+
+@pytest.mark.parametrize("system", ("", "Count."))
+def test_the_last_question_of_a_conversation_has_the_same_ids_wherever_a_model_reads_it(
+    tmp_path: Path, system: str
+) -> None:
+    data = tmp_path / "experiment" / "talks"
+    data.mkdir(parents=True)
+    for split, rows in TALKS.items():
+        (data / f"{split}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    training = {"path": "talks", "columns": {"messages": "dialogue"}}
+    controls = {"dataset_type": "chat", "system_prompt": system, "max_seq_len": 220}
+    made = ready(tmp_path, CHATML, controls, data={"training": training, "tier": "green"})
+    trained = trained_on(made)
+    assert evaluated_on(made) == trained
+    found = spot_check_run(made.run.id, count=3, world=made.world).samples
+    assert [sample.prompt_ids for sample in found] == trained
+    assert [sample.expected for sample in found] == [f"validation {row} {2 * row + 1}" for row in range(3)]
+    assert all((system or "You are helpful.") in sample.prompt for sample in found)
+    assert "validation 2 1<|eot|>\n<|start|>user\nvalidation 2 2" in found[2].prompt
 
 
 def test_a_template_that_asks_the_clock_is_told_the_pinned_date(tmp_path: Path) -> None:

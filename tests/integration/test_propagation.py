@@ -1,11 +1,13 @@
 """No field is lost: each one of a design, changed, is seen in a file that somebody reads."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
+from cruijff_kit.data.yaml_text import load_yaml
 from cruijff_kit.ports import World
 from cruijff_kit.schema.data import TrainingData
 from cruijff_kit.schema.layout import RunLayout
@@ -118,7 +120,8 @@ TOLD = {
     },
     Analysis: {"primary_metric", "primary_task", "comparisons", "alpha", "power"},
     Evaluation: {"tasks", "generation"},
-    TrainingData: {"path", "generator", "format", "splits"},
+    # `columns` belongs to a file, and has a test of its own below.
+    TrainingData: {"path", "generator", "format", "splits", "columns"},
     ModelRef: {"sha256", "trust_remote_code"},
     # Which runs there are, and what they are called: the tests of the grid.
     RunSpec: {"name", "type"},
@@ -197,6 +200,19 @@ def test_a_changed_field_changes_the_file_that_carries_it(
 )
 def test_no_field_is_left_out_of_this_test(noun: type[BaseModel], fields: Mapping[str, Any]) -> None:
     assert set(noun.model_fields) == set(fields) | TOLD.get(noun, set())
+
+
+def test_renamed_columns_change_run_and_evaluation_and_their_ids(world: World) -> None:
+    def files(columns: Mapping[str, str]) -> dict[str, str]:
+        training = {"path": "other.json", "columns": columns}
+        return written(design(**{**BASE, "data": {"training": training, "tier": "green"}}), world)
+
+    before, after = files({}), files({"output": "input", "input": "output"})
+    for file in (TRAIN, EVAL):
+        found = [load_yaml(text[file], name=file).value["dataset"]["columns"] for text in (before, after)]
+        assert found == [[], [["input", "output"], ["output", "input"]]]
+    ids = [json.loads(text["plan.json"].replace("RUN", "x"))["runs"][1]["id"] for text in (before, after)]
+    assert ids[0] != ids[1]
 
 
 @pytest.mark.parametrize(

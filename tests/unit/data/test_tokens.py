@@ -220,7 +220,7 @@ def test_special_tokens_spelled_out_in_a_row_are_found() -> None:
         (Encoded((1, 2, 3), (IGNORE, IGNORE, IGNORE), 2), "no token is supervised"),
         (Encoded((1, 2, 3), (IGNORE, 2, 3), 2), "a prompt token is supervised"),
         (Encoded((1, 2, 3), (IGNORE, IGNORE, 4), 2), "labels and ids disagree"),
-        (Encoded((1, 2, 3), (2, IGNORE, 3), 0), "not one run"),
+        (Encoded((1, 2, 3), (2, IGNORE, 3), 0), "a token of an answer is not supervised"),
         (Encoded((1, 2, 3), (IGNORE, IGNORE, 3), 2), "the end token is not supervised"),
     ),
 )

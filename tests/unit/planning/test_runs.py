@@ -24,7 +24,7 @@ def planned(spec: ExperimentSpec, facts: DatasetFacts = FACTS, model: str = "a" 
     models = {ref.name: model_facts(f"/models/{ref.name}", sha256=model) for ref in spec.models}
     datasets = {point.data: facts for point in points}
     files = {task.dataset: facts for task in spec.evaluation.tasks if task.dataset}
-    return plan_runs(spec, points, inputs=Inputs(models, datasets, files))
+    return plan_runs(spec, points, inputs=Inputs(models, datasets, files, renamed=spec.data.training.columns))
 
 
 def ids(**changes: Any) -> list[str]:
@@ -105,6 +105,14 @@ def test_what_cannot_change_results_leaves_ids_alone(changes: dict[str, Any]) ->
 def test_every_control_that_can_change_results_changes_the_ids(name: str, value: Any) -> None:
     changed = ids(**controls(**{name: value}))
     assert not set(changed[:-1]) & set(GOLDEN)
+
+
+def test_renamed_columns_are_part_of_what_a_run_is_where_there_are_any() -> None:
+    file = {"training": {"path": "words.json"}, "tier": "green"}
+    renamed = {"training": {"path": "words.json", "columns": {"input": "question"}}, "tier": "green"}
+    plain, other = ids(data=file), ids(data=renamed)
+    assert plain == ids(data={"training": {"path": "elsewhere.json", "format": "json", "columns": {}}})
+    assert not set(plain) & set(other)
 
 
 def test_another_model_or_data_set_gives_other_ids() -> None:

@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cruijff_kit.data.tokens import IGNORE, Encoded, Encoding
 from cruijff_kit.errors import SpecError
 from cruijff_kit.runtime.batches import padded
-from cruijff_kit.runtime.training_rows import encode_rows, read_split, steps_of_epoch, subset
+from cruijff_kit.runtime.training_rows import encode_rows, read_splits, steps_of_epoch, subset
+from cruijff_kit.schema.config import DatasetConfig
 from tests.tokenizer_zoo import byte_level
 
 ROWS = [{"input": str(number)} for number in range(10)]
@@ -54,22 +56,33 @@ def test_a_subset_larger_than_the_split_is_refused() -> None:
         subset(ROWS, 11, seed=1)
 
 
-def test_a_split_is_read_by_name(tmp_path: Path) -> None:
+def config_of(path: Path, **changes: Any) -> DatasetConfig:
+    settings = {"dataset_type": "text_completion", "prompt": "{input}", "system_prompt": "", "max_seq_len": 64}
+    return DatasetConfig(path=str(path), sha256="0" * 64, template_date="26 Jul 2024", **{**settings, **changes})
+
+
+def test_splits_are_read_by_name(tmp_path: Path) -> None:
     path = tmp_path / "data.json"
-    path.write_text(json.dumps({"train": ROWS, "test": []}), encoding="utf-8")
-    assert read_split(path, "train") == ROWS
+    rows = [{**row, "output": "x"} for row in ROWS]
+    path.write_text(json.dumps({"train": rows, "test": rows[:2]}), encoding="utf-8")
+    assert read_splits(config_of(path), "test", "train") == [rows[:2], rows]
     with pytest.raises(SpecError, match="no rows in split `validation`; it has `train`, `test`"):
-        read_split(path, "validation")
-    with pytest.raises(SpecError, match="no rows in split `test`"):
-        read_split(path, "test")
+        read_splits(config_of(path), "train", "validation")
 
 
-@pytest.mark.parametrize("text, fact", (("[1]", "it has no splits"), ("{", "is not JSON")))
+def test_a_job_renames_columns_as_its_configuration_says(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"question": "a", "gold": "b"}\n', encoding="utf-8")
+    config = config_of(path, columns=(("input", "question"), ("output", "gold")))
+    assert read_splits(config, "train") == [[{"input": "a", "output": "b"}]]
+
+
+@pytest.mark.parametrize("text, fact", (("[1]", "holds a list"), ("{", "ends before its JSON does")))
 def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str, fact: str) -> None:
     path = tmp_path / "data.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(SpecError, match=fact):
-        read_split(path, "train")
+        read_splits(config_of(path), "train")
 
 
 def test_every_bad_row_is_counted_and_twenty_are_listed() -> None:

@@ -1,0 +1,48 @@
+"""`ck data`: look at rows as a model reads them, or write a data set in another format."""
+
+import click
+
+from cruijff_kit import workflow
+from cruijff_kit.cli.world import enter
+from cruijff_kit.schema.proof import DataView
+
+__all__ = ["data"]
+
+
+@click.group()
+def data() -> None:
+    """Look at rows as a model reads them, or write a data set in another format."""
+
+
+@data.command("show")
+@click.option("--run", default=None, help="Run id, or the start of it; the first that trains where absent.")
+@click.option("-n", "--count", default=5, show_default=True, help="Rows to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.pass_obj
+def show(experiment: str, run: str | None, count: int, as_json: bool) -> None:
+    """Show training rows in the model's tokens, supervised ones between ⟦ and ⟧, and the gate's verdict."""
+    view = workflow.show_data(run=run, count=count, world=enter(experiment))
+    click.echo(view.model_dump_json(indent=2) if as_json else _view(view))
+
+
+@data.command("convert")
+@click.argument("source")
+@click.argument("target")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+@click.pass_obj
+def convert(experiment: str, source: str, target: str, force: bool) -> None:
+    """Write the data set SOURCE as TARGET: a .json, .jsonl or .parquet file, or a folder of parquet files."""
+    receipt = workflow.convert_data(source, target, force=force, world=enter(experiment))
+    rows = ", ".join(f"{count:,} {split}" for split, count in receipt.splits.items())
+    click.echo(f"{receipt.target}: {rows}\nsha256 {receipt.sha256}")
+
+
+def _view(view: DataView) -> str:
+    rows = ", ".join(f"{count:,} {split}" for split, count in view.splits.items())
+    lines = [f"{view.dataset}: {rows}", f"sha256 {view.sha256}", f"{view.run_id} reads it as {view.dataset_type}", ""]
+    for sample in view.samples:
+        lines += [f"── {sample.row}: {sample.tokens} tokens, {sample.supervised} supervised", sample.text, ""]
+    if view.withheld:
+        lines += [f"no rows shown: {view.withheld}", ""]
+    verdict = [f"masks proven on {view.proof.words}"] if view.proof else ["masks refused", *view.problems]
+    return "\n".join([*lines, *verdict])

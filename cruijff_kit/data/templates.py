@@ -1,0 +1,141 @@
+"""Chat templates: a conversation as its model's template writes it, and what ends an answer there."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from cruijff_kit.data.encoding import Encoding
+from cruijff_kit.data.turns import Turn
+from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.ports import Tokenizer
+from cruijff_kit.schema.prediction import PromptIds
+
+__all__ = ["AnswerEnd", "answer_end", "bos_marks_turns", "no_template", "one_bos", "render"]
+
+_CONTENT = "\ue000answer\ue001"
+_DATE_FORMATS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d")
+
+
+class AnswerEnd(NamedTuple):
+    """What ends an answer."""
+
+    ids: PromptIds
+    """Ids after an answer, its end token last; empty where the tokenizer has none."""
+    written: str | None
+    """The same as the template writes it; None where it writes no end token."""
+
+
+def render(turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokenizer, asks: bool) -> str:
+    """Return a conversation as text, with the header of an answer where it `asks` for one.
+
+    Raises:
+        SpecError: there is no template, or it refuses such a conversation.
+    """
+    import jinja2
+
+    if not tokenizer.chat_template:
+        raise SpecError("the conversation cannot be rendered", problems=[no_template(encoding)])
+    date = encoding.template_date
+    try:
+        return tokenizer.apply_chat_template(
+            list(turns),
+            tokenize=False,
+            add_generation_prompt=asks,
+            date_string=date,
+            strftime_now=lambda pattern: _dated(date, pattern),
+        )
+    except jinja2.TemplateError as err:
+        roles = ", ".join(turn["role"] for turn in turns)
+        system = turns[0]["role"] == "system"
+        problem = Problem(
+            f"the model's chat template refuses a conversation of {roles}: {err}",
+            path="controls.system_prompt" if encoding.system_prompt else "controls.dataset_type",
+            hint="leave `system_prompt` empty where the template knows no system role"
+            if system
+            else "let user and assistant take turns, the user first",
+        )
+        raise SpecError("the conversation cannot be rendered", problems=[problem]) from err
+
+
+def one_bos(text: str, tokenizer: Tokenizer) -> PromptIds:
+    """Tokenise the beginning of a row with one BOS where template or post-processor asks for one."""
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    bos = tokenizer.bos_token_id
+    if bos is None:
+        return tuple(ids)
+    written = next((at for at, token in enumerate(ids) if token != bos), len(ids))
+    wanted = written > 0 or tokenizer.encode("", add_special_tokens=True)[:1] == [bos]
+    return (*((bos,) if wanted else ()), *ids[written:])
+
+
+def answer_end(*, encoding: Encoding, tokenizer: Tokenizer) -> AnswerEnd:
+    """Return what the template writes after an answer up to its end token, else EOS."""
+    if encoding.dataset_type == "text_completion":
+        return AnswerEnd(_eos(tokenizer), None)
+    return _chat_end(tokenizer, template=tokenizer.chat_template, date=encoding.template_date)
+
+
+def bos_marks_turns(*, encoding: Encoding, tokenizer: Tokenizer) -> bool:
+    """Return whether the template begins every turn with the BOS token, as some of ChatML's kind do."""
+    if encoding.dataset_type == "text_completion":
+        return False
+    return _bos_marks(tokenizer, template=tokenizer.chat_template, date=encoding.template_date)
+
+
+def no_template(encoding: Encoding) -> Problem:
+    """Return the problem of a tokenizer without a chat template."""
+    fact = f"`{encoding.dataset_type}` needs a chat template, and the model's tokenizer has none"
+    hint = "use `dataset_type: text_completion`, or an instruction-tuned model"
+    return Problem(fact, path="controls.dataset_type", hint=hint)
+
+
+# The end of a turn is the same for every row, and rendering it costs as much as a row does.
+@lru_cache(maxsize=16)
+def _chat_end(tokenizer: Tokenizer, *, template: str | None, date: str) -> AnswerEnd:
+    encoding = Encoding(dataset_type="chat_completion", template_date=date)
+    turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _CONTENT}]
+    after = render(turns, encoding=encoding, tokenizer=tokenizer, asks=False).rpartition(_CONTENT)[2].rstrip()
+    ids = _continued(after, tokenizer)
+    end = next((at for at, token in enumerate(ids) if _is_special(token, tokenizer)), None)
+    if end is None:
+        # Text alone would not stop generation: without EOS after it there is no end.
+        eos = _eos(tokenizer)
+        return AnswerEnd((*ids, *eos) if eos else (), None)
+    token = tokenizer.decode([ids[end]], skip_special_tokens=False)
+    return AnswerEnd(tuple(ids[: end + 1]), after[: after.find(token) + len(token)])
+
+
+@lru_cache(maxsize=16)
+def _bos_marks(tokenizer: Tokenizer, *, template: str | None, date: str) -> bool:
+    encoding = Encoding(dataset_type="chat_completion", template_date=date)
+    turns = [{"role": "user", "content": "question"}]
+    ids = tokenizer.encode(render(turns, encoding=encoding, tokenizer=tokenizer, asks=True), add_special_tokens=False)
+    return sum(token == tokenizer.bos_token_id for token in ids) > 1
+
+
+def _is_special(token: int, tokenizer: Tokenizer) -> bool:
+    # A blank alone may read as nothing too: some tokenizers begin every text with one.
+    shown = tokenizer.decode([token], skip_special_tokens=False)
+    return bool(shown) and not tokenizer.decode([token], skip_special_tokens=True)
+
+
+def _continued(text: str, tokenizer: Tokenizer) -> list[int]:
+    """Return the ids of a text that follows an answer; tokenizers that begin a text with a blank do so once."""
+    answer = tokenizer.encode(_CONTENT, add_special_tokens=False)
+    both = tokenizer.encode(_CONTENT + text, add_special_tokens=False)
+    return both[len(answer) :] if both[: len(answer)] == answer else tokenizer.encode(text, add_special_tokens=False)
+
+
+def _eos(tokenizer: Tokenizer) -> PromptIds:
+    return () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)
+
+
+def _dated(date: str, pattern: str) -> str:
+    """Write the pinned date in a template's own pattern; as it stands if unreadable."""
+    for known in _DATE_FORMATS:
+        try:
+            return datetime.strptime(date, known).replace(tzinfo=UTC).strftime(pattern)
+        except ValueError:
+            continue
+    return date

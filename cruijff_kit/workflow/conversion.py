@@ -1,0 +1,110 @@
+"""Convert data: a data set written in another format, whole or not at all."""
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from cruijff_kit.data.converters import write_dataset
+from cruijff_kit.data.formats import Content, content_sha256
+from cruijff_kit.data.loaders import Columns, load_splits
+from cruijff_kit.errors import SpecError
+from cruijff_kit.ports import World
+from cruijff_kit.runtime.data_files import read_data
+from cruijff_kit.schema.audit import Action, AuditEvent
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.receipt import ConvertReceipt
+from cruijff_kit.workflow.seal import read_lock
+
+__all__ = ["convert_data"]
+
+# What jobs and verbs write is not a user's data, whatever its ending.
+_KEPT = frozenset(
+    {
+        ExperimentLayout.lock,
+        ExperimentLayout.plan,
+        ExperimentLayout.results,
+        ExperimentLayout.predictions,
+        ExperimentLayout.runs,
+        ExperimentLayout.logs,
+        "outputs",
+        "report",
+    }
+)
+
+
+def convert_data(source: str, target: str, *, force: bool = False, world: World) -> ConvertReceipt:
+    """Write a data set in the format that its new name asks for; rows and splits stay as they are.
+
+    Args:
+        source: file or folder in any format that a design may name; relative paths start at the experiment.
+        target: `.json`, `.jsonl` or `.parquet` file, or a folder, inside the experiment.
+        force: replace what is there.
+        world: the experiment and its surroundings.
+
+    Raises:
+        SpecError: the source cannot be used, the target cannot hold it, or is there already.
+        SiteError: the extra that reads or writes a format is not installed.
+    """
+    place = world.store.root / source
+    try:
+        read = read_data(place)
+    except (OSError, ValueError) as err:
+        fact = (getattr(err, "strerror", None) or str(err)).lower()
+        hint = "mend the path; relative paths start at the experiment's directory"
+        raise SpecError(f"`{source}` cannot be read: {fact}", hint=hint) from err
+    splits = load_splits(read, name=source, columns=Columns(None, None))
+    name = _relative(target, world)
+    content = write_dataset(splits, name=name)
+    files = (
+        {f"{name}/{file}": each for file, each in content.items()} if isinstance(content, Mapping) else {name: content}
+    )
+    _refuse_overwriting(name, files, force=force, world=world)
+    for path, each in files.items():
+        world.store.write(path, each)
+    receipt = ConvertReceipt(
+        source=str(place),
+        source_sha256=content_sha256(read),
+        target=name,
+        sha256=content_sha256(content),
+        files=tuple(files),
+        splits={split: len(rows) for split, rows in splits.items()},
+    )
+    _record(receipt, world)
+    return receipt
+
+
+def _relative(target: str, world: World) -> str:
+    path = Path(target)
+    if path.is_absolute() and path.is_relative_to(world.store.root):
+        path = path.relative_to(world.store.root)
+    return PurePosixPath(path).as_posix()
+
+
+def _refuse_overwriting(name: str, files: Mapping[str, Content], *, force: bool, world: World) -> None:
+    lock = read_lock(world)
+    kept = {*_KEPT, *(lock.files if lock else ())}
+    ours = [path for path in files if path in kept or path.partition("/")[0] in _KEPT]
+    if ours:
+        hint = "name a file of your own, best below `data/`"
+        raise SpecError(f"`{ours[0]}` is a place of the experiment's own files", hint=hint)
+    there = [path for path in files if world.store.read(path) is not None]
+    if there and not force:
+        raise SpecError(f"`{there[0]}` is there already", hint="name another, or replace it with `--force`")
+    others = [path for path in world.store.glob(name) if path not in files] if name not in files else []
+    if others:
+        hint = "name another folder, or move those away: whatever lies in it is part of the data set"
+        raise SpecError(f"folder `{name}` holds `{others[0]}` already", hint=hint)
+
+
+def _record(receipt: ConvertReceipt, world: World) -> None:
+    """Record the conversion where there is a record: before the first design there is none."""
+    if world.audit.head() is None:
+        return
+    event = AuditEvent(
+        actor=world.actor,
+        verb="convert",
+        action=Action.VERIFY_DATASET,
+        subject=receipt.target,
+        inputs={receipt.source: receipt.source_sha256},
+        outputs={"sha256": receipt.sha256, **{f"rows_{split}": str(n) for split, n in receipt.splits.items()}},
+    )
+    world.audit.append(event)
