@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from cruijff_kit.errors import CruijffError
-from cruijff_kit.runtime.adapter_files import keep_best, save_adapter
+from cruijff_kit.runtime.adapter_files import keep_best, save_epoch
 from cruijff_kit.runtime.checkpoints import load_checkpoint, remove_checkpoints, save_checkpoint
 from cruijff_kit.runtime.devices import choose_device, describe_device
 from cruijff_kit.runtime.files import file_sha256, write_aside
@@ -154,7 +154,7 @@ class TrainingJob:
             keep_best(loop.trainee, self.output, step=point.step, config=self.config, ranks=self.ranks)
         if point.step % loop.per_epoch == 0 and point.epoch in self.config.epochs_to_save:
             folder = self.output / f"epoch_{point.epoch}"
-            save_adapter(loop.trainee, folder, config=self.config, ranks=self.ranks)
+            save_epoch(loop.trainee, folder, config=self.config, ranks=self.ranks)
 
     def _checkpoint_where_due(self, point: MetricPoint, loop: Loop, *, metrics: MetricsFile) -> None:
         """Make a checkpoint to resume from, and end here if a signal asked for it."""
