@@ -15,9 +15,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from cruijff_kit import workflow
-from cruijff_kit.bootstrap import World, open_world
+from cruijff_kit.bootstrap import open_world
 from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import CruijffError, ResultError, RunError, SiteError, SpecError
+from cruijff_kit.ports import World
 from cruijff_kit.recipes import lora_single_device, peft_lora
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.job_files import finished

@@ -135,7 +135,9 @@ def test_three_ways_of_training_agree_on_the_loss_of_every_step(
         tuned = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), f"{config.output_dir}/epoch_3")
         with torch.no_grad():
             made[name] = tuned.eval()(ids).logits[0, :-1]
-            evaluated = ResidentModel(str(base)).logits(ids[0].tolist(), adapter=f"{config.output_dir}/epoch_3")[:-1]
+            evaluated = ResidentModel(str(base)).logits(tuple(ids[0].tolist()), adapter=f"{config.output_dir}/epoch_3")[
+                :-1
+            ]
             torch.testing.assert_close(evaluated, made[name], atol=1e-5, rtol=0)
             if not packed:
                 torch.testing.assert_close(logits(models[0], ids), made[name], atol=1e-5, rtol=0)

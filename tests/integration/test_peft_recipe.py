@@ -1,10 +1,7 @@
 """The peft recipe: what its settings do, what it leaves, what it refuses."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,9 @@ from cruijff_kit.runtime.peft_lora import PeftLora
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.seeding import seed_everything
 from cruijff_kit.runtime.train_config import load_train_config
+from cruijff_kit.runtime.training_job import Build, TrainingJob
 from cruijff_kit.runtime.training_rows import load_rows
+from cruijff_kit.schema.config import TrainConfig
 from tests.model_families import save_family
 from tests.training_runs import capital_rows, metric_points, random_base, write_run
 
@@ -151,20 +150,37 @@ def test_an_adapter_names_its_base_by_path_repository_and_content(tmp_path: Path
     assert not [warning for warning in recwarn if "nexpected" in str(warning.message)]
 
 
-def test_killed_in_the_middle_a_training_resumes_to_the_same_curve(base: Path, tmp_path: Path) -> None:
+def test_broken_off_in_the_middle_a_training_resumes_to_the_same_curve(base: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"epochs": 3, "epochs_to_save": [2], "batch_size": 2, "checkpoint_every_n_steps": 3}
     settings |= {"model": {"lora_dropout": 0.1, "variant": "dora"}, "packed": True}
     splits = {"train": capital_rows(16), "validation": capital_rows(4)}
-    whole, killed = (write_run(tmp_path / name, base, splits=splits, **settings) for name in ("whole", "killed"))
+    whole, broken = (write_run(tmp_path / name, base, splits=splits, **settings) for name in ("whole", "broken"))
     assert train(whole) == 0
-    command = [sys.executable, "-m", "cruijff_kit.recipes.peft_lora", "--config", str(killed), "--resume"]
-    metrics = killed.parent / "metrics.jsonl"
-    with subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None and not (metrics.is_file() and metrics.read_bytes().count(b"\n") >= 7):
-            pass
-        process.kill()
-    assert main(["--config", str(killed), "--resume"]) == 0
-    points, expected = metric_points(killed), metric_points(whole)
+    with pytest.raises(_PowerCutError):
+        TrainingJob(load_train_config(broken), broken).run(_failing_at(8), resume=True)
+    assert len(metric_points(broken)) == 7
+    assert main(["--config", str(broken), "--resume"]) == 0
+    points, expected = metric_points(broken), metric_points(whole)
     assert [point.loss for point in points] == pytest.approx([point.loss for point in expected], rel=1e-6)
-    weights = [load_file(adapter_of(config, "epoch_2") / "adapter_model.safetensors") for config in (killed, whole)]
+    weights = [load_file(adapter_of(config, "epoch_2") / "adapter_model.safetensors") for config in (broken, whole)]
     torch.testing.assert_close(*weights, atol=1e-6, rtol=1e-6)
+
+
+class _PowerCutError(Exception):
+    """The machine goes down."""
+
+
+def _failing_at(step: int) -> Build:
+    """Return a builder of models that fail in the forward pass of a step, which takes one pass."""
+
+    def builder(config: TrainConfig, ranks: Ranks) -> PeftLora:
+        model, left = build(config, ranks), iter(range(1, step))
+
+        def count(*_: Any) -> None:
+            if next(left, None) is None:
+                raise _PowerCutError
+
+        model.network.register_forward_pre_hook(count)
+        return model
+
+    return builder
