@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cruijff_kit.runtime.adapter_merge import write_merged
+from cruijff_kit.runtime.adapter_merge import check_mergeable, updates_of, write_merged
 from cruijff_kit.runtime.base_record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE_RECORD, base_record
 from cruijff_kit.runtime.files import sync_folder, write_aside
 from cruijff_kit.runtime.optimizer_state import whole_weights
@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from cruijff_kit.runtime.trainee import Trainee
     from cruijff_kit.schema.config import TrainConfig
 
-__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "keep_best", "save_adapter", "save_epoch"]
+__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "check_saving", "keep_best", "save_adapter", "save_epoch"]
+
+
+def check_saving(trainee: "Trainee", *, config: "TrainConfig", ranks: "Ranks") -> None:
+    """Refuse, before the first step, a merged model that could not be written; every process has to call it.
+
+    Raises:
+        SiteError: the files of the base do not hold the weights that are adapted.
+    """
+    if not config.save_adapter_weights_only:
+        updates = updates_of(trainee.adapter(_whole(trainee, ranks)))
+        check_mergeable(updates, Path(config.base_model.path))
 
 
 def save_adapter(trainee: "Trainee", folder: Path, *, config: "TrainConfig", ranks: "Ranks") -> None:

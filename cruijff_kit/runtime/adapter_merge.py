@@ -16,37 +16,36 @@ from cruijff_kit.runtime.model_files import model_config, model_sha256, weight_f
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MERGE_RECORD", "merge_adapter", "write_merged"]
+__all__ = ["MERGE_RECORD", "Update", "check_mergeable", "merge_adapter", "updates_of", "write_merged"]
 
 MERGE_RECORD = "merged_from.json"
 """What a merged model was made of."""
 
 _PREFIX = "base_model.model."
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack")
-# Settings of peft that change what an update is; each has to be off or empty.
-_OTHER_FORMS = (
-    "fan_in_fan_out",
-    "modules_to_save",
-    "rank_pattern",
-    "alpha_pattern",
-    "lora_bias",
-    "use_qalora",
-    "corda_config",
-    "eva_config",
-    "trainable_token_indices",
-    "target_parameters",
-    "layer_replication",
-    "alora_invocation_tokens",
-    "arrow_config",
-)
+# Settings of peft that leave an update what it is: W + scale * B A, or DoRA's form of it. Any other has to be off.
+_SETTINGS = {
+    *("peft_type", "peft_version", "task_type", "auto_mapping", "base_model_name_or_path", "revision"),
+    *("r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "bias", "init_lora_weights", "inference_mode"),
+    *("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"),
+    *("megatron_core", "qalora_group_size", "ensure_weight_tying"),
+}
+_KINDS = {
+    "peft_type": ("LORA",),
+    "bias": ("none",),
+    "init_lora_weights": (True, False, "gaussian", "orthogonal", "eva"),
+}
 
 
-class _Update(NamedTuple):
+class Update(NamedTuple):
     """The change of one weight."""
 
     down: "torch.Tensor"
+    """A, shape (rank, inputs)."""
     up: "torch.Tensor"
+    """B, shape (outputs, rank)."""
     magnitude: "torch.Tensor | None"
+    """DoRA's length of each row, shape (outputs,)."""
 
 
 def merge_adapter(adapter: Path, output: Path, *, base: Path) -> int:
@@ -86,7 +85,7 @@ def write_merged(adapter: Path, folder: Path, *, base: Path) -> int:
 
     settings = adapter_settings(adapter)
     updates = _updates(adapter, settings)
-    _check(updates, base)
+    check_mergeable(updates, base)
     folder.mkdir(parents=True, exist_ok=True)
     scale = _scale(settings)
     for shard in weight_files(base):
@@ -108,35 +107,36 @@ def write_merged(adapter: Path, folder: Path, *, base: Path) -> int:
     return len(updates)
 
 
-def _updates(adapter: Path, settings: Mapping[str, object]) -> dict[str, _Update]:
-    """Return an adapter's updates by the name of the weight they change."""
-    from safetensors.torch import load_file
+def updates_of(weights: "Mapping[str, torch.Tensor]") -> "dict[str, Update]":
+    """Return an adapter's updates by the name of the weight they change.
 
-    strange = [key for key in _OTHER_FORMS if settings.get(key)]
-    strange += [key for key, usual in (("peft_type", "LORA"), ("bias", "none")) if settings.get(key, usual) != usual]
-    if strange:
-        fact = f"`{adapter}` has `{strange[0]}: {settings[strange[0]]}`, which is not merged on files"
-        raise SiteError(fact, hint="load it with peft and call `merge_and_unload()`")
-    if not (adapter / ADAPTER_WEIGHTS).is_file():
-        raise SiteError(f"`{adapter}` is no adapter: it lacks `{ADAPTER_WEIGHTS}`")
+    Args:
+        weights: adapter weights under peft's names.
+
+    Raises:
+        SiteError: there is something else than LoRA among them.
+    """
     parts: dict[str, dict[str, Any]] = {}
-    for name, tensor in load_file(adapter / ADAPTER_WEIGHTS).items():
+    for name, tensor in weights.items():
         module, _, part = name.removeprefix(_PREFIX).removesuffix(".weight").rpartition(".")
         parts.setdefault(module, {})[part] = tensor
     known = {"lora_A", "lora_B", "lora_magnitude_vector"}
     odd = [module for module, held in parts.items() if not {"lora_A", "lora_B"} <= held.keys() <= known]
     if odd:
-        raise SiteError(
-            f"`{adapter}` holds more than LoRA for `{odd[0]}`: {', '.join(f'`{key}`' for key in parts[odd[0]])}"
-        )
+        held = ", ".join(f"`{key}`" for key in parts[odd[0]])
+        raise SiteError(f"the adapter holds other weights than LoRA's for `{odd[0]}`: {held}")
     return {
-        f"{module}.weight": _Update(held["lora_A"], held["lora_B"], held.get("lora_magnitude_vector"))
+        f"{module}.weight": Update(held["lora_A"], held["lora_B"], held.get("lora_magnitude_vector"))
         for module, held in parts.items()
     }
 
 
-def _check(updates: Mapping[str, _Update], base: Path) -> None:
-    """Compare updates with the weights of the base, by name and shape."""
+def check_mergeable(updates: "Mapping[str, Update]", base: Path) -> None:
+    """Compare updates, by the name of the weight they change, with the files of a base.
+
+    Raises:
+        SiteError: a weight is not there, or has another shape.
+    """
     if "quantization_config" in model_config(base):
         raise SiteError(f"`{base}` holds quantised weights", hint="merge with the base in 16 or 32 bits")
     headers = weight_headers(base)
@@ -148,9 +148,22 @@ def _check(updates: Mapping[str, _Update], base: Path) -> None:
         wanted = (update.up.shape[0], update.down.shape[1])
         if headers[name].shape != wanted:
             fact = f"`{name}` of `{base}` has shape `{headers[name].shape}`, and the adapter's update `{wanted}`"
-            raise SiteError(
-                fact, hint="merge with the base it was trained on; transposed layers are not merged on files"
-            )
+            raise SiteError(fact, hint="merge with its own base; transposed layers are not merged on files")
+
+
+def _updates(adapter: Path, settings: Mapping[str, object]) -> dict[str, Update]:
+    """Return an adapter's updates by the name of the weight they change."""
+    from safetensors.torch import load_file
+
+    strange = [key for key, value in settings.items() if value and key not in _SETTINGS]
+    # Some initialisations change the base, which then lies in no file.
+    strange += [key for key, known in _KINDS.items() if key in settings and settings[key] not in known]
+    if strange:
+        fact = f"`{adapter}` has `{strange[0]}: {settings[strange[0]]}`, which is not merged on files"
+        raise SiteError(fact, hint="load it with peft and call `merge_and_unload()`")
+    if not (adapter / ADAPTER_WEIGHTS).is_file():
+        raise SiteError(f"`{adapter}` is no adapter: it lacks `{ADAPTER_WEIGHTS}`")
+    return updates_of(load_file(adapter / ADAPTER_WEIGHTS))
 
 
 def _scale(settings: Mapping[str, Any]) -> float:
@@ -158,7 +171,7 @@ def _scale(settings: Mapping[str, Any]) -> float:
     return settings["lora_alpha"] / (sqrt(rank) if settings.get("use_rslora") else rank)
 
 
-def _merged(weight: "torch.Tensor", update: _Update, *, scale: float) -> "torch.Tensor":
+def _merged(weight: "torch.Tensor", update: Update, *, scale: float) -> "torch.Tensor":
     """Return a weight with its update; with a magnitude, DoRA's: each row at that length (Liu et al. 2024)."""
     import torch
 

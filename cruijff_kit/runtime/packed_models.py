@@ -28,13 +28,13 @@ def pack_model(model: Any) -> None:
     """
     config = model.config.get_text_config()
     strange = sorted(set(getattr(config, "layer_types", None) or ()) - _KINDS)
-    body = model.base_model
-    rows = _rows(min(config.vocab_size, 1000), device=model.device)
-    before = [_hidden(body, {"input_ids": row, "use_cache": False}) for row in rows]
     if getattr(config, "attn_logit_softcapping", None) is not None:
         raise _refused(model, "its attention caps scores, which packed attention does not")
     if strange or not getattr(model, "_supports_attention_backend", False):
         raise _refused(model, f"it has layers of kind `{strange[0]}`" if strange else "its attention is its own")
+    body = model.base_model
+    rows = _rows(min(config.vocab_size, 1000), device=model.device)
+    before = [_hidden(body, {"input_ids": row, "use_cache": False}) for row in rows]
     AttentionInterface.register(_NAME, _attention)
     model.set_attn_implementation(_NAME)
     ids, lengths = torch.cat(rows, dim=1), [row.shape[1] for row in rows]

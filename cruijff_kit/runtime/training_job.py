@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from cruijff_kit.errors import CruijffError
-from cruijff_kit.runtime.adapter_files import keep_best, save_epoch
+from cruijff_kit.runtime.adapter_files import check_saving, keep_best, save_epoch
 from cruijff_kit.runtime.checkpoints import load_checkpoint, remove_checkpoints, save_checkpoint
 from cruijff_kit.runtime.devices import choose_device, describe_device
 from cruijff_kit.runtime.files import file_sha256, write_aside
@@ -134,6 +134,7 @@ class TrainingJob:
         seed_everything(self.config.seed)
         status.enter("starting", "loading the base model")
         loop = Loop(self.config, build(self.config, self.ranks), rows=rows, ranks=self.ranks)
+        check_saving(loop.trainee, config=self.config, ranks=self.ranks)
         if not (resume and self._restored(loop)):
             self._start_afresh()
         status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")

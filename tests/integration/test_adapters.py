@@ -133,6 +133,8 @@ def world_of(experiment: Path) -> World:
     (
         ({"fan_in_fan_out": True}, "`fan_in_fan_out: True`, which is not merged on files"),
         ({"bias": "all"}, "`bias: all`"),
+        ({"init_lora_weights": "pissa"}, "`init_lora_weights: pissa`"),
+        ({"some_form_to_come": 3}, "`some_form_to_come: 3`"),
         ({"peft_type": "LOHA"}, "`peft_type: LOHA`"),
         ({"modules_to_save": ["lm_head"]}, "`modules_to_save"),
     ),
@@ -289,6 +291,19 @@ def test_the_repository_that_the_first_system_noted_is_restored(experiment: Path
     (adapter / "original_repo_id.json").write_text('{"repo_id": "meta-llama/Llama-3.2-1B"}', encoding="utf-8")
     workflow.port_adapter(str(adapter), world=world_of(tmp_path))
     assert settings(adapter)["base_model_name_or_path"] == "meta-llama/Llama-3.2-1B"
+
+
+def test_a_merged_model_that_could_not_be_saved_is_refused_before_the_first_step(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    renamed = shutil.copytree(base, tmp_path / "base")
+    settings = json.loads((renamed / "config.json").read_text(encoding="utf-8"))
+    settings["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": False}
+    (renamed / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    config = write_run(tmp_path, renamed, save_adapter_weights_only=False)
+    assert lora_single_device.main(["--config", str(config)]) == 3
+    assert "holds quantised weights" in capsys.readouterr().err
+    assert not (config.parent / "metrics.jsonl").exists()
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
