@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-__all__ = ["CAPPED", "FAMILIES", "save_family"]
+__all__ = ["CAPPED", "FAMILIES", "SEEING", "VOCABULARY", "save_family"]
 
 VOCABULARY = 262
 _HEADS: dict[str, Any] = {"num_attention_heads": 4, "num_key_value_heads": 2, "pad_token_id": 0}
@@ -44,6 +44,23 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 """`model_type` to a configuration with the family's own parts switched on."""
 
+SEEING: dict[str, Any] = {
+    "text_config": FAMILIES["gemma3_text"],
+    "vision_config": {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 28,
+        "patch_size": 14,
+    },
+    "mm_tokens_per_image": 4,
+    "image_token_index": 250,
+    "boi_token_index": 251,
+    "eoi_token_index": 252,
+}
+"""A `gemma3`, which reads images too, with as many blocks for them as for text, their layers named alike."""
+
 CAPPED = "gemma2"
 """The family whose attention caps its scores."""
 
@@ -51,7 +68,7 @@ CAPPED = "gemma2"
 def save_family(folder: Path, kind: str) -> Path:
     """Save a random model of a family, biases and norms random too."""
     torch.manual_seed(0)
-    config = AutoConfig.for_model(kind, **FAMILIES[kind])
+    config = AutoConfig.for_model(kind, **{"gemma3": SEEING, **FAMILIES}[kind])
     model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     with torch.no_grad():
         for weight in model.parameters():

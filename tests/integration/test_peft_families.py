@@ -134,3 +134,19 @@ def test_packed_rows_have_the_loss_and_the_gradients_of_padded_ones(base: Path, 
         loss.backward()
     for name, weight in trainable(one).items():
         torch.testing.assert_close(weight.grad, trainable(other)[name].grad, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("packed", (False, True), ids=("padded", "packed"))
+def test_of_a_model_that_also_reads_images_only_the_decoder_is_adapted(packed: bool, tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "gemma3", "gemma3")
+    model = PeftLora.from_config(configuration(tmp_path, folder, packed=packed))
+    names = [name for name, weight in own_model(folder).named_modules() if name.endswith("q_proj")]
+    assert [name for name in names if name in model.targets] == [name for name in names if ".language_model." in name]
+    assert len(names) == 4
+    model.network.train()
+    given, padded = batch(packed=packed), batch()
+    wanted = padded.labels != IGNORE
+    with torch.no_grad():
+        logits = own_model(folder)(input_ids=padded.ids).logits[wanted]
+    expected = cross_entropy(logits, padded.labels[wanted], reduction="sum")
+    torch.testing.assert_close(loss_of(model, given), expected, atol=0, rtol=1e-5)
