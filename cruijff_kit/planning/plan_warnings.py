@@ -20,6 +20,7 @@ def plan_warnings(spec: ExperimentSpec, plan: Plan) -> list[str]:
         *_subsets(trained, plan),
         *_replicates(spec, plan),
         *_machine(spec, trained),
+        *_saving(trained),
     ]
 
 
@@ -69,6 +70,17 @@ def _machine(spec: ExperimentSpec, trained: list[PlannedRun]) -> Iterator[str]:
         yield f"a step has fewer rows than there are GPUs ({gpus}), so that some would idle: {named}"
     if trained and spec.resources.cpus < gpus:
         yield f"{gpus} processes share {spec.resources.cpus} CPUs; ask for one each with `resources.cpus: {gpus}`"
+    if any(run.settings["quantization"].value != "none" for run in trained):
+        if spec.tools.preparation == "torchtune":
+            yield "`quantization: nf4` is not for torchtune's recipes; set `tools.preparation: peft`"
+        elif spec.resources.gpus == 0:
+            yield "`quantization: nf4` needs a GPU, and `resources.gpus` is 0; jobs would be refused on the node"
+
+
+def _saving(trained: list[PlannedRun]) -> Iterator[str]:
+    asked = [run.settings for run in trained if run.settings["stash_adapter_weights"].value]
+    if any(settings["save_adapter_weights_only"].value for settings in asked):
+        yield "`stash_adapter_weights` does nothing without merged models; set `save_adapter_weights_only: false`"
 
 
 def _named(runs: list[PlannedRun], steps: list[int]) -> str:

@@ -5,11 +5,14 @@ import os
 import shutil
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cruijff_kit.runtime.files import replace_folder, sync_folder, write_aside
+from cruijff_kit.runtime.adapter_merge import check_mergeable, updates_of, write_merged
+from cruijff_kit.runtime.base_record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE_RECORD, base_record
+from cruijff_kit.runtime.files import replace_folder, write_aside
 from cruijff_kit.runtime.optimizer_state import whole_weights
 from cruijff_kit.runtime.trainee import learning
+from cruijff_kit.schema.layout import MERGED, adapter_in
 
 if TYPE_CHECKING:
     import torch
@@ -18,50 +21,72 @@ if TYPE_CHECKING:
     from cruijff_kit.runtime.trainee import Trainee
     from cruijff_kit.schema.config import TrainConfig
 
-__all__ = ["ADAPTER_CONFIG", "ADAPTER_WEIGHTS", "keep_best", "name_best", "save_adapter", "tidy_best", "write_adapter"]
+__all__ = [
+    "ADAPTER_CONFIG",
+    "ADAPTER_WEIGHTS",
+    "check_saving",
+    "keep_best",
+    "publish_best",
+    "save_adapter",
+    "save_epoch",
+    "tidy_best",
+]
 
-ADAPTER_CONFIG = "adapter_config.json"
-"""Shape of the update and the base it belongs to."""
 
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
-"""Its weights."""
+def check_saving(trainee: "Trainee", *, config: "TrainConfig", ranks: "Ranks") -> None:
+    """Refuse, before the first step, a merged model that could not be written; every process has to call it.
+
+    Raises:
+        SiteError: the files of the base do not hold the weights that are adapted.
+    """
+    if not config.save_adapter_weights_only:
+        updates = updates_of(trainee.adapter(_whole(trainee, ranks)))
+        check_mergeable(updates, Path(config.base_model.path))
 
 
 def save_adapter(trainee: "Trainee", folder: Path, *, config: "TrainConfig", ranks: "Ranks") -> None:
-    """Write a model's adapter as a directory; every process has to call it, one writes."""
-    weights = whole_weights(learning(trainee.network), ranks)
+    """Write a model's adapter as a directory; every process has to call it, one writes.
+
+    Only the adapter is written, never merged weights beside it: peft would apply the
+    update a second time.
+    """
+    weights = _whole(trainee, ranks)
     if ranks.main:
-        settings = {
-            "peft_type": "LORA",
-            "task_type": "CAUSAL_LM",
-            "base_model_name_or_path": str(Path(config.base_model.path).absolute()),
-            "r": config.model.lora_rank,
-            "lora_alpha": config.model.lora_alpha,
-            "lora_dropout": config.model.lora_dropout,
-            "bias": "none",
-            "inference_mode": True,
-            **trainee.settings(),
-        }
-        write_adapter(folder, trainee.adapter(weights), settings=settings)
+        aside = _aside(folder)
+        _write_adapter(trainee, aside, config=config, weights=weights)
+        replace_folder(aside, folder)
+    ranks.wait()
+
+
+def save_epoch(trainee: "Trainee", folder: Path, *, config: "TrainConfig", ranks: "Ranks") -> None:
+    """Write an epoch's directory as asked: the adapter, or the merged model too.
+
+    Both never share a folder: the merged model lies in `merged/` below the adapter, or
+    the adapter in `adapter_weights/` below the merged model.
+    """
+    weights = _whole(trainee, ranks)
+    if ranks.main:
+        aside = _aside(folder)
+        only, stash = config.save_adapter_weights_only, config.stash_adapter_weights
+        adapter = Path(adapter_in(str(aside), adapter_only=only, stash=stash))
+        _write_adapter(trainee, adapter, config=config, weights=weights)
+        if not only:
+            write_merged(adapter, aside if stash else aside / MERGED, base=Path(config.base_model.path))
+        replace_folder(aside, folder)
     ranks.wait()
 
 
 def keep_best(trainee: "Trainee", output: Path, *, step: int, config: "TrainConfig", ranks: "Ranks") -> None:
-    """Write the adapter of a step, then let the link `best` name it; the one before stays for `tidy_best`."""
-    folder = _best_folder(output, step)
-    save_adapter(trainee, folder, config=config, ranks=ranks)
-    if ranks.main:
-        _link_best(folder)
+    """Write the adapter of the best step so far; the one before stays for `tidy_best`."""
+    save_adapter(trainee, _best_folder(output, step), config=config, ranks=ranks)
 
 
-def name_best(output: Path, step: int | None) -> bool:
-    """Let the link `best` name the adapter of a step again, or nothing; return whether there is one."""
-    folder = _best_folder(output, step or 0)
-    if step is not None and folder.is_dir():
-        _link_best(folder)
-        return True
-    (output / "best").unlink(missing_ok=True)
-    return False
+def publish_best(output: Path, step: int) -> None:
+    """Give the adapter of the best step the name `best`; its own folder stays for a training that must resume."""
+    aside = output / f".best.{os.getpid()}.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(_best_folder(output, step), aside)
+    replace_folder(aside, output / "best")
 
 
 def tidy_best(output: Path, *, keep: Collection[int | None]) -> None:
@@ -76,33 +101,39 @@ def _best_folder(output: Path, step: int) -> Path:
     return output / f"best_step_{step}"
 
 
-def _link_best(folder: Path) -> None:
-    link = folder.with_name(f".best.{os.getpid()}")
-    link.unlink(missing_ok=True)
-    link.symlink_to(folder.name, target_is_directory=True)
-    link.replace(folder.with_name("best"))
-    sync_folder(folder.parent)
+def _whole(trainee: "Trainee", ranks: "Ranks") -> "dict[str, torch.Tensor]":
+    """Return the weights that learn, whole; every process has to call it."""
+    return whole_weights(learning(trainee.network), ranks)
 
 
-def write_adapter(folder: Path, weights: "dict[str, torch.Tensor]", *, settings: dict[str, Any]) -> None:
-    """Write LoRA weights in peft's format, the folder replaced as one.
-
-    Only the adapter is written, never merged weights beside it: peft would apply the
-    update a second time.
-
-    Args:
-        folder: directory to make.
-        weights: adapter weights under peft's names.
-        settings: content of `adapter_config.json`.
-    """
+def _write_adapter(
+    trainee: "Trainee", folder: Path, *, config: "TrainConfig", weights: "dict[str, torch.Tensor]"
+) -> None:
     from safetensors.torch import save_file
 
+    record = base_record(config.base_model)
+    settings = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": record.path,
+        "r": config.model.lora_rank,
+        "lora_alpha": config.model.lora_alpha,
+        "lora_dropout": config.model.lora_dropout,
+        "bias": "none",
+        "inference_mode": True,
+        **trainee.settings(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trainee.adapter(weights).items()}
+    save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    with (folder / ADAPTER_WEIGHTS).open("rb") as file:
+        os.fsync(file.fileno())
+    write_aside(folder / ADAPTER_CONFIG, json.dumps(settings, indent=2) + "\n")
+    write_aside(folder / BASE_RECORD, record.model_dump_json(indent=2) + "\n")
+
+
+def _aside(folder: Path) -> Path:
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    save_file(tensors, aside / ADAPTER_WEIGHTS, metadata={"format": "pt"})
-    with (aside / ADAPTER_WEIGHTS).open("rb") as file:
-        os.fsync(file.fileno())
-    write_aside(aside / ADAPTER_CONFIG, json.dumps(settings, indent=2) + "\n")
-    replace_folder(aside, folder)
+    return aside

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from cruijff_kit.errors import CruijffError, RunError
-from cruijff_kit.runtime.adapter_files import keep_best, name_best, save_adapter, tidy_best
+from cruijff_kit.runtime.adapter_files import check_saving, keep_best, publish_best, save_epoch, tidy_best
 from cruijff_kit.runtime.checkpoints import (
     Checkpoint,
     load_checkpoint,
@@ -148,6 +148,7 @@ class TrainingJob:
             marker = Done(exit_code=0, artefacts=hashes, finished=now())
             write_aside(self.run_dir / "DONE", marker.model_dump_json(indent=2) + "\n")
         remove_checkpoints(self.output)
+        tidy_best(self.output, keep=())
 
     def _written(self, name: str) -> Path | None:
         """Return the path of a file of the run; None in a process that leaves it to the first one."""
@@ -166,6 +167,7 @@ class TrainingJob:
         status.enter("starting", "loading the base model")
         trainee = build(self.config, self.ranks)
         self.ranks.spread(trainee, strategy=self.config.strategy)
+        check_saving(trainee, config=self.config, ranks=self.ranks)
         loop = Loop(self.config, trainee, rows=rows, ranks=self.ranks)
         if not (resume and self._restored(loop)):
             self._start_afresh()
@@ -178,7 +180,8 @@ class TrainingJob:
                 status.advance(point.step, loop.total, epoch=point.epoch)
                 self._keep(point, loop)
                 self._checkpoint_where_due(point, loop, metrics=metrics)
-        self._tidy(self.best)
+        if self.ranks.main and self.best:
+            publish_best(self.output, self.best[1])
         return [self.run_dir / "metrics.jsonl", *self._adapter_files()]
 
     def _keep(self, point: MetricPoint, loop: Loop) -> None:
@@ -190,7 +193,7 @@ class TrainingJob:
             self._tidy(self.best)
         if point.step % loop.per_epoch == 0 and point.epoch in self.config.epochs_to_save:
             folder = self.output / f"epoch_{point.epoch}"
-            save_adapter(loop.trainee, folder, config=self.config, ranks=self.ranks)
+            save_epoch(loop.trainee, folder, config=self.config, ranks=self.ranks)
 
     def _checkpoint_where_due(self, point: MetricPoint, loop: Loop, *, metrics: MetricsFile) -> None:
         """Make a checkpoint to resume from, and end here if a signal asked for it."""
@@ -250,7 +253,7 @@ class TrainingJob:
     def _settle_best(self) -> None:
         """Let `best` be what the metrics kept so far say: what came after them is done again."""
         step = self.best[1] if self.best else None
-        if not self.ranks.everyone(self.ranks.main and name_best(self.output, step))[0]:
+        if step is None or not self.ranks.everyone((self.output / f"best_step_{step}").is_dir())[0]:
             self.best = self.safe_best = None
         self._tidy(self.best)
 
@@ -276,10 +279,9 @@ class TrainingJob:
         for name in ("DONE", "metrics.jsonl"):
             (self.run_dir / name).unlink(missing_ok=True)
         remove_checkpoints(self.output)
-        for pattern in ("epoch_*", ".epoch_*", "best_step_*", ".best_step_*"):
+        for pattern in ("epoch_*", ".epoch_*", "best*", ".best*"):
             for folder in self.output.glob(pattern):
                 shutil.rmtree(folder)
-        (self.output / "best").unlink(missing_ok=True)
 
     def _adapter_files(self) -> list[Path]:
         """Return every file of the adapters kept, the planned epochs all among them."""

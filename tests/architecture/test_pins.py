@@ -31,7 +31,8 @@ def _pinned() -> list[str]:
 
 def _python_of(name: str) -> str | None:
     try:
-        return metadata(name).get("Requires-Python")
+        found = metadata(name)
     except PackageNotFoundError:
         # Pinned for another platform, and so not installed here.
         return None
+    return found["Requires-Python"] if "Requires-Python" in found else None

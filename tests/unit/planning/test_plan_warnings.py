@@ -34,6 +34,9 @@ def test_two_epochs_over_twenty_four_rows_are_few_steps_and_said_once(tmp_path: 
         ({"controls": {**CONTROLS, "dtype": "bf16"}}, "bf16"),
         ({"resources": {"gpus": 64, "cpus": 64}}, "fewer rows than there are GPUs (64)"),
         ({"resources": {"gpus": 2}}, "2 processes share 1 CPUs"),
+        ({"controls": {**CONTROLS, "stash_adapter_weights": True}}, "`stash_adapter_weights` does nothing"),
+        ({"controls": {**CONTROLS, "quantization": "nf4"}}, "is not for torchtune's recipes"),
+        ({"controls": {**CONTROLS, "quantization": "nf4"}, "tools": {"preparation": "peft"}}, "`resources.gpus` is 0"),
     ),
 )
 def test_what_is_doubtful_is_named(changes: dict[str, Any], says: str, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from cruijff_kit.runtime.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, name_best, tidy_best, write_adapter
+from cruijff_kit.recipes.lora_single_device import build
+from cruijff_kit.runtime.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, publish_best, save_adapter, tidy_best
 from cruijff_kit.runtime.checkpoints import load_checkpoint, save_checkpoint, set_aside_checkpoints
 from cruijff_kit.runtime.files import mend_folders
 from cruijff_kit.runtime.optimizer_state import every_random_state
@@ -48,31 +49,37 @@ def test_a_kill_at_any_line_leaves_the_checkpoint_before_or_the_new_one(tmp_path
 
 
 def test_a_kill_at_any_line_leaves_the_adapter_before_or_the_new_one(tmp_path: Path) -> None:
+    config = load_train_config(write_run(tmp_path, random_base(tmp_path / "base")))
+    trainee = build(config, Ranks())
+    weights = [weight for weight in trainee.network.parameters() if weight.requires_grad]
+
+    def save_filled(folder: Path, value: float) -> None:
+        for weight in weights:
+            weight.data.fill_(value)
+        save_adapter(trainee, folder, config=config, ranks=Ranks())
+
     found, line = set(), 0
     while True:
         folder, line = tmp_path / str(line) / "epoch_0", line + 1
-        write_adapter(folder, tensors(1.0), settings={"r": 1})
-        again = lambda folder=folder: write_adapter(folder, tensors(2.0), settings={"r": 2})  # noqa: E731 a child runs it
-        killed = kill_at(line, again, watched=WRITERS)
+        save_filled(folder, 1.0)
+        killed = kill_at(line, lambda folder=folder: save_filled(folder, 2.0), watched=WRITERS)
         mend_folders(folder.parent)
-        value = load_file(folder / ADAPTER_WEIGHTS)["weight"][0, 0].item()
-        assert f'"r": {int(value)}' in (folder / ADAPTER_CONFIG).read_text(encoding="utf-8")
+        (value,) = {tensor.unique().item() for tensor in load_file(folder / ADAPTER_WEIGHTS).values()}
+        assert (folder / ADAPTER_CONFIG).is_file()
         found.add(value)
         if not killed:
             break
     assert found == {1.0, 2.0}
 
 
-def test_the_best_is_named_again_after_a_kill_and_what_was_better_later_goes(tmp_path: Path) -> None:
-    for step in (5, 10, 15):
-        write_adapter(tmp_path / f"best_step_{step}", tensors(step), settings={})
-        assert name_best(tmp_path, step)
-    assert name_best(tmp_path, 5)
-    assert (tmp_path / "best").resolve().name == "best_step_5"
-    tidy_best(tmp_path, keep=(5, None))
-    assert {path.name for path in tmp_path.iterdir()} == {"best", "best_step_5"}
-    assert not name_best(tmp_path, None)
-    assert not (tmp_path / "best").is_symlink()
+def test_the_best_is_published_whole_and_what_was_best_once_goes(tmp_path: Path) -> None:
+    for step in (5, 10):
+        (tmp_path / f"best_step_{step}").mkdir()
+        (tmp_path / f"best_step_{step}" / "weights").write_text(str(step), encoding="utf-8")
+        publish_best(tmp_path, step)
+        assert (tmp_path / "best" / "weights").read_text(encoding="utf-8") == str(step)
+    tidy_best(tmp_path, keep=(10, None))
+    assert {path.name for path in tmp_path.iterdir()} == {"best", "best_step_10"}
 
 
 def test_another_trainings_checkpoint_is_set_aside_whole(tmp_path: Path) -> None:
