@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from cruijff_kit.data.tokens import IGNORE, Encoded
 from cruijff_kit.errors import SiteError
+from cruijff_kit.runtime import losses, output_layer
 from cruijff_kit.runtime.adapter_files import save_adapter
 from cruijff_kit.runtime.adapter_merge import merge_adapter
 from cruijff_kit.runtime.batches import Batch, batches
@@ -91,6 +92,21 @@ def test_logits_loss_and_gradients_are_those_of_peft_on_the_whole_model(base: Pa
         )
 
 
+def test_the_loss_is_the_same_however_few_logits_are_held_at_a_time(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, sliced = (trainee(configuration(tmp_path / name, base)) for name in ("whole", "sliced"))
+    expected = loss_of(whole, batch())
+    expected.backward()
+    for module in (losses, output_layer):
+        monkeypatch.setattr(module, "LOGITS_AT_ONCE", 4 * VOCABULARY)
+    loss = loss_of(sliced, batch())
+    loss.backward()
+    torch.testing.assert_close(loss, expected, atol=0, rtol=1e-6)
+    for name, weight in trainable(whole).items():
+        torch.testing.assert_close(trainable(sliced)[name].grad, weight.grad, atol=1e-5, rtol=1e-4)
+
+
 def test_merged_into_the_files_of_its_base_an_adapter_gives_the_same_logits(base: Path, tmp_path: Path) -> None:
     config = configuration(tmp_path, base)
     save_adapter(trainee(config), tmp_path / "adapter", config=config, ranks=Ranks())
@@ -128,10 +144,10 @@ def test_packed_rows_have_the_loss_and_the_gradients_of_padded_ones(base: Path, 
             PeftLora.from_config(packed)
         return
     one, other = trainee(configuration(tmp_path, base)), trainee(packed)
-    losses = [loss_of(one, batch()), loss_of(other, batch(packed=True))]
-    torch.testing.assert_close(losses[0], losses[1], atol=0, rtol=1e-5)
-    for loss in losses:
-        loss.backward()
+    padded, end_to_end = loss_of(one, batch()), loss_of(other, batch(packed=True))
+    torch.testing.assert_close(end_to_end, padded, atol=0, rtol=1e-5)
+    padded.backward()
+    end_to_end.backward()
     for name, weight in trainable(one).items():
         torch.testing.assert_close(weight.grad, trainable(other)[name].grad, atol=1e-4, rtol=1e-3)
 
