@@ -15,6 +15,8 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS: dict[str, tuple[str, str]] = {
     "design": ("design:design", "Check, write or amend the design."),
     "scaffold": ("runs:scaffold", "Write every run's configurations and job scripts."),
+    "setup-finetune": ("setup_finetune:setup_finetune", "Write one run's finetune.yaml and finetune.slurm, no design."),
+    "recipe": ("recipe:recipe", "List the training recipes, or start one of your own."),
     "adopt": ("runs:adopt", "Record a hand edit of a run's files."),
     "submit": ("jobs:submit", "Hand the jobs of the plan to the scheduler."),
     "retry": ("jobs:retry", "Try the failed jobs of a run again."),

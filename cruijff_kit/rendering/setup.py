@@ -87,9 +87,9 @@ def training_files(values: Mapping[str, Any], ground: Ground) -> tuple[TrainConf
         "split_val": "validation" if ground.validates else None,
         "device": "cuda" if values["gpus"] else "cpu",
     }
-    for key, place in TRAIN_KEYS.items():
-        holder = plain.setdefault(place[0], {}) if len(place) > 1 else plain
-        holder[place[-1]] = values[key]
+    for key, (*outer, last) in TRAIN_KEYS.items():
+        holder = plain.setdefault(outer[0], {}) if outer else plain
+        holder[last] = values[key]
     plain["epochs_to_save"] = _epochs(values)
     try:
         config = TrainConfig.model_validate(plain)
@@ -207,11 +207,13 @@ def _epochs(values: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _problems(err: ValidationError) -> list[Problem]:
     """Return what a configuration refuses, at the key that set it."""
-    keys = {place: key for key, place in TRAIN_KEYS.items()}
-    keys |= {("run_id",): "my_wandb_run_name", ("base_model", "name"): "torchtune_model_name"}
+    keys = {".".join(place): key for key, place in TRAIN_KEYS.items()}
+    keys |= {"run_id": "my_wandb_run_name", "base_model.name": "torchtune_model_name"}
+    hint = "`ck setup-finetune --list-keys` tells what it takes"
     return [
-        Problem(each["msg"].lower(), keys.get(each["loc"], dotted(each["loc"])), hint="see `ck setup-finetune --list-keys`")
+        Problem(each["msg"].lower(), keys.get(where, where), hint=hint)
         for each in err.errors()
+        for where in [dotted(each["loc"])]
     ]
 
 

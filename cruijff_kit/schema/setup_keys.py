@@ -64,7 +64,9 @@ def _at(control: str) -> str:
     return ".".join(TRAIN_PLACES[control])
 
 
-_ALL_LINEAR = "the first system adapted q, v, output and the MLP; ours adapts every linear layer of a block unless named"
+_ALL_LINEAR = (
+    "the first system adapted q, v, output and the MLP; ours adapts every linear layer of a block unless named"
+)
 _RUN_NAME = (
     "was a random `adjective_noun`; ours is `adjective_noun-<8 hex>` drawn from the hash of the configuration, folder "
     "and recipe, and a name whose output directory belongs to another run is refused"
