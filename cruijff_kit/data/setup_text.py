@@ -33,6 +33,8 @@ SCHEDULES = MappingProxyType(
 _EXPONENTIAL = {"exponential", "get_exponential_schedule_with_warmup"}
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _NULLS = {"", "null", "none", "~"}
+# Kinds of which no text but null itself could be meant.
+_QUOTED = ("integer?", "number?")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _EPOCHS = ("all", "last", "none")
@@ -89,9 +91,9 @@ def setup_value(key: SetupKey, raw: Any) -> Any:
     Raises:
         ValueError: it has another form; the message says which was expected.
     """
-    if raw is None or (raw == "" and key.optional):
-        if key.optional:
-            return None
+    if key.optional and (raw in (None, "") or (key.kind in _QUOTED and str(raw).lower() in _NULLS)):
+        return None
+    if raw is None:
         raise ValueError(f"null is no {_words(key)}")
     read = _FORMS.get(key.kind.removesuffix("?"), _text)
     return _checked(key, read(raw))

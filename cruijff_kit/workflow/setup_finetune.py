@@ -34,7 +34,7 @@ from cruijff_kit.workflow.setup_inputs import SetupInputs, find_inputs, placed_v
 
 __all__ = ["write_finetune"]
 
-SCRIPT_FILE = "finetune.slurm"
+_SCRIPT_FILE = "finetune.slurm"
 _VERB = "setup-finetune"
 _NO_FLAGS: Mapping[str, str] = MappingProxyType({})
 
@@ -132,7 +132,7 @@ def _sheet(flags: Mapping[str, str], world: World) -> _Sheet:
         name: each if each.value == named[name] else SetupValue(value=named[name], source=_source(each))
         for name, each in said.values.items()
     }
-    files = {CONFIG_FILE: render_config(config), SCRIPT_FILE: render_script(job)}
+    files = {CONFIG_FILE: render_config(config), _SCRIPT_FILE: render_script(job)}
     inputs = {**said.inputs, "data": found.data.sha256, "model": found.model_sha256}
     inputs |= {"recipe": found.recipe_sha256} if found.recipe_sha256 else {}
     return _Sheet(shown, config, files, found, inputs)

@@ -79,7 +79,9 @@ def _model(values: Mapping[str, Any], problems: list[Problem], *, world: World) 
         return world.hub.facts(model_folder(values)).sha256
     except CruijffError as err:
         key = "model_checkpoint" if absolute else "models_dir"
-        hint = err.hint or "mend `models_dir`, `torchtune_model_name` or `model_checkpoint`"
+        keys = "mend `models_dir`, `torchtune_model_name` or `model_checkpoint`"
+        # The hub speaks to whoever wrote a design.
+        hint = keys if "`models`" in err.hint else err.hint or keys
         problems.append(Problem(str(err).partition("\n")[0], key, hint=hint))
         return None
 

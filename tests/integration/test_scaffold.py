@@ -25,9 +25,9 @@ from tests.fakes.designed import DESIGN, design, put_design, world_at
 SMALL: dict[str, Any] = {"factors": {"lora_rank": [4, 16]}, "controls": {"seeds": [1], "batch_size": 4}}
 
 
-def scaffolded(root: Path, **changes: Any) -> tuple[World, ScaffoldReceipt]:
+def scaffolded(root: Path, *, site: Site | None = None, **changes: Any) -> tuple[World, ScaffoldReceipt]:
     put_design(root, design(**{**SMALL, **changes}))
-    world = world_at(root)
+    world = world_at(root, site=site)
     return world, scaffold_runs(world=world)
 
 
