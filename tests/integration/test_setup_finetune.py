@@ -234,12 +234,29 @@ def test_what_scaffolding_writes_is_set_up_to_the_same_bytes(
     assert {name: contents(folder)[name] for name in before} == before
 
 
-def test_the_command_lists_its_keys_shows_sources_and_writes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = CliRunner()
-    listed = run.invoke(cli, ["setup-finetune", "--list-keys"]).output
-    assert all(name in listed for name in SETUP_KEYS)
-    minimal(root)
-    refused = run.invoke(cli, ["-C", str(root), "setup-finetune", "--show"])
-    assert isinstance(refused.exception, SpecError)
-    assert "models" in str(refused.exception)
-    assert "--lora_rank" in run.invoke(cli, ["setup-finetune", "--help"]).output
+def test_the_command_lists_every_key_and_offers_each_as_a_flag() -> None:
+    listed, offered = (CliRunner().invoke(cli, ["setup-finetune", flag]).output for flag in ("--list-keys", "--help"))
+    assert [line.split()[0] for line in listed.splitlines()[2:]] == list(SETUP_KEYS)
+    assert all(f"--{name} " in offered for name in SETUP_KEYS)
+    assert "refused: " in listed
+
+
+def test_the_command_shows_who_said_what_and_writes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = minimal(root, lora_rank="8")
+    monkeypatch.setattr("cruijff_kit.cli.setup_finetune.enter", lambda _: world)
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(cli, ["-C", str(root), "setup-finetune", *arguments], catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output
+
+    before = contents(root)
+    shown = {line.split()[0]: line.split()[1:] for line in run("--show", "--epochs", "1").splitlines()}
+    assert (shown["lora_rank"], shown["lora_alpha"]) == (["8", "file"], ["16.0", "derived"])
+    assert (shown["epochs"], shown["seed"]) == (["1", "flag"], ["14", "default"])
+    assert "#SBATCH --gres=gpu:1" in run("--dry-run")
+    assert contents(root) == before
+    receipt = json.loads(run("--json"))
+    assert receipt["values"]["lora_rank"] == {"value": 8, "source": "file"}
+    assert "unchanged finetune.yaml, unchanged finetune.slurm" in run()
+    assert [record.verb for record in world.audit.records()] == ["setup-finetune"]
