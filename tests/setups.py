@@ -29,7 +29,7 @@ CHANGED = {
     "my_wandb_run_name": "parity_run",
     "experiment_name": "bits_2025-10-28",
     "output_dir_base": "/scratch/x",
-    "project_dir": "/scratch/y",
+    "project_dir": "/scratch/parity",
     "input_dir_base": "elsewhere",
     "input_formatting": "raw",
     "dataset_label": "other",
