@@ -37,6 +37,7 @@ _NULLS = {"", "null", "none", "~"}
 _QUOTED = ("integer?", "number?")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _EPOCHS = ("all", "last", "none")
 # A key that another noun knows by another name.
 _RESOURCES = MappingProxyType({"cpus_per_task": "cpus"})
@@ -172,6 +173,14 @@ def _text(raw: Any) -> str:
     return raw
 
 
+def _name(raw: Any) -> str:
+    if not isinstance(raw, str) or not _NAME.fullmatch(raw):
+        raise ValueError(
+            "a name has letters, digits, dots, hyphens and underscores, and starts with one of the first two"
+        )
+    return raw
+
+
 def _list(raw: Any) -> tuple[str, ...]:
     """Return words that stand in a list, or in a text with commas or blanks between them."""
     words = raw if isinstance(raw, list | tuple) else [raw]
@@ -203,6 +212,7 @@ _FORMS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "truth": _truth,
         "integer": _integer,
         "number": _number,
+        "name": _name,
         "words": _list,
         "epochs": _epochs,
         "dataset type": _dataset_type,

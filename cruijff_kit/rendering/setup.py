@@ -45,6 +45,12 @@ JOB_KEYS: Mapping[str, str] = MappingProxyType(
 # Made of a run's name, which is no key of the training configuration.
 _RUN = "ck-out-"
 
+# Keys that a scaffolded file, in which every value is written, leaves no room for.
+_IDLE = {
+    "base_recipe": "every key that it would set is written in this file",
+    "project_dir": "`output_dir_base` says where the outputs go",
+}
+
 
 class Ground(NamedTuple):
     """What the keys do not say: where the files go, and what was found on disk."""
@@ -151,7 +157,14 @@ def apply_setup(
     missing = [key for key in (*TRAIN_KEYS, *JOB_KEYS) if key not in given.values and key not in wrong]
     gone = [Problem(f"key `{key}` is missing", key, name, hint="write it back") for key in missing]
     values = {**_made(config, {}), **given.values}
-    problems = [*given.problems, *gone]
+    # A label of the design is told in the file whether or not a recipe reads it.
+    told = {each.name for each in SETUP_KEYS.values() if each.way == "refused"}
+    idle = [
+        Problem(f"`{key}` has nothing to say here", key, given.marks.place((key,)), hint="remove it; " + hint)
+        for key, hint in _IDLE.items()
+        if values.get(key) is not None
+    ]
+    problems = [*(each for each in given.problems if each.path not in told), *gone, *idle]
     try:
         recipe = resolve_recipe(values["custom_recipe"]) if values["custom_recipe"] else recipe
     except ValueError as err:

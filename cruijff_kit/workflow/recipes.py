@@ -11,7 +11,7 @@ from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.receipt import RecipeInfo
 
-__all__ = ["copy_recipe", "list_recipes", "recipe_hash"]
+__all__ = ["copy_recipe", "list_recipes", "recipe_file", "recipe_hash"]
 
 
 def list_recipes() -> tuple[RecipeInfo, ...]:
@@ -50,6 +50,24 @@ def copy_recipe(name: str, dest: str | None = None, *, world: World) -> str:
 def recipe_hash(name: str, *, root: Path) -> str | None:
     """Return the SHA-256 of the file behind a recipe's name; None for a recipe of this package.
 
+    Args:
+        name: the recipe's name.
+        root: where relative paths start.
+
+    Raises:
+        SpecError: there is no such recipe, module or file, or it cannot be read.
+    """
+    path = recipe_file(name, root=root)
+    try:
+        return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as err:
+        hint = "give a path that is absolute or starts at the experiment, or the name of a recipe of this package"
+        raise SpecError(f"recipe `{name}` cannot be read: {str(err.strerror).lower()}", hint=hint) from err
+
+
+def recipe_file(name: str, *, root: Path) -> Path | None:
+    """Return the file behind a recipe's name; None for a recipe of this package.
+
     A module is found as Python would find it, and not imported: neither it nor the
     packages around it run.
 
@@ -58,7 +76,7 @@ def recipe_hash(name: str, *, root: Path) -> str | None:
         root: where relative paths start.
 
     Raises:
-        SpecError: there is no such recipe, module or file, or it cannot be read.
+        SpecError: there is no such recipe or module.
     """
     try:
         recipe = resolve_recipe(name)
@@ -66,12 +84,7 @@ def recipe_hash(name: str, *, root: Path) -> str | None:
         raise SpecError(str(err), hint=unknown_recipe(name)[1]) from err
     if recipe.kind == "ours":
         return None
-    path = root / recipe.name if recipe.kind == "file" else _source(recipe)
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as err:
-        hint = "give a path that is absolute or starts at the experiment, or the name of a recipe of this package"
-        raise SpecError(f"recipe `{name}` cannot be read: {str(err.strerror).lower()}", hint=hint) from err
+    return root / recipe.name if recipe.kind == "file" else _source(recipe)
 
 
 def _shipped(name: str) -> Path:

@@ -214,16 +214,21 @@ def _refuse_taken(config: TrainConfig, world: World) -> None:
     line = render_entries({"output_dir": config.output_dir})
     root = world.store.root
     own = line in (world.store.read_text(CONFIG_FILE) or "")
-    others = [
-        path
-        for path in sorted(root.parent.glob(f"*/{CONFIG_FILE}"))
-        if path.parent != root and line in path.read_text(encoding="utf-8", errors="replace")
-    ]
+    near = sorted(root.parent.glob(f"*/{CONFIG_FILE}"))
+    others = [path for path in near if path.parent != root and _says(path, line)]
     hint = "set another `my_wandb_run_name`, `experiment_name` or `output_dir_base`"
     if others:
         raise PlanError(f"`{config.output_dir}` is where `{others[0].parent}` writes", hint=hint)
     if not own and Path(config.output_dir).exists():
         raise PlanError(f"`{config.output_dir}` exists, and this run did not make it", hint=hint)
+
+
+def _says(path: Path, line: str) -> bool:
+    """Return whether a neighbour's configuration holds a line; one that may not be read is nobody's business."""
+    try:
+        return line in path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 def _at_place(problem: Problem, said: _Said) -> Problem:

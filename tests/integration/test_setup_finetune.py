@@ -136,6 +136,8 @@ def test_every_problem_is_told_at_once_with_its_line_and_nothing_is_written(root
         ({"dataset_type": "chat_dataset_v2"}, "chat_completion"),
         ({"my_wandb_run_name": "a b"}, "my_wandb_run_name"),
         ({"system_prompt": None}, "null is no text"),
+        ({"experiment_name": "../other"}, "experiment_name"),
+        ({"venv": "envs/kit"}, "not absolute"),
     ),
 )
 def test_what_cannot_be_set_up_is_refused_in_words(changes: Mapping[str, Any], words: str, root: Path) -> None:
