@@ -156,7 +156,9 @@ def apply_setup(
     wrong = {problem.path for problem in given.problems}
     missing = [key for key in (*TRAIN_KEYS, *JOB_KEYS) if key not in given.values and key not in wrong]
     gone = [Problem(f"key `{key}` is missing", key, name, hint="write it back") for key in missing]
-    values = {**_made(config, {}), **given.values}
+    made = _made(config, {})
+    # Null says nothing, so what was planned stands.
+    values = {**made, **{key: each for key, each in given.values.items() if each is not None or key not in made}}
     # A label of the design is told in the file whether or not a recipe reads it.
     told = {each.name for each in SETUP_KEYS.values() if each.way == "refused"}
     idle = [

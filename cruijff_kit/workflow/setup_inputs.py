@@ -1,6 +1,7 @@
 """Inputs of setup-finetune: the data, the model and the recipe that the keys name, looked at and hashed."""
 
 from collections.abc import Iterator, Mapping
+from os.path import normpath
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,12 +42,18 @@ def placed_values(values: Mapping[str, Any], *, root: Path) -> dict[str, Any]:
     placed = {**values, "output_dir_base": values["output_dir_base"] or str(root)}
     for name in ("output_dir_base", "input_dir_base", "models_dir"):
         if placed[name] is not None:
-            placed[name] = str(root / Path(placed[name]).expanduser())
+            placed[name] = _absolute(placed[name], root)
     if placed["input_dir_base"] is not None and not placed["dataset_ext"]:
         placed["dataset_ext"] = "" if Path(data_file({**placed, "dataset_ext": ""})).exists() else ".json"
     if placed["custom_recipe"].endswith(".py"):
-        placed["custom_recipe"] = str(root / Path(placed["custom_recipe"]).expanduser())
+        placed["custom_recipe"] = _absolute(placed["custom_recipe"], root)
     return placed
+
+
+def _absolute(path: str, root: Path) -> str:
+    """Return a path as it stands where it is absolute, else from the run's directory and without detours."""
+    plain = Path(path).expanduser()
+    return str(plain) if plain.is_absolute() else normpath(root / plain)
 
 
 def find_inputs(values: Mapping[str, Any], *, world: World) -> tuple[SetupInputs | None, list[Problem]]:

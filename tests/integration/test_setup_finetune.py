@@ -165,6 +165,13 @@ def test_a_file_that_is_missing_is_no_matter_where_flags_say_it_all(root: Path) 
     assert dry(world, **flags).values["input_formatting"].source == "flag"
 
 
+def test_relative_directories_start_at_the_run_and_take_no_detours(root: Path) -> None:
+    world = minimal(root, input_dir_base="../parity_run/data", output_dir_base="out", my_wandb_run_name="a")
+    write_finetune(world=world)
+    config = written(root)[0]
+    assert (config.dataset.path, config.output_dir) == (f"{root}/data/bits.json", f"{root}/out/ck-out-a")
+
+
 def test_a_run_without_a_name_gets_the_same_one_again_and_another_run_another(tmp_path: Path) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
     names = [dry(minimal(folder)).run_id for folder in (first, first, second)]

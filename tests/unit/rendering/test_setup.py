@@ -30,6 +30,13 @@ def test_an_untouched_file_changes_nothing() -> None:
     assert applied(TEXT) == (TRAIN, JOB)
 
 
+@pytest.mark.parametrize("name", ("my_wandb_run_name", "output_dir_base", "models_dir", "model_checkpoint"))
+def test_null_in_place_of_a_name_or_directory_says_nothing(name: str) -> None:
+    lines = [f"{name}: null" if line.startswith(f"{name}: ") else line for line in TEXT.splitlines()]
+    assert f"{name}: null" in lines
+    assert applied("\n".join(lines)) == (TRAIN, JOB)
+
+
 @pytest.mark.parametrize("experiment", ("parity", "", "x"))
 @pytest.mark.parametrize("outputs", ("/scratch/x", "/scratch/parity", "/outputs"))
 def test_the_output_directory_is_told_by_base_and_experiment_and_comes_back(outputs: str, experiment: str) -> None:
