@@ -16,6 +16,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "design": ("design:design", "Check, write or amend the design."),
     "data": ("data:data", "Look at rows as a model reads them, or convert a data set."),
     "scaffold": ("runs:scaffold", "Write every run's configurations and job scripts."),
+    "setup-finetune": ("setup_finetune:setup_finetune", "Write one run's finetune.yaml and finetune.slurm, no design."),
+    "recipe": ("recipe:recipe", "List the training recipes, or start one of your own."),
     "adopt": ("runs:adopt", "Record a hand edit of a run's files."),
     "submit": ("jobs:submit", "Hand the jobs of the plan to the scheduler."),
     "retry": ("jobs:retry", "Try the failed jobs of a run again."),

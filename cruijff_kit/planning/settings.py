@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cruijff_kit.data.recipe_names import resolve_recipe
 from cruijff_kit.errors import Problem
 from cruijff_kit.schema.plan import Resolved, Source
 from cruijff_kit.schema.site import Site
@@ -41,16 +42,29 @@ def with_derived(settings: Mapping[str, Resolved], *, backend: str = "torchtune"
     """Return the settings with what follows from others filled in.
 
     `lora_alpha` is twice the rank, `batch_size_val` is `batch_size` and `recipe` the
-    backend's own for that many GPUs, each unless somebody set it.
+    backend's own for that many GPUs, each unless somebody set it. A recipe that was
+    named by one of its names is called by its own.
     """
     full = dict(settings)
-    if full["recipe"].value is None:
-        full["recipe"] = Resolved(value=default_recipe(backend, gpus), source="derived")
+    named = full["recipe"]
+    full["recipe"] = (
+        Resolved(value=default_recipe(backend, gpus), source="derived")
+        if named.value is None
+        else Resolved(value=_known_recipe(named.value, gpus), source=named.source)
+    )
     if full["lora_alpha"].value is None:
         full["lora_alpha"] = Resolved(value=2.0 * full["lora_rank"].value, source="derived")
     if full["batch_size_val"].value is None:
         full["batch_size_val"] = Resolved(value=full["batch_size"].value, source="derived")
     return full
+
+
+def _known_recipe(name: str, gpus: int) -> str:
+    """Return a recipe's own name; what can be no recipe is told by the checks of the design."""
+    try:
+        return resolve_recipe(name, gpus=gpus).name
+    except ValueError:
+        return name
 
 
 def default_recipe(backend: str, gpus: int) -> str:

@@ -8,18 +8,15 @@ from typing import Any
 
 from cruijff_kit.data.generators.registry import GENERATORS, check_arguments
 from cruijff_kit.data.prompts import placeholders
+from cruijff_kit.data.recipe_names import resolve_recipe, unknown_recipe
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.planning.data_checks import wanted_columns
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level
 
-__all__ = ["RECIPES", "check_spec"]
+__all__ = ["check_spec", "said"]
 
-RECIPES = ("lora_single_device", "lora_distributed", "peft_lora")
-"""Training recipes of this package, by module name; the core never imports them."""
-
-_ONE_DEVICE = "lora_single_device"
 # What a base model's answers depend on, so that a control run may set it.
 _READ_BY_EVALUATION = frozenset(
     {"dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "batch_size"}
@@ -38,7 +35,6 @@ def check_spec(spec: ExperimentSpec) -> list[Problem]:
         _prompts,
         _conversations,
         _recipes,
-        _devices,
         _tasks,
         _engines,
         _analysis,
@@ -137,7 +133,7 @@ def _control_runs(spec: ExperimentSpec) -> Iterator[Problem]:
 
 def _prompts(spec: ExperimentSpec) -> Iterator[Problem]:
     hint = "put `{input}` where the question belongs"
-    for path, prompt in _said(spec, "prompt"):
+    for path, prompt in said(spec, "prompt"):
         if isinstance(prompt, str) and "input" not in placeholders(prompt):
             yield Problem(f"prompt `{prompt}` lacks `{{input}}`", path, hint=hint)
 
@@ -147,7 +143,7 @@ def _conversations(spec: ExperimentSpec) -> Iterator[Problem]:
     if wanted_columns(spec).input is not None:
         return
     hint = "remove it: rows of `dataset_type: chat` hold whole turns in their column `messages`"
-    for path, prompt in _said(spec, "prompt"):
+    for path, prompt in said(spec, "prompt"):
         if prompt != "{input}":
             yield Problem("`chat` has no prompt template", path, hint=hint)
     training = spec.data.training
@@ -157,25 +153,16 @@ def _conversations(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _recipes(spec: ExperimentSpec) -> Iterator[Problem]:
-    for path, recipe in _said(spec, "recipe"):
-        if recipe is None or str(recipe).endswith(".py") or recipe in RECIPES:
+    for path, recipe in said(spec, "recipe"):
+        if recipe is None:
             continue
-        near = get_close_matches(str(recipe), RECIPES, n=1)
-        fact = f"unknown recipe `{recipe}`; recipes are {', '.join(f'`{name}`' for name in RECIPES)}"
-        yield Problem(
-            fact, path, hint=f"write `{near[0]}`" if near else "name one, or give the path of a `.py` file of yours"
-        )
+        try:
+            resolve_recipe(str(recipe))
+        except ValueError as err:
+            yield Problem(str(err), path, hint=unknown_recipe(str(recipe))[1])
 
 
-def _devices(spec: ExperimentSpec) -> Iterator[Problem]:
-    gpus = spec.resources.gpus
-    for path, recipe in _said(spec, "recipe"):
-        if recipe == _ONE_DEVICE and gpus > 1:
-            fact = f"recipe `{recipe}` trains on one device, and the design asks for {gpus} GPUs"
-            yield Problem(fact, path, hint="write `lora_distributed` or leave `recipe` out, or set `resources.gpus: 1`")
-
-
-def _said(spec: ExperimentSpec, control: str) -> Iterator[tuple[str, Any]]:
+def said(spec: ExperimentSpec, control: str) -> Iterator[tuple[str, Any]]:
     """Yield every value a control takes in a design, with its path."""
     yield f"controls.{control}", getattr(spec.controls, control)
     for index, level in enumerate(spec.factors.get(control, ())):

@@ -9,7 +9,7 @@ __all__ = ["VIEWS", "log_text"]
 
 VIEWS: Mapping[str, frozenset[str]] = {
     "design": frozenset({"design", "amend"}),
-    "scaffold": frozenset({"scaffold", "adopt"}),
+    "scaffold": frozenset({"scaffold", "adopt", "setup-finetune"}),
     "run": frozenset({"submit", "retry", "watch", "cancel", "logs"}),
     "summarize": frozenset({"collect", "report", "spot_check"}),
 }

@@ -25,6 +25,8 @@ from cruijff_kit.schema.config import TrainConfig
 
 __all__ = ["TuneLora"]
 
+_WRAPPER = "_checkpoint_wrapped_module."
+
 
 @dataclass(slots=True, eq=False)
 class TuneLora:
@@ -109,7 +111,9 @@ class TuneLora:
 
     def adapter(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return trainable weights under peft's names."""
-        return adapter_weights(weights, self.arguments)
+        # A block that is computed again stands in a wrapper, whose name is no part of the weight's.
+        plain = {name.replace(_WRAPPER, ""): weight for name, weight in weights.items()}
+        return adapter_weights(plain, self.arguments)
 
     def settings(self) -> dict[str, Any]:
         """Return the entries of `adapter_config.json` that this backend decides on."""

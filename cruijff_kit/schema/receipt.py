@@ -1,6 +1,6 @@
 """Receipts: what each verb returns to the face that called it."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from cruijff_kit.schema.audit import AuditRecord
 from cruijff_kit.schema.job import Step
@@ -17,8 +17,12 @@ __all__ = [
     "DesignReview",
     "FileChange",
     "LogPage",
+    "RecipeInfo",
     "ReportReceipt",
     "ScaffoldReceipt",
+    "SetupReceipt",
+    "SetupSource",
+    "SetupValue",
     "SpotCheck",
     "SpotSample",
     "Submission",
@@ -79,6 +83,49 @@ class ScaffoldReceipt(Noun):
     """Run ids in design order."""
     changes: tuple[FileChange, ...]
     """Every file."""
+
+
+SetupSource = Literal["default", "derived", "site", "base recipe", "file", "flag"]
+"""Who set a key of `setup_finetune.yaml`, weakest first; `derived` follows from other keys."""
+
+
+class SetupValue(Noun):
+    """A key's value and who set it."""
+
+    value: Any
+    """The value used."""
+    source: SetupSource
+    """Who set it."""
+
+
+class SetupReceipt(Noun):
+    """What `setup-finetune` wrote, or would write, and where each value came from."""
+
+    run_id: RunId
+    """Name of the run."""
+    output_dir: str
+    """Absolute `ck-out-<run>` directory."""
+    recipe: str
+    """Recipe of ours, module, or absolute file that trains."""
+    recipe_sha256: Sha256 | None
+    """Hash of a recipe that is a file or module of the user's."""
+    values: dict[str, SetupValue]
+    """Every key with its value and source."""
+    dry_run: bool
+    """Whether nothing was written."""
+    changes: tuple[FileChange, ...]
+    """`finetune.yaml` and `finetune.slurm`."""
+
+
+class RecipeInfo(Noun):
+    """A recipe of this package."""
+
+    name: str
+    """Name to write in `controls.recipe` and `custom_recipe`."""
+    purpose: str
+    """What it is for."""
+    available: bool
+    """Whether this version ships it."""
 
 
 class Submission(Noun):

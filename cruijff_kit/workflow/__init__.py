@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.models import describe_model, make_tiny_model
+    from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
+    from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
     from cruijff_kit.workflow.watch import read_status, watch_jobs
@@ -29,7 +31,9 @@ __all__ = [
     "check_design",
     "collect_results",
     "convert_data",
+    "copy_recipe",
     "describe_model",
+    "list_recipes",
     "make_tiny_model",
     "merge_adapter",
     "port_adapter",
@@ -48,6 +52,7 @@ __all__ = [
     "verify_audit",
     "watch_jobs",
     "write_design",
+    "write_finetune",
     "write_report",
 ]
 
@@ -61,10 +66,12 @@ _HOMES = {
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "logs": ("tail_log",),
     "models": ("describe_model", "make_tiny_model"),
+    "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
     "scaffold": ("scaffold_runs",),
     "seal": ("recorded_plan", "sealed_plan"),
     "data_view": ("show_data",),
+    "setup_finetune": ("write_finetune",),
     "spot_check": ("spot_check_run",),
     "submit": ("preview_submission", "retry_run", "submit_jobs"),
     "watch": ("read_status", "watch_jobs"),

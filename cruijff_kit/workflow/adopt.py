@@ -21,7 +21,7 @@ from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
-from cruijff_kit.workflow.run_files import Frame, files_of, frame
+from cruijff_kit.workflow.run_files import Frame, files_of, frame, placed_recipe
 from cruijff_kit.workflow.seal import LOCK_NAME, plan_hash, plan_text, recorded_plan, seal
 
 __all__ = ["adopt_edit", "with_adopted"]
@@ -137,7 +137,9 @@ def _asked(edit: _Edit, problems: list[Problem]) -> tuple[TrainConfig, JobScript
     config, job = planned, parse_script(edit.planned[layout.train_script])
     try:
         if layout.setup in edit.found:
-            config, job = apply_setup(edit.found[layout.setup], planned, job=job, name=layout.setup)
+            recipe = placed_recipe(edit.run.settings["recipe"].value, edit.shared.places)
+            text = edit.found[layout.setup]
+            config, job = apply_setup(text, planned, job=job, recipe=recipe, name=layout.setup)
         if layout.config in edit.found:
             own = _read(TrainConfig, edit.found[layout.config], path=layout.config)
             if layout.setup in edit.found and own != config:

@@ -11,7 +11,7 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import DesignLock, Plan
 from cruijff_kit.schema.receipt import FileChange
 
-__all__ = ["compare", "run_of"]
+__all__ = ["compare", "diff_of", "run_of"]
 
 _Kind = Literal["create", "unchanged", "edited", "overwrite"]
 _LARGEST_DIFF = 400_000
@@ -107,7 +107,7 @@ def _change(path: str, content: bytes, *, ground: _Ground) -> FileChange:
         return FileChange(path=path, kind="create")
     if found == content:
         return FileChange(path=path, kind="unchanged")
-    return FileChange(path=path, kind=_kind(path, found, ground=ground), diff=_diff(path, found, planned=content))
+    return FileChange(path=path, kind=_kind(path, found, ground=ground), diff=diff_of(path, found, planned=content))
 
 
 def _kind(path: str, found: bytes, *, ground: _Ground) -> _Kind:
@@ -124,7 +124,8 @@ def _named(run: str, changes: list[FileChange], *, ground: _Ground) -> bool:
     return run in ground.overwrite or all(path in ground.overwrite for path in paths)
 
 
-def _diff(path: str, found: bytes, *, planned: bytes) -> str:
+def diff_of(path: str, found: bytes, *, planned: bytes) -> str:
+    """Return the unified diff from a file on disk to the file planned."""
     if len(found) + len(planned) > _LARGEST_DIFF:
         return f"{len(found)} bytes on disk, {len(planned)} bytes planned: too long to compare line by line\n"
     return "".join(_diff_lines(path, found, planned=planned))

@@ -1,6 +1,6 @@
 """Examine a design: every check there is, all problems in one answer, nothing written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cruijff_kit.data.yaml_text import Marks, load_yaml
@@ -10,7 +10,7 @@ from cruijff_kit.planning.grid import Variant
 from cruijff_kit.planning.plan_warnings import plan_warnings
 from cruijff_kit.planning.power import power_estimate
 from cruijff_kit.planning.run_ids import canonical_json
-from cruijff_kit.planning.spec_checks import check_spec
+from cruijff_kit.planning.spec_checks import check_spec, said
 from cruijff_kit.planning.spec_parse import parse_spec, placed
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.summary import parse_summary
@@ -21,6 +21,7 @@ from cruijff_kit.schema.proof import MaskProof
 from cruijff_kit.schema.spec import Evaluation, ExperimentSpec, Tools
 from cruijff_kit.workflow.datasets import read_datasets
 from cruijff_kit.workflow.plan import Planned, design_hash, plan_with_data
+from cruijff_kit.workflow.recipes import recipe_hash
 from cruijff_kit.workflow.row_checks import check_rows
 from cruijff_kit.workflow.token_checks import TokenFindings, check_tokens
 
@@ -120,6 +121,7 @@ def _look_on(spec: ExperimentSpec, world: World) -> list[Problem]:
         except (PlanError, SpecError) as err:
             found = [each for each in _problems_of(err) if each.path.startswith("models[0]")]
             problems += [each._replace(path=f"models[{index}]{each.path.removeprefix('models[0]')}") for each in found]
+    problems += _unfound_recipes(spec, world)
     training = spec.data.training
     if not any(name.startswith("data.") for name in spec.factors):
         variant = Variant(training.path, training.generator, canonical_json(training.arguments))
@@ -128,6 +130,16 @@ def _look_on(spec: ExperimentSpec, world: World) -> list[Problem]:
         except SpecError as err:
             problems += _problems_of(err)
     return problems
+
+
+def _unfound_recipes(spec: ExperimentSpec, world: World) -> Iterator[Problem]:
+    for path, name in said(spec, "recipe"):
+        if name is None:
+            continue
+        try:
+            recipe_hash(str(name), root=world.store.root)
+        except SpecError as err:
+            yield Problem(str(err).partition("\n")[0], path, hint=err.hint)
 
 
 def _disk_problems(spec: ExperimentSpec, plan: Plan, *, world: World) -> list[Problem]:

@@ -1,6 +1,5 @@
 """Plan: what a design implies, with the models and data of this machine read."""
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import ExperimentSpec, ModelRef
 from cruijff_kit.workflow.datasets import Dataset, read_datasets
+from cruijff_kit.workflow.recipes import recipe_hash
 
 __all__ = ["Planned", "design_hash", "make_plan", "plan_with_data"]
 
@@ -116,16 +116,20 @@ def _evaluated(spec: ExperimentSpec) -> dict[str, Variant]:
 
 
 def _recipes(points: Iterable[Point], world: World) -> dict[str, str]:
-    """Return the hash of every recipe that is a file of the user's."""
-    named = dict.fromkeys(str(point.settings["recipe"].value) for point in points)
+    """Return the hash of every recipe that is a file or module of the user's.
+
+    Raises:
+        SpecError: one of them cannot be found or read; lists them all.
+    """
     hashes: dict[str, str] = {}
-    for name in named:
-        if not name.endswith(".py"):
-            continue
+    problems: list[Problem] = []
+    for name in dict.fromkeys(str(point.settings["recipe"].value) for point in points):
         try:
-            hashes[name] = hashlib.sha256((world.store.root / name).read_bytes()).hexdigest()
-        except OSError as err:
-            hint = "give a path that is absolute or starts at the experiment, or the name of a recipe of this package"
-            problem = Problem(f"recipe `{name}` cannot be read", "controls.recipe", hint=hint)
-            raise SpecError("the recipe cannot be used", problems=[problem]) from err
+            digest = recipe_hash(name, root=world.store.root)
+        except SpecError as err:
+            problems.append(Problem(str(err).partition("\n")[0], "controls.recipe", hint=err.hint))
+            continue
+        hashes |= {name: digest} if digest else {}
+    if problems:
+        raise SpecError("the recipe cannot be used", problems=problems)
     return hashes

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from cruijff_kit.data.recipe_names import Recipe, resolve_recipe, training_command
 from cruijff_kit.errors import PlanError, SiteError
 from cruijff_kit.planning.job_configs import Places, eval_config, train_config
 from cruijff_kit.planning.settings import site_settings
@@ -20,9 +21,8 @@ from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.site import Environment, Site
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["Frame", "check_files", "files_of", "frame"]
+__all__ = ["Frame", "check_files", "files_of", "frame", "interpreter", "placed_recipe"]
 
-_RECIPES = "cruijff_kit.recipes"
 _EVALUATE = "cruijff_kit.runtime.evaluate"
 
 
@@ -69,7 +69,7 @@ def frame(spec: ExperimentSpec, plan: Plan, *, root: str, site: Site) -> Frame:
         folder=root,
         time=value["time"],
         cpus=value["cpus"],
-        command=(_interpreter(environment),),
+        command=(interpreter(environment),),
         gpus=value["gpus"],
         mem=value["mem"],
         partition=value["partition"],
@@ -102,8 +102,8 @@ def files_of(run: PlannedRun, shared: Frame) -> Iterator[tuple[str, str]]:
         config = train_config(run, facts, spec=shared.spec, places=shared.places)
         job = _train_job(run, shared)
         labels = {"experiment_name": shared.spec.name, "my_wandb_project": shared.spec.output.wandb_project}
-        recipe = run.settings["recipe"].value
-        yield layout.setup, render_setup(config, job, labels={**labels, "custom_recipe": recipe})
+        recipe = placed_recipe(run.settings["recipe"].value, shared.places)
+        yield layout.setup, render_setup(config, job, labels={**labels, "custom_recipe": recipe.name})
         yield layout.config, render_config(config)
         yield layout.train_script, render_script(job)
     for cell in run.cells:
@@ -134,6 +134,12 @@ def check_files(run: PlannedRun, files: dict[str, str], *, shared: Frame) -> Non
         raise PlanError(f"`{lost[0]}` does not read back to what was planned", hint="report this as a defect")
 
 
+def placed_recipe(name: str, places: Places) -> Recipe:
+    """Return a planned recipe, a file by its absolute path."""
+    recipe = resolve_recipe(name)
+    return recipe._replace(name=places.at(recipe.name)) if recipe.kind == "file" else recipe
+
+
 def _run_text(run: PlannedRun, facts: DatasetFacts, *, shared: Frame) -> str:
     dataset = {"key": facts.key, "path": facts.path, "sha256": facts.sha256}
     return render_run(run, {"experiment": shared.spec.name, "dataset": dataset}, asked=shared.asked)
@@ -141,9 +147,9 @@ def _run_text(run: PlannedRun, facts: DatasetFacts, *, shared: Frame) -> str:
 
 def _train_job(run: PlannedRun, shared: Frame) -> JobScript:
     layout = RunLayout(run.id)
-    recipe = run.settings["recipe"].value
-    program = (shared.places.at(recipe),) if recipe.endswith(".py") else ("-m", f"{_RECIPES}.{recipe}")
-    command = (*shared.train_job.command, *program, "--config", shared.places.at(layout.config), "--resume")
+    recipe = placed_recipe(run.settings["recipe"].value, shared.places)
+    config = shared.places.at(layout.config)
+    command = training_command(recipe, interpreter=shared.train_job.command[0], config=config)
     return shared.train_job._replace(name=run.id, folder=shared.places.at(layout.folder), command=command)
 
 
@@ -160,7 +166,7 @@ def _eval_config(run: PlannedRun, cell: Cell, *, own: DatasetFacts, shared: Fram
     return eval_config(run, cell, facts=facts, spec=shared.spec, places=shared.places)
 
 
-def _interpreter(environment: Environment) -> str:
+def interpreter(environment: Environment) -> str:
     """Return the interpreter: this one, or whichever the activated environment puts first."""
     if environment.kind != "python":
         return "python"

@@ -16,6 +16,7 @@ from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.changes import compare
 from cruijff_kit.workflow.plan import Planned, plan_with_data
 from cruijff_kit.workflow.read_design import read_design
+from cruijff_kit.workflow.recipes import recipe_file, recipe_hash
 from cruijff_kit.workflow.run_files import check_files, files_of, frame
 from cruijff_kit.workflow.seal import LOCK_NAME, plan_hash, plan_text, read_lock, recorded_plan, seal, sealed_plan
 
@@ -77,7 +78,8 @@ def _sheet(overwrite: tuple[str, ...], world: World) -> _Sheet:
     plan = with_adopted(planned.plan, sealed, overwrite=overwrite, world=world)
     files = _files(spec, planned._replace(plan=plan), world=world)
     changes = compare(plan, files, sealed=sealed, overwrite=overwrite, store=world.store)
-    return _Sheet(plan, files, sealed, changes, _seal(plan, files, sealed=sealed, changes=changes))
+    recipes = _recipes(plan, world)
+    return _Sheet(plan, files, sealed, changes, _seal(plan, files, sealed=sealed, changes=changes, recipes=recipes))
 
 
 def _files(spec: ExperimentSpec, planned: Planned, *, world: World) -> dict[str, bytes]:
@@ -98,8 +100,20 @@ def _files(spec: ExperimentSpec, planned: Planned, *, world: World) -> dict[str,
     return files
 
 
+def _recipes(plan: Plan, world: World) -> dict[str, str]:
+    """Return path and hash of every recipe that is the user's own: what trains is sealed as data and models are."""
+    named = dict.fromkeys(run.settings["recipe"].value for run in plan.runs if run.type == "fine-tuned")
+    found = {name: recipe_file(name, root=world.store.root) for name in named}
+    return {str(path): str(recipe_hash(name, root=world.store.root)) for name, path in found.items() if path}
+
+
 def _seal(
-    plan: Plan, files: Mapping[str, bytes], *, sealed: DesignLock | None, changes: tuple[FileChange, ...]
+    plan: Plan,
+    files: Mapping[str, bytes],
+    *,
+    sealed: DesignLock | None,
+    changes: tuple[FileChange, ...],
+    recipes: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the fields of the seal; an adopted edit is sealed as it lies on disk."""
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
@@ -109,7 +123,7 @@ def _seal(
     digests |= {path: sealed.files[path] for path in adopted if sealed}
     models = {f"model {run.model.name}": str(run.model.sha256) for run in plan.runs}
     data = {facts.path: facts.sha256 for facts in plan.datasets}
-    inputs = {**models, **data}
+    inputs = {**models, **data, **recipes}
     return {
         "plan_id": plan_hash(digests, inputs),
         "spec_sha256": plan.spec_sha256,

@@ -149,6 +149,17 @@ def test_the_two_stages_must_agree(desk: Desk) -> None:
     assert "say different things" in str(desk.refused(desk.world))
 
 
+@pytest.mark.parametrize(
+    "line", ("base_recipe: llama3_2/1B_lora_single_device", "project_dir: /scratch/x", "my_wandb_run_name: other")
+)
+def test_a_key_of_stage_one_that_cannot_count_here_is_refused(line: str, desk: Desk) -> None:
+    name = line.partition(":")[0]
+    text = desk.read(desk.run.setup)
+    kept = "".join(each for each in text.splitlines(keepends=True) if not each.startswith(f"{name}:"))
+    (desk.root / desk.run.setup).write_text(f"{kept}{line}\n", encoding="utf-8")
+    assert desk.refused(desk.world).problems
+
+
 def test_an_adopted_file_edited_again_is_noticed(desk: Desk) -> None:
     desk.edit(desk.run.config, "weight_decay: 0.01", "weight_decay: 0.5")
     adopt_edit(desk.run.run_id, reason="once", world=desk.world)

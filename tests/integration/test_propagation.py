@@ -40,7 +40,7 @@ TRAIN, EVAL, RUN, SCRIPT, EVAL_SCRIPT = "finetune.yaml", "eval.yaml", "run.yaml"
 
 CONTROLS = {
     "seeds": ([2], TRAIN),
-    "recipe": ("other", SCRIPT),
+    "recipe": ("tests.e2e.quick_recipe", SCRIPT),
     "dataset_type": ("text_completion", EVAL),
     "prompt": ("Q: {input}", EVAL),
     "system_prompt": ("Be brief.", EVAL),

@@ -25,9 +25,9 @@ from tests.fakes.designed import DESIGN, design, put_design, world_at
 SMALL: dict[str, Any] = {"factors": {"lora_rank": [4, 16]}, "controls": {"seeds": [1], "batch_size": 4}}
 
 
-def scaffolded(root: Path, **changes: Any) -> tuple[World, ScaffoldReceipt]:
+def scaffolded(root: Path, *, site: Site | None = None, **changes: Any) -> tuple[World, ScaffoldReceipt]:
     put_design(root, design(**{**SMALL, **changes}))
-    world = world_at(root)
+    world = world_at(root, site=site)
     return world, scaffold_runs(world=world)
 
 
@@ -323,6 +323,27 @@ def test_a_recipe_of_ones_own_is_run_by_its_path_and_counts_by_its_content(root:
     assert not set(first.runs[:-1]) & {
         run.id for run in make_plan(design(**{**SMALL, "controls": controls}), world=world).runs
     }
+
+
+def test_a_recipe_of_ones_own_is_sealed_as_data_is(root: Path) -> None:
+    root.mkdir()
+    (root / "mine.py").write_text("a = 1\n", encoding="utf-8")
+    world, _ = scaffolded(root, controls={**SMALL["controls"], "recipe": "mine.py"})
+    assert sealed_plan(world=world)[1].inputs[str(root / "mine.py")]
+    (root / "mine.py").write_text("a = 2\n", encoding="utf-8")
+    with pytest.raises(PlanError, match=r"mine\.py"):
+        sealed_plan(world=world)
+
+
+@pytest.mark.parametrize("gpus,program", ((1, "lora_single_device"), (4, "lora_distributed")))
+def test_the_first_systems_recipes_are_ours_and_change_no_run(gpus: int, program: str, root: Path) -> None:
+    name = "cruijff_kit.tools.torchtune.custom_recipes.lora_finetune_single_device_val"
+    plain = make_plan(design(**SMALL), world=world_at(root))
+    controls, resources = {**SMALL["controls"], "recipe": name}, {"gpus": gpus}
+    _, receipt = scaffolded(root, controls=controls, resources=resources)
+    assert receipt.runs == tuple(run.id for run in plain.runs)
+    job = parse_script((root / RunLayout(receipt.runs[0]).train_script).read_text(encoding="utf-8"))
+    assert job.command[1:3] == ("-m", f"cruijff_kit.recipes.{program}")
 
 
 def test_a_recipe_that_is_not_there_is_refused(root: Path) -> None:

@@ -2,18 +2,46 @@
 
 import pytest
 
+from cruijff_kit.data.recipe_names import Recipe, training_command
 from cruijff_kit.data.yaml_text import load_yaml
 from cruijff_kit.errors import PlanError
+from cruijff_kit.rendering.sbatch import JobScript
 from cruijff_kit.rendering.setup import JOB_KEYS, TRAIN_KEYS, apply_setup, render_setup
+from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.spec import Controls
 from tests.unit.rendering.test_configs import TRAIN
 from tests.unit.rendering.test_sbatch import PLAIN
 
-TEXT = render_setup(TRAIN, PLAIN, labels={"experiment_name": "parity", "my_wandb_project": None})
+RECIPE = Recipe("lora_single_device", "ours")
+JOB = PLAIN._replace(
+    name=TRAIN.run_id,
+    folder=TRAIN.run_dir,
+    command=training_command(RECIPE, interpreter="/opt/python", config=f"{TRAIN.run_dir}/finetune.yaml"),
+)
+LABELS = {"experiment_name": "parity", "my_wandb_project": None, "custom_recipe": "lora_single_device"}
+TEXT = render_setup(TRAIN, JOB, labels=LABELS)
+
+
+def applied(text: str) -> tuple[TrainConfig, JobScript]:
+    return apply_setup(text, TRAIN, job=JOB, recipe=RECIPE, name="setup_finetune.yaml")
 
 
 def test_an_untouched_file_changes_nothing() -> None:
-    assert apply_setup(TEXT, TRAIN, job=PLAIN, name="setup_finetune.yaml") == (TRAIN, PLAIN)
+    assert applied(TEXT) == (TRAIN, JOB)
+
+
+@pytest.mark.parametrize("name", ("my_wandb_run_name", "output_dir_base", "models_dir", "model_checkpoint"))
+def test_null_in_place_of_a_name_or_directory_says_nothing(name: str) -> None:
+    lines = [f"{name}: null" if line.startswith(f"{name}: ") else line for line in TEXT.splitlines()]
+    assert f"{name}: null" in lines
+    assert applied("\n".join(lines)) == (TRAIN, JOB)
+
+
+@pytest.mark.parametrize("experiment", ("parity", "", "x"))
+@pytest.mark.parametrize("outputs", ("/scratch/x", "/scratch/parity", "/outputs"))
+def test_the_output_directory_is_told_by_base_and_experiment_and_comes_back(outputs: str, experiment: str) -> None:
+    config = TRAIN.model_copy(update={"output_dir": f"{outputs}/ck-out-{TRAIN.run_id}"})
+    assert applied(render_setup(config, JOB, labels={**LABELS, "experiment_name": experiment})) == (config, JOB)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +57,7 @@ def test_an_untouched_file_changes_nothing() -> None:
 )
 def test_an_edit_arrives_where_the_job_reads_it(old: str, new: str, found) -> None:  # noqa: ANN001 - a lambda a case
     assert old in TEXT
-    config, job = apply_setup(TEXT.replace(old, new, 1), TRAIN, job=PLAIN, name="setup_finetune.yaml")
+    config, job = applied(TEXT.replace(old, new, 1))
     assert found(config, job)
 
 
@@ -47,14 +75,14 @@ def test_the_names_people_know_are_kept() -> None:
 def test_unknown_and_missing_keys_are_refused_together() -> None:
     text = TEXT.replace("lora_rank:", "lora_rnk:").replace("dtype:", "dtyp:")
     with pytest.raises(PlanError) as caught:
-        apply_setup(text, TRAIN, job=PLAIN, name="setup_finetune.yaml")
+        applied(text)
     assert {problem.path for problem in caught.value.problems} == {"lora_rnk", "lora_rank", "dtyp", "dtype"}
     assert "did you mean `lora_rank`?" in str(caught.value)
 
 
 def test_a_value_of_the_wrong_kind_is_refused() -> None:
     with pytest.raises(PlanError, match="lora_rank"):
-        apply_setup(TEXT.replace("lora_rank: 4", "lora_rank: four"), TRAIN, job=PLAIN, name="setup_finetune.yaml")
+        applied(TEXT.replace("lora_rank: 4", "lora_rank: four"))
 
 
 @pytest.mark.parametrize(
@@ -62,4 +90,4 @@ def test_a_value_of_the_wrong_kind_is_refused() -> None:
 )
 def test_what_the_scheduler_is_asked_for_keeps_its_kind(old: str, new: str) -> None:
     with pytest.raises(PlanError, match=new.split(":", maxsplit=1)[0]):
-        apply_setup(TEXT.replace(old, new), TRAIN, job=PLAIN, name="setup_finetune.yaml")
+        applied(TEXT.replace(old, new))
