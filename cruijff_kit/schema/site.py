@@ -88,3 +88,19 @@ class ModelFacts(Noun):
     """Whether its tokenizer carries one."""
     modified: str
     """Date of the newest file, ISO-8601."""
+    heads: int | None = None
+    """Attention heads; None where its configuration does not say, as for the next four."""
+    kv_heads: int | None = None
+    """Heads of keys and values."""
+    head_dim: int | None = None
+    """Width of one head."""
+    mlp_width: int | None = None
+    """Width of the MLP."""
+    tied: bool | None = None
+    """Whether the output layer shares the embedding's weights."""
+    dtype: str | None = None
+    """Element type of its weights, as their headers say: `F32`, `BF16`…; None where they differ."""
+    repo: str | None = None
+    """Repository it was pulled from, where `ck models pull` did."""
+    revision: str | None = None
+    """Commit of that repository."""
