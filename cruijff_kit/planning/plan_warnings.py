@@ -1,11 +1,13 @@
 """What a plan allows and is worth a second look before any compute is spent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
+from cruijff_kit.planning.estimates import Basis, run_memory
+from cruijff_kit.planning.fits import Limit, gigabytes, remedies
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["plan_warnings"]
+__all__ = ["memory_warnings", "plan_warnings"]
 
 _FEW_STEPS = 50
 _WARMUPS = 3
@@ -63,6 +65,29 @@ def _machine(spec: ExperimentSpec, trained: list[PlannedRun]) -> Iterator[str]:
         yield "`dtype: bf16` on the CPU is slow and gains nothing; use `fp32`, or ask for a GPU"
     if len(trained) and spec.resources.gpus > 1:
         yield f"recipe trains on one device; {spec.resources.gpus - 1} of {spec.resources.gpus} GPUs would idle"
+
+
+def memory_warnings(runs: Sequence[PlannedRun], basis: Basis, *, limits: Mapping[str, Limit]) -> list[str]:
+    """Return a warning for each limit that training is estimated to exceed.
+
+    Args:
+        runs: every planned run.
+        basis: what estimates rest on.
+        limits: model name to the memory that its training has, where somebody says so.
+    """
+    told = []
+    for limit in dict.fromkeys(limits.values()):
+        mine = [run for run in runs if run.type == "fine-tuned" and limits.get(run.model.name) == limit]
+        needs = {run.id: run_memory(run, basis).total for run in mine}
+        large = [run for run in mine if needs[run.id] > limit.bytes]
+        if large:
+            worst = max(large, key=lambda run: needs[run.id])
+            first = next(iter(remedies(worst, basis, limit=limit.bytes)))
+            told.append(
+                f"training of {len(large)} runs, such as `{worst.id}`, is estimated to need "
+                f"{gigabytes(needs[worst.id])}, and {limit.source} has {gigabytes(limit.bytes)}; {first.fact}"
+            )
+    return told
 
 
 def _named(runs: list[PlannedRun], steps: list[int]) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from cruijff_kit.schema.noun import Name, Noun, Sha256
+from cruijff_kit.schema.registry import ModelEntry
 
 __all__ = ["Caps", "DiskSpace", "Environment", "ModelFacts", "Site"]
 
@@ -52,6 +53,10 @@ class Site(Noun):
     """Default partition."""
     account: Name | None = None
     """Default account."""
+    gpu_memory: str | None = Field(default=None, pattern=r"^[1-9]\d*[KMGT]$")
+    """Memory of one GPU, such as `80G`; estimates are held against it."""
+    models: tuple[ModelEntry, ...] = ()
+    """Base models that the registry shall know beside, or instead of, those it ships."""
 
 
 class DiskSpace(Noun):

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.cancel import cancel_runs
     from cruijff_kit.workflow.collect import collect_results
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
+    from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.logs import tail_log
-    from cruijff_kit.workflow.models import describe_model, make_tiny_model
+    from cruijff_kit.workflow.models import check_model, describe_model, list_models, make_tiny_model, pull_model
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
@@ -21,12 +22,18 @@ if TYPE_CHECKING:
 __all__ = [
     "adopt_edit",
     "amend_design",
+    "apply_remedy",
     "cancel_runs",
     "check_design",
+    "check_model",
     "collect_results",
     "describe_model",
+    "estimate_runs",
+    "list_models",
     "make_tiny_model",
     "preview_submission",
+    "propose_remedies",
+    "pull_model",
     "read_audit",
     "read_status",
     "recorded_plan",
@@ -49,8 +56,9 @@ _HOMES = {
     "cancel": ("cancel_runs",),
     "collect": ("collect_results",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
+    "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "logs": ("tail_log",),
-    "models": ("describe_model", "make_tiny_model"),
+    "models": ("check_model", "describe_model", "list_models", "make_tiny_model", "pull_model"),
     "report": ("write_report",),
     "scaffold": ("scaffold_runs",),
     "seal": ("recorded_plan", "sealed_plan"),

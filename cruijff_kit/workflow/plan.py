@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cruijff_kit.errors import PlanError, Problem, SiteError, SpecError
-from cruijff_kit.planning.estimates import estimate_costs
 from cruijff_kit.planning.grid import Point, Variant, cross
 from cruijff_kit.planning.run_ids import content_hash
 from cruijff_kit.planning.runs import Inputs, plan_runs
@@ -26,6 +25,8 @@ class Planned(NamedTuple):
     """The plan."""
     datasets: tuple[Dataset, ...]
     """Each distinct data set once, with its rows and bytes."""
+    models: dict[str, ModelFacts]
+    """Model name to facts."""
 
 
 def make_plan(spec: ExperimentSpec, *, world: World) -> Plan:
@@ -64,12 +65,11 @@ def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
         spec_sha256=design_hash(spec),
         datasets=tuple(dataset.facts for dataset in datasets.values()),
         runs=runs,
-        estimates=estimate_costs(runs, models, resources=spec.resources),
         resources=spec.resources,
         tier=spec.data.tier,
         consent=spec.data.consent,
     )
-    return Planned(plan, tuple(datasets.values()))
+    return Planned(plan, tuple(datasets.values()), models)
 
 
 def design_hash(spec: ExperimentSpec) -> str:

@@ -12,7 +12,7 @@ from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.plan import Planned
 from cruijff_kit.workflow.row_checks import TRAINED, other_rows, used_splits
 
-__all__ = ["TokenFindings", "check_tokens"]
+__all__ = ["Reading", "TokenFindings", "check_tokens", "reading_of"]
 
 _CONTROLS = ("dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "train_on_input")
 # Tokenizers may put a blank or a marker before a text.
@@ -28,12 +28,15 @@ class TokenFindings(NamedTuple):
     """What could not be checked."""
 
 
-class _Reading(NamedTuple):
+class Reading(NamedTuple):
     """One way in which rows of one data set become tokens for one model."""
 
     model_path: str
+    """Directory of the model whose tokenizer reads."""
     dataset: str
+    """Key of the data set."""
     encoding: Encoding
+    """How a row becomes tokens."""
 
 
 def check_tokens(spec: ExperimentSpec, planned: Planned, *, world: World) -> TokenFindings:
@@ -43,9 +46,9 @@ def check_tokens(spec: ExperimentSpec, planned: Planned, *, world: World) -> Tok
     the extra that reads tokenizers nothing is checked, and a warning says so.
     """
     by_key = {dataset.facts.key: dataset for dataset in planned.datasets}
-    readings: dict[_Reading, list[PlannedRun]] = {}
+    readings: dict[Reading, list[PlannedRun]] = {}
     for run in planned.plan.runs:
-        readings.setdefault(_reading(run, spec), []).append(run)
+        readings.setdefault(reading_of(run, spec), []).append(run)
     others = list(other_rows(spec, planned, world=world).values())
     tokenizers: dict[str, Tokenizer] = {}
     problems: list[Problem] = []
@@ -65,11 +68,12 @@ def check_tokens(spec: ExperimentSpec, planned: Planned, *, world: World) -> Tok
     return TokenFindings(problems, [])
 
 
-def _reading(run: PlannedRun, spec: ExperimentSpec) -> _Reading:
+def reading_of(run: PlannedRun, spec: ExperimentSpec) -> Reading:
+    """Return the way in which a run's rows become tokens."""
     training = spec.data.training
     values: dict[str, Any] = {name: run.settings[name].value for name in _CONTROLS}
     encoding = Encoding(**values, input_key=training.input_key, output_key=training.output_key)
-    return _Reading(run.model_path, run.dataset, encoding)
+    return Reading(run.model_path, run.dataset, encoding)
 
 
 def _unreadable(encoding: Encoding, data: Sequence[Splits], *, tokenizer: Tokenizer) -> Iterator[Problem]:
