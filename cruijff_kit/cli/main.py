@@ -14,6 +14,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "design": ("design:design", "Check, write or amend the design."),
+    "estimate": ("estimate:estimate", "Estimate memory, time and disk of the runs."),
     "scaffold": ("runs:scaffold", "Write every run's configurations and job scripts."),
     "adopt": ("runs:adopt", "Record a hand edit of a run's files."),
     "submit": ("jobs:submit", "Hand the jobs of the plan to the scheduler."),
@@ -26,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("results:report", "Write summary.md and the report page."),
     "spot-check": ("results:spot_check", "Look at a few answers of a run, with their tokens."),
     "audit": ("audit:audit", "Read or verify the audit log."),
-    "models": ("models:models", "Look at base models, or make the small one."),
+    "models": ("models:models", "List, look at, check or pull base models."),
     "schema": ("design:schema", "Print the JSON Schema of a design."),
 }
 """Command to the module and function that hold it, and its line in the help."""

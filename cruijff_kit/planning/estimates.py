@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.planning.lengths import RowLengths
 from cruijff_kit.planning.memory import Work, adapter_size, training_memory
-from cruijff_kit.planning.shapes import shape_of
+from cruijff_kit.planning.shapes import Shape, shape_of
 from cruijff_kit.planning.throughput import Measured, Span, training_span
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.schema.estimate import MemoryParts
@@ -61,7 +61,9 @@ def run_work(run: PlannedRun, basis: Basis, *, batch_size: int | None = None, **
     rows = min(batch_size or setting["batch_size"], -(-window // max(gpus, 1)))
     lengths = basis.lengths.get(run.id) or RowLengths.limit(setting["max_seq_len"])
     packed = changes.get("packed", setting["packed"])
-    tokens = lengths.packed(rows) if packed else lengths.padded(rows)
+    accumulation = -(-window // (rows * max(gpus, 1)))
+    passes = run.total_steps * accumulation
+    tokens = lengths.packed(rows, passes=passes) if packed else lengths.padded(rows)
     work = Work(
         rank=setting["lora_rank"],
         tokens=tokens,
@@ -73,7 +75,7 @@ def run_work(run: PlannedRun, basis: Basis, *, batch_size: int | None = None, **
         dtype=setting["dtype"],
         packed=packed,
         checkpointing=setting["activation_checkpointing"],
-        accumulation=-(-window // (rows * max(gpus, 1))),
+        accumulation=accumulation,
         quantized=setting["quantization"] != "none",
         gpu=gpus > 0,
         sharded=gpus if gpus > 1 and setting["strategy"] == "fsdp" else 1,
@@ -83,7 +85,7 @@ def run_work(run: PlannedRun, basis: Basis, *, batch_size: int | None = None, **
 
 def run_memory(run: PlannedRun, basis: Basis, **changes: Any) -> MemoryParts:
     """Return the peak memory of a run's training; `changes` as in `run_work`."""
-    return _memory_of(basis.models[run.model.name], run_work(run, basis, **changes))
+    return _memory_of(shape_of(basis.models[run.model.name]), run_work(run, basis, **changes))
 
 
 def adapter_bytes(run: PlannedRun, model: ModelFacts) -> int:
@@ -149,8 +151,8 @@ def _setting(run: PlannedRun, name: str) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _memory_of(model: ModelFacts, work: Work) -> MemoryParts:
-    return training_memory(shape_of(model), work)
+def _memory_of(shape: Shape, work: Work) -> MemoryParts:
+    return training_memory(shape, work)
 
 
 def _disk(trained: Sequence[PlannedRun], basis: Basis) -> Estimate:

@@ -1,14 +1,11 @@
 """How long the rows of a run are in tokens, and how long a pass over them becomes."""
 
 from collections.abc import Sequence
-from math import ceil, sqrt
+from math import ceil, log, sqrt
 from statistics import fmean, pstdev
 from typing import NamedTuple
 
 __all__ = ["RowLengths", "row_lengths"]
-
-# Of a few hundred random passes hardly one is longer than the mean by more.
-_DEVIATIONS = 3.0
 
 
 class RowLengths(NamedTuple):
@@ -34,10 +31,16 @@ class RowLengths(NamedTuple):
         """Return the tokens of the longest padded pass: each row as long as the longest."""
         return rows * self.longest
 
-    def packed(self, rows: int) -> int:
-        """Return the tokens of a long packed pass: three deviations of its sum above the mean one."""
-        usual = rows * self.mean + _DEVIATIONS * self.deviation * sqrt(rows)
-        return min(ceil(usual), rows * self.longest) if self.measured else rows * self.longest
+    def packed(self, rows: int, *, passes: int) -> int:
+        """Return the tokens of the longest of some packed passes.
+
+        The sum of random rows is near normal, and of n normal values the largest is
+        expected below sqrt(2 ln n) deviations.
+        """
+        if not self.measured:
+            return rows * self.longest
+        usual = rows * self.mean + sqrt(2 * log(max(passes, 1))) * self.deviation * sqrt(rows)
+        return min(ceil(usual), rows * self.longest)
 
 
 def row_lengths(even: Sequence[tuple[int, int]], long: Sequence[tuple[int, int]] = ()) -> RowLengths | None:

@@ -134,12 +134,13 @@ def _block(shape: Shape, work: Work) -> int:
     """Return the bytes a token that one block keeps for its backward pass.
 
     Two normalisations keep their input in single precision and its root mean square;
-    attention keeps query, key and value (keys repeated to as many heads as queries), its
-    output and the log-sum of each head; SiLU keeps its input, and the product with the
-    up-projection both factors.
+    attention keeps query, key and value, its output and the log-sum of each head; SiLU keeps its
+    input, and the product with the up-projection both factors. Keys and values are
+    repeated to as many heads as queries, by copying unless there is but one head.
     """
     norms = 2 * (shape.width + 1) * _SINGLE
-    attention = 4 * shape.queries * work.element + (shape.queries // shape.head) * _SINGLE
+    keys = shape.keys if shape.keys == shape.head and not work.packed else shape.queries
+    attention = 2 * (shape.queries + keys) * work.element + (shape.queries // shape.head) * _SINGLE
     mlp = 3 * shape.inner * work.element
     packed = 0
     if work.packed:

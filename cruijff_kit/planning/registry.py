@@ -8,7 +8,7 @@ from cruijff_kit.data.yaml_text import load_yaml
 from cruijff_kit.schema.registry import ModelEntry, ModelTrait
 from cruijff_kit.schema.site import ModelFacts, Site
 
-__all__ = ["compare_entry", "entry_facts", "find_entry", "known_models", "shipped_models"]
+__all__ = ["compare_entry", "find_entry", "known_models", "shipped_models"]
 
 _FILE = "models.yaml"
 
@@ -34,30 +34,6 @@ def find_entry(entries: Iterable[ModelEntry], *names: str | None) -> ModelEntry 
     """Return the entry that one of these names means: a repository id, or its part after the owner."""
     wanted = {name.casefold() for name in names if name}
     return next((each for each in entries if {each.repo.casefold(), each.name.casefold()} & wanted), None)
-
-
-def entry_facts(entry: ModelEntry) -> ModelFacts:
-    """Return an entry as the facts that a directory of it would have, for estimates before it is here."""
-    return ModelFacts(
-        path=entry.repo,
-        architecture=entry.architecture,
-        parameters=entry.parameters,
-        bytes=entry.bytes,
-        sha256="0" * 64,
-        hidden_size=entry.hidden_size,
-        layers=entry.layers,
-        vocab_size=entry.vocab_size,
-        max_positions=entry.max_positions,
-        has_chat_template=False,
-        modified="",
-        heads=entry.heads,
-        kv_heads=entry.kv_heads,
-        head_dim=entry.head_dim,
-        mlp_width=entry.mlp_width,
-        tied=entry.tied,
-        dtype=entry.dtype,
-        repo=entry.repo,
-    )
 
 
 _COMPARED = (

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from cruijff_kit.schema.registry import ModelEntry
 from cruijff_kit.schema.site import ModelFacts
 
 __all__ = ["Shape", "adapted_layers", "shape_of"]
@@ -76,7 +77,7 @@ _LLAMA_NAMES: Mapping[str, str] = MappingProxyType(
 """Names of other architectures for layers of the same shape."""
 
 
-def shape_of(model: ModelFacts) -> Shape:
+def shape_of(model: ModelFacts | ModelEntry) -> Shape:
     """Return the shape of a model.
 
     Facts that say only width, depth and parameters are completed: keys as wide as
@@ -96,7 +97,7 @@ def adapted_layers(shape: Shape, targets: Iterable[str] | None) -> tuple[str, ..
     return shape.names if targets is None else tuple(name for name in targets if shape.linear(name)[0])
 
 
-def _inner(model: ModelFacts, attention: int) -> int:
+def _inner(model: ModelFacts | ModelEntry, attention: int) -> int:
     width = model.hidden_size
     embeddings = model.vocab_size * width * (1 if model.tied in (True, None) else 2)
     block = (model.parameters - embeddings) / model.layers - 2 * width * attention

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.logs import tail_log
-    from cruijff_kit.workflow.models import check_model, describe_model, list_models, make_tiny_model, pull_model
+    from cruijff_kit.workflow.models import (
+        check_model,
+        describe_model,
+        list_models,
+        look_up_model,
+        make_tiny_model,
+        pull_model,
+    )
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
@@ -30,6 +37,7 @@ __all__ = [
     "describe_model",
     "estimate_runs",
     "list_models",
+    "look_up_model",
     "make_tiny_model",
     "preview_submission",
     "propose_remedies",
@@ -58,7 +66,7 @@ _HOMES = {
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "logs": ("tail_log",),
-    "models": ("check_model", "describe_model", "list_models", "make_tiny_model", "pull_model"),
+    "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
     "report": ("write_report",),
     "scaffold": ("scaffold_runs",),
     "seal": ("recorded_plan", "sealed_plan"),

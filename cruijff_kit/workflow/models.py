@@ -3,12 +3,12 @@
 from pathlib import PurePath
 
 from cruijff_kit.errors import SiteError
-from cruijff_kit.planning.registry import compare_entry, entry_facts, find_entry, known_models
+from cruijff_kit.planning.registry import compare_entry, find_entry, known_models
 from cruijff_kit.ports import Progress, World
-from cruijff_kit.schema.registry import ModelListing, ModelReport, ModelTrait, PullReceipt
+from cruijff_kit.schema.registry import ModelEntry, ModelListing, ModelReport, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
-__all__ = ["check_model", "describe_model", "list_models", "make_tiny_model", "pull_model"]
+__all__ = ["check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"]
 
 
 def list_models(*, world: World) -> tuple[ModelListing, ...]:
@@ -37,22 +37,27 @@ def list_models(*, world: World) -> tuple[ModelListing, ...]:
 
 
 def describe_model(path: str, *, world: World) -> ModelFacts:
-    """Return what a model directory says of itself, or what the registry says of a model that is not here.
+    """Return what a model directory says of itself.
 
-    Args:
-        path: directory, or a name of the registry.
-        world: the models; only read.
+    Raises:
+        SiteError: the directory or its `config.json` is missing or unreadable.
+    """
+    return world.hub.facts(path)
+
+
+def look_up_model(name: str, *, world: World) -> ModelFacts | ModelEntry:
+    """Return what a model directory says of itself, else what the registry says of a model of that name.
 
     Raises:
         SiteError: it is neither, or the directory is unreadable.
     """
     try:
-        return world.hub.facts(path)
+        return world.hub.facts(name)
     except SiteError:
-        entry = find_entry(known_models(world.site), path)
+        entry = find_entry(known_models(world.site), name)
         if entry is None:
             raise
-        return entry_facts(entry)
+        return entry
 
 
 def check_model(path: str, *, world: World) -> ModelReport:

@@ -46,7 +46,9 @@ def test_facts_that_lack_the_mlp_width_are_completed_from_the_parameter_count(ti
 def basis(measured: tuple[Measured, ...] = (), **changes: Any) -> Basis:
     runs = planned(design())
     lengths = {run.id: LENGTHS for run in runs}
-    return Basis({"tiny": model_facts()}, **{"resources": Resources(), "lengths": lengths, **changes}, measured=measured)
+    return Basis(
+        {"tiny": model_facts()}, **{"resources": Resources(), "lengths": lengths, **changes}, measured=measured
+    )
 
 
 def told(measured: tuple[Measured, ...] = (), **changes: Any) -> dict[str, Estimate]:
