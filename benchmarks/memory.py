@@ -2,8 +2,8 @@
 
 A cell is a random Llama made on the fly, trained for two optimiser steps by the real recipe and loop in a process of
 its own. Measured is the peak of live tensor bytes, each storage counted once from the operation that makes it until it
-is freed; the resident size of the process stands beside it (libraries, allocator and loading included). This is the CPU unless `--device cuda` is given: there the measured figure is what torch's allocator held at most, which
-adds what kernels hold inside themselves.
+is freed; the resident size of the process stands beside it, libraries, allocator and loading included. That is the CPU.
+With `--device cuda` the measured figure is what torch's allocator held at most, kernels' own scratch included.
 
     python benchmarks/memory.py [--device cuda] [--only N]
 """

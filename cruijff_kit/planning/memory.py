@@ -86,7 +86,7 @@ def training_memory(shape: Shape, work: Work) -> MemoryParts:
     element = work.element
     trained = adapter_size(shape, work.rank, targets=work.targets, dora=work.dora) * element
     held = {
-        "weights": ceil(_frozen(shape, work) / work.sharded),
+        "weights": ceil(_frozen(shape, work) / work.sharded) + _gathered(shape, work),
         "adapter": ceil(trained / work.sharded),
         # AdamW's moments are of the weights' own type.
         "optimizer": ceil(2 * trained / work.sharded),
@@ -102,6 +102,11 @@ def _frozen(shape: Shape, work: Work) -> float:
         return shape.parameters * work.element
     linear = shape.layers * shape.block
     return linear * _NF4 + (shape.parameters - linear) * work.element
+
+
+def _gathered(shape: Shape, work: Work) -> int:
+    """Return the bytes of blocks that are whole in each process while they compute: one, and the next on its way."""
+    return 2 * shape.block * work.element if work.sharded > 1 else 0
 
 
 def _begin(shape: Shape, work: Work, *, trained: int) -> Mapping[str, int]:
