@@ -105,13 +105,9 @@ def taken(cell: Cell, device: str) -> Result:
         base = Path(folder) / "base"
         with fork.Pool(1, maxtasksperchild=1) as pool:
             pool.apply(save_model, (cell, base))
-            measured = pool.apply(_measured, (cell, base, device))
+            measured = pool.apply(measure, (cell, base), {"device": device})
         facts = LocalHub(cache=Path(folder) / "cache").facts(str(base))
         return Result(cell, predict(cell, facts, gpu=device == "cuda"), measured)
-
-
-def _measured(cell: Cell, base: Path, device: str) -> Measurement:
-    return measure(cell, base, device=device)
 
 
 def table(results: list[Result], device: str) -> str:

@@ -13,6 +13,7 @@ from cruijff_kit.schema.registry import ModelTrait
 __all__ = ["check_files"]
 
 _DTYPES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
+_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "*.tiktoken", "tekken.json")
 _AGAIN = "pull or copy it again"
 
 
@@ -32,12 +33,12 @@ def check_files(folder: Path, *, tokenizer: Callable[[], Tokenizer]) -> tuple[Mo
     try:
         headers = weight_headers(folder)
     except (SiteError, ValueError, KeyError) as err:
-        return (known, _wrong("weights", err), _tokenizer(config, tokenizer), _beside(folder))
+        return (known, _wrong("weights", err), _tokenizer(folder, config, load=tokenizer), _beside(folder))
     return (
         known,
         *_weights(folder, headers),
         _dtype(config, headers),
-        _tokenizer(config, tokenizer),
+        _tokenizer(folder, config, load=tokenizer),
         _beside(folder),
     )
 
@@ -105,7 +106,10 @@ def _dtype(config: dict[str, Any], headers: dict[str, WeightHeader]) -> ModelTra
     return ModelTrait(name="element type", ok=wanted in kinds, found=fact, hint=hint)
 
 
-def _tokenizer(config: dict[str, Any], load: Callable[[], Tokenizer]) -> ModelTrait:
+def _tokenizer(folder: Path, config: dict[str, Any], *, load: Callable[[], Tokenizer]) -> ModelTrait:
+    if not any(True for pattern in _VOCABULARIES for _ in folder.glob(pattern)):
+        # A library may make an empty one up where there is none.
+        return ModelTrait(name="tokenizer", ok=False, found="there is no file with its vocabulary", hint=_AGAIN)
     try:
         tokenizer = load()
     except SiteError as err:

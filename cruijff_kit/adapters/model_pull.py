@@ -98,9 +98,10 @@ def _library() -> Any:
     """
     try:
         import huggingface_hub
+        from huggingface_hub import constants
     except ImportError as err:
         raise SiteError("pulling models needs `huggingface_hub`, which is not installed", hint=_INSTALL) from err
-    if huggingface_hub.constants.HF_HUB_OFFLINE:
+    if constants.HF_HUB_OFFLINE:
         hint = "unset HF_HUB_OFFLINE where the network may be used, such as on a login node; jobs always stay offline"
         raise SiteError("HF_HUB_OFFLINE is set, so nothing is pulled", hint=hint)
     return huggingface_hub

@@ -42,7 +42,7 @@ def estimate_costs(runs: Sequence[PlannedRun], basis: Basis) -> tuple[Estimate, 
     """
     trained = [run for run in runs if run.type == "fine-tuned"]
     times = time_figures(trained, basis)
-    return (*times, _disk(trained, basis), *_memory(trained, basis), *_gpu_hours(runs, times[1], basis))
+    return (*times, _disk(trained, basis), *_memory(trained, basis), *_gpu_hours(runs, basis, time=times[1]))
 
 
 def run_work(run: PlannedRun, basis: Basis, *, batch_size: int | None = None, **changes: Any) -> Work:
@@ -190,7 +190,7 @@ def _memory(trained: Sequence[PlannedRun], basis: Basis) -> tuple[Estimate, ...]
     )
 
 
-def _gpu_hours(runs: Sequence[PlannedRun], time: Estimate, basis: Basis) -> tuple[Estimate, ...]:
+def _gpu_hours(runs: Sequence[PlannedRun], basis: Basis, *, time: Estimate) -> tuple[Estimate, ...]:
     resources = basis.resources
     training = sum(run.type == "fine-tuned" for run in runs) * seconds_of(resources.time)
     evaluation = sum(bool(run.cells) for run in runs) * seconds_of(resources.eval_time)

@@ -94,7 +94,7 @@ def training_memory(shape: Shape, work: Work) -> MemoryParts:
     moments = (_begin(shape, work, trained=trained), _end(shape, work, trained=trained))
     highest = max(moments, key=lambda parts: sum(parts.values()))
     tensors = sum(held.values()) + sum(highest.values())
-    return MemoryParts(**held, **highest, overhead=_overhead(shape, work, tensors))
+    return MemoryParts(**held, **highest, overhead=_overhead(shape, work, tensors=tensors))
 
 
 def _frozen(shape: Shape, work: Work) -> float:
@@ -217,7 +217,7 @@ def _logits(shape: Shape, work: Work) -> int:
     return held * (_SINGLE + (work.element if work.dtype != "fp32" else 0))
 
 
-def _overhead(shape: Shape, work: Work, tensors: int) -> int:
+def _overhead(shape: Shape, work: Work, *, tensors: int) -> int:
     # Summing exponentials, a kernel holds the logits once more.
     scratch = min(work.supervised * shape.vocabulary, LOGITS_AT_ONCE) * _SINGLE
     if work.gpu:

@@ -113,7 +113,7 @@ def test_a_run_of_another_model_or_one_unfinished_is_not_counted(tmp_path: Path)
 
 
 def test_a_job_s_memory_that_is_too_small_is_warned_of_and_remedied(tmp_path: Path) -> None:
-    small = {"resources": {"mem": "500M"}}
+    small: dict[str, Any] = {"resources": {"mem": "500M"}}
     world = written(tmp_path / "parity", **small)
     review = check_design(dump_yaml({**DESIGN, **small}), world=world)
     (warning,) = [each for each in review.warnings if "is estimated to need" in each]

@@ -75,7 +75,7 @@ def lose_configuration(base: Path) -> None:
     "harm,part,says",
     (
         (cut_weights, "weights", "1 of 1 files have another size"),
-        (lose_tokenizer, "tokenizer", "cannot be loaded"),
+        (lose_tokenizer, "tokenizer", "no file with its vocabulary"),
         (shrink_vocabulary, "tokenizer", "the embedding has 100 rows"),
         (say_half, "element type", "F32"),
         (leave_adapter, "adapter beside", "adapter_config.json"),
