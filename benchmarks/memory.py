@@ -5,7 +5,7 @@ its own. Measured is the peak of live tensor bytes, each storage counted once fr
 is freed; the resident size of the process stands beside it, libraries, allocator and loading included. That is the CPU.
 With `--device cuda` the measured figure is what torch's allocator held at most, kernels' own scratch included.
 
-    python benchmarks/memory.py [--device cuda] [--only N]
+    python benchmarks/memory.py [--device cuda] [--only N …]
 """
 
 import argparse
@@ -145,7 +145,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Predicted against measured peak memory of training.")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train")
-    parser.add_argument("--only", type=int, default=len(CELLS), help="take the first cells only")
+    parser.add_argument("--only", type=int, nargs="*", metavar="N", help="numbers of cells to take, from 1")
     options = parser.parse_args()
     # Each cell's process is a copy of this one: libraries are loaded once.
     import torch
@@ -157,9 +157,12 @@ def main() -> None:
     assert transformers
     torch.set_num_threads(1)
     results = []
-    for count, cell in enumerate(CELLS[: options.only], start=1):
+    chosen = [CELLS[number - 1] for number in options.only] if options.only else CELLS
+    for count, cell in enumerate(chosen, start=1):
         results.append(taken(cell, options.device))
-        print(f"\r{count}/{len(CELLS)} {results[-1].error(options.device):+.1f} %", end="", file=sys.stderr, flush=True)
+        print(
+            f"\r{count}/{len(chosen)} {results[-1].error(options.device):+.1f} %", end="", file=sys.stderr, flush=True
+        )
     print(file=sys.stderr)
     print(table(results, options.device), verdict(results, options.device), sep="\n\n")
 

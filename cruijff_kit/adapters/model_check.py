@@ -61,11 +61,14 @@ def _weights(folder: Path, headers: dict[str, WeightHeader]) -> Iterator[ModelTr
 
 
 def _expected(path: Path) -> int:
-    """Return the size of a safetensors file by its own header: length field, header, and the last tensor's end."""
+    """Return a safetensors file's size by its own header, up to the last tensor's end; -1 where that is not said."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         entries = json.loads(file.read(length))
-    ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
+    try:
+        ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
+    except (KeyError, IndexError, TypeError):
+        return -1
     return 8 + length + max(ends, default=0)
 
 

@@ -9,7 +9,7 @@ from cruijff_kit.schema.estimate import BatchSplit, Remedy
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.spec import Resources
 
-__all__ = ["Limit", "batch_splits", "gigabytes", "memory_bytes", "memory_limit", "remedies"]
+__all__ = ["Limit", "batch_splits", "gigabytes", "host_bytes", "memory_bytes", "memory_limit", "remedies"]
 
 _UNITS = {"K": 1, "M": 2, "G": 3, "T": 4}
 _MEMORY = re.compile(r"([1-9]\d*)([KMGT])B?", re.IGNORECASE)
@@ -94,7 +94,7 @@ def remedies(run: PlannedRun, basis: Basis, *, limit: int | None = None, host: b
         host: whether a job on a GPU lacks memory of its node, where passes make no difference.
     """
     if host and basis.resources.gpus:
-        return (_more(run, basis, needed=_host_bytes(run, basis), what="of the node"),)
+        return (_more(run, basis, needed=host_bytes(run, basis), what="of the node"),)
     found = list(_own(run, basis, limit=limit))
     needed = found[-1].bytes if found else run_memory(run, basis).total
     if limit is None or needed > limit:
@@ -165,8 +165,8 @@ def _more(run: PlannedRun, basis: Basis, *, needed: int, what: str) -> Remedy:
     )
 
 
-def _host_bytes(run: PlannedRun, basis: Basis) -> int:
-    """Return the memory of the node that a job on a GPU needs: the weights as loaded once, and the process."""
+def host_bytes(run: PlannedRun, basis: Basis) -> int:
+    """Return the memory of the node that a job on GPUs needs: each process its libraries, and the weights once."""
     processes = max(basis.resources.gpus, 1)
     return processes * (basis.models[run.model.name].bytes + 2 * 1024**3)
 

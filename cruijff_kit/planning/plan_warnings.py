@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from cruijff_kit.planning.estimates import Basis, run_memory
-from cruijff_kit.planning.fits import Limit, gigabytes, remedies
+from cruijff_kit.planning.fits import Limit, gigabytes, host_bytes, memory_bytes, remedies
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.spec import ExperimentSpec
 
@@ -87,7 +87,18 @@ def memory_warnings(runs: Sequence[PlannedRun], basis: Basis, *, limits: Mapping
                 f"training of {len(large)} runs, such as `{worst.id}`, is estimated to need "
                 f"{gigabytes(needs[worst.id])}, and {limit.source} has {gigabytes(limit.bytes)}; {first.fact}"
             )
-    return told
+    return [*told, *_node_memory(runs, basis)]
+
+
+def _node_memory(runs: Sequence[PlannedRun], basis: Basis) -> Iterator[str]:
+    """Yield a warning where jobs on GPUs ask for less memory of the node than loading the model takes."""
+    resources = basis.resources
+    needs = [host_bytes(run, basis) for run in runs if run.type == "fine-tuned"]
+    if resources.gpus and resources.mem and needs and max(needs) > memory_bytes(resources.mem):
+        yield (
+            f"loading the model is estimated to need {gigabytes(max(needs))} of the node, and `resources.mem` is "
+            f"`{resources.mem}`; ask for more"
+        )
 
 
 def _named(runs: list[PlannedRun], steps: list[int]) -> str:

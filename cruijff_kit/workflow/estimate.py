@@ -73,12 +73,13 @@ def propose_remedies(run: str, *, gpu_memory: str | None = None, world: World) -
         PlanError: nothing is scaffolded.
         RunError: no run, or more than one, answers to the name.
     """
-    subject = _subject(run, world)
-    chosen = subject.runs[0]
-    steps = (each for each in read_status(world=world).steps if each.run_id == chosen.id and each.step is Step.TRAIN)
+    name = find_run(recorded_plan(world=world)[0].runs, run).id
+    steps = (each for each in read_status(world=world).steps if each.run_id == name and each.step is Step.TRAIN)
     lacking = next((out_of_memory(each) for each in steps), None)
     if lacking is None:
         return ()
+    subject = _subject(name, world)
+    chosen = subject.runs[0]
     limit = _limit(chosen, subject.basis, asked=gpu_memory, world=world)
     needed = run_memory(chosen, subject.basis).total
     # It did not fit, whatever the estimate says: a limit above it is no reason to try the same again.

@@ -1,6 +1,7 @@
 """Plan: what a design implies, with the models and data of this machine read."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,9 @@ from cruijff_kit.schema.spec import ExperimentSpec, ModelRef
 from cruijff_kit.workflow.datasets import Dataset, read_datasets
 
 __all__ = ["Planned", "design_hash", "make_plan", "plan_with_data"]
+
+# Branches and tags may move, so only a commit can be compared.
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 
 class Planned(NamedTuple):
@@ -93,6 +97,11 @@ def _models(refs: Iterable[ModelRef], world: World) -> dict[str, ModelFacts]:
             fact = str(err).partition("\n")[0]
             problems.append(Problem(fact, f"{path}.path", hint=err.hint or "mend the path of the model"))
             continue
+        pulled = found[ref.name].revision
+        if ref.revision and pulled and _COMMIT.fullmatch(ref.revision) and not pulled.startswith(ref.revision):
+            fact = f"model `{ref.name}` was pulled at `{pulled[:12]}`, the design says `{ref.revision[:12]}`"
+            hint = "pull that revision into a directory of its own, or name this one"
+            problems.append(Problem(fact, f"{path}.revision", hint=hint))
         if ref.sha256 is not None and ref.sha256 != found[ref.name].sha256:
             fact = f"model `{ref.name}` has hash `{found[ref.name].sha256[:12]}`, the design says `{ref.sha256[:12]}`"
             hint = "use the model the design was made with, or remove `sha256` to take this one"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cruijff_kit.data.yaml_text import dump_yaml, load_yaml
-from cruijff_kit.errors import PlanError, RunError
+from cruijff_kit.errors import PlanError, RunError, SpecError
 from cruijff_kit.planning.registry import find_entry, shipped_models
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action
@@ -130,6 +130,27 @@ def test_the_registry_s_gpu_is_held_against_a_model_that_it_knows(tmp_path: Path
     models = [{"name": "one", "path": "/models/Llama-3.2-1B"}]
     review = check_design(dump_yaml({**DESIGN, "models": models, "resources": {"gpus": 1}}), world=world)
     assert any("the registry's GPU for this model has 0.488 GiB" in each for each in review.warnings)
+
+
+def test_a_node_that_cannot_hold_the_model_while_it_is_loaded_is_warned_of(tmp_path: Path) -> None:
+    world = world_in(tmp_path / "parity")
+    review = check_design(dump_yaml({**DESIGN, "resources": {"gpus": 1, "mem": "1G"}}), world=world)
+    assert any("of the node, and `resources.mem` is `1G`" in each for each in review.warnings)
+
+
+@pytest.mark.parametrize("said,refused", (("f" * 40, True), ("0123456", False), ("main", False)))
+def test_a_design_that_names_another_commit_than_was_pulled_is_refused(
+    said: str, refused: bool, tmp_path: Path
+) -> None:
+    pulled = model_facts().model_copy(update={"repo": "lab/tiny", "revision": "0123456" + "0" * 33})
+    world = world_in(tmp_path / "parity")._replace(hub=FakeHub(pulled, tokenizers={"/models/tiny": byte_level()}))
+    text = dump_yaml({**DESIGN, "models": [{"name": "tiny", "path": "/models/tiny", "revision": said}]})
+    if not refused:
+        assert check_design(text, world=world).spec.models[0].revision == said
+        return
+    with pytest.raises(SpecError) as caught:
+        check_design(text, world=world)
+    assert "was pulled at `012345600000`" in str(caught.value)
 
 
 @pytest.mark.parametrize("site,asked,fits", ((None, "500M", False), (Site(gpu_memory="80G"), None, True)))

@@ -67,6 +67,10 @@ def leave_weights(base: Path) -> None:
     shutil.copy(base / "model.safetensors", base / "consolidated.safetensors")
 
 
+def break_index(base: Path) -> None:
+    (base / "model.safetensors.index.json").write_text("{torn", encoding="utf-8")
+
+
 def lose_configuration(base: Path) -> None:
     (base / "config.json").unlink()
 
@@ -81,6 +85,7 @@ def lose_configuration(base: Path) -> None:
         (leave_adapter, "adapter beside", "adapter_config.json"),
         (name_more, "index", "1 of 2 tensors are not where the index says: `lost.weight`"),
         (leave_weights, "index", "missing, and there are 2 files"),
+        (break_index, "weights", "is no index of weights"),
         (lose_configuration, "configuration", "has no `config.json`"),
     ),
 )
