@@ -57,9 +57,13 @@ class Cell(NamedTuple):
         """Return the cell in a few words."""
         shape = f"{self.layers}x{self.width}/{self.inner}, {self.heads}:{self.kv_heads} heads, {self.vocabulary} words"
         passes = f"rank {self.rank}, {self.rows}x{self.length}"
-        more = [name if value is True else str(value) for name, value in self.controls]
+        more = [name if value is True else f"{name} {_plain(value)}" for name, value in self.controls]
         parts = [f"{self.accumulation} passes"] * (self.accumulation > 1) + ["ragged"] * bool(self.ragged) + more
         return ", ".join([shape, passes, *parts])
+
+
+def _plain(value: Any) -> str:
+    return "+".join(value) if isinstance(value, tuple) else str(value)
 
 
 class Measurement(NamedTuple):
