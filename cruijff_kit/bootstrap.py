@@ -27,6 +27,7 @@ def open_world(
     from cruijff_kit.adapters.local import LocalScheduler
     from cruijff_kit.adapters.lora_adapters import LocalAdapters
     from cruijff_kit.adapters.model_hub import LocalHub
+    from cruijff_kit.adapters.probe import StepProber
     from cruijff_kit.adapters.run_store import DiskRunStore
     from cruijff_kit.adapters.site_file import load_site
     from cruijff_kit.adapters.state_dir import state_dir
@@ -44,4 +45,5 @@ def open_world(
         evaluations=InspectLogs(),
         site=site,
         actor=Actor(kind=kind, name=name, client=client),
+        prober=StepProber(),
     )

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple, Protocol
 
 from cruijff_kit.schema.adapter import AdapterCheck, AdapterLimits, MergeReceipt, PortedFile
 from cruijff_kit.schema.audit import Actor, Anchor, AuditEvent, AuditRecord, AuditVerdict
+from cruijff_kit.schema.estimate import Probe
 from cruijff_kit.schema.job import JobReport, JobRequest
 from cruijff_kit.schema.prediction import Completion, PromptIds
+from cruijff_kit.schema.registry import ModelTrait, PullReceipt
 from cruijff_kit.schema.result import EvalLogRecord
 from cruijff_kit.schema.site import DiskSpace, ModelFacts, Site
 
@@ -20,6 +22,7 @@ __all__ = [
     "EvalLogs",
     "Inference",
     "ModelHub",
+    "Prober",
     "Progress",
     "RunStore",
     "Scheduler",
@@ -208,6 +211,39 @@ class ModelHub(Protocol):
         """
         ...
 
+    def present(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the model directories here: path to `repo` and `revision`, where they were pulled."""
+        ...
+
+    def check(self, path: str) -> tuple[ModelTrait, ...]:
+        """Check a model directory part by part; what is wrong is told, not raised."""
+        ...
+
+    def pull(self, repo: str, *, revision: str | None = None) -> PullReceipt:
+        """Pull a model from the hub into the models directory, or find it there.
+
+        Raises:
+            SiteError: this machine is offline, the hub refuses, or the directory is another model's.
+        """
+        ...
+
+
+class Prober(Protocol):
+    """Takes the first steps of a run apart from the run, to see what they take."""
+
+    def probe(self, config: str, *, command: Sequence[str], steps: int) -> Probe:
+        """Train a few steps as a `finetune.yaml` says, in a folder that is thrown away.
+
+        Args:
+            config: text of the run's `finetune.yaml`.
+            command: program and arguments of the run's job; the word after `--config` is replaced.
+            steps: optimiser steps to take.
+
+        Raises:
+            RunError: the steps could not be taken; the recipe's last words are told.
+        """
+        ...
+
 
 class Adapters(Protocol):
     """LoRA adapter directories on this machine; paths start at the current directory."""
@@ -290,3 +326,5 @@ class World(NamedTuple):
     """Settings of this machine."""
     actor: Actor
     """On whose behalf the verbs act."""
+    prober: Prober | None = None
+    """Takes first steps; None where a world does without."""

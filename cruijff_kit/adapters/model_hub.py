@@ -15,11 +15,14 @@ from typing import Any
 
 import cruijff_kit
 from cruijff_kit.adapters.file_lock import hold_lock
+from cruijff_kit.adapters.model_check import check_files
+from cruijff_kit.adapters.model_pull import pull_model, pulled_from
 from cruijff_kit.adapters.state_dir import cache_dir
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Inference, Progress, Tokenizer
 from cruijff_kit.runtime.files import file_sha256, write_aside
 from cruijff_kit.runtime.model_files import model_config, model_files, model_sha256, weight_files, weight_headers
+from cruijff_kit.schema.registry import ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
 __all__ = ["LocalHub"]
@@ -31,7 +34,7 @@ _INSTALL = "install the extra: pip install 'cruijff-kit[torchtune]'"
 
 
 class LocalHub:
-    """Models as directories of local disks; nothing is ever downloaded."""
+    """Models as directories of local disks; only `pull` ever reaches for the network."""
 
     def __init__(self, *, models_dir: str | None = None, cache: Path | None = None) -> None:
         """Take the places models lie in.
@@ -53,6 +56,7 @@ class LocalHub:
         config = model_config(folder)
         sizes = _dimensions(config, folder)
         headers = weight_headers(folder)
+        kinds = {header.dtype for header in headers.values()}
         newest = max(file.stat().st_mtime for file in model_files(folder))
         return ModelFacts(
             path=str(folder),
@@ -62,6 +66,8 @@ class LocalHub:
             sha256=model_sha256(folder, digest=_CachedDigests(self._cache / "digests", folder)),
             has_chat_template=_has_chat_template(folder),
             modified=datetime.fromtimestamp(newest, UTC).date().isoformat(),
+            dtype=kinds.pop() if len(kinds) == 1 else None,
+            **pulled_from(folder),
             **sizes,
         )
 
@@ -110,6 +116,25 @@ class LocalHub:
                 self._build_tiny(folder, progress)
         return self.facts(str(folder))
 
+    def present(self) -> dict[str, dict[str, str]]:
+        """Return the model directories in the models directory: path to repository and commit, where known."""
+        if not self._models.is_dir():
+            return {}
+        folders = sorted(entry.parent for entry in self._models.glob("*/config.json"))
+        return {str(folder.absolute()): pulled_from(folder) for folder in folders if not folder.name.startswith(".")}
+
+    def check(self, path: str) -> tuple[ModelTrait, ...]:
+        """Check a model directory part by part; what is wrong is told, not raised."""
+        return check_files(self._folder(path), tokenizer=lambda: self.tokenizer(path))
+
+    def pull(self, repo: str, *, revision: str | None = None) -> PullReceipt:
+        """Pull a model from the hub into the models directory, or find it there.
+
+        Raises:
+            SiteError: this machine is offline, the hub refuses, or the directory is another model's.
+        """
+        return pull_model(repo, revision=revision, into=self._models.absolute())
+
     def _folder(self, path: str) -> Path:
         return (self._models / Path(path).expanduser()).absolute()
 
@@ -152,22 +177,36 @@ class _CachedDigests:
             return
 
 
-def _dimensions(config: dict[str, Any], folder: Path) -> dict[str, int]:
+def _dimensions(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     # Models of several parts keep the language model's own numbers in a block of their own.
     inner = config.get("text_config", config)
-    keys = {
-        "hidden_size": "hidden_size",
-        "layers": "num_hidden_layers",
-        "vocab_size": "vocab_size",
-        "max_positions": "max_position_embeddings",
-    }
-    missing = [key for key in keys.values() if not isinstance(inner.get(key), int)]
+    found = {name: _number(inner, keys) for name, keys in _KEYS.items()}
+    missing = [_KEYS[name][0] for name in _NEEDED if found[name] is None]
     if missing:
         raise SiteError(
             f"`{folder / 'config.json'}` lacks {', '.join(f'`{key}`' for key in missing)}",
             hint="name the directory of a causal language model in Hugging Face format",
         )
-    return {name: inner[key] for name, key in keys.items()}
+    return {**found, "tied": bool(inner.get("tie_word_embeddings", config.get("tie_word_embeddings", False)))}
+
+
+_NEEDED = ("hidden_size", "layers", "vocab_size", "max_positions")
+# Under the name that most architectures use, then under those of GPT-2's and of ChatGLM's kind.
+_KEYS = {
+    "hidden_size": ("hidden_size", "n_embd"),
+    "layers": ("num_hidden_layers", "n_layer", "num_layers"),
+    "vocab_size": ("vocab_size", "padded_vocab_size"),
+    "max_positions": ("max_position_embeddings", "n_positions", "seq_length"),
+    "heads": ("num_attention_heads", "n_head"),
+    "kv_heads": ("num_key_value_heads", "multi_query_group_num"),
+    "head_dim": ("head_dim", "kv_channels"),
+    "mlp_width": ("intermediate_size", "n_inner", "ffn_hidden_size"),
+}
+
+
+def _number(config: dict[str, Any], keys: tuple[str, ...]) -> int | None:
+    values = (config.get(key) for key in keys)
+    return next((value for value in values if isinstance(value, int)), None)
 
 
 def _has_chat_template(folder: Path) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.estimate import remedy_lines
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, confirm, enter
 from cruijff_kit.schema.receipt import SubmitReceipt
@@ -43,6 +44,10 @@ def submit(experiment: str, plan: str | None, runs: tuple[str, ...], reason: str
 def retry(experiment: str, run: str, reason: str, yes: bool) -> None:
     """Try the failed or cancelled jobs of RUN again."""
     world = enter(experiment)
+    remedies = workflow.propose_remedies(run, world=world)
+    if remedies:
+        lines = [f"`{run}` ran out of memory; what would need less, the effective batch kept:", *remedy_lines(remedies)]
+        click.echo("\n".join(lines), err=True)
     confirm(f"Submit the failed jobs of `{run}` again?", "retry", unattended=yes, world=world)
     click.echo(_jobs(workflow.retry_run(run, reason=reason, world=world)))
 

@@ -15,6 +15,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS: dict[str, tuple[str, str]] = {
     "design": ("design:design", "Check, write or amend the design."),
     "data": ("data:data", "Look at rows as a model reads them, or convert a data set."),
+    "estimate": ("estimate:estimate", "Estimate memory, time and disk of the runs."),
     "scaffold": ("runs:scaffold", "Write every run's configurations and job scripts."),
     "setup-finetune": ("setup_finetune:setup_finetune", "Write one run's finetune.yaml and finetune.slurm, no design."),
     "recipe": ("recipe:recipe", "List the training recipes, or start one of your own."),
@@ -30,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "spot-check": ("results:spot_check", "Look at a few answers of a run, with their tokens."),
     "adapter": ("adapter:adapter", "Check, merge or port a trained adapter."),
     "audit": ("audit:audit", "Read or verify the audit log."),
-    "models": ("models:models", "Look at base models, or make the small one."),
+    "models": ("models:models", "List, look at, check or pull base models."),
     "schema": ("design:schema", "Print the JSON Schema of a design."),
 }
 """Command to the module and function that hold it, and its line in the help."""

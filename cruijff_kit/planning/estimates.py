@@ -1,169 +1,204 @@
 """Estimates: what an experiment will cost, each figure with its source."""
 
 from collections.abc import Mapping, Sequence
-from statistics import median
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+from cruijff_kit.planning.lengths import RowLengths
+from cruijff_kit.planning.memory import Work, adapter_size, training_memory
+from cruijff_kit.planning.shapes import Shape, shape_of
+from cruijff_kit.planning.throughput import Measured, Span, training_span
 from cruijff_kit.planning.time_limit import seconds_of
+from cruijff_kit.schema.estimate import MemoryParts
 from cruijff_kit.schema.plan import Estimate, PlannedRun
 from cruijff_kit.schema.site import ModelFacts
-from cruijff_kit.schema.spec import Resources
+from cruijff_kit.schema.spec import Controls, Resources
 
-__all__ = ["Measured", "adapter_bytes", "adapter_parameters", "estimate_costs", "training_bytes"]
+__all__ = ["Basis", "adapter_bytes", "disk_span", "estimate_costs", "run_memory", "run_work", "time_figures"]
 
 _BYTES = {"fp32": 4, "bf16": 2}
-# AdamW keeps two moments a trained weight, in single precision.
-_MOMENTS = 8
-# Activations kept for the backward pass of one block, in hidden-sized vectors a token.
-_KEPT_PER_BLOCK = 34
-# The gradient of the logits stands beside them while the loss is computed.
-_LOGIT_COPIES = 2
+_MEMORY = "formula: what torch's modules keep for the backward pass; parts below"
 
 
-class Measured(NamedTuple):
-    """The speed one earlier run reached."""
+class Basis(NamedTuple):
+    """What estimates of an experiment rest on."""
 
-    run_id: str
-    """The run it was measured on."""
-    model_sha256: str
-    """Base model it trained."""
-    rows: int
-    """Training rows seen, over all epochs."""
-    seconds: float
-    """Wall time of its training."""
-
-
-class _Range(NamedTuple):
-    """A value and the interval it lies in."""
-
-    value: float
-    low: float
-    high: float
+    models: Mapping[str, ModelFacts]
+    """Model name to facts."""
+    resources: Resources
+    """What each job asks for."""
+    lengths: Mapping[str, RowLengths] = {}
+    """Run id to the lengths of its rows, where they were measured."""
+    measured: Sequence[Measured] = ()
+    """Speeds of earlier runs."""
+    searched: int = 0
+    """Experiments in which earlier runs were looked for."""
 
 
-def estimate_costs(
-    runs: Sequence[PlannedRun],
-    models: Mapping[str, ModelFacts],
-    *,
-    resources: Resources,
-    measured: Sequence[Measured] = (),
-) -> tuple[Estimate, ...]:
+def estimate_costs(runs: Sequence[PlannedRun], basis: Basis) -> tuple[Estimate, ...]:
     """Return time, memory, disk and GPU-hours of an experiment.
 
-    Args:
-        runs: every planned run.
-        models: model name to facts.
-        resources: what each job asks for.
-        measured: speeds of earlier runs; time is `not assessed` without one of the same model.
+    Time is `not assessed` without an earlier run of the same model under like settings.
     """
     trained = [run for run in runs if run.type == "fine-tuned"]
-    return (
-        *_times(trained, measured),
-        _disk(trained, models),
-        *_memory(trained, models),
-        _gpu_hours(runs, resources),
-    )
+    times = time_figures(trained, basis)
+    return (*times, _disk(trained, basis), *_memory(trained, basis), *_gpu_hours(runs, basis, time=times[1]))
 
 
-def adapter_parameters(model: ModelFacts, rank: int, *, tied: bool) -> float:
-    """Return how many weights a LoRA of this rank adds to every linear layer of every block.
-
-    A linear layer of shape (out, in) gains rank x (in + out). With width h, key-value
-    width k and MLP width m, a Llama block holds s = 2hh + 2hk + 3hm weights and its
-    seven adapted layers have in + out = 9h + 2k + 3m in all, which is 7h + s / h: the
-    widths themselves need not be known.
+def run_work(run: PlannedRun, basis: Basis, *, batch_size: int | None = None, **changes: Any) -> Work:
+    """Return what a pass of a run computes with.
 
     Args:
-        model: facts of the base model.
-        rank: rank of the update.
-        tied: whether the output layer shares the embedding's weights.
+        run: the planned run.
+        basis: row lengths and resources.
+        batch_size: rows of a pass, where others than planned; the effective batch stays.
+        changes: further fields of the answer that shall differ.
     """
-    width, layers = model.hidden_size, model.layers
-    embedding = model.vocab_size * width * (1 if tied else 2)
-    block = (model.parameters - embedding - width) / layers - 2 * width
-    return rank * layers * (7 * width + max(block, 0.0) / width)
+    setting = {name: _setting(run, name) for name in _NEEDED}
+    window = setting["batch_size"] * setting["gradient_accumulation_steps"]
+    gpus = basis.resources.gpus
+    # Processes share the rows of an optimiser step before they are cut into passes.
+    rows = min(batch_size or setting["batch_size"], -(-window // max(gpus, 1)))
+    lengths = basis.lengths.get(run.id) or RowLengths.limit(setting["max_seq_len"])
+    packed = changes.get("packed", setting["packed"])
+    accumulation = -(-window // (rows * max(gpus, 1)))
+    passes = run.total_steps * accumulation
+    tokens = lengths.packed(rows, passes=passes) if packed else lengths.padded(rows)
+    work = Work(
+        rank=setting["lora_rank"],
+        tokens=tokens,
+        supervised=min(tokens, rows * (lengths.longest if setting["train_on_input"] else lengths.answer)),
+        rows=rows,
+        targets=tuple(setting["target_modules"]) if setting["target_modules"] else None,
+        dora=setting["lora_variant"] == "dora",
+        dropout=setting["lora_dropout"] > 0,
+        dtype=setting["dtype"],
+        packed=packed,
+        checkpointing=setting["activation_checkpointing"],
+        accumulation=accumulation,
+        quantized=setting["quantization"] != "none",
+        gpu=gpus > 0,
+        sharded=gpus if gpus > 1 and setting["strategy"] == "fsdp" else 1,
+    )
+    return work._replace(**changes)
 
 
-def adapter_bytes(run: PlannedRun, model: ModelFacts) -> tuple[float, float, float]:
-    """Return the size of one saved adapter in bytes: best, low, high.
+def run_memory(run: PlannedRun, basis: Basis, **changes: Any) -> MemoryParts:
+    """Return the peak memory of a run's training; `changes` as in `run_work`."""
+    return _memory_of(shape_of(basis.models[run.model.name]), run_work(run, basis, **changes))
 
-    Low and high differ by whether the model ties its embeddings, which its facts do not say.
+
+def adapter_bytes(run: PlannedRun, model: ModelFacts) -> int:
+    """Return the size of one saved adapter."""
+    targets, dora = _setting(run, "target_modules"), _setting(run, "lora_variant") == "dora"
+    weights = adapter_size(
+        shape_of(model), _setting(run, "lora_rank"), targets=tuple(targets) if targets else None, dora=dora
+    )
+    return weights * _BYTES[_setting(run, "dtype")]
+
+
+def disk_span(run: PlannedRun, model: ModelFacts) -> Span:
+    """Return the bytes that a run leaves on disk.
+
+    An adapter for each kept epoch and the best one, and the merged model of each epoch
+    where asked for; until it ends, also a checkpoint of adapter and moments, and the next one while
+    that is written.
     """
-    rank, size = run.settings["lora_rank"].value, _BYTES[run.settings["dtype"].value]
-    low, high = (size * adapter_parameters(model, rank, tied=tied) for tied in (False, True))
-    return high, low, high
+    adapter, epochs = adapter_bytes(run, model), len(run.epochs_saved)
+    merged = 0 if _setting(run, "save_adapter_weights_only") else model.parameters * _BYTES[_setting(run, "dtype")]
+    best = bool(_setting(run, "keep_best"))
+    kept = (epochs + best) * adapter + epochs * merged
+    return Span(kept, kept - best * adapter, kept + 2 * 3 * adapter)
 
 
-def training_bytes(run: PlannedRun, model: ModelFacts) -> tuple[float, float, float]:
-    """Return the memory a training step needs in bytes: best, low, high.
-
-    Weights, plus the adapter with gradients and AdamW moments, plus activations and
-    logits of a batch. High takes every row at `max_seq_len`, low no activation at
-    all, the best value a quarter of the rows' longest length.
-    """
-    setting = {name: resolved.value for name, resolved in run.settings.items()}
-    size = _BYTES[setting["dtype"]]
-    trained = adapter_parameters(model, setting["lora_rank"], tied=True)
-    fixed = model.parameters * size + trained * (2 * size + _MOMENTS)
-    tokens = setting["batch_size"] * min(setting["max_seq_len"], model.max_positions)
-    per_token = _KEPT_PER_BLOCK * model.hidden_size * model.layers * size + _LOGIT_COPIES * model.vocab_size * 4
-    return fixed + tokens * per_token / 4, fixed, fixed + tokens * per_token
-
-
-def _times(trained: Sequence[PlannedRun], measured: Sequence[Measured]) -> tuple[Estimate, Estimate]:
+def time_figures(trained: Sequence[PlannedRun], basis: Basis) -> tuple[Estimate, Estimate]:
+    """Return the training time of the longest run and of all."""
     names = ("training time of the longest run", "training time in all")
-    spans = [_span(run, measured) for run in trained]
-    if not spans or None in spans:
+    gpus = basis.resources.gpus
+    found = [training_span(run, basis.lengths.get(run.id), gpus=gpus, measured=basis.measured) for run in trained]
+    known = [each for each in found if each is not None]
+    if not known or len(known) < len(found):
         longest, total = (Estimate(name=name, value=None, unit="h", source="not assessed") for name in names)
         return longest, total
-    known = [span for span in spans if span is not None]
-    longest = max(known, key=lambda span: span.value)
-    total = _Range(*(sum(column) for column in zip(*known, strict=True)))
-    used = {each.run_id for each in measured if each.model_sha256 in {run.model.sha256 for run in trained}}
-    source = f"measured seconds a row of {len(used)} earlier runs of the same model"
-    return _stated(names[0], longest, unit="h", source=source), _stated(names[1], total, unit="h", source=source)
+    spans = [span.scaled(1 / 3600) for span, _ in known]
+    count = max(number for _, number in known)
+    source = f"processed tokens a second of {count} earlier runs of the same model, like settings; queueing left out"
+    longest = max(spans, key=lambda span: span.value)
+    total = Span(*(sum(column) for column in zip(*spans, strict=True)))
+    return longest.stated(names[0], unit="h", source=source), total.stated(names[1], unit="h", source=source)
 
 
-def _span(run: PlannedRun, measured: Sequence[Measured]) -> _Range | None:
-    speeds = [each.seconds / each.rows for each in measured if each.model_sha256 == run.model.sha256 and each.rows]
-    if not speeds:
-        return None
-    rows = run.total_steps * run.settings["batch_size"].value * run.settings["gradient_accumulation_steps"].value
-    return _Range(*(rows * speed / 3600 for speed in (median(speeds), min(speeds), max(speeds))))
+_NEEDED = (
+    "lora_rank",
+    "target_modules",
+    "lora_variant",
+    "lora_dropout",
+    "dtype",
+    "packed",
+    "activation_checkpointing",
+    "gradient_accumulation_steps",
+    "batch_size",
+    "quantization",
+    "strategy",
+    "max_seq_len",
+    "train_on_input",
+)
 
 
-def _disk(trained: Sequence[PlannedRun], models: Mapping[str, ModelFacts]) -> Estimate:
-    sizes = [
-        tuple(len(run.epochs_saved) * part for part in adapter_bytes(run, models[run.model.name])) for run in trained
-    ]
-    total = _Range(*(sum(column) / 1e9 for column in zip(*sizes, strict=True))) if sizes else _Range(0.0, 0.0, 0.0)
-    kept = sum(len(run.epochs_saved) for run in trained)
-    return _stated(
-        "checkpoints on disk", total, unit="GB", source=f"formula: LoRA weights x bytes, {kept} adapters kept"
+def _setting(run: PlannedRun, name: str) -> Any:
+    """Return a setting; a plan from before it existed has its default."""
+    return run.settings[name].value if name in run.settings else Controls.model_fields[name].default
+
+
+@lru_cache(maxsize=4096)
+def _memory_of(shape: Shape, work: Work) -> MemoryParts:
+    return training_memory(shape, work)
+
+
+def _disk(trained: Sequence[PlannedRun], basis: Basis) -> Estimate:
+    sizes = [disk_span(run, basis.models[run.model.name]) for run in trained]
+    total = Span(*(sum(column) for column in zip(*sizes, strict=True))) if sizes else Span(0.0, 0.0, 0.0)
+    kept = sum(len(run.epochs_saved) + bool(_setting(run, "keep_best")) for run in trained)
+    source = f"formula: LoRA weights x bytes, {kept} adapters kept; high with every run's checkpoints to resume from"
+    if any(not _setting(run, "save_adapter_weights_only") for run in trained):
+        source += "; merged models"
+    return total.scaled(1e-9).stated("checkpoints on disk", unit="GB", source=source)
+
+
+def _memory(trained: Sequence[PlannedRun], basis: Basis) -> tuple[Estimate, ...]:
+    if not trained:
+        return ()
+    largest = max(trained, key=lambda run: run_memory(run, basis).total)
+    parts = run_memory(largest, basis)
+    full = run_memory(largest, basis._replace(lengths={}))
+    lengths = basis.lengths.get(largest.id)
+    if lengths is None:
+        rows = f"rows of {_setting(largest, 'max_seq_len')} tokens, the limit"
+    else:
+        rows = f"rows of {lengths.longest} tokens, the longest; high at `max_seq_len`"
+    device = "of each GPU" if basis.resources.gpus else "of the process"
+    return (
+        Estimate(
+            name="training memory of the largest run",
+            value=parts.total / 1e9,
+            unit="GB",
+            low=parts.tensors / 1e9,
+            high=max(full.total, parts.total) / 1e9,
+            source=f"{_MEMORY}; {device}; {rows}",
+            parts={name: getattr(parts, name) / 1e9 for name in MemoryParts.model_fields},
+        ),
     )
 
 
-def _memory(trained: Sequence[PlannedRun], models: Mapping[str, ModelFacts]) -> tuple[Estimate, ...]:
-    if not trained:
-        return ()
-    sizes = (_Range(*training_bytes(run, models[run.model.name])) for run in trained)
-    largest = max(sizes, key=lambda span: span.high)
-    source = "formula: weights + adapter, gradients and AdamW moments + activations of a batch"
-    return (_stated("training memory of the largest run", _scaled(largest, 1e9), unit="GB", source=source),)
-
-
-def _scaled(span: _Range, divisor: float) -> _Range:
-    return _Range(span.value / divisor, span.low / divisor, span.high / divisor)
-
-
-def _gpu_hours(runs: Sequence[PlannedRun], resources: Resources) -> Estimate:
+def _gpu_hours(runs: Sequence[PlannedRun], basis: Basis, *, time: Estimate) -> tuple[Estimate, ...]:
+    resources = basis.resources
     training = sum(run.type == "fine-tuned" for run in runs) * seconds_of(resources.time)
     evaluation = sum(bool(run.cells) for run in runs) * seconds_of(resources.eval_time)
     # An evaluation computes on one GPU, however many the training shares its work among.
     hours = (training * resources.gpus + evaluation * min(1, resources.gpus)) / 3600
     source = "formula: time limit x GPUs of every job, so never more"
-    return Estimate(name="GPU-hours at most", value=hours, unit="h", low=0.0, high=hours, source=source)
-
-
-def _stated(name: str, span: _Range, *, unit: str, source: str) -> Estimate:
-    return Estimate(name=name, value=span.value, unit=unit, low=span.low, high=span.high, source=source)
+    most = Estimate(name="GPU-hours at most", value=hours, unit="h", low=0.0, high=hours, source=source)
+    if time.value is None or not resources.gpus:
+        return (most,)
+    span = Span(time.value, time.low or 0.0, time.high or time.value).scaled(resources.gpus)
+    return (span.stated("GPU-hours of training", unit="h", source=f"{time.source}; x GPUs"), most)

@@ -1,11 +1,13 @@
 """What a plan allows and is worth a second look before any compute is spent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
+from cruijff_kit.planning.estimates import Basis, run_memory
+from cruijff_kit.planning.fits import Limit, gigabytes, host_bytes, memory_bytes, remedies
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["plan_warnings"]
+__all__ = ["memory_warnings", "plan_warnings"]
 
 _FEW_STEPS = 50
 _WARMUPS = 3
@@ -81,6 +83,40 @@ def _saving(trained: list[PlannedRun]) -> Iterator[str]:
     asked = [run.settings for run in trained if run.settings["stash_adapter_weights"].value]
     if any(settings["save_adapter_weights_only"].value for settings in asked):
         yield "`stash_adapter_weights` does nothing without merged models; set `save_adapter_weights_only: false`"
+
+
+def memory_warnings(runs: Sequence[PlannedRun], basis: Basis, *, limits: Mapping[str, Limit]) -> list[str]:
+    """Return a warning for each limit that training is estimated to exceed.
+
+    Args:
+        runs: every planned run.
+        basis: what estimates rest on.
+        limits: model name to the memory that its training has, where somebody says so.
+    """
+    told = []
+    for limit in dict.fromkeys(limits.values()):
+        mine = [run for run in runs if run.type == "fine-tuned" and limits.get(run.model.name) == limit]
+        needs = {run.id: run_memory(run, basis).total for run in mine}
+        large = [run for run in mine if needs[run.id] > limit.bytes]
+        if large:
+            worst = max(large, key=lambda run: needs[run.id])
+            first = next(iter(remedies(worst, basis, limit=limit.bytes)))
+            told.append(
+                f"training of {len(large)} runs, such as `{worst.id}`, is estimated to need "
+                f"{gigabytes(needs[worst.id])}, and {limit.source} has {gigabytes(limit.bytes)}; {first.fact}"
+            )
+    return [*told, *_node_memory(runs, basis)]
+
+
+def _node_memory(runs: Sequence[PlannedRun], basis: Basis) -> Iterator[str]:
+    """Yield a warning where jobs on GPUs ask for less memory of the node than loading the model takes."""
+    resources = basis.resources
+    needs = [host_bytes(run, basis) for run in runs if run.type == "fine-tuned"]
+    if resources.gpus and resources.mem and needs and max(needs) > memory_bytes(resources.mem):
+        yield (
+            f"loading the model is estimated to need {gigabytes(max(needs))} of the node, and `resources.mem` is "
+            f"`{resources.mem}`; ask for more"
+        )
 
 
 def _named(runs: list[PlannedRun], steps: list[int]) -> str:

@@ -1,11 +1,11 @@
 """Where a step of a run stands, all evidence considered; pure."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from cruijff_kit.schema.job import Attempt, JobReport, JobState, Step
 from cruijff_kit.schema.run import Done, JobStatus, Phase, StepStatus
 
-__all__ = ["Evidence", "judge", "retryable"]
+__all__ = ["Evidence", "judge", "out_of_memory", "retryable"]
 
 _PHASES = {
     JobState.PENDING: Phase.PENDING,
@@ -55,6 +55,23 @@ def judge(run_id: str, step: Step, *, evidence: Evidence) -> StepStatus:
 def retryable(status: StepStatus) -> bool:
     """Return whether opening a further attempt cannot double the work."""
     return status.phase in (Phase.FAILED, Phase.CANCELLED)
+
+
+def out_of_memory(status: StepStatus) -> Literal["host", "gpu"] | None:
+    """Return which memory a step ended for want of: the node's or the GPU's; None for any other ending.
+
+    A scheduler ends jobs for the node's memory only. What ran out on a GPU the job says
+    itself, in torch's words.
+    """
+    if status.phase is not Phase.FAILED:
+        return None
+    verdict = status.attempts[-1].verdict if status.attempts else None
+    said = status.reason + (status.own.message if status.own is not None else "")
+    if "CUDA out of memory" in said or "HIP out of memory" in said:
+        return "gpu"
+    state = verdict or (status.report.state if status.report is not None else None)
+    host = state is JobState.OUT_OF_MEMORY or "can't allocate memory" in said or "MemoryError" in said
+    return "host" if host else None
 
 
 def _phase(evidence: Evidence) -> tuple[Phase, str]:

@@ -11,7 +11,16 @@ from cruijff_kit.schema.proof import MaskProof
 from cruijff_kit.schema.site import DiskSpace, ModelFacts
 from cruijff_kit.schema.spec import EvalTask, ExperimentSpec
 
-__all__ = ["Checked", "render_body", "source_of"]
+__all__ = ["Checked", "PriorSearch", "render_body", "source_of"]
+
+
+class PriorSearch(NamedTuple):
+    """What was found of earlier runs of the same models."""
+
+    experiments: int = 0
+    """Experiments looked at."""
+    runs: tuple[str, ...] = ()
+    """Finished runs whose speed was read."""
 
 
 class Checked(NamedTuple):
@@ -33,6 +42,8 @@ class Checked(NamedTuple):
     """What is worth a second look."""
     proofs: tuple[MaskProof, ...] = ()
     """What was proven of the masks of rows that are trained on."""
+    prior: PriorSearch = PriorSearch()
+    """Earlier runs that times were told from."""
 
 
 def render_body(checked: Checked) -> str:
@@ -43,9 +54,12 @@ def render_body(checked: Checked) -> str:
 
 
 def source_of(checked: Checked) -> str:
-    """Return all that a body is rendered from, but for the day and the free disk space."""
+    """Return all that a body is rendered from, but for the day, the free disk space and the estimates.
+
+    Estimates of time change whenever a run of the project ends; a design does not.
+    """
     facts = [checked.models[name].model_dump_json() for name in sorted(checked.models)]
-    nouns = (checked.spec, checked.plan, checked.power)
+    nouns = (checked.spec, checked.plan.model_copy(update={"estimates": ()}), checked.power)
     return "\n".join(("form 1", *(noun.model_dump_json() for noun in nouns), *facts, *checked.warnings))
 
 
@@ -174,7 +188,7 @@ def _setting_row(name: str, spec: ExperimentSpec) -> tuple[str, ...]:
 
 
 def _estimates(checked: Checked) -> list[str]:
-    rows = [_estimate_row(each) for each in checked.plan.estimates]
+    rows = [row for each in checked.plan.estimates for row in (_estimate_row(each), *_part_rows(each))]
     free = f"Free on disk, {checked.day}: {byte_size(checked.disk.free)} of {byte_size(checked.disk.total)}."
     return [*markdown_table(("What", "Value", "Interval", "Source"), rows), "", free]
 
@@ -184,6 +198,11 @@ def _estimate_row(each: Estimate) -> tuple[str, ...]:
         return (as_text(each.name), "not assessed", "", as_text(each.source))
     interval = f"{each.low:.3g} to {each.high:.3g}" if each.low is not None and each.high is not None else ""
     return (as_text(each.name), f"{each.value:.3g} {each.unit}", interval, as_text(each.source))
+
+
+def _part_rows(each: Estimate) -> list[tuple[str, ...]]:
+    """Return a row for every part that is not nothing, marked as a part."""
+    return [(f"· {name}", f"{value:.3g} {each.unit}", "", "") for name, value in each.parts.items() if value]
 
 
 def _power(checked: Checked) -> list[str]:

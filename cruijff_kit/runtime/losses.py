@@ -43,14 +43,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         size = max(1, LOGITS_AT_ONCE // weight.shape[0])
         for start in range(0, hidden.shape[0], size):
             part = slice(start, start + size)
-            logits = torch.mm(hidden[part], weight.t()).float()
-            chosen = labels[part, None]
-            scale = logits.logsumexp(-1, keepdim=True)
-            total += (scale - logits.gather(-1, chosen)).sum()
-            if gradient is not None:
-                probabilities = logits.sub_(scale).exp_()
-                probabilities.scatter_add_(-1, chosen, -torch.ones_like(scale))
-                gradient[part] = torch.mm(probabilities.to(weight.dtype), weight)
+            into = gradient[part] if gradient is not None else None
+            total += _slice(hidden[part], weight, labels=labels[part, None], gradient=into)
         if gradient is not None:
             ctx.save_for_backward(gradient)
         return total
@@ -59,3 +53,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * outer[0].to(gradient.dtype), None, None
+
+
+def _slice(hidden: Tensor, weight: Tensor, *, labels: Tensor, gradient: Tensor | None) -> Tensor:
+    """Return the summed loss of some tokens and write their gradient; on return their logits are gone.
+
+    Within a loop the logits of one slice would stand beside those of the next.
+    """
+    logits = torch.mm(hidden, weight.t()).float()
+    scale = logits.logsumexp(-1, keepdim=True)
+    loss = (scale - logits.gather(-1, labels)).sum()
+    if gradient is not None:
+        probabilities = logits.sub_(scale).exp_()
+        probabilities.scatter_add_(-1, labels, -torch.ones_like(scale))
+        torch.mm(probabilities.to(weight.dtype), weight, out=gradient)
+    return loss

@@ -108,8 +108,7 @@ def weight_files(folder: Path) -> list[Path]:
     """
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        paths = sorted({folder / name for name in shards})
+        paths = sorted({folder / name for name in _indexed(index)})
     else:
         paths = sorted(folder.glob("*.safetensors"))
     missing = [path.name for path in paths if not path.is_file()]
@@ -117,6 +116,18 @@ def weight_files(folder: Path) -> list[Path]:
         fact = f"lacks `{missing[0]}`, which its index names" if missing else "has no `*.safetensors` weights"
         raise SiteError(f"model directory `{folder}` {fact}", hint="download the model again, as safetensors")
     return paths
+
+
+def _indexed(index: Path) -> list[str]:
+    """Return the files that an index names, once a tensor.
+
+    Raises:
+        SiteError: it is no index.
+    """
+    try:
+        return [str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()]
+    except (ValueError, KeyError, TypeError, AttributeError) as err:
+        raise SiteError(f"`{index}` is no index of weights", hint="download it again") from err
 
 
 def weight_headers(folder: Path) -> dict[str, WeightHeader]:

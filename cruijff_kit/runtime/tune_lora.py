@@ -77,6 +77,9 @@ class TuneLora:
         for module in network.modules():
             if isinstance(module, DoRALinear):
                 module.initialize_dora_magnitude()
+        if config.packed:
+            # Positions start anew with each row, so a pass may be as long as all its rows.
+            network.max_seq_len *= max(config.batch_size, config.batch_size_val)
         head = network.output
         network.output = torch.nn.Identity()
         _move_but_blocks(network, head, device=device)

@@ -77,6 +77,8 @@ class Estimate(Noun):
     """Upper end of the interval."""
     source: str
     """Formula or measured runs it comes from; `not assessed` where there is none."""
+    parts: dict[str, float] = {}
+    """What the value is the sum of, where it is one, in the same unit."""
 
 
 class Plan(Noun):

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from cruijff_kit.schema.noun import Name, Noun, Sha256
+from cruijff_kit.schema.registry import ModelEntry
 
 __all__ = ["Caps", "DiskSpace", "Environment", "ModelFacts", "Site"]
 
@@ -52,6 +53,10 @@ class Site(Noun):
     """Default partition."""
     account: Name | None = None
     """Default account."""
+    gpu_memory: str | None = Field(default=None, pattern=r"^[1-9]\d*[KMGT]$")
+    """Memory of one GPU, such as `80G`; estimates are held against it."""
+    models: tuple[ModelEntry, ...] = ()
+    """Base models that the registry shall know beside, or instead of, those it ships."""
 
 
 class DiskSpace(Noun):
@@ -88,3 +93,19 @@ class ModelFacts(Noun):
     """Whether its tokenizer carries one."""
     modified: str
     """Date of the newest file, ISO-8601."""
+    heads: int | None = None
+    """Attention heads; None where its configuration does not say, as for the next four."""
+    kv_heads: int | None = None
+    """Heads of keys and values."""
+    head_dim: int | None = None
+    """Width of one head."""
+    mlp_width: int | None = None
+    """Width of the MLP."""
+    tied: bool | None = None
+    """Whether the output layer shares the embedding's weights."""
+    dtype: str | None = None
+    """Element type of its weights, as their headers say: `F32`, `BF16`…; None where they differ."""
+    repo: str | None = None
+    """Repository it was pulled from, where `ck models pull` did."""
+    revision: str | None = None
+    """Commit of that repository."""

@@ -12,8 +12,16 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.conversion import convert_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
+    from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.logs import tail_log
-    from cruijff_kit.workflow.models import describe_model, make_tiny_model
+    from cruijff_kit.workflow.models import (
+        check_model,
+        describe_model,
+        list_models,
+        look_up_model,
+        make_tiny_model,
+        pull_model,
+    )
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.scaffold import scaffold_runs
@@ -26,18 +34,25 @@ if TYPE_CHECKING:
 __all__ = [
     "adopt_edit",
     "amend_design",
+    "apply_remedy",
     "cancel_runs",
     "check_adapter",
     "check_design",
+    "check_model",
     "collect_results",
     "convert_data",
     "copy_recipe",
     "describe_model",
+    "estimate_runs",
+    "list_models",
     "list_recipes",
+    "look_up_model",
     "make_tiny_model",
     "merge_adapter",
     "port_adapter",
     "preview_submission",
+    "propose_remedies",
+    "pull_model",
     "read_audit",
     "read_status",
     "recorded_plan",
@@ -64,8 +79,9 @@ _HOMES = {
     "collect": ("collect_results",),
     "conversion": ("convert_data",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
+    "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "logs": ("tail_log",),
-    "models": ("describe_model", "make_tiny_model"),
+    "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
     "scaffold": ("scaffold_runs",),

@@ -77,6 +77,9 @@ def _costs(checked: Checked) -> Iterator[_Finding]:
     sizes = {each.name: _stated(each) for each in plan.estimates if each.unit != "h"}
     first = {"first_run": plan.runs[0].id} if plan.runs else {}
     yield Action.CHECK_DISK, name, {}, {"free_bytes": str(checked.disk.free), "total_bytes": str(checked.disk.total)}
+    prior = checked.prior
+    found = {"experiments": str(prior.experiments), "runs": str(len(prior.runs)), "first": ", ".join(prior.runs[:5])}
+    yield Action.SEARCH_PRIOR_RUNS, name, {}, found
     yield Action.CALCULATE_TIME, name, {}, hours
     yield Action.CALCULATE_DISK, name, {}, sizes
     yield Action.DECIDE_NAMING, name, {}, {"runs": str(len(plan.runs)), **first}

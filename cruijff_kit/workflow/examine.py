@@ -6,19 +6,22 @@ from typing import NamedTuple
 from cruijff_kit.data.yaml_text import Marks, load_yaml
 from cruijff_kit.errors import PlanError, Problem, SpecError
 from cruijff_kit.planning.data_checks import wanted_columns
+from cruijff_kit.planning.estimates import Basis, estimate_costs
+from cruijff_kit.planning.fits import Limit, memory_limit
 from cruijff_kit.planning.grid import Variant
-from cruijff_kit.planning.plan_warnings import plan_warnings
+from cruijff_kit.planning.plan_warnings import memory_warnings, plan_warnings
 from cruijff_kit.planning.power import power_estimate
 from cruijff_kit.planning.run_ids import canonical_json
 from cruijff_kit.planning.spec_checks import check_spec, said
 from cruijff_kit.planning.spec_parse import parse_spec, placed
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.summary import parse_summary
-from cruijff_kit.rendering.summary_body import Checked
+from cruijff_kit.rendering.summary_body import Checked, PriorSearch
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Estimate, Plan
 from cruijff_kit.schema.proof import MaskProof
 from cruijff_kit.schema.spec import Evaluation, ExperimentSpec, Tools
+from cruijff_kit.workflow.basis import basis_of, gpu_limit
 from cruijff_kit.workflow.datasets import read_datasets
 from cruijff_kit.workflow.plan import Planned, design_hash, plan_with_data
 from cruijff_kit.workflow.recipes import recipe_hash
@@ -39,6 +42,8 @@ class _Survey(NamedTuple):
     """What is worth a second look."""
     proofs: tuple[MaskProof, ...] = ()
     """What was proven of masks."""
+    prior: PriorSearch = PriorSearch()
+    """Earlier runs that times were told from."""
 
 
 def examine(text: str, *, world: World) -> Checked:
@@ -99,12 +104,29 @@ def _survey(spec: ExperimentSpec, world: World) -> _Survey:
         planned = plan_with_data(spec, world=world)
     except (PlanError, SpecError) as err:
         return _Survey(None, [*problems, *_problems_of(err), *_look_on(spec, world)], [])
-    problems += [*check_rows(spec, planned, world=world), *_disk_problems(spec, planned.plan, world=world)]
+    problems += check_rows(spec, planned, world=world)
     # A prompt that cannot be filled would be found again in every row.
     unfit = any("prompt" in problem.path for problem in problems)
     tokens = TokenFindings([], []) if unfit else check_tokens(spec, planned, world=world)
     warnings = [*_place_warnings(spec, world), *plan_warnings(spec, planned.plan), *tokens.warnings]
-    return _Survey(planned, [*problems, *tokens.problems], warnings, tokens.proofs)
+    basis = basis_of(spec, planned, world=world)
+    costs = estimate_costs(planned.plan.runs, basis)
+    planned = planned._replace(plan=planned.plan.model_copy(update={"estimates": costs}))
+    problems += _disk_problems(spec, planned.plan, world=world)
+    warnings += memory_warnings(planned.plan.runs, basis, limits=_limits(planned, basis, world=world))
+    prior = PriorSearch(basis.searched, tuple(each.run_id for each in basis.measured))
+    return _Survey(planned, [*problems, *tokens.problems], warnings, tokens.proofs, prior)
+
+
+def _limits(planned: Planned, basis: Basis, *, world: World) -> dict[str, Limit]:
+    """Return the memory that training of each model has, where somebody says so."""
+    found = {}
+    for run in planned.plan.runs:
+        registry = gpu_limit(run, planned.models[run.model.name], world=world)
+        limit = memory_limit(basis.resources, asked=None, site=world.site.gpu_memory, registry=registry)
+        if limit is not None:
+            found[run.model.name] = limit
+    return found
 
 
 def _problems_of(err: PlanError | SpecError) -> list[Problem]:
@@ -170,7 +192,7 @@ def _checked(spec: ExperimentSpec, planned: Planned, *, survey: _Survey, world: 
     plan = planned.plan.model_copy(update={"spec_sha256": design_hash(full)})
     day = world.clock.now().date().isoformat()
     power, disk = _power(spec, plan), world.store.disk()
-    return Checked(full, plan, facts, power, disk, day, tuple(survey.warnings), survey.proofs)
+    return Checked(full, plan, facts, power, disk, day, tuple(survey.warnings), survey.proofs, survey.prior)
 
 
 def _power(spec: ExperimentSpec, plan: Plan) -> Estimate:

@@ -1,9 +1,39 @@
-"""Models: describe a base model, or make the small one."""
+"""Models: list those known and here, describe, check and pull them, or make the small one."""
 
+from pathlib import PurePath
+
+from cruijff_kit.errors import SiteError
+from cruijff_kit.planning.registry import compare_entry, find_entry, known_models
 from cruijff_kit.ports import Progress, World
+from cruijff_kit.schema.registry import ModelEntry, ModelListing, ModelReport, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
-__all__ = ["describe_model", "make_tiny_model"]
+__all__ = ["check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"]
+
+
+def list_models(*, world: World) -> tuple[ModelListing, ...]:
+    """Return every model of the registry, and every other one in the models directory."""
+    entries = known_models(world.site)
+    here: dict[str, tuple[str, str | None]] = {}
+    others: list[ModelListing] = []
+    for path, source in world.hub.present().items():
+        entry = find_entry(entries, source.get("repo"), PurePath(path).name)
+        if entry is None:
+            listing = ModelListing(name=PurePath(path).name, entry=None, path=path, revision=source.get("revision"))
+            others.append(listing)
+        else:
+            here[entry.repo] = (path, source.get("revision"))
+    nowhere = (None, None)
+    known = (
+        ModelListing(
+            name=entry.name,
+            entry=entry,
+            path=here.get(entry.repo, nowhere)[0],
+            revision=here.get(entry.repo, nowhere)[1],
+        )
+        for entry in entries
+    )
+    return (*known, *others)
 
 
 def describe_model(path: str, *, world: World) -> ModelFacts:
@@ -15,6 +45,60 @@ def describe_model(path: str, *, world: World) -> ModelFacts:
     return world.hub.facts(path)
 
 
+def look_up_model(name: str, *, world: World) -> ModelFacts | ModelEntry:
+    """Return what a model directory says of itself, else what the registry says of a model of that name.
+
+    Raises:
+        SiteError: it is neither, or the directory is unreadable.
+    """
+    try:
+        return world.hub.facts(name)
+    except SiteError:
+        entry = find_entry(known_models(world.site), name)
+        if entry is None:
+            raise
+        return entry
+
+
+def check_model(path: str, *, world: World) -> ModelReport:
+    """Check a model directory part by part, and against what the registry knows; nothing is changed.
+
+    Raises:
+        SiteError: there is no such directory.
+    """
+    traits = world.hub.check(path)
+    facts, told = _facts(path, world)
+    entry = find_entry(known_models(world.site), facts.repo if facts else None, PurePath(path).name)
+    compared = compare_entry(facts, entry)
+    return ModelReport(
+        path=facts.path if facts is not None else path,
+        name=entry.name if entry is not None else PurePath(path).name,
+        sha256=facts.sha256 if facts is not None else None,
+        traits=(*traits, *told, *compared),
+    )
+
+
+def pull_model(repo: str, *, revision: str | None = None, world: World) -> PullReceipt:
+    """Pull a model from the hub into the site's models directory; a model that is there is found.
+
+    Args:
+        repo: repository id, or a name of the registry.
+        revision: branch, tag or commit; the default branch where None.
+        world: the site's models directory and the hub.
+
+    Raises:
+        SiteError: no place is set, this machine is offline, or the hub refuses.
+    """
+    entry = find_entry(known_models(world.site), repo)
+    name = entry.repo if entry is not None else repo
+    if "/" not in name:
+        raise SiteError(f"`{repo}` is no repository id", hint="write `owner/name`, or a name of `ck models list`")
+    if world.site.models_dir is None:
+        hint = "set `models_dir: /where/models/lie` in site.yaml"
+        raise SiteError("the site names no directory for models, so there is none to pull into", hint=hint)
+    return world.hub.pull(name, revision=revision)
+
+
 def make_tiny_model(*, force: bool = False, progress: Progress | None = None, world: World) -> ModelFacts:
     """Return the small base model, training it first where it is not cached.
 
@@ -22,3 +106,14 @@ def make_tiny_model(*, force: bool = False, progress: Progress | None = None, wo
         SiteError: the extra that trains is not installed, or a known answer was missed.
     """
     return world.hub.make_tiny(force=force, progress=progress)
+
+
+def _facts(path: str, world: World) -> tuple[ModelFacts | None, tuple[ModelTrait, ...]]:
+    """Return the facts of a directory and its hash as a trait; where it cannot be read the parts say why."""
+    try:
+        facts = world.hub.facts(path)
+    except SiteError as err:
+        found = str(err).partition("\n")[0]
+        return None, (ModelTrait(name="content hash", ok=False, found=found, hint=err.hint),)
+    source = f"; pulled from `{facts.repo}` at `{facts.revision}`" if facts.repo else ""
+    return facts, (ModelTrait(name="content hash", ok=True, found=f"{facts.sha256}{source}"),)

@@ -1,12 +1,12 @@
 """Plan: what a design implies, with the models and data of this machine read."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from cruijff_kit.errors import PlanError, Problem, SiteError, SpecError
 from cruijff_kit.planning.data_checks import wanted_columns
-from cruijff_kit.planning.estimates import estimate_costs
 from cruijff_kit.planning.grid import Point, Variant, cross
 from cruijff_kit.planning.run_ids import content_hash
 from cruijff_kit.planning.runs import Inputs, plan_runs
@@ -19,6 +19,9 @@ from cruijff_kit.workflow.recipes import recipe_hash
 
 __all__ = ["Planned", "design_hash", "make_plan", "plan_with_data"]
 
+# Branches and tags may move, so only a commit can be compared.
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+
 
 class Planned(NamedTuple):
     """A plan and the data it was made with."""
@@ -27,6 +30,8 @@ class Planned(NamedTuple):
     """The plan."""
     datasets: tuple[Dataset, ...]
     """Each distinct data set once, with its rows and bytes."""
+    models: dict[str, ModelFacts]
+    """Model name to facts."""
 
 
 def make_plan(spec: ExperimentSpec, *, world: World) -> Plan:
@@ -66,12 +71,11 @@ def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
         spec_sha256=design_hash(spec),
         datasets=tuple(dataset.facts for dataset in datasets.values()),
         runs=runs,
-        estimates=estimate_costs(runs, models, resources=spec.resources),
         resources=spec.resources,
         tier=spec.data.tier,
         consent=spec.data.consent,
     )
-    return Planned(plan, tuple(datasets.values()))
+    return Planned(plan, tuple(datasets.values()), models)
 
 
 def design_hash(spec: ExperimentSpec) -> str:
@@ -95,6 +99,11 @@ def _models(refs: Iterable[ModelRef], world: World) -> dict[str, ModelFacts]:
             fact = str(err).partition("\n")[0]
             problems.append(Problem(fact, f"{path}.path", hint=err.hint or "mend the path of the model"))
             continue
+        pulled = found[ref.name].revision
+        if ref.revision and pulled and _COMMIT.fullmatch(ref.revision) and not pulled.startswith(ref.revision):
+            fact = f"model `{ref.name}` was pulled at `{pulled[:12]}`, the design says `{ref.revision[:12]}`"
+            hint = "pull that revision into a directory of its own, or name this one"
+            problems.append(Problem(fact, f"{path}.revision", hint=hint))
         if ref.sha256 is not None and ref.sha256 != found[ref.name].sha256:
             fact = f"model `{ref.name}` has hash `{found[ref.name].sha256[:12]}`, the design says `{ref.sha256[:12]}`"
             hint = "use the model the design was made with, or remove `sha256` to take this one"

@@ -12,6 +12,7 @@ BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast
 FOREIGN = {
     ("cruijff_kit/runtime/inspect_provider.py", "__init__"),
     ("cruijff_kit/runtime/inspect_provider.py", "generate"),
+    ("cruijff_kit/runtime/live_bytes.py", "__torch_dispatch__"),
 }
 FOREIGN_ANYWHERE = {"forward", "__exit__", "__aexit__"}
 

@@ -35,4 +35,4 @@ def _python_of(name: str) -> str | None:
     except PackageNotFoundError:
         # Pinned for another platform, and so not installed here.
         return None
-    return found["Requires-Python"] if "Requires-Python" in found else None
+    return (found.get_all("Requires-Python") or [None])[0]

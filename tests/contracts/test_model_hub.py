@@ -47,3 +47,18 @@ def test_a_tokenizer_reads_and_writes_text(hub_and_path: tuple[ModelHub, str]) -
     ids = tokenizer.encode("naïve", add_special_tokens=False)
     assert tokenizer.decode(ids) == "naïve"
     assert tokenizer.chat_template
+
+
+def test_the_models_here_are_told_with_where_they_came_from(hub_and_path: tuple[ModelHub, str]) -> None:
+    hub, path = hub_and_path
+    if isinstance(hub, LocalHub):
+        hub = LocalHub(models_dir=str(Path(path).parent), cache=Path(path).parent / "cache")
+    assert hub.present()[path] == {}
+
+
+def test_checking_tells_what_is_wrong_and_raises_nothing(hub_and_path: tuple[ModelHub, str]) -> None:
+    hub, path = hub_and_path
+    assert all(trait.ok is not False for trait in hub.check(path))
+    gone = hub.check(f"{path}-gone")
+    assert [trait.ok for trait in gone] == [False]
+    assert "does not exist" in gone[0].found

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Inference, Progress, Tokenizer
+from cruijff_kit.schema.registry import ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
 __all__ = ["FakeHub", "model_facts"]
@@ -63,6 +64,24 @@ class FakeHub:
             for done in range(1, 4):
                 (progress or (lambda *_: None))(done, 3, "pretraining the base model")
         return tiny
+
+    def present(self) -> dict[str, dict[str, str]]:
+        found = ({"repo": each.repo, "revision": each.revision} for each in self.models.values())
+        sources = ({key: value for key, value in each.items() if value is not None} for each in found)
+        return dict(zip(self.models, sources, strict=True))
+
+    def check(self, path: str) -> tuple[ModelTrait, ...]:
+        known = path in self.models
+        found = self.models[path].architecture if known else f"model directory `{path}` does not exist"
+        return (ModelTrait(name="configuration", ok=known, found=found),)
+
+    def pull(self, repo: str, *, revision: str | None = None) -> PullReceipt:
+        path = f"/models/{repo.rpartition('/')[2]}"
+        facts = model_facts(path).model_copy(update={"repo": repo, "revision": revision or "f" * 40})
+        self.models[path] = facts
+        return PullReceipt(
+            repo=repo, revision=facts.revision or "", path=path, files=3, bytes=facts.bytes, sha256=facts.sha256
+        )
 
 
 def _known(held: Mapping[str, Value], path: str) -> Value:

@@ -88,6 +88,10 @@ class FakeScheduler:
         """Stop a job at its time limit."""
         self._end(job_id, JobState.TIMED_OUT, reason="TimeLimit", signal=15)
 
+    def exhaust(self, job_id: str) -> None:
+        """End a job that needs more memory of its node than it asked for."""
+        self._end(job_id, JobState.OUT_OF_MEMORY, reason="OutOfMemory", signal=9)
+
     def lose(self, job_id: str, reason: str = "the node failed") -> None:
         """Let the node of a running job vanish."""
         self._end(job_id, JobState.LOST, reason=reason)

@@ -62,6 +62,7 @@ def test_writing_records_each_step_and_the_reason_in_the_words_given(world: Worl
         Action.VERIFY_DATASET,
         Action.VERIFY_EVAL_TASK,
         Action.CHECK_DISK,
+        Action.SEARCH_PRIOR_RUNS,
         Action.CALCULATE_TIME,
         Action.CALCULATE_DISK,
         Action.DECIDE_NAMING,

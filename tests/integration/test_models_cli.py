@@ -1,0 +1,83 @@
+"""`ck models` and `ck estimate` at the command line: what a person sees, and how a check ends."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cruijff_kit.cli.main import cli
+from cruijff_kit.data.yaml_text import dump_yaml
+from cruijff_kit.errors import ResultError
+from tests.fakes.designed import DESIGN
+from tests.training_runs import random_base
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_base(tmp_path_factory.mktemp("published") / "tiny")
+
+
+@pytest.fixture
+def project(saved: Path, tmp_path: Path) -> Path:
+    """Return a project whose models directory holds one model that the registry does not know."""
+    shutil.copytree(saved, tmp_path / "models" / "tiny")
+    (tmp_path / "site.yaml").write_text(f"models_dir: {tmp_path / 'models'}\n", encoding="utf-8")
+    return tmp_path
+
+
+def ck(project: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["-C", str(project / "parity"), *arguments], catch_exceptions=True)
+
+
+def test_the_list_tells_what_is_known_and_what_is_here(project: Path) -> None:
+    every = ck(project, "models", "list").output.splitlines()
+    assert any(line.startswith("Llama-3.3-70B-Instruct") and "320G, 4 GPU" in line for line in every)
+    (here,) = json.loads(ck(project, "models", "list", "--here", "--json").output)
+    assert (here["name"], here["entry"], here["path"]) == ("tiny", None, str(project / "models" / "tiny"))
+
+
+@pytest.mark.parametrize("model,says", (("tiny", "LlamaForCausalLM"), ("Qwen3-4B", "Qwen/Qwen3-4B")))
+def test_info_is_of_a_directory_or_of_the_registry(model: str, says: str, project: Path) -> None:
+    assert says in ck(project, "models", "info", model).output
+
+
+def test_a_model_that_is_whole_passes_its_check(project: Path) -> None:
+    found = ck(project, "models", "check", "tiny")
+    assert found.exit_code == 0
+    assert "content hash" in found.output
+    assert "it has no such entry" in found.output
+
+
+def test_a_model_that_only_carries_a_known_name_is_told_apart(project: Path) -> None:
+    (project / "models" / "tiny").rename(project / "models" / "Llama-3.2-1B")
+    found = ck(project, "models", "check", "Llama-3.2-1B")
+    assert isinstance(found.exception, ResultError)
+    assert "hidden_size is 128, not 2048" in found.output
+
+
+def test_a_check_tells_an_adapter_beside_the_weights(project: Path) -> None:
+    (project / "models" / "tiny" / "adapter_config.json").write_text("{}", encoding="utf-8")
+    found = ck(project, "models", "check", "tiny")
+    assert isinstance(found.exception, ResultError)
+    assert "adapter_config.json" in str(found.exception)
+
+
+def test_estimate_shows_each_part_and_every_split_that_keeps_the_batch(project: Path) -> None:
+    design = {**DESIGN, "models": [{"name": "tiny", "path": "tiny"}], "resources": {"mem": "500M"}}
+    (project / "design.yaml").write_text(dump_yaml(design), encoding="utf-8")
+    assert ck(project, "design", "write", str(project / "design.yaml"), "--reason", "first").exit_code == 0
+    summary = (project / "parity" / "experiment_summary.md").read_text(encoding="utf-8")
+    assert "| · activations | " in summary
+    text = ck(project, "estimate").output
+    assert "DOES NOT FIT in 500.0 MiB (`resources.mem`)" in text
+    assert "4 x 1" in text
+    assert "the effective batch stays 4" in text
+    report = json.loads(ck(project, "estimate", "rank16_lr1e-3_seed2", "--json").output)
+    assert sum(report["runs"][0]["memory"].values()) == report["runs"][0]["splits"][0]["bytes"]
+
+
+def test_applying_needs_a_run_and_a_reason(project: Path) -> None:
+    refused = ck(project, "estimate", "--apply-split", "2")
+    assert "for a reason" in str(refused.exception)
