@@ -28,7 +28,7 @@ _DATA = "data."
 def check_spec(spec: ExperimentSpec) -> list[Problem]:
     """Return all that contradicts itself or names what does not exist, in design order."""
     checks = (_date, _names, _generator, _factors, _control_runs, _prompts, _recipes, _tasks, _engines, _analysis)
-    return [problem for check in (*checks, _times) for problem in check(spec)]
+    return [problem for check in (*checks, _metrics, _times) for problem in check(spec)]
 
 
 def _date(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -136,6 +136,20 @@ def _recipes(spec: ExperimentSpec) -> Iterator[Problem]:
         yield Problem(
             fact, path, hint=f"write `{near[0]}`" if near else "name one, or give the path of a `.py` file of yours"
         )
+
+
+def _metrics(spec: ExperimentSpec) -> Iterator[Problem]:
+    for path, named in _said(spec, "custom_metrics"):
+        name, colon, labels = str(named).partition(":")
+        if named is None or str(named).endswith(".py"):
+            continue
+        if name != "label_format" or (colon and not all(labels.split(","))):
+            hint = "write `label_format`, `label_format:yes,no`, or the path of a `.py` file of yours"
+            yield Problem(f"unknown custom metrics `{named}`", path, hint=hint)
+        elif any(value is True for _, value in _said(spec, "train_on_input")):
+            hint = "leave `train_on_input` out, or measure with a `.py` file of yours"
+            fact = "`label_format` looks at the first supervised token, which with `train_on_input` is none of the answer"
+            yield Problem(fact, path, hint=hint)
 
 
 def _said(spec: ExperimentSpec, control: str) -> Iterator[tuple[str, Any]]:

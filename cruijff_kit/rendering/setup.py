@@ -22,6 +22,8 @@ TRAIN_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "output_key": ("dataset", "output_key"),
         **TRAIN_PLACES,
         "seed": ("seed",),
+        "my_wandb_project": ("wandb_project",),
+        "my_wandb_run_name": ("wandb_run_name",),
     }
 )
 """Key of the file to the place in the training configuration that it sets."""
@@ -50,7 +52,6 @@ def render_setup(config: TrainConfig, job: JobScript, *, labels: Mapping[str, An
     """
     data = PurePosixPath(config.dataset.path)
     told = {
-        "my_wandb_run_name": config.run_id,
         **labels,
         "torchtune_model_name": config.base_model.name,
         "models_dir": str(PurePosixPath(config.base_model.path).parent),
@@ -101,7 +102,7 @@ def apply_setup(text: str, config: TrainConfig, *, job: JobScript, name: str) ->
     return edited, job._replace(**{field: values[key] for key, field in JOB_KEYS.items()})
 
 
-_LABELS = {"my_wandb_project", "experiment_name", "custom_recipe"}
+_LABELS = {"experiment_name", "custom_recipe"}
 
 
 def _nearest(key: str, known: set[str]) -> str:

@@ -1,7 +1,7 @@
 """The training loop: optimiser steps over a run's rows, whatever the backend and however many processes."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from cruijff_kit.data.tokens import IGNORE, Encoded
 from cruijff_kit.errors import RunError
 from cruijff_kit.runtime.batches import Batch, batches, unsupervised
+from cruijff_kit.runtime.custom_metrics import CustomMetrics
 from cruijff_kit.runtime.memory_use import peak_memory
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.schedules import rate_at
@@ -20,10 +21,7 @@ from cruijff_kit.runtime.training_rows import Rows, steps_of_epoch
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import MetricPoint
 
-__all__ = ["Loop", "Metrics", "Tally"]
-
-Metrics = Callable[[Tensor, Tensor], Mapping[str, float]]
-"""Further metrics of a pass: logits (tokens, vocabulary) and labels (tokens,) to named values."""
+__all__ = ["Loop", "Tally"]
 
 
 @dataclass(slots=True)
@@ -62,7 +60,7 @@ class Loop:
     """What it learns from."""
     ranks: Ranks = field(default_factory=Ranks)
     """The processes that share the work."""
-    metrics: Metrics | None = None
+    metrics: CustomMetrics | None = None
     """Further metrics, taken at the steps that are logged."""
     tally: Tally = field(default_factory=Tally)
     """What was done so far; a resumed training starts from its checkpoint's."""
@@ -114,7 +112,7 @@ class Loop:
         started = time.perf_counter()
         work = self._work(rows)
         logged = (self.tally.step + 1) % self.config.log_every_n_steps == 0
-        loss, custom = self._backward(work, logged=logged)
+        loss = self._backward(work, logged=logged)
         self.ranks.sum_gradients(self.trainable.values())
         norm = self._clip()
         for group in self.optimizer.param_groups:
@@ -138,7 +136,7 @@ class Loop:
             supervised_tokens_per_second=work.supervised / seconds,
             grad_norm=self.ranks.whole(norm).item(),
             peak_memory_bytes=peak_memory(self.trainee.device) if logged else None,
-            custom=custom,
+            custom=self.metrics.mean(self.ranks) if self.metrics and logged else {},
         )
 
     def _work(self, rows: Sequence[Encoded]) -> _Work:
@@ -152,20 +150,18 @@ class Loop:
         supervised = sum(label != IGNORE for row in rows for label in row.labels[1:])
         return _Work(passes, supervised, sum(len(row.ids) for row in rows))
 
-    def _backward(self, work: _Work, *, logged: bool) -> tuple[Tensor, dict[str, float]]:
-        """Add the gradient of every pass; return the loss of this process's part and its metrics."""
+    def _backward(self, work: _Work, *, logged: bool) -> Tensor:
+        """Add the gradient of every pass; return the loss of this process's part."""
         total = torch.zeros((), device=self.trainee.device)
-        custom: dict[str, float] = {}
         for batch in work.passes:
             hidden, labels = self._hidden(batch)
             # Divided by the whole step's tokens: a row weighs the same however the step is split.
             part = self.trainee.loss(hidden, labels) / work.supervised
             part.backward()
             total += part.detach()
-            if self.metrics is not None and logged and batch is work.passes[-1]:
-                with torch.no_grad():
-                    custom = dict(self.metrics(self.trainee.logits(hidden.detach()), labels))
-        return total, custom
+            if self.metrics is not None and logged:
+                self.metrics.add(hidden, batch, logits=self.trainee.logits)
+        return total
 
     def _hidden(self, batch: Batch) -> tuple[Tensor, Tensor]:
         labels = batch.labels[batch.labels != IGNORE].to(self.trainee.device)

@@ -14,6 +14,7 @@ import torch
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.runtime.adapter_files import keep_best, save_adapter
 from cruijff_kit.runtime.checkpoints import load_checkpoint, remove_checkpoints, save_checkpoint
+from cruijff_kit.runtime.custom_metrics import load_metrics
 from cruijff_kit.runtime.devices import choose_device, describe_device
 from cruijff_kit.runtime.files import file_sha256, write_aside
 from cruijff_kit.runtime.interruption import Interruption
@@ -31,6 +32,7 @@ from cruijff_kit.runtime.optimizer_state import restore_training, training_tenso
 from cruijff_kit.runtime.provenance import git_state, package_versions
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.seeding import random_states, seed_everything
+from cruijff_kit.runtime.tracking import Tracker, require_tracking
 from cruijff_kit.runtime.train_config import check_inputs, load_train_config
 from cruijff_kit.runtime.trainee import Trainee
 from cruijff_kit.runtime.training_rows import load_rows
@@ -118,6 +120,7 @@ class TrainingJob:
         with StatusFile(self.run_dir / "status.json") as status:
             self.interruption.listen()
             check_inputs(self.config)
+            require_tracking(self.config)
             made = self._train(build, status, resume=resume)
             before = earlier.job_ids if earlier else ()
             provenance = self._manifest(before, status)
@@ -130,17 +133,21 @@ class TrainingJob:
 
     def _train(self, build: Build, status: StatusFile, *, resume: bool) -> list[Path]:
         """Train and return the files made: metrics, then adapters."""
-        rows = load_rows(self.config)
+        rows, metrics = load_rows(self.config), load_metrics(self.config)
         seed_everything(self.config.seed)
         status.enter("starting", "loading the base model")
-        loop = Loop(self.config, build(self.config, self.ranks), rows=rows, ranks=self.ranks)
+        loop = Loop(self.config, build(self.config, self.ranks), rows=rows, ranks=self.ranks, metrics=metrics)
         if not (resume and self._restored(loop)):
             self._start_afresh()
         status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")
-        with MetricsFile(self.run_dir / "metrics.jsonl", after=loop.tally.step) as metrics:
+        with (
+            MetricsFile(self.run_dir / "metrics.jsonl", after=loop.tally.step) as metrics,
+            Tracker(self.config, main=self.ranks.main) as tracker,
+        ):
             for point in loop.take():
                 if point.step % self.config.log_every_n_steps == 0 or point.val_loss is not None:
                     metrics.write(point)
+                    tracker.write(point)
                 status.advance(point.step, loop.total, epoch=point.epoch)
                 self._keep(point, loop)
                 self._checkpoint_where_due(point, loop, metrics=metrics)

@@ -18,6 +18,7 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Estimate, Plan
 from cruijff_kit.schema.spec import Evaluation, ExperimentSpec, Tools
 from cruijff_kit.workflow.datasets import read_datasets
+from cruijff_kit.workflow.hook_checks import check_hooks
 from cruijff_kit.workflow.plan import Planned, design_hash, plan_with_data
 from cruijff_kit.workflow.row_checks import check_rows
 from cruijff_kit.workflow.token_checks import TokenFindings, check_tokens
@@ -86,7 +87,7 @@ def _related(path: str, wrong: str) -> bool:
 
 
 def _survey(spec: ExperimentSpec, world: World) -> _Survey:
-    problems = check_spec(spec)
+    problems = [*check_spec(spec), *check_hooks(spec, world)]
     # A seed named twice is one problem, not one a run.
     seeds = tuple(dict.fromkeys(spec.controls.seeds))
     spec = spec.model_copy(update={"controls": spec.controls.model_copy(update={"seeds": seeds})})

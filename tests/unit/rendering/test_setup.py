@@ -9,7 +9,7 @@ from cruijff_kit.schema.spec import Controls
 from tests.unit.rendering.test_configs import TRAIN
 from tests.unit.rendering.test_sbatch import PLAIN
 
-TEXT = render_setup(TRAIN, PLAIN, labels={"experiment_name": "parity", "my_wandb_project": None})
+TEXT = render_setup(TRAIN, PLAIN, labels={"experiment_name": "parity"})
 
 
 def test_an_untouched_file_changes_nothing() -> None:
@@ -24,6 +24,7 @@ def test_an_untouched_file_changes_nothing() -> None:
         ('system_prompt: "yes"', "system_prompt: no", lambda config, _: config.dataset.system_prompt == "no"),
         ("batch_size: 4", "batch_size: 2", lambda config, _: config.batch_size == 2),
         ("mem: null", "mem: 80G", lambda _, job: job.mem == "80G"),
+        ("my_wandb_run_name: null", "my_wandb_run_name: mine", lambda config, _: config.wandb_run_name == "mine"),
         ("cpus_per_task: 4", "cpus_per_task: 8", lambda _, job: job.cpus == 8),
     ),
 )
@@ -35,7 +36,8 @@ def test_an_edit_arrives_where_the_job_reads_it(old: str, new: str, found) -> No
 
 def test_every_control_of_training_has_its_key() -> None:
     elsewhere = {"seeds", "recipe"}
-    assert set(Controls.model_fields) - elsewhere == set(TRAIN_KEYS) - {"seed", "input_key", "output_key"}
+    others = {"seed", "input_key", "output_key", "my_wandb_project", "my_wandb_run_name"}
+    assert set(Controls.model_fields) - elsewhere == set(TRAIN_KEYS) - others
 
 
 def test_the_names_people_know_are_kept() -> None:
