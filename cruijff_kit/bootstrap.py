@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from cruijff_kit.ports import World
+    from cruijff_kit.ports import Tracking, World
 
-__all__ = ["World", "open_world"]
+__all__ = ["World", "open_tracking", "open_world"]
 
 
 def open_world(
@@ -43,3 +43,10 @@ def open_world(
         site=site,
         actor=Actor(kind=kind, name=name, client=client),
     )
+
+
+def open_tracking() -> "Tracking":
+    """Return the tracking service that trainings keep offline runs for."""
+    from cruijff_kit.adapters.tracking import WandbRuns
+
+    return WandbRuns()

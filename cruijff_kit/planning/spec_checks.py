@@ -148,7 +148,9 @@ def _metrics(spec: ExperimentSpec) -> Iterator[Problem]:
             yield Problem(f"unknown custom metrics `{named}`", path, hint=hint)
         elif any(value is True for _, value in _said(spec, "train_on_input")):
             hint = "leave `train_on_input` out, or measure with a `.py` file of yours"
-            fact = "`label_format` looks at the first supervised token, which with `train_on_input` is none of the answer"
+            fact = (
+                "`label_format` looks at the first supervised token, which with `train_on_input` is none of the answer"
+            )
             yield Problem(fact, path, hint=hint)
 
 

@@ -118,6 +118,9 @@ class TuneLora:
 
     def _prepare(self) -> None:
         """Put packed attention, recomputation and compilation where they are asked for."""
+        if self.config.packed:
+            # Rows laid end to end are longer together; each one's positions stay below its own limit.
+            self.network.max_seq_len *= max(self.config.batch_size, self.config.batch_size_val)
         blocks: list[Any] = list(self.network.layers)
         for block in blocks:
             block.attn._attention_call = partial(_attention, model=self, plain=block.attn._attention_call)

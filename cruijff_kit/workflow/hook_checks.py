@@ -30,7 +30,9 @@ def hook_hashes(runs: Iterable[PlannedRun], world: World) -> dict[str, str]:
 def _files(spec: ExperimentSpec, world: World) -> Iterator[Problem]:
     hint = f"define `{_FUNCTION}(logits, labels, tokenizer, ignore_index)` in it, returning a dict of numbers"
     named = [("controls.custom_metrics", spec.controls.custom_metrics)]
-    named += [(f"factors.custom_metrics[{at}]", level) for at, level in enumerate(spec.factors.get("custom_metrics", ()))]
+    named += [
+        (f"factors.custom_metrics[{at}]", level) for at, level in enumerate(spec.factors.get("custom_metrics", ()))
+    ]
     for path, name in named:
         file = world.store.root / str(name)
         if not str(name).endswith(".py"):

@@ -1,6 +1,7 @@
 """Weights & Biases: an offline run that tells what `metrics.jsonl` tells, whatever became of the job."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -32,10 +33,21 @@ def tracked(config: Path) -> LocalRun:
 
 def test_a_run_of_a_project_is_kept_on_disk_with_all_that_the_metrics_tell(base: Path, tmp_path: Path) -> None:
     config = write_run(tmp_path, base, wandb_project="words", **SETTINGS)
-    # What a person has set for other work must neither send anything nor move the files.
-    assert start(config, WANDB_MODE="online", WANDB_DIR=str(tmp_path / "elsewhere")).wait() == 0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        # What a person has set for other work must neither send anything nor move the files.
+        own = {"WANDB_MODE": "online", "WANDB_DIR": str(tmp_path / "elsewhere"), "WANDB_API_KEY": "0" * 40}
+        host, port = server.getsockname()
+        assert start(config, WANDB_BASE_URL=f"http://{host}:{port}", **own).wait() == 0
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert not (tmp_path / "elsewhere").exists()
     found, points = tracked(config), metric_points(config)
-    assert (found.run.project, found.run.run_id, found.run.display_name) == ("words", config.parent.name, config.parent.name)
+    assert (found.run.project, found.run.run_id, found.run.display_name) == (
+        "words",
+        config.parent.name,
+        config.parent.name,
+    )
     assert (found.run.run_group, list(found.run.tags)) == (tmp_path.name, [tmp_path.name, "tiny"])
     assert found.config["optimizer"] == {"lr": 1e-3, "weight_decay": 0.01}
     assert found.exit_code == 0
@@ -48,7 +60,12 @@ def test_a_run_of_a_project_is_kept_on_disk_with_all_that_the_metrics_tell(base:
 
 def test_a_killed_run_that_is_resumed_tells_each_step_once(base: Path, tmp_path: Path) -> None:
     config = write_run(
-        tmp_path, base, wandb_project="words", wandb_run_name="mine", checkpoint_every_n_steps=3, **{**SETTINGS, "epochs": 8}
+        tmp_path,
+        base,
+        wandb_project="words",
+        wandb_run_name="mine",
+        checkpoint_every_n_steps=3,
+        **{**SETTINGS, "epochs": 8},
     )
     metrics, process = config.parent / "metrics.jsonl", start(config)
     while process.poll() is None and not (metrics.is_file() and metrics.read_bytes().count(b"\n") >= 8):
@@ -60,8 +77,7 @@ def test_a_killed_run_that_is_resumed_tells_each_step_once(base: Path, tmp_path:
     assert (found.run.run_id, found.run.display_name) == (config.parent.name, "mine")
     assert [line["_step"] for line in found.history] == list(range(1, 65))
     assert [line["loss"] for line in found.history] == pytest.approx([point.loss for point in metric_points(config)])
-    folders = [path for path in (Path(load_train_config(config).output_dir) / "logs" / "wandb").glob("offline-run-*")]
-    assert len(folders) == 1
+    assert len(list((Path(load_train_config(config).output_dir) / "logs" / "wandb").glob("offline-run-*"))) == 1
 
 
 def test_a_run_that_fails_is_finished_as_failed(base: Path, tmp_path: Path) -> None:
