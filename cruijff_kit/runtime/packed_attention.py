@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-__all__ = ["Layout", "attend", "layout"]
+__all__ = ["USUAL", "Layout", "Scores", "attend", "layout"]
 
 # A row joins a group whose longest row is at most this much longer: beyond it padding costs more than one more call.
 _STRETCH = 1.25
@@ -51,9 +51,22 @@ def layout(lengths: Sequence[int], *, device: torch.device) -> Layout:
     return Layout(tuple(groups), order.to(device), ends.to(device), max(lengths))
 
 
-def attend(
-    query: Tensor, key: Tensor, *, value: Tensor, rows: Layout, dropout: float = 0.0, scale: float | None = None
-) -> Tensor:
+class Scores(NamedTuple):
+    """How scores are made and thinned out; the usual way where nothing is said."""
+
+    dropout: float = 0.0
+    """Share of attention weights dropped."""
+    scale: float | None = None
+    """Factor of the scores; one over the root of the width where None."""
+    window: int | None = None
+    """Tokens that each one sees, itself included; all before it where None."""
+
+
+USUAL = Scores()
+"""All before it, scaled by the width, none dropped."""
+
+
+def attend(query: Tensor, key: Tensor, *, value: Tensor, rows: Layout, scores: Scores = USUAL) -> Tensor:
     """Return causal attention within each row.
 
     Args:
@@ -61,18 +74,25 @@ def attend(
         key: shape (1, heads or fewer, tokens, width); fewer heads serve several queries each.
         value: shape as `key`.
         rows: where the rows lie.
-        dropout: share of attention weights dropped.
-        scale: factor of the scores; one over the root of the width where None.
+        scores: how scores are made.
     """
     half = query.dtype in (torch.bfloat16, torch.float16)
-    if query.device.type == "cuda" and half and not dropout:
-        return _ragged(query, key, value=value, rows=rows, scale=scale)
+    if query.device.type == "cuda" and half and not scores.dropout:
+        return _ragged(query, key, value=value, rows=rows, scores=scores)
     shared = key.shape[1] != query.shape[1]
     parts = []
     for index in rows.groups:
         asked, keys, values = (_taken(tensor, index) for tensor in (query, key, value))
+        seen = _window(index.shape[1], scores.window, device=index.device)
         found = scaled_dot_product_attention(
-            asked, keys, values, dropout_p=dropout, is_causal=True, scale=scale, enable_gqa=shared
+            asked,
+            keys,
+            values,
+            attn_mask=seen,
+            dropout_p=scores.dropout,
+            is_causal=seen is None,
+            scale=scores.scale,
+            enable_gqa=shared,
         )
         parts.append(found.transpose(0, 1).flatten(1, 2))
     return torch.cat(parts, dim=1)[None].index_select(2, rows.order)
@@ -94,13 +114,32 @@ def _taken(tensor: Tensor, index: Tensor) -> Tensor:
     return tensor[0].index_select(1, index.flatten()).unflatten(1, index.shape).transpose(0, 1)
 
 
-def _ragged(query: Tensor, key: Tensor, *, value: Tensor, rows: Layout, scale: float | None) -> Tensor:
+def _window(length: int, window: int | None, *, device: torch.device) -> Tensor | None:
+    """Return which positions each one sees, shape (length, length); None where that is all before it."""
+    if window is None or window >= length:
+        return None
+    steps = torch.arange(length, device=device)
+    behind = steps[:, None] - steps
+    return (behind >= 0) & (behind < window)
+
+
+def _ragged(query: Tensor, key: Tensor, *, value: Tensor, rows: Layout, scores: Scores) -> Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
     query, key, value = (tensor[0].transpose(0, 1).contiguous() for tensor in (query, key, value))
     shared = key.shape[1] != query.shape[1]
     longest = rows.longest
+    back = -1 if scores.window is None else scores.window - 1
     found: Any = varlen_attn(
-        query, key, value, rows.ends, rows.ends, longest, longest, scale=scale, window_size=(-1, 0), enable_gqa=shared
+        query,
+        key,
+        value,
+        rows.ends,
+        rows.ends,
+        longest,
+        longest,
+        scale=scores.scale,
+        window_size=(back, 0),
+        enable_gqa=shared,
     )
     return found.transpose(0, 1)[None]

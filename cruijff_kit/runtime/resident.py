@@ -11,12 +11,12 @@ from threading import Lock
 from typing import Any, Literal
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils.logging import disable_progress_bar
+from transformers import AutoTokenizer
 
 from cruijff_kit.errors import ResultError, SiteError
 from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from cruijff_kit.runtime.causal_lm import OFFLINE, load_causal_lm
 from cruijff_kit.runtime.devices import choose_device, choose_dtype
 from cruijff_kit.runtime.inference import Decoder, Limits
 from cruijff_kit.schema.prediction import Completion, PromptIds
@@ -113,16 +113,13 @@ class ResidentModel:
 
 
 def _load(path: str, *, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any]:
-    offline = {"local_files_only": True, "trust_remote_code": False}
-    disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, **offline)
-        model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, use_safetensors=True, **offline)
+        tokenizer = AutoTokenizer.from_pretrained(path, **OFFLINE)
     except (OSError, ValueError) as err:
         raise SiteError(f"the model directory `{path}` cannot be loaded: {err}") from err
     # Tidied spaces would be another answer than the one given.
     tokenizer.clean_up_tokenization_spaces = False
-    return model.to(device).eval(), tokenizer
+    return load_causal_lm(path, dtype=dtype, device=device), tokenizer
 
 
 def _refuse_adapter(path: Path) -> None:

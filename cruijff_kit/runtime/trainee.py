@@ -24,6 +24,10 @@ class Trainee(Protocol):
         """Return where it computes."""
         ...
 
+    def blocks(self) -> "list[torch.nn.Module]":
+        """Return the decoder's blocks, first to last, as they lie in `network`."""
+        ...
+
     def hidden(self, batch: "Batch") -> "torch.Tensor":
         """Return the last hidden states where `batch.labels` has one, shape (supervised, width)."""
         ...

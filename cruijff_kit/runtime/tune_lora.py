@@ -20,7 +20,7 @@ from cruijff_kit.runtime.batches import Batch
 from cruijff_kit.runtime.devices import choose_device, choose_dtype, default_dtype
 from cruijff_kit.runtime.llama import adapted, adapter_weights, llama_arguments, load_base
 from cruijff_kit.runtime.losses import linear_cross_entropy, summed_cross_entropy
-from cruijff_kit.runtime.packed_attention import Layout, attend, layout
+from cruijff_kit.runtime.packed_attention import Layout, Scores, attend, layout
 from cruijff_kit.schema.config import TrainConfig
 
 __all__ = ["TuneLora"]
@@ -110,6 +110,10 @@ class TuneLora:
             "use_dora": variant == "dora",
         }
 
+    def blocks(self) -> list[torch.nn.Module]:
+        """Return the decoder's blocks, first to last, as they lie in `network`."""
+        return list(self.network.layers)
+
     def _head_weight(self) -> Tensor | None:
         """Return the output layer's weight where it is a plain matrix in this process."""
         tied = getattr(self.head, "tied_module", None)
@@ -155,4 +159,4 @@ def _attention(*heads: Tensor, model: TuneLora, plain: Any, **options: Any) -> T
     if model.rows is None:
         return plain(*heads, **options)
     query, key, value = heads
-    return attend(query, key, value=value, rows=model.rows, dropout=options["dropout_p"])
+    return attend(query, key, value=value, rows=model.rows, scores=Scores(dropout=options["dropout_p"]))

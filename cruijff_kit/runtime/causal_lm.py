@@ -1,0 +1,72 @@
+"""Causal language models of transformers, read from a directory: nothing fetched, none of its code run."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils.logging import disable_progress_bar
+
+from cruijff_kit.errors import SiteError
+
+__all__ = ["OFFLINE", "load_causal_lm"]
+
+OFFLINE = {"local_files_only": True, "trust_remote_code": False}
+"""How anything of a model directory is loaded."""
+
+
+def load_causal_lm(folder: str | Path, *, dtype: torch.dtype, device: torch.device, nf4: bool = False) -> Any:
+    """Return the model of a directory, ready to evaluate.
+
+    Attention is the one the model was made with: where scores are capped it is computed
+    step by step, because the fused kernels leave the cap out without a word.
+
+    Args:
+        folder: directory in Hugging Face format, safetensors in it.
+        dtype: arithmetic of weights and activations.
+        device: where it goes.
+        nf4: whether linear layers are kept in 4 bits.
+
+    Raises:
+        SiteError: the directory cannot be loaded, lacks weights, or 4 bits are not to be had here.
+    """
+    disable_progress_bar()
+    options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True, **OFFLINE}
+    if nf4:
+        options |= _four_bits(dtype, device)
+    try:
+        config = AutoConfig.from_pretrained(folder, **OFFLINE)
+        if getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None:
+            options["attn_implementation"] = "eager"
+        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, **options)
+    except (OSError, ValueError, RuntimeError) as err:
+        raise SiteError(f"the model directory `{folder}` cannot be loaded: {err}") from err
+    model, told = loaded
+    missing = sorted(told["missing_keys"])
+    if missing:
+        # transformers would go on with random numbers in their place.
+        fact = f"the model directory `{folder}` lacks {len(missing)} weights that its config.json calls for"
+        raise SiteError(f"{fact}, such as `{missing[0]}`", hint="download the model again")
+    return (model if nf4 else model.to(device)).eval()
+
+
+def _four_bits(dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
+    """Return the options that load linear layers as 4-bit normal floats (Dettmers et al. 2023)."""
+    lacks = [
+        fact
+        for fact, there in (
+            ("a GPU", device.type == "cuda"),
+            ("the package `bitsandbytes`", find_spec("bitsandbytes") is not None),
+        )
+        if not there
+    ]
+    if lacks:
+        fact = f"`quantization: nf4` needs {' and '.join(lacks)}, which this machine does not have"
+        raise SiteError(fact, hint="leave `quantization: none`, or train where both are: `pip install bitsandbytes`")
+    from transformers import BitsAndBytesConfig
+
+    bits = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+    return {"quantization_config": bits, "device_map": {"": device}}

@@ -1,0 +1,125 @@
+"""Any causal language model of transformers with peft's LoRA layers, ready for the training loop."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor
+
+from cruijff_kit.data.tokens import IGNORE
+from cruijff_kit.runtime.batches import Batch
+from cruijff_kit.runtime.causal_lm import load_causal_lm
+from cruijff_kit.runtime.devices import choose_device, choose_dtype
+from cruijff_kit.runtime.output_layer import OutputLayer
+from cruijff_kit.runtime.packed_models import pack_model, packed_inputs
+from cruijff_kit.runtime.target_modules import decoder_blocks, target_modules
+from cruijff_kit.schema.config import TrainConfig
+
+__all__ = ["PeftLora"]
+
+
+@dataclass(slots=True, eq=False)
+class PeftLora:
+    """A LoRA model of transformers and peft, its output layer apart so that only needed logits are computed."""
+
+    network: torch.nn.Module
+    """The decoder: token ids, shape (rows, length), to normalised hidden states (rows, length, width)."""
+    head: OutputLayer
+    """Hidden states to logits over the vocabulary."""
+    device: torch.device
+    """Where both lie."""
+    targets: tuple[str, ...]
+    """Linear layers adapted, as peft finds them."""
+    inner: str
+    """Name of the decoder in the whole model, in front of every weight's."""
+    config: TrainConfig
+    """What was asked for."""
+
+    @classmethod
+    def from_config(cls, config: TrainConfig) -> "PeftLora":
+        """Load the base model, freeze it, and put LoRA layers on its blocks.
+
+        Raises:
+            SiteError: the model, or a setting, is none that can be trained here.
+        """
+        device = choose_device(config.device)
+        dtype, nf4 = choose_dtype(config.dtype, device), config.model.quantization == "nf4"
+        model = load_causal_lm(config.base_model.path, dtype=dtype, device=device, nf4=nf4).requires_grad_(False)
+        head, body, text = OutputLayer(model), model.base_model, model.config.get_text_config()
+        blocks = decoder_blocks(body, text.num_hidden_layers)
+        asked = config.model.target_modules
+        targets = target_modules(body, blocks, kind=model.config.model_type, asked=asked)
+        if config.packed:
+            pack_model(model)
+        inject_adapter_in_model(_lora(config, targets), body)
+        trainee = cls(body, head, device, targets, model.base_model_prefix, config)
+        trainee._prepare()
+        return trainee
+
+    def blocks(self) -> list[torch.nn.Module]:
+        """Return the decoder's blocks, first to last, as they lie in `network`."""
+        text: Any = self.network.config
+        return list(decoder_blocks(self.network, text.get_text_config().num_hidden_layers).values())
+
+    def hidden(self, batch: Batch) -> Tensor:
+        """Return the last hidden states where `batch.labels` has one, shape (supervised, width)."""
+        ids = batch.ids.to(self.device)
+        inputs: dict[str, Any] = {"input_ids": ids, "use_cache": False}
+        if batch.packed:
+            inputs = packed_inputs(ids, batch.positions().to(self.device), lengths=batch.lengths)
+        return self.network(**inputs).last_hidden_state[(batch.labels != IGNORE).to(self.device)]
+
+    def loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
+        """Return the summed loss of hidden states and their labels, in nats."""
+        return self.head.loss(hidden, labels)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return logits over the vocabulary in single precision."""
+        return self.head.logits(hidden)
+
+    def adapter(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return trainable weights under the names peft saves them by."""
+        return {f"base_model.model.{self.inner}.{_saved(name)}": weight for name, weight in weights.items()}
+
+    def settings(self) -> dict[str, Any]:
+        """Return the entries of `adapter_config.json` that this backend decides on."""
+        variant = self.config.model.variant
+        return {
+            "target_modules": [f"{self.inner}.{name}" if "." in name else name for name in self.targets],
+            "use_rslora": variant == "rslora",
+            "use_dora": variant == "dora",
+        }
+
+    def _prepare(self) -> None:
+        """Put recomputation and compilation where they are asked for."""
+        if self.config.enable_activation_checkpointing:
+            network: Any = self.network
+            network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if self.config.compile:
+            for block in self.blocks():
+                block.compile(dynamic=True)
+
+
+def _lora(config: TrainConfig, targets: tuple[str, ...]) -> LoraConfig:
+    lora = config.model
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        r=lora.lora_rank,
+        lora_alpha=lora.lora_alpha,  # pyright: ignore[reportArgumentType]  # declared whole, used as a number
+        lora_dropout=lora.lora_dropout,
+        target_modules=list(targets),
+        use_rslora=lora.variant == "rslora",
+        use_dora=lora.variant == "dora",
+        bias="none",
+    )
+
+
+def _saved(name: str) -> str:
+    """Return a weight's name without that of the adapter in memory."""
+    return (
+        name.removesuffix(".default.weight")
+        if name.endswith("_vector.default.weight")
+        else name.replace(".default", "")
+    )
