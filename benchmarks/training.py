@@ -61,8 +61,8 @@ def form(width: int, layers: int, *, heads: int, inner: int, vocabulary: int) ->
 
 
 SIZES = {
-    "tiny": Size(form(128, 2, heads=4, inner=256, vocabulary=262), batch=16, steps=12),
-    "middle": Size(form(512, 8, heads=8, inner=1536, vocabulary=8192), batch=8, steps=4),
+    "tiny": Size(form(128, 2, heads=4, inner=256, vocabulary=262), batch=16, steps=6),
+    "middle": Size(form(512, 8, heads=8, inner=1536, vocabulary=8192), batch=8, steps=3),
     "1b": Size(form(2048, 16, heads=32, inner=8192, vocabulary=128256), batch=16, steps=12),
 }
 
@@ -171,8 +171,8 @@ def our_config(job: Job) -> Any:
             "output_dir": nowhere,
             "base_model": {"name": "random", "path": str(Path(job.folder) / "model"), "sha256": sha},
             "dataset": {
-                **{"path": nowhere, "sha256": sha, "dataset_type": "text_completion", "prompt": "{input}"},
-                **{"system_prompt": "", "template_date": "26 Jul 2024", "max_seq_len": 512},
+                "path": nowhere, "sha256": sha, "dataset_type": "text_completion", "prompt": "{input}",
+                "system_prompt": "", "template_date": "26 Jul 2024", "max_seq_len": 512,
             },
             "model": {"lora_rank": RANK, "lora_alpha": 2 * RANK, "lora_dropout": 0.0},
             "optimizer": {"lr": 1e-4, "weight_decay": 0.01},
@@ -219,7 +219,7 @@ def train_torchtune(job: Job) -> Iterator[float]:
                 "_component_": "torchtune.models.llama3_2.lora_llama3_2",
                 "lora_attn_modules": ["q_proj", "k_proj", "v_proj", "output_proj"],
                 "apply_lora_to_mlp": True,
-                **{"lora_rank": RANK, "lora_alpha": 2 * RANK, "lora_dropout": 0.0},
+                "lora_rank": RANK, "lora_alpha": 2 * RANK, "lora_dropout": 0.0,
                 **model,
             },
             "tokenizer": {"_component_": "__main__.TunePadding"},
@@ -232,17 +232,17 @@ def train_torchtune(job: Job) -> Iterator[float]:
             },
             "resume_from_checkpoint": False,
             "dataset": {"_component_": "__main__.TuneRows", "path": str(folder / f"{job.shape}.json")},
-            **{"seed": 1, "shuffle": True, "batch_size": job.batch},
+            "seed": 1, "shuffle": True, "batch_size": job.batch,
             "optimizer": {"_component_": "torch.optim.AdamW", "fused": True, "weight_decay": 0.01, "lr": 1e-4},
             "lr_scheduler": {
                 "_component_": "torchtune.training.lr_schedulers.get_cosine_schedule_with_warmup",
                 "num_warmup_steps": 0,
             },
             "loss": {"_component_": "torchtune.modules.loss.CEWithChunkedOutputLoss"},
-            **{"epochs": job.epochs, "max_steps_per_epoch": None, "gradient_accumulation_steps": 1},
-            **{"clip_grad_norm": 1.0, "compile": False, "log_every_n_steps": SIZES[job.size].steps},
+            "epochs": job.epochs, "max_steps_per_epoch": None, "gradient_accumulation_steps": 1,
+            "clip_grad_norm": 1.0, "compile": False, "log_every_n_steps": SIZES[job.size].steps,
             "metric_logger": {"_component_": "__main__.TuneStamps"},
-            **{"device": job.device, "dtype": job.dtype, "enable_activation_checkpointing": False},
+            "device": job.device, "dtype": job.dtype, "enable_activation_checkpointing": False,
         }
     )
     recipe = stock.LoRAFinetuneRecipeSingleDevice(cfg=settings)
@@ -438,7 +438,10 @@ def compare(folder: Path, options: argparse.Namespace, *, shape: str) -> dict[st
 
 def table(found: dict[str, dict[str, list[float]]], *, shape: str, flops: float) -> str:
     """Return medians as a Markdown table, ours held against the best of the others."""
-    medians = {name: {key: statistics.median(values or [math.nan]) for key, values in each.items()} for name, each in found.items()}
+    medians = {
+        name: {key: statistics.median(values or [math.nan]) for key, values in each.items()}
+        for name, each in found.items()
+    }
     others = [name for name in medians if name not in RECIPES]
     fastest = max(medians[name]["speed"] for name in others)
     least = {key: min(medians[name][key] for name in others) for key in ("peak", "live")}
@@ -497,7 +500,9 @@ def main() -> None:
         prepare(Path(name), size, dtype=torch.bfloat16 if cuda else torch.float32)
         for shape in [options.shape] if options.shape else ["short", "ragged"]:
             found = compare(Path(name), options, shape=shape)
-            flops = share_of_peak(size, json.loads(Path(name, f"{shape}.json").read_text(encoding="utf-8"))) if cuda else 0
+            flops = (
+                share_of_peak(size, json.loads(Path(name, f"{shape}.json").read_text(encoding="utf-8"))) if cuda else 0
+            )
             print(table(found, shape=f"{options.model}, {shape}", flops=flops) + "\n", flush=True)
 
 

@@ -68,6 +68,8 @@ class Loop:
     """AdamW over the adapter's weights."""
     per_epoch: int = field(init=False)
     """Optimiser steps of one epoch."""
+    weights: list[torch.nn.Parameter] = field(init=False)
+    """The weights that learn, looked up once."""
 
     def __post_init__(self) -> None:
         """Prepare the optimiser."""
@@ -78,10 +80,8 @@ class Loop:
             accumulation=config.gradient_accumulation_steps,
             limit=config.max_steps_per_epoch,
         )
-        settings = config.optimizer
-        self.optimizer = torch.optim.AdamW(
-            self.trainable.values(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
-        )
+        settings, self.weights = config.optimizer, list(self.trainable.values())
+        self.optimizer = torch.optim.AdamW(self.weights, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
 
     @property
     def trainable(self) -> dict[str, torch.nn.Parameter]:
@@ -113,7 +113,7 @@ class Loop:
         work = self._work(rows)
         logged = (self.tally.step + 1) % self.config.log_every_n_steps == 0
         loss = self._backward(work, logged=logged)
-        self.ranks.sum_gradients(self.trainable.values())
+        self.ranks.sum_gradients(self.weights)
         norm = self._clip()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -142,7 +142,8 @@ class Loop:
     def _work(self, rows: Sequence[Encoded]) -> _Work:
         """Return this process's passes over a step's rows; every process makes equally many."""
         size, packed = self.config.batch_size, self.config.packed
-        mine = self.ranks.share(rows)
+        # Rows of like length share a pass, so that little is padded; the step's loss is over all of them.
+        mine = self.ranks.share(rows) if packed else sorted(self.ranks.share(rows), key=lambda row: -len(row.ids))
         most = -(-len(rows) // self.ranks.size)
         passes = list(batches(mine, size=size, packed=packed))
         idle = -(-most // size) - len(passes)
@@ -169,10 +170,9 @@ class Loop:
 
     def _clip(self) -> Tensor:
         """Clip the gradient where a limit is set, and return its norm before that."""
-        weights = list(self.trainable.values())
         if self.config.clip_grad_norm is not None:
-            return torch.nn.utils.clip_grad_norm_(weights, self.config.clip_grad_norm)
-        return torch.nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+            return torch.nn.utils.clip_grad_norm_(self.weights, self.config.clip_grad_norm)
+        return torch.nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
 
     def _check(self, loss: float) -> None:
         if not loss < float("inf"):

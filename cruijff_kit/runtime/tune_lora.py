@@ -18,6 +18,7 @@ from cruijff_kit.data.tokens import IGNORE
 from cruijff_kit.errors import RunError, SiteError
 from cruijff_kit.runtime.batches import Batch
 from cruijff_kit.runtime.devices import choose_device, choose_dtype, default_dtype
+from cruijff_kit.runtime.lean_llama import make_lean
 from cruijff_kit.runtime.llama import adapted, adapter_weights, llama_arguments, load_base
 from cruijff_kit.runtime.losses import linear_cross_entropy, summed_cross_entropy
 from cruijff_kit.runtime.packed_attention import Layout, Scores, attend, layout
@@ -130,9 +131,12 @@ class TuneLora:
             block.attn._attention_call = partial(_attention, model=self, plain=block.attn._attention_call)
         if self.config.enable_activation_checkpointing:
             set_activation_checkpointing(self.network, auto_wrap_policy={TransformerSelfAttentionLayer})
-        if self.config.compile:
-            for block in blocks:
-                block.compile(dynamic=True)
+        if not self.config.compile:
+            make_lean(self.network)
+            return
+        # A compiler joins the plain forms itself.
+        for block in blocks:
+            block.compile(dynamic=True)
 
 
 def _network(config: TrainConfig, arguments: Mapping[str, Any]) -> TransformerDecoder:
