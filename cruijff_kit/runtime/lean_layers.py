@@ -57,7 +57,9 @@ class _LoraLinear(torch.autograd.Function):
     """One product with the base, one small one with the update, added where the first lies."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, weight: Tensor, down: Tensor, up: Tensor, scale: float) -> Tensor:
+    def forward(  # noqa: PLR0917 - autograd hands its inputs over by position
+        ctx: Any, inputs: Tensor, weight: Tensor, down: Tensor, up: Tensor, scale: float
+    ) -> Tensor:
         flat = inputs.flatten(0, -2)
         low = torch.mm(flat, down.t())
         out = torch.mm(flat, weight.t()).addmm_(low, up.t(), alpha=scale)

@@ -45,8 +45,8 @@ def _norm(module: Any, x: Tensor) -> Tensor:
 class _Rotation:
     """Rotary positions whose numbers are looked up once a pass instead of once a block."""
 
-    def __init__(self, module: Llama3ScaledRoPE) -> None:
-        self._module: Any = module
+    def __init__(self, module: Any) -> None:
+        self._module = module
         self._positions: Tensor | None = None
         self._turns: Tensor | None = None
 
