@@ -43,7 +43,7 @@ pytest: $(READY) ## run every test, two at a time
 
 latest: $(LATEST)/.ready ## run what stands on libraries that move on their newest versions
 	@echo "latest: the newest versions, without torchtune"
-	@$(LATEST)/bin/python -m pytest -q -n 2 --dist worksteal -m "libraries and not torchtune and not soak" tests
+	@$(LATEST)/bin/python -m pytest -q -n 2 --dist worksteal -m "libraries and not torchtune and not soak" tests/unit tests/contracts tests/integration
 
 soak: $(READY) ## kill and restart at random points, for minutes
 	@$(BIN)/python -m pytest -q -m soak

@@ -20,7 +20,9 @@ HOSTILE_NAMES = ("with space", "single'quote", 'double"quote', "semi;colon && ec
 # What a test file names decides which environments it is for: `make latest` runs those that stand on libraries which
 # move, and leaves out those that need torchtune, whose last release has made its peace with older ones.
 MARKS = {
-    "torchtune": re.compile(r"cruijff_kit\.recipes\.lora_|runtime\.(?:tune_lora|lean_llama|llama)\b|import torchtune"),
+    "torchtune": re.compile(
+        r"cruijff_kit\.recipes(?:\.| import .*)lora_|runtime\.(?:tune_lora|lean_llama|llama)\b|import torchtune"
+    ),
     "libraries": re.compile(
         r"^\s*(?:from|import) (?:torch|transformers|peft|inspect_ai|mcp|safetensors|tokenizers|wandb)\b"
         r"|cruijff_kit\.(?:runtime|recipes|tasks|mcp_server)\b|pytest_plugins",

@@ -12,6 +12,7 @@ are not supervised unless `train_on_input` is set; all tokens right of it are.
 """
 
 import hashlib
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -52,6 +53,9 @@ Turn = dict[str, str]
 """One turn of a conversation: `role` (system, user or assistant) and `content`."""
 
 _CONTENT = "\ue000answer\ue001"
+_PATTERNS = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1")
+# The empty text at its end keeps a line break that a template begins with.
+_CLOCK = "{% macro strftime_now(pattern) %}{{ pinned_dates.get(pattern, date_string) }}{% endmacro %}{{ '' }}"
 _DATE_FORMATS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d")
 
 
@@ -298,7 +302,7 @@ def _render(turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokenizer, 
             tokenize=False,
             add_generation_prompt=add_generation_prompt,
             date_string=date,
-            strftime_now=lambda pattern: _dated(date, pattern),
+            **_clock(tokenizer.chat_template, date),
         )
     except jinja2.TemplateError as err:
         roles = ", ".join(turn["role"] for turn in turns)
@@ -308,6 +312,18 @@ def _render(turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokenizer, 
             hint="leave `system_prompt` empty where the template knows no system role",
         )
         raise SpecError("the conversation cannot be rendered", problems=[problem]) from err
+
+
+def _clock(template: str | None, date: str) -> dict[str, Any]:
+    """Return what makes a template's own clock tell the pinned date; nothing where it asks for no time.
+
+    A macro of the clock's name stands in front of the template. A function handed over
+    with the conversation would not do: newer versions of transformers let only data in.
+    """
+    if template is None or "strftime_now" not in template:
+        return {}
+    dates = {pattern: _dated(date, pattern) for _, pattern in _PATTERNS.findall(template)}
+    return {"chat_template": f"{_CLOCK}{template}", "pinned_dates": dates}
 
 
 def _dated(date: str, pattern: str) -> str:
