@@ -133,10 +133,10 @@ class TrainingJob:
 
     def _train(self, build: Build, status: StatusFile, *, resume: bool) -> list[Path]:
         """Train and return the files made: metrics, then adapters."""
-        rows, metrics = load_rows(self.config), load_metrics(self.config)
+        rows, measured = load_rows(self.config), load_metrics(self.config)
         seed_everything(self.config.seed)
         status.enter("starting", "loading the base model")
-        loop = Loop(self.config, build(self.config, self.ranks), rows=rows, ranks=self.ranks, metrics=metrics)
+        loop = Loop(self.config, build(self.config, self.ranks), rows=rows, ranks=self.ranks, metrics=measured)
         if not (resume and self._restored(loop)):
             self._start_afresh()
         status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")
