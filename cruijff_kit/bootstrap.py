@@ -25,6 +25,7 @@ def open_world(
     from cruijff_kit.adapters.clock import SystemClock
     from cruijff_kit.adapters.eval_logs import InspectLogs
     from cruijff_kit.adapters.local import LocalScheduler
+    from cruijff_kit.adapters.lora_adapters import LocalAdapters
     from cruijff_kit.adapters.model_hub import LocalHub
     from cruijff_kit.adapters.run_store import DiskRunStore
     from cruijff_kit.adapters.site_file import load_site
@@ -39,6 +40,7 @@ def open_world(
         scheduler=LocalScheduler(state_dir() / "queue", site=site),
         clock=clock,
         hub=LocalHub(models_dir=site.models_dir),
+        adapters=LocalAdapters(),
         evaluations=InspectLogs(),
         site=site,
         actor=Actor(kind=kind, name=name, client=client),

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from cruijff_kit.schema.adapter import AdapterCheck, AdapterLimits, MergeReceipt, PortedFile
 from cruijff_kit.schema.audit import Actor, Anchor, AuditEvent, AuditRecord, AuditVerdict
 from cruijff_kit.schema.job import JobReport, JobRequest
 from cruijff_kit.schema.prediction import Completion, PromptIds
@@ -13,6 +14,7 @@ from cruijff_kit.schema.result import EvalLogRecord
 from cruijff_kit.schema.site import DiskSpace, ModelFacts, Site
 
 __all__ = [
+    "Adapters",
     "AuditLog",
     "Clock",
     "EvalLogs",
@@ -207,6 +209,41 @@ class ModelHub(Protocol):
         ...
 
 
+class Adapters(Protocol):
+    """LoRA adapter directories on this machine; paths start at the current directory."""
+
+    def plan_port(self, folder: str, *, base: str | None = None, repo_id: str | None = None) -> tuple[PortedFile, ...]:
+        """Return the new text of every file that names a base; the recorded repository where none is given.
+
+        Raises:
+            SiteError: there is no adapter, or the directory given is not its base.
+            SpecError: no base is given or recorded, or its form is not known.
+        """
+        ...
+
+    def write_port(self, files: Sequence[PortedFile]) -> None:
+        """Write those texts, each aside and renamed."""
+        ...
+
+    def check(self, folder: str, *, base: str | None, prompt: str, limits: AdapterLimits) -> AdapterCheck:
+        """Compare a base with and without an adapter on one text.
+
+        Raises:
+            ResultError: the adapter does not fit, or logits are not numbers.
+            SiteError: either cannot be loaded.
+            SpecError: the text is too short.
+        """
+        ...
+
+    def merge(self, folder: str, output: str, *, base: str | None) -> MergeReceipt:
+        """Write base and adapter as one model to a new directory, whole or not at all.
+
+        Raises:
+            SiteError: the output is taken or lies in the adapter or base, or these cannot be merged.
+        """
+        ...
+
+
 class EvalLogs(Protocol):
     """Finished `.eval` logs."""
 
@@ -261,6 +298,8 @@ class World(NamedTuple):
     """Time."""
     hub: ModelHub
     """Base models."""
+    adapters: Adapters
+    """LoRA adapters."""
     evaluations: EvalLogs
     """Evaluation logs."""
     site: Site

@@ -12,7 +12,7 @@ from cruijff_kit.schema.config import (
     TrainConfig,
 )
 from cruijff_kit.schema.data import DatasetFacts
-from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.layout import RunLayout, adapter_in
 from cruijff_kit.schema.plan import Cell, PlannedRun
 from cruijff_kit.schema.spec import ExperimentSpec
 
@@ -96,7 +96,7 @@ def eval_config(
         task=cell.task.task,
         epoch=cell.epoch,
         base_model=_base_model(run),
-        adapter=None if cell.epoch is None else f"{places.outputs}/{layout.epoch(cell.epoch)}",
+        adapter=None if cell.epoch is None else f"{places.outputs}/{_adapter(run, cell.epoch)}",
         dataset=_dataset(run, facts, spec=spec, places=places),
         split=cell.task.split,
         samples=cell.task.samples,
@@ -112,6 +112,12 @@ def eval_config(
 def _metrics(named: str | None, places: Places) -> str | None:
     """Return custom metrics as a job finds them: a file by its absolute path, ours by their name."""
     return places.at(named) if named is not None and named.endswith(".py") else named
+
+
+def _adapter(run: PlannedRun, epoch: int) -> str:
+    """Return the adapter that a cell is evaluated with: the adapter itself on its base, never a merged model."""
+    only, stash = (run.settings[name].value for name in ("save_adapter_weights_only", "stash_adapter_weights"))
+    return adapter_in(RunLayout(run.id).epoch(epoch), adapter_only=only, stash=stash)
 
 
 def _base_model(run: PlannedRun) -> BaseModelConfig:

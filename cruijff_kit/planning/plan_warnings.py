@@ -20,6 +20,7 @@ def plan_warnings(spec: ExperimentSpec, plan: Plan) -> list[str]:
         *_subsets(trained, plan),
         *_replicates(spec, plan),
         *_machine(spec, trained),
+        *_saving(trained),
     ]
 
 
@@ -61,8 +62,19 @@ def _machine(spec: ExperimentSpec, trained: list[PlannedRun]) -> Iterator[str]:
     half = [run for run in trained if run.settings["dtype"].value == "bf16"]
     if half and spec.resources.gpus == 0:
         yield "`dtype: bf16` on the CPU is slow and gains nothing; use `fp32`, or ask for a GPU"
+    if any(run.settings["quantization"].value != "none" for run in trained):
+        if spec.tools.preparation == "torchtune":
+            yield "`quantization: nf4` is not for torchtune's recipes; set `tools.preparation: peft`"
+        elif spec.resources.gpus == 0:
+            yield "`quantization: nf4` needs a GPU, and `resources.gpus` is 0; jobs would be refused on the node"
     if len(trained) and spec.resources.gpus > 1:
         yield f"recipe trains on one device; {spec.resources.gpus - 1} of {spec.resources.gpus} GPUs would idle"
+
+
+def _saving(trained: list[PlannedRun]) -> Iterator[str]:
+    asked = [run.settings for run in trained if run.settings["stash_adapter_weights"].value]
+    if any(settings["save_adapter_weights_only"].value for settings in asked):
+        yield "`stash_adapter_weights` does nothing without merged models; set `save_adapter_weights_only: false`"
 
 
 def _named(runs: list[PlannedRun], steps: list[int]) -> str:

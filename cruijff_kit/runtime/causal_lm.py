@@ -9,6 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from cruijff_kit.errors import SiteError
+from cruijff_kit.runtime.base_record import ADAPTER_CONFIG
 
 __all__ = ["OFFLINE", "load_causal_lm"]
 
@@ -29,8 +30,13 @@ def load_causal_lm(folder: str | Path, *, dtype: torch.dtype, device: torch.devi
         nf4: whether linear layers are kept in 4 bits.
 
     Raises:
-        SiteError: the directory cannot be loaded, lacks weights, or 4 bits are not to be had here.
+        SiteError: the directory cannot be loaded, lacks weights or carries an adapter, or 4 bits
+            are not to be had here.
     """
+    if (Path(folder) / ADAPTER_CONFIG).exists():
+        # transformers would put that adapter on by itself, on top of the one asked for.
+        fact = f"the base model directory `{folder}` carries an adapter (`{ADAPTER_CONFIG}`)"
+        raise SiteError(fact, hint="keep base models and adapters in directories of their own")
     disable_progress_bar()
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "output_loading_info": True, **OFFLINE}
     if nf4:

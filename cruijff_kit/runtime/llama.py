@@ -33,7 +33,7 @@ def llama_arguments(folder: Path, *, max_seq_len: int) -> dict[str, Any]:
     if unsupported:
         raise SiteError(
             f"base model `{folder}` is not one that `lora_single_device` can train: {'; '.join(unsupported)}",
-            hint="use a Llama model, or name a recipe of yours in `controls.recipe`",
+            hint="set `tools.preparation: peft`, which trains any causal model that transformers loads",
         )
     return {
         "vocab_size": config["vocab_size"],

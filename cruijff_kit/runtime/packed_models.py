@@ -17,30 +17,30 @@ _HINT = "leave `packed: false`; rows of like length waste little on padding"
 _KINDS = {"full_attention", "sliding_attention"}
 
 
-def pack_model(model: Any) -> None:
+def pack_model(model: Any, decoder: Any) -> None:
     """Let a model attend row by row, after proof that it then computes what it did before.
 
     Args:
         model: causal language model of transformers, in evaluation mode.
+        decoder: the part of it that reads text.
 
     Raises:
         SiteError: its attention cannot be replaced, or its rows would see each other.
     """
     config = model.config.get_text_config()
     strange = sorted(set(getattr(config, "layer_types", None) or ()) - _KINDS)
-    body = model.base_model
-    rows = _rows(min(config.vocab_size, 1000), device=model.device)
-    before = [_hidden(body, {"input_ids": row, "use_cache": False}) for row in rows]
     if getattr(config, "attn_logit_softcapping", None) is not None:
         raise _refused(model, "its attention caps scores, which packed attention does not")
     if strange or not getattr(model, "_supports_attention_backend", False):
         raise _refused(model, f"it has layers of kind `{strange[0]}`" if strange else "its attention is its own")
+    rows = _rows(min(config.vocab_size, 1000), device=model.device)
+    before = [_hidden(decoder, {"input_ids": row, "use_cache": False}) for row in rows]
     AttentionInterface.register(_NAME, _attention)
     model.set_attn_implementation(_NAME)
     ids, lengths = torch.cat(rows, dim=1), [row.shape[1] for row in rows]
     positions = torch.cat([torch.arange(length, device=model.device) for length in lengths])[None]
     try:
-        after = _hidden(body, packed_inputs(ids, positions, lengths=lengths)).split(lengths, dim=1)
+        after = _hidden(decoder, packed_inputs(ids, positions, lengths=lengths)).split(lengths, dim=1)
     except TypeError as err:
         raise _refused(model, f"it does not take the rows' places: {err}") from err
     off = max(float((old - new).abs().max() / old.abs().max()) for old, new in zip(before, after, strict=True))
@@ -49,7 +49,7 @@ def pack_model(model: Any) -> None:
 
 
 def packed_inputs(ids: Tensor, positions: Tensor, *, lengths: Any) -> dict[str, Any]:
-    """Return what the body of a packed model is called with; all tensors on its device."""
+    """Return what the decoder of a packed model is called with; all tensors on its device."""
     rows = layout(lengths, device=ids.device)
     return {"input_ids": ids, "position_ids": positions, "use_cache": False, "packed_rows": rows}
 
@@ -60,9 +60,9 @@ def _rows(vocabulary: int, *, device: torch.device) -> list[Tensor]:
     return [torch.randint(vocabulary, (1, length), generator=generator).to(device) for length in (5, 9, 7)]
 
 
-def _hidden(body: Any, inputs: Mapping[str, Any]) -> Tensor:
+def _hidden(decoder: Any, inputs: Mapping[str, Any]) -> Tensor:
     with torch.no_grad():
-        return body(**inputs).last_hidden_state
+        return decoder(**inputs).last_hidden_state
 
 
 def _attention(module: torch.nn.Module, *tensors: Tensor, **options: Any) -> tuple[Tensor, None]:

@@ -47,14 +47,15 @@ class PeftLora:
         device = choose_device(config.device)
         dtype, nf4 = choose_dtype(config.dtype, device), config.model.quantization == "nf4"
         model = load_causal_lm(config.base_model.path, dtype=dtype, device=device, nf4=nf4).requires_grad_(False)
-        head, body, text = OutputLayer(model), model.base_model, model.config.get_text_config()
-        blocks = decoder_blocks(body, text.num_hidden_layers)
-        asked = config.model.target_modules
-        targets = target_modules(body, blocks, kind=model.config.model_type, asked=asked)
+        head, decoder = OutputLayer(model), model.get_decoder()
+        (inner,) = [name for name, part in model.named_modules() if part is decoder]
+        text = model.config.get_text_config()
+        blocks = [f"{inner}.{name}" for name in decoder_blocks(decoder, text.num_hidden_layers)]
+        targets = target_modules(model, blocks, kind=text.model_type, asked=config.model.target_modules)
         if config.packed:
-            pack_model(model)
-        inject_adapter_in_model(_lora(config, targets), body)
-        trainee = cls(body, head, device, targets, model.base_model_prefix, config)
+            pack_model(model, decoder)
+        inject_adapter_in_model(_lora(config, targets), model)
+        trainee = cls(decoder, head, device, targets, inner, config)
         trainee._prepare()
         return trainee
 
@@ -87,7 +88,7 @@ class PeftLora:
         """Return the entries of `adapter_config.json` that this backend decides on."""
         variant = self.config.model.variant
         return {
-            "target_modules": [f"{self.inner}.{name}" if "." in name else name for name in self.targets],
+            "target_modules": list(self.targets),
             "use_rslora": variant == "rslora",
             "use_dora": variant == "dora",
         }

@@ -38,7 +38,6 @@ class ResidentModel:
         Raises:
             SiteError: the directory cannot be loaded or carries an adapter, or there is no such device.
         """
-        _refuse_adapter(Path(path))
         where = choose_device(device)
         self._model, self.tokenizer = _load(path, dtype=choose_dtype(dtype, where), device=where)
         self._decoder = Decoder(
@@ -75,6 +74,17 @@ class ResidentModel:
         """
         with self._lock, self._wearing(adapter):
             return self._decoder.complete(prompts, limits, stop_ids=stop_ids)
+
+    def logits(self, ids: PromptIds, *, adapter: str | None = None) -> torch.Tensor:
+        """Return the logits behind every token of one text, shape (tokens, vocabulary); safe between threads.
+
+        Raises:
+            ResultError: the adapter does not fit.
+            SiteError: the adapter directory cannot be loaded.
+        """
+        with self._lock, self._wearing(adapter), torch.inference_mode():
+            given = torch.tensor([ids], device=self._model.device)
+            return self._model(input_ids=given, use_cache=False).logits[0].float()
 
     def _wearing(self, adapter: str | None) -> AbstractContextManager[object]:
         if adapter is None:
@@ -120,15 +130,6 @@ def _load(path: str, *, dtype: torch.dtype, device: torch.device) -> tuple[Any, 
     # Tidied spaces would be another answer than the one given.
     tokenizer.clean_up_tokenization_spaces = False
     return load_causal_lm(path, dtype=dtype, device=device), tokenizer
-
-
-def _refuse_adapter(path: Path) -> None:
-    # transformers would put that adapter on by itself, on top of the one asked for.
-    if (path / ADAPTER_CONFIG).exists():
-        raise SiteError(
-            f"the base model directory `{path}` carries an adapter (`{ADAPTER_CONFIG}`)",
-            hint="keep base models and adapters in directories of their own",
-        )
 
 
 def _end_ids(model: Any, tokenizer: Tokenizer) -> tuple[int, ...]:

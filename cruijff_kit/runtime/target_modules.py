@@ -1,6 +1,6 @@
 """The linear layers that LoRA adapts: by architecture as data, in an unknown one by looking."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,6 @@ TARGETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mistral": _LLAMA,
         "gemma": _LLAMA,
         "gemma2": _LLAMA,
-        "gemma3": _LLAMA,
         "gemma3_text": _LLAMA,
         "cohere": _LLAMA,
         "granite": _LLAMA,
@@ -52,27 +51,29 @@ def decoder_blocks(body: "torch.nn.Module", layers: int) -> "dict[str, torch.nn.
 
     lists = [(name, part) for name, part in body.named_modules() if isinstance(part, ModuleList)]
     for name, part in lists:
-        if len(part) == layers and "vision" not in name and "audio" not in name:
+        if len(part) == layers:
             return {f"{name}.{at}": block for at, block in enumerate(part)}
     fact = f"no list of {layers} decoder blocks is found in a `{type(body).__name__}`"
     raise SiteError(fact, hint="name a recipe of yours in `controls.recipe`")
 
 
 def target_modules(
-    body: "torch.nn.Module", blocks: "Mapping[str, torch.nn.Module]", *, kind: str, asked: Sequence[str] | None
+    model: "torch.nn.Module", blocks: Iterable[str], *, kind: str, asked: Sequence[str] | None
 ) -> tuple[str, ...]:
     """Return the layers to adapt, as peft finds them: by last names where those are enough.
 
     Args:
-        body: the decoder.
-        blocks: its blocks by name.
-        kind: `model_type` of its configuration.
+        model: the whole model.
+        blocks: names of its decoder's blocks.
+        kind: `model_type` of the decoder's configuration.
         asked: names wanted; those of the architecture where None.
 
     Raises:
         SiteError: a name is none of a linear layer in the blocks.
     """
-    inside = [f"{name}.{path}" for name, block in blocks.items() for path in _linear(block)]
+    within = tuple(f"{name}." for name in blocks)
+    everywhere = _linear(model)
+    inside = [path for path in everywhere if path.startswith(within)]
     wanted = tuple(asked or TARGETS.get(kind) or dict.fromkeys(path.rpartition(".")[2] for path in inside))
     chosen = [path for path in inside if _named(path, wanted)]
     lacking = [name for name in wanted if not any(_named(path, (name,)) for path in inside)]
@@ -83,9 +84,8 @@ def target_modules(
             f"{fact}; the blocks of this `{kind}` model have the linear layers {has or 'none'}",
             hint="name some of these, or leave `target_modules` out for all of them",
         )
-    everywhere = [path for path in _linear(body) if _named(path, wanted)]
     # A layer of that name outside the blocks is left alone; then only whole names tell them apart.
-    return wanted if sorted(everywhere) == sorted(chosen) else tuple(chosen)
+    return wanted if chosen == [path for path in everywhere if _named(path, wanted)] else tuple(chosen)
 
 
 def _linear(module: Any) -> list[str]:

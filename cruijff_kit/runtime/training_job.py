@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from cruijff_kit.errors import CruijffError
-from cruijff_kit.runtime.adapter_files import keep_best, save_adapter
+from cruijff_kit.runtime.adapter_files import check_saving, keep_best, save_epoch
 from cruijff_kit.runtime.checkpoints import load_checkpoint, remove_checkpoints, save_checkpoint
 from cruijff_kit.runtime.custom_metrics import load_metrics
 from cruijff_kit.runtime.devices import choose_device, describe_device
@@ -137,6 +137,7 @@ class TrainingJob:
         seed_everything(self.config.seed)
         status.enter("starting", "loading the base model")
         loop = Loop(self.config, build(self.config, self.ranks), rows=rows, ranks=self.ranks, metrics=measured)
+        check_saving(loop.trainee, config=self.config, ranks=self.ranks)
         if not (resume and self._restored(loop)):
             self._start_afresh()
         status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")
@@ -161,7 +162,7 @@ class TrainingJob:
             keep_best(loop.trainee, self.output, step=point.step, config=self.config, ranks=self.ranks)
         if point.step % loop.per_epoch == 0 and point.epoch in self.config.epochs_to_save:
             folder = self.output / f"epoch_{point.epoch}"
-            save_adapter(loop.trainee, folder, config=self.config, ranks=self.ranks)
+            save_epoch(loop.trainee, folder, config=self.config, ranks=self.ranks)
 
     def _checkpoint_where_due(self, point: MetricPoint, loop: Loop, *, metrics: MetricsFile) -> None:
         """Make a checkpoint to resume from, and end here if a signal asked for it."""

@@ -2,7 +2,24 @@
 
 from typing import NamedTuple
 
-__all__ = ["ExperimentLayout", "RunLayout"]
+__all__ = ["MERGED", "STASH", "ExperimentLayout", "RunLayout", "adapter_in"]
+
+MERGED = "merged"
+"""Folder of a merged model, below the adapter it was made of."""
+
+STASH = "adapter_weights"
+"""Folder of an adapter, below the merged model that was made of it."""
+
+
+def adapter_in(epoch: str, *, adapter_only: bool, stash: bool) -> str:
+    """Return where the adapter of an epoch's folder lies: in it, or stashed below a merged model.
+
+    Args:
+        epoch: the epoch's folder.
+        adapter_only: `save_adapter_weights_only` of the training.
+        stash: its `stash_adapter_weights`, which only counts beside merged models.
+    """
+    return f"{epoch}/{STASH}" if stash and not adapter_only else epoch
 
 
 class ExperimentLayout:
@@ -130,7 +147,7 @@ class RunLayout(NamedTuple):
         return f"ck-out-{self.run_id}"
 
     def epoch(self, number: int) -> str:
-        """Return one epoch's adapter folder, below `outputs/` or the site's base."""
+        """Return one epoch's folder, below `outputs/` or the site's base."""
         return f"{self.output}/epoch_{number}"
 
     @property

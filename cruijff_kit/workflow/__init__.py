@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cruijff_kit.workflow.adapters import check_adapter, merge_adapter, port_adapter
     from cruijff_kit.workflow.adopt import adopt_edit
     from cruijff_kit.workflow.audit import read_audit, verify_audit
     from cruijff_kit.workflow.cancel import cancel_runs
@@ -23,10 +24,13 @@ __all__ = [
     "adopt_edit",
     "amend_design",
     "cancel_runs",
+    "check_adapter",
     "check_design",
     "collect_results",
     "describe_model",
     "make_tiny_model",
+    "merge_adapter",
+    "port_adapter",
     "preview_submission",
     "read_audit",
     "read_status",
@@ -46,6 +50,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "adapters": ("check_adapter", "merge_adapter", "port_adapter"),
     "adopt": ("adopt_edit",),
     "audit": ("read_audit", "verify_audit"),
     "cancel": ("cancel_runs",),

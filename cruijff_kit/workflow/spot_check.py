@@ -13,7 +13,7 @@ from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.configs import read_config
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
-from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.layout import RunLayout, adapter_in
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.receipt import SpotCheck, SpotSample
 from cruijff_kit.schema.run import Done
@@ -114,7 +114,8 @@ def _subject(run: PlannedRun, world: World) -> _Subject:
     if not run.cells:
         config = _config(TrainConfig, layout.config, run=run, world=world)
         epoch = run.epochs_saved[-1]
-        adapter = f"{config.output_dir}/epoch_{epoch}"
+        only, stash = config.save_adapter_weights_only, config.stash_adapter_weights
+        adapter = adapter_in(f"{config.output_dir}/epoch_{epoch}", adapter_only=only, stash=stash)
         return _Subject(config, epoch, adapter, config.split_val or config.split, "match", Generation().max_tokens)
     first = [cell for cell in run.cells if cell.task.name == run.cells[0].task.name]
     last = max(first, key=lambda cell: -1 if cell.epoch is None else cell.epoch)

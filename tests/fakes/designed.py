@@ -13,6 +13,7 @@ from cruijff_kit.schema.site import ModelFacts, Site
 from cruijff_kit.schema.spec import ExperimentSpec
 from tests.fakes.clock import FakeClock
 from tests.fakes.eval_logs import FakeEvalLogs
+from tests.fakes.lora_adapters import FakeAdapters
 from tests.fakes.model_hub import FakeHub, model_facts
 from tests.fakes.scheduler import FakeScheduler
 
@@ -58,6 +59,7 @@ def world_at(root: Path, *models: ModelFacts, site: Site | None = None) -> World
         scheduler=FakeScheduler(),
         clock=clock,
         hub=FakeHub(*(models or (model_facts(),))),
+        adapters=FakeAdapters(),
         evaluations=FakeEvalLogs(),
         site=site or Site(),
         actor=Actor(kind="human", name="ada"),

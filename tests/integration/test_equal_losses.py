@@ -16,6 +16,7 @@ from cruijff_kit.recipes import lora_single_device, peft_lora
 from cruijff_kit.runtime.batches import padded
 from cruijff_kit.runtime.peft_lora import PeftLora
 from cruijff_kit.runtime.ranks import Ranks
+from cruijff_kit.runtime.resident import ResidentModel
 from cruijff_kit.runtime.seeding import shuffled
 from cruijff_kit.runtime.train_config import load_train_config
 from cruijff_kit.runtime.trainee import Trainee
@@ -100,8 +101,7 @@ def written_out(config: TrainConfig, start: dict[str, torch.Tensor]) -> tuple[li
     optimizer = torch.optim.AdamW(weights, lr=config.optimizer.lr, weight_decay=config.optimizer.weight_decay)
     rows, losses = load_rows(config).train, []
     for step in range(8):
-        if step % 2 == 0:
-            order = shuffled(rows, seed=config.seed, purpose=f"epoch {step // 2}")
+        order = shuffled(rows, seed=config.seed, purpose=f"epoch {step // 2}")
         chosen = order[step % 2 * 4 : step % 2 * 4 + 4]
         width = max(len(row.ids) for row in chosen)
         ids = torch.tensor([[*row.ids, *[0] * (width - len(row.ids))] for row in chosen])
@@ -124,17 +124,23 @@ def test_three_ways_of_training_agree_on_the_loss_of_every_step(
 ) -> None:
     losses, validation, made = {}, {}, {}
     ids = torch.randint(262, (1, 20), generator=torch.Generator().manual_seed(0))
+    config, _ = configuration(tmp_path / "plain", base)
+    expected, plain = written_out(config, start)
     for name, build in BUILDS.items():
+        models: list[Trainee] = []
         config, path = configuration(tmp_path / name, base, packed=packed)
-        TrainingJob(config, path).run(started(build, start, models := []), resume=False)
+        TrainingJob(config, path).run(started(build, start, models), resume=False)
         losses[name] = [point.loss for point in metric_points(path)]
         validation[name] = [point.val_loss for point in metric_points(path) if point.val_loss]
         tuned = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), f"{config.output_dir}/epoch_3")
         with torch.no_grad():
             made[name] = tuned.eval()(ids).logits[0, :-1]
+            evaluated = ResidentModel(str(base)).logits(tuple(ids[0].tolist()), adapter=f"{config.output_dir}/epoch_3")[
+                :-1
+            ]
+            torch.testing.assert_close(evaluated, made[name], atol=1e-5, rtol=0)
             if not packed:
                 torch.testing.assert_close(logits(models[0], ids), made[name], atol=1e-5, rtol=0)
-    expected, plain = written_out(config, start)
     assert len(expected) == 8
     assert expected[-1] < 0.95 * expected[0]
     assert losses["torchtune"] == pytest.approx(expected, rel=1e-4)

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 from cruijff_kit.data.tokens import IGNORE, Encoded
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.adapter_files import save_adapter
+from cruijff_kit.runtime.adapter_merge import merge_adapter
 from cruijff_kit.runtime.batches import Batch, batches
 from cruijff_kit.runtime.peft_lora import PeftLora
 from cruijff_kit.runtime.ranks import Ranks
@@ -58,9 +59,10 @@ def batch(*, packed: bool = False) -> Batch:
     return next(batches(rows, size=3, packed=packed))
 
 
-def own_model(base: Path) -> Any:
-    attention = "eager" if base.name == CAPPED else "sdpa"
-    return AutoModelForCausalLM.from_pretrained(base, attn_implementation=attention).eval()
+def own_model(folder: Path, *, like: Path | None = None) -> Any:
+    """Return a model as transformers loads it, with the attention that its family was made with."""
+    attention = "eager" if (like or folder).name == CAPPED else "sdpa"
+    return AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention).eval()
 
 
 def loss_of(model: PeftLora, given: Batch) -> torch.Tensor:
@@ -87,6 +89,18 @@ def test_logits_loss_and_gradients_are_those_of_peft_on_the_whole_model(base: Pa
         torch.testing.assert_close(
             weight.grad, gradients[f"base_model.model.{model.inner}.{name}"], atol=1e-4, rtol=1e-3
         )
+
+
+def test_merged_into_the_files_of_its_base_an_adapter_gives_the_same_logits(base: Path, tmp_path: Path) -> None:
+    config = configuration(tmp_path, base)
+    save_adapter(trainee(config), tmp_path / "adapter", config=config, ranks=Ranks())
+    count = merge_adapter(tmp_path / "adapter", tmp_path / "merged", base=base)
+    assert count == 2 * len(TARGETS.get(base.name, TARGETS["llama"]))
+    tuned = PeftModel.from_pretrained(own_model(base), str(tmp_path / "adapter")).eval()
+    ids = batch().ids
+    with torch.no_grad():
+        expected, merged = tuned(input_ids=ids).logits, own_model(tmp_path / "merged", like=base)(input_ids=ids).logits
+    torch.testing.assert_close(merged, expected, atol=2e-5, rtol=1e-5)
 
 
 def test_only_logits_that_are_a_plain_product_are_taken_for_one(base: Path, tmp_path: Path) -> None:
@@ -120,3 +134,19 @@ def test_packed_rows_have_the_loss_and_the_gradients_of_padded_ones(base: Path, 
         loss.backward()
     for name, weight in trainable(one).items():
         torch.testing.assert_close(weight.grad, trainable(other)[name].grad, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("packed", (False, True), ids=("padded", "packed"))
+def test_of_a_model_that_also_reads_images_only_the_decoder_is_adapted(packed: bool, tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "gemma3", "gemma3")
+    model = PeftLora.from_config(configuration(tmp_path, folder, packed=packed))
+    names = [name for name, weight in own_model(folder).named_modules() if name.endswith("q_proj")]
+    assert [name for name in names if name in model.targets] == [name for name in names if ".language_model." in name]
+    assert len(names) == 4
+    model.network.train()
+    given, padded = batch(packed=packed), batch()
+    wanted = padded.labels != IGNORE
+    with torch.no_grad():
+        logits = own_model(folder)(input_ids=padded.ids).logits[wanted]
+    expected = cross_entropy(logits, padded.labels[wanted], reduction="sum")
+    torch.testing.assert_close(loss_of(model, given), expected, atol=0, rtol=1e-5)

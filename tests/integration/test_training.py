@@ -31,7 +31,7 @@ from tests.training_runs import capital_rows, metric_points, random_base, write_
 
 pytest_plugins = ["tests.tiny_base"]
 
-ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
+ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "base_model.json")
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from cruijff_kit.workflow.report import write_report
 from tests.fakes.audit_log import FakeAuditLog
 from tests.fakes.clock import FakeClock
 from tests.fakes.experiment import SMALL, Size, design_of, make_experiment, plan_of, seal
+from tests.fakes.lora_adapters import FakeAdapters
 from tests.fakes.model_hub import FakeHub
 from tests.fakes.scheduler import FakeScheduler
 
@@ -75,6 +76,7 @@ def world_at(root: Path, size: Size = SMALL) -> World:
         scheduler=FakeScheduler(),
         clock=clock,
         hub=FakeHub(),
+        adapters=FakeAdapters(),
         evaluations=InspectLogs(),
         site=Site(),
         actor=ACTOR,

@@ -32,6 +32,9 @@ def test_two_epochs_over_twenty_four_rows_are_few_steps_and_said_once(tmp_path: 
         ({"controls": {**CONTROLS, "seeds": [1]}}, "one seed"),
         ({"runs": []}, "no control run"),
         ({"controls": {**CONTROLS, "dtype": "bf16"}}, "bf16"),
+        ({"controls": {**CONTROLS, "stash_adapter_weights": True}}, "`stash_adapter_weights` does nothing"),
+        ({"controls": {**CONTROLS, "quantization": "nf4"}}, "is not for torchtune's recipes"),
+        ({"controls": {**CONTROLS, "quantization": "nf4"}, "tools": {"preparation": "peft"}}, "`resources.gpus` is 0"),
         ({"resources": {"gpus": 4}}, "3 of 4 GPUs would idle"),
     ),
 )

@@ -81,4 +81,4 @@ def test_a_model_that_the_builders_would_get_wrong_is_refused(
 ) -> None:
     with pytest.raises(SiteError, match=fact) as refusal:
         arguments(tmp_path, **changes)
-    assert "controls.recipe" in refusal.value.hint
+    assert "tools.preparation: peft" in refusal.value.hint

@@ -14,6 +14,7 @@ from cruijff_kit.workflow.audit import read_audit, recording, render_views, veri
 from tests.fakes.audit_log import FakeAuditLog
 from tests.fakes.clock import FakeClock
 from tests.fakes.eval_logs import FakeEvalLogs
+from tests.fakes.lora_adapters import FakeAdapters
 from tests.fakes.model_hub import FakeHub
 from tests.fakes.run_store import FakeRunStore
 from tests.fakes.scheduler import FakeScheduler
@@ -30,6 +31,7 @@ def world() -> World:
         scheduler=FakeScheduler(),
         clock=clock,
         hub=FakeHub(),
+        adapters=FakeAdapters(),
         evaluations=FakeEvalLogs(),
         site=Site(),
         actor=ACTOR,
