@@ -8,13 +8,15 @@ TORCH ?= torch==2.13.0
 
 BIN := .venv/bin
 READY := .venv/.ready
+# A second environment without torchtune, on the newest versions of everything (docs/decisions/0005).
+LATEST := .venv-latest
 
 # One OpenMP thread a process: two tests with two threads each on two cores run ten times slower.
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types pytest soak bench wheel-check clean
+.PHONY: help setup demo test lint types pytest latest soak bench wheel-check clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -24,7 +26,7 @@ setup: $(READY) ## make .venv with everything in it
 demo: $(READY) ## run one whole experiment here, end to end
 	@$(BIN)/python -m cruijff_kit.cli.demo $(ARGS)
 
-test: lint types pytest ## check and test everything
+test: lint types pytest latest ## check and test everything, on both sets of versions
 
 lint: $(READY) ## check style, layers and formatting
 	@echo "lint: ruff, formatting, layers"
@@ -38,6 +40,10 @@ types: $(READY) ## check types
 
 pytest: $(READY) ## run every test, two at a time
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+latest: $(LATEST)/.ready ## run what stands on libraries that move on their newest versions
+	@echo "latest: the newest versions, without torchtune"
+	@$(LATEST)/bin/python -m pytest -q -n 2 --dist worksteal -m "libraries and not torchtune and not soak" tests/unit tests/contracts tests/integration
 
 soak: $(READY) ## kill and restart at random points, for minutes
 	@$(BIN)/python -m pytest -q -m soak
@@ -66,4 +72,11 @@ $(READY): pyproject.toml constraints.txt
 		echo "hint: on Debian and Ubuntu: apt install python3-venv"; rm -rf .venv; exit 1; }
 	@$(BIN)/pip install -qq $(TORCH) -c constraints.txt
 	@$(BIN)/pip install -qq -e ".[all,dev]" -c constraints.txt
+	@touch $@
+
+$(LATEST)/.ready: pyproject.toml constraints-latest.txt
+	@echo "setting up $(LATEST) (once, about 2 GB, some minutes)"
+	@test -x $(LATEST)/bin/python || "$(PYTHON)" -m venv $(LATEST)
+	@$(LATEST)/bin/pip install -qq $(TORCH) -c constraints-latest.txt
+	@$(LATEST)/bin/pip install -qq -e ".[train,eval,mcp,report,ui,tracking,test]" -c constraints-latest.txt
 	@touch $@

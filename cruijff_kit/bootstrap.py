@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from cruijff_kit.ports import World
+    from cruijff_kit.ports import Tracking, World
 
-__all__ = ["World", "open_world"]
+__all__ = ["World", "open_tracking", "open_world"]
 
 
 def open_world(
@@ -47,3 +47,10 @@ def open_world(
         actor=Actor(kind=kind, name=name, client=client),
         prober=StepProber(),
     )
+
+
+def open_tracking() -> "Tracking":
+    """Return the tracking service that trainings keep offline runs for."""
+    from cruijff_kit.adapters.tracking import WandbRuns
+
+    return WandbRuns()

@@ -27,6 +27,7 @@ __all__ = [
     "RunStore",
     "Scheduler",
     "Tokenizer",
+    "Tracking",
     "World",
 ]
 
@@ -301,6 +302,22 @@ class Inference(Protocol):
             max_tokens: longest answer in tokens.
             top_logprobs: candidates kept per generated position.
             stop_ids: ids that end an answer besides those the model names itself.
+        """
+        ...
+
+
+class Tracking(Protocol):
+    """Offline runs of a tracking service, which only a person sends."""
+
+    def size(self, folder: str) -> int | None:
+        """Return the bytes of the run that lies in a `logs/wandb` folder; None where there is none."""
+        ...
+
+    def upload(self, folders: Sequence[str]) -> None:
+        """Send the runs of these folders; what was sent whole before is left alone.
+
+        Raises:
+            SiteError: the service's own program is not installed, is set offline, or could not send.
         """
         ...
 

@@ -1,7 +1,10 @@
 """What every test stands on: no real home, no network, no surprises from the shell."""
 
+import functools
 import os
+import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,11 +17,41 @@ HOSTILE_NAMES = ("with space", "single'quote", 'double"quote', "semi;colon && ec
 """Folder names that break whoever quotes carelessly."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Turn the protocol library's deprecations into errors, where a test has loaded it.
+# What a test file names decides which environments it is for: `make latest` runs those that stand on libraries which
+# move, and leaves out those that need torchtune, whose last release has made its peace with older ones.
+MARKS = {
+    "torchtune": re.compile(
+        r"cruijff_kit\.recipes(?:\.| import .*)lora_|runtime\.(?:tune_lora|lean_llama|llama)\b|import torchtune"
+    ),
+    "libraries": re.compile(
+        r"^\s*(?:from|import) (?:torch|transformers|peft|inspect_ai|mcp|safetensors|tokenizers|wandb)\b"
+        r"|cruijff_kit\.(?:runtime|recipes|tasks|mcp_server)\b|pytest_plugins",
+        re.MULTILINE,
+    ),
+}
 
-    Naming the class in pyproject.toml would import the library, seconds of it, for every test there is.
+
+@functools.cache
+def marks_of(path: Path) -> frozenset[str]:
+    """Return the marks a test file gets from what it names."""
+    text = path.read_text(encoding="utf-8")
+    return frozenset(name for name, pattern in MARKS.items() if pattern.search(text))
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave a file that needs torchtune alone where there is none: it could not even be imported."""
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if is_test and find_spec("torchtune") is None and "torchtune" in marks_of(collection_path) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what their files name, and turn the protocol library's deprecations into errors.
+
+    Naming that class in pyproject.toml would import the library, seconds of it, for every test there is.
     """
+    for item in items:
+        for name in marks_of(item.path):
+            item.add_marker(name)
     if "mcp" in sys.modules:
         for item in items:
             item.add_marker(pytest.mark.filterwarnings("error::mcp.MCPDeprecationWarning"))

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collect": ("results:collect", "Gather results into results.parquet."),
     "report": ("results:report", "Write summary.md and the report page."),
     "spot-check": ("results:spot_check", "Look at a few answers of a run, with their tokens."),
+    "wandb": ("tracking:wandb", "Send offline runs to Weights & Biases."),
     "adapter": ("adapter:adapter", "Check, merge or port a trained adapter."),
     "audit": ("audit:audit", "Read or verify the audit log."),
     "models": ("models:models", "List, look at, check or pull base models."),

@@ -1,9 +1,10 @@
 """Chat templates: a conversation as its model's template writes it, and what ends an answer there."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cruijff_kit.data.encoding import Encoding
 from cruijff_kit.data.turns import Turn
@@ -14,6 +15,9 @@ from cruijff_kit.schema.prediction import PromptIds
 __all__ = ["AnswerEnd", "answer_end", "bos_marks_turns", "no_template", "one_bos", "render"]
 
 _CONTENT = "\ue000answer\ue001"
+_PATTERNS = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1")
+# The empty text at its end keeps a line break that a template begins with.
+_CLOCK = "{% macro strftime_now(pattern) %}{{ pinned_dates.get(pattern, date_string) }}{% endmacro %}{{ '' }}"
 _DATE_FORMATS = ("%d %b %Y", "%d %B %Y", "%Y-%m-%d")
 
 
@@ -43,7 +47,7 @@ def render(turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokenizer, a
             tokenize=False,
             add_generation_prompt=asks,
             date_string=date,
-            strftime_now=lambda pattern: _dated(date, pattern),
+            **_clock(tokenizer.chat_template, date),
         )
     except jinja2.TemplateError as err:
         roles = ", ".join(turn["role"] for turn in turns)
@@ -129,6 +133,18 @@ def _continued(text: str, tokenizer: Tokenizer) -> list[int]:
 
 def _eos(tokenizer: Tokenizer) -> PromptIds:
     return () if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,)
+
+
+def _clock(template: str | None, date: str) -> dict[str, Any]:
+    """Return what makes a template's own clock tell the pinned date; nothing where it asks for no time.
+
+    A macro of the clock's name stands in front of the template. A function handed over
+    with the conversation would not do: newer versions of transformers let only data in.
+    """
+    if template is None or "strftime_now" not in template:
+        return {}
+    dates = {pattern: _dated(date, pattern) for _, pattern in _PATTERNS.findall(template)}
+    return {"chat_template": f"{_CLOCK}{template}", "pinned_dates": dates}
 
 
 def _dated(date: str, pattern: str) -> str:

@@ -74,7 +74,8 @@ def train_config(run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, 
         enable_activation_checkpointing=value["activation_checkpointing"],
         compile=value["compile"],
         strategy=value["strategy"],
-        custom_metrics=value["custom_metrics"],
+        custom_metrics=_metrics(value["custom_metrics"], places),
+        wandb_project=spec.output.wandb_project,
     )
 
 
@@ -106,6 +107,11 @@ def eval_config(
         dtype=run.settings["dtype"].value,
         seed=spec.controls.seeds[0],
     )
+
+
+def _metrics(named: str | None, places: Places) -> str | None:
+    """Return custom metrics as a job finds them: a file by its absolute path, ours by their name."""
+    return places.at(named) if named is not None and named.endswith(".py") else named
 
 
 def _adapter(run: PlannedRun, epoch: int) -> str:

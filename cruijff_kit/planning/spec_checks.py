@@ -38,6 +38,7 @@ def check_spec(spec: ExperimentSpec) -> list[Problem]:
         _tasks,
         _engines,
         _analysis,
+        _metrics,
     )
     return [problem for check in (*checks, _times) for problem in check(spec)]
 
@@ -160,6 +161,22 @@ def _recipes(spec: ExperimentSpec) -> Iterator[Problem]:
             resolve_recipe(str(recipe))
         except ValueError as err:
             yield Problem(str(err), path, hint=unknown_recipe(str(recipe))[1])
+
+
+def _metrics(spec: ExperimentSpec) -> Iterator[Problem]:
+    for path, named in said(spec, "custom_metrics"):
+        name, colon, labels = str(named).partition(":")
+        if named is None or str(named).endswith(".py"):
+            continue
+        if name != "label_format" or (colon and not all(labels.split(","))):
+            hint = "write `label_format`, `label_format:yes,no`, or the path of a `.py` file of yours"
+            yield Problem(f"unknown custom metrics `{named}`", path, hint=hint)
+        elif any(value is True for _, value in said(spec, "train_on_input")):
+            hint = "leave `train_on_input` out, or measure with a `.py` file of yours"
+            fact = (
+                "`label_format` looks at the first supervised token, which with `train_on_input` is none of the answer"
+            )
+            yield Problem(fact, path, hint=hint)
 
 
 def said(spec: ExperimentSpec, control: str) -> Iterator[tuple[str, Any]]:

@@ -129,7 +129,7 @@ def render_setup(config: TrainConfig, job: JobScript, *, labels: Mapping[str, An
     Args:
         config: the training configuration the file stands for.
         job: the training job's script.
-        labels: `experiment_name`, `my_wandb_project` and `custom_recipe`.
+        labels: `experiment_name` and `custom_recipe`.
     """
     trained = {key: _at(config, place) for key, place in TRAIN_KEYS.items()}
     asked = {key: getattr(job, field) for key, field in JOB_KEYS.items()}
@@ -196,7 +196,6 @@ def _made(config: TrainConfig, labels: Mapping[str, Any]) -> dict[str, Any]:
     below = bool(experiment) and outputs.endswith(f"/{experiment}")
     return {
         "my_wandb_run_name": config.run_id,
-        "my_wandb_project": labels.get("my_wandb_project"),
         "experiment_name": experiment if below else "",
         "output_dir_base": outputs.removesuffix(f"/{experiment}") if below else outputs,
         "torchtune_model_name": config.base_model.name,

@@ -41,7 +41,11 @@ class Batch(NamedTuple):
 
 
 def batches(rows: Sequence[Encoded], *, size: int, packed: bool) -> Iterator[Batch]:
-    """Yield batches of up to `size` rows, in order, in the form asked for."""
+    """Yield batches of up to `size` rows, in order, in the form asked for.
+
+    Within a packed batch the longest row comes first: rows of one length are then
+    neighbours, which attention takes together.
+    """
     make = _packed if packed else _padded
     for start in range(0, len(rows), size):
         yield make(rows[start : start + size])
@@ -83,6 +87,7 @@ def _padded(rows: Sequence[Encoded]) -> Batch:
 def _packed(rows: Sequence[Encoded]) -> Batch:
     import torch
 
+    rows = sorted(rows, key=lambda row: -len(row.ids))
     ids = torch.tensor(list(chain.from_iterable(row.ids for row in rows)))
     labels = torch.tensor(list(chain.from_iterable((*row.labels[1:], IGNORE) for row in rows)))
     return Batch(ids[None], labels[None], _lengths(rows), packed=True, supervised=_supervised(rows))

@@ -106,7 +106,7 @@ class StatusFile:
     several processes one writes and tells; the others have no path.
     """
 
-    def __init__(self, path: Path | None, *, every: float = 0.5) -> None:
+    def __init__(self, path: Path | None, *, every: float = 1.0) -> None:
         self._path = path
         self._every = every
         self._written = -every
@@ -139,7 +139,7 @@ class StatusFile:
         self._tell(f"{state}: {message}" if message else state)
 
     def advance(self, step: int, total: int, *, epoch: int | None = None) -> None:
-        """Note progress; written at most twice a second, and at the end."""
+        """Note progress; written at most once a second, and at the end."""
         tenth, before = 10 * step // max(total, 1), 10 * self.status.step // max(total, 1)
         self.status = self.status.model_copy(update={"step": step, "total": total, "epoch": epoch})
         if tenth > before:

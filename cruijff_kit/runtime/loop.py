@@ -1,7 +1,7 @@
 """The training loop: optimiser steps over a run's rows, whatever the backend and however many processes."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from cruijff_kit.data.tokens import IGNORE, Encoded
 from cruijff_kit.errors import RunError
 from cruijff_kit.runtime.batches import Batch, batches, unsupervised
+from cruijff_kit.runtime.custom_metrics import CustomMetrics
 from cruijff_kit.runtime.memory_use import peak_memory
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.schedules import rate_at
@@ -20,10 +21,7 @@ from cruijff_kit.runtime.training_rows import Rows, steps_of_epoch
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import MetricPoint
 
-__all__ = ["Loop", "Metrics", "Tally"]
-
-Metrics = Callable[[Tensor, Tensor], Mapping[str, float]]
-"""Further metrics of a pass: logits (tokens, vocabulary) and labels (tokens,) to named values."""
+__all__ = ["Loop", "Tally"]
 
 
 @dataclass(slots=True)
@@ -62,7 +60,7 @@ class Loop:
     """What it learns from."""
     ranks: Ranks = field(default_factory=Ranks)
     """The processes that share the work."""
-    metrics: Metrics | None = None
+    metrics: CustomMetrics | None = None
     """Further metrics, taken at the steps that are logged."""
     tally: Tally = field(default_factory=Tally)
     """What was done so far; a resumed training starts from its checkpoint's."""
@@ -70,6 +68,8 @@ class Loop:
     """AdamW over the adapter's weights."""
     per_epoch: int = field(init=False)
     """Optimiser steps of one epoch."""
+    weights: list[torch.nn.Parameter] = field(init=False)
+    """The weights that learn, looked up once."""
 
     def __post_init__(self) -> None:
         """Prepare the optimiser."""
@@ -80,10 +80,8 @@ class Loop:
             accumulation=config.gradient_accumulation_steps,
             limit=config.max_steps_per_epoch,
         )
-        settings = config.optimizer
-        self.optimizer = torch.optim.AdamW(
-            self.trainable.values(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
-        )
+        settings, self.weights = config.optimizer, list(self.trainable.values())
+        self.optimizer = torch.optim.AdamW(self.weights, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
 
     @property
     def trainable(self) -> dict[str, torch.nn.Parameter]:
@@ -113,9 +111,10 @@ class Loop:
     def _step(self, rows: Sequence[Encoded], *, epoch: int, rate: float) -> MetricPoint:
         started = time.perf_counter()
         work = self._work(rows)
-        logged = self.ranks.main and (self.tally.step + 1) % self.config.log_every_n_steps == 0
-        loss, custom = self._backward(work, logged=logged)
-        self.ranks.sum_gradients(self.trainable.values())
+        # Metrics are sums over processes, so every one of them takes part.
+        logged = (self.tally.step + 1) % self.config.log_every_n_steps == 0
+        loss = self._backward(work, logged=logged)
+        self.ranks.sum_gradients(self.weights)
         norm = self._clip()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -138,13 +137,14 @@ class Loop:
             supervised_tokens_per_second=work.supervised / seconds,
             grad_norm=self.ranks.whole(norm).item(),
             peak_memory_bytes=peak_memory(self.trainee.device) if logged else None,
-            custom=custom,
+            custom=self.metrics.mean(self.ranks) if self.metrics and logged else {},
         )
 
     def _work(self, rows: Sequence[Encoded]) -> _Work:
         """Return this process's passes over a step's rows; every process makes equally many."""
         size, packed = self.config.batch_size, self.config.packed
-        mine = self.ranks.share(rows)
+        # Rows of like length share a pass, so that little is padded; the step's loss is over all of them.
+        mine = self.ranks.share(rows) if packed else sorted(self.ranks.share(rows), key=lambda row: -len(row.ids))
         passes = list(batches(mine, size=size, packed=packed))
         passes += [unsupervised(rows[0], packed=packed)] * self._idle(len(rows), size=size, made=len(passes))
         supervised = sum(label != IGNORE for row in rows for label in row.labels[1:])
@@ -154,20 +154,18 @@ class Loop:
         """Return the passes that this process makes only because another one has more rows."""
         return -(-self.ranks.most(rows) // size) - made
 
-    def _backward(self, work: _Work, *, logged: bool) -> tuple[Tensor, dict[str, float]]:
-        """Add the gradient of every pass; return the loss of this process's part and its metrics."""
+    def _backward(self, work: _Work, *, logged: bool) -> Tensor:
+        """Add the gradient of every pass; return the loss of this process's part."""
         total = torch.zeros((), device=self.trainee.device)
-        custom: dict[str, float] = {}
         for batch in work.passes:
             hidden, labels = self._hidden(batch)
             # Divided by the whole step's tokens: a row weighs the same however the step is split.
             part = self.trainee.loss(hidden, labels) / work.supervised
             part.backward()
             total += part.detach()
-            if self.metrics is not None and logged and batch is work.passes[-1]:
-                with torch.no_grad():
-                    custom = dict(self.metrics(self.trainee.logits(hidden.detach()), labels))
-        return total, custom
+            if self.metrics is not None and logged:
+                self.metrics.add(hidden, batch, logits=self.trainee.logits)
+        return total
 
     def _hidden(self, batch: Batch) -> tuple[Tensor, Tensor]:
         labels = batch.labels[batch.labels != IGNORE].to(self.trainee.device)
@@ -175,10 +173,9 @@ class Loop:
 
     def _clip(self) -> Tensor:
         """Clip the gradient where a limit is set, and return its norm before that."""
-        weights = list(self.trainable.values())
         if self.config.clip_grad_norm is not None:
-            return torch.nn.utils.clip_grad_norm_(weights, self.config.clip_grad_norm)
-        return torch.nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+            return torch.nn.utils.clip_grad_norm_(self.weights, self.config.clip_grad_norm)
+        return torch.nn.utils.get_total_norm([weight.grad for weight in self.weights if weight.grad is not None])
 
     def _check(self, loss: float) -> None:
         if not loss < float("inf"):

@@ -20,6 +20,7 @@ from cruijff_kit.runtime.checkpoints import (
     save_checkpoint,
     set_aside_checkpoints,
 )
+from cruijff_kit.runtime.custom_metrics import load_metrics
 from cruijff_kit.runtime.devices import choose_device, describe_device
 from cruijff_kit.runtime.files import file_sha256, mend_folders, write_aside
 from cruijff_kit.runtime.interruption import Interruption
@@ -39,6 +40,7 @@ from cruijff_kit.runtime.provenance import git_state, package_versions
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.requeue import queue_again
 from cruijff_kit.runtime.seeding import seed_everything
+from cruijff_kit.runtime.tracking import Tracker, require_tracking
 from cruijff_kit.runtime.train_config import check_inputs, load_train_config, training_identity
 from cruijff_kit.runtime.trainee import Trainee
 from cruijff_kit.runtime.training_rows import load_rows
@@ -137,6 +139,7 @@ class TrainingJob:
         with StatusFile(self._written("status.json")) as status:
             self.interruption.listen(alone=self.ranks.size == 1)
             check_inputs(self.config)
+            require_tracking(self.config)
             made = self._train(build, status, resume=resume)
             if not self.ranks.main:
                 return
@@ -162,21 +165,25 @@ class TrainingJob:
 
     def _train(self, build: Build, status: StatusFile, *, resume: bool) -> list[Path]:
         """Train and return the files made: metrics, then adapters."""
-        rows = load_rows(self.config)
+        rows, measured = load_rows(self.config), load_metrics(self.config)
         seed_everything(self.config.seed)
         status.enter("starting", "loading the base model")
         trainee = build(self.config, self.ranks)
         self.ranks.spread(trainee, strategy=self.config.strategy)
         check_saving(trainee, config=self.config, ranks=self.ranks)
-        loop = Loop(self.config, trainee, rows=rows, ranks=self.ranks)
+        loop = Loop(self.config, trainee, rows=rows, ranks=self.ranks, metrics=measured)
         if not (resume and self._restored(loop)):
             self._start_afresh()
         status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")
-        with MetricsFile(self._written("metrics.jsonl"), after=loop.tally.step) as metrics:
+        with (
+            MetricsFile(self._written("metrics.jsonl"), after=loop.tally.step) as metrics,
+            Tracker(self.config, main=self.ranks.main) as tracker,
+        ):
             self._settle_best()
             for point in loop.take():
                 if point.step % self.config.log_every_n_steps == 0 or point.val_loss is not None:
                     metrics.write(point)
+                    tracker.write(point)
                 status.advance(point.step, loop.total, epoch=point.epoch)
                 self._keep(point, loop)
                 self._checkpoint_where_due(point, loop, metrics=metrics)

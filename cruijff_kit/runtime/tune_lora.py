@@ -18,6 +18,7 @@ from cruijff_kit.data.tokens import IGNORE
 from cruijff_kit.errors import RunError, SiteError
 from cruijff_kit.runtime.batches import Batch
 from cruijff_kit.runtime.devices import choose_device, choose_dtype, default_dtype
+from cruijff_kit.runtime.lean_llama import make_lean
 from cruijff_kit.runtime.llama import adapted, adapter_weights, llama_arguments, load_base
 from cruijff_kit.runtime.losses import linear_cross_entropy, summed_cross_entropy
 from cruijff_kit.runtime.packed_attention import Layout, Scores, attend, layout
@@ -135,14 +136,20 @@ class TuneLora:
 
     def _prepare(self) -> None:
         """Put packed attention, recomputation and compilation where they are asked for."""
+        if self.config.packed:
+            # Rows laid end to end are longer together; each one's positions stay below its own limit.
+            self.network.max_seq_len *= max(self.config.batch_size, self.config.batch_size_val)
         blocks: list[Any] = list(self.network.layers)
         for block in blocks:
             block.attn._attention_call = partial(_attention, model=self, plain=block.attn._attention_call)
         if self.config.enable_activation_checkpointing:
             set_activation_checkpointing(self.network, auto_wrap_policy={TransformerSelfAttentionLayer})
-        if self.config.compile:
-            for block in blocks:
-                block.compile(dynamic=True)
+        if not self.config.compile:
+            make_lean(self.network)
+            return
+        # A compiler joins the plain forms itself.
+        for block in blocks:
+            block.compile(dynamic=True)
 
 
 def _network(config: TrainConfig, arguments: Mapping[str, Any]) -> TransformerDecoder:

@@ -64,6 +64,8 @@ class Action(StrEnum):
     """Results were read from logs into the result table."""
     GENERATE_SUMMARY = "GENERATE_SUMMARY"
     """`summary.md` and the report were rendered."""
+    SYNC_RUNS = "SYNC_RUNS"
+    """Offline runs were sent to a tracking service."""
     COMPLETE = "COMPLETE"
     """A verb finished."""
     ERROR = "ERROR"
@@ -89,7 +91,7 @@ class AuditEvent(Noun):
     actor: Actor
     """Who took the action."""
     verb: str
-    """The workflow verb: design, scaffold, submit, watch, cancel, collect, report."""
+    """The workflow verb: design, scaffold, submit, watch, cancel, collect, report, sync."""
     action: Action
     """What was done."""
     subject: str

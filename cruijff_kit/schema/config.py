@@ -166,6 +166,10 @@ class TrainConfig(Noun):
     """What several processes share."""
     custom_metrics: str | None = None
     """Metrics beside the loss: a name of ours, or a Python file."""
+    wandb_project: str | None = None
+    """Weights & Biases project that an offline run is kept for; none is kept where None."""
+    wandb_run_name: str | None = None
+    """Name of that run; the run's own id where None."""
 
 
 TRAIN_PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(

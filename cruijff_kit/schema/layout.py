@@ -149,3 +149,8 @@ class RunLayout(NamedTuple):
     def epoch(self, number: int) -> str:
         """Return one epoch's folder, below `outputs/` or the site's base."""
         return f"{self.output}/epoch_{number}"
+
+    @property
+    def tracking(self) -> str:
+        """Return the folder of the run's offline tracking, below `outputs/` or the site's base."""
+        return f"{self.output}/logs/wandb"

@@ -122,7 +122,7 @@ class DesignLock(Noun):
     files: dict[str, Sha256]
     """Every scaffolded file and its hash."""
     inputs: dict[str, Sha256]
-    """Every model and data set and its hash."""
+    """Every model, data set and file of custom metrics, and its hash."""
     adopted: dict[str, Sha256] = {}
     """Files whose hand edit was adopted, and the hash of the rendered text each stands for."""
     anchor_seq: int

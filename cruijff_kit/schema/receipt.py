@@ -28,6 +28,8 @@ __all__ = [
     "Submission",
     "SubmitPreview",
     "SubmitReceipt",
+    "SyncReceipt",
+    "TrackedRun",
 ]
 
 
@@ -288,3 +290,29 @@ class AuditPage(Noun):
     """`seq` to continue after; None at the end."""
     total: int
     """Records in all."""
+
+
+class TrackedRun(Noun):
+    """An offline run of Weights & Biases that a training left."""
+
+    run_id: RunId
+    """The run."""
+    project: str
+    """Project it is for."""
+    folder: str
+    """Where it lies."""
+    bytes: int
+    """Size of its files."""
+    points: int
+    """Lines of `metrics.jsonl` it tells."""
+
+
+class SyncReceipt(Noun):
+    """Which offline runs were sent, or would be."""
+
+    runs: tuple[TrackedRun, ...]
+    """Runs found, in design order."""
+    without: tuple[RunId, ...]
+    """Trained runs of a project that left none yet."""
+    sent: bool
+    """Whether they were sent."""

@@ -71,7 +71,6 @@ _RUN_NAME = (
     "was a random `adjective_noun`; ours is `adjective_noun-<8 hex>` drawn from the hash of the configuration, folder "
     "and recipe, and a name whose output directory belongs to another run is refused"
 )
-_NO_WANDB = "no recipe of this version logs to W&B"
 _DATA = "dataset.path"
 _OUTPUT = "output_dir"
 _MODEL = "base_model"
@@ -79,7 +78,7 @@ _MODEL = "base_model"
 _NAMING = (
     SetupKey("config_file", "path", SETUP_FILE, SETUP_FILE, SETUP_FILE, "made", "which file is read",
              "The file these keys are read from; a flag only."),
-    SetupKey("my_wandb_project", "name?", "PredictingZygosity", "PredictingZygosity", None, "refused", _NO_WANDB,
+    SetupKey("my_wandb_project", "name?", "PredictingZygosity", "PredictingZygosity", None, "config", "wandb_project",
              "W&B project.", "a project's name is no default for everyone"),
     SetupKey("my_wandb_run_name", "name?", DERIVED, DERIVED, DERIVED, "made", "run_id, job name, `ck-out-<name>`",
              "Name of the run.", _RUN_NAME),

@@ -156,7 +156,7 @@ class Controls(Noun):
     checkpoint_every_n_steps: int = Field(default=0, ge=0)
     """Optimiser steps between checkpoints to resume from; 0 makes one every ten minutes and at epoch ends."""
     custom_metrics: str | None = None
-    """`label_format`, or `file.py` with a function `calculate_custom_metrics`; logged beside the loss."""
+    """`label_format` (labels `0` and `1`), `label_format:yes,no`, or `file.py` with `calculate_custom_metrics`."""
 
 
 class RunSpec(Noun):
@@ -268,7 +268,7 @@ class Output(Noun):
     output_dir_base: str | None = None
     """Directory for checkpoints instead of `outputs/` in the experiment."""
     wandb_project: Name | None = None
-    """Weights & Biases project, written to the training configuration for offline logging."""
+    """Weights & Biases project: each training keeps an offline run for it, sent by `ck wandb sync` alone."""
 
 
 class ExperimentSpec(Noun):

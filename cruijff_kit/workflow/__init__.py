@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
+    from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.watch import read_status, watch_jobs
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "spec_json_schema",
     "spot_check_run",
     "submit_jobs",
+    "sync_wandb",
     "tail_log",
     "verify_audit",
     "watch_jobs",
@@ -90,6 +92,7 @@ _HOMES = {
     "setup_finetune": ("write_finetune",),
     "spot_check": ("spot_check_run",),
     "submit": ("preview_submission", "retry_run", "submit_jobs"),
+    "sync": ("sync_wandb",),
     "watch": ("read_status", "watch_jobs"),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""

@@ -23,6 +23,7 @@ from cruijff_kit.schema.proof import MaskProof
 from cruijff_kit.schema.spec import Evaluation, ExperimentSpec, Tools
 from cruijff_kit.workflow.basis import basis_of, gpu_limit
 from cruijff_kit.workflow.datasets import read_datasets
+from cruijff_kit.workflow.hook_checks import check_hooks
 from cruijff_kit.workflow.plan import Planned, design_hash, plan_with_data
 from cruijff_kit.workflow.recipes import recipe_hash
 from cruijff_kit.workflow.row_checks import check_rows
@@ -96,7 +97,7 @@ def _related(path: str, wrong: str) -> bool:
 
 
 def _survey(spec: ExperimentSpec, world: World) -> _Survey:
-    problems = check_spec(spec)
+    problems = [*check_spec(spec), *check_hooks(spec, world)]
     # A seed named twice is one problem, not one a run.
     seeds = tuple(dict.fromkeys(spec.controls.seeds))
     spec = spec.model_copy(update={"controls": spec.controls.model_copy(update={"seeds": seeds})})

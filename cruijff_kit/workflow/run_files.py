@@ -101,9 +101,9 @@ def files_of(run: PlannedRun, shared: Frame) -> Iterator[tuple[str, str]]:
     if run.type == "fine-tuned":
         config = train_config(run, facts, spec=shared.spec, places=shared.places)
         job = _train_job(run, shared)
-        labels = {"experiment_name": shared.spec.name, "my_wandb_project": shared.spec.output.wandb_project}
         recipe = placed_recipe(run.settings["recipe"].value, shared.places)
-        yield layout.setup, render_setup(config, job, labels={**labels, "custom_recipe": recipe.name})
+        labels = {"experiment_name": shared.spec.name, "custom_recipe": recipe.name}
+        yield layout.setup, render_setup(config, job, labels=labels)
         yield layout.config, render_config(config)
         yield layout.train_script, render_script(job)
     for cell in run.cells:

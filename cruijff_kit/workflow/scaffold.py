@@ -14,6 +14,7 @@ from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.adopt import adopt_edit, with_adopted
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.changes import compare
+from cruijff_kit.workflow.hook_checks import hook_hashes
 from cruijff_kit.workflow.plan import Planned, plan_with_data
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.recipes import recipe_file, recipe_hash
@@ -78,8 +79,8 @@ def _sheet(overwrite: tuple[str, ...], world: World) -> _Sheet:
     plan = with_adopted(planned.plan, sealed, overwrite=overwrite, world=world)
     files = _files(spec, planned._replace(plan=plan), world=world)
     changes = compare(plan, files, sealed=sealed, overwrite=overwrite, store=world.store)
-    recipes = _recipes(plan, world)
-    return _Sheet(plan, files, sealed, changes, _seal(plan, files, sealed=sealed, changes=changes, recipes=recipes))
+    code = {**_recipes(plan, world), **hook_hashes(plan.runs, world)}
+    return _Sheet(plan, files, sealed, changes, _seal(plan, files, sealed=sealed, changes=changes, code=code))
 
 
 def _files(spec: ExperimentSpec, planned: Planned, *, world: World) -> dict[str, bytes]:
@@ -113,7 +114,7 @@ def _seal(
     *,
     sealed: DesignLock | None,
     changes: tuple[FileChange, ...],
-    recipes: Mapping[str, str],
+    code: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the fields of the seal; an adopted edit is sealed as it lies on disk."""
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
@@ -123,7 +124,7 @@ def _seal(
     digests |= {path: sealed.files[path] for path in adopted if sealed}
     models = {f"model {run.model.name}": str(run.model.sha256) for run in plan.runs}
     data = {facts.path: facts.sha256 for facts in plan.datasets}
-    inputs = {**models, **data, **recipes}
+    inputs = {**models, **data, **code}
     return {
         "plan_id": plan_hash(digests, inputs),
         "spec_sha256": plan.spec_sha256,

@@ -149,11 +149,17 @@ PLAN = {
         at("controls", "prompt", value="Capitalise:"), "controls.prompt", "lacks `{input}`", "put `{input}`"
     ),
     "an unknown recipe": Broken(at("controls", "recipe", value="sft"), "controls.recipe", "unknown", "name one"),
-    "one device and several GPUs": Broken(
-        lambda spec, _: (spec["controls"].update(recipe="lora_single_device"), spec.update(resources={"gpus": 2})),
-        "controls.recipe",
-        "trains on one device",
-        "`lora_distributed`",
+    "unknown custom metrics": Broken(
+        at("controls", "custom_metrics", value="label_formats"), "controls.custom_metrics", "unknown", "`label_format`"
+    ),
+    "labels left empty": Broken(
+        at("controls", "custom_metrics", value="label_format:0,"), "controls.custom_metrics", "unknown", "yes,no"
+    ),
+    "a label metric of prompts": Broken(
+        lambda spec, _: spec["controls"].update(custom_metrics="label_format", train_on_input=True),
+        "controls.custom_metrics",
+        "first supervised token",
+        "leave `train_on_input` out",
     ),
     "an unknown task": Broken(
         at("evaluation", "tasks", 0, "task", value="capitalisation"),
@@ -188,6 +194,9 @@ WORLD = {
     ),
     "another model than meant": Broken(
         at("models", 0, "sha256", value="b" * 64), "models[0].sha256", "has hash", "remove `sha256`"
+    ),
+    "a file of metrics that is missing": Broken(
+        at("controls", "custom_metrics", value="mine.py"), "controls.custom_metrics", "is missing", "experiment"
     ),
     "a file that is missing": Broken(
         at("data", "training", "path", value="wrds.json"), "data.training", "cannot be read", "mend the path"

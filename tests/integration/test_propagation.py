@@ -89,7 +89,7 @@ RESOURCES = {
     "account": ("lab", SCRIPT),
     "constraint": ("a100", SCRIPT),
 }
-OUTPUT = {"output_dir_base": ("/scratch", TRAIN), "wandb_project": ("words", "setup_finetune.yaml")}
+OUTPUT = {"output_dir_base": ("/scratch", TRAIN), "wandb_project": ("words", TRAIN)}
 GENERATION = {"max_tokens": (3, EVAL), "batch_size": (3, EVAL), "top_logprobs": (3, EVAL)}
 TASK = {
     "name": ("other", EVAL),

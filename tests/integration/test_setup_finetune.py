@@ -128,7 +128,6 @@ def test_every_problem_is_told_at_once_with_its_line_and_nothing_is_written(root
         ({"save_last_epoch_only": True, "epochs_to_save": "all", "epochs": 3}, "different things"),
         ({"epochs_to_save": "0,3", "epochs": 3}, "epoch `3` cannot be saved"),
         ({"stash_adapter_weights": "true"}, "none is written"),
-        ({"my_wandb_project": "bits"}, "refused"),
         ({"config_file": "x.yaml"}, "cannot name the file"),
         ({"custom_recipe": "lora_singel_device"}, "lora_single_device"),
         ({"custom_recipe": "nobody.has.this"}, "no module of this name"),

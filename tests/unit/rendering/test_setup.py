@@ -18,7 +18,7 @@ JOB = PLAIN._replace(
     folder=TRAIN.run_dir,
     command=training_command(RECIPE, interpreter="/opt/python", config=f"{TRAIN.run_dir}/finetune.yaml"),
 )
-LABELS = {"experiment_name": "parity", "my_wandb_project": None, "custom_recipe": "lora_single_device"}
+LABELS = {"experiment_name": "parity", "custom_recipe": "lora_single_device"}
 TEXT = render_setup(TRAIN, JOB, labels=LABELS)
 
 
@@ -52,6 +52,7 @@ def test_the_output_directory_is_told_by_base_and_experiment_and_comes_back(outp
         ('system_prompt: "yes"', "system_prompt: no", lambda config, _: config.dataset.system_prompt == "no"),
         ("batch_size: 4", "batch_size: 2", lambda config, _: config.batch_size == 2),
         ("mem: null", "mem: 80G", lambda _, job: job.mem == "80G"),
+        ("my_wandb_run_name: null", "my_wandb_run_name: mine", lambda config, _: config.wandb_run_name == "mine"),
         ("cpus_per_task: 4", "cpus_per_task: 8", lambda _, job: job.cpus == 8),
     ),
 )
@@ -63,7 +64,8 @@ def test_an_edit_arrives_where_the_job_reads_it(old: str, new: str, found) -> No
 
 def test_every_control_of_training_has_its_key() -> None:
     elsewhere = {"seeds", "recipe"}
-    assert set(Controls.model_fields) - elsewhere == set(TRAIN_KEYS) - {"seed", "input_key", "output_key"}
+    others = {"seed", "input_key", "output_key", "my_wandb_project", "my_wandb_run_name"}
+    assert set(Controls.model_fields) - elsewhere == set(TRAIN_KEYS) - others
 
 
 def test_the_names_people_know_are_kept() -> None:
