@@ -3,7 +3,8 @@
 All train the same random model on the same token ids with the same labels, effective batch, adapted layers, optimiser,
 schedule and clipping, without any copy of the code of one in another. Every figure comes from a process of its own;
 the systems of one round run in turn, so that whatever else the machine does meets all alike. Tokens are those of the
-rows, prompts included and padding excluded; time runs from the end of the first epoch to the end of the last. Peak
+rows, prompts included and padding excluded; time runs from the end of the first epoch to the end of the last, on
+a CPU in seconds of the one processor used, so that what others do there is not in it. Peak
 memory is what the process has resident, imports included; live bytes are those of the tensors alone, the model's own
 among them, from an epoch that is not timed.
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,6 +76,10 @@ class Job(NamedTuple):
     def dtype(self) -> str:
         """Return the arithmetic."""
         return "bf16" if self.device == "cuda" else "fp32"
+
+    def now(self) -> float:
+        """Return seconds: of the processor where that does the work, since it may be shared, else of the wall."""
+        return time.process_time() if self.device == "cpu" else time.perf_counter()
 
     def rows(self) -> list[dict[str, list[int]]]:
         """Return ids and labels of every row."""

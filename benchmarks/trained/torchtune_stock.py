@@ -1,8 +1,7 @@
 """torchtune's own `lora_finetune_single_device`, as it is installed."""
 
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ def train_torchtune(job: Job) -> Iterator[float]:
     assert found.loader is not None
     stock = module_from_spec(found)
     found.loader.exec_module(stock)
-    settings = stock_config(job)
+    TuneStamps.now, settings = job.now, stock_config(job)
     recipe = stock.LoRAFinetuneRecipeSingleDevice(cfg=settings)
     recipe.setup(cfg=settings)
     recipe.save_checkpoint = lambda epoch: None
@@ -109,6 +108,8 @@ class TuneRows(torch.utils.data.Dataset[dict[str, list[int]]]):
 class TuneStamps:
     """A logger that notes when it was called: at the last step of each epoch."""
 
+    now: Callable[[], float] = float
+    """Tells the moment; the job sets it."""
     moments: list[float] = []  # noqa: RUF012 - read once the recipe, which makes the logger itself, has ended
     """When."""
 
@@ -117,7 +118,7 @@ class TuneStamps:
 
     def log_dict(self, payload: Any, step: int) -> None:
         """Note the moment."""
-        TuneStamps.moments.append(time.perf_counter())
+        TuneStamps.moments.append(TuneStamps.now())
 
     def close(self) -> None:
         """Close nothing."""

@@ -1,6 +1,5 @@
 """TRL's `SFTTrainer` with peft, padded, its rows tokenised beforehand."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ def train_trl(job: Job) -> Iterator[float]:
         """Notes the end of each epoch."""
 
         def on_epoch_end(self, *_: Any, **__: Any) -> None:
-            moments.append(time.perf_counter())
+            moments.append(job.now())
 
     folder = Path(job.folder)
     dtype = torch.bfloat16 if job.dtype == "bf16" else torch.float32
