@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cruijff_kit.workflow.adopt import adopt_edit
     from cruijff_kit.workflow.audit import read_audit, verify_audit
+    from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
     from cruijff_kit.workflow.cancel import cancel_runs
     from cruijff_kit.workflow.collect import collect_results
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = [
     "adopt_edit",
     "amend_design",
+    "apply_calibrator",
+    "calibrate_run",
     "cancel_runs",
     "check_design",
     "collect_results",
@@ -46,6 +49,7 @@ __all__ = [
 _HOMES = {
     "adopt": ("adopt_edit",),
     "audit": ("read_audit", "verify_audit"),
+    "calibrate": ("apply_calibrator", "calibrate_run"),
     "cancel": ("cancel_runs",),
     "collect": ("collect_results",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
