@@ -41,7 +41,7 @@ def events(y_prob: ArrayLike, y_true: ArrayLike) -> tuple[Floats, Floats]:
         ResultError: a probability lies outside [0, 1], a row does not sum to 1, or a
             label is none of those possible.
     """
-    if np.ndim(y_prob) == 2:
+    if np.ndim(y_prob) != 1:
         rows, labels = probability_rows(y_prob, y_true)
         return rows.max(axis=1, initial=0.0), (rows.argmax(axis=1) == labels).astype(np.float64)
     probabilities = np.asarray(y_prob, dtype=np.float64)
