@@ -1,6 +1,7 @@
 """Calibrate: thresholds from the predictions of one split, and what they do on another."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -157,8 +158,7 @@ def _chosen(source: _Source, *, split: str, task: str, epoch: int | None) -> tup
     tasks = sorted({each.task for each in found})
     if len(tasks) > 1:
         raise ResultError(f"several tasks have split `{split}`: {', '.join(tasks)}", hint="name one with `--task`")
-    ids = [each.sample_id for each in found]
-    twice = sorted({each for each in ids if ids.count(each) > 1}) if len(set(ids)) < len(ids) else []
+    twice = [name for name, times in Counter(each.sample_id for each in found).items() if times > 1]
     if twice:
         fact = f"{len(twice)} samples of split `{split}` occur more than once, `{twice[0]}` first"
         raise ResultError(fact, hint="evaluate each sample once; repeated answers are not new samples")

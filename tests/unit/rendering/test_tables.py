@@ -34,11 +34,11 @@ def _other_table() -> bytes:
 
 @pytest.mark.parametrize("content", (b"", b"PAR1 torn", _other_table()))
 def test_a_damaged_or_foreign_file_is_refused_by_name(content: bytes) -> None:
-    with pytest.raises(ResultError, match="`p.parquet` holds no predictions"):
+    with pytest.raises(ResultError, match=r"`p\.parquet` holds no predictions"):
         read_predictions(content, name="p.parquet")
 
 
 def test_a_file_cut_short_is_refused_by_name() -> None:
     content = predictions_parquet(RECORDS)
-    with pytest.raises(ResultError, match="`p.parquet` holds no predictions"):
+    with pytest.raises(ResultError, match=r"`p\.parquet` holds no predictions"):
         read_predictions(content[: len(content) // 2], name="p.parquet")
