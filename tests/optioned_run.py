@@ -43,11 +43,12 @@ def optioned(world: World, run: str, *, sizes: dict[str, int], **changes: Any) -
     )
 
 
-def gather(world: World, records: Sequence[Prediction]) -> None:
-    """Write one run's predictions as collecting does, and record that."""
+def gather(world: World, records: Sequence[Prediction], *, beside: str = "") -> None:
+    """Write one run's predictions as collecting does, and record that, with those of another run beside them."""
     path, content = ExperimentLayout.predictions_of(records[0].run), predictions_parquet(records)
     world.store.write(path, content)
-    outputs = {path: sha256(content).hexdigest()}
+    kept = ExperimentLayout.predictions_of(beside) if beside else path
+    outputs = {path: sha256(content).hexdigest(), kept: world.store.digest(kept) or ""}
     world.audit.append(
         AuditEvent(
             actor=world.actor, verb="collect", action=Action.COLLECT_RESULTS, subject="experiment", outputs=outputs

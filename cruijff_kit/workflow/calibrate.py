@@ -16,7 +16,7 @@ from cruijff_kit.schema.calibration import CalibrationSettings, Calibrator, Spli
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.workflow.attempts import find_run
-from cruijff_kit.workflow.collect import record_once, write_changed
+from cruijff_kit.workflow.collect import write_changed
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["apply_calibrator", "calibrate_run"]
@@ -68,9 +68,10 @@ def calibrate_run(run: str, *, settings: CalibrationSettings | None = None, worl
     content = (calibrator.model_dump_json(indent=1) + "\n").encode()
     path = RunLayout(source.run).calibrator
     write_changed({path: content}, world=world)
-    record_once(
-        _event(calibrator, source, output={path: hashlib.sha256(content).hexdigest()}, world=world), world=world
-    )
+    event = _event(calibrator, source, output={path: hashlib.sha256(content).hexdigest()}, world=world)
+    last = [each for each in world.audit.records() if (each.action, each.subject) == (event.action, event.subject)][-1:]
+    if not last or (last[0].inputs, last[0].outputs) != (event.inputs, event.outputs):
+        world.audit.append(event)
     return calibrator
 
 

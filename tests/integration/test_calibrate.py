@@ -90,8 +90,12 @@ def test_the_calibrator_is_written_bound_to_its_data_and_recorded(world: World, 
 
 def test_fitting_again_changes_no_byte_and_records_nothing_new(world: World, run: str) -> None:
     first = calibrate_run(run, settings=settings(method="aps"), world=world)
+    other = Plan.model_validate_json(world.store.read("plan.json") or b"").runs[1].id
+    gather(world, list(optioned_answers(other, split="calibration", n=40)), beside=run)
+    calibrate_run(other, world=world)
     content, head = world.store.read(RunLayout(run).calibrator), world.audit.head()
     assert calibrate_run(run, settings=settings(method="aps"), world=world) == first
+    assert [each.subject for each in calibrations(world)] == [run, other]
     assert (world.store.read(RunLayout(run).calibrator), world.audit.head()) == (content, head)
 
 
