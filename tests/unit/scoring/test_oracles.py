@@ -4,7 +4,7 @@ Values on bin edges and tied probabilities are left to hand-computed cases: ther
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import calibration
 import numpy as np
@@ -35,6 +35,8 @@ from tests.drawn import drawn_answers
 
 CASES = 500
 CLOSE = {"rel": 0, "abs": 1e-9}
+WHOLE: dict[str, Any] = {"scale_by_half": False}
+"""The sum over all options, in [0, 2]; the library's own type for it knows one value alone."""
 
 
 class Case(NamedTuple):
@@ -81,7 +83,7 @@ def test_ece_and_mce_agree_with_two_libraries() -> None:
         gaps = np.abs(shares - means)
         assert ece.value == pytest.approx(np.dot(gaps, counts[counts > 0]) / len(sure), **CLOSE)
         assert mce.value == pytest.approx(gaps.max(), **CLOSE)
-        binned = fast_bin(list(zip(sure, came, strict=True)), get_equal_prob_bins(sure.tolist(), bins))
+        binned: Any = fast_bin(list(zip(sure, came, strict=True)), get_equal_prob_bins(sure.tolist(), bins))
         assert ece.value == pytest.approx(calibration.get_ece(sure, came, num_bins=bins), **CLOSE)
         assert mce.value == pytest.approx(max(abs(difference_mean(each)) for each in binned if len(each)), **CLOSE)
 
@@ -107,7 +109,7 @@ def test_adaptive_and_debiased_ece_agree_with_the_library_of_the_paper() -> None
         adaptive = compute_adaptive_ece(y_prob=sure, y_true=came, n_bins=bins).value
         debiased = compute_debiased_ece(y_prob=sure, y_true=came, n_bins=bins).value
         assert adaptive == pytest.approx(calibration.get_ece_em(sure, came, num_bins=bins), **CLOSE)
-        binned = fast_bin(list(zip(sure, came, strict=True)), get_equal_bins(sure.tolist(), bins))
+        binned: Any = fast_bin(list(zip(sure, came, strict=True)), get_equal_bins(sure.tolist(), bins))
         assert debiased == pytest.approx(unbiased_l2_ce(binned), rel=0, abs=1e-7)
 
 
@@ -120,9 +122,7 @@ def test_brier_scores_agree_with_two_libraries() -> None:
         logits, labels = drawn_answers(40, seed=number, options=3)
         rows = option_probabilities(logits, temperature=0.2)
         found = compute_brier_score(y_prob=rows, y_true=labels).value
-        assert found == pytest.approx(
-            metrics.brier_score_loss(labels, rows, labels=[0, 1, 2], scale_by_half=False), **CLOSE
-        )
+        assert found == pytest.approx(metrics.brier_score_loss(labels, rows, labels=[0, 1, 2], **WHOLE), **CLOSE)
         parts = [np.mean(scoringrules.brier_score(labels == each, rows[:, each])) for each in range(3)]
         assert found == pytest.approx(sum(parts), **CLOSE)
 
@@ -200,7 +200,7 @@ def test_lac_sets_agree_with_two_libraries_set_by_set() -> None:
         found = mine.predict(test_scores=scores[n:])
         other = ConformalClassifier()
         other.fit(scores[np.arange(n), labels[:n]])
-        crepes = other.predict_set(scores[n:], confidence=0.9, smoothing=False).astype(bool)
+        crepes = np.asarray(other.predict_set(scores[n:], confidence=0.9, smoothing=False), dtype=bool)
         # That library leaves sets empty.
         assert np.array_equal(found[crepes.any(axis=1)], crepes[crepes.any(axis=1)])
         third = SplitConformalClassifier(Told(), confidence_level=0.9, conformity_score="lac", prefit=True)
