@@ -50,23 +50,14 @@ def calibrate(experiment: str, run: str, applied: str | None, as_json: bool, **o
 
 def _settings(costs: Path | None, **options: Any) -> CalibrationSettings:
     try:
-        named = yaml.safe_load(costs.read_text(encoding="utf-8")) if costs else {}
-        return CalibrationSettings.model_validate({**options, "costs": _by_name(named)})
+        # Everything is read as text: to YAML a bare `no` is false and a bare 0 a number, and options are names.
+        named = yaml.BaseLoader(costs.read_text(encoding="utf-8")).get_single_data() if costs else {}
+        return CalibrationSettings.model_validate({**options, "costs": named})
     except ValidationError as err:
         problems = [Problem(each["msg"], path=".".join(str(part) for part in each["loc"])) for each in err.errors()]
     except (yaml.YAMLError, UnicodeDecodeError) as err:
         problems = [Problem(str(err), path="costs", place=str(costs))]
     raise SpecError("the calibration asked for is not possible", problems=problems, hint="see `ck calibrate --help`")
-
-
-def _by_name(costs: Any) -> Any:
-    """Return costs with their options as text: YAML reads a bare 0 as a number, and options are names."""
-    if not isinstance(costs, dict):
-        return costs
-    return {
-        str(true): {str(to): cost for to, cost in row.items()} if isinstance(row, dict) else row
-        for true, row in costs.items()
-    }
 
 
 def _calibrator(fitted: Calibrator) -> str:

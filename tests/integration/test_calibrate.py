@@ -357,9 +357,17 @@ def test_the_command_says_what_is_promised_and_what_came_of_it(command: Callable
     assert json.loads(command("--apply", "test", "--json"))["n"] == 400
 
 
-def test_the_command_takes_costs_from_a_file(command: Callable[..., str], tmp_path: Path) -> None:
+def _bare(costs: dict[str, dict[str, int]]) -> str:
+    """Return costs as people write them, where YAML would read `no` as false."""
+    return "".join(
+        f"{true}: {{{', '.join(f'{to}: {cost}' for to, cost in row.items())}}}\n" for true, row in costs.items()
+    )
+
+
+@pytest.mark.parametrize("text", (json.dumps(COSTS), _bare(COSTS)))
+def test_the_command_takes_costs_from_a_file(text: str, command: Callable[..., str], tmp_path: Path) -> None:
     costs = tmp_path / "costs.yaml"
-    costs.write_text(json.dumps(COSTS), encoding="utf-8")
+    costs.write_text(text, encoding="utf-8")
     said = command("--method", "ltt", "--alpha", "0.25", "--temperature-split", "validation", "--costs", str(costs))
     assert "act where the expected cost is at most" in said
     assert "with probability 0.9 over calibration sets, the cost per sample acted on is at most 0.25" in said
