@@ -4,7 +4,7 @@ from types import ModuleType
 
 from cruijff_kit.errors import SiteError
 
-__all__ = ["binomial_two_sided", "normal_quantile", "t_quantile", "t_two_sided"]
+__all__ = ["beta_limits", "binomial_two_sided", "normal_quantile", "t_quantile", "t_two_sided"]
 
 
 def normal_quantile(level: float) -> float:
@@ -26,6 +26,12 @@ def binomial_two_sided(successes: int, trials: int) -> float:
     """Return the exact two-sided p-value of a fair coin; 1 where nothing was tossed."""
     smaller = min(successes, trials - successes)
     return min(1.0, float(2 * _special().bdtr(smaller, trials, 0.5))) if trials else 1.0
+
+
+def beta_limits(a: float, b: float, *, level: float) -> tuple[float, float]:
+    """Return the limits between which Beta(a, b) lies with this probability, equal tails outside."""
+    tail = (1 - level) / 2
+    return float(_special().betaincinv(a, b, tail)), float(_special().betaincinv(a, b, 1 - tail))
 
 
 def _special() -> ModuleType:

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "watch": ("look:watch", "Follow the jobs until all have ended."),
     "logs": ("look:logs", "Show the end of a job's output."),
     "collect": ("results:collect", "Gather results into results.parquet."),
+    "calibrate": ("calibrate:calibrate", "Turn the predictions of a split into sets or decisions with a guarantee."),
     "report": ("results:report", "Write summary.md and the report page."),
     "spot-check": ("results:spot_check", "Look at a few answers of a run, with their tokens."),
     "wandb": ("tracking:wandb", "Send offline runs to Weights & Biases."),

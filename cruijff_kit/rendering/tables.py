@@ -1,15 +1,17 @@
-"""Parquet bytes of results and predictions; equal tables give equal bytes."""
+"""Parquet bytes of results and predictions, and back; equal tables give equal bytes."""
 
 from collections.abc import Sequence
 from io import BytesIO
 from types import ModuleType
 from typing import Any
 
-from cruijff_kit.errors import SiteError
+from pydantic import ValidationError
+
+from cruijff_kit.errors import ResultError, SiteError
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import ResultTable
 
-__all__ = ["predictions_parquet", "results_parquet"]
+__all__ = ["predictions_parquet", "read_predictions", "results_parquet"]
 
 _RESULTS = {
     "run": "string",
@@ -59,6 +61,28 @@ def results_parquet(table: ResultTable) -> bytes:
 def predictions_parquet(predictions: Sequence[Prediction]) -> bytes:
     """Return one row per sample and evaluated model."""
     return _parquet([each.model_dump() for each in predictions], _PREDICTIONS)
+
+
+def read_predictions(content: bytes, *, name: str) -> tuple[Prediction, ...]:
+    """Return the records that `predictions_parquet` wrote.
+
+    Args:
+        content: bytes of the file.
+        name: its path, for messages.
+
+    Raises:
+        ResultError: the file is damaged, or not one of predictions.
+        SiteError: the extra that reads tables is not installed.
+    """
+    pa = _pyarrow()
+    from pyarrow import parquet
+
+    try:
+        rows = parquet.read_table(BytesIO(content)).to_pylist(maps_as_pydicts="strict")
+        return tuple(Prediction.model_validate(row) for row in rows)
+    except (pa.ArrowException, OSError, TypeError, ValidationError) as err:
+        said = str(err).splitlines()[0]
+        raise ResultError(f"`{name}` holds no predictions: {said}", hint="`ck collect` writes it again") from err
 
 
 def _parquet(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> bytes:

@@ -62,6 +62,8 @@ class Action(StrEnum):
     """Every job of the experiment has ended."""
     COLLECT_RESULTS = "COLLECT_RESULTS"
     """Results were read from logs into the result table."""
+    CALIBRATE = "CALIBRATE"
+    """A calibrator was fitted to the predictions of a split and written."""
     GENERATE_SUMMARY = "GENERATE_SUMMARY"
     """`summary.md` and the report were rendered."""
     SYNC_RUNS = "SYNC_RUNS"

@@ -39,6 +39,11 @@ class ExperimentLayout:
     findings = "findings.md"
 
     @staticmethod
+    def predictions_of(run_id: str) -> str:
+        """Return the path of one run's collected predictions."""
+        return f"predictions/{run_id}.parquet"
+
+    @staticmethod
     def dataset(key: str) -> str:
         """Return the path of a generated data set."""
         return f"data/{key}.json"
@@ -123,6 +128,11 @@ class RunLayout(NamedTuple):
     def metrics(self) -> str:
         """Return the training metrics, one object a step."""
         return f"{self.folder}/metrics.jsonl"
+
+    @property
+    def calibrator(self) -> str:
+        """Return the run's calibrator."""
+        return f"{self.folder}/calibrator.json"
 
     @property
     def manifest(self) -> str:

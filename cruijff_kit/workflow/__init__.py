@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.adapters import check_adapter, merge_adapter, port_adapter
     from cruijff_kit.workflow.adopt import adopt_edit
     from cruijff_kit.workflow.audit import read_audit, verify_audit
+    from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
     from cruijff_kit.workflow.cancel import cancel_runs
     from cruijff_kit.workflow.collect import collect_results
     from cruijff_kit.workflow.conversion import convert_data
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 __all__ = [
     "adopt_edit",
     "amend_design",
+    "apply_calibrator",
     "apply_remedy",
+    "calibrate_run",
     "cancel_runs",
     "check_adapter",
     "check_design",
@@ -77,6 +80,7 @@ _HOMES = {
     "adapters": ("check_adapter", "merge_adapter", "port_adapter"),
     "adopt": ("adopt_edit",),
     "audit": ("read_audit", "verify_audit"),
+    "calibrate": ("apply_calibrator", "calibrate_run"),
     "cancel": ("cancel_runs",),
     "collect": ("collect_results",),
     "conversion": ("convert_data",),

@@ -63,7 +63,7 @@ def result_files(table: ResultTable) -> dict[str, bytes]:
     """Return the bytes of `results.parquet` and of one predictions file a run."""
     files = {ExperimentLayout.results: results_parquet(table)}
     for run, predictions in groupby(table.predictions, key=lambda each: each.run):
-        files[f"{ExperimentLayout.predictions}/{run}.parquet"] = predictions_parquet(tuple(predictions))
+        files[ExperimentLayout.predictions_of(run)] = predictions_parquet(tuple(predictions))
     return files
 
 

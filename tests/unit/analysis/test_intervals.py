@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from cruijff_kit.analysis.distributions import beta_limits
 from cruijff_kit.analysis.intervals import wilson_interval
 
 
@@ -47,3 +48,9 @@ def test_wilson_covers_as_often_as_it_says_at_small_n(n: int) -> None:
 def test_no_samples_have_no_proportion() -> None:
     interval = wilson_interval(0, 0, level=0.95)
     assert (interval.value, interval.low, interval.high, interval.n) == (None, None, None, 0)
+
+
+@pytest.mark.parametrize("rank,n", ((1, 9), (46, 50), (451, 500)))
+def test_coverage_given_a_calibration_set_is_a_beta_with_equal_tails(rank: int, n: int) -> None:
+    expected = stats.beta.interval(0.95, rank, n + 1 - rank)
+    assert beta_limits(rank, n + 1 - rank, level=0.95) == pytest.approx(expected, rel=1e-9)

@@ -1,0 +1,97 @@
+"""A calibrator on another split: coverage, set sizes, abstentions and risk, with their intervals."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cruijff_kit.analysis.distributions import beta_limits
+from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.schema.calibration import Calibrator, SplitFigures
+from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.report import Interval
+from cruijff_kit.scoring.calibrators import categories_of, decide, predict_sets, risk_of
+from cruijff_kit.scoring.decision_scores import NONE
+from cruijff_kit.scoring.records import OptionRecords, cost_matrix, option_records, record_metrics
+from cruijff_kit.scoring.risk_control import bounded_mean_limits
+
+__all__ = ["LEVEL", "split_figures"]
+
+LEVEL = 0.95
+"""Level of every interval here."""
+
+
+def split_figures(
+    predictions: Sequence[Prediction], *, calibrator: Calibrator, uniforms: Sequence[float]
+) -> SplitFigures:
+    """Return what a calibrator does on a split that it was not fitted on.
+
+    Args:
+        predictions: records of the split, one evaluation.
+        calibrator: what to apply.
+        uniforms: one number in [0, 1) for each record that did not error, in order.
+
+    Raises:
+        ResultError: the records have no option log-probabilities, or other options.
+    """
+    first = predictions[0]
+    found = option_records(predictions, name=f"split `{first.split}`")
+    figures = SplitFigures(
+        run=first.run,
+        split=first.split,
+        task=first.task,
+        claim=calibrator.claim,
+        n=len(predictions),
+        unscored=found.unscored,
+        metrics=record_metrics(predictions, temperature=calibrator.temperature, costs=calibrator.settings.costs),
+    )
+    if calibrator.thresholds:
+        sets = predict_sets(found, calibrator=calibrator, uniforms=uniforms)
+        return figures.model_copy(update=_set_figures(found, calibrator, sets=sets))
+    return figures.model_copy(update=_risk_figures(found, calibrator))
+
+
+def _set_figures(found: OptionRecords, calibrator: Calibrator, *, sets: NDArray[np.bool_]) -> dict[str, object]:
+    held = sets[np.arange(len(sets)), found.labels]
+    names = np.array(categories_of(found, by=calibrator.settings.by) or [], dtype=str)
+    known = [str(name) for name in np.unique(names)]
+    parts = [held, *(held[names == name] for name in known)]
+    sizes = sets.sum(axis=1)
+    return {
+        "categories": ("all", *known),
+        "coverage": tuple(wilson_interval(int(part.sum()), len(part), level=LEVEL) for part in parts),
+        "expected": _expected(calibrator),
+        "set_sizes": tuple(int(count) for count in np.bincount(sizes, minlength=len(found.options) + 1)),
+        "mean_set_size": float(sizes.mean()),
+    }
+
+
+def _expected(calibrator: Calibrator) -> tuple[float, float] | None:
+    """Return where coverage lies given the calibration set: Beta(k, n + 1 - k), for one quantile."""
+    if len(calibrator.thresholds) != 1:
+        return None
+    only = calibrator.thresholds[0]
+    return (1.0, 1.0) if only.quantile is None else beta_limits(only.rank, only.n + 1 - only.rank, level=LEVEL)
+
+
+def _risk_figures(found: OptionRecords, calibrator: Calibrator) -> dict[str, object]:
+    actions = decide(found, calibrator=calibrator).actions
+    acts, total = actions != NONE, len(actions) + found.unscored
+    costs = cost_matrix(calibrator.settings.costs, options=found.options)
+    paid = np.where(acts, costs[found.labels, actions], 0.0)
+    if risk_of(calibrator.settings) == "selective":
+        paid = paid[acts]
+    else:
+        paid = np.concatenate([paid, np.zeros(found.unscored)])
+    return {
+        "acted": wilson_interval(int(acts.sum()), total, level=LEVEL),
+        "risk": _mean(paid, bound=float(costs.max())),
+    }
+
+
+def _mean(paid: NDArray[np.float64], *, bound: float) -> Interval:
+    method = "hoeffding-bentkus"
+    if not len(paid):
+        return Interval(value=None, low=None, high=None, n=0, level=LEVEL, method=method)
+    low, high = bounded_mean_limits(paid, bound=bound, level=LEVEL)
+    return Interval(value=float(paid.mean()), low=low, high=high, n=len(paid), level=LEVEL, method=method)
