@@ -7,10 +7,11 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from cruijff_kit.data.answer_table import AnswerTable
 from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.prediction import Prediction
 
-__all__ = ["Floats", "GroupColumns", "Ints", "encode_levels", "prediction_columns"]
+__all__ = ["Floats", "GroupColumns", "Ints", "encode_levels", "prediction_columns", "table_columns"]
 
 Ints: TypeAlias = NDArray[np.int64]
 """Whole numbers."""
@@ -89,6 +90,34 @@ def prediction_columns(predictions: Sequence[Prediction], by: str) -> GroupColum
         covered=np.full(len(predictions), UNKNOWN, dtype=np.int64),
         probability=np.asarray([_probability(each) for each in predictions], dtype=np.float64),
         confidence=np.asarray([_confidence(each) for each in predictions], dtype=np.float64),
+    )
+
+
+def table_columns(table: AnswerTable, by: str) -> GroupColumns:
+    """Return the columns of a table of answers of two classes.
+
+    Raises:
+        SpecError: the group column has too many values.
+    """
+    levels, group = encode_levels(table.groups, column=by)
+    known = np.asarray([UNKNOWN if each is None else each for each in table.predictions], dtype=np.int64)
+    abstained = np.asarray(table.abstained, dtype=np.int64)
+    positive = np.asarray(table.targets, dtype=np.int64)
+    probability = np.asarray([np.nan if each is None else each for each in table.probabilities], dtype=np.float64)
+    chosen = np.where(abstained == 1, UNKNOWN, known)
+    confidence = np.where(chosen == UNKNOWN, np.nan, np.where(chosen == 1, probability, 1 - probability))
+    covered = [UNKNOWN if each is None else int(each) for each in table.covered]
+    return GroupColumns(
+        levels=levels,
+        group=group,
+        correct=(chosen == positive).astype(np.int64),
+        answered=(known != UNKNOWN).astype(np.int64),
+        abstained=abstained,
+        positive=positive,
+        chosen=chosen,
+        covered=np.asarray(covered, dtype=np.int64),
+        probability=probability,
+        confidence=confidence,
     )
 
 

@@ -43,7 +43,9 @@ def compare_columns(columns: GroupColumns, *, source: str, column: str, tier: Ti
         GroupResult(
             level=columns.levels[code],
             n=sizes[code],
-            metrics=tuple(_group_metric(measures[place], code, difference=judged[place][code]) for place in known),
+            metrics=tuple(
+                _group_metric(measures[place], code, difference=judged[place][code], tier=tier) for place in known
+            ),
         )
         for code in shown
     )
@@ -63,10 +65,11 @@ def compare_columns(columns: GroupColumns, *, source: str, column: str, tier: Ti
     )
 
 
-def _group_metric(measure: Measure, code: int, *, difference: GroupDifference | None) -> GroupMetric:
-    return GroupMetric(
-        metric=measure.name, figure=measure.figures[code], difference=difference, reason=measure.reasons[code]
-    )
+def _group_metric(measure: Measure, code: int, *, difference: GroupDifference | None, tier: Tier) -> GroupMetric:
+    figure, reason = measure.figures[code], measure.reasons[code]
+    if reason and tier == "red":
+        figure, reason = figure.model_copy(update={"n": 0}), "not estimable: too few samples"
+    return GroupMetric(metric=measure.name, figure=figure, difference=difference, reason=reason)
 
 
 def _judged(measures: Sequence[Measure], rules: GroupRules) -> list[list[GroupDifference | None]]:

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("look:logs", "Show the end of a job's output."),
     "collect": ("results:collect", "Gather results into results.parquet."),
     "report": ("results:report", "Write summary.md and the report page."),
+    "groups": ("groups:groups", "Compare a run's answers between groups of samples."),
     "spot-check": ("results:spot_check", "Look at a few answers of a run, with their tokens."),
     "audit": ("audit:audit", "Read or verify the audit log."),
     "models": ("models:models", "Look at base models, or make the small one."),

@@ -11,7 +11,7 @@ VIEWS: Mapping[str, frozenset[str]] = {
     "design": frozenset({"design", "amend"}),
     "scaffold": frozenset({"scaffold", "adopt"}),
     "run": frozenset({"submit", "retry", "watch", "cancel", "logs"}),
-    "summarize": frozenset({"collect", "report", "spot_check"}),
+    "summarize": frozenset({"collect", "report", "groups", "spot_check"}),
 }
 """Each view's name and the verbs it tells of; other verbs are told in every view."""
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.cancel import cancel_runs
     from cruijff_kit.workflow.collect import collect_results
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
+    from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.models import describe_model, make_tiny_model
     from cruijff_kit.workflow.report import write_report
@@ -24,6 +25,8 @@ __all__ = [
     "cancel_runs",
     "check_design",
     "collect_results",
+    "compare_answer_groups",
+    "compare_run_groups",
     "describe_model",
     "make_tiny_model",
     "preview_submission",
@@ -49,6 +52,7 @@ _HOMES = {
     "cancel": ("cancel_runs",),
     "collect": ("collect_results",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
+    "groups": ("compare_answer_groups", "compare_run_groups"),
     "logs": ("tail_log",),
     "models": ("describe_model", "make_tiny_model"),
     "report": ("write_report",),
