@@ -18,7 +18,7 @@ Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 """Numbers; not-a-number where nothing is known."""
 
-UNKNOWN = -1
+_UNKNOWN = -1
 _MOST_LEVELS = 500
 
 
@@ -86,8 +86,8 @@ def prediction_columns(predictions: Sequence[Prediction], by: str) -> GroupColum
         answered=ints([each.parse_ok and each.error is None for each in predictions]),
         abstained=ints([each.abstain for each in predictions]),
         positive=ints([_side(each, each.target) for each in predictions]),
-        chosen=ints([UNKNOWN if each.abstain else _side(each, each.prediction) for each in predictions]),
-        covered=np.full(len(predictions), UNKNOWN, dtype=np.int64),
+        chosen=ints([_UNKNOWN if each.abstain else _side(each, each.prediction) for each in predictions]),
+        covered=np.full(len(predictions), _UNKNOWN, dtype=np.int64),
         probability=np.asarray([_probability(each) for each in predictions], dtype=np.float64),
         confidence=np.asarray([_confidence(each) for each in predictions], dtype=np.float64),
     )
@@ -100,18 +100,18 @@ def table_columns(table: AnswerTable, by: str) -> GroupColumns:
         SpecError: the group column has too many values.
     """
     levels, group = encode_levels(table.groups, column=by)
-    known = np.asarray([UNKNOWN if each is None else each for each in table.predictions], dtype=np.int64)
+    known = np.asarray([_UNKNOWN if each is None else each for each in table.predictions], dtype=np.int64)
     abstained = np.asarray(table.abstained, dtype=np.int64)
     positive = np.asarray(table.targets, dtype=np.int64)
     probability = np.asarray([np.nan if each is None else each for each in table.probabilities], dtype=np.float64)
-    chosen = np.where(abstained == 1, UNKNOWN, known)
-    confidence = np.where(chosen == UNKNOWN, np.nan, np.where(chosen == 1, probability, 1 - probability))
-    covered = [UNKNOWN if each is None else int(each) for each in table.covered]
+    chosen = np.where(abstained == 1, _UNKNOWN, known)
+    confidence = np.where(chosen == _UNKNOWN, np.nan, np.where(chosen == 1, probability, 1 - probability))
+    covered = [_UNKNOWN if each is None else int(each) for each in table.covered]
     return GroupColumns(
         levels=levels,
         group=group,
         correct=(chosen == positive).astype(np.int64),
-        answered=(known != UNKNOWN).astype(np.int64),
+        answered=(known != _UNKNOWN).astype(np.int64),
         abstained=abstained,
         positive=positive,
         chosen=chosen,
@@ -123,8 +123,8 @@ def table_columns(table: AnswerTable, by: str) -> GroupColumns:
 
 def _side(each: Prediction, text: str | None) -> int:
     if len(each.options) != 2 or text is None:
-        return UNKNOWN
-    return {option.strip(): side for side, option in enumerate(each.options)}.get(text.strip(), UNKNOWN)
+        return _UNKNOWN
+    return {option.strip(): side for side, option in enumerate(each.options)}.get(text.strip(), _UNKNOWN)
 
 
 def _probability(each: Prediction) -> float:

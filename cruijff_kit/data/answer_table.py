@@ -89,25 +89,14 @@ def read_answers(
     """
     sheet = _sheet(content, name, shown=shown)
     _refuse_missing(sheet, by=by, meaning=meaning, probability=probability)
-    problems: list[Problem] = []
-    parsed = {column: _parsed(sheet, column, values=values, problems=problems) for column, values in _LABELS.items()}
-    shares = _shares(sheet, probability, problems=problems)
-    groups = sheet.column(by)
-    problems += [
-        Problem("the row has no group", by, sheet.place(row), "write a word for it, such as `unknown`")
-        for row, value in enumerate(groups)
-        if not value
-    ]
-    if problems:
-        more = len(problems) - _SHOWN
-        listed = problems[:_SHOWN] + ([Problem(f"and {more} more cells like these", place=name)] if more > 0 else [])
-        raise SpecError(f"`{name}` is not a usable table of answers", problems=listed)
+    parsed, shares = _cells(sheet, by=by, probability=probability)
     targets, predictions = [int(value or 0) for value in parsed[_TARGET]], parsed[_PREDICTION]
     if meaning is not None:
         _refuse_other_meaning(shares, targets, predictions=predictions, meaning=meaning, name=f"{name}: {probability}")
-        shares = [_of_class_one(*row, meaning=meaning) for row in zip(shares, targets, predictions, strict=True)]
+        labels = {"1": [1] * len(targets), "true": targets, "predicted": predictions}[meaning]
+        shares = [_of_class_one(share, label) for share, label in zip(shares, labels, strict=True)]
     return AnswerTable(
-        groups=tuple(groups),
+        groups=tuple(sheet.column(by)),
         targets=tuple(targets),
         predictions=tuple(predictions),
         probabilities=tuple(shares),
@@ -172,6 +161,23 @@ def _nearest(column: str, header: Sequence[str]) -> str:
     near = get_close_matches(column, header, n=1, cutoff=0.5)
     listed = ", ".join(f"`{each}`" for each in header)
     return f"columns are {listed}" + (f"; is it `{near[0]}`?" if near else "")
+
+
+def _cells(sheet: _Sheet, *, by: str, probability: str) -> tuple[dict[str, list[int | None]], list[float | None]]:
+    """Return the columns of labels, and the probabilities as they stand."""
+    problems: list[Problem] = []
+    parsed = {column: _parsed(sheet, column, values=values, problems=problems) for column, values in _LABELS.items()}
+    shares = _shares(sheet, probability, problems=problems)
+    problems += [
+        Problem("the row has no group", by, sheet.place(row), "write a word for it, such as `unknown`")
+        for row, value in enumerate(sheet.column(by))
+        if not value
+    ]
+    if problems:
+        more = len(problems) - _SHOWN
+        rest = [Problem(f"and {more} more cells like these", place=sheet.name)] if more > 0 else []
+        raise SpecError(f"`{sheet.name}` is not a usable table of answers", problems=[*problems[:_SHOWN], *rest])
+    return parsed, shares
 
 
 def _parsed(sheet: _Sheet, column: str, *, values: Sequence[str], problems: list[Problem]) -> list[int | None]:
@@ -245,8 +251,7 @@ def _fits(
     return {key: count / len(rows) for key, count in counts.items()}
 
 
-def _of_class_one(share: float | None, target: int, prediction: int | None, *, meaning: Meaning) -> float | None:
-    label = {"1": 1, "true": target, "predicted": prediction}[meaning]
+def _of_class_one(share: float | None, label: int | None) -> float | None:
     if share is None or label is None:
         return None
     return share if label == 1 else 1 - share

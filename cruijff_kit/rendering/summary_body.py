@@ -22,8 +22,8 @@ class Checked(NamedTuple):
     """Every run it implies."""
     models: Mapping[str, ModelFacts]
     """Model name to facts."""
-    power: Estimate
-    """The minimum detectable difference."""
+    power: tuple[Estimate, ...]
+    """The minimum detectable difference of each kind of comparison."""
     disk: DiskSpace
     """Space where checkpoints go."""
     day: str
@@ -42,7 +42,7 @@ def render_body(checked: Checked) -> str:
 def source_of(checked: Checked) -> str:
     """Return all that a body is rendered from, but for the day and the free disk space."""
     facts = [checked.models[name].model_dump_json() for name in sorted(checked.models)]
-    nouns = (checked.spec, checked.plan, checked.power)
+    nouns = (checked.spec, checked.plan, *checked.power)
     return "\n".join(("form 1", *(noun.model_dump_json() for noun in nouns), *facts, *checked.warnings))
 
 
@@ -184,11 +184,14 @@ def _estimate_row(each: Estimate) -> tuple[str, ...]:
 
 
 def _power(checked: Checked) -> list[str]:
-    each = checked.power
+    return [f"- {_detectable(each)}" for each in checked.power]
+
+
+def _detectable(each: Estimate) -> str:
+    name = f"{each.name[:1].upper()}{each.name[1:]}"
     if each.value is None:
-        return ["not assessed"]
-    stated = f"{each.name[:1].upper()}{each.name[1:]}: {each.value:.3f} {each.unit}, from {as_text(each.source)}."
-    return [stated, "", "Effects of factors over seeds: not assessed."]
+        return f"{name}: {as_text(each.source)}."
+    return f"{name}: {each.value:.3f} ({each.unit}), from {as_text(each.source)}."
 
 
 def _naming(checked: Checked) -> list[str]:
