@@ -37,9 +37,12 @@ def detectable_difference(n: int, *, alpha: float, power: float, share: float = 
     normal = NormalDist()
     reach, z = normal.inv_cdf(1 - alpha / 2), normal.inv_cdf(power)
     null = sqrt(2 * share * (1 - share) / n)
-    # The variance shrinks by d d / 2 as the proportions part, which leaves a quadratic.
-    a, b, c = 1 + z * z / (2 * n), -2 * reach * null, (reach * reach - z * z) * null * null
-    return min(1.0, (-b + sqrt(max(0.0, b * b - 4 * a * c))) / (2 * a))
+
+    def reached(gap: float) -> bool:
+        # The variances of the two parts sum to 2 p q - d d / 2.
+        return gap >= reach * null + z * sqrt(max(0.0, null * null - gap * gap / (2 * n)))
+
+    return _smallest(reached, 1.0) or 1.0
 
 
 def detectable_paired(n: int, *, alpha: float, power: float, discordance: float) -> float | None:
