@@ -8,9 +8,9 @@ from cruijff_kit.analysis.group_columns import Floats, Ints
 __all__ = ["calibration_errors", "resample_auc", "resample_ece"]
 
 # Equal-width bins of the calibration error, and cells within each of them for its bootstrap.
-_BINS, _FINE = 10, 20
+_BINS, _FINE = 10, 10
 # Cells of equal frequency for the bootstrap of the AUC; as many as values where those are fewer.
-_CELLS = 256
+_CELLS = 128
 
 
 def calibration_errors(confidence: Floats, correct: Ints, *, group: Ints, groups: int) -> Floats:
@@ -31,7 +31,7 @@ def resample_auc(
 ) -> Resamples:
     """Return bootstrap values of the AUC, of one metric.
 
-    Scores are sorted into 256 cells of equal frequency and drawn by cell; with no
+    Scores are sorted into 128 cells of equal frequency and drawn by cell; with no
     more distinct scores than that, this is the bootstrap of the rows exactly.
     """
     cell, cells = _cells(score)
@@ -48,7 +48,7 @@ def resample_ece(
 ) -> Resamples:
     """Return bootstrap values of the expected calibration error, of one metric.
 
-    Confidences are drawn by cells a twentieth of a bin wide, at each cell's mean.
+    Confidences are drawn by cells a tenth of a bin wide, at each cell's mean.
     """
     fine = _BINS * _FINE
     at = group * fine + _bin(confidence, fine)

@@ -109,7 +109,7 @@ def test_unanswered_samples_bound_the_figure_from_both_sides() -> None:
 def test_runs_are_ranked_in_tied_sets_that_hold_each_run_once() -> None:
     ranking = _found(_samples()).ranking
     assert sorted(run for each in ranking for run in each.runs) == sorted(run.id for run in PLAN.runs)
-    assert [each.place for each in ranking][0] == 1
+    assert ranking[0].place == 1
     # The base model knows next to nothing, and stands apart at the end.
     assert ranking[-1].runs == (PLAN.runs[-1].id,)
     assert all(each.n == 50 for each in ranking)

@@ -21,12 +21,12 @@ SMALL = st.integers(0, 60)
 def test_fisher_agrees_with_scipy(k: int, l: int, j: int, m: int) -> None:  # noqa: E741 the letters of the table
     if k + l == 0 or j + m == 0:
         return
-    expected = stats.fisher_exact([[k, l], [j, m]]).pvalue
+    expected = stats.fisher_exact([[k, l], [j, m]])[1]
     assert fisher_exact((k, k + l), (j, j + m)) == pytest.approx(expected, abs=1e-9)
 
 
 def test_fisher_stays_exact_at_a_million_samples() -> None:
-    expected = stats.fisher_exact([[40_300, 9_700], [760_000, 190_000]]).pvalue
+    expected = stats.fisher_exact([[40_300, 9_700], [760_000, 190_000]])[1]
     assert fisher_exact((40_300, 50_000), (760_000, 950_000)) == pytest.approx(expected, rel=1e-5)
 
 
@@ -48,7 +48,7 @@ def test_the_difference_has_the_published_interval(
 
 def test_groups_are_alike_as_pearson_says() -> None:
     table = [(30, 50), (20, 50), (45, 60)]
-    expected = stats.chi2_contingency([[k, n - k] for k, n in table], correction=False).pvalue
+    expected = stats.chi2_contingency([[k, n - k] for k, n in table], correction=False)[1]
     assert homogeneity(table) == pytest.approx(expected)
     assert homogeneity([(5, 5), (7, 7)]) is None
 

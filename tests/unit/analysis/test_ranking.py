@@ -1,12 +1,14 @@
 """Rankings are sets within which no run is told apart from the best."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cruijff_kit.analysis.paired import mcnemar_exact
 from cruijff_kit.analysis.ranking import MOST_RANKED, tied_sets
 
 
-def _test(left: list[bool], right: list[bool]) -> float:
+def _test(left: Sequence[bool], right: Sequence[bool]) -> float:
     pairs = list(zip(left, right, strict=True))
     return mcnemar_exact(pairs.count((False, True)), pairs.count((True, False)))
 
