@@ -6,7 +6,7 @@ from itertools import combinations
 from cruijff_kit.analysis.paired import holm_adjusted
 from cruijff_kit.schema.report import TiedSet
 
-__all__ = ["MOST_RANKED", "tied_sets"]
+__all__ = ["MOST_RANKED", "PairTest", "tied_sets"]
 
 MOST_RANKED = 200
 """Runs beyond which pairs are too many to compare."""

@@ -21,6 +21,7 @@ __all__ = [
     "MatrixRow",
     "ModelRef",
     "Output",
+    "Pilot",
     "Quantization",
     "Resources",
     "RunSpec",
