@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from cruijff_kit.analysis.clustered import cluster_of, clustered_difference
 from cruijff_kit.analysis.intervals import wilson_interval
-from cruijff_kit.analysis.paired import mcnemar_exact, paired_difference
+from cruijff_kit.analysis.paired import mcnemar_exact, paired_bootstrap, paired_difference
+from cruijff_kit.analysis.ranking import MOST_RANKED, tied_sets
 from cruijff_kit.schema.prediction import Prediction
-from cruijff_kit.schema.report import Comparison, GroupFigure
+from cruijff_kit.schema.report import Comparison, GroupFigure, TiedSet
 
-__all__ = ["compare_with_base", "group_figures"]
+__all__ = ["compare_with_base", "group_figures", "rank_runs"]
 
 
 def group_figures(
@@ -34,7 +36,9 @@ def group_figures(
     )
 
 
-def compare_with_base(tuned: Sequence[Prediction], base: Sequence[Prediction], *, level: float) -> Comparison | None:
+def compare_with_base(
+    tuned: Sequence[Prediction], base: Sequence[Prediction], *, cluster: str | None = None, level: float
+) -> Comparison | None:
     """Return the paired comparison of two models on the samples they share.
 
     Samples are paired by id and target; errored and unparsed ones count as wrong.
@@ -43,25 +47,68 @@ def compare_with_base(tuned: Sequence[Prediction], base: Sequence[Prediction], *
     Args:
         tuned: the fine-tuned run's samples of one task at one epoch.
         base: the control run's samples of the same task.
+        cluster: column whose equal values mark samples that are not independent.
         level: confidence level in (0, 1).
     """
     before = _answers(base)
-    pairs = [(before[key], right) for key, right in _answers(tuned).items() if key in before]
-    if not pairs:
+    changes: dict[str, list[int]] = {}
+    for each in tuned:
+        key = (each.sample_id, each.target)
+        if key in before:
+            name = str(key) if cluster is None else cluster_of(each, cluster)
+            changes.setdefault(name, []).append((each.correct is True) - before[key])
+    flat = [change for each in changes.values() for change in each]
+    if not flat:
         return None
-    gained = sum(after and not earlier for earlier, after in pairs)
-    lost = sum(earlier and not after for earlier, after in pairs)
-    p_value = mcnemar_exact(gained, lost)
+    gained, lost = flat.count(1), flat.count(-1)
+    if cluster is None:
+        difference = paired_difference(gained, lost, n=len(flat), level=level)
+        test, p_value = "exact McNemar test", mcnemar_exact(gained, lost)
+    else:
+        test = "t-test over clusters"
+        difference, p_value = clustered_difference(changes, level=level)
     return Comparison(
         run=tuned[0].run,
         base=base[0].run,
         task=tuned[0].task,
-        difference=paired_difference(gained, lost, n=len(pairs), level=level),
+        difference=difference,
         gained=gained,
         lost=lost,
+        bootstrap=paired_bootstrap(list(changes.values()), level=level),
+        test=test,
         p_value=p_value,
         p_adjusted=p_value,
     )
+
+
+def rank_runs(
+    samples: Sequence[Sequence[Prediction]], *, cluster: str | None = None, level: float
+) -> tuple[TiedSet, ...]:
+    """Return runs in tied sets by their answers to the samples that all of them share.
+
+    Args:
+        samples: each run's samples of one task at one epoch.
+        cluster: column whose equal values mark samples that are not independent.
+        level: confidence level in (0, 1); every pair is tested at the rest of it, Holm-adjusted.
+    """
+    answers = {each[0].run: _answers(each) for each in samples if each}
+    if not answers or len(answers) > MOST_RANKED:
+        return ()
+    shared = [key for key in next(iter(answers.values())) if all(key in each for each in answers.values())]
+    first = {(each.sample_id, each.target): each for each in samples[0]}
+    names = [str(key) if cluster is None else cluster_of(first[key], cluster) for key in shared]
+
+    def test(left: Sequence[bool], right: Sequence[bool]) -> float:
+        if cluster is None:
+            pairs = list(zip(left, right, strict=True))
+            return mcnemar_exact(pairs.count((False, True)), pairs.count((True, False)))
+        changes: dict[str, list[int]] = {}
+        for name, one, other in zip(names, left, right, strict=True):
+            changes.setdefault(name, []).append(other - one)
+        return clustered_difference(changes, level=level)[1]
+
+    verdicts = {run: [each[key] for key in shared] for run, each in answers.items()}
+    return tied_sets(verdicts, test=test, alpha=1 - level) if shared else ()
 
 
 def _answers(predictions: Iterable[Prediction]) -> dict[tuple[str, str], bool]:

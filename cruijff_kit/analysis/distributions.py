@@ -1,15 +1,41 @@
 """Quantiles and tail probabilities, computed with scipy's special functions."""
 
 from types import ModuleType
+from typing import Any
 
 from cruijff_kit.errors import SiteError
 
-__all__ = ["beta_limits", "binomial_two_sided", "normal_quantile", "t_quantile", "t_two_sided"]
+__all__ = [
+    "beta_limits",
+    "binomial_two_sided",
+    "chi_squared_tail",
+    "hypergeometric_two_sided",
+    "normal_quantile",
+    "normal_two_sided",
+    "probit",
+    "t_quantile",
+    "t_two_sided",
+]
 
 
 def normal_quantile(level: float) -> float:
     """Return z such that a standard normal lies in [-z, z] with this probability."""
     return float(_special().ndtri((1 + level) / 2))
+
+
+def normal_two_sided(statistic: float) -> float:
+    """Return the two-sided p-value of a standard normal statistic."""
+    return float(2 * _special().ndtr(-abs(statistic)))
+
+
+def probit(share: float) -> float:
+    """Return the value below which a standard normal lies with this probability."""
+    return float(_special().ndtri(share))
+
+
+def chi_squared_tail(statistic: float, df: int) -> float:
+    """Return the probability that chi-squared with `df` exceeds a statistic."""
+    return float(_special().chdtrc(df, statistic))
 
 
 def t_quantile(level: float, df: int) -> float:
@@ -32,6 +58,32 @@ def beta_limits(a: float, b: float, *, level: float) -> tuple[float, float]:
     """Return the limits between which Beta(a, b) lies with this probability, equal tails outside."""
     tail = (1 - level) / 2
     return float(_special().betaincinv(a, b, tail)), float(_special().betaincinv(a, b, 1 - tail))
+
+
+def hypergeometric_two_sided(found: int, drawn: int, *, successes: int, total: int) -> float:
+    """Return the exact two-sided p-value of a draw without replacement.
+
+    All outcomes no likelier than the one found count as extreme.
+
+    Args:
+        found: successes drawn.
+        drawn: items drawn.
+        successes: successes there are.
+        total: items there are.
+    """
+    import numpy as np
+
+    def ways(n: int, k: Any) -> Any:
+        log = _special().gammaln
+        return log(n + 1) - log(k + 1) - log(n - k + 1)
+
+    lowest = max(0, drawn + successes - total)
+    outcomes = np.arange(lowest, min(drawn, successes) + 1)
+    log = ways(successes, outcomes) + ways(total - successes, drawn - outcomes)
+    likelihood = np.exp(log - log.max())
+    # Equal likelihoods differ in their last digits.
+    extreme = likelihood <= likelihood[found - lowest] * (1 + 1e-7)
+    return float(likelihood[extreme].sum() / likelihood.sum())
 
 
 def _special() -> ModuleType:

@@ -1,10 +1,10 @@
 """Findings: every figure of a report, computed from the design and the result table."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from cruijff_kit.analysis.breakdown import compare_with_base, group_figures
+from cruijff_kit.analysis.breakdown import compare_with_base, group_figures, rank_runs
+from cruijff_kit.analysis.clustered import Clusters, cluster_of, clustered_proportion, design_effect
 from cruijff_kit.analysis.factorial import Observation, cell_figures, factor_effects
 from cruijff_kit.analysis.intervals import wilson_interval
 from cruijff_kit.analysis.losses import loss_figure
@@ -20,6 +20,7 @@ from cruijff_kit.schema.report import (
     Incomplete,
     Interval,
     LossFigure,
+    TiedSet,
 )
 from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.spec import ExperimentSpec, Factors, Level
@@ -74,6 +75,7 @@ def find_all(spec: ExperimentSpec, plan: Plan, *, table: ResultTable) -> Finding
         effects=() if only_base else factor_effects(observations, factors, level=sheet.level, planned=planned),
         comparisons=comparisons,
         groups=_groups(sheet),
+        ranking=_ranking(sheet, outcome),
         incomplete=incomplete,
         complete=complete,
         planned=len(plan.runs),
@@ -158,29 +160,63 @@ def _losses(sheet: _Sheet) -> tuple[LossFigure, ...]:
 
 
 def _accuracies(sheet: _Sheet) -> tuple[Finding, ...]:
-    errored = Counter((each.run, each.task, each.epoch) for each in sheet.table.predictions if each.error is not None)
-    unparsed = Counter((each.run, each.task, each.epoch) for each in sheet.table.predictions if not each.parse_ok)
+    samples: dict[tuple[str, str, int | None], list[Prediction]] = {}
+    for each in sheet.table.predictions:
+        samples.setdefault((each.run, each.task, each.epoch), []).append(each)
+    effects = {key: _clusters(found, sheet.spec.analysis.cluster) for key, found in samples.items()}
     return tuple(
-        Finding(
-            run=row.run,
-            task=row.task,
-            epoch=row.epoch,
-            metric=row.metric,
-            figure=_figure(row, sheet.level),
-            errored=errored[row.run, row.task, row.epoch],
-            unparsed=unparsed[row.run, row.task, row.epoch],
-            source=row.source,
-            reason=row.reason,
-        )
+        _finding(row, samples.get(key, ()), clusters=effects.get(key), level=sheet.level)
         for row in sheet.table.rows
         if row.task != TRAINING
+        for key in [(row.run, row.task, row.epoch)]
     )
 
 
-def _figure(row: ResultRow, level: float) -> Interval:
+def _finding(row: ResultRow, samples: Sequence[Prediction], *, clusters: Clusters | None, level: float) -> Finding:
+    unanswered = sum(each.error is not None or not each.parse_ok for each in samples)
+    at_best = None
     if row.successes is not None and row.value is not None:
+        at_best = min(row.n, row.successes + unanswered) / row.n
+    return Finding(
+        run=row.run,
+        task=row.task,
+        epoch=row.epoch,
+        metric=row.metric,
+        figure=_figure(row, clusters, level=level),
+        errored=sum(each.error is not None for each in samples),
+        unparsed=sum(not each.parse_ok for each in samples),
+        at_best=at_best,
+        source=row.source,
+        reason=row.reason,
+    )
+
+
+def _clusters(samples: Iterable[Prediction], column: str | None) -> Clusters | None:
+    """Return what clusters cost a run's figures, by its primary scorer; other scorers are taken as alike."""
+    if column is None:
+        return None
+    outcomes: dict[str, list[bool]] = {}
+    for each in samples:
+        outcomes.setdefault(cluster_of(each, column), []).append(each.correct is True)
+    return design_effect(outcomes)
+
+
+def _figure(row: ResultRow, clusters: Clusters | None, *, level: float) -> Interval:
+    if row.successes is None or row.value is None:
+        return Interval(value=row.value, low=None, high=None, n=row.n, level=level, method="none")
+    if clusters is None:
         return wilson_interval(row.successes, row.n, level=level)
-    return Interval(value=row.value, low=None, high=None, n=row.n, level=level, method="none")
+    return clustered_proportion(row.successes, row.n, clusters=clusters, level=level)
+
+
+def _ranking(sheet: _Sheet, outcome: _Outcome) -> tuple[TiedSet, ...]:
+    """Return runs in tied sets on the outcome's task, where its scorer is the one that predictions carry."""
+    task = next((each for each in sheet.spec.evaluation.tasks if each.name == outcome.task), None)
+    if task is None or outcome.metric != task.scorers[0]:
+        return ()
+    samples = _predictions(sheet)
+    found = [samples[run.id, task.name] for run in sheet.plan.runs if (run.id, task.name) in samples]
+    return rank_runs(found, cluster=sheet.spec.analysis.cluster, level=sheet.level)
 
 
 def _predictions(sheet: _Sheet) -> dict[tuple[str, str], list[Prediction]]:
@@ -205,7 +241,9 @@ def _comparisons(sheet: _Sheet) -> tuple[tuple[Comparison, ...], tuple[str, ...]
             tuned = samples.get((run.id, task))
             if base is None or not tuned or (base.id, task) not in samples:
                 continue
-            pair = compare_with_base(tuned, samples[base.id, task], level=sheet.level)
+            pair = compare_with_base(
+                tuned, samples[base.id, task], cluster=sheet.spec.analysis.cluster, level=sheet.level
+            )
             if pair is None:
                 unpaired.append(f"`{run.id}` and `{base.id}` share no sample of {task}; they are not compared")
             else:
@@ -227,7 +265,10 @@ def _control(plan: Plan, run: PlannedRun, *, task: str) -> PlannedRun | None:
 
 def _groups(sheet: _Sheet) -> tuple[GroupFigure, ...]:
     samples = _predictions(sheet)
-    chosen = sheet.spec.analysis.groups
+    chosen, cluster = sheet.spec.analysis.groups, sheet.spec.analysis.cluster
+    if cluster is not None and not chosen:
+        # Every column is broken down by where none is named; clusters are no breakdown.
+        chosen = tuple({name for each in sheet.table.predictions for name in each.groups} - {cluster}) or ("",)
     ordered = [
         each for run in sheet.plan.runs for (name, _), found in samples.items() if name == run.id for each in found
     ]

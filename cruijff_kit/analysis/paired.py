@@ -1,15 +1,17 @@
 """Two models on the same samples: paired differences and their tests."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from math import sqrt
 
 from cruijff_kit.analysis.distributions import binomial_two_sided, normal_quantile
 from cruijff_kit.schema.report import Interval
 
-__all__ = ["holm_adjusted", "mcnemar_exact", "paired_difference"]
+__all__ = ["holm_adjusted", "mcnemar_exact", "paired_bootstrap", "paired_difference"]
 
 # Fifty halvings of an interval of length 1 reach the last bit of a double.
 _HALVINGS = 50
+_RESAMPLES = 4_000
 
 
 def paired_difference(gained: int, lost: int, *, n: int, level: float) -> Interval:
@@ -48,6 +50,29 @@ def mcnemar_exact(gained: int, lost: int) -> float:
     null hypothesis. Source: Q. McNemar, Psychometrika 12 (1947), 153-157.
     """
     return binomial_two_sided(gained, gained + lost)
+
+
+def paired_bootstrap(changes: Sequence[Sequence[int]], *, level: float) -> Interval:
+    """Return the paired difference with the percentiles of a bootstrap that draws whole clusters.
+
+    Args:
+        changes: of each cluster, its samples' changes: 1 gained, -1 lost, 0 neither;
+            independent samples are clusters of one.
+        level: confidence level in (0, 1).
+    """
+    import numpy as np
+
+    kinds = Counter((sum(each), len(each)) for each in changes)
+    n, method = sum(len(each) for each in changes), "paired bootstrap"
+    if not n:
+        return Interval(value=None, low=None, high=None, n=0, level=level, method=method)
+    sums, sizes = (np.asarray(column) for column in zip(*kinds, strict=True))
+    times = np.asarray(list(kinds.values()))
+    # Clusters alike in sum and size are drawn as one cell, which is the same bootstrap.
+    drawn = np.random.default_rng(0).multinomial(len(changes), times / len(changes), size=_RESAMPLES)
+    low, high = np.quantile(drawn @ sums / (drawn @ sizes), ((1 - level) / 2, (1 + level) / 2)).tolist()
+    value = float(times @ sums / n)
+    return Interval(value=value, low=low, high=high, n=n, level=level, method=method)
 
 
 def holm_adjusted(p_values: Sequence[float]) -> list[float]:

@@ -12,7 +12,15 @@ from cruijff_kit.errors import Problem
 from cruijff_kit.schema.data import TrainingData
 from cruijff_kit.schema.spec import Analysis, ExperimentSpec
 
-__all__ = ["Used", "check_columns", "check_counts", "check_groups", "check_overlaps", "wanted_columns"]
+__all__ = [
+    "Used",
+    "check_columns",
+    "check_counts",
+    "check_groups",
+    "check_overlaps",
+    "columns_of",
+    "wanted_columns",
+]
 
 
 class Used(NamedTuple):
@@ -73,14 +81,23 @@ def check_columns(prompts: Mapping[str, str], used: Used, *, training: TrainingD
                 yield _unknown_column(name, columns, path=path, training=training)
 
 
+def columns_of(analysis: Analysis) -> tuple[str, ...]:
+    """Return the columns that predictions must carry: those broken down by, and that of the clusters."""
+    clusters = () if analysis.cluster is None else (analysis.cluster,)
+    return tuple(dict.fromkeys((*analysis.groups, *clusters)))
+
+
 def check_groups(analysis: Analysis, used: Used) -> Iterator[Problem]:
-    """Yield a problem for each group that is no column of the evaluated rows."""
+    """Yield a problem for each group, and a cluster column, that is no column of the evaluated rows."""
     columns = _shared_columns(used.splits)
-    for index, name in enumerate(analysis.groups):
+    named = [(name, "group", f"analysis.groups[{index}]") for index, name in enumerate(analysis.groups)]
+    if analysis.cluster is not None:
+        named.append((analysis.cluster, "cluster", "analysis.cluster"))
+    for name, word, path in named:
         if name not in columns:
             near = get_close_matches(name, columns, n=1)
             hint = f"write `{near[0]}`" if near else f"columns are {_listed(columns)}"
-            yield Problem(f"group `{name}` is no column of `{used.name}`", f"analysis.groups[{index}]", hint=hint)
+            yield Problem(f"{word} `{name}` is no column of `{used.name}`", path, hint=hint)
 
 
 def _unknown_column(name: str, columns: set[str], *, path: str, training: TrainingData) -> Problem:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from cruijff_kit.planning.data_checks import columns_of
 from cruijff_kit.schema.config import (
     BaseModelConfig,
     DatasetConfig,
@@ -102,7 +103,7 @@ def eval_config(
         samples=cell.task.samples,
         expected_samples=min(cell.task.samples or rows, rows),
         scorers=cell.task.scorers,
-        groups=spec.analysis.groups,
+        groups=columns_of(spec.analysis),
         generation=spec.evaluation.generation,
         dtype=run.settings["dtype"].value,
         seed=spec.controls.seeds[0],

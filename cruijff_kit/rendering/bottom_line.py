@@ -10,7 +10,6 @@ __all__ = ["bottom_line", "compared", "completeness"]
 
 # More sentences than these are a table.
 _EFFECTS = 4
-_TEST = "exact McNemar test, Holm-adjusted"
 
 
 def bottom_line(findings: Findings, spec: ExperimentSpec) -> tuple[str, ...]:
@@ -31,14 +30,15 @@ def completeness(findings: Findings) -> str:
 def compared(comparisons: tuple[Comparison, ...], alpha: float) -> str:
     """Return how many fine-tuned runs differ from their base model, in either direction."""
     clear = [each for each in comparisons if each.p_adjusted < alpha]
+    test = f"{comparisons[0].test}, Holm-adjusted"
     better = sum(each.gained > each.lost for each in clear)
     worse, largest = len(clear) - better, max(each.p_adjusted for each in comparisons)
     p_value = p_text(largest) if largest < 0.001 else f"at most {p_text(largest)}"
     if better == len(comparisons):
-        return f"All {better} comparisons with the base model show a gain on the same samples ({_TEST}, p {p_value})."
+        return f"All {better} comparisons with the base model show a gain on the same samples ({test}, p {p_value})."
     return (
         f"Of {len(comparisons)} comparisons with the base model on the same samples, {better} show a gain and "
-        f"{worse} a loss at alpha {alpha:g} ({_TEST}); the others show neither."
+        f"{worse} a loss at alpha {alpha:g} ({test}); the others show neither."
     )
 
 

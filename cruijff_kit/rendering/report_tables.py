@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from cruijff_kit.rendering.bottom_line import compared, completeness
 from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words, p_text, percent, plain, signed
 from cruijff_kit.schema.layout import ExperimentLayout
-from cruijff_kit.schema.report import Dossier, Finding
+from cruijff_kit.schema.report import Dossier, Finding, TiedSet
 from cruijff_kit.schema.run import Phase, StepStatus
 
 __all__ = ["Column", "Table", "accuracy_table", "report_tables"]
@@ -45,6 +45,7 @@ def report_tables(dossier: Dossier) -> tuple[Table, ...]:
         _cells(dossier),
         _effects(dossier),
         _comparisons(dossier),
+        _ranking(dossier),
         _groups(dossier),
         _datasets(dossier),
         _incomplete(dossier),
@@ -70,11 +71,13 @@ def accuracy_table(dossier: Dossier) -> Table:
         Column("n", "number"),
         Column("errored", "number"),
         Column("unparsed", "number"),
+        Column("at best", "number"),
         Column("source", "source"),
     )
     rows = tuple(_accuracy(dossier, each) for each in found)
     note = (
-        f"Wilson intervals ({level}) over samples. Errored and unparsed samples count as wrong and stay in n. "
+        f"{_intervals(dossier)} ({level}) over samples. Errored and unparsed samples count as wrong and stay in n; "
+        "`at best` counts them all as right, so the truth about them lies between. "
         "The interval speaks of these items and this trained model; the spread between seeds is in the effects."
     )
     return Table("accuracy", "Evaluation results", columns, rows, note)
@@ -92,8 +95,14 @@ def _accuracy(dossier: Dossier, each: Finding) -> tuple[str, ...]:
         str(each.figure.n) if known else NONE,
         str(each.errored) if known else NONE,
         str(each.unparsed) if known else NONE,
+        plain(each.at_best),
         _labels(dossier, each.source),
     )
+
+
+def _intervals(dossier: Dossier) -> str:
+    cluster = dossier.spec.analysis.cluster
+    return "Wilson intervals" if cluster is None else f"Wilson intervals at the effective sample size, by {cluster},"
 
 
 def _status(dossier: Dossier) -> Table:
@@ -165,22 +174,53 @@ def _comparisons(dossier: Dossier) -> Table:
     pairs = dossier.findings.comparisons
     columns = (
         Column("run", "code"), Column("base", "code"), Column("task"), Column("difference", "number"),
-        Column(f"{percent(_level(dossier))} interval", "number"), Column("gained", "number"), Column("lost", "number"),
-        Column("n", "number"), Column("p", "number"), Column("adjusted p", "number"), Column("source", "source"),
+        Column(f"{percent(_level(dossier))} interval", "number"), Column("bootstrap", "number"),
+        Column("gained", "number"), Column("lost", "number"), Column("n", "number"), Column("p", "number"),
+        Column("adjusted p", "number"), Column("source", "source"),
     )  # fmt: skip
     rows = tuple(
         (each.run, each.base, each.task, signed(each.difference.value), between(each.difference, sign=True),
-         str(each.gained), str(each.lost), str(each.difference.n), p_text(each.p_value), p_text(each.p_adjusted),
+         between(each.bootstrap, sign=True), str(each.gained), str(each.lost), str(each.difference.n),
+         p_text(each.p_value), p_text(each.p_adjusted),
          _labels(dossier, _predictions(each.run), _predictions(each.base)))
         for each in pairs
     )  # fmt: skip
+    if not pairs:
+        return Table("base", "Base against fine-tuned", columns, rows, "")
     note = (
-        "Paired on the same samples: gained are right after and wrong before, lost the reverse. Tango's score "
-        f"interval for the difference. {compared(pairs, dossier.spec.analysis.alpha)}"
-        if pairs
-        else ""
+        "Paired on the same samples: gained are right after and wrong before, lost the reverse. Interval of the "
+        f"difference: {pairs[0].difference.method}; beside it a paired bootstrap's. "
+        f"{compared(pairs, dossier.spec.analysis.alpha)}"
     )
     return Table("base", "Base against fine-tuned", columns, rows, note)
+
+
+def _ranking(dossier: Dossier) -> Table:
+    sets = dossier.findings.ranking
+    columns = (
+        Column("place"), Column("runs", "code"), Column("accuracy", "number"), Column("n", "number"),
+        Column("source", "source"),
+    )  # fmt: skip
+    rows = tuple(
+        (_place(each), ", ".join(each.runs), f"{plain(each.best)} to {plain(each.worst)}", str(each.n),
+         _labels(dossier, *map(_predictions, each.runs)))
+        for each in sets
+    )  # fmt: skip
+    count = sum(len(each.runs) for each in sets)
+    test = "t-test over clusters" if dossier.spec.analysis.cluster is not None else "exact McNemar test"
+    note = (
+        f"Runs of one row are tied: none is significantly worse than the best of them ({test} on the samples that all "
+        f"runs share, Holm-adjusted over all {count * (count - 1) // 2} pairs, alpha {dossier.spec.analysis.alpha:g}). "
+        "It ranks these trained models; whether a setting is better is told by the effects."
+        if rows
+        else ""
+    )
+    return Table("ranking", f"Ranking on {dossier.findings.task}", columns, rows, note)
+
+
+def _place(each: TiedSet) -> str:
+    last = each.place + len(each.runs) - 1
+    return str(each.place) if last == each.place else f"{each.place} to {last}"
 
 
 def _groups(dossier: Dossier) -> Table:
@@ -193,7 +233,12 @@ def _groups(dossier: Dossier) -> Table:
          str(each.figure.n), _labels(dossier, _predictions(each.run)))
         for each in dossier.findings.groups
     )  # fmt: skip
-    note = "Wilson intervals over the samples of each group, last epoch." if rows else ""
+    note = (
+        "Wilson intervals over the samples of each group, last epoch, one by one: nothing here is adjusted for "
+        "looking at many groups. `ck groups` tests each group against the rest and adjusts."
+        if rows
+        else ""
+    )
     return Table("groups", "Accuracy by group", columns, rows, note)
 
 

@@ -32,8 +32,8 @@ class Checked(NamedTuple):
     """Every run it implies."""
     models: Mapping[str, ModelFacts]
     """Model name to facts."""
-    power: Estimate
-    """The minimum detectable difference."""
+    power: tuple[Estimate, ...]
+    """The minimum detectable difference of each kind of comparison."""
     disk: DiskSpace
     """Space where checkpoints go."""
     day: str
@@ -59,7 +59,7 @@ def source_of(checked: Checked) -> str:
     Estimates of time change whenever a run of the project ends; a design does not.
     """
     facts = [checked.models[name].model_dump_json() for name in sorted(checked.models)]
-    nouns = (checked.spec, checked.plan.model_copy(update={"estimates": ()}), checked.power)
+    nouns = (checked.spec, checked.plan.model_copy(update={"estimates": ()}), *checked.power)
     return "\n".join(("form 1", *(noun.model_dump_json() for noun in nouns), *facts, *checked.warnings))
 
 
@@ -206,11 +206,14 @@ def _part_rows(each: Estimate) -> list[tuple[str, ...]]:
 
 
 def _power(checked: Checked) -> list[str]:
-    each = checked.power
+    return [f"- {_detectable(each)}" for each in checked.power]
+
+
+def _detectable(each: Estimate) -> str:
+    name = f"{each.name[:1].upper()}{each.name[1:]}"
     if each.value is None:
-        return ["not assessed"]
-    stated = f"{each.name[:1].upper()}{each.name[1:]}: {each.value:.3f} {each.unit}, from {as_text(each.source)}."
-    return [stated, "", "Effects of factors over seeds: not assessed."]
+        return f"{name}: {as_text(each.source)}."
+    return f"{name}: {each.value:.3f} ({each.unit}), from {as_text(each.source)}."
 
 
 def _naming(checked: Checked) -> list[str]:

@@ -1,5 +1,6 @@
 """Where everything lies in an experiment directory; the only place paths are joined."""
 
+import re
 from typing import NamedTuple
 
 __all__ = ["MERGED", "STASH", "ExperimentLayout", "RunLayout", "adapter_in"]
@@ -20,6 +21,9 @@ def adapter_in(epoch: str, *, adapter_only: bool, stash: bool) -> str:
         stash: its `stash_adapter_weights`, which only counts beside merged models.
     """
     return f"{epoch}/{STASH}" if stash and not adapter_only else epoch
+
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class ExperimentLayout:
@@ -52,6 +56,11 @@ class ExperimentLayout:
     def dataset_meta(key: str) -> str:
         """Return the path of a generated data set's sidecar."""
         return f"data/{key}.meta.json"
+
+    @staticmethod
+    def groups(subject: str, column: str) -> str:
+        """Return the folder of one comparison of groups; whatever a path may not hold becomes a hyphen."""
+        return "groups/" + "_by_".join(_UNSAFE.sub("-", part).strip(".-") or "unnamed" for part in (subject, column))
 
     @staticmethod
     def view(verb: str) -> str:

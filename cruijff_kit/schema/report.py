@@ -22,6 +22,7 @@ __all__ = [
     "Interval",
     "LossFigure",
     "Reference",
+    "TiedSet",
     "Trace",
 ]
 
@@ -60,6 +61,8 @@ class Finding(Noun):
     """Samples that ended in an error; they count as wrong."""
     unparsed: int = 0
     """Samples whose answer could not be parsed; they count as wrong."""
+    at_best: float | None = None
+    """The figure had every errored and unparsed sample been right; the figure itself is the worst case."""
     source: str = ""
     """Log the figure comes from."""
     reason: str = ""
@@ -126,10 +129,29 @@ class Comparison(Noun):
     """Samples right after and wrong before."""
     lost: int
     """Samples wrong after and right before."""
+    bootstrap: Interval
+    """The same difference with a paired bootstrap's interval, clusters drawn whole."""
+    test: str
+    """Which test: `exact McNemar test`, or `t-test over clusters`."""
     p_value: float
-    """Exact McNemar test."""
+    """Two-sided p-value."""
     p_adjusted: float
     """Holm-adjusted over all comparisons shown."""
+
+
+class TiedSet(Noun):
+    """Runs of which none is told apart from the best of them."""
+
+    place: int
+    """Place of the first, from 1."""
+    runs: tuple[str, ...]
+    """From best to worst."""
+    best: float
+    """Highest accuracy among them."""
+    worst: float
+    """Lowest accuracy among them."""
+    n: int
+    """Samples that all ranked runs answered."""
 
 
 class LossFigure(Noun):
@@ -185,6 +207,8 @@ class Findings(Noun):
     """Base against fine-tuned."""
     groups: tuple[GroupFigure, ...]
     """Breakdowns."""
+    ranking: tuple[TiedSet, ...] = ()
+    """Runs from best to worst on the outcome's task, in tied sets."""
     outcome: str = ""
     """What the effects are effects on, in words."""
     task: str = ""

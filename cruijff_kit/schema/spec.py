@@ -22,6 +22,7 @@ __all__ = [
     "MatrixRow",
     "ModelRef",
     "Output",
+    "Pilot",
     "Quantization",
     "Resources",
     "RunSpec",
@@ -224,6 +225,21 @@ class Evaluation(Noun):
     """Exceptions to `every run on every task at `epochs``."""
 
 
+class Pilot(Noun):
+    """What earlier results say of the spread, for the statement of power."""
+
+    accuracy: float | None = Field(default=None, gt=0, lt=1)
+    """Share of items answered right; 0.5, the hardest case, where absent."""
+    discordance: float | None = Field(default=None, gt=0, le=1)
+    """Share of items on which one of two models is right and the other wrong."""
+    icc: float | None = Field(default=None, ge=0, le=1)
+    """Correlation within a cluster of the change from one model to another."""
+    cluster_size: float | None = Field(default=None, ge=1)
+    """Mean samples a cluster."""
+    seed_sd: float | None = Field(default=None, gt=0)
+    """Standard deviation of the primary metric between seeds of one combination."""
+
+
 class Analysis(Noun):
     """The analysis, fixed before any result is seen."""
 
@@ -239,6 +255,10 @@ class Analysis(Noun):
     """Power at which the minimum detectable difference is stated."""
     groups: tuple[str, ...] = ()
     """Columns by which results are broken down, such as `word_length`."""
+    cluster: str | None = None
+    """Column whose equal values mark samples that stand or fall together, such as a passage or a person."""
+    pilot: Pilot | None = None
+    """Spread seen in earlier results."""
 
 
 class Resources(Noun):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
+    from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.models import (
         check_model,
@@ -44,6 +45,8 @@ __all__ = [
     "check_design",
     "check_model",
     "collect_results",
+    "compare_answer_groups",
+    "compare_run_groups",
     "convert_data",
     "copy_recipe",
     "describe_model",
@@ -86,6 +89,7 @@ _HOMES = {
     "conversion": ("convert_data",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
+    "groups": ("compare_answer_groups", "compare_run_groups"),
     "logs": ("tail_log",),
     "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
     "recipes": ("copy_recipe", "list_recipes"),

@@ -40,7 +40,7 @@ def check_design(text: str, *, world: World) -> DesignReview:
         SpecError: lists every problem at once, each with line, path and remedy.
     """
     checked = examine(text, world=world)
-    estimates = (*checked.plan.estimates, checked.power)
+    estimates = (*checked.plan.estimates, *checked.power)
     return DesignReview(spec=checked.spec, plan=checked.plan, estimates=estimates, warnings=checked.warnings)
 
 

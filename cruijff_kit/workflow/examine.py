@@ -6,11 +6,11 @@ from typing import NamedTuple
 from cruijff_kit.data.yaml_text import Marks, load_yaml
 from cruijff_kit.errors import PlanError, Problem, SpecError
 from cruijff_kit.planning.data_checks import wanted_columns
+from cruijff_kit.planning.detectable import power_estimates
 from cruijff_kit.planning.estimates import Basis, estimate_costs
 from cruijff_kit.planning.fits import Limit, memory_limit
 from cruijff_kit.planning.grid import Variant
 from cruijff_kit.planning.plan_warnings import memory_warnings, plan_warnings
-from cruijff_kit.planning.power import power_estimate
 from cruijff_kit.planning.run_ids import canonical_json
 from cruijff_kit.planning.spec_checks import check_spec, said
 from cruijff_kit.planning.spec_parse import parse_spec, placed
@@ -18,7 +18,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.rendering.summary import parse_summary
 from cruijff_kit.rendering.summary_body import Checked, PriorSearch
 from cruijff_kit.schema.layout import ExperimentLayout
-from cruijff_kit.schema.plan import Estimate, Plan
+from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.proof import MaskProof
 from cruijff_kit.schema.spec import Evaluation, ExperimentSpec, Tools
 from cruijff_kit.workflow.basis import basis_of, gpu_limit
@@ -192,17 +192,5 @@ def _checked(spec: ExperimentSpec, planned: Planned, *, survey: _Survey, world: 
     full = spec.model_copy(update={"models": refs})
     plan = planned.plan.model_copy(update={"spec_sha256": design_hash(full)})
     day = world.clock.now().date().isoformat()
-    power, disk = _power(spec, plan), world.store.disk()
+    power, disk = power_estimates(spec, plan), world.store.disk()
     return Checked(full, plan, facts, power, disk, day, tuple(survey.warnings), survey.proofs, survey.prior)
-
-
-def _power(spec: ExperimentSpec, plan: Plan) -> Estimate:
-    """State what the items of the primary task can tell apart."""
-    alpha, power = spec.analysis.alpha, spec.analysis.power
-    wanted = spec.analysis.primary_task
-    for run in plan.runs:
-        for cell in run.cells:
-            if wanted in (None, cell.task.name) and cell.task.dataset is None:
-                rows = plan.dataset(run.dataset).splits.get(cell.task.split, 0)
-                return power_estimate(min(rows, cell.task.samples or rows), alpha=alpha, power=power)
-    return power_estimate(None, alpha=alpha, power=power)

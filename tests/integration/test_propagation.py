@@ -21,6 +21,7 @@ from cruijff_kit.schema.spec import (
     Generation,
     ModelRef,
     Output,
+    Pilot,
     Resources,
     RunSpec,
     Tools,
@@ -118,7 +119,8 @@ TOLD = {
         "schema_version", "name", "type", "question", "hypothesis", "created", "tools", "models", "data", "design",
         "factors", "runs", "controls", "evaluation", "analysis", "resources", "output",
     },
-    Analysis: {"primary_metric", "primary_task", "comparisons", "alpha", "power"},
+    Analysis: {"primary_metric", "primary_task", "comparisons", "alpha", "power", "pilot"},
+    Pilot: {"accuracy", "discordance", "icc", "cluster_size", "seed_sd"},
     Evaluation: {"tasks", "generation"},
     # `columns` belongs to a file, and has a test of its own below.
     TrainingData: {"path", "generator", "format", "splits", "columns"},
@@ -148,6 +150,7 @@ def cases() -> list[tuple[str, dict[str, Any], str]]:
     for name, (value, file) in NAMED.items():
         found.append((f"run.{name}", {"runs": [{**BASE["runs"][0], name: value}, BASE["runs"][1]]}, file))
     found.append(("analysis.groups", {"analysis": {"groups": ["length"]}}, EVAL))
+    found.append(("analysis.cluster", {"analysis": {"cluster": "length"}}, EVAL))
     return found
 
 
@@ -194,7 +197,7 @@ def test_a_changed_field_changes_the_file_that_carries_it(
         (ModelRef, MODEL),
         (RunSpec, NAMED),
         (Tools, TOOLS),
-        (Analysis, {"groups": ()}),
+        (Analysis, {"groups": (), "cluster": ()}),
         (ExperimentSpec, {}),
     ),
 )

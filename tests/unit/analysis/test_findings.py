@@ -3,7 +3,7 @@
 from cruijff_kit.analysis.findings import find_all
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
-from cruijff_kit.schema.report import Findings
+from cruijff_kit.schema.report import Findings, Interval
 from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.spec import Analysis
 from tests.fakes.experiment import Size, answers, design_of, plan_of
@@ -94,3 +94,47 @@ def test_the_level_of_every_interval_follows_alpha() -> None:
 def test_mean_accuracies_have_no_limits_outside_zero_and_one() -> None:
     limits = [(each.figure.low or 0.0, each.figure.high or 0.0) for each in _found(_samples()).cells]
     assert all(0.0 <= low <= high <= 1.0 for low, high in limits)
+
+
+def test_unanswered_samples_bound_the_figure_from_both_sides() -> None:
+    samples = _samples()
+    wrong = [at for at, each in enumerate(samples) if not each.correct and each.run == PLAN.runs[0].id][:3]
+    for at, change in zip(wrong, ({"error": "out of memory"}, {"parse_ok": False}, {}), strict=True):
+        samples[at] = samples[at].model_copy(update={"correct": None, "prediction": None, **change})
+    figure = next(each for each in _found(samples).findings if each.run == PLAN.runs[0].id)
+    assert (figure.errored, figure.unparsed) == (1, 1)
+    assert figure.at_best == (figure.figure.value or 0) + 2 / figure.figure.n
+
+
+def test_runs_are_ranked_in_tied_sets_that_hold_each_run_once() -> None:
+    ranking = _found(_samples()).ranking
+    assert sorted(run for each in ranking for run in each.runs) == sorted(run.id for run in PLAN.runs)
+    assert ranking[0].place == 1
+    # The base model knows next to nothing, and stands apart at the end.
+    assert ranking[-1].runs == (PLAN.runs[-1].id,)
+    assert all(each.n == 50 for each in ranking)
+
+
+def test_clusters_widen_every_interval_and_name_the_test() -> None:
+    samples = [
+        each.model_copy(update={"groups": {**each.groups, "passage": str(int(each.sample_id.split("-")[1]) // 10)}})
+        for each in _samples()
+    ]
+    plain, clustered = _found(samples), _found(samples, Analysis(groups=("word_length",), cluster="passage"))
+    assert {each.figure.method for each in clustered.findings} == {"wilson, clustered"}
+    pairs = zip(plain.findings, clustered.findings, strict=True)
+    assert all(_width(wide.figure) > _width(each.figure) for each, wide in pairs)
+    assert {each.test for each in clustered.comparisons} == {"t-test over clusters"}
+    assert {each.test for each in plain.comparisons} == {"exact McNemar test"}
+    assert [each.difference.value for each in clustered.comparisons] == [
+        each.difference.value for each in plain.comparisons
+    ]
+
+
+def test_clusters_are_no_breakdown_of_their_own() -> None:
+    samples = [each.model_copy(update={"groups": {**each.groups, "passage": "1"}}) for each in _samples()]
+    assert {each.group for each in _found(samples, Analysis(cluster="passage")).groups} == {"word_length"}
+
+
+def _width(interval: Interval) -> float:
+    return (interval.high or 0.0) - (interval.low or 0.0)

@@ -2,6 +2,7 @@
 
 from math import sqrt
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +44,20 @@ def test_wilson_covers_as_often_as_it_says_at_small_n(n: int) -> None:
     ]
     assert sum(coverage) / len(coverage) == pytest.approx(0.95, abs=0.012)
     assert min(coverage) > 0.83
+
+
+@pytest.mark.parametrize("n, least", ((20, 0.91), (50, 0.93), (200, 0.93), (1_000, 0.94)))
+def test_the_exact_coverage_is_nominal_on_average_and_nowhere_far_below(n: int, least: float) -> None:
+    limits = [wilson_interval(successes, n, level=0.95) for successes in range(n + 1)]
+    low, high = (np.asarray([getattr(each, side) for each in limits]) for side in ("low", "high"))
+    # Coverage jumps where a limit is crossed, so both sides of every limit are looked at, and a fine grid.
+    edges = np.concatenate((low, high))
+    shares = np.concatenate((np.linspace(0.05, 0.95, 1_801), edges - 1e-9, edges + 1e-9))
+    shares = shares[(shares >= 0.05) & (shares <= 0.95)]
+    chances = stats.binom.pmf(np.arange(n + 1), n, shares[:, None])
+    coverage = np.where((low <= shares[:, None]) & (shares[:, None] <= high), chances, 0.0).sum(axis=1)
+    assert 0.94 <= coverage[:1_801].mean() <= 0.96
+    assert coverage.min() >= least
 
 
 def test_no_samples_have_no_proportion() -> None:

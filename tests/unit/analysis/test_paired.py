@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from cruijff_kit.analysis.paired import holm_adjusted, mcnemar_exact, paired_difference
+from cruijff_kit.analysis.paired import holm_adjusted, mcnemar_exact, paired_bootstrap, paired_difference
+from cruijff_kit.schema.report import Interval
 
 
 @pytest.mark.parametrize("delta_side", ("low", "high"))
@@ -72,3 +73,25 @@ def test_holm_steps_down_and_never_back() -> None:
     assert holm_adjusted([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm_adjusted([0.9, 0.8]) == [1.0, 1.0]
     assert holm_adjusted([]) == []
+
+
+def test_the_paired_bootstrap_has_the_spread_of_the_difference() -> None:
+    changes = [[1]] * 60 + [[-1]] * 30 + [[0]] * 310
+    interval = paired_bootstrap(changes, level=0.95)
+    error = (90 / 400 - (30 / 400) ** 2) ** 0.5 / 20
+    assert interval.value == pytest.approx(30 / 400)
+    assert (interval.low, interval.high) == pytest.approx((0.075 - 1.96 * error, 0.075 + 1.96 * error), abs=0.004)
+
+
+def test_the_paired_bootstrap_draws_clusters_whole() -> None:
+    changes = [[1] * 10] * 120 + [[-1] * 10] * 80 + [[0] * 10] * 200
+    together = paired_bootstrap(changes, level=0.95)
+    apart = paired_bootstrap([[change] for each in changes for change in each], level=0.95)
+    assert together.value == apart.value == pytest.approx(0.1)
+    # Ten samples that move as one tell what one would: a spread larger by the root of ten.
+    assert _width(together) == pytest.approx(10**0.5 * _width(apart), rel=0.06)
+    assert paired_bootstrap([], level=0.95).value is None
+
+
+def _width(interval: Interval) -> float:
+    return (interval.high or 0.0) - (interval.low or 0.0)

@@ -1,0 +1,185 @@
+"""Groups: a run's answers, or a table of answers, compared between groups of samples."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from cruijff_kit.errors import ResultError, SpecError
+from cruijff_kit.ports import World
+from cruijff_kit.rendering.group_drawing import draw_groups
+from cruijff_kit.rendering.group_text import group_json, group_table
+from cruijff_kit.rendering.raster import draw_png
+from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
+from cruijff_kit.schema.data import Tier
+from cruijff_kit.schema.groups import GroupRules, GroupsReceipt
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.plan import PlannedRun
+from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.workflow.attempts import find_run
+from cruijff_kit.workflow.audit import render_views
+from cruijff_kit.workflow.collect import hashes_of, record_once, write_changed
+from cruijff_kit.workflow.evaluation_results import read_cell
+from cruijff_kit.workflow.seal import recorded_plan
+
+if TYPE_CHECKING:
+    from cruijff_kit.analysis.group_columns import GroupColumns
+
+__all__ = ["compare_answer_groups", "compare_run_groups"]
+
+_TIERS: tuple[Tier, ...] = ("green", "yellow", "red")
+
+
+def compare_run_groups(
+    run: str, by: str, *, task: str | None = None, rules: GroupRules | None = None, world: World
+) -> GroupsReceipt:
+    """Compare a run's last evaluation between groups, and write JSON, plot and table.
+
+    Args:
+        run: run id, or an unambiguous start of it.
+        by: group column of its predictions.
+        task: evaluation; its first one where absent.
+        rules: level, minimum n, bootstrap and correction.
+        world: the experiment and its surroundings.
+
+    Raises:
+        PlanError: the experiment is not scaffolded.
+        RunError: no run answers to the name.
+        ResultError: the run has no results of the task.
+        SpecError: its predictions have no such column.
+        SiteError: an extra that reads logs or draws is not installed.
+    """
+    from cruijff_kit.analysis.group_columns import prediction_columns
+
+    plan, _ = recorded_plan(world=world)
+    chosen = find_run(plan.runs, run)
+    predictions, source, content_hash = _last_answers(chosen, task, world=world)
+    known = sorted({name for each in predictions for name in each.groups})
+    grouped = [
+        each if by in each.groups else each.model_copy(update={"groups": {by: "not recorded"}}) for each in predictions
+    ]
+    if by not in known:
+        listed = ", ".join(f"`{name}`" for name in known)
+        allowed = f"its group columns are {listed}" if listed else "they have no group columns"
+        hint = "name the column under `analysis.groups` of the design before evaluating"
+        raise SpecError(f"predictions of `{chosen.id}` have no group column `{by}`; {allowed}", hint=hint)
+    subject = f"{chosen.id}_{predictions[0].task}"
+    return _written(
+        prediction_columns(grouped, by),
+        titles=(f"{chosen.id}, {predictions[0].task}", by, subject),
+        tier=plan.tier,
+        rules=rules or GroupRules(),
+        inputs={source: content_hash},
+        world=world,
+    )
+
+
+def compare_answer_groups(
+    path: str,
+    by: str,
+    *,
+    probability_of: Literal["1", "true", "predicted"] | None = None,
+    probability_column: str | None = None,
+    rules: GroupRules | None = None,
+    world: World,
+) -> GroupsReceipt:
+    """Compare a CSV of answers of two classes between groups, and write JSON, plot and table.
+
+    Args:
+        path: CSV with `TRUE_LABEL`, `PREDICTION` and the group column.
+        by: the group column.
+        probability_of: what the probability column holds; required where there is one.
+        probability_column: its name, `P(TRUE LABEL)` where absent.
+        rules: level, minimum n, bootstrap and correction.
+        world: the directory to write to and its surroundings.
+
+    Raises:
+        SpecError: the file cannot be read, or is not what it is declared to be.
+        SiteError: an extra that draws is not installed.
+    """
+    from cruijff_kit.analysis.group_columns import table_columns
+    from cruijff_kit.data.answer_table import PROBABILITY, read_answers
+
+    file = Path(path)
+    try:
+        content = file.read_bytes()
+    except OSError as err:
+        raise SpecError(f"table `{path}` cannot be read: {err.strerror}", hint="give the path of a CSV") from err
+    tier = _tier_of(file, world=world)
+    table = read_answers(
+        content, name=file.name, by=by, meaning=probability_of,
+        probability=probability_column or PROBABILITY, shown=tier == "green",
+    )  # fmt: skip
+    return _written(
+        table_columns(table, by),
+        titles=(file.name, by, file.stem),
+        tier=tier,
+        rules=rules or GroupRules(),
+        inputs={file.name: sha256(content).hexdigest()},
+        world=world,
+    )
+
+
+def _last_answers(run: PlannedRun, task: str | None, *, world: World) -> tuple[Sequence[Prediction], str, str]:
+    """Return the samples of the last epoch of a task, the log they stand in and its hash."""
+    wanted = task or (run.cells[0].task.name if run.cells else "")
+    cells = [cell for cell in run.cells if cell.task.name == wanted]
+    if not cells:
+        names = ", ".join(f"`{name}`" for name in dict.fromkeys(cell.task.name for cell in run.cells)) or "none"
+        raise ResultError(f"run `{run.id}` has no evaluation `{wanted}`; it has {names}", hint="choose one of them")
+    result = read_cell(run, max(cells, key=lambda cell: -1 if cell.epoch is None else cell.epoch), world=world)
+    if result.record is None or not result.predictions:
+        why = result.reason or "every sample errored before it was scored"
+        raise ResultError(f"run `{run.id}` has no results of `{wanted}`: {why}", hint="see `ck status` and `ck logs`")
+    return result.predictions, result.source, result.record.sha256
+
+
+def _tier_of(file: Path, *, world: World) -> Tier:
+    """Return how freely a table may be shown.
+
+    As its folder's `TIER` says, yellow where it says nothing, and never more freely
+    than the experiment that it lies in.
+    """
+    mark = file.parent / "TIER"
+    said = mark.read_text(encoding="utf-8").strip() if mark.is_file() else "yellow"
+    if said not in _TIERS:
+        fact = f"`{mark}` says `{said[:20]}`; tiers are `green`, `yellow` and `red`"
+        raise SpecError(fact, hint="write one of them into that file")
+    ranks = [_TIERS.index(tier) for tier in _TIERS if tier == said]
+    inside = file.resolve().is_relative_to(world.store.root.resolve())
+    if inside and world.store.read(ExperimentLayout.lock) is not None:
+        plan, _ = recorded_plan(world=world)
+        ranks.append(_TIERS.index(plan.tier))
+    return _TIERS[max(ranks)]
+
+
+def _written(
+    columns: "GroupColumns",
+    *,
+    titles: tuple[str, str, str],
+    tier: Tier,
+    rules: GroupRules,
+    inputs: dict[str, str],
+    world: World,
+) -> GroupsReceipt:
+    from cruijff_kit.analysis.heterogeneity import compare_columns
+
+    source, by, subject = titles
+    found = compare_columns(columns, source=source, column=by, tier=tier, rules=rules)
+    folder, table = ExperimentLayout.groups(subject, by), group_table(found)
+    files = {
+        f"{folder}/heterogeneity_report.json": group_json(found).encode(),
+        f"{folder}/heterogeneity.txt": table.encode(),
+        f"{folder}/heterogeneity.png": draw_png(draw_groups(found)),
+    }
+    write_changed(files, world=world)
+    outputs = hashes_of(files)
+    if world.store.read(ExperimentLayout.lock) is not None:
+        # Outside an experiment there is no record to keep.
+        event = AuditEvent(
+            actor=world.actor, verb="groups", action=Action.GENERATE_SUMMARY, subject=f"{source}, by {by}",
+            inputs=inputs, outputs=outputs, result=Outcome.SUCCESS,
+        )  # fmt: skip
+        record_once(event, world=world)
+        render_views(world=world)
+    return GroupsReceipt(found=found.found, table=table, files=outputs)
