@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,10 +26,10 @@ class LocalRun(NamedTuple):
 
 def local_run(output: Path) -> LocalRun:
     """Return the latest run below an output directory."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
+    # Its messages are made when the module is loaded, so no checker knows their names.
+    record_form = getattr(import_module("wandb.proto.wandb_internal_pb2"), "Record")  # noqa: B009 - see above
     (file,) = (output / "logs" / "wandb" / "latest-run").glob("*.wandb")
-    records = [Record.FromString(data) for data in _records(file.read_bytes())]
+    records = [record_form.FromString(data) for data in _records(file.read_bytes())]
     run = next(record.run for record in records if record.HasField("run"))
     return LocalRun(
         run,

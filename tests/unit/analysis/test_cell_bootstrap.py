@@ -37,7 +37,8 @@ def test_every_metric_by_group_is_that_of_fairlearn_and_scikit_learn() -> None:
         )
         for name in LIBRARY:
             place = COUNTED.index(name)
-            expected = [theirs.by_group[name].get(code, np.nan) for code in range(len(columns.levels))]
+            by_group = dict(theirs.by_group[name])
+            expected = [by_group.get(code, np.nan) for code in range(len(columns.levels))]
             assert ours[:, place] == pytest.approx(expected, abs=1e-9, nan_ok=True), name
             assert whole[place] == pytest.approx(theirs.overall[name], abs=1e-9), name
 
