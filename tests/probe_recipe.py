@@ -32,6 +32,7 @@ def build(config: TrainConfig, ranks: Ranks) -> TuneLora:
             "rows": inputs[0].shape[0],
             "dtype": str(next(network.parameters()).dtype),
             "blocks": seen["blocks"],
+            "strategy": config.strategy,
             "compiled": getattr(block, "_compiled_call_impl", None) is not None,
             "checkpoints": sorted(folder.name for folder in states.glob("step_*")),
         }

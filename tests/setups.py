@@ -26,6 +26,7 @@ ROWS |= {"validation": ROWS["train"][:2]}
 # Each key with a value that is not its default, as text, so that file and flag may both carry it.
 CHANGED = {
     "config_file": "other.yaml",
+    "my_wandb_project": "bits",
     "my_wandb_run_name": "parity_run",
     "experiment_name": "bits_2025-10-28",
     "output_dir_base": "/scratch/x",

@@ -109,9 +109,6 @@ def _given(found: Mapping[str, Any], marks: Marks) -> Given:
         if key is None:
             problems.append(Problem(f"unknown key `{name}`", name, place, _nearest(name)))
             continue
-        if key.way == "refused" and raw not in {None, ""}:
-            problems.append(Problem(f"`{name}` is refused: {key.target}", name, place, "remove it"))
-            continue
         try:
             values[name] = setup_value(key, raw)
         except ValueError as err:

@@ -79,6 +79,8 @@ def run_work(run: PlannedRun, basis: Basis, *, batch_size: int | None = None, **
         quantized=setting["quantization"] != "none",
         gpu=gpus > 0,
         sharded=gpus if gpus > 1 and setting["strategy"] == "fsdp" else 1,
+        # A recipe of the user's starts from torchtune's, as `ck recipe copy` gives it.
+        lean=setting["recipe"] != "peft_lora" and not setting["compile"],
     )
     return work._replace(**changes)
 
@@ -142,6 +144,8 @@ _NEEDED = (
     "strategy",
     "max_seq_len",
     "train_on_input",
+    "recipe",
+    "compile",
 )
 
 

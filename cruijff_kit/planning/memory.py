@@ -10,7 +10,7 @@ The unit of the formulas is elements a token: T tokens x the sum x bytes an elem
 With h the width, q = heads x head width, m the MLP's width and r the rank, a block of a
 Llama with all seven layers adapted keeps in single precision
 
-    4h + 4q + 4m + 7r    elements a token.
+    4h + 4q + 4m + 7r    elements a token, 3m of the MLP where its layers are lean.
 
 A padded pass has rows x longest row tokens, a packed one only the rows' own.
 """
@@ -68,6 +68,8 @@ class Work(NamedTuple):
     """Whether it runs on a GPU."""
     sharded: int = 1
     """Processes that share the weights (`fsdp`)."""
+    lean: bool = False
+    """Whether norms, gates and updates keep only what cannot be computed again (`runtime/lean_layers.py`)."""
 
     @property
     def element(self) -> int:
@@ -141,17 +143,19 @@ def _block(shape: Shape, work: Work) -> int:
     Two normalisations keep their input in single precision and its root mean square;
     attention keeps query, key and value, its output and the log-sum of each head; SiLU keeps its
     input, and the product with the up-projection both factors. Keys and values are
-    repeated to as many heads as queries, by copying unless there is but one head.
+    repeated to as many heads as queries, by copying unless there is but one head. A lean
+    normalisation keeps its input as it came, and a lean gate its two inputs alone.
     """
-    norms = 2 * (shape.width + 1) * _SINGLE
+    norms = 2 * (shape.width * (work.element if work.lean else _SINGLE) + _SINGLE)
     keys = shape.keys if shape.keys == shape.head and not work.packed else shape.queries
     attention = 2 * (shape.queries + keys) * work.element + (shape.queries // shape.head) * _SINGLE
-    mlp = 3 * shape.inner * work.element
+    mlp = (2 if work.lean else 3) * shape.inner * work.element
     packed = 0
     if work.packed:
-        # Rows are gathered for attention, so the output is copied back into order; cosines and sines are
-        # looked up by position, once for queries and once for keys.
-        packed = (0 if work.gpu else shape.queries * work.element) + 2 * shape.head * _SINGLE
+        # The outputs of rows of each length are laid end to end; cosines and sines are looked up by position,
+        # once for queries and once for keys, and by lean layers once for all blocks.
+        turns = 0 if work.lean else 2 * shape.head * _SINGLE
+        packed = (0 if work.gpu else shape.queries * work.element) + turns
     return norms + attention + mlp + packed + _updates(shape, work)
 
 
@@ -189,12 +193,12 @@ def _shared_inputs(shape: Shape, names: tuple[str, ...]) -> Iterator[int]:
 def _layer(shape: Shape, work: Work) -> int:
     """Return the bytes of gradients under way inside a block, and of the block where it is computed again.
 
-    Behind the product of the MLP the gradients by both factors stand at once; the
-    backward pass of a normalisation outside of a fused kernel holds five tensors of its input's
-    size in single precision.
+    Behind the product of the MLP the gradients by both factors stand at once, and in a lean
+    gate what it computes again; the backward pass of a normalisation outside of a fused
+    kernel holds five tensors of its input's size in single precision, a lean one three.
     """
-    mlp = 2 * shape.inner * work.element
-    norm = 5 * shape.width * _SINGLE
+    mlp = (3 if work.lean else 2) * shape.inner * work.element
+    norm = (3 if work.lean else 5) * shape.width * _SINGLE
     again = _block(shape, work) - shape.width * work.element if work.checkpointing else 0
     return max(work.tokens * (max(mlp, norm) + again), _magnitudes(shape, work))
 

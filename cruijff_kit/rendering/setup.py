@@ -159,14 +159,12 @@ def apply_setup(
     made = _made(config, {})
     # Null says nothing, so what was planned stands.
     values = {**made, **{key: each for key, each in given.values.items() if each is not None or key not in made}}
-    # A label of the design is told in the file whether or not a recipe reads it.
-    told = {each.name for each in SETUP_KEYS.values() if each.way == "refused"}
     idle = [
         Problem(f"`{key}` has nothing to say here", key, given.marks.place((key,)), hint="remove it; " + hint)
         for key, hint in _IDLE.items()
         if values.get(key) is not None
     ]
-    problems = [*(each for each in given.problems if each.path not in told), *gone, *idle]
+    problems = [*given.problems, *gone, *idle]
     try:
         recipe = resolve_recipe(values["custom_recipe"]) if values["custom_recipe"] else recipe
     except ValueError as err:

@@ -34,14 +34,14 @@ class SetupKey(NamedTuple):
     """Default in its later form."""
     ours: Any
     """Default here: the later form's, unless the note gives a reason."""
-    way: Literal["config", "job", "made", "refused"]
-    """Set in `finetune.yaml`, set in `finetune.slurm`, made into something else, or refused."""
+    way: Literal["config", "job", "made"]
+    """Set in `finetune.yaml`, set in `finetune.slurm`, or made into something else."""
     target: str
     """Place in `finetune.yaml`, field of the job script, or what it is made into."""
     meaning: str
     """What it does, in a few words."""
     note: str = ""
-    """Why ours differs from the later form, how it is derived, or why it is refused."""
+    """Why ours differs from the later form, or how it is derived."""
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ class SetupKey(NamedTuple):
     @property
     def goes(self) -> str:
         """Return what becomes of it, as people read it."""
-        files = {"config": "finetune.yaml: ", "job": "finetune.slurm: ", "made": "makes ", "refused": "refused: "}
+        files = {"config": "finetune.yaml: ", "job": "finetune.slurm: ", "made": "makes "}
         return files[self.way] + self.target
 
 

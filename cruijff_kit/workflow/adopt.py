@@ -21,7 +21,7 @@ from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
-from cruijff_kit.workflow.run_files import Frame, files_of, frame, placed_recipe
+from cruijff_kit.workflow.run_files import Frame, files_of, frame, launched, placed_recipe
 from cruijff_kit.workflow.seal import LOCK_NAME, plan_hash, plan_text, recorded_plan, seal
 
 __all__ = ["adopt_edit", "with_adopted"]
@@ -139,7 +139,8 @@ def _asked(edit: _Edit, problems: list[Problem]) -> tuple[TrainConfig, JobScript
         if layout.setup in edit.found:
             recipe = placed_recipe(edit.run.settings["recipe"].value, edit.shared.places)
             text = edit.found[layout.setup]
-            config, job = apply_setup(text, planned, job=job, recipe=recipe, name=layout.setup)
+            config, asked = apply_setup(text, planned, job=job, recipe=recipe, name=layout.setup)
+            job = launched(asked)
         if layout.config in edit.found:
             own = _read(TrainConfig, edit.found[layout.config], path=layout.config)
             if layout.setup in edit.found and own != config:

@@ -21,7 +21,7 @@ from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.site import Environment, Site
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["Frame", "check_files", "files_of", "frame", "interpreter", "placed_recipe"]
+__all__ = ["Frame", "check_files", "files_of", "frame", "interpreter", "launched", "placed_recipe"]
 
 _EVALUATE = "cruijff_kit.runtime.evaluate"
 
@@ -84,7 +84,7 @@ def frame(spec: ExperimentSpec, plan: Plan, *, root: str, site: Site) -> Frame:
         Places(root, outputs),
         datasets,
         render_settings("asked", asked),
-        job._replace(processes=max(1, value["gpus"]), notice=notice_before(value["time"])),
+        launched(job),
         job._replace(time=value["eval_time"], gpus=min(1, value["gpus"])),
     )
 
@@ -132,6 +132,11 @@ def check_files(run: PlannedRun, files: dict[str, str], *, shared: Frame) -> Non
             lost.append(layout.config)
     if lost:
         raise PlanError(f"`{lost[0]}` does not read back to what was planned", hint="report this as a defect")
+
+
+def launched(job: JobScript) -> JobScript:
+    """Return a training job with a process for each of its GPUs, and notice before its time limit."""
+    return job._replace(processes=max(1, job.gpus), notice=notice_before(job.time))
 
 
 def placed_recipe(name: str, places: Places) -> Recipe:

@@ -52,7 +52,7 @@ def test_the_output_directory_is_told_by_base_and_experiment_and_comes_back(outp
         ('system_prompt: "yes"', "system_prompt: no", lambda config, _: config.dataset.system_prompt == "no"),
         ("batch_size: 4", "batch_size: 2", lambda config, _: config.batch_size == 2),
         ("mem: null", "mem: 80G", lambda _, job: job.mem == "80G"),
-        ("my_wandb_run_name: null", "my_wandb_run_name: mine", lambda config, _: config.wandb_run_name == "mine"),
+        ("my_wandb_project: null", "my_wandb_project: bits", lambda config, _: config.wandb_project == "bits"),
         ("cpus_per_task: 4", "cpus_per_task: 8", lambda _, job: job.cpus == 8),
     ),
 )
@@ -64,7 +64,7 @@ def test_an_edit_arrives_where_the_job_reads_it(old: str, new: str, found) -> No
 
 def test_every_control_of_training_has_its_key() -> None:
     elsewhere = {"seeds", "recipe"}
-    others = {"seed", "input_key", "output_key", "my_wandb_project", "my_wandb_run_name"}
+    others = {"seed", "input_key", "output_key", "my_wandb_project"}
     assert set(Controls.model_fields) - elsewhere == set(TRAIN_KEYS) - others
 
 
