@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.files import write_aside
-from cruijff_kit.runtime.model_files import model_sha256
+from cruijff_kit.runtime.model_files import MODEL_FILES, model_sha256
 from cruijff_kit.schema.registry import PullReceipt
 
 __all__ = ["SIDECAR", "pull_model", "pulled_from"]
@@ -18,19 +18,7 @@ __all__ = ["SIDECAR", "pull_model", "pulled_from"]
 SIDECAR = "pulled.json"
 """File beside a model that tells which commit of which repository it is."""
 
-_WANTED = (
-    "config.json",
-    "generation_config.json",
-    "*.safetensors",
-    "*.safetensors.index.json",
-    "tokenizer*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template*",
-    "vocab.*",
-    "merges.txt",
-    "LICENSE*",
-)
+_WANTED = (*MODEL_FILES, "generation_config.json", "LICENSE*")
 # Some publishers keep the weights once more, for another program.
 _UNWANTED = ("*/*", "consolidated*", "adapter_*")
 _INSTALL = "install an extra that brings `huggingface_hub`: pip install 'cruijff-kit[train]'"

@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from cruijff_kit.errors import CruijffError, ResultError, SpecError
+from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.runtime.eval_config import Place, checkpoint_sha256, load_eval_config, place_of
 from cruijff_kit.runtime.files import file_sha256, write_aside
 from cruijff_kit.runtime.job_files import (
     StatusFile,
-    Stopped,
     artefact_hashes,
+    exit_code_of,
     finished,
     job_ids,
     now,
@@ -205,15 +205,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m cruijff_kit.runtime.evaluate", description="Evaluate one run: all its cells in one process."
     )
     parser.add_argument("configs", nargs="+", type=Path, metavar="eval.yaml", help="cells of one run")
-    try:
-        evaluate(parser.parse_args(argv).configs)
-    except CruijffError as err:
-        sys.stderr.write(f"{err}\n")
-        return err.exit_code
-    except Stopped as stop:
-        sys.stderr.write(f"{stop}\n")
-        return stop.exit_code
-    return 0
+    configs = parser.parse_args(argv).configs
+    return exit_code_of(lambda: evaluate(configs))
 
 
 if __name__ == "__main__":

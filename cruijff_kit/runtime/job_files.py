@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -14,6 +14,7 @@ from typing import IO, Literal, Self
 
 from pydantic import ValidationError
 
+from cruijff_kit.errors import CruijffError
 from cruijff_kit.runtime.files import file_sha256, write_aside
 from cruijff_kit.schema.run import Done, JobStatus, MetricPoint
 
@@ -22,6 +23,7 @@ __all__ = [
     "StatusFile",
     "Stopped",
     "artefact_hashes",
+    "exit_code_of",
     "finished",
     "job_ids",
     "now",
@@ -166,6 +168,26 @@ class Stopped(BaseException):
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.exit_code = 128 + number
         self.again = again
+
+
+def exit_code_of(work: Callable[[], object], *, stopped: Callable[[], object] | None = None) -> int:
+    """Do a job's work and return its exit code; what went wrong is told on stderr.
+
+    Args:
+        work: what the job does.
+        stopped: what to do after a stop that the job is to be queued again for.
+    """
+    try:
+        work()
+    except CruijffError as err:
+        sys.stderr.write(f"{err}\n")
+        return err.exit_code
+    except Stopped as stop:
+        sys.stderr.write(f"{stop}\n")
+        if stop.again and stopped is not None:
+            stopped()
+        return stop.exit_code
+    return 0
 
 
 def stop_on_signals() -> None:

@@ -13,6 +13,7 @@ from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.files import file_sha256
 
 __all__ = [
+    "MODEL_FILES",
     "WeightHeader",
     "load_tokenizer",
     "model_config",
@@ -22,7 +23,7 @@ __all__ = [
     "weight_headers",
 ]
 
-_CONTENT = (
+MODEL_FILES = (
     "config.json",
     "*.safetensors",
     "*.safetensors.index.json",
@@ -33,6 +34,8 @@ _CONTENT = (
     "vocab.*",
     "merges.txt",
 )
+"""What makes a model what it is: name patterns of configuration, weights and tokenizer."""
+
 _MAX_HEADER = 100_000_000
 
 
@@ -84,7 +87,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 def model_files(folder: Path) -> list[Path]:
     """Return the files that make a model what it is, in name order: config, tokenizer, weights."""
     return sorted(
-        (path for path in folder.iterdir() if path.is_file() and any(fnmatch(path.name, part) for part in _CONTENT)),
+        (path for path in folder.iterdir() if path.is_file() and any(fnmatch(path.name, part) for part in MODEL_FILES)),
         key=lambda path: path.name,
     )
 

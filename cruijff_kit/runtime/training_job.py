@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from cruijff_kit.errors import CruijffError, RunError
+from cruijff_kit.errors import RunError
 from cruijff_kit.runtime.adapter_files import check_saving, keep_best, publish_best, save_epoch, tidy_best
 from cruijff_kit.runtime.checkpoints import (
     Checkpoint,
@@ -27,8 +27,8 @@ from cruijff_kit.runtime.interruption import Interruption
 from cruijff_kit.runtime.job_files import (
     MetricsFile,
     StatusFile,
-    Stopped,
     artefact_hashes,
+    exit_code_of,
     finished,
     job_ids,
     now,
@@ -69,19 +69,13 @@ def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None) ->
     parser.add_argument("--config", type=Path, required=True, help="the run's finetune.yaml")
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint where there is one")
     options = parser.parse_args(argv)
-    try:
+
+    def train() -> None:
         config = load_train_config(options.config)
         with join_processes(config) as ranks:
             TrainingJob(config, options.config, ranks).run(build, resume=options.resume)
-    except CruijffError as err:
-        sys.stderr.write(f"{err}\n")
-        return err.exit_code
-    except Stopped as stop:
-        sys.stderr.write(f"{stop}\n")
-        if stop.again:
-            queue_again()
-        return stop.exit_code
-    return 0
+
+    return exit_code_of(train, stopped=queue_again)
 
 
 @dataclass(slots=True, eq=False)

@@ -2,8 +2,7 @@
 
 import json
 import shutil
-import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +29,6 @@ from tests.training_runs import random_base, write_run
 
 IDS = torch.randint(262, (2, 20), generator=torch.Generator().manual_seed(0))
 RECIPES: Mapping[str, Any] = {"torchtune": lora_single_device.main, "peft": peft_lora.main}
-
-
-@pytest.fixture(autouse=True)
-def _signals_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,7 @@
 """Training reads every format: the same rows give the same losses, and conversations are learnt answer by answer."""
 
 import json
-import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,6 @@ SPLITS = {"train": capital_rows(), "validation": capital_rows(4)}
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return random_base(tmp_path_factory.mktemp("random base"))
-
-
-@pytest.fixture(autouse=True)
-def _signals_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def put(path: Path, splits: Mapping[str, list[dict[str, Any]]]) -> Path:

@@ -1,8 +1,6 @@
 """The losses of a training are the same by torchtune, by peft, and by a loop written out here."""
 
 import math
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +25,6 @@ from tests.training_runs import metric_points, random_base, write_run
 
 BUILDS: dict[str, Any] = {"torchtune": lora_single_device.build, "peft": peft_lora.build}
 WORDS = ("a", "amber", "bricklayer", "cab", "determination", "ego", "fabulous", "go")
-
-
-@pytest.fixture(autouse=True)
-def _signals_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")

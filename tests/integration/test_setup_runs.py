@@ -2,9 +2,7 @@
 
 import json
 import os
-import signal
 import subprocess
-from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -58,14 +56,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         (root / place).write_text(json.dumps({"train": rows, "validation": ROWS[:4]}), encoding="utf-8")
     return Bench(root, {})
-
-
-@pytest.fixture(autouse=True)
-def _signals_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @reads("my_wandb_run_name", "experiment_name", "output_dir_base", "models_dir", "model_checkpoint")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,14 +23,6 @@ from cruijff_kit.schema.run import Done, JobStatus, MetricPoint
 @pytest.fixture
 def status_path(tmp_path: Path) -> Path:
     return tmp_path / "status.json"
-
-
-@pytest.fixture
-def _signals_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def status(path: Path) -> JobStatus:
@@ -80,7 +71,6 @@ def test_an_error_is_recorded_in_its_own_words_and_passes(status_path: Path) -> 
     assert status(status_path).message == "the loss is `nan` at step 4"
 
 
-@pytest.mark.usefixtures("_signals_as_before")
 def test_a_job_that_is_asked_to_end_says_so(status_path: Path) -> None:
     stop_on_signals()
     with pytest.raises(Stopped) as stopped, StatusFile(status_path):
