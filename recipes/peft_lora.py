@@ -7,6 +7,9 @@ Everything the run needs is in the configuration. It leaves `metrics.jsonl`,
 `manifest.json`, and last `DONE`. A finished run, started again, ends at once; an
 unfinished one starts afresh, or with `--resume` from its last checkpoint.
 
+Started by `torch.distributed.run` it trains in several processes: `strategy: ddp` keeps
+the base whole in each, `fsdp` shares its decoder blocks out.
+
 To change how a run trains, copy this file (`ck recipe copy peft_lora`), name the copy
 in `controls.recipe`, and edit `build`: whatever it returns is trained.
 """
@@ -24,7 +27,7 @@ __all__ = ["build", "main"]
 
 def build(config: TrainConfig, ranks: Ranks) -> PeftLora:
     """Return the base model with LoRA layers on it, all but those frozen."""
-    return PeftLora.from_config(config)
+    return PeftLora.from_config(config, shared=ranks.shares_base(config.strategy))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

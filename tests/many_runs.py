@@ -14,7 +14,9 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
+from cruijff_kit.recipes import peft_lora
 from cruijff_kit.runtime.ranks import Ranks
+from cruijff_kit.runtime.trainee import Trainee
 from cruijff_kit.runtime.training_job import run_recipe
 from cruijff_kit.runtime.tune_lora import TuneLora
 from cruijff_kit.schema.config import TrainConfig
@@ -34,8 +36,10 @@ class MeasuredLora(TuneLora):
         return super().adapter(weights)
 
 
-def build(config: TrainConfig, ranks: Ranks) -> TuneLora:
-    """Return the model of `lora_distributed`, measured."""
+def build(config: TrainConfig, ranks: Ranks) -> Trainee:
+    """Return the model of `lora_distributed`, measured; that of `peft_lora` in runs named so."""
+    if "peft" in config.run_dir:
+        return peft_lora.build(config, ranks)
     return MeasuredLora.from_config(config, shared=ranks.shares_base(config.strategy))
 
 

@@ -1,6 +1,6 @@
 """Any causal language model of transformers with peft's LoRA layers, ready for the training loop."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,15 +38,22 @@ class PeftLora:
     """What was asked for."""
 
     @classmethod
-    def from_config(cls, config: TrainConfig) -> "PeftLora":
+    def from_config(cls, config: TrainConfig, *, shared: bool = False) -> "PeftLora":
         """Load the base model, freeze it, and put LoRA layers on its blocks.
+
+        Args:
+            config: what to build.
+            shared: whether frozen weights of blocks stay on the CPU: several processes will share
+                them out block by block, so that no GPU ever holds them all.
 
         Raises:
             SiteError: the model, or a setting, is none that can be trained here.
         """
         device = choose_device(config.device)
         dtype, nf4 = choose_dtype(config.dtype, device), config.model.quantization == "nf4"
-        model = load_causal_lm(config.base_model.path, dtype=dtype, device=device, nf4=nf4).requires_grad_(False)
+        # A base in 4 bits is made on its GPU, and is never shared out.
+        home = torch.device("cpu") if shared and not nf4 else device
+        model = load_causal_lm(config.base_model.path, dtype=dtype, device=home, nf4=nf4).requires_grad_(False)
         head, decoder = OutputLayer(model), model.get_decoder()
         (inner,) = [name for name, part in model.named_modules() if part is decoder]
         text = model.config.get_text_config()
@@ -56,6 +63,8 @@ class PeftLora:
             pack_model(model, decoder)
         inject_adapter_in_model(_lora(config, targets), model)
         trainee = cls(decoder, head, device, targets, inner, config)
+        if home != device:
+            _move_but_blocks(model, trainee.blocks(), device=device)
         trainee._prepare()
         return trainee
 
@@ -101,6 +110,14 @@ class PeftLora:
         if self.config.compile:
             for block in self.blocks():
                 block.compile(dynamic=True)
+
+
+def _move_but_blocks(model: torch.nn.Module, blocks: Iterable[torch.nn.Module], *, device: torch.device) -> None:
+    """Bring to the device what learns, and what every process needs whole: all but frozen weights of blocks."""
+    stay = {weight for block in blocks for weight in block.parameters() if not weight.requires_grad}
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor not in stay:
+            tensor.data = tensor.data.to(device)
 
 
 def _lora(config: TrainConfig, targets: tuple[str, ...]) -> LoraConfig:
