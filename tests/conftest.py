@@ -24,6 +24,8 @@ HOSTILE_NAMES = ("with space", "single'quote", 'double"quote', "semi;colon && ec
 MARKS = {
     "torchtune": re.compile(
         r"cruijff_kit\.recipes(?:\.| import .*)lora_|runtime\.(?:tune_lora|lean_llama|llama)\b|import torchtune"
+        # Benches of ours that train by such a recipe.
+        r"|tests\.(?:many_runs|memory_cells|probe_recipe|setup_bench)\b"
     ),
     "libraries": re.compile(
         r"^\s*(?:from|import) (?:torch|transformers|peft|inspect_ai|mcp|safetensors|tokenizers|wandb)\b"
@@ -41,9 +43,12 @@ def marks_of(path: Path) -> frozenset[str]:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave a file that needs torchtune alone where there is none: it could not even be imported."""
+    """Leave alone, where there is no torchtune, what is not for such an environment: it need not even be importable."""
     is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
-    return True if is_test and find_spec("torchtune") is None and "torchtune" in marks_of(collection_path) else None
+    if not is_test or find_spec("torchtune") is not None:
+        return None
+    marks = marks_of(collection_path)
+    return True if "torchtune" in marks or "libraries" not in marks else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
