@@ -57,8 +57,9 @@ class Models:
         return ModelFacts.model_validate_json(sys.argv[2])
 
 root, clock = Path(sys.argv[1]), SystemClock()
-world = World(store=DiskRunStore(root), audit=DiskAuditLog(root, clock=clock), scheduler=None, clock=clock, hub=Models(),
-              adapters=None, evaluations=None, site=Site(), actor=Actor(kind="human", name="benchmark"))
+store, audit, actor = DiskRunStore(root), DiskAuditLog(root, clock=clock), Actor(kind="human", name="benchmark")
+world = World(store=store, audit=audit, scheduler=None, clock=clock, hub=Models(),
+              adapters=None, evaluations=None, site=Site(), actor=actor)
 start = time.perf_counter()
 receipt = scaffold_runs(world=world)
 print(json.dumps({"verb": time.perf_counter() - start, "runs": len(receipt.runs), "files": len(receipt.changes)}))
