@@ -9,7 +9,7 @@ from cruijff_kit.data.tokens import IGNORE, Encoded
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Batch", "batches", "packed", "padded", "unsupervised"]
+__all__ = ["Batch", "batches", "unsupervised"]
 
 
 class Batch(NamedTuple):
@@ -41,32 +41,17 @@ class Batch(NamedTuple):
 
 
 def batches(rows: Sequence[Encoded], *, size: int, packed: bool) -> Iterator[Batch]:
-    """Yield batches of up to `size` rows, in order, in the form asked for.
+    """Yield batches of up to `size` rows, in order, padded or packed.
 
-    Within a packed batch the longest row comes first: rows of one length are then
-    neighbours, which attention takes together.
+    Padding is on the right and unsupervised, so under causal attention no real token
+    sees it; its id is therefore of no consequence. For packed rows nothing is padded;
+    attention has to keep them apart (`packed_attention`), and then the loss is that of
+    the padded form. Within a packed batch the longest row comes first: rows of one
+    length are then neighbours, which attention takes together.
     """
     make = _packed if packed else _padded
     for start in range(0, len(rows), size):
         yield make(rows[start : start + size])
-
-
-def padded(rows: Sequence[Encoded], *, size: int) -> Iterator[Batch]:
-    """Yield batches of up to `size` rows, in order, each padded to its own longest row.
-
-    Padding is on the right and unsupervised, so under causal attention no real token
-    sees it; its id is therefore of no consequence.
-    """
-    return batches(rows, size=size, packed=False)
-
-
-def packed(rows: Sequence[Encoded], *, size: int) -> Iterator[Batch]:
-    """Yield batches of up to `size` rows laid end to end.
-
-    Nothing is computed for padding. Attention has to keep the rows apart
-    (`packed_attention`); then the loss is the one of the padded form.
-    """
-    return batches(rows, size=size, packed=True)
 
 
 def unsupervised(row: Encoded, *, packed: bool) -> Batch:

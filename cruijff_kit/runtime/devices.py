@@ -1,7 +1,7 @@
 """Where a job computes and in which arithmetic."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from cruijff_kit.errors import SiteError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["choose_device", "choose_dtype", "default_dtype", "describe_device"]
+__all__ = ["choose_device", "choose_dtype", "default_dtype", "describe_device", "move_but_blocks"]
 
 
 def choose_device(wanted: str) -> "torch.device":
@@ -65,6 +65,14 @@ def default_dtype(dtype: "torch.dtype") -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(usual)
+
+
+def move_but_blocks(model: "torch.nn.Module", blocks: "Iterable[torch.nn.Module]", *, device: "torch.device") -> None:
+    """Bring to the device what learns, and what every process needs whole: all but frozen weights of blocks."""
+    stay = {weight for block in blocks for weight in block.parameters() if not weight.requires_grad}
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor not in stay:
+            tensor.data = tensor.data.to(device)
 
 
 def describe_device(device: "torch.device") -> str:

@@ -1,6 +1,6 @@
 """Any causal language model of transformers with peft's LoRA layers, ready for the training loop."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from cruijff_kit.data.tokens import IGNORE
 from cruijff_kit.runtime.batches import Batch
 from cruijff_kit.runtime.causal_lm import load_causal_lm
-from cruijff_kit.runtime.devices import choose_device, choose_dtype
+from cruijff_kit.runtime.devices import choose_device, choose_dtype, move_but_blocks
 from cruijff_kit.runtime.output_layer import OutputLayer
 from cruijff_kit.runtime.packed_models import pack_model, packed_inputs
 from cruijff_kit.runtime.target_modules import decoder_blocks, target_modules
@@ -64,7 +64,7 @@ class PeftLora:
         inject_adapter_in_model(_lora(config, targets), model)
         trainee = cls(decoder, head, device, targets, inner, config)
         if home != device:
-            _move_but_blocks(model, trainee.blocks(), device=device)
+            move_but_blocks(model, trainee.blocks(), device=device)
         trainee._prepare()
         return trainee
 
@@ -110,14 +110,6 @@ class PeftLora:
         if self.config.compile:
             for block in self.blocks():
                 block.compile(dynamic=True)
-
-
-def _move_but_blocks(model: torch.nn.Module, blocks: Iterable[torch.nn.Module], *, device: torch.device) -> None:
-    """Bring to the device what learns, and what every process needs whole: all but frozen weights of blocks."""
-    stay = {weight for block in blocks for weight in block.parameters() if not weight.requires_grad}
-    for tensor in (*model.parameters(), *model.buffers()):
-        if tensor not in stay:
-            tensor.data = tensor.data.to(device)
 
 
 def _lora(config: TrainConfig, targets: tuple[str, ...]) -> LoraConfig:

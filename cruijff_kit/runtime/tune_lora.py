@@ -17,7 +17,7 @@ from torchtune.training import set_activation_checkpointing
 from cruijff_kit.data.tokens import IGNORE
 from cruijff_kit.errors import RunError, SiteError
 from cruijff_kit.runtime.batches import Batch
-from cruijff_kit.runtime.devices import choose_device, choose_dtype, default_dtype
+from cruijff_kit.runtime.devices import choose_device, choose_dtype, default_dtype, move_but_blocks
 from cruijff_kit.runtime.lean_llama import make_lean
 from cruijff_kit.runtime.llama import adapted, adapter_weights, llama_arguments, load_base
 from cruijff_kit.runtime.losses import linear_cross_entropy, summed_cross_entropy
@@ -81,9 +81,10 @@ class TuneLora:
         if config.packed:
             # Positions start anew with each row, so a pass may be as long as all its rows.
             network.max_seq_len *= max(config.batch_size, config.batch_size_val)
+        if shared:
+            move_but_blocks(network, network.layers, device=device)
         head = network.output
         network.output = torch.nn.Identity()
-        _move_but_blocks(network, head, device=device)
         model = cls(network, head, device, arguments, config)
         model._prepare()
         return model
@@ -166,15 +167,6 @@ def _network(config: TrainConfig, arguments: Mapping[str, Any]) -> TransformerDe
         use_dora=lora.variant == "dora",
         **arguments,
     )
-
-
-def _move_but_blocks(network: TransformerDecoder, head: Any, *, device: torch.device) -> None:
-    """Bring to the device what learns, and what every process needs whole: embeddings, norm, output layer."""
-    for part in (network.tok_embeddings, network.norm, head):
-        if isinstance(part, torch.nn.Module):
-            part.to(device)
-    for weight in get_adapter_params(network).values():
-        weight.data = weight.data.to(device)
 
 
 _ATTENTION: dict[Any, str] = {"q_proj": "q_proj", "k_proj": "k_proj", "v_proj": "v_proj", "output_proj": "o_proj"}

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from cruijff_kit.data.tokens import Encoded
 from cruijff_kit.recipes import lora_single_device, peft_lora
-from cruijff_kit.runtime.batches import padded
+from cruijff_kit.runtime.batches import batches
 from cruijff_kit.runtime.peft_lora import PeftLora
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.resident import ResidentModel
@@ -71,7 +71,7 @@ def started(build: Build, start: dict[str, torch.Tensor], made: list[Trainee]) -
 def logits(model: Trainee, ids: torch.Tensor) -> torch.Tensor:
     """Return the logits of one row's tokens but the last."""
     row = tuple(ids[0].tolist())
-    (given,) = padded([Encoded(row, row, 0)], size=1)
+    (given,) = batches([Encoded(row, row, 0)], size=1, packed=False)
     model.network.eval()
     return model.logits(model.hidden(given))
 

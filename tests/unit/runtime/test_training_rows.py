@@ -8,7 +8,7 @@ import pytest
 
 from cruijff_kit.data.tokens import IGNORE, Encoded, Encoding
 from cruijff_kit.errors import SpecError
-from cruijff_kit.runtime.batches import padded
+from cruijff_kit.runtime.batches import batches
 from cruijff_kit.runtime.training_rows import encode_rows, read_splits, steps_of_epoch, subset
 from cruijff_kit.schema.config import DatasetConfig
 from tests.tokenizer_zoo import byte_level
@@ -18,7 +18,7 @@ ROWS = [{"input": str(number)} for number in range(10)]
 
 def test_batches_are_padded_on_the_right_and_labels_predict_the_next_token() -> None:
     rows = [Encoded((1, 2, 3), (IGNORE, 2, 3), 1), Encoded((4, 5), (IGNORE, 5), 1), Encoded((6, 7), (IGNORE, 7), 1)]
-    first, last = padded(rows, size=2)
+    first, last = batches(rows, size=2, packed=False)
     assert first.ids.tolist() == [[1, 2, 3], [4, 5, 0]]
     assert first.labels.tolist() == [[2, 3, IGNORE], [5, IGNORE, IGNORE]]
     assert (first.tokens, first.supervised) == (5, 3)
