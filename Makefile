@@ -78,5 +78,5 @@ $(LATEST)/.ready: pyproject.toml constraints-latest.txt
 	@echo "setting up $(LATEST) (once, about 2 GB, some minutes)"
 	@test -x $(LATEST)/bin/python || "$(PYTHON)" -m venv $(LATEST)
 	@$(LATEST)/bin/pip install -qq $(TORCH) -c constraints-latest.txt
-	@$(LATEST)/bin/pip install -qq -e ".[train,eval,mcp,report,ui,tracking,test]" -c constraints-latest.txt
+	@$(LATEST)/bin/pip install -qq -e ".[train,eval,api,mcp,report,ui,tracking,test]" -c constraints-latest.txt
 	@touch $@
