@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cruijff_kit.analysis.clustered import cluster_of, clustered_difference
 from cruijff_kit.analysis.intervals import wilson_interval
-from cruijff_kit.analysis.paired import mcnemar_exact, paired_bootstrap, paired_difference
+from cruijff_kit.analysis.paired import mcnemar_exact, mcnemar_mid_p, paired_bootstrap, paired_difference
 from cruijff_kit.analysis.ranking import MOST_RANKED, tied_sets
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.report import Comparison, GroupFigure, TiedSet
@@ -77,6 +77,7 @@ def compare_with_base(
         bootstrap=paired_bootstrap(list(changes.values()), level=level),
         test=test,
         p_value=p_value,
+        mid_p=mcnemar_mid_p(gained, lost) if cluster is None else None,
         p_adjusted=p_value,
     )
 

@@ -1,6 +1,7 @@
 """A calibrator on another split: coverage, set sizes, abstentions and risk, with their intervals."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,45 @@ from cruijff_kit.scoring.decision_scores import NONE
 from cruijff_kit.scoring.records import OptionRecords, cost_matrix, option_records, record_metrics
 from cruijff_kit.scoring.risk_control import bounded_mean_limits
 
-__all__ = ["LEVEL", "split_figures"]
+__all__ = ["LEVEL", "AnswerSets", "answer_sets", "split_figures"]
 
 LEVEL = 0.95
 """Level of every interval here."""
 
 
-def split_figures(
+class AnswerSets(NamedTuple):
+    """The set of each record, in order; of those that errored there is none."""
+
+    held: NDArray[np.int64]
+    """1 where the set holds the right option, 0 where not; -1 without a set."""
+    sizes: NDArray[np.float64]
+    """Options in the set; not a number without one."""
+
+
+def answer_sets(
     predictions: Sequence[Prediction], *, calibrator: Calibrator, uniforms: Sequence[float]
+) -> AnswerSets:
+    """Return whether each record's conformal set holds its right option, and how large it is.
+
+    Args:
+        predictions: records of one evaluation that the calibrator was not fitted on.
+        calibrator: one that makes sets.
+        uniforms: as `split_figures` takes them.
+
+    Raises:
+        ResultError: the records have no option log-probabilities, or other options.
+    """
+    found = option_records(predictions, name="the predictions")
+    sets = predict_sets(found, calibrator=calibrator, uniforms=uniforms)
+    answered = np.flatnonzero([each.error is None for each in predictions])
+    held, sizes = np.full(len(predictions), -1, dtype=np.int64), np.full(len(predictions), np.nan)
+    held[answered] = sets[np.arange(len(sets)), found.labels]
+    sizes[answered] = sets.sum(axis=1)
+    return AnswerSets(held, sizes)
+
+
+def split_figures(
+    predictions: Sequence[Prediction], *, calibrator: Calibrator, uniforms: Sequence[float], measured: bool = True
 ) -> SplitFigures:
     """Return what a calibrator does on a split that it was not fitted on.
 
@@ -30,6 +62,7 @@ def split_figures(
         predictions: records of the split, one evaluation.
         calibrator: what to apply.
         uniforms: one number in [0, 1) for each record that did not error, in order.
+        measured: whether metrics of the split are wanted too.
 
     Raises:
         ResultError: the records have no option log-probabilities, or other options.
@@ -43,7 +76,9 @@ def split_figures(
         claim=calibrator.claim,
         n=len(predictions),
         unscored=found.unscored,
-        metrics=record_metrics(predictions, temperature=calibrator.temperature, costs=calibrator.settings.costs),
+        metrics=record_metrics(predictions, temperature=calibrator.temperature, costs=calibrator.settings.costs)
+        if measured
+        else (),
     )
     if calibrator.thresholds:
         sets = predict_sets(found, calibrator=calibrator, uniforms=uniforms)

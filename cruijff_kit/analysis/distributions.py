@@ -7,9 +7,11 @@ from cruijff_kit.errors import SiteError
 
 __all__ = [
     "beta_limits",
+    "binomial_mid_p",
     "binomial_two_sided",
     "chi_squared_tail",
     "hypergeometric_two_sided",
+    "noncentral_below",
     "normal_quantile",
     "normal_two_sided",
     "probit",
@@ -38,6 +40,11 @@ def chi_squared_tail(statistic: float, df: int) -> float:
     return float(_special().chdtrc(df, statistic))
 
 
+def noncentral_below(statistic: float, df: float, *, noncentrality: float) -> float:
+    """Return the probability that a noncentral chi-squared lies below a statistic."""
+    return float(_special().chndtr(statistic, df, noncentrality))
+
+
 def t_quantile(level: float, df: int) -> float:
     """Return t such that Student's t with `df` lies in [-t, t] with this probability."""
     return float(_special().stdtrit(df, (1 + level) / 2))
@@ -52,6 +59,15 @@ def binomial_two_sided(successes: int, trials: int) -> float:
     """Return the exact two-sided p-value of a fair coin; 1 where nothing was tossed."""
     smaller = min(successes, trials - successes)
     return min(1.0, float(2 * _special().bdtr(smaller, trials, 0.5))) if trials else 1.0
+
+
+def binomial_mid_p(successes: int, trials: int) -> float:
+    """Return the two-sided mid-p-value of a fair coin: what came out counts half; 1 where nothing was tossed."""
+    smaller = min(successes, trials - successes)
+    if not trials:
+        return 1.0
+    below = float(_special().bdtr(smaller - 1, trials, 0.5)) if smaller else 0.0
+    return min(1.0, below + float(_special().bdtr(smaller, trials, 0.5)))
 
 
 def beta_limits(a: float, b: float, *, level: float) -> tuple[float, float]:

@@ -25,7 +25,7 @@ from cruijff_kit.schema.report import (
 from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.spec import ExperimentSpec, Factors, Level
 
-__all__ = ["TRAINING", "find_all"]
+__all__ = ["TRAINING", "find_all", "last_epochs"]
 
 TRAINING = "training"
 """Task name of rows that hold losses."""
@@ -121,7 +121,7 @@ def _tuned(plan: Plan) -> list[PlannedRun]:
     return [run for run in plan.runs if run.type == "fine-tuned"]
 
 
-def _last_epochs(rows: Iterable[ResultRow]) -> dict[tuple[str, str], int | None]:
+def last_epochs(rows: Iterable[ResultRow]) -> dict[tuple[str, str], int | None]:
     """Return the last epoch planned for each run and task."""
     last: dict[tuple[str, str], int | None] = {}
     for row in rows:
@@ -131,7 +131,7 @@ def _last_epochs(rows: Iterable[ResultRow]) -> dict[tuple[str, str], int | None]
 
 
 def _observations(sheet: _Sheet, outcome: _Outcome) -> list[Observation]:
-    last = _last_epochs(sheet.table.rows)
+    last = last_epochs(sheet.table.rows)
     return [
         Observation(row.run, row.factors, row.value)
         for row in sheet.table.rows
@@ -221,7 +221,7 @@ def _ranking(sheet: _Sheet, outcome: _Outcome) -> tuple[TiedSet, ...]:
 
 def _predictions(sheet: _Sheet) -> dict[tuple[str, str], list[Prediction]]:
     """Return the samples of each run and task at its last planned epoch."""
-    last = _last_epochs(sheet.table.rows)
+    last = last_epochs(sheet.table.rows)
     found: dict[tuple[str, str], list[Prediction]] = {}
     for each in sheet.table.predictions:
         if each.epoch == last.get((each.run, each.task)):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.report import Findings, Interval, Reference, Trace
 from cruijff_kit.schema.result import ResultTable
 
@@ -22,7 +22,7 @@ def trace_all(
     Args:
         table: what was collected.
         findings: the figures computed from it.
-        hashes: path to SHA-256 of `results.parquet` and of each predictions file.
+        hashes: path to SHA-256 of `results.parquet`, of each predictions file and each calibrator.
     """
     known = _References(table, hashes)
     traces = (*_losses(findings, known), *_accuracies(findings, known), *_derived(findings, known))
@@ -35,7 +35,8 @@ class _References:
     def __init__(self, table: ResultTable, hashes: Mapping[str, str]) -> None:
         training = {result.source: result.source_sha256 for result in table.runs}
         logs = {row.source: row for row in table.rows if row.source and row.source not in training}
-        derived = {path: sha for path, sha in hashes.items() if path != ExperimentLayout.results}
+        calibrators = {path: sha for path, sha in hashes.items() if path.endswith("calibrator.json")}
+        derived = {path: sha for path, sha in hashes.items() if path not in {ExperimentLayout.results, *calibrators}}
         results = {ExperimentLayout.results: hashes.get(ExperimentLayout.results)}
         self.all = (
             *_labelled("t", training, pointer="`loss`, `val_loss` and `tokens_per_second` of each line"),
@@ -43,6 +44,7 @@ class _References:
                 "e", {path: row.source_sha256 for path, row in logs.items()}, pointer="`samples/*.json#/scores`"
             ),
             *_labelled("p", derived, pointer="column `correct` by `task`, `epoch`, `sample_id` and `groups`"),
+            *_labelled("c", calibrators, pointer="`thresholds` or `threshold`, and `temperature`"),
             *_labelled("r", results, pointer="column `value` by `run`, `task`, `epoch` and `metric`"),
         )
         self._labels = {reference.path: reference.label for reference in self.all}
@@ -81,6 +83,15 @@ def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
     for pair in findings.comparisons:
         labels = known.labels(_predictions(pair.run), _predictions(pair.base))
         yield _trace(figure_key("base", pair.run, pair.task), pair.difference, labels=labels)
+    for each in findings.diagnoses:
+        for score in each.figures:
+            key = figure_key("probability", each.run, each.task, _epoch(each.epoch), score.name)
+            yield _trace(key, score.figure, labels=known.labels(_predictions(each.run)))
+    for promise in findings.guarantees:
+        labels = known.labels(_predictions(promise.run), RunLayout(promise.run).calibrator)
+        for name, figure in (("coverage", promise.coverage), ("acted", promise.acted), ("risk", promise.risk)):
+            if figure is not None:
+                yield _trace(figure_key("guarantee", promise.run, promise.task, name), figure, labels=labels)
     for group in findings.groups:
         key = figure_key("group", group.run, group.task, group.group, group.level)
         yield _trace(key, group.figure, labels=known.labels(_predictions(group.run)))

@@ -15,10 +15,20 @@ __all__ = ["render_page"]
 
 _INTERVAL = re.compile(r"\[[^\[\]]{1,24}\]")
 # What a reader asks first comes first; Markdown keeps the order of the work.
-_ORDER = ("accuracy", "means", "effects", "base", "groups", "training", "status", "incomplete", "data")
+_ORDER = (
+    "accuracy", "means", "effects", "base", "ranking", "groups", "calibration", "scores", "guarantees", "training",
+    "status", "incomplete", "data",
+)  # fmt: skip
 # Longer tables are folded under their plot.
 _FOLDED = 20
-_AFTER = {"accuracy": "accuracy", "interaction": "means", "loss": "training"}
+_AFTER = {
+    "accuracy": "accuracy",
+    "interaction": "means",
+    "loss": "training",
+    "reliability": "calibration",
+    "roc": "scores",
+    "risk_coverage": "scores",
+}
 
 
 def render_page(dossier: Dossier, drawings: tuple[Drawing, ...]) -> str:
@@ -98,6 +108,9 @@ def _caption(drawing: Drawing, dossier: Dossier) -> str:
     captions = {
         "accuracy": f"One dot a run, last epoch, with its {level} Wilson interval over samples.",
         "interaction": f"Means over seeds with {level} t intervals; lines that are not parallel are an interaction.",
+        "reliability": f"A panel a run; on the broken line answers are right as often as said; {level} Wilson intervals.",
+        "roc": "A panel a run; the curve of a model that knows nothing is the broken line.",
+        "risk_coverage": "A panel a run: what abstaining on the least sure samples would save.",
         "loss": "Lines are training loss, a run each; rings are validation loss. Nats per token against step.",
     }
     others = f"One dot a run with its {level} Wilson interval; the base model in grey."

@@ -7,6 +7,7 @@ from cruijff_kit.rendering.curves import loss_plot
 from cruijff_kit.rendering.drawing import Dot, Drawing, Label, Mark, Scale, Stroke, ticks
 from cruijff_kit.rendering.numbers import between, factor_words, plain, short_run
 from cruijff_kit.rendering.panels import group_plot
+from cruijff_kit.rendering.score_plots import score_plots
 from cruijff_kit.rendering.settings import Setting, last_figures, settings_of
 from cruijff_kit.schema.report import CellFigure, Dossier, Findings, Interval
 from cruijff_kit.schema.spec import Level
@@ -34,6 +35,7 @@ def report_plots(dossier: Dossier) -> tuple[Drawing, ...]:
         _interaction_plot(dossier),
         loss_plot(dossier),
         *group_plot(dossier),
+        *score_plots(dossier),
     )
     return tuple(plot for plot in plots if plot is not None)
 

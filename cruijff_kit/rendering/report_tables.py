@@ -1,39 +1,14 @@
 """The tables of a report, as text cells; Markdown, HTML and the terminal show the same."""
 
-from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
-
 from cruijff_kit.rendering.bottom_line import compared, completeness
 from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words, p_text, percent, plain, signed
+from cruijff_kit.rendering.score_tables import calibration_table, guarantee_table, score_table
+from cruijff_kit.rendering.sheet import Column, Table, source_labels
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.report import Dossier, Finding, TiedSet
 from cruijff_kit.schema.run import Phase, StepStatus
 
 __all__ = ["Column", "Table", "accuracy_table", "report_tables"]
-
-
-class Column(NamedTuple):
-    """One column and how its cells are set."""
-
-    name: str
-    """Heading."""
-    kind: Literal["text", "code", "number", "source"] = "text"
-    """`source` cells hold labels of references, separated by spaces."""
-
-
-class Table(NamedTuple):
-    """One titled table; without rows its note stands alone."""
-
-    key: str
-    """Anchor within the report."""
-    title: str
-    """Heading."""
-    columns: tuple[Column, ...]
-    """Columns."""
-    rows: tuple[tuple[str, ...], ...]
-    """Cells as text."""
-    note: str = ""
-    """How to read it."""
 
 
 def report_tables(dossier: Dossier) -> tuple[Table, ...]:
@@ -47,6 +22,9 @@ def report_tables(dossier: Dossier) -> tuple[Table, ...]:
         _comparisons(dossier),
         _ranking(dossier),
         _groups(dossier),
+        calibration_table(dossier),
+        score_table(dossier),
+        guarantee_table(dossier),
         _datasets(dossier),
         _incomplete(dossier),
         _sources(dossier),
@@ -96,7 +74,7 @@ def _accuracy(dossier: Dossier, each: Finding) -> tuple[str, ...]:
         str(each.errored) if known else NONE,
         str(each.unparsed) if known else NONE,
         plain(each.at_best),
-        _labels(dossier, each.source),
+        source_labels(dossier, each.source),
     )
 
 
@@ -140,7 +118,7 @@ def _cells(dossier: Dossier) -> Table:
     )
     rows = tuple(
         (*map(str, each.factors.values()), plain(each.figure.value), between(each.figure), str(each.figure.n),
-         _labels(dossier, ExperimentLayout.results))
+         source_labels(dossier, ExperimentLayout.results))
         for each in cells
     )  # fmt: skip
     reason = next((f" No interval: {each.reason}." for each in cells if each.reason), "")
@@ -157,7 +135,7 @@ def _effects(dossier: Dossier) -> Table:
     effects = dossier.findings.effects
     rows = tuple(
         (each.factor, each.contrast, signed(each.figure.value), between(each.figure, sign=True), p_text(each.p_value),
-         p_text(each.p_adjusted), str(each.figure.n), _labels(dossier, ExperimentLayout.results))
+         p_text(each.p_adjusted), str(each.figure.n), source_labels(dossier, ExperimentLayout.results))
         for each in effects
     )  # fmt: skip
     reasons = "".join(f" {each.factor}: {each.reason}." for each in effects if each.reason)
@@ -176,13 +154,13 @@ def _comparisons(dossier: Dossier) -> Table:
         Column("run", "code"), Column("base", "code"), Column("task"), Column("difference", "number"),
         Column(f"{percent(_level(dossier))} interval", "number"), Column("bootstrap", "number"),
         Column("gained", "number"), Column("lost", "number"), Column("n", "number"), Column("p", "number"),
-        Column("adjusted p", "number"), Column("source", "source"),
+        Column("mid-p", "number"), Column("adjusted p", "number"), Column("source", "source"),
     )  # fmt: skip
     rows = tuple(
         (each.run, each.base, each.task, signed(each.difference.value), between(each.difference, sign=True),
          between(each.bootstrap, sign=True), str(each.gained), str(each.lost), str(each.difference.n),
-         p_text(each.p_value), p_text(each.p_adjusted),
-         _labels(dossier, _predictions(each.run), _predictions(each.base)))
+         p_text(each.p_value), p_text(each.mid_p), p_text(each.p_adjusted),
+         source_labels(dossier, ExperimentLayout.predictions_of(each.run), ExperimentLayout.predictions_of(each.base)))
         for each in pairs
     )  # fmt: skip
     if not pairs:
@@ -190,6 +168,8 @@ def _comparisons(dossier: Dossier) -> Table:
     note = (
         "Paired on the same samples: gained are right after and wrong before, lost the reverse. Interval of the "
         f"difference: {pairs[0].difference.method}; beside it a paired bootstrap's. "
+        f"Adjusted over the table is the p-value of the {pairs[0].test}"
+        f"{'; mid-p is less cautious and shown beside' if pairs[0].mid_p is not None else ''}. "
         f"{compared(pairs, dossier.spec.analysis.alpha)}"
     )
     return Table("base", "Base against fine-tuned", columns, rows, note)
@@ -203,7 +183,7 @@ def _ranking(dossier: Dossier) -> Table:
     )  # fmt: skip
     rows = tuple(
         (_place(each), ", ".join(each.runs), f"{plain(each.best)} to {plain(each.worst)}", str(each.n),
-         _labels(dossier, *map(_predictions, each.runs)))
+         source_labels(dossier, *map(ExperimentLayout.predictions_of, each.runs)))
         for each in sets
     )  # fmt: skip
     count = sum(len(each.runs) for each in sets)
@@ -230,7 +210,7 @@ def _groups(dossier: Dossier) -> Table:
     )  # fmt: skip
     rows = tuple(
         (each.run, each.task, each.group, each.level, plain(each.figure.value), between(each.figure),
-         str(each.figure.n), _labels(dossier, _predictions(each.run)))
+         str(each.figure.n), source_labels(dossier, ExperimentLayout.predictions_of(each.run)))
         for each in dossier.findings.groups
     )  # fmt: skip
     note = (
@@ -251,7 +231,7 @@ def _training(dossier: Dossier) -> Table:
     rows = tuple(
         (each.run, plain(each.first), plain(each.final), plain(each.validation), str(each.steps),
          duration(each.seconds), NONE if each.tokens_per_second is None else f"{each.tokens_per_second:,.0f}",
-         _labels(dossier, each.source))
+         source_labels(dossier, each.source))
         for each in dossier.findings.losses
     )  # fmt: skip
     note = (
@@ -292,19 +272,6 @@ def _sources(dossier: Dossier) -> Table:
     rows = tuple((each.label, each.path, each.sha256 or "missing", each.pointer) for each in dossier.references)
     note = "Each figure was computed from the file its source names, at this hash; report/trace.json lists them all."
     return Table("sources", "Sources", columns, rows, note)
-
-
-def _labels(dossier: Dossier, *paths: str) -> str:
-    return " ".join(_found(dossier, paths)) or NONE
-
-
-def _found(dossier: Dossier, paths: Iterable[str]) -> Iterator[str]:
-    labels = {reference.path: reference.label for reference in dossier.references}
-    yield from (labels[path] for path in paths if path in labels)
-
-
-def _predictions(run: str) -> str:
-    return f"{ExperimentLayout.predictions}/{run}.parquet"
 
 
 def _level(dossier: Dossier) -> float:

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.noun import Noun, RunId, Sha256
-from cruijff_kit.schema.report import Interval
 
 __all__ = [
     "BY_CLASS",

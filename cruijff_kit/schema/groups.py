@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from cruijff_kit.schema.data import Tier
+from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.noun import Noun, Sha256
-from cruijff_kit.schema.report import Interval
 
 __all__ = ["GroupDifference", "GroupMetric", "GroupResult", "GroupRules", "GroupsReceipt", "Heterogeneity", "Spread"]
 

@@ -3,6 +3,8 @@
 from typing import Literal
 
 from cruijff_kit.schema.audit import Anchor, AuditVerdict
+from cruijff_kit.schema.diagnosis import Diagnosis, Guarantee
+from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.noun import Noun, Sha256, Timestamp
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.result import RunResult
@@ -25,23 +27,6 @@ __all__ = [
     "TiedSet",
     "Trace",
 ]
-
-
-class Interval(Noun):
-    """A figure with its interval and sample size."""
-
-    value: float | None
-    """Point estimate; None where it cannot be estimated."""
-    low: float | None
-    """Lower limit."""
-    high: float | None
-    """Upper limit."""
-    n: int
-    """Samples or replicates it rests on."""
-    level: float
-    """Confidence level, such as 0.95."""
-    method: str
-    """How the interval was made: `wilson`, `t over seeds`…"""
 
 
 class Finding(Noun):
@@ -135,6 +120,8 @@ class Comparison(Noun):
     """Which test: `exact McNemar test`, or `t-test over clusters`."""
     p_value: float
     """Two-sided p-value."""
+    mid_p: float | None = None
+    """McNemar's mid-p-value, less cautious than the exact one; None for a test over clusters."""
     p_adjusted: float
     """Holm-adjusted over all comparisons shown."""
 
@@ -219,6 +206,10 @@ class Findings(Noun):
     """Mean outcome of each combination of factor levels."""
     lower_is_better: bool = False
     """Whether the outcome is a loss."""
+    diagnoses: tuple[Diagnosis, ...] = ()
+    """How far probabilities can be believed, by run and task at its last epoch."""
+    guarantees: tuple[Guarantee, ...] = ()
+    """What each calibrator promises, and what it does on the test split."""
     notes: tuple[str, ...] = ()
     """What a reader must know before using the figures."""
     incomplete: tuple[Incomplete, ...]

@@ -5,17 +5,57 @@ probabilities with true indices, of which the largest is judged (top label). Bin
 right-closed: bin m of M holds ((m - 1) / M, m / M], and 0 lies in the first.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cruijff_kit.errors import ResultError
 from cruijff_kit.scoring.estimates import Estimate, Floats, Integers, events
 
-__all__ = ["compute_adaptive_ece", "compute_calibration_p", "compute_debiased_ece", "compute_ece", "compute_mce"]
+__all__ = [
+    "FilledBins",
+    "compute_adaptive_ece",
+    "compute_calibration_p",
+    "compute_debiased_ece",
+    "compute_ece",
+    "compute_mce",
+    "fill_bins",
+]
 
 _EMPTY = "there are no samples"
 _BLOCK = 4_000_000
 """Simulated outcomes held at a time."""
+
+
+class FilledBins(NamedTuple):
+    """The bins that hold samples, in ascending order."""
+
+    places: Integers
+    """Number of each bin, from 0."""
+    counts: Integers
+    """Samples in it."""
+    forecast: Floats
+    """Mean probability of its samples."""
+    share: Floats
+    """Share of its samples that came true."""
+
+
+def fill_bins(*, y_prob: ArrayLike, y_true: ArrayLike, n_bins: int = 10, equally: bool = False) -> FilledBins:
+    """Return the bins that calibration errors and reliability diagrams are made of.
+
+    Args:
+        y_prob: as above.
+        y_true: as above.
+        n_bins: bins of equal width.
+        equally: whether bins hold equally many samples instead; equal probabilities share one.
+    """
+    probabilities, outcomes = events(y_prob, y_true)
+    index = (_equal_mass if equally else _equal_width)(probabilities, n_bins)
+    counts = np.bincount(index)
+    places = np.flatnonzero(counts)
+    counts, hits, sums = counts[places], np.bincount(index, outcomes)[places], np.bincount(index, probabilities)[places]
+    return FilledBins(places, counts, sums / counts, hits / counts)
 
 
 def compute_ece(*, y_prob: ArrayLike, y_true: ArrayLike, n_bins: int = 10) -> Estimate:

@@ -1,16 +1,21 @@
 """Scores of probabilities: Brier, log loss, AUC, and the recalibration line."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cruijff_kit.scoring.estimates import Estimate, Floats, events, probability_rows
 
 __all__ = [
+    "FittedLine",
     "compute_auc",
     "compute_brier_score",
     "compute_calibration_intercept",
     "compute_calibration_slope",
     "compute_log_loss",
+    "fit_intercept",
+    "fit_slope",
 ]
 
 _EMPTY = "there are no samples"
@@ -18,6 +23,15 @@ _ONE_CLASS = "all outcomes are the same"
 _CLIP = 1e-12
 """Probabilities nearer to 0 or 1 have no finite log-odds worth a line; they count as this near."""
 _STEPS = 100
+
+
+class FittedLine(NamedTuple):
+    """A coefficient of the recalibration line, with what sampling leaves open."""
+
+    estimate: Estimate
+    """The coefficient, or why there is none."""
+    error: float
+    """Its standard error, right even where no line fits; not a number where there is no coefficient."""
 
 
 def compute_brier_score(*, y_prob: ArrayLike, y_true: ArrayLike) -> Estimate:
@@ -70,11 +84,7 @@ def compute_calibration_slope(*, y_prob: ArrayLike, y_true: ArrayLike) -> Estima
 
     1 is perfect, below 1 overconfident. Source: D. R. Cox, Biometrika 45 (1958), 562-565.
     """
-    probabilities, outcomes = events(y_prob, y_true)
-    odds = _log_odds(probabilities)
-    if len(np.unique(odds)) < 2:
-        return Estimate(None, len(odds), "all probabilities are the same" if len(odds) else _EMPTY)
-    return _fitted(np.column_stack([odds, np.ones_like(odds)]), outcomes, offset=np.zeros_like(odds))
+    return fit_slope(y_prob=y_prob, y_true=y_true).estimate
 
 
 def compute_calibration_intercept(*, y_prob: ArrayLike, y_true: ArrayLike) -> Estimate:
@@ -82,6 +92,20 @@ def compute_calibration_intercept(*, y_prob: ArrayLike, y_true: ArrayLike) -> Es
 
     0 is perfect, below 0 the event comes true less often than said. Source: as for the slope.
     """
+    return fit_intercept(y_prob=y_prob, y_true=y_true).estimate
+
+
+def fit_slope(*, y_prob: ArrayLike, y_true: ArrayLike) -> FittedLine:
+    """Return the calibration slope with its standard error."""
+    probabilities, outcomes = events(y_prob, y_true)
+    odds = _log_odds(probabilities)
+    if len(np.unique(odds)) < 2:
+        return _unfitted(len(odds), "all probabilities are the same" if len(odds) else _EMPTY)
+    return _fitted(np.column_stack([odds, np.ones_like(odds)]), outcomes, offset=np.zeros_like(odds))
+
+
+def fit_intercept(*, y_prob: ArrayLike, y_true: ArrayLike) -> FittedLine:
+    """Return the calibration intercept with its standard error."""
     probabilities, outcomes = events(y_prob, y_true)
     return _fitted(np.ones((len(outcomes), 1)), outcomes, offset=_log_odds(probabilities))
 
@@ -91,11 +115,15 @@ def _log_odds(probabilities: Floats) -> Floats:
     return np.log(clipped) - np.log1p(-clipped)
 
 
-def _fitted(design: Floats, outcomes: Floats, *, offset: Floats) -> Estimate:
+def _unfitted(n: int, reason: str) -> FittedLine:
+    return FittedLine(Estimate(None, n, reason), float("nan"))
+
+
+def _fitted(design: Floats, outcomes: Floats, *, offset: Floats) -> FittedLine:
     """Return the first coefficient of a logistic regression, by damped Newton steps."""
     n = len(outcomes)
     if len(np.unique(outcomes)) < 2:
-        return Estimate(None, n, _ONE_CLASS if n else _EMPTY)
+        return _unfitted(n, _ONE_CLASS if n else _EMPTY)
     weights = np.zeros(design.shape[1])
     for _ in range(_STEPS):
         chances = 1 / (1 + np.exp(-np.clip(design @ weights + offset, -700, 700)))
@@ -105,8 +133,17 @@ def _fitted(design: Floats, outcomes: Floats, *, offset: Floats) -> Estimate:
         step = np.asarray(np.linalg.solve(curvature, design.T @ (outcomes - chances)), dtype=np.float64)
         weights = weights + _damping(design, outcomes, offset=offset, weights=weights, step=step) * step
         if np.abs(step).max() < 1e-10 * (1 + np.abs(weights).max()):
-            return Estimate(float(weights[0]), n)
-    return Estimate(None, n, "the probabilities separate the outcomes perfectly; every steeper line fits better")
+            return FittedLine(Estimate(float(weights[0]), n), _error(design, outcomes - chances, curvature=curvature))
+    return _unfitted(n, "the probabilities separate the outcomes perfectly; every steeper line fits better")
+
+
+def _error(design: Floats, residuals: Floats, *, curvature: Floats) -> float:
+    """Return the first coefficient's robust standard error.
+
+    Source: H. White, Econometrica 50 (1982), 1-25.
+    """
+    inverse, scores = np.linalg.inv(curvature), design * residuals[:, None]
+    return float(np.sqrt((inverse @ (scores.T @ scores) @ inverse)[0, 0]))
 
 
 def _damping(design: Floats, outcomes: Floats, *, offset: Floats, weights: Floats, step: Floats) -> float:

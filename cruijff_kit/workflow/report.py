@@ -6,6 +6,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from cruijff_kit import __version__
+from cruijff_kit.analysis.diagnosis import diagnose_all
 from cruijff_kit.analysis.findings import find_all
 from cruijff_kit.analysis.traces import trace_all
 from cruijff_kit.planning.verdicts import Evidence, judge
@@ -27,6 +28,7 @@ from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views, verify_audit
 from cruijff_kit.workflow.collect import collect_results, hashes_of, record_once, result_files, write_changed
+from cruijff_kit.workflow.guarantees import gather_guarantees
 from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import recorded_plan
@@ -72,8 +74,11 @@ def write_report(*, reason: str = "", progress: Progress | None = None, world: W
 
 def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[str, str], world: World) -> Dossier:
     spec = read_design(world)
-    findings = _worded(find_all(spec, plan, table=table), spec, lock=lock)
-    references, traces = trace_all(table, findings, hashes=hashes)
+    found = _diagnosed(find_all(spec, plan, table=table), spec, table=table, world=world)
+    findings = _worded(found, spec, lock=lock)
+    applied = [RunLayout(run).calibrator for run in dict.fromkeys(each.run for each in findings.guarantees)]
+    calibrators = {path: world.store.digest(path) or "" for path in applied}
+    references, traces = trace_all(table, findings, hashes={**hashes, **calibrators})
     return Dossier(
         spec=spec,
         plan=plan,
@@ -85,6 +90,18 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
         references=references,
         traces=traces,
         version=__version__,
+    )
+
+
+def _diagnosed(findings: Findings, spec: ExperimentSpec, *, table: ResultTable, world: World) -> Findings:
+    """Return the findings with what probabilities and calibrators are worth."""
+    calibrated = gather_guarantees(table, world=world)
+    return findings.model_copy(
+        update={
+            "diagnoses": diagnose_all(table, calibrated.calibrators, level=1 - spec.analysis.alpha),
+            "guarantees": calibrated.guarantees,
+            "notes": (*findings.notes, *calibrated.notes),
+        }
     )
 
 

@@ -1,0 +1,38 @@
+"""A table of a report as text cells, and the labels of the files that its figures come from."""
+
+from typing import Literal, NamedTuple
+
+from cruijff_kit.rendering.numbers import NONE
+from cruijff_kit.schema.report import Dossier
+
+__all__ = ["Column", "Table", "source_labels"]
+
+
+class Column(NamedTuple):
+    """One column and how its cells are set."""
+
+    name: str
+    """Heading."""
+    kind: Literal["text", "code", "number", "source"] = "text"
+    """`source` cells hold labels of references, separated by spaces."""
+
+
+class Table(NamedTuple):
+    """One titled table; without rows its note stands alone."""
+
+    key: str
+    """Anchor within the report."""
+    title: str
+    """Heading."""
+    columns: tuple[Column, ...]
+    """Columns."""
+    rows: tuple[tuple[str, ...], ...]
+    """Cells as text."""
+    note: str = ""
+    """How to read it."""
+
+
+def source_labels(dossier: Dossier, *paths: str) -> str:
+    """Return the labels of those files that figures were traced to, separated by spaces."""
+    labels = {reference.path: reference.label for reference in dossier.references}
+    return " ".join(labels[path] for path in paths if path in labels) or NONE
