@@ -41,6 +41,7 @@ def answers(rows: int, groups: int) -> GroupColumns:
         positive=positive,
         chosen=chosen,
         covered=(rng.random(rows) < 0.9).astype(np.int64),
+        set_size=1.0 + (rng.random(rows) < 0.3),
         probability=probability,
         confidence=np.maximum(probability, 1 - probability),
     )

@@ -1,4 +1,4 @@
-"""A design with a calibration and a test split, scaffolded, and evaluated as jobs would leave it: two options scored."""
+"""A design with calibration and test splits, scaffolded and evaluated as jobs would leave it: two options scored."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,6 @@ from cruijff_kit.schema.run import Done
 from cruijff_kit.scoring.temperature import option_probabilities
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan
-from tests.drawn import drawn_answers
 from tests.fakes.designed import design, put_design, world_at
 from tests.fakes.eval_logs import write_log
 
@@ -76,9 +75,11 @@ def write_evaluation(world: World, run: PlannedRun, *, cell: Cell, n: int) -> No
 def binary_answers(run: PlannedRun, cell: Cell, *, n: int) -> Iterator[Prediction]:
     """Yield the answers of an overconfident model; a trained one knows more than its base."""
     seed = int.from_bytes(sha256(f"{run.id}{cell.name}".encode()).digest()[:4], "big")
-    spread = 1.6 if run.type == "fine-tuned" else 0.3
-    logits, labels = drawn_answers(n, seed=seed, options=2, spread=spread)
-    rows = np.log(option_probabilities(logits, temperature=0.5)) - 0.05
+    told = 2.0 if run.type == "fine-tuned" else 0.05
+    labels = np.arange(n) % 2
+    # Normal with mean t or -t by class and variance 2 t, log-odds are those of the classes; doubled, they are too sure.
+    odds = 2 * ((2 * labels - 1) * told + np.random.default_rng(seed).normal(0, (2 * told) ** 0.5, n))
+    rows = np.log(option_probabilities(np.column_stack([np.zeros(n), odds]))) - 0.05
     for number, (scores, label) in enumerate(zip(rows, labels, strict=True)):
         chosen = int(scores.argmax())
         yield Prediction(

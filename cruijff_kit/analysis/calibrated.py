@@ -31,9 +31,7 @@ class AnswerSets(NamedTuple):
     """Options in the set; not a number without one."""
 
 
-def answer_sets(
-    predictions: Sequence[Prediction], *, calibrator: Calibrator, uniforms: Sequence[float]
-) -> AnswerSets:
+def answer_sets(predictions: Sequence[Prediction], *, calibrator: Calibrator, uniforms: Sequence[float]) -> AnswerSets:
     """Return whether each record's conformal set holds its right option, and how large it is.
 
     Args:

@@ -35,6 +35,8 @@ BINS = 10
 
 _POINTS = 60
 """Points that a curve is thinned to."""
+_FEWEST = 10
+"""Samples below which an error rate is no point of a curve."""
 _OF_OPTIONS = ("brier", "log_loss", "auc")
 
 
@@ -160,9 +162,7 @@ def _event_figures(told: _Events, *, level: float) -> tuple[ScoreFigure, ...]:
         ScoreFigure(
             name="ece_debiased", figure=debiased_ece_interval(sure, right, n_bins=BINS, level=level), reason=few
         ),
-        ScoreFigure(
-            name="calibration_slope", figure=line_interval(slope, level=level), reason=slope.estimate.reason
-        ),
+        ScoreFigure(name="calibration_slope", figure=line_interval(slope, level=level), reason=slope.estimate.reason),
         ScoreFigure(
             name="calibration_intercept", figure=line_interval(intercept, level=level), reason=intercept.estimate.reason
         ),
@@ -219,9 +219,10 @@ def _roc(score: Floats, positive: Ints) -> tuple[Point, ...]:
 
 
 def _risk_coverage(told: _Events) -> tuple[Point, ...]:
-    """Return the error rate of the surest samples, by how many they are; equal confidences act together."""
+    """Return the error rate of the surest samples, from ten of them on; equal confidences act together."""
     order = np.argsort(-told.sure, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(told.sure[order])), len(order) - 1)
+    ends = ends[ends + 1 >= min(_FEWEST, len(order))]
     acted = ends + 1
     return _thinned(acted / len(order), np.cumsum(1 - told.right[order])[ends] / acted)
 

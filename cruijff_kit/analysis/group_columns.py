@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from cruijff_kit.analysis.calibrated import AnswerSets
 from cruijff_kit.data.answer_table import AnswerTable
 from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.prediction import Prediction
@@ -41,6 +42,8 @@ class GroupColumns(NamedTuple):
     """1 or 0 as the answer is class 1 or class 0; -1 where it is neither."""
     covered: Ints
     """1 where the prediction set holds the target, 0 where not; -1 without a set."""
+    set_size: Floats
+    """Options in the prediction set; not-a-number without one."""
     probability: Floats
     """P(class 1)."""
     confidence: Floats
@@ -61,7 +64,7 @@ def encode_levels(values: Sequence[str], *, column: str) -> tuple[tuple[str, ...
     return levels, np.fromiter((codes[value] for value in values), dtype=np.int64, count=len(values))
 
 
-def prediction_columns(predictions: Sequence[Prediction], by: str) -> GroupColumns:
+def prediction_columns(predictions: Sequence[Prediction], by: str, *, sets: AnswerSets | None = None) -> GroupColumns:
     """Return the columns of collected predictions.
 
     With two options the last one is class 1 and P(class 1) is its share of the two
@@ -70,10 +73,12 @@ def prediction_columns(predictions: Sequence[Prediction], by: str) -> GroupColum
     Args:
         predictions: samples that all have the group column.
         by: the group column.
+        sets: conformal sets of the same samples, in the same order; None where there are none.
 
     Raises:
         SpecError: the column has too many values.
     """
+    n = len(predictions)
     levels, group = encode_levels([each.groups[by] for each in predictions], column=by)
 
     def ints(values: Sequence[int | bool]) -> Ints:
@@ -87,7 +92,8 @@ def prediction_columns(predictions: Sequence[Prediction], by: str) -> GroupColum
         abstained=ints([each.abstain for each in predictions]),
         positive=ints([_side(each, each.target) for each in predictions]),
         chosen=ints([_UNKNOWN if each.abstain else _side(each, each.prediction) for each in predictions]),
-        covered=np.full(len(predictions), _UNKNOWN, dtype=np.int64),
+        covered=np.full(n, _UNKNOWN, dtype=np.int64) if sets is None else sets.held,
+        set_size=np.full(n, np.nan) if sets is None else sets.sizes,
         probability=np.asarray([_probability(each) for each in predictions], dtype=np.float64),
         confidence=np.asarray([_confidence(each) for each in predictions], dtype=np.float64),
     )
@@ -116,6 +122,7 @@ def table_columns(table: AnswerTable, by: str) -> GroupColumns:
         positive=positive,
         chosen=chosen,
         covered=np.asarray(covered, dtype=np.int64),
+        set_size=np.full(len(covered), np.nan),
         probability=probability,
         confidence=confidence,
     )

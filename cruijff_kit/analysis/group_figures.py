@@ -19,12 +19,13 @@ from cruijff_kit.analysis.independent import cohen_h, fisher_exact, proportion_d
 from cruijff_kit.analysis.intervals import wilson_interval
 from cruijff_kit.analysis.roc import Ranking, auc_interval, auc_variance, rank_scores
 from cruijff_kit.analysis.score_cells import calibration_errors, resample_auc, resample_ece
+from cruijff_kit.analysis.score_intervals import mean_interval
 from cruijff_kit.schema.groups import GroupRules
 from cruijff_kit.schema.report import Interval
 
 __all__ = ["METRICS", "TESTED", "Measure", "RawDifference", "measure_groups", "percentile", "reflected"]
 
-METRICS = (*COUNTED, "auc", "ece", "overconfidence")
+METRICS = (*COUNTED, "set_size", "auc", "ece", "overconfidence")
 """Everything reported by group."""
 TESTED = ("accuracy", "auc", "overconfidence", "abstention", "coverage")
 """Metrics in which each group is tested against the rest."""
@@ -36,6 +37,7 @@ _WANTING = {
     "ece": "no sample has a confidence",
     "overconfidence": "no sample has a confidence",
     "coverage": "no sample has a prediction set",
+    "set_size": "no sample has a prediction set",
     "selective_accuracy": "every sample abstained",
 }
 
@@ -80,7 +82,7 @@ def measure_groups(columns: GroupColumns, rules: GroupRules) -> tuple[Measure, .
         rules: level, minimum n and bootstrap.
     """
     rng = np.random.default_rng(rules.seed)
-    return (*_counted(columns, rules, rng=rng), *_scored(columns, rules, rng=rng))
+    return (*_counted(columns, rules, rng=rng), _set_size(columns, rules), *_scored(columns, rules, rng=rng))
 
 
 def _counted(columns: GroupColumns, rules: GroupRules, *, rng: np.random.Generator) -> Iterator[Measure]:
@@ -126,6 +128,16 @@ def _proportion(name: str, pairs: tuple[tuple[int, int], ...], *, draws: Floats,
 def _share_difference(own: tuple[int, int], rest: tuple[int, int], *, level: float) -> RawDifference:
     figure = proportion_difference(own, rest, level=level)
     return RawDifference(figure, cohen_h(own[0] / own[1], rest[0] / rest[1]), fisher_exact(own, rest))
+
+
+def _set_size(columns: GroupColumns, rules: GroupRules) -> Measure:
+    """Return the mean number of options in a prediction set: coverage alone can be bought with large sets."""
+    known, level = np.isfinite(columns.set_size), 1 - rules.alpha
+    own = [columns.set_size[known & (columns.group == code)] for code in range(len(columns.levels))]
+    short = [_fewer(len(each), rules.min_n) for each in own]
+    intervals = [mean_interval(each, level=level) for each in own]
+    overall = mean_interval(columns.set_size[known], level=level)
+    return _measure("set_size", intervals, short=short, overall=overall, draws=_no_draws(len(own), rules))
 
 
 def _scored(columns: GroupColumns, rules: GroupRules, *, rng: np.random.Generator) -> Iterator[Measure]:

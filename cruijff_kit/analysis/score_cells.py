@@ -4,6 +4,7 @@ import numpy as np
 
 from cruijff_kit.analysis.cell_bootstrap import Resamples, drawn_counts
 from cruijff_kit.analysis.group_columns import Floats, Ints
+from cruijff_kit.scoring.calibration_error import compute_ece
 
 __all__ = ["calibration_errors", "resample_auc", "resample_ece"]
 
@@ -16,14 +17,11 @@ _CELLS = 128
 def calibration_errors(confidence: Floats, correct: Ints, *, group: Ints, groups: int) -> Floats:
     """Return the expected calibration error of each group, not a number where it has no sample.
 
-    The answer's confidence against its correctness in ten right-closed bins of equal
-    width, confidence 0 in the first. Source: C. Guo et al., ICML (2017).
+    The answer's confidence against its correctness, as `compute_ece` bins it.
     """
-    at = group * _BINS + _bin(confidence, _BINS)
-    size = np.bincount(at, minlength=groups * _BINS).reshape(groups, _BINS)
-    gap = np.bincount(at, weights=confidence - correct, minlength=groups * _BINS).reshape(groups, _BINS)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.abs(gap).sum(axis=1) / size.sum(axis=1)
+    parts = (group == code for code in range(groups))
+    found = (compute_ece(y_prob=confidence[part], y_true=correct[part], n_bins=_BINS).value for part in parts)
+    return np.array([np.nan if value is None else value for value in found])
 
 
 def resample_auc(

@@ -1,4 +1,4 @@
-"""A comparison of groups as a drawing: accuracy and AUC side by side, a row a group."""
+"""A comparison of groups as a drawing: accuracy, AUC and coverage side by side, a row a group."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def draw_groups(found: Heterogeneity) -> Drawing:
     Groups that stand out are in another colour, those that are not estimable have no dot.
     """
     known = {each.metric for each in found.spreads}
-    metrics = [name for name in ("accuracy", "auc") if name in known]
+    metrics = [name for name in ("accuracy", "auc", "coverage") if name in known]
     groups = found.groups[:_MOST_ROWS]
     bottom = _TOP + _ROW * len(groups)
     more = f", the first {_MOST_ROWS} of {len(found.groups)} groups" if len(found.groups) > _MOST_ROWS else ""

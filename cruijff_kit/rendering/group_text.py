@@ -12,6 +12,7 @@ from cruijff_kit.schema.report import Interval
 __all__ = ["group_json", "group_table"]
 
 _WIDTH = 64
+_SHOWN = ("accuracy", "auc", "ece", "overconfidence", "abstention", "coverage", "set_size")
 
 
 def group_json(found: Heterogeneity) -> str:
@@ -59,7 +60,7 @@ def group_json(found: Heterogeneity) -> str:
 def group_table(found: Heterogeneity) -> str:
     """Return the comparison as text: a table of figures, a table of differences, and how to read them."""
     shown = [each.metric for each in found.spreads]
-    names = [each for each in ("accuracy", "auc", "ece", "overconfidence", "abstention", "coverage") if each in shown]
+    names = [each for each in _SHOWN if each in shown]
     overall = {each.metric: each for each in found.overall}
     figures = [("all", f"{found.n:,}", *(_cell(overall[name]) for name in names))]
     for group in found.groups:

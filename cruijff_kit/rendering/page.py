@@ -108,7 +108,7 @@ def _caption(drawing: Drawing, dossier: Dossier) -> str:
     captions = {
         "accuracy": f"One dot a run, last epoch, with its {level} Wilson interval over samples.",
         "interaction": f"Means over seeds with {level} t intervals; lines that are not parallel are an interaction.",
-        "reliability": f"A panel a run; on the broken line answers are right as often as said; {level} Wilson intervals.",
+        "reliability": f"A panel a run; on the broken line, as often right as said; {level} Wilson intervals.",
         "roc": "A panel a run; the curve of a model that knows nothing is the broken line.",
         "risk_coverage": "A panel a run: what abstaining on the least sure samples would save.",
         "loss": "Lines are training loss, a run each; rings are validation loss. Nats per token against step.",

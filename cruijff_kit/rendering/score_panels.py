@@ -17,6 +17,8 @@ Scales = tuple[Scale, Scale]
 _PANELS, _COLUMNS = 12, 3
 _WHOLE, _HEIGHT, _LEFT, _SPACE = 880.0, 190.0, 38.0, 36.0
 _HEAD = 56.0
+# Wide enough for the lines below the panels.
+_LEAST = 640.0
 # Pixels that a character of bold text takes.
 _CHARACTER = 7.0
 
@@ -82,7 +84,7 @@ def draw_panels(
     Args:
         picked: what to draw.
         title: file stem, and what is shown.
-        words: names of the axes, and a remark on the marks or nothing.
+        words: names of the axes, and a remark on the marks or nothing; each a line below the panels.
         top: upper end of the vertical axis.
         foot: pixels kept free below the lower axis.
         fill: takes a panel and its scales; returns its second heading and its marks.
@@ -96,13 +98,11 @@ def draw_panels(
         heading, inside = fill(panel, scales)
         marks.extend(_frame(panel, heading, scales=scales, labelled=place % _COLUMNS == 0))
         marks.extend(inside)
-    rows = -(-len(picked.panels) // _COLUMNS)
-    height = rows * pitch + 12
-    marks.append(Label(_LEFT, height - 22, f"{words[0]}; {picked.remark}"))
-    if words[1]:
-        marks.append(Label(_LEFT, height - 4, words[1]))
+    lines = [each for each in (*words, picked.remark) if each]
+    bottom = -(-len(picked.panels) // _COLUMNS) * pitch + 8
+    marks.extend(Label(_LEFT, bottom + 18 * place, line) for place, line in enumerate(lines))
     across = min(_COLUMNS, len(picked.panels)) * (width + _SPACE) - _SPACE + _LEFT + 8
-    return Drawing(title[0], title[1], max(across, 560.0), height, tuple(marks))
+    return Drawing(title[0], title[1], max(across, _LEAST), bottom + 18 * (len(lines) - 1) + 4, tuple(marks))
 
 
 def _frame(panel: Panel, heading: str, *, scales: Scales, labelled: bool) -> Iterator[Mark]:

@@ -45,7 +45,7 @@ def score_plots(dossier: Dossier) -> Iterator[Drawing]:
             ("risk_coverage", "Risk against coverage"),
             words=(
                 "share of samples acted on, surest first, against the share of them that is wrong",
-                "the broken line is acting on all",
+                "from ten samples on; the broken line is acting on all",
             ),
             top=max(_LEAST_TOP, highest),
             fill=_risk,

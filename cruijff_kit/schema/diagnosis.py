@@ -65,7 +65,7 @@ class Diagnosis(Noun):
     roc: tuple[Point, ...] = ()
     """False against true positive rate, for two options; empty for more."""
     risk_coverage: tuple[Point, ...] = ()
-    """Share of samples acted on, surest first, against the share of them that is wrong."""
+    """Share of samples acted on, surest first, against the share of them that is wrong; from ten samples on."""
     reason: str = ""
     """Why there are no figures."""
 

@@ -171,5 +171,3 @@ def read_calibrator(run: str, *, world: World) -> Calibrator:
     except ValidationError as err:
         where = ".".join(str(part) for part in err.errors()[0]["loc"])
         raise ResultError(f"`{path}` cannot be read: {where}: {err.errors()[0]['msg']}", hint=_AGAIN) from err
-
-

@@ -11,18 +11,27 @@ from cruijff_kit.rendering.group_drawing import draw_groups
 from cruijff_kit.rendering.group_text import group_json, group_table
 from cruijff_kit.rendering.raster import draw_png
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
+from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.groups import GroupRules, GroupsReceipt
-from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.audit import render_views
+from cruijff_kit.workflow.calibrators import (
+    read_calibrator,
+    read_collected,
+    refuse_mismatch,
+    refuse_own_splits,
+    uniforms_of,
+)
 from cruijff_kit.workflow.collect import hashes_of, record_once, write_changed
 from cruijff_kit.workflow.evaluation_results import read_cell
 from cruijff_kit.workflow.seal import recorded_plan
 
 if TYPE_CHECKING:
+    from cruijff_kit.analysis.calibrated import AnswerSets
     from cruijff_kit.analysis.group_columns import GroupColumns
 
 __all__ = ["compare_answer_groups", "compare_run_groups"]
@@ -34,6 +43,9 @@ def compare_run_groups(
     run: str, by: str, *, task: str | None = None, rules: GroupRules | None = None, world: World
 ) -> GroupsReceipt:
     """Compare a run's last evaluation between groups, and write JSON, plot and table.
+
+    Where the run has a calibrator that makes sets, and the evaluation is of a split that it
+    was not made with, coverage and size of the sets are compared too.
 
     Args:
         run: run id, or an unambiguous start of it.
@@ -64,12 +76,15 @@ def compare_run_groups(
         hint = "name the column under `analysis.groups` of the design before evaluating"
         raise SpecError(f"predictions of `{chosen.id}` have no group column `{by}`; {allowed}", hint=hint)
     subject = f"{chosen.id}_{predictions[0].task}"
+    sets, notes = _sets(chosen, predictions, tier=plan.tier, world=world)
+    inputs = {source: content_hash, **({} if sets is None else _calibrator_hash(chosen, world=world))}
     return _written(
-        prediction_columns(grouped, by),
+        prediction_columns(grouped, by, sets=sets),
         titles=(f"{chosen.id}, {predictions[0].task}", by, subject),
         tier=plan.tier,
         rules=rules or GroupRules(),
-        inputs={source: content_hash},
+        inputs=inputs,
+        notes=notes,
         world=world,
     )
 
@@ -134,6 +149,42 @@ def _last_answers(run: PlannedRun, task: str | None, *, world: World) -> tuple[S
     return result.predictions, result.source, result.record.sha256
 
 
+def _sets(
+    run: PlannedRun, predictions: Sequence[Prediction], *, tier: Tier, world: World
+) -> tuple["AnswerSets | None", tuple[str, ...]]:
+    """Return the conformal set of each sample, and what a reader must know; None where there are no sets to judge."""
+    from cruijff_kit.analysis.calibrated import answer_sets
+
+    if world.store.read(RunLayout(run.id).calibrator) is None:
+        return None, ()
+    try:
+        calibrator = read_calibrator(run.id, world=world)
+        if not calibrator.thresholds:
+            return None, (f"the calibrator (`{calibrator.settings.method}`) makes decisions, and no sets to cover",)
+        if calibrator.epoch != predictions[0].epoch:
+            return None, (f"no coverage: the calibrator is of epoch {calibrator.epoch}, not of this one",)
+        refuse_own_splits(calibrator, predictions[0].split)
+        refuse_mismatch(calibrator, read_collected(run.id, world=world), chosen=predictions)
+        uniforms = uniforms_of(predictions, seed=calibrator.settings.seed)
+        sets = answer_sets(predictions, calibrator=calibrator, uniforms=uniforms)
+    except (ResultError, SpecError) as err:
+        return None, (f"no coverage: {str(err).partition(chr(10))[0]}",)
+    return sets, (_promise(calibrator, tier=tier),)
+
+
+def _promise(calibrator: Calibrator, *, tier: Tier) -> str:
+    """Return what coverage was promised; the words may count small groups, which red data does not show."""
+    whole = f"at least {100 * (1 - calibrator.alpha):g} % over all samples" if tier == "red" else calibrator.claim
+    within = calibrator.settings.by
+    each = f"it was fitted within each `{within}`" if within else "it says nothing of single groups"
+    return f"coverage and set_size are of `{calibrator.settings.method}` sets; promised: {whole}; {each}"
+
+
+def _calibrator_hash(run: PlannedRun, *, world: World) -> dict[str, str]:
+    path = RunLayout(run.id).calibrator
+    return {path: world.store.digest(path) or ""}
+
+
 def _tier_of(file: Path, *, world: World) -> Tier:
     """Return how freely a table may be shown.
 
@@ -160,12 +211,14 @@ def _written(
     tier: Tier,
     rules: GroupRules,
     inputs: dict[str, str],
+    notes: tuple[str, ...] = (),
     world: World,
 ) -> GroupsReceipt:
     from cruijff_kit.analysis.heterogeneity import compare_columns
 
     source, by, subject = titles
     found = compare_columns(columns, source=source, column=by, tier=tier, rules=rules)
+    found = found.model_copy(update={"notes": (*found.notes, *notes)})
     folder, table = ExperimentLayout.groups(subject, by), group_table(found)
     files = {
         f"{folder}/heterogeneity_report.json": group_json(found).encode(),
