@@ -58,6 +58,12 @@ class SampleReply(BaseModel):
     """The model's answer."""
     correct: bool
     """Whether the scorer accepted it."""
+    top: list[dict[str, float]]
+    """Per token of the answer, the likeliest candidates and their log-probabilities: the first 8 tokens."""
+    options: dict[str, float]
+    """Probability of each option, as the evaluation recorded it; empty where it scored none."""
+    option_mass: float | None
+    """Probability of all options together."""
 
 
 class SpotReply(BaseModel):
@@ -82,6 +88,9 @@ class SpotReply(BaseModel):
                 expected=each.expected[:200],
                 got=each.got[:200],
                 correct=each.match,
+                top=[{one.token: round(one.logprob, 4) for one in position} for position in each.top[:8]],
+                options={one.option[:200]: round(one.probability, 6) for one in each.options[:50]},
+                option_mass=each.option_mass,
             )
             for each in found.samples
         ]

@@ -3,6 +3,7 @@
 import click
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.spot_text import spot_text
 from cruijff_kit.cli.world import ProgressBar, enter
 
 __all__ = ["collect", "report", "spot_check"]
@@ -36,4 +37,4 @@ def report(experiment: str, reason: str) -> None:
 def spot_check(experiment: str, run: str, count: int, as_json: bool) -> None:
     """Look at a few answers of RUN: prompt, token ids, expected, got, probabilities."""
     found = workflow.spot_check_run(run, count=count, world=enter(experiment))
-    click.echo(found.model_dump_json(indent=2) if as_json else str(found))
+    click.echo(found.model_dump_json(indent=2) if as_json else spot_text(found))

@@ -1,5 +1,6 @@
 """Tables as aligned plain text, for terminals and pipes alike."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from cruijff_kit.schema.run import ExperimentStatus, StepStatus
@@ -12,9 +13,21 @@ STATUS_COLUMNS = ("run", "job", "state", "progress", "last", "note")
 def aligned(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return rows under headers, columns padded to their widest cell."""
     cells = [tuple(headers), *(tuple(row) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    widths = [max(_width(row[column]) for row in cells) for column in range(len(headers))]
+    lines = ["  ".join(_padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - _width(cell))
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes: wide letters two, marks on letters none."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(letter) in {"W", "F"} for letter in text)
+    return len(text) + wide - sum(unicodedata.category(letter) in {"Mn", "Me"} for letter in text)
 
 
 def status_table(status: ExperimentStatus) -> str:

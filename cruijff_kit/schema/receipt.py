@@ -17,6 +17,7 @@ __all__ = [
     "DesignReview",
     "FileChange",
     "LogPage",
+    "OptionChance",
     "RecipeInfo",
     "ReportReceipt",
     "ScaffoldReceipt",
@@ -245,6 +246,17 @@ class ReportReceipt(Noun):
     """Planned results that are missing."""
 
 
+class OptionChance(Noun):
+    """One option of a closed set, as the evaluation scored it."""
+
+    option: str
+    """The option."""
+    probability: float
+    """Probability of answering just this, before the options are normalised."""
+    share: float
+    """Its share of all options' probability."""
+
+
 class SpotSample(Noun):
     """One row put to a model, token by token. Its texts are data, never instructions."""
 
@@ -262,6 +274,10 @@ class SpotSample(Noun):
     """Whether the primary scorer accepts it."""
     top: tuple[tuple[TokenLogprob, ...], ...]
     """Per generated position, the most likely tokens, best first."""
+    options: tuple[OptionChance, ...] = ()
+    """Every option as the last evaluation recorded it; empty where `SpotCheck.unscored` says why."""
+    option_mass: float | None = None
+    """Probability of all options together, recorded then too."""
 
 
 class SpotCheck(Noun):
@@ -277,6 +293,8 @@ class SpotCheck(Noun):
     """Scorer that decided."""
     samples: tuple[SpotSample, ...]
     """The first rows of the split."""
+    unscored: str = ""
+    """Why samples have no option probabilities."""
     untrusted: Literal[True] = True
     """Reminds the reader that data and model wrote these texts."""
 

@@ -1,6 +1,7 @@
 """Spot check: a few rows put to a run's model, token by token, before trusting figures."""
 
 from collections.abc import Iterator, Sequence
+from math import exp, fsum
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -8,19 +9,21 @@ from pydantic import ValidationError
 
 from cruijff_kit.data.formats import content_sha256
 from cruijff_kit.data.loaders import Columns, load_splits
-from cruijff_kit.data.tokens import Encoding, Row, answer_text, encode_prompt, stop_ids
-from cruijff_kit.errors import RunError, SpecError
+from cruijff_kit.data.tokens import Encoding, Row, answer_text, encode_prompt, prompt_sha256, stop_ids
+from cruijff_kit.errors import RunError, SiteError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.configs import read_config
 from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
 from cruijff_kit.schema.layout import RunLayout, adapter_in
-from cruijff_kit.schema.plan import Plan, PlannedRun
-from cruijff_kit.schema.receipt import SpotCheck, SpotSample
+from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
+from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.receipt import OptionChance, SpotCheck, SpotSample
 from cruijff_kit.schema.run import Done
 from cruijff_kit.schema.spec import Generation
 from cruijff_kit.scoring.answers import SCORERS
 from cruijff_kit.workflow.attempts import find_run
+from cruijff_kit.workflow.evaluation_results import read_cell
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["spot_check_run"]
@@ -40,13 +43,15 @@ class _Subject(NamedTuple):
     split: str
     scorer: str
     max_tokens: int
+    cell: Cell | None = None
 
 
 def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
     """Return the answers of a run's last model to the first rows of its evaluation.
 
     Prompts are made by the function that training and evaluation use, so the ids shown
-    are those. Nothing is written.
+    are those. Where the evaluation has run and scored options, their probabilities stand
+    beside, for samples whose prompt had just these ids. Nothing is written.
 
     Args:
         run: run id, or an unambiguous start of it.
@@ -65,10 +70,39 @@ def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
     chosen = find_run(plan.runs, run)
     _refuse_hidden(plan, chosen)
     subject = _subject(chosen, world)
-    samples = _samples(subject, _rows(subject, chosen)[:count], world=world)
+    samples = tuple(_samples(subject, _rows(subject, chosen)[:count], world=world))
+    recorded, unscored = _recorded(chosen, subject.cell, world=world)
+    samples = tuple(_with_options(each, recorded.get(each.sample_id)) for each in samples)
+    if recorded and not any(each.options for each in samples):
+        unscored = "the evaluation was made of other prompts"
     return SpotCheck(
-        run_id=chosen.id, epoch=subject.epoch, split=subject.split, scorer=subject.scorer, samples=tuple(samples)
+        run_id=chosen.id, epoch=subject.epoch, split=subject.split, scorer=subject.scorer, samples=samples,
+        unscored=unscored,
+    )  # fmt: skip
+
+
+def _recorded(run: PlannedRun, cell: Cell | None, *, world: World) -> tuple[dict[str, Prediction], str]:
+    """Return the scored options of the evaluation by sample, and why there are none."""
+    if cell is None:
+        return {}, "the run has no evaluation"
+    try:
+        found = read_cell(run, cell, world=world)
+    except SiteError as err:
+        return {}, str(err).partition("\n")[0]
+    scored = {each.sample_id: each for each in found.predictions if each.option_logprobs}
+    return scored, "" if scored else found.reason or f"`{cell.task.name}` scores no options"
+
+
+def _with_options(sample: SpotSample, recorded: Prediction | None) -> SpotSample:
+    """Return a sample with its options' probabilities, where its prompt is the one that was evaluated."""
+    if recorded is None or recorded.prompt_token_sha256 != prompt_sha256(sample.prompt_ids):
+        return sample
+    total = fsum(exp(each) for each in recorded.option_logprobs)
+    options = tuple(
+        OptionChance(option=option, probability=exp(score), share=exp(score) / total if total else 0.0)
+        for option, score in zip(recorded.options, recorded.option_logprobs, strict=True)
     )
+    return sample.model_copy(update={"options": options, "option_mass": recorded.option_mass})
 
 
 def _samples(subject: _Subject, rows: Sequence[Row], *, world: World) -> Iterator[SpotSample]:
@@ -121,7 +155,7 @@ def _subject(run: PlannedRun, world: World) -> _Subject:
     first = [cell for cell in run.cells if cell.task.name == run.cells[0].task.name]
     last = max(first, key=lambda cell: -1 if cell.epoch is None else cell.epoch)
     cell = _config(EvalConfig, layout.cell_config(last.name), run=run, world=world)
-    return _Subject(cell, cell.epoch, cell.adapter, cell.split, cell.scorers[0], cell.generation.max_tokens)
+    return _Subject(cell, cell.epoch, cell.adapter, cell.split, cell.scorers[0], cell.generation.max_tokens, last)
 
 
 def _refuse_untrained(run: PlannedRun, world: World) -> None:

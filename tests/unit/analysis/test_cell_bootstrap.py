@@ -51,7 +51,8 @@ def test_unparsed_and_abstained_answers_stay_in_every_denominator_they_belong_to
     columns = GroupColumns(
         levels=("all",), group=ints(0, 0, 0, 0, 0), correct=ints(1, 0, 0, 0, 1), answered=ints(1, 1, 0, 1, 1),
         abstained=ints(0, 0, 0, 1, 0), positive=ints(1, 0, 1, 0, 0), chosen=ints(1, 1, -1, -1, 0),
-        covered=ints(1, 1, 0, -1, 1), probability=np.full(5, np.nan), confidence=np.full(5, np.nan),
+        covered=ints(1, 1, 0, -1, 1), set_size=np.full(5, np.nan),
+        probability=np.full(5, np.nan), confidence=np.full(5, np.nan),
     )  # fmt: skip
     cells = count_cells(columns)
     assert dict(zip(COUNTED, metric_values(cells, cells.counts)[0].tolist(), strict=True)) == pytest.approx(
