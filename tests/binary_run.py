@@ -1,7 +1,7 @@
 """A design with calibration and test splits, scaffolded and evaluated as jobs would leave it: two options scored."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -58,15 +58,17 @@ def row(split: str, number: int) -> dict[str, str]:
     return {"input": f"{split} question {number}", "output": BINARY[number % 2], "site": _site(number)}
 
 
-def write_evaluation(world: World, run: PlannedRun, *, cell: Cell, n: int) -> None:
-    """Write the log and the `DONE` of one cell."""
-    answers = list(binary_answers(run, cell, n=n))
+def write_evaluation(
+    world: World, run: PlannedRun, *, cell: Cell, n: int = 0, answers: Sequence[Prediction] = ()
+) -> None:
+    """Write the log and the `DONE` of one cell: so many answers as an overconfident model gives, or those given."""
+    answers = answers or list(binary_answers(run, cell, n=n))
     log = world.store.root / RunLayout(run.id).cell_logs(cell.name) / "2026-11-20T09-05-00_opinions.eval"
     write_log(log, answers)
     done = Done(
         exit_code=0,
         artefacts={str(log): sha256(log.read_bytes()).hexdigest()},
-        samples=n,
+        samples=len(answers),
         finished=world.clock.now(),
     )
     world.store.write(RunLayout(run.id).cell_done(cell.name), done.model_dump_json())

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from cruijff_kit.analysis.factorial import Observation, cell_figures, factor_effects
+from cruijff_kit.analysis.independent import proportion_difference
 
 TWO = {"rank": (4, 16), "lr": (3e-4, 1e-3)}
 BALANCED = {(4, 3e-4): (0.1, 0.2), (4, 1e-3): (0.6, 0.5), (16, 3e-4): (0.3, 0.5), (16, 1e-3): (0.9, 0.95)}
@@ -113,6 +114,23 @@ def test_effects_cover_the_truth_as_often_as_they_say() -> None:
 @pytest.mark.soak
 def test_effects_cover_the_truth_as_often_as_they_say_in_many_experiments() -> None:
     assert _coverage(experiments=20_000) == pytest.approx(0.95, abs=0.004)
+
+
+def test_seeds_are_clusters_of_their_samples_and_an_effect_over_them_covers_the_truth() -> None:
+    """Samples of one seed share its luck: intervals over seeds hold, intervals over pooled samples do not."""
+    held, pooled, experiments = 0, 0, 400
+    chance = np.random.default_rng(7)
+    for _ in range(experiments):
+        skills = {(level,): np.clip(chance.normal(mean, 0.06, 4), 0, 1) for level, mean in ((4, 0.6), (16, 0.7))}
+        hits = {cell: chance.binomial(200, each) for cell, each in skills.items()}
+        cells = {cell: (each / 200).tolist() for cell, each in hits.items()}
+        (effect,) = factor_effects(_observed(cells, ("rank",)), {"rank": (4, 16)}, level=0.95)
+        held += (effect.figure.low or 0.0) <= 0.1 <= (effect.figure.high or 0.0)
+        low, high = (int(hits[level,].sum()) for level in (4, 16))
+        naive = proportion_difference((high, 800), (low, 800), level=0.95)
+        pooled += (naive.low or 0.0) <= 0.1 <= (naive.high or 0.0)
+    assert held / experiments == pytest.approx(0.95, abs=0.03)
+    assert pooled / experiments < 0.8
 
 
 def _coverage(*, experiments: int) -> float:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from cruijff_kit.analysis.paired import holm_adjusted, mcnemar_exact, paired_bootstrap, paired_difference
+from cruijff_kit.analysis.paired import holm_adjusted, mcnemar_exact, mcnemar_mid_p, paired_bootstrap, paired_difference
 from cruijff_kit.schema.report import Interval
 
 
@@ -67,6 +67,32 @@ def test_paired_intervals_cover_as_often_as_they_say(up: float, down: float) -> 
 def test_mcnemar_is_the_exact_binomial_test(gained: int, lost: int) -> None:
     expected = stats.binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
     assert mcnemar_exact(gained, lost) == pytest.approx(expected)
+
+
+@given(st.integers(0, 200), st.integers(0, 200))
+def test_the_mid_p_value_is_the_exact_one_less_half_of_what_was_observed_on_either_side(gained: int, lost: int) -> None:
+    observed = stats.binom.pmf(gained, gained + lost, 0.5)
+    expected = 1.0 if gained == lost else mcnemar_exact(gained, lost) - observed
+    assert mcnemar_mid_p(gained, lost) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", (20, 60, 150))
+@pytest.mark.parametrize("changed", (0.1, 0.3, 0.6))
+def test_of_the_two_mcnemar_tests_mid_p_is_nearer_to_its_level_and_the_exact_one_never_above(
+    n: int, changed: float
+) -> None:
+    wrong = dict.fromkeys((mcnemar_exact, mcnemar_mid_p), 0.0)
+    for discordant in range(n + 1):
+        for gained in range(discordant + 1):
+            chance = _binomial(discordant, n, changed) * comb(discordant, gained) / 2**discordant
+            for test in wrong:
+                wrong[test] += chance * (test(gained, discordant - gained) <= 0.05)
+    assert wrong[mcnemar_exact] <= wrong[mcnemar_mid_p] <= 0.055
+    assert wrong[mcnemar_exact] <= 0.05
+
+
+def _binomial(successes: int, trials: int, share: float) -> float:
+    return comb(trials, successes) * share**successes * (1 - share) ** (trials - successes)
 
 
 def test_holm_steps_down_and_never_back() -> None:

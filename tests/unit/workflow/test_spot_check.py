@@ -1,18 +1,24 @@
+import hashlib
 from collections.abc import Sequence
+from math import log
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cruijff_kit.data.tokens import Encoding, encode_prompt
+from cruijff_kit.adapters.eval_logs import InspectLogs
+from cruijff_kit.cli.spot_text import spot_text
+from cruijff_kit.data.tokens import Encoding, encode_prompt, prompt_sha256
 from cruijff_kit.errors import PlanError, RunError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
+from cruijff_kit.schema.plan import Cell
+from cruijff_kit.schema.prediction import Completion, Prediction, PromptIds, TokenLogprob
 from cruijff_kit.schema.run import Done
 from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
 from cruijff_kit.workflow.spot_check import spot_check_run
 from tests.fakes.designed import DESIGN, design, put_design, world_at
+from tests.fakes.eval_logs import write_log
 from tests.fakes.model_hub import FakeHub, model_facts
 from tests.tokenizer_zoo import byte_level
 
@@ -131,6 +137,91 @@ def test_yellow_rows_are_shown_with_recorded_consent(tmp_path: Path) -> None:
     consent = {"who": "Ada", "when": "2026-11-20", "why": "to look at answers"}
     world = scaffolded(tmp_path, Oracle(), data={**DATA, "tier": "yellow", "consent": consent})
     assert len(spot_check_run(run_of(world, "control"), count=2, world=world).samples) == 2
+
+
+def evaluated(world: World, run: str, **changes: Any) -> World:
+    """Return the world in which the run's last evaluation recorded two options for the first rows, changed alike."""
+    cell = max(next(each.cells for each in recorded_plan(world=world)[0].runs if each.id == run), key=last_epoch)
+    seen = spot_check_run(run, count=4, world=world).samples
+    records = [
+        Prediction(
+            sample_id=each.sample_id, run=run, epoch=cell.epoch, task=cell.task.name, split="test",
+            target=each.expected, prediction="1", correct=each.match, completion=each.got,
+            options=("0", "1"), option_logprobs=(log(0.2), log(0.6)), option_mass=0.8,
+            checkpoint_sha256="0" * 64, prompt_token_sha256=prompt_sha256(each.prompt_ids),
+        ).model_copy(update=changes)
+        for each in seen
+    ]  # fmt: skip
+    log_file = world.store.root / RunLayout(run).cell_logs(cell.name) / "2026.eval"
+    write_log(log_file, records)
+    digest = hashlib.sha256(log_file.read_bytes()).hexdigest()
+    done = Done(exit_code=0, artefacts={str(log_file): digest}, samples=len(records), finished=world.clock.now())
+    world.store.write(RunLayout(run).cell_done(cell.name), done.model_dump_json())
+    return world._replace(evaluations=InspectLogs())
+
+
+def last_epoch(cell: Cell) -> int:
+    return -1 if cell.epoch is None else cell.epoch
+
+
+@pytest.mark.parametrize("kind", ("control", "fine-tuned"))
+def test_the_options_that_the_last_evaluation_scored_stand_beside_the_answer(tmp_path: Path, kind: str) -> None:
+    world = scaffolded(tmp_path, Oracle())
+    run = run_of(world, kind)
+    if kind == "fine-tuned":
+        finish_training(world, run)
+    seen = spot_check_run(run, count=5, world=evaluated(world, run))
+    assert seen.unscored == ""
+    assert [len(sample.options) for sample in seen.samples] == [2, 2, 2, 2, 0]
+    first = seen.samples[0]
+    assert [each.option for each in first.options] == ["0", "1"]
+    assert [each.probability for each in first.options] == pytest.approx([0.2, 0.6])
+    assert [each.share for each in first.options] == pytest.approx([0.25, 0.75])
+    assert first.option_mass == 0.8
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    (
+        ({"options": (), "option_logprobs": (), "option_mass": None}, "`bits` scores no options"),
+        ({"prompt_token_sha256": "0" * 64}, "the evaluation was made of other prompts"),
+    ),
+)
+def test_probabilities_of_another_prompt_or_of_no_options_are_not_shown(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    world = scaffolded(tmp_path, Oracle())
+    run = run_of(world, "control")
+    seen = spot_check_run(run, count=3, world=evaluated(world, run, **changes))
+    assert (seen.unscored, seen.samples[0].options) == (said, ())
+
+
+def test_before_any_evaluation_the_check_says_that_no_options_were_scored(tmp_path: Path) -> None:
+    world = scaffolded(tmp_path, Oracle())
+    assert spot_check_run(run_of(world, "control"), world=world).unscored == "it was not evaluated"
+
+
+def test_a_spot_check_is_told_in_aligned_columns_without_control_characters(tmp_path: Path) -> None:
+    world = scaffolded(tmp_path, Oracle())
+    run = run_of(world, "control")
+    found = spot_check_run(run, count=1, world=evaluated(world, run))
+    hostile = tuple(
+        tuple(TokenLogprob(token_id=1, token=token, logprob=-1.0) for token in row)
+        for row in (("\x1b[31m", "日本"), ("a", "é"), ("b",))
+    )
+    text = spot_text(found.model_copy(update={"samples": (found.samples[0].model_copy(update={"top": hostile}),)}))
+    assert "\x1b" not in text
+    rows = text.splitlines()
+    start = next(at for at, row in enumerate(rows) if row.lstrip().startswith("token"))
+    assert [row.split() for row in rows[start + 2 : start + 5]] == [
+        ["0", "'\\x1b[31m'", "0.368", "'日本'", "0.368"], ["1", "'a'", "0.368", "'é'", "0.368"], ["2", "'b'", "0.368"],
+    ]  # fmt: skip
+    # A wide letter takes two columns: the row that has two of them is two characters shorter up to the last column.
+    ends = [rows[start + 2 + at].rindex("0.368") for at in (0, 1)]
+    assert ends[0] == ends[1] - 2
+    assert [row.split()[-2:] for row in rows if row.startswith("  '1'")] == [["0.6000", "0.750"]]
+    assert "all options together: 0.8000" in text
+    assert f"ids       {' '.join(map(str, found.samples[0].prompt_ids[:24]))}" in text
 
 
 def test_a_data_set_that_changed_is_refused(tmp_path: Path) -> None:
