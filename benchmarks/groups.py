@@ -41,7 +41,7 @@ def answers(rows: int, groups: int) -> GroupColumns:
         positive=positive,
         chosen=chosen,
         covered=(rng.random(rows) < 0.9).astype(np.int64),
-        set_size=1.0 + (rng.random(rows) < 0.3),
+        set_size=np.where(rng.random(rows) < 0.3, 2.0, 1.0),
         probability=probability,
         confidence=np.maximum(probability, 1 - probability),
     )

@@ -13,6 +13,7 @@ __all__ = ["calibration_table", "guarantee_table", "score_table"]
 
 _MOST = 200
 """Longer tables are cut; all figures are in the traces."""
+_REASONS = 3
 
 
 def calibration_table(dossier: Dossier) -> Table:
@@ -38,7 +39,7 @@ def calibration_table(dossier: Dossier) -> Table:
         "chance explains it all. Slope 1 and intercept 0 are perfect; a slope below 1 is overconfidence. `without` "
         f"counts samples that have no probability.{_clusters(dossier)}"
     )
-    return _table(dossier, "calibration", "Calibration", columns=columns, rows=rows, note=note)
+    return _table(dossier, ("calibration", "Calibration"), columns=columns, rows=rows, note=note)
 
 
 def score_table(dossier: Dossier) -> Table:
@@ -61,7 +62,7 @@ def score_table(dossier: Dossier) -> Table:
         "options in [0, 2] for more; log loss in nats; AUC of two options, the second being the event; AURC is the "
         "error rate averaged over all shares of samples acted on, surest first. Smaller is better, but for the AUC."
     )
-    return _table(dossier, "scores", "Scores of probabilities", columns=columns, rows=rows, note=note)
+    return _table(dossier, ("scores", "Scores of probabilities"), columns=columns, rows=rows, note=note)
 
 
 def guarantee_table(dossier: Dossier) -> Table:
@@ -88,7 +89,7 @@ def guarantee_table(dossier: Dossier) -> Table:
         "it, with 95 % intervals. `delta` is the chance that a calibration set misleads; without one the promise is "
         "one on average over calibration sets, and a single one may lie a little below it."
     )
-    return _table(dossier, "guarantees", "Guarantees", columns=columns, rows=rows, note=note)
+    return _table(dossier, ("guarantees", "Guarantees"), columns=columns, rows=rows, note=note)
 
 
 def _kept(each: Guarantee) -> Iterator[str]:
@@ -143,11 +144,12 @@ def _clusters(dossier: Dossier) -> str:
 
 
 def _table(
-    dossier: Dossier, key: str, title: str, *, columns: Sequence[Column], rows: Sequence[tuple[str, ...]], note: str
+    dossier: Dossier, name: tuple[str, str], *, columns: Sequence[Column], rows: Sequence[tuple[str, ...]], note: str
 ) -> Table:
+    """Return a table of a key and a title, cut where it is long."""
     if not rows:
-        return Table(key, title, tuple(columns), (), "")
+        return Table(*name, tuple(columns), (), "")
+    reasons = () if name[0] == "guarantees" else (each.reason for each in dossier.findings.diagnoses if each.reason)
+    wanting = "".join(f" Not shown: {reason}." for reason in list(dict.fromkeys(reasons))[:_REASONS])
     cut = f" The first {_MOST} of {len(rows)} rows; report/trace.json holds all." if len(rows) > _MOST else ""
-    reasons = dict.fromkeys(each.reason for each in dossier.findings.diagnoses if each.reason and key != "guarantees")
-    wanting = "".join(f" Not shown: {reason}." for reason in list(reasons)[:3])
-    return Table(key, title, tuple(columns), tuple(rows[:_MOST]), f"{note}{wanting}{cut}")
+    return Table(*name, tuple(columns), tuple(rows[:_MOST]), f"{note}{wanting}{cut}")

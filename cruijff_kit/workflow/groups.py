@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
@@ -37,6 +37,16 @@ if TYPE_CHECKING:
 __all__ = ["compare_answer_groups", "compare_run_groups"]
 
 _TIERS: tuple[Tier, ...] = ("green", "yellow", "red")
+
+
+class _Subject(NamedTuple):
+    """What is compared, by which column, and how it may be shown."""
+
+    source: str
+    by: str
+    stem: str
+    tier: Tier
+    notes: tuple[str, ...] = ()
 
 
 def compare_run_groups(
@@ -75,16 +85,15 @@ def compare_run_groups(
         allowed = f"its group columns are {listed}" if listed else "they have no group columns"
         hint = "name the column under `analysis.groups` of the design before evaluating"
         raise SpecError(f"predictions of `{chosen.id}` have no group column `{by}`; {allowed}", hint=hint)
-    subject = f"{chosen.id}_{predictions[0].task}"
     sets, notes = _sets(chosen, predictions, tier=plan.tier, world=world)
     inputs = {source: content_hash, **({} if sets is None else _calibrator_hash(chosen, world=world))}
     return _written(
         prediction_columns(grouped, by, sets=sets),
-        titles=(f"{chosen.id}, {predictions[0].task}", by, subject),
-        tier=plan.tier,
+        subject=_Subject(
+            f"{chosen.id}, {predictions[0].task}", by, f"{chosen.id}_{predictions[0].task}", plan.tier, notes
+        ),
         rules=rules or GroupRules(),
         inputs=inputs,
-        notes=notes,
         world=world,
     )
 
@@ -127,8 +136,7 @@ def compare_answer_groups(
     )  # fmt: skip
     return _written(
         table_columns(table, by),
-        titles=(file.name, by, file.stem),
-        tier=tier,
+        subject=_Subject(file.name, by, file.stem, tier),
         rules=rules or GroupRules(),
         inputs={file.name: sha256(content).hexdigest()},
         world=world,
@@ -176,8 +184,8 @@ def _promise(calibrator: Calibrator, *, tier: Tier) -> str:
     """Return what coverage was promised; the words may count small groups, which red data does not show."""
     whole = f"at least {100 * (1 - calibrator.alpha):g} % over all samples" if tier == "red" else calibrator.claim
     within = calibrator.settings.by
-    each = f"it was fitted within each `{within}`" if within else "it says nothing of single groups"
-    return f"coverage and set_size are of `{calibrator.settings.method}` sets; promised: {whole}; {each}"
+    each = f"fitted within each `{within}`" if within else "nothing is promised of single groups"
+    return f"coverage and set_size are of `{calibrator.settings.method}` sets, {each}; promised: {whole}"
 
 
 def _calibrator_hash(run: PlannedRun, *, world: World) -> dict[str, str]:
@@ -207,19 +215,16 @@ def _tier_of(file: Path, *, world: World) -> Tier:
 def _written(
     columns: "GroupColumns",
     *,
-    titles: tuple[str, str, str],
-    tier: Tier,
+    subject: _Subject,
     rules: GroupRules,
     inputs: dict[str, str],
-    notes: tuple[str, ...] = (),
     world: World,
 ) -> GroupsReceipt:
     from cruijff_kit.analysis.heterogeneity import compare_columns
 
-    source, by, subject = titles
-    found = compare_columns(columns, source=source, column=by, tier=tier, rules=rules)
-    found = found.model_copy(update={"notes": (*found.notes, *notes)})
-    folder, table = ExperimentLayout.groups(subject, by), group_table(found)
+    found = compare_columns(columns, source=subject.source, column=subject.by, tier=subject.tier, rules=rules)
+    found = found.model_copy(update={"notes": (*found.notes, *subject.notes)})
+    folder, table = ExperimentLayout.groups(subject.stem, subject.by), group_table(found)
     files = {
         f"{folder}/heterogeneity_report.json": group_json(found).encode(),
         f"{folder}/heterogeneity.txt": table.encode(),
@@ -230,8 +235,8 @@ def _written(
     if world.store.read(ExperimentLayout.lock) is not None:
         # Outside an experiment there is no record to keep.
         event = AuditEvent(
-            actor=world.actor, verb="groups", action=Action.GENERATE_SUMMARY, subject=f"{source}, by {by}",
-            inputs=inputs, outputs=outputs, result=Outcome.SUCCESS,
+            actor=world.actor, verb="groups", action=Action.GENERATE_SUMMARY,
+            subject=f"{subject.source}, by {subject.by}", inputs=inputs, outputs=outputs, result=Outcome.SUCCESS,
         )  # fmt: skip
         record_once(event, world=world)
         render_views(world=world)

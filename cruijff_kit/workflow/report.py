@@ -6,7 +6,6 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from cruijff_kit import __version__
-from cruijff_kit.analysis.diagnosis import diagnose_all
 from cruijff_kit.analysis.findings import find_all
 from cruijff_kit.analysis.traces import trace_all
 from cruijff_kit.planning.verdicts import Evidence, judge
@@ -95,6 +94,8 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
 
 def _diagnosed(findings: Findings, spec: ExperimentSpec, *, table: ResultTable, world: World) -> Findings:
     """Return the findings with what probabilities and calibrators are worth."""
+    from cruijff_kit.analysis.diagnosis import diagnose_all
+
     calibrated = gather_guarantees(table, world=world)
     return findings.model_copy(
         update={

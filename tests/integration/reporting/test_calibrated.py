@@ -157,7 +157,7 @@ def test_coverage_by_group_is_that_of_the_calibrators_sets(judged: World, sealed
     assert found["overall"]["set_size"]["value"] == pytest.approx(applied.mean_set_size)
     sizes = [found["group_metrics"][site]["figures"]["set_size"] for site in ("north", "south", "west")]
     assert all(each["low"] < each["value"] < each["high"] for each in sizes)
-    assert "it was fitted within each `site`" in found["summary"]["notes"][0]
+    assert "`aps` sets, fitted within each `site`; promised: " in found["summary"]["notes"][0]
 
 
 def test_coverage_follows_the_calibrator_and_is_stored_nowhere(judged: World, sealed: Plan) -> None:

@@ -55,6 +55,7 @@ def test_a_report_writes_its_files_and_returns_what_to_show(reported: Reported) 
     assert {path: world.store.digest(path) for path in receipt.files} == receipt.files
     assert {path for path in receipt.files if path.endswith(".png")} == {
         "report/accuracy.png", "report/by_word_length.png", "report/interaction.png", "report/loss.png",
+        "report/reliability.png",
     }  # fmt: skip
     assert receipt.incomplete == 0
     assert "rank16_lr1e-03_seed1" in receipt.table
@@ -105,7 +106,7 @@ def test_every_kind_of_figure_is_traced(reported: Reported) -> None:
     world, _ = reported
     trace = json.loads(world.store.read_text("report/trace.json") or "")
     kinds = {figure["figure"].split("/")[0] for figure in trace["figures"]}
-    assert kinds == {"training", "accuracy", "mean", "effect", "base", "group"}
+    assert kinds == {"training", "accuracy", "mean", "effect", "base", "group", "probability"}
 
 
 def test_missing_evaluations_are_listed_with_their_reasons(world: World, root: Path, plan: Plan) -> None:

@@ -43,7 +43,7 @@ def answers_like(
         positive=positive,
         chosen=chosen,
         covered=(rng.random(n) < 0.9).astype(np.int64),
-        set_size=1.0 + (rng.random(n) < 0.3),
+        set_size=np.where(rng.random(n) < 0.3, 2.0, 1.0),
         probability=probability,
         confidence=np.where(told, np.where(chosen == 1, probability, 1 - probability), np.nan),
     )

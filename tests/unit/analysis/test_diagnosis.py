@@ -96,12 +96,11 @@ def test_a_temperature_of_another_split_is_shown_and_mends_the_overconfidence(bi
     assert (found.warmed_ece or 1) < 0.6 * (values(found)["ece"] or 0)
 
 
-@pytest.mark.parametrize("changes", ({"temperature_split": ""}, {"temperature_split": "test"}, {"epoch": 3}))
+@pytest.mark.parametrize("split, epoch", (("", 0), ("test", 0), ("validation", 3)))
 def test_no_temperature_is_shown_that_was_fitted_to_these_samples_or_to_another_checkpoint(
-    binary: list[Prediction], changes: dict[str, object]
+    binary: list[Prediction], split: str, epoch: int
 ) -> None:
-    given = calibrator(**{"temperature_split": "validation", **changes})  # pyright: ignore[reportArgumentType]  # cases
-    found = diagnosed(binary, given)
+    found = diagnosed(binary, calibrator(temperature_split=split, epoch=epoch))
     assert (found.temperature, found.warmed, found.warmed_ece) == (None, (), None)
 
 
