@@ -61,6 +61,7 @@ def score_table(dossier: Dossier) -> Table:
         f"{_level(dossier)} intervals. The Brier score is the binary one in [0, 1] for two options, the sum over all "
         "options in [0, 2] for more; log loss in nats; AUC of two options, the second being the event; AURC is the "
         "error rate averaged over all shares of samples acted on, surest first. Smaller is better, but for the AUC."
+        f"{_clusters(dossier)}"
     )
     return _table(dossier, ("scores", "Scores of probabilities"), columns=columns, rows=rows, note=note)
 

@@ -16,7 +16,12 @@ from cruijff_kit.analysis.score_intervals import (
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.scoring.calibration_error import compute_debiased_ece
 from cruijff_kit.scoring.decision_scores import compute_aurc
-from cruijff_kit.scoring.probability_scores import compute_calibration_slope, fit_intercept, fit_slope
+from cruijff_kit.scoring.probability_scores import (
+    compute_brier_score,
+    compute_calibration_slope,
+    fit_intercept,
+    fit_slope,
+)
 
 World = tuple[np.ndarray, np.ndarray]
 TRIALS = 300
@@ -50,16 +55,20 @@ def test_a_calibrated_model_is_seldom_said_to_err_and_an_overconfident_ones_erro
 
 @pytest.mark.parametrize("n", (100, 500))
 @pytest.mark.parametrize("sharpness", (1.0, 2.0))
-def test_selective_risk_and_the_recalibration_line_cover_as_often_as_they_say(n: int, sharpness: float) -> None:
+def test_selective_risk_the_recalibration_line_and_mean_scores_cover_as_often_as_they_say(
+    n: int, sharpness: float
+) -> None:
     sure, right = answers(np.random.default_rng(1), 400_000, sharpness=sharpness)
     area = compute_aurc(confidence=sure, correct=right).value or 0.0
     slope = compute_calibration_slope(y_prob=sure, y_true=right).value or 0.0
     large = fit_intercept(y_prob=sure, y_true=right).estimate.value or 0.0
+    brier = compute_brier_score(y_prob=sure, y_true=right).value or 0.0
     assert slope == pytest.approx(1 / sharpness, rel=0.03)
     fitted = {
         area: lambda world: aurc_interval(*world, level=0.95),
         slope: lambda world: line_interval(fit_slope(y_prob=world[0], y_true=world[1]), level=0.95),
         large: lambda world: line_interval(fit_intercept(y_prob=world[0], y_true=world[1]), level=0.95),
+        brier: lambda world: mean_interval((world[0] - world[1]) ** 2, level=0.95),
     }
     for truth, interval in fitted.items():
         assert 0.89 <= share_covered(interval, truth, n=n, sharpness=sharpness) <= 0.99
