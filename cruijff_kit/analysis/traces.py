@@ -43,7 +43,11 @@ class _References:
             *_labelled(
                 "e", {path: row.source_sha256 for path, row in logs.items()}, pointer="`samples/*.json#/scores`"
             ),
-            *_labelled("p", derived, pointer="column `correct` by `task`, `epoch`, `sample_id` and `groups`"),
+            *_labelled(
+                "p",
+                derived,
+                pointer="`correct`, `confidence` and `option_logprobs` by `task`, `epoch`, `sample_id` and `groups`",
+            ),
             *_labelled("c", calibrators, pointer="`thresholds` or `threshold`, and `temperature`"),
             *_labelled("r", results, pointer="column `value` by `run`, `task`, `epoch` and `metric`"),
         )

@@ -13,17 +13,26 @@ __all__ = ["calibration_table", "guarantee_table", "score_table"]
 
 _MOST = 200
 """Longer tables are cut; all figures are in the traces."""
-_REASONS = 3
+_REASONS = 4
+_CALIBRATION = ("ece", "ece_debiased", "calibration_slope", "calibration_intercept")
+_SCORES = ("brier", "log_loss", "auc", "aurc")
+_NAMES = {
+    "ece": "ECE",
+    "ece_debiased": "debiased ECE",
+    "calibration_slope": "slope",
+    "calibration_intercept": "intercept",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "auc": "AUC",
+    "aurc": "AURC",
+}
 
 
 def calibration_table(dossier: Dossier) -> Table:
     """Return how far the probabilities of every run lie from what came true."""
     columns = (
         *_heads("n", "without"),
-        Column("ECE", "number"),
-        Column("debiased ECE", "number"),
-        Column("slope", "number"),
-        Column("intercept", "number"),
+        *(Column(_NAMES[name], "number") for name in _CALIBRATION),
         Column("source", "source"),
     )
     rows = [
@@ -37,23 +46,20 @@ def calibration_table(dossier: Dossier) -> Table:
         "intervals. ECE has ten bins of equal width and is positive by chance alone, the more so at small n; the "
         "debiased one (root mean square, ten equally filled bins) has that taken off, and its interval reaches 0 where "
         "chance explains it all. Slope 1 and intercept 0 are perfect; a slope below 1 is overconfidence. `without` "
-        f"counts samples that have no probability.{_clusters(dossier)}"
+        f"counts samples that have no probability.{_clusters(dossier)}{_wanting(dossier, _CALIBRATION)}"
     )
-    return _table(dossier, ("calibration", "Calibration"), columns=columns, rows=rows, note=note)
+    return _table(("calibration", "Calibration"), columns=columns, rows=rows, note=note)
 
 
 def score_table(dossier: Dossier) -> Table:
     """Return how good the probabilities of every run are, and how well they tell right from wrong."""
     columns = (
         *_heads("n"),
-        Column("Brier score", "number"),
-        Column("log loss", "number"),
-        Column("AUC", "number"),
-        Column("AURC", "number"),
+        *(Column(_NAMES[name], "number") for name in _SCORES),
         Column("source", "source"),
     )
     rows = [
-        (*_cell(each), str(each.n), *(_figure(each, name) for name in ("brier", "log_loss", "auc", "aurc")),
+        (*_cell(each), str(each.n), *(_figure(each, name) for name in _SCORES),
          _source(dossier, each.run))
         for each in dossier.findings.diagnoses
     ]  # fmt: skip
@@ -61,9 +67,9 @@ def score_table(dossier: Dossier) -> Table:
         f"{_level(dossier)} intervals. The Brier score is the binary one in [0, 1] for two options, the sum over all "
         "options in [0, 2] for more; log loss in nats; AUC of two options, the second being the event; AURC is the "
         "error rate averaged over all shares of samples acted on, surest first. Smaller is better, but for the AUC."
-        f"{_clusters(dossier)}"
+        f"{_clusters(dossier)}{_wanting(dossier, _SCORES)}"
     )
-    return _table(dossier, ("scores", "Scores of probabilities"), columns=columns, rows=rows, note=note)
+    return _table(("scores", "Scores of probabilities"), columns=columns, rows=rows, note=note)
 
 
 def guarantee_table(dossier: Dossier) -> Table:
@@ -90,7 +96,7 @@ def guarantee_table(dossier: Dossier) -> Table:
         "it, with 95 % intervals. `delta` is the chance that a calibration set misleads; without one the promise is "
         "one on average over calibration sets, and a single one may lie a little below it."
     )
-    return _table(dossier, ("guarantees", "Guarantees"), columns=columns, rows=rows, note=note)
+    return _table(("guarantees", "Guarantees"), columns=columns, rows=rows, note=note)
 
 
 def _kept(each: Guarantee) -> Iterator[str]:
@@ -144,13 +150,23 @@ def _clusters(dossier: Dossier) -> str:
     return "" if cluster is None else f" Samples are taken as independent here: `{cluster}` is not considered."
 
 
-def _table(
-    dossier: Dossier, name: tuple[str, str], *, columns: Sequence[Column], rows: Sequence[tuple[str, ...]], note: str
-) -> Table:
+def _wanting(dossier: Dossier, names: Sequence[str]) -> str:
+    """Return why figures are missing, each reason once and few of them."""
+    found = dossier.findings.diagnoses
+    reasons = dict.fromkeys(each.reason for each in found if each.reason)
+    reasons |= dict.fromkeys(
+        f"{_NAMES[figure.name]}, where {figure.reason}"
+        for each in found
+        for figure in each.figures
+        if figure.name in names and figure.reason
+    )
+    more = f" And {len(reasons) - _REASONS} more reasons." if len(reasons) > _REASONS else ""
+    return "".join(f" Not shown: {reason}." for reason in list(reasons)[:_REASONS]) + more
+
+
+def _table(name: tuple[str, str], *, columns: Sequence[Column], rows: Sequence[tuple[str, ...]], note: str) -> Table:
     """Return a table of a key and a title, cut where it is long."""
     if not rows:
         return Table(*name, tuple(columns), (), "")
-    reasons = () if name[0] == "guarantees" else (each.reason for each in dossier.findings.diagnoses if each.reason)
-    wanting = "".join(f" Not shown: {reason}." for reason in list(dict.fromkeys(reasons))[:_REASONS])
     cut = f" The first {_MOST} of {len(rows)} rows; report/trace.json holds all." if len(rows) > _MOST else ""
-    return Table(*name, tuple(columns), tuple(rows[:_MOST]), f"{note}{wanting}{cut}")
+    return Table(*name, tuple(columns), tuple(rows[:_MOST]), f"{note}{cut}")

@@ -18,6 +18,7 @@ from tests.fakes.experiment import Size, design_of, plan_of
 
 # What a character of the widest font in use takes, and how high it is.
 CHARACTER, HEIGHT = 7.3, 9.0
+TASK = EvalTask(name="opinions", task="rows")
 
 
 def dossier_of(*, seeds: int, n: int = 300, tasks: tuple[str, ...] = ("opinions",), **changes: object) -> Dossier:
@@ -133,3 +134,13 @@ def test_a_reason_for_missing_figures_stands_below_the_table() -> None:
     table = calibration_table(lost)
     assert "Not shown: 1 predictions cannot be used together." in table.note
     assert {row[5] for row in table.rows} == {"-"}
+
+
+def test_a_single_figure_that_is_missing_has_its_reason_in_its_own_table() -> None:
+    run = plan_of(Size()).runs[0]
+    ones = [each for each in binary_answers(run, Cell(task=TASK, epoch=0), n=60) if each.target == "yes"]
+    found = diagnose_run(ones, level=0.95)
+    assert found is not None
+    lost = dossier_of(seeds=1, n=60, figures=found.figures)
+    assert "Not shown: AUC, where all outcomes are the same." in score_table(lost).note
+    assert "Not shown" not in calibration_table(lost).note
