@@ -130,7 +130,8 @@ def _reading(found: Heterogeneity) -> Iterator[str]:
     wanting = dict.fromkeys(each.reason for each in found.overall if each.reason)
     if wanting:
         yield f"not shown: {'; '.join(wanting)}"
-    yield from found.notes
+    # A promise may name values of a group column, which are data.
+    yield from map(clean_line, found.notes)
 
 
 def _cell(each: GroupMetric) -> str:

@@ -23,6 +23,7 @@ from cruijff_kit.workflow.report import write_report
 from cruijff_kit.workflow.seal import recorded_plan
 from tests.binary_run import SIZES, binary_answers, evaluated_world, write_evaluation
 from tests.fakes.designed import world_at
+from tests.integration.reporting.test_report import Page
 
 QUICK = GroupRules(resamples=100)
 ASKED: tuple[dict[str, Any], ...] = (
@@ -106,6 +107,7 @@ def test_the_page_and_the_files_hold_the_three_plots(judged: World) -> None:
         assert (judged.store.read(f"report/{name}.png") or b"").startswith(b"\x89PNG")
         assert f"report/{name}.png" in receipt.files
     assert "at temperature" in page
+    assert Page(page).open == []
     assert [f'id="{key}"' in page for key in ("calibration", "scores", "guarantees", "ranking")] == [True] * 4
 
 
