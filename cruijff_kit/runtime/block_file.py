@@ -171,8 +171,9 @@ def _begin(path: Path, content: FileContent) -> None:
         file.attrs[_KIND] = json.dumps(dict(content.settings), sort_keys=True)
         for name, text in {**content.notes, **content.settings}.items():
             file.attrs[name] = text
-        file[LENGTHS] = np.asarray(content.lengths, dtype=np.int32)
-        ids = file.create_dataset(IDS, (len(content.lengths),), dtype=h5py.string_dtype())
+        # Moments of creation would make two files of the same vectors differ.
+        file.create_dataset(LENGTHS, data=np.asarray(content.lengths, dtype=np.int32), track_times=False)
+        ids = file.create_dataset(IDS, (len(content.lengths),), dtype=h5py.string_dtype(), track_times=False)
         at = 0
         for some in content.ids:
             ids[at : at + len(some)] = list(some)
@@ -188,6 +189,7 @@ def _begin(path: Path, content: FileContent) -> None:
 def _reserve(file: Any, shape: tuple[int, int, int]) -> None:
     """Give the tensor one stretch of the file, whose place never changes, without writing to it."""
     how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    how.set_obj_track_times(False)
     how.set_layout(h5py.h5d.CONTIGUOUS)
     how.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     how.set_fill_time(h5py.h5d.FILL_TIME_NEVER)

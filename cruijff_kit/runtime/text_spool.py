@@ -4,7 +4,6 @@ import json
 import tempfile
 from array import array
 from collections.abc import Iterator
-from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -46,8 +45,8 @@ class TextSpool:
     def __init__(self, folder: Path) -> None:
         """Take the folder whose disk holds the texts."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._open = ExitStack()
-        self._file: IO[str] = self._open.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder))
+        temporary = tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder)  # noqa: SIM115 — `__exit__` closes it
+        self._file: IO[str] = temporary
         self.lengths = array("I")
 
     def __enter__(self) -> Self:
@@ -56,7 +55,7 @@ class TextSpool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._open.close()
+        self._file.close()
 
     def fill(self, job: EmbedJob, *, tokenizer: Tokenizer, progress: Progress | None = None) -> None:
         """Read and tokenise every text of a job.
