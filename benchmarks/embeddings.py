@@ -9,6 +9,7 @@ the vectors of both are compared. Then both keep every token of every layer, as 
 """
 
 import argparse
+import json
 import os
 import random
 import resource
@@ -37,7 +38,7 @@ def write_texts(path: Path, count: int) -> None:
     dice = random.Random(0)
     with path.open("w", encoding="utf-8") as file:
         for _ in range(count):
-            file.write('{"input": "%s"}\n' % " ".join(dice.choices(words, k=dice.randint(3, 16))))
+            file.write(json.dumps({"input": " ".join(dice.choices(words, k=dice.randint(3, 16)))}) + "\n")
 
 
 def world_of(folder: Path) -> Any:
@@ -56,8 +57,6 @@ def ours(options: argparse.Namespace) -> None:
 
 def plain(options: argparse.Namespace) -> None:
     """Embed by a loop that keeps everything in memory."""
-    import json
-
     import torch
     from transformers import AutoModel, AutoTokenizer
 
@@ -124,7 +123,7 @@ def main() -> int:
 def _compared(folder: Path, options: argparse.Namespace) -> int:
     options.model = world_of(folder).hub.make_tiny().path
     print("| what | texts | texts/s, start included | peak resident MiB |\n| --- | ---: | ---: | ---: |")
-    peak = 0.0
+    peak, difference = 0.0, 0.0
     for pool, layers, count in (
         ("mean_non_padding", "last", options.texts),
         ("none", "all", options.all_layers_texts),

@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from cruijff_kit.errors import ResultError
-from cruijff_kit.runtime.files import sync_folder, write_aside
+from cruijff_kit.runtime.files import sync_folder
 from cruijff_kit.runtime.tensor_files import IDS, LENGTHS, TENSOR
 
 __all__ = ["Block", "BlockFile", "FileContent", "is_finished", "plan_blocks"]
@@ -109,7 +109,9 @@ class BlockFile:
         self._file = os.open(_part(path), os.O_RDWR)
         self._noted = dict(self._whole(_noted(_journal(path))))
         # A line that a kill tore is gone with this, and so is the note of a block that is not whole.
-        write_aside(_journal(path), "".join(_line(*note) for note in self._noted.items()))
+        with _aside(path).open("w", encoding="utf-8") as journal:
+            journal.writelines(_line(*note) for note in self._noted.items())
+        _publish(_aside(path), _journal(path))
         self._journal = os.open(_journal(path), os.O_WRONLY | os.O_APPEND)
 
     def __enter__(self) -> Self:
@@ -146,9 +148,7 @@ class BlockFile:
 
     def finish(self) -> None:
         """Give the file its name; every block has to be there."""
-        os.fsync(self._file)
-        _part(self._path).replace(self._path)
-        sync_folder(self._path.parent)
+        _publish(_part(self._path), self._path)
         _journal(self._path).unlink()
 
     def _place(self, number: int) -> int:
@@ -166,8 +166,7 @@ class BlockFile:
 def _begin(path: Path, content: FileContent) -> None:
     """Make a file with everything but its vectors, and no journal."""
     _journal(path).unlink(missing_ok=True)
-    aside = path.with_name(f".{path.name}.new")
-    with h5py.File(aside, "w") as file:
+    with h5py.File(_aside(path), "w") as file:
         file.attrs[_KIND] = json.dumps(dict(content.settings), sort_keys=True)
         for name, text in {**content.notes, **content.settings}.items():
             file.attrs[name] = text
@@ -179,10 +178,14 @@ def _begin(path: Path, content: FileContent) -> None:
             ids[at : at + len(some)] = list(some)
             at += len(some)
         _reserve(file, content.shape)
-    handle = os.open(aside, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)
-    aside.replace(_part(path))
+    _publish(_aside(path), _part(path))
+
+
+def _publish(aside: Path, path: Path) -> None:
+    """Give a file its name once all of it is on disk."""
+    with aside.open("rb") as written:
+        os.fsync(written.fileno())
+    aside.replace(path)
     sync_folder(path.parent)
 
 
@@ -229,6 +232,11 @@ def _noted(journal: Path) -> Iterator[tuple[int, str]]:
             yield int(note["block"]), str(note["sha256"])
         except (ValueError, KeyError, TypeError):
             continue
+
+
+def _aside(path: Path) -> Path:
+    # One name for whoever writes, so that nothing of one who was killed stays.
+    return path.with_name(f".{path.name}.new")
 
 
 def _part(path: Path) -> Path:

@@ -2,6 +2,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,11 @@ def test_rows_have_the_place_at_which_people_look_them_up() -> None:
 @pytest.mark.parametrize(
     "name,content,facts",
     (
-        ("x.jsonl", b'{"a": 1}\n{"a": \n[1]\n\xff\n{"a": 1, "a": 2}', ("not valid JSON", "a list, not an object", "not UTF-8", "written twice")),
+        (
+            "x.jsonl",
+            b'{"a": 1}\n{"a": \n[1]\n\xff\n{"a": 1, "a": 2}',
+            ("not valid JSON", "a list, not an object", "not UTF-8", "written twice"),
+        ),
         ("x.jsonl", b'{"a": 1, "split": "test"}\n{"a": 1}\n{"a": 1, "split": 3}', ("names no split", "names no split")),
         ("x.json", b'[{"a": 1}, "b", null]', ("is text, not an object", "is null, not an object")),
         ("x.csv", b"a,b\n1,2\n1\n1,2,3\n", ("has 1 cells", "has 3 cells")),
@@ -136,6 +141,6 @@ def test_no_more_of_a_json_file_is_held_than_the_row_at_hand(tmp_path: Path) -> 
         for row_read in rows:
             read.append(file.tell())
             assert row_read.row["input"] == "x" * 1000
-    steps = [after - before for before, after in zip(read, read[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(read)]
     assert len(read) == 3000
     assert max(steps) <= 1 << 17

@@ -1,4 +1,4 @@
-"""A file of blocks holds whatever happens to whoever writes it: killed at any line, cut, changed, or of other settings."""
+"""A file of blocks holds whatever happens to whoever writes it: killed at any line, cut, or of other settings."""
 
 import os
 import shutil
@@ -151,10 +151,15 @@ def test_a_file_of_something_else_is_not_replaced_unasked(tmp_path: Path) -> Non
     assert path.read_text(encoding="utf-8") == "notes"
 
 
+def failing(path: Path, blocks: int) -> None:
+    with BlockFile(path, content(), blocks=BLOCKS) as file:
+        for number in range(blocks):
+            file.write(number, VECTORS[:6])
+        raise ZeroDivisionError
+
+
 def test_an_error_before_the_first_block_leaves_nothing_and_one_after_it_what_was_done(tmp_path: Path) -> None:
     for blocks, left in ((0, set[str]()), (1, {".x.h5.part", ".x.h5.journal"})):
-        with pytest.raises(ZeroDivisionError), BlockFile(tmp_path / "x.h5", content(), blocks=BLOCKS) as file:
-            for number in range(blocks):
-                file.write(number, VECTORS[:6])
-            raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError):
+            failing(tmp_path / "x.h5", blocks)
         assert {each.name for each in tmp_path.iterdir()} == left
