@@ -85,12 +85,11 @@ def plain(options: argparse.Namespace) -> None:
 
 def gap(ours_file: Path, plain_file: Path) -> float:
     """Return the largest difference of a coordinate between the two."""
-    import h5py
     import torch
 
-    theirs = torch.load(plain_file).numpy()
-    with h5py.File(ours_file, "r") as file:
-        return float(abs(file["tensor"][:, 0] - theirs).max())
+    from cruijff_kit.runtime.tensor_files import load_tensor_with_ids
+
+    return float((load_tensor_with_ids(ours_file).tensor[:, 0] - torch.load(plain_file)).abs().max())
 
 
 def measured(who: str, options: argparse.Namespace, **changes: Any) -> tuple[float, float]:

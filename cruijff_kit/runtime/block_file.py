@@ -105,7 +105,7 @@ class BlockFile:
         if not (_part(path).exists() and _is_ours(_part(path), content.settings, name=path, force=True)):
             _begin(path, content)
         with h5py.File(_part(path), "r") as file:
-            self._offset: int = file[TENSOR].id.get_offset()
+            self._offset = _offset(file)
         self._file = os.open(_part(path), os.O_RDWR)
         self._noted = dict(self._whole(_noted(_journal(path))))
         # A line that a kill tore is gone with this, and so is the note of a block that is not whole.
@@ -199,11 +199,15 @@ def _reserve(file: Any, shape: tuple[int, int, int]) -> None:
     h5py.h5d.create(file.id, TENSOR.encode(), h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple(shape), dcpl=how)
 
 
+def _offset(file: Any) -> int:
+    return file[TENSOR].id.get_offset()
+
+
 def _is_ours(found: Path, settings: Mapping[str, str], *, name: Path, force: bool) -> bool:
     """Return whether a file is of these settings; one that is not is refused unless it may be replaced."""
     try:
         with h5py.File(found, "r") as file:
-            theirs = json.loads(file.attrs[_KIND])
+            theirs = json.loads(str(file.attrs[_KIND]))
     except (OSError, KeyError, ValueError):
         theirs = {}
     if theirs == dict(settings) or force:

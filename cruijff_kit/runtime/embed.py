@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Progress, Tokenizer
 from cruijff_kit.runtime.block_file import Block, BlockFile, FileContent, is_finished, plan_blocks
 from cruijff_kit.runtime.files import file_sha256
@@ -81,8 +82,7 @@ def _embed_all(
 
 def _staged(job: EmbedJob, stack: ExitStack, *, progress: Progress | None) -> _Stage:
     spool = stack.enter_context(TextSpool(Path(job.targets[0].out).parent))
-    tokenizer: Tokenizer = load_tokenizer(Path(job.model))
-    spool.fill(job, tokenizer=tokenizer, progress=progress)
+    spool.fill(job, tokenizer=_tokenizer(job.model), progress=progress)
     model = ResidentModel(job.model, dtype=job.work.dtype, device=job.work.device)
     first = next(spool.read())
     with model.network() as network:
@@ -91,6 +91,14 @@ def _staged(job: EmbedJob, stack: ExitStack, *, progress: Progress | None) -> _S
     rows = len(spool.lengths) if pooled else sum(spool.lengths)
     blocks = plan_blocks(spool.lengths, pooled=pooled, row_bytes=4 * layers * width)
     return _Stage(job, model, spool, (rows, layers, width), blocks, progress)
+
+
+def _tokenizer(model: str) -> Tokenizer:
+    try:
+        return load_tokenizer(Path(model))
+    except (OSError, ValueError) as err:
+        fact = str(err).splitlines()[0]
+        raise SiteError(f"the tokenizer in `{model}` cannot be loaded: {fact}", hint="see `ck models check`") from err
 
 
 def _embed(target: EmbedTarget, settings: dict[str, str], *, stage: _Stage) -> int:
@@ -173,7 +181,11 @@ def _several(texts: Iterator[Text], size: int) -> Iterator[list[Text]]:
 def _described(target: EmbedTarget, embedded: int) -> EmbeddingFile:
     path = Path(target.out)
     with h5py.File(path, "r") as file:
-        shape, rows = tuple(file[TENSOR].shape), len(file[LENGTHS])
+        shape, rows = _sizes(file)
     return EmbeddingFile(
         label=target.label, path=target.out, rows=rows, shape=shape, embedded=embedded, sha256=file_sha256(path)
     )
+
+
+def _sizes(file: Any) -> tuple[tuple[int, ...], int]:
+    return tuple(file[TENSOR].shape), len(file[LENGTHS])

@@ -7,6 +7,13 @@
     states = get_embeddings(model, tokens, pool="mean_non_padding", layers=(0, -1))
     save_tensor_with_ids("states.h5", states.tensor, ids=ids)
 
+Over the epochs of a run with one base in memory:
+
+    resident = ResidentModel("models/tiny")
+    for name, adapter in {"base": None, "epoch_0": "outputs/ck-out-rank8-4f1c9a02/epoch_0"}.items():
+        with resident.network(adapter) as model:
+            yes, no = get_logits(model, tokens).softmax(-1)[:, [yes_id, no_id]].T
+
 Prompts go through the functions that training and evaluation use, so their ids are those.
 Tokens may be padded on either side with the same results; no pad token is ever added and
 no embedding resized. Texts of like length share a forward pass, results come in the order
@@ -40,6 +47,7 @@ __all__ = [
     "Embeddings",
     "LoadedModel",
     "PromptsAndTargets",
+    "ResidentModel",
     "Sampling",
     "TensorWithIds",
     "TokenBatch",

@@ -183,11 +183,7 @@ def _targets(order: EmbedOrder, subject: _Subject, *, facts: ModelFacts, world: 
 
 def _dataset(order: EmbedOrder, subject: _Subject, *, facts: ModelFacts, world: World) -> DatasetConfig:
     """Return rows and encoding: the run's own or plain text, and above it whatever the order sets."""
-    if order.data is None and subject.dataset is None:
-        raise RunError("the run reads no rows of its own", run_id=subject.run or "", hint="name texts with `--data`")
-    path = (
-        str(Path(order.data).absolute()) if order.data is not None or subject.dataset is None else subject.dataset.path
-    )
+    path = _data(order, subject)
     digest = world.store.digest(path)
     if digest is None:
         raise SpecError(f"`{path}` is not there", hint="mend the path; relative ones start at the current directory")
@@ -216,15 +212,22 @@ def _dataset(order: EmbedOrder, subject: _Subject, *, facts: ModelFacts, world: 
     return (subject.dataset or plain).model_copy(update=given)
 
 
+def _data(order: EmbedOrder, subject: _Subject) -> str:
+    """Return where the texts lie: as named, or the run's own."""
+    if order.data is not None:
+        return str(Path(order.data).absolute())
+    if subject.dataset is None:
+        raise RunError("the run reads no rows of its own", run_id=subject.run or "", hint="name texts with `--data`")
+    return subject.dataset.path
+
+
 def _tier(data: Path, *, of_run: bool, world: World) -> Tier:
     """Return the closest of the tiers that the design and the folders of the data name."""
     found: list[Tier] = ["green"]
-    if of_run or data.is_relative_to(world.store.root):
-        designed = world.store.read(ExperimentLayout.summary) is not None
-        found += [read_design(world).data.tier] if designed else []
-    for mark in (data.parent / "TIER", data / "TIER"):
-        if mark.is_file():
-            found.append(_marked(mark))
+    inside = of_run or data.is_relative_to(world.store.root)
+    if inside and world.store.read(ExperimentLayout.summary) is not None:
+        found.append(read_design(world).data.tier)
+    found += [_marked(mark) for mark in (data.parent / "TIER", data / "TIER") if mark.is_file()]
     return max(found, key=_TIERS.index)
 
 

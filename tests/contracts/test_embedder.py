@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cruijff_kit.adapters.embedder import LocalEmbedder
-from cruijff_kit.errors import PlanError, ResultError, SpecError
+from cruijff_kit.errors import CruijffError, PlanError, ResultError, SpecError
 from cruijff_kit.ports import Embedder
 from cruijff_kit.runtime.files import file_sha256
 from cruijff_kit.runtime.model_files import model_sha256
@@ -102,11 +102,12 @@ def test_a_file_of_other_settings_is_refused_and_replaced_only_when_asked(
 def test_data_that_cannot_be_used_and_layers_that_are_not_there_leave_nothing(
     embedder: Embedder, tmp_path: Path, folders: tuple[str, str]
 ) -> None:
-    for changes, error in (
+    faults: tuple[tuple[dict[str, Any], type[CruijffError]], ...] = (
         ({"rows": {"train": [{"input": "a"}, {"text": "b"}]}}, SpecError),
         ({"split": "dev"}, SpecError),
         ({"work": EmbedWork(layers=(3,), device="cpu")}, PlanError),
-    ):
+    )
+    for changes, error in faults:
         with pytest.raises(error):
             embedder.embed(job(tmp_path, folders, **changes))
         assert not list((tmp_path / "out").glob("*"))

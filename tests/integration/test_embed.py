@@ -60,7 +60,7 @@ def texts(path: Path, count: int, *, longest: int = 40) -> str:
 
 def attributes(path: Path) -> dict[str, str]:
     with h5py.File(path) as file:
-        return dict(file.attrs)
+        return {name: str(value) for name, value in file.attrs.items()}
 
 
 def ran(*arguments: str) -> Result:
@@ -196,12 +196,16 @@ def noted(out: Path) -> int:
     return journal.read_bytes().count(b"\n") if journal.is_file() else 0
 
 
+def _tell(pipe: int) -> None:
+    os.write(pipe, b".")
+
+
 def killed_after(messages: int, work: Callable[[Callable[[int, int, str], None]], object]) -> bool:
     """Do some work in a child and kill it from outside once it has told of its progress so often."""
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
-        work(lambda *_: os.write(writes, b".") and None)
+        work(lambda *_: _tell(writes))
         os._exit(0)
     os.close(writes)
     heard = b""

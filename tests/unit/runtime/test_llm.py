@@ -14,6 +14,7 @@ from cruijff_kit.runtime.llm import (
     CHAT,
     TEXT,
     LoadedModel,
+    ResidentModel,
     Sampling,
     get_embeddings,
     get_logits,
@@ -100,6 +101,17 @@ def test_logits_are_those_of_a_plain_forward_pass(
     expected = torch.stack([alone(plain, loaded, prompt).logits[0, -1] for prompt in PROMPTS])
     assert found.shape == (len(PROMPTS), len(loaded.tokenizer) + 3)
     assert (found - expected).abs().max() <= 1e-4
+
+
+def test_epochs_are_compared_on_one_base_in_memory(folders: tuple[str, str], loaded: LoadedModel) -> None:
+    tokens = tokenize_prompts(loaded.tokenizer, PROMPTS)
+    resident, found = ResidentModel(folders[0], device="cpu"), {}
+    for name, adapter in {"base": None, "epoch_0": folders[1], "base again": None}.items():
+        with resident.network(adapter) as model:
+            found[name] = get_logits(model, tokens).softmax(-1)
+    assert torch.equal(found["base"], found["base again"])
+    assert torch.equal(found["base"], get_logits(load_model(folders[0], device="cpu").model, tokens).softmax(-1))
+    assert torch.equal(found["epoch_0"], get_logits(loaded.model, tokens).softmax(-1))
 
 
 @pytest.mark.parametrize("side", SIDES)
