@@ -1,6 +1,7 @@
 """Embeddings made by models in this process."""
 
 import hashlib
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -36,7 +37,16 @@ class LocalEmbedder:
             # In one order, so that two jobs never wait for each other.
             for out in sorted({target.out for target in job.targets}):
                 locks.enter_context(hold_lock(_lock_of(out), name=Path(out).name, wait=_WAIT))
-            return embed_job(job, progress=progress)
+            return _embedded(lambda: embed_job(job, progress=progress))
+
+
+def _embedded(work: Callable[[], tuple[EmbeddingFile, ...]]) -> tuple[EmbeddingFile, ...]:
+    try:
+        return work()
+    except OSError as err:
+        place = f"`{err.filename}`" if err.filename else "embeddings"
+        fact = f"{place} cannot be written: {(err.strerror or str(err)).lower()}"
+        raise SiteError(fact, hint="mend that and repeat the command: finished blocks are kept") from err
 
 
 def _lock_of(out: str) -> Path:

@@ -207,8 +207,8 @@ def _is_ours(found: Path, settings: Mapping[str, str], *, name: Path, force: boo
     """Return whether a file is of these settings; one that is not is refused unless it may be replaced."""
     try:
         with h5py.File(found, "r") as file:
-            theirs = json.loads(str(file.attrs[_KIND]))
-    except (OSError, KeyError, ValueError):
+            theirs = dict(json.loads(str(file.attrs[_KIND])))
+    except (OSError, KeyError, ValueError, TypeError):
         theirs = {}
     if theirs == dict(settings) or force:
         return theirs == dict(settings)

@@ -84,9 +84,7 @@ def by_length(
         chosen = order[start : start + batch_size]
         taken = take(pad_prompts([prompts[index] for index in chosen], side=side), chosen)
         if taken.is_floating_point() and not bool(taken.isfinite().all()):
-            hint = (
-                "look at the loss of its training in `metrics.jsonl`; a model made for bf16 needs `dtype` bf16 or fp32"
-            )
+            hint = "look at the loss in the `metrics.jsonl` of its training"
             raise ResultError("what the model computes is not finite: its training diverged", hint=hint)
         yield from zip(chosen, taken.cpu(), strict=True)
 

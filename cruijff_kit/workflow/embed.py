@@ -227,7 +227,7 @@ def _tier(data: Path, *, of_run: bool, world: World) -> Tier:
     inside = of_run or data.is_relative_to(world.store.root)
     if inside and world.store.read(ExperimentLayout.summary) is not None:
         found.append(read_design(world).data.tier)
-    found += [_marked(mark) for mark in (data.parent / "TIER", data / "TIER") if mark.is_file()]
+    found.extend(_marked(mark) for mark in (data.parent / "TIER", data / "TIER") if mark.is_file())
     return max(found, key=_TIERS.index)
 
 

