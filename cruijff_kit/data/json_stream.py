@@ -60,8 +60,10 @@ def _splits(text: "_Text") -> Iterator[JsonRow]:
         raise text.wrong("the file has no splits", hint=_WRAP)
     while True:
         split = text.value()
-        if not isinstance(split, str) or split in seen:
-            raise text.wrong(f"key `{split}` is written twice" if split in seen else "a split has no name")
+        if not isinstance(split, str):
+            raise text.wrong("a split has no name", hint=_WRAP)
+        if split in seen:
+            raise text.wrong(f"key `{split}` is written twice")
         seen.add(split)
         text.take(":")
         text.take("[", hint="give every split a list of rows")

@@ -191,7 +191,8 @@ def get_embeddings(
         ResultError: the hidden states are not finite.
     """
     if pool in COUNTS_PADDING:
-        return Embeddings(_with_padding(model, tokens, pool=pool, layers=layers, batch_size=batch_size), tokens[1])
+        states = _with_padding(model, tokens, pool=pool, layers=layers, batch_size=batch_size)
+        return Embeddings(states, tokens.attention_mask)
     prompts = tokens.prompts()
 
     def pooled(batch: TokenBatch, _: object) -> Tensor:

@@ -224,9 +224,13 @@ def _data(order: EmbedOrder, subject: _Subject) -> str:
 def _tier(data: Path, *, of_run: bool, world: World) -> Tier:
     """Return the closest of the tiers that the design and the folders of the data name."""
     found: list[Tier] = ["green"]
-    inside = of_run or data.is_relative_to(world.store.root)
-    if inside and world.store.read(ExperimentLayout.summary) is not None:
-        found.append(read_design(world).data.tier)
+    # A link elsewhere must not make them less closely kept.
+    data, root = data.resolve(), world.store.root.resolve()
+    if world.store.read(ExperimentLayout.summary) is not None:
+        designed = read_design(world).data
+        named = designed.training.path is not None and (root / designed.training.path).resolve() == data
+        if of_run or named or data.is_relative_to(root):
+            found.append(designed.tier)
     found.extend(_marked(mark) for mark in (data.parent / "TIER", data / "TIER") if mark.is_file())
     return max(found, key=_TIERS.index)
 

@@ -1,15 +1,9 @@
-"""`ck embed`: by hand and for a run, in flat memory, killed at any moment, on record, and never showing a row."""
+"""`ck embed`: by hand and for a run, on record, and never showing a row."""
 
 import json
-import os
-import random
-import resource
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -18,9 +12,8 @@ from transformers import AutoModelForCausalLM
 from cruijff_kit.adapters.embedder import LocalEmbedder
 from cruijff_kit.adapters.model_hub import LocalHub
 from cruijff_kit.cli.main import cli
-from cruijff_kit.errors import CruijffError, ResultError, RunError, SiteError, SpecError
+from cruijff_kit.errors import CruijffError, RunError, SiteError, SpecError
 from cruijff_kit.ports import World
-from cruijff_kit.runtime import block_file
 from cruijff_kit.runtime.tensor_files import load_tensor_with_ids
 from cruijff_kit.runtime.train_config import load_train_config
 from cruijff_kit.runtime.training_rows import load_rows
@@ -29,13 +22,11 @@ from cruijff_kit.schema.embedding import EmbedOrder, EmbedReceipt, EmbedWork
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.workflow.embed import embed_texts
 from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
+from tests.embedded import attributes, texts, world_without
 from tests.fakes.designed import design, put_design, world_at
-from tests.killed import kill_at
 from tests.random_model import random_adapter, random_base
 
 CPU = EmbedWork(device="cpu")
-SAMPLE, SOAK = 3, 40
-"""Kills of the everyday test, and of `make soak`."""
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +37,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """Return a world without an experiment."""
-    hub = LocalHub(cache=tmp_path / "cache")
-    return world_at(tmp_path / "nowhere")._replace(hub=hub, embedder=LocalEmbedder())
-
-
-def texts(path: Path, count: int, *, longest: int = 40) -> str:
-    dice = random.Random(1)
-    lines = [json.dumps({"input": "x" * dice.randint(1, longest), "key": f"k{at}"}) + "\n" for at in range(count)]
-    path.write_text("".join(lines), encoding="utf-8")
-    return str(path)
-
-
-def attributes(path: Path) -> dict[str, str]:
-    with h5py.File(path) as file:
-        return {name: str(value) for name, value in file.attrs.items()}
+    return world_without(tmp_path)
 
 
 def ran(*arguments: str) -> Result:
@@ -190,135 +167,6 @@ def test_a_place_that_cannot_be_written_is_a_fault_of_the_site(base: str, tmp_pa
         embed_texts(EmbedOrder(data=data, model=base, out=str(tmp_path / "file" / "x.h5"), work=CPU), world=world)
 
 
-# Killed.
-
-
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(block_file, "_MOST_ROWS", 8)
-
-
-def noted(out: Path) -> int:
-    """Return how many blocks a killed job has noted as finished."""
-    journal = out.with_name(f".{out.name}.journal")
-    return journal.read_bytes().count(b"\n") if journal.is_file() else 0
-
-
-def _tell(pipe: int) -> None:
-    os.write(pipe, b".")
-
-
-def check_same(path: Path, whole: Path) -> None:
-    """Check that a file is that of a job which nobody killed; where weights lie in memory may move a last digit."""
-    found, expected = load_tensor_with_ids(path), load_tensor_with_ids(whole)
-    assert (found.ids, found.lengths) == (expected.ids, expected.lengths)
-    assert attributes(path) == attributes(whole)
-    assert (found.tensor - expected.tensor).abs().max() <= 1e-5
-    assert path.stat().st_size == whole.stat().st_size
-
-
-def killed_after(messages: int, work: Callable[[Callable[[int, int, str], None]], object]) -> bool:
-    """Do some work in a child and kill it from outside once it has told of its progress so often."""
-    reads, writes = os.pipe()
-    child = os.fork()
-    if child == 0:
-        work(lambda *_: _tell(writes))
-        os._exit(0)
-    os.close(writes)
-    heard = b""
-    while len(heard) < messages and (told := os.read(reads, 1)):
-        heard += told
-    os.kill(child, signal.SIGKILL)
-    os.close(reads)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
-@pytest.mark.parametrize("kills", (SAMPLE, pytest.param(SOAK, marks=pytest.mark.soak)))
-def test_a_job_killed_from_outside_again_and_again_ends_with_the_same_file(
-    base: str, tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, kills: int
-) -> None:
-    small_blocks(monkeypatch)
-    data, dice = texts(tmp_path / "x.jsonl", 8 * 4 * kills), random.Random(kills)
-
-    def order(name: str) -> EmbedOrder:
-        return EmbedOrder(data=data, model=base, out=str(tmp_path / name), id_column="key", work=CPU)
-
-    embed_texts(order("whole.h5"), world=world)
-    done = 0
-    for _ in range(kills):
-        messages = done + dice.randint(1, 4)
-        if killed_after(messages, lambda tell: embed_texts(order("x.h5"), progress=tell, world=world)):
-            assert done <= noted(tmp_path / "x.h5")
-            done = noted(tmp_path / "x.h5")
-    (file,) = embed_texts(order("x.h5"), world=world).files
-    assert file.embedded == file.rows - 8 * done
-    check_same(tmp_path / "x.h5", tmp_path / "whole.h5")
-    assert not list(tmp_path.glob(".*x.h5*"))
-
-
-@pytest.mark.parametrize("kills", (SAMPLE, pytest.param(SOAK, marks=pytest.mark.soak)))
-def test_a_job_that_dies_at_any_line_is_finished_by_a_repeat(
-    base: str, tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, kills: int
-) -> None:
-    small_blocks(monkeypatch)
-    data, dice = texts(tmp_path / "x.jsonl", 40), random.Random(kills)
-
-    def order(name: str) -> EmbedOrder:
-        return EmbedOrder(data=data, model=base, out=str(tmp_path / name), work=EmbedWork(pool="none", device="cpu"))
-
-    embed_texts(order("whole.h5"), world=world)
-    for at in range(kills):
-        # Reading texts takes some two thousand lines, what follows some hundreds.
-        line, name = dice.randint(1, 2500), f"x{at}.h5"
-        kill_at(line, lambda name=name: embed_texts(order(name), world=world), watched=("/cruijff_kit/runtime/",))
-        embed_texts(order(name), world=world)
-        check_same(tmp_path / name, tmp_path / "whole.h5")
-        assert not list(tmp_path.glob(f".*{name}*")), line
-
-
-def test_a_job_is_not_gone_on_with_under_other_settings(
-    base: str, tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small_blocks(monkeypatch)
-    order = EmbedOrder(data=texts(tmp_path / "x.jsonl", 40), model=base, out=str(tmp_path / "x.h5"), work=CPU)
-    assert killed_after(2, lambda tell: embed_texts(order, progress=tell, world=world))
-    for change, fact in (
-        ({"work": EmbedWork(pool="first", device="cpu")}, "`pool` was `last_non_padding` and is `first`"),
-        ({"prompt": "Say {input}"}, "`encoding` was"),
-        ({"model": random_base(tmp_path / "other", seed=5)}, "`model_sha256` was"),
-    ):
-        with pytest.raises(ResultError, match=f"was begun with other embeddings.*{fact}"):
-            embed_texts(order.model_copy(update=change), world=world)
-    smaller = order.model_copy(update={"work": EmbedWork(batch_size=3, device="cpu")})
-    assert embed_texts(smaller, world=world).files[0].embedded < 40
-
-
-# Memory.
-
-
-def resident() -> int:
-    """Return the most that this process has held in memory, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def test_memory_does_not_grow_with_the_texts(base: str, tmp_path: Path, world: World) -> None:
-    few, many = (texts(tmp_path / f"{count}.jsonl", count) for count in (2_100, 9_000))
-    work = EmbedWork(pool="none", layers="all", device="cpu")
-    reads, writes = os.pipe()
-    child = os.fork()
-    if child == 0:
-        embed_texts(EmbedOrder(data=few, model=base, out=str(tmp_path / "few.h5"), work=work), world=world)
-        before = resident()
-        embed_texts(EmbedOrder(data=many, model=base, out=str(tmp_path / "many.h5"), work=work), world=world)
-        os.write(writes, str(resident() - before).encode())
-        os._exit(0)
-    os.close(writes)
-    told = os.read(reads, 100)
-    os.close(reads)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert (tmp_path / "many.h5").stat().st_size > 64 * 2**20
-    assert int(told) < 12 * 2**20
-
-
 # For a run of an experiment.
 
 
@@ -393,9 +241,12 @@ def test_vectors_of_red_data_say_that_they_are_red(base: str, tmp_path: Path) ->
     made = ready(tmp_path, base, tier="red")
     receipt = embed_texts(EmbedOrder(run=made.run, out=str(tmp_path / "x.h5"), work=CPU), world=made.world)
     assert receipt.tier == attributes(tmp_path / "x.h5")["tier"] == "red"
-    inside = texts(made.world.store.root / "own.jsonl", 2)
-    order = EmbedOrder(data=inside, model=base, out=str(tmp_path / "y.h5"), work=CPU)
-    assert embed_texts(order, world=made.world).tier == "red"
+    inside = Path(texts(made.world.store.root / "own.jsonl", 2))
+    (tmp_path / "linked.jsonl").symlink_to(inside)
+    outside = Path(texts(tmp_path / "outside.jsonl", 2))
+    for number, (data, tier) in enumerate(((inside, "red"), (tmp_path / "linked.jsonl", "red"), (outside, "green"))):
+        order = EmbedOrder(data=str(data), model=base, out=str(tmp_path / f"y{number}.h5"), work=CPU)
+        assert embed_texts(order, world=made.world).tier == tier
 
 
 def test_epochs_that_are_not_kept_and_data_that_changed_are_refused(base: str, tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_single_rows_that_are_wrong_are_told_beside_the_others(
         ("x.json", b'{"train": [1], "train": [2]}', "written twice"),
         ("x.json", b'{"train": [{"a": 1, "a": 2}]}', "written twice"),
         ("x.json", b"{}", "no splits"),
+        ("x.json", b"{[1]: []}", "a split has no name"),
         ("x.json", b'{"train": ["\xff"]}', "not UTF-8"),
         ("x.json", b"", "ends before its JSON does"),
         ("x.csv", b"", "does not name every column once"),
