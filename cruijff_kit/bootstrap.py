@@ -23,6 +23,7 @@ def open_world(
     """
     from cruijff_kit.adapters.audit_log import DiskAuditLog
     from cruijff_kit.adapters.clock import SystemClock
+    from cruijff_kit.adapters.embedder import LocalEmbedder
     from cruijff_kit.adapters.eval_logs import InspectLogs
     from cruijff_kit.adapters.local import LocalScheduler
     from cruijff_kit.adapters.lora_adapters import LocalAdapters
@@ -46,6 +47,7 @@ def open_world(
         site=site,
         actor=Actor(kind=kind, name=name, client=client),
         prober=StepProber(),
+        embedder=LocalEmbedder(),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from cruijff_kit.schema.adapter import AdapterCheck, AdapterLimits, MergeReceipt, PortedFile
 from cruijff_kit.schema.audit import Actor, Anchor, AuditEvent, AuditRecord, AuditVerdict
+from cruijff_kit.schema.embedding import EmbeddingFile, EmbedJob
 from cruijff_kit.schema.estimate import Probe
 from cruijff_kit.schema.job import JobReport, JobRequest
 from cruijff_kit.schema.prediction import Completion, PromptIds
@@ -19,6 +20,7 @@ __all__ = [
     "Adapters",
     "AuditLog",
     "Clock",
+    "Embedder",
     "EvalLogs",
     "Inference",
     "ModelHub",
@@ -281,6 +283,23 @@ class Adapters(Protocol):
         ...
 
 
+class Embedder(Protocol):
+    """Writes embeddings of a data file, a block at a time."""
+
+    def embed(self, job: EmbedJob, *, progress: Progress | None = None) -> tuple[EmbeddingFile, ...]:
+        """Embed the texts of a job by each of its models, or go on where a kill has stopped it.
+
+        A file of the same settings that is finished stays as it is.
+
+        Raises:
+            PlanError: the model has no such layer.
+            ResultError: a file of other settings is there, an adapter does not fit, or vectors are not finite.
+            SiteError: the model cannot be loaded, or another process writes the same file.
+            SpecError: the data cannot be used; nothing is written.
+        """
+        ...
+
+
 class EvalLogs(Protocol):
     """Finished `.eval` logs."""
 
@@ -345,3 +364,5 @@ class World(NamedTuple):
     """On whose behalf the verbs act."""
     prober: Prober | None = None
     """Takes first steps; None where a world does without."""
+    embedder: Embedder | None = None
+    """Writes embeddings; None where a world does without."""

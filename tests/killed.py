@@ -34,10 +34,10 @@ def kill_at(line: int, action: Callable[[], object], *, watched: Sequence[str] =
     return False
 
 
-def lines_run(action: Callable[[], object]) -> int:
-    """Return how many lines of the adapters an action runs, by running it."""
+def lines_run(action: Callable[[], object], *, watched: Sequence[str] = _ADAPTERS) -> int:
+    """Return how many lines of the watched files an action runs, by running it."""
     numbers = [0]
-    _count_lines(numbers.append, _ADAPTERS)
+    _count_lines(numbers.append, watched)
     try:
         action()
     finally:

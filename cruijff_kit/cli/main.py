@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("results:report", "Write summary.md and the report page."),
     "groups": ("groups:groups", "Compare a run's answers between groups of samples."),
     "spot-check": ("results:spot_check", "Look at a few answers of a run, with their tokens."),
+    "embed": ("embed:embed", "Write hidden states of texts to HDF5, by any model, adapter or epoch."),
     "wandb": ("tracking:wandb", "Send offline runs to Weights & Biases."),
     "adapter": ("adapter:adapter", "Check, merge or port a trained adapter."),
     "audit": ("audit:audit", "Read or verify the audit log."),

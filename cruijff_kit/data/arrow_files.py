@@ -1,15 +1,16 @@
 """Parquet files and Hugging Face data sets saved to disk, read with pyarrow where it is installed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 from cruijff_kit.errors import Problem, SiteError, SpecError
 
-__all__ = ["END_OF_STREAM", "arrow_rows", "parquet_bytes", "parquet_rows"]
+__all__ = ["END_OF_STREAM", "arrow_rows", "parquet_bytes", "parquet_rows", "parquet_stream"]
 
 END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"
 """Last bytes of a whole Arrow stream."""
 
+_BATCH = 512
 _TORN = "the file is torn or of another format: copy or write it again"
 
 
@@ -25,6 +26,24 @@ def parquet_rows(content: bytes, name: str) -> list[dict[str, Any]]:
 
     try:
         return list(_rows(parquet.read_table(pyarrow.BufferReader(content))))
+    except (pyarrow.ArrowException, OSError, ValueError) as err:
+        raise _unreadable(err, name, kind="a parquet file") from err
+
+
+def parquet_stream(file: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a parquet file, some hundreds in memory at a time; cells that are null are left out.
+
+    Raises:
+        SpecError: it is torn or no parquet file.
+        SiteError: the extra that reads it is not installed.
+    """
+    pyarrow = _pyarrow()
+    from pyarrow import parquet
+
+    try:
+        for batch in parquet.ParquetFile(file).iter_batches(batch_size=_BATCH):
+            for row in batch.to_pylist():
+                yield _without_nulls(row)
     except (pyarrow.ArrowException, OSError, ValueError) as err:
         raise _unreadable(err, name, kind="a parquet file") from err
 

@@ -4,8 +4,8 @@ One base serves every epoch of a run. Weights are read from safetensors alone, c
 from nowhere, and the network is not asked: a directory is used as it lies on disk.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -85,6 +85,17 @@ class ResidentModel:
         with self._lock, self._wearing(adapter), torch.inference_mode():
             given = torch.tensor([ids], device=self._model.device)
             return self._model(input_ids=given, use_cache=False).logits[0].float()
+
+    @contextmanager
+    def network(self, adapter: str | None = None) -> Iterator[Any]:
+        """Lend the model itself, with an adapter on it or bare; whoever else asks waits.
+
+        Raises:
+            ResultError: the adapter does not fit.
+            SiteError: the adapter directory cannot be loaded.
+        """
+        with self._lock, self._wearing(adapter):
+            yield self._model
 
     def _wearing(self, adapter: str | None) -> AbstractContextManager[object]:
         if adapter is None:

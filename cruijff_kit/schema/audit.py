@@ -64,6 +64,8 @@ class Action(StrEnum):
     """Results were read from logs into the result table."""
     CALIBRATE = "CALIBRATE"
     """A calibrator was fitted to the predictions of a split and written."""
+    EMBED = "EMBED"
+    """Texts were embedded and the vectors written."""
     GENERATE_SUMMARY = "GENERATE_SUMMARY"
     """`summary.md` and the report were rendered."""
     SYNC_RUNS = "SYNC_RUNS"

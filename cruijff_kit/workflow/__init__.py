@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.conversion import convert_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
+    from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.logs import tail_log
@@ -50,6 +51,7 @@ __all__ = [
     "convert_data",
     "copy_recipe",
     "describe_model",
+    "embed_texts",
     "estimate_runs",
     "list_models",
     "list_recipes",
@@ -88,6 +90,7 @@ _HOMES = {
     "collect": ("collect_results",),
     "conversion": ("convert_data",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
+    "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "logs": ("tail_log",),
