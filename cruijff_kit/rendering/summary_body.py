@@ -174,7 +174,7 @@ def _configuration(checked: Checked) -> list[str]:
         "",
         *markdown_table(("Setting", "Value", "Set by"), rows),
         "",
-        f"Generation, greedy: {generation}.",
+        f"Generation, {'sampled' if spec.evaluation.generation.do_sample else 'greedy'}: {generation}.",
         "",
         f"Adapters: one folder an epoch, such as {as_code(adapters)}.",
     ]

@@ -10,12 +10,11 @@ from typing import Any
 import inspect_ai
 from inspect_ai import Task, task_with
 from inspect_ai.log import EvalLog
-from inspect_ai.model import Model, get_model
 
 from cruijff_kit.data.tasks import TaskName, parse_task
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.runtime.eval_config import Place
-from cruijff_kit.runtime.inspect_provider import CruijffAPI
+from cruijff_kit.runtime.inspect_model import asked_of, cell_model
 from cruijff_kit.runtime.inspect_scorers import planned_scorers
 from cruijff_kit.runtime.row_task import subject_of
 from cruijff_kit.schema.config import EvalConfig
@@ -41,10 +40,9 @@ def run_cell(
     """
     # Scorers are set here, whatever the task: what runs is what was planned.
     task = task_with(_task(config, path, place=place), scorer=planned_scorers(config.scorers, subject_of(config)))
-    waiting = 4 * config.generation.batch_size
     (log,) = inspect_ai.eval(
         task,
-        model=_model(config, answered),
+        model=cell_model(config, answered),
         metadata={"run": config.run_id, "epoch": config.epoch, "task": config.name, "split": config.split, **facts},
         log_dir=str(Path(config.cell_dir) / "logs"),
         log_format="eval",
@@ -56,32 +54,10 @@ def run_cell(
         acp_server=False,
         ctl_server=False,
         fail_on_error=True,
-        max_connections=waiting,
-        max_samples=waiting,
-        max_tokens=config.generation.max_tokens,
-        logprobs=True,
-        top_logprobs=config.generation.top_logprobs,
+        **asked_of(config),
     )
     _prove_complete(log, config)
     return Path(log.location)
-
-
-def _model(config: EvalConfig, answered: Callable[[int], None]) -> Model:
-    suffix = "base" if config.epoch is None else f"epoch_{config.epoch}"
-    model = get_model(
-        f"cruijff/{config.run_id}_{suffix}",
-        memoize=False,
-        model_path=config.base_model.path,
-        adapter=config.adapter,
-        dataset_type=config.dataset.dataset_type,
-        template_date=config.dataset.template_date,
-        max_seq_len=config.dataset.max_seq_len,
-        batch_size=config.generation.batch_size,
-        dtype=config.dtype,
-    )
-    if isinstance(model.api, CruijffAPI):
-        model.api.answered = answered
-    return model
 
 
 def _task(config: EvalConfig, path: Path, *, place: Place) -> Task:
