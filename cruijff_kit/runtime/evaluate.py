@@ -3,8 +3,9 @@
     python -m cruijff_kit.runtime.evaluate runs/RUN/eval/CELL/eval.yaml ...
 
 Each cell leaves its `.eval` log, `manifest.json` and `DONE`; the job leaves
-`eval/status.json`, and `eval/DONE` last. A finished cell is not run again while its
-configuration, model, data and adapter are the same; an unfinished one starts afresh.
+`eval/status.json`, and `eval/DONE` last. A cell that stands alone is its own job, and
+all of it lies in its folder. A finished cell is not run again while its configuration,
+model, data and adapter are the same; an unfinished one starts afresh.
 """
 
 import argparse
@@ -64,19 +65,20 @@ def evaluate(paths: Sequence[Path]) -> None:
     """
     cells = [CellJob(path.resolve(), load_eval_config(path)) for path in paths]
     place = _one_place(cells)
-    marker = place.at(place.layout.done("eval"))
-    with StatusFile(place.at(place.layout.status("eval"))) as status:
+    with StatusFile(place.status) as status:
         stop_on_signals()
-        marker.unlink(missing_ok=True)
+        if place.cell is None:
+            place.done.unlink(missing_ok=True)
         for config in {(cell.config.base_model, cell.config.dataset): cell.config for cell in cells}.values():
             check_inputs(config)
         inputs = [_inputs(cell, place) for cell in cells]
         pending = [at for at, cell in enumerate(cells) if not _is_finished(cell, inputs[at], place=place)]
         progress = _Progress(status, cells, pending=pending)
-        with _own_surroundings(place.at(place.layout.eval_folder)):
+        with _own_surroundings(place.folder):
             for at in pending:
                 _evaluate_cell(cells[at], inputs[at], place=place, progress=progress)
-        _finish(cells, place)
+        if place.cell is None:
+            _finish(cells, place)
         status.enter("done", "" if pending else "every cell was finished already")
 
 
@@ -180,7 +182,7 @@ def _finish(cells: Sequence[CellJob], place: Place) -> None:
     hashes = {name: sha256 for mark in marks for name, sha256 in mark.artefacts.items()}
     samples = sum(mark.samples or 0 for mark in marks)
     done = Done(exit_code=0, artefacts=hashes, samples=samples, finished=now())
-    write_aside(place.at(place.layout.done("eval")), done.model_dump_json(indent=2) + "\n")
+    write_aside(place.done, done.model_dump_json(indent=2) + "\n")
 
 
 @contextmanager

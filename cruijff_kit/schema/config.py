@@ -235,6 +235,10 @@ class EvalConfig(Noun):
     """Base model."""
     adapter: str | None = None
     """Absolute adapter directory; None for a base model."""
+    adapter_sha256: Sha256 | None = None
+    """Hash that the adapter's weights must have; where None its training's marker vouches for them."""
+    alone: bool = False
+    """Whether the cell stands by itself below the directory it was set up in, and in no experiment."""
     dataset: DatasetConfig
     """Rows and tokens, as in training."""
     split: str

@@ -21,7 +21,9 @@ SAMPLED = {**GREEDY, "do_sample": True, "temperature": 0.7, "top_p": 0.8}
 def ran(folder: Path, generation: Mapping[str, Any]) -> EvalLog:
     run = ready_run(folder, cells=({"generation": generation},))
     config = load_eval_config(run.configs[0])
-    return read_eval_log(str(run_cell(config, run.configs[0], place=place_of(config), facts={}, answered=lambda _: None)))
+    return read_eval_log(
+        str(run_cell(config, run.configs[0], place=place_of(config), facts={}, answered=lambda _: None))
+    )
 
 
 def asked(log: EvalLog) -> list[dict[str, Any]]:
