@@ -42,6 +42,8 @@ def estimate_costs(runs: Sequence[PlannedRun], basis: Basis) -> tuple[Estimate, 
     """
     trained = [run for run in runs if run.type == "fine-tuned"]
     times = time_figures(trained, basis)
+    if not trained:
+        return _gpu_hours(runs, basis, time=times[1])
     return (*times, _disk(trained, basis), *_memory(trained, basis), *_gpu_hours(runs, basis, time=times[1]))
 
 

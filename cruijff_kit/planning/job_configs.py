@@ -98,7 +98,7 @@ def eval_config(
         dataset=_dataset(run, facts, spec=spec, places=places),
         **task_fields(cell.task, facts),
         groups=columns_of(spec.analysis),
-        generation=spec.evaluation.generation,
+        generation=run.generation or spec.evaluation.generation,
         dtype=run.settings["dtype"].value,
         seed=spec.controls.seeds[0],
     )

@@ -54,6 +54,10 @@ def _subsets(trained: list[PlannedRun], plan: Plan) -> Iterator[str]:
 
 
 def _replicates(spec: ExperimentSpec, plan: Plan) -> Iterator[str]:
+    if spec.tools.preparation == "none":
+        if len(spec.controls.seeds) > 1:
+            yield "seeds repeat trainings, and nothing is trained: every run is evaluated once"
+        return
     if len(spec.controls.seeds) == 1 and any(run.type == "fine-tuned" for run in plan.runs):
         yield "one seed: differences between runs cannot be told from chance; add seeds to `controls.seeds`"
     if spec.tools.evaluation != "none" and not any(run.type == "control" for run in plan.runs):
