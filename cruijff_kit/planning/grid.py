@@ -251,6 +251,11 @@ def _replicates(recipe: _Recipe, spec: ExperimentSpec, *, problems: list[Problem
     if isinstance(model, Problem):
         problems.append(model)
         return
+    if recipe.type == "fine-tuned" and model.api is not None:
+        hint = "evaluate it: a run with `type: control`, or `tools.preparation: none`"
+        fact = f"run `{recipe.name}` trains `{model.name}`, which answers behind an API"
+        problems.append(Problem(fact, f"{recipe.place}.model", hint=hint))
+        return
     seeds = spec.controls.seeds
     data = _variant(spec.data.training, recipe.data)
     # A level with the wrong type is on the list of problems already and has nothing to derive from.

@@ -129,7 +129,9 @@ def _adapter(run: PlannedRun, epoch: int) -> str:
 
 
 def _base_model(run: PlannedRun) -> BaseModelConfig:
-    return BaseModelConfig(name=run.model.name, path=run.model_path, sha256=str(run.model.sha256))
+    model = run.model
+    sha256 = str(model.sha256)
+    return BaseModelConfig(name=model.name, path=run.model_path, sha256=sha256, api=model.api, base_url=model.base_url)
 
 
 def _dataset(run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, places: Places) -> DatasetConfig:

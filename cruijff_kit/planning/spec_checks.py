@@ -11,6 +11,7 @@ from cruijff_kit.data.prompts import placeholders
 from cruijff_kit.data.recipe_names import resolve_recipe, unknown_recipe
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.planning.api_models import api_problems
 from cruijff_kit.planning.data_checks import wanted_columns
 from cruijff_kit.planning.settings import READ_BY_EVALUATION
 from cruijff_kit.planning.time_limit import seconds_of
@@ -34,6 +35,7 @@ def check_spec(spec: ExperimentSpec) -> list[Problem]:
         _recipes,
         _tasks,
         _engines,
+        api_problems,
         _analysis,
         _metrics,
     )

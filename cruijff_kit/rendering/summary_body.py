@@ -137,6 +137,9 @@ def _resources(checked: Checked) -> list[str]:
 
 
 def _model_row(name: str, facts: ModelFacts) -> tuple[str, ...]:
+    if facts.api is not None:
+        copy = as_code(facts.path) if facts.path else "none here"
+        return (name, copy, f"{as_code(facts.api)}, behind an API", "not known", f"`{facts.sha256}` of its name")
     what = f"{as_text(facts.architecture)}, {facts.parameters:,} parameters"
     return (name, as_code(facts.path), what, byte_size(facts.bytes), f"`{facts.sha256}`")
 

@@ -36,7 +36,7 @@ from cruijff_kit.runtime.provenance import git_state, package_versions
 from cruijff_kit.runtime.train_config import check_inputs
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.noun import Timestamp
-from cruijff_kit.schema.run import Done, Manifest
+from cruijff_kit.schema.run import Done, Manifest, PromptParity
 
 __all__ = ["CellJob", "evaluate", "main"]
 
@@ -130,6 +130,9 @@ def _evaluate_cell(cell: CellJob, inputs: dict[str, str], *, place: Place, progr
     progress.status.enter("running", f"evaluating {cell.folder.name}")
 
     facts = {f"{name}_sha256": sha256 for name, sha256 in inputs.items()}
+    parity = _parity(cell.config)
+    if parity is not None:
+        facts |= {"prompt_parity": parity.verdict, "prompt_parity_reason": parity.reason}
     try:
         log = _runner()(cell.config, cell.path, place=place, facts=facts, answered=progress.answered)
     except ResultError:
@@ -137,7 +140,7 @@ def _evaluate_cell(cell: CellJob, inputs: dict[str, str], *, place: Place, progr
         raise_if_stopped()
         raise
     manifest = cell.folder / "manifest.json"
-    write_aside(manifest, _manifest(cell, inputs, started=started).model_dump_json(indent=2) + "\n")
+    write_aside(manifest, _manifest(cell, inputs, started=started, parity=parity).model_dump_json(indent=2) + "\n")
     hashes = artefact_hashes([log, manifest], experiment=place.experiment)
     done = Done(exit_code=0, artefacts=hashes, samples=cell.config.expected_samples, finished=now())
     write_aside(cell.folder / "DONE", done.model_dump_json(indent=2) + "\n")
@@ -154,7 +157,16 @@ def _runner() -> Callable[..., Path]:
     return run_cell
 
 
-def _manifest(cell: CellJob, inputs: dict[str, str], *, started: Timestamp) -> Manifest:
+def _parity(config: EvalConfig) -> PromptParity | None:
+    """Return what is known of a server's prompts; None where the model is loaded here."""
+    if config.base_model.api is None:
+        return None
+    from cruijff_kit.runtime.prompt_parity import prompt_parity
+
+    return prompt_parity(config)
+
+
+def _manifest(cell: CellJob, inputs: dict[str, str], *, started: Timestamp, parity: PromptParity | None) -> Manifest:
     import torch
 
     from cruijff_kit.runtime.devices import choose_device, describe_device
@@ -168,11 +180,12 @@ def _manifest(cell: CellJob, inputs: dict[str, str], *, started: Timestamp) -> M
         inputs=inputs,
         seeds={"samples": cell.config.seed},
         host=socket.gethostname(),
-        device=describe_device(choose_device("auto")),
+        device="behind an API" if parity is not None else describe_device(choose_device("auto")),
         threads=torch.get_num_threads(),
         job_ids=job_ids(),
         started=started,
         ended=now(),
+        prompt_parity=parity,
     )
 
 

@@ -1,6 +1,8 @@
 """One cell of the evaluation matrix, run through inspect-ai."""
 
+import hashlib
 import inspect
+import json
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -10,6 +12,7 @@ from typing import Any
 import inspect_ai
 from inspect_ai import Task, task_with
 from inspect_ai.log import EvalLog
+from inspect_ai.solver import Generate, Solver, TaskState, chain, solver
 
 from cruijff_kit.data.tasks import TaskName, parse_task
 from cruijff_kit.errors import ResultError, SpecError
@@ -19,7 +22,7 @@ from cruijff_kit.runtime.inspect_scorers import planned_scorers
 from cruijff_kit.runtime.row_task import subject_of
 from cruijff_kit.schema.config import EvalConfig
 
-__all__ = ["run_cell"]
+__all__ = ["mark_prompt", "run_cell"]
 
 
 def run_cell(
@@ -40,6 +43,8 @@ def run_cell(
     """
     # Scorers are set here, whatever the task: what runs is what was planned.
     task = task_with(_task(config, path, place=place), scorer=planned_scorers(config.scorers, subject_of(config)))
+    if config.base_model.api is not None:
+        task = task_with(task, solver=chain(task.solver, mark_prompt(answered)))
     (log,) = inspect_ai.eval(
         task,
         model=cell_model(config, answered),
@@ -58,6 +63,24 @@ def run_cell(
     )
     _prove_complete(log, config)
     return Path(log.location)
+
+
+@solver
+def mark_prompt(answered: Callable[[int], None]) -> Solver:
+    """Leave the hash of the turns that were sent where that of the ids stands for models loaded here.
+
+    Args:
+        answered: told of each answer.
+    """
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        sent = [[each.role, each.text] for each in state.messages if each is not state.output.message]
+        digest = hashlib.sha256(json.dumps(sent, ensure_ascii=False).encode()).hexdigest()
+        state.output.metadata = {**(state.output.metadata or {}), "prompt_token_sha256": digest}
+        answered(1)
+        return state
+
+    return solve
 
 
 def _task(config: EvalConfig, path: Path, *, place: Place) -> Task:

@@ -28,9 +28,13 @@ class BaseModelConfig(Noun):
     name: Name
     """Name in the design."""
     path: str
-    """Absolute directory."""
+    """Absolute directory; behind an API that of a local copy, empty where there is none."""
     sha256: Sha256
-    """Content hash the directory must have."""
+    """Content hash the directory must have; behind an API the hash of its provider and name."""
+    api: str | None = None
+    """Provider and model of inspect-ai; None for a model that the job loads itself."""
+    base_url: str | None = None
+    """Address of the server; the provider's own where None."""
 
 
 class DatasetConfig(Noun):

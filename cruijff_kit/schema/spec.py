@@ -63,18 +63,33 @@ class Tools(Noun):
 
 
 class ModelRef(Noun):
-    """A base model: a name for the design and the directory it lives in."""
+    """A base model: a name for the design, and the directory it lives in or the API it answers behind."""
 
     name: Name
     """Name used in factors, runs and reports."""
-    path: str
-    """Directory in Hugging Face format; relative paths start at the site's models directory."""
+    path: str | None = None
+    """Directory in Hugging Face format; relative paths start at the site's models directory.
+
+    Beside `api` it is a local copy, whose tokenizer the server's prompts are compared with.
+    """
+    api: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]*/[^\s/][^\s]*$")
+    """Provider and model of inspect-ai, such as `openai/gpt-4o` or `openai-api/vllm/tiny`; only evaluated."""
+    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s@?#]+$")
+    """Address of an OpenAI-compatible server, such as `http://127.0.0.1:8000/v1`; it holds no key."""
     revision: str | None = None
     """Revision the directory was downloaded at, where known."""
     trust_remote_code: Literal[False] = False
     """Code inside a model directory is never executed."""
     sha256: Sha256 | None = None
     """Content hash the directory must have; filled in when the design is written."""
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "ModelRef":
+        if self.path is None and self.api is None:
+            raise ValueError("give `path`, the model's directory, or `api`, its provider and name")
+        if self.base_url is not None and self.api is None:
+            raise ValueError("`base_url` belongs to a model behind an `api`")
+        return self
 
 
 class Controls(Noun):

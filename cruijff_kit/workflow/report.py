@@ -27,6 +27,7 @@ from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views, verify_audit
 from cruijff_kit.workflow.collect import collect_results, hashes_of, record_once, result_files, write_changed
+from cruijff_kit.workflow.evaluation_results import parity_notes
 from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import recorded_plan
@@ -72,7 +73,9 @@ def write_report(*, reason: str = "", progress: Progress | None = None, world: W
 
 def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[str, str], world: World) -> Dossier:
     spec = read_design(world)
-    findings = _worded(find_all(spec, plan, table=table), spec, lock=lock)
+    found = find_all(spec, plan, table=table)
+    told = (*found.notes, *parity_notes(plan, world=world))
+    findings = _worded(found.model_copy(update={"notes": told}), spec, lock=lock)
     references, traces = trace_all(table, findings, hashes=hashes)
     return Dossier(
         spec=spec,
