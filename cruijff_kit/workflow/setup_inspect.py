@@ -27,7 +27,7 @@ from cruijff_kit.workflow.datasets import Dataset, read_datasets
 from cruijff_kit.workflow.run_files import evaluation_command, job_interpreter
 from cruijff_kit.workflow.setup_inputs import absolute
 from cruijff_kit.workflow.setup_sheet import Order, Said, lay_files, read_said, refused
-from cruijff_kit.workflow.trained_adapter import Trained, find_trained
+from cruijff_kit.workflow.trained_adapter import EPOCH, Trained, find_trained
 
 __all__ = ["write_inspect"]
 
@@ -110,7 +110,7 @@ def _derived(values: dict[str, SetupValue], world: World) -> dict[str, SetupValu
     said = {name: each.value for name, each in values.items()}
     base = Path(said["base_model_dir"] or "base").name
     derived = {
-        "name": said["task"].rpartition("@")[2],
+        "name": _cell_name(said["task"], said["finetune_epoch_dir"]),
         "run": f"{base}-base",
         "dtype": "bf16" if said["gpus"] else "fp32",
     }
@@ -123,6 +123,12 @@ def _derived(values: dict[str, SetupValue], world: World) -> dict[str, SetupValu
     return values
 
 
+def _cell_name(task: str, adapter: str | None) -> str:
+    """Return the task's name, with that of an adapter's directory where it tells no epoch apart."""
+    name, folder = task.rpartition("@")[2], Path(adapter or "").name
+    return name if not folder or EPOCH.fullmatch(folder) else f"{name}-{folder}"
+
+
 def _found(said: Said, trained: Trained, *, world: World) -> tuple[dict[str, Any], _Found]:
     """Return the values and what was found on disk for them.
 
@@ -131,8 +137,8 @@ def _found(said: Said, trained: Trained, *, world: World) -> tuple[dict[str, Any
     """
     values = {name: each.value for name, each in said.values.items()}
     problems: list[Problem] = []
-    model = _model(values, trained, problems, world=world)
-    data = _data(said, trained, problems, world=world)
+    model = _model(values, trained, problems=problems, world=world)
+    data = _data(said, trained, problems=problems, world=world)
     problems += _task_problems(values, world)
     if values["venv"] and values["conda_env"]:
         problems.append(Problem("`venv` and `conda_env` are both set", "conda_env", hint="set one of them"))
@@ -144,7 +150,7 @@ def _found(said: Said, trained: Trained, *, world: World) -> tuple[dict[str, Any
     return values, _Found(trained, data, model)
 
 
-def _model(values: Mapping[str, Any], trained: Trained, problems: list[Problem], *, world: World) -> str | None:
+def _model(values: Mapping[str, Any], trained: Trained, *, problems: list[Problem], world: World) -> str | None:
     key = "base_model_dir"
     if values[key] is None:
         problems.append(Problem("the base model is not known", key, hint="name it with `base_model_dir`"))
@@ -160,7 +166,7 @@ def _model(values: Mapping[str, Any], trained: Trained, problems: list[Problem],
     return sha256
 
 
-def _data(said: Said, trained: Trained, problems: list[Problem], *, world: World) -> Dataset | None:
+def _data(said: Said, trained: Trained, *, problems: list[Problem], world: World) -> Dataset | None:
     values = {name: each.value for name, each in said.values.items()}
     if values["data_path"] is None:
         hint = "name the rows with `data_path`, or the training's configuration with `config_path`"

@@ -19,9 +19,11 @@ from cruijff_kit.schema.layout import STASH, RunLayout
 from cruijff_kit.schema.setup_keys import SETUP_FILE
 from cruijff_kit.workflow.setup_inputs import absolute, placed_values
 
-__all__ = ["Trained", "find_trained"]
+__all__ = ["EPOCH", "Trained", "find_trained"]
 
-_EPOCH = re.compile(r"epoch_(\d+)")
+EPOCH = re.compile(r"epoch_(\d+)")
+"""Name of an epoch's directory."""
+
 _OUTPUT = "ck-out-"
 _SHARED = (
     *("dataset_type", "prompt", "system_prompt", "input_key", "output_key"),
@@ -67,7 +69,7 @@ def find_trained(asked: Mapping[str, Any], *, world: World) -> tuple[Trained, li
     if adapter is None:
         return Trained({name: value for name, value in values.items() if name != "run"}, columns, source), problems
     if "base_model_dir" not in asked:
-        values |= _base(adapter, values.get("base_model_dir"), problems)
+        values |= _base(adapter, values.get("base_model_dir"), problems=problems)
     record = read_record(adapter)
     sha256 = file_sha256(adapter / ADAPTER_WEIGHTS)
     return Trained(values, columns, source, adapter, sha256, record.sha256 if record else None), problems
@@ -88,7 +90,7 @@ def _adapter(folder: Path, problems: list[Problem]) -> Path | None:
     return found
 
 
-def _base(adapter: Path, trained_on: str | None, problems: list[Problem]) -> dict[str, str]:
+def _base(adapter: Path, trained_on: str | None, *, problems: list[Problem]) -> dict[str, str]:
     """Return the base that an adapter names, or the one its training names where that is gone."""
     try:
         return {"base_model_dir": str(find_base(adapter))}
@@ -102,7 +104,7 @@ def _base(adapter: Path, trained_on: str | None, problems: list[Problem]) -> dic
 
 def _named(folder: Path) -> dict[str, Any]:
     """Return run and epoch as the directories are called."""
-    epoch = _EPOCH.fullmatch(folder.name)
+    epoch = EPOCH.fullmatch(folder.name)
     output = _output(folder)
     name = output.name.removeprefix(_OUTPUT) if epoch or output.name.startswith(_OUTPUT) else folder.name
     return {

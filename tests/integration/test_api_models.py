@@ -98,7 +98,7 @@ def test_a_server_is_asked_with_every_setting_and_its_answers_are_reported(tmp_p
         assert body == wanted
         assert each.body.get("max_tokens", each.body.get("max_completion_tokens")) == 3
         assert each.body["messages"][0]["content"] == "Be brief."
-        assert each.headers["Authorization"] == f"Bearer {SECRET}"
+        assert each.headers["authorization"] == f"Bearer {SECRET}"
     (run,) = recorded_plan(world=world)[0].runs
     (path,) = (world.store.root / RunLayout(run.id).cell_logs("words_base")).glob("*.eval")
     log = read_eval_log(str(path))
@@ -207,20 +207,21 @@ def test_yellow_data_goes_out_with_recorded_consent(tmp_path: Path) -> None:
     assert check_design(dump_yaml(asking({}, data=data)), world=opened(tmp_path)).plan.runs
 
 
-def test_a_model_lies_in_a_directory_or_behind_an_api(tmp_path: Path) -> None:
-    world = opened(tmp_path)
-    for model, words in (
+@pytest.mark.parametrize(
+    "model, words",
+    (
         ({"name": "x"}, "give `path`"),
-        ({"name": "x", "path": "y", "base_url": "http://h/v1"}, "api"),
-    ):
-        with pytest.raises(SpecError, match=words):
-            check_design(dump_yaml(asking({}, models=[model])), world=world)
+        ({"name": "x", "path": "y", "base_url": "http://h/v1"}, "belongs to a model behind an `api`"),
+    ),
+)
+def test_a_model_lies_in_a_directory_or_behind_an_api(model: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=words):
+        check_design(dump_yaml(asking({}, models=[model])), world=opened(tmp_path))
 
 
 def test_keys_are_named_as_the_providers_name_them() -> None:
     found = [key_variable(api) for api in ("openai/gpt-4o", "openai-api/my-lab/x", "anthropic/c", "grok/x")]
     assert found == ["OPENAI_API_KEY", "MY_LAB_API_KEY", "ANTHROPIC_API_KEY", None]
-    assert [is_loopback(url) for url in ("http://127.0.0.1:1/v1", "http://localhost/v1", "http://[::1]/v1")] == [
-        True
-    ] * 3
+    here = ("http://127.0.0.1:1/v1", "http://localhost/v1", "http://[::1]/v1")
+    assert all(is_loopback(url) for url in here)
     assert not is_loopback("http://127.example.org/v1")

@@ -132,7 +132,8 @@ TOLD = {
     Evaluation: {"tasks", "generation"},
     # `columns` belongs to a file, and has a test of its own below.
     TrainingData: {"path", "generator", "format", "splits", "columns"},
-    ModelRef: {"sha256", "trust_remote_code"},
+    # What lies behind an API has tests of its own, against a server.
+    ModelRef: {"sha256", "trust_remote_code", "api", "base_url"},
     # Which runs there are, and what they are called: the tests of the grid.
     RunSpec: {"name", "type"},
     Tools: {"preparation"},

@@ -303,8 +303,16 @@ def test_any_peft_adapter_needs_its_data_named_and_nothing_else(made: Set, tmp_p
         made.write(finetune_epoch_dir=str(lone), config_path="")
     config = made.write(finetune_epoch_dir=str(lone), data_path="data/words.json")
     assert (config.run_id, config.epoch, config.dataset.prompt) == ("checkpoint-500", 0, "{input}")
+    assert Path(config.cell_dir).name == "rows-checkpoint-500_epoch_0"
     told = made.write(finetune_epoch_dir=str(lone), config_path="finetune.yaml", name="told")
     assert (told.dataset.prompt, told.dataset.path) == ("Say: {input}", str(made.root / "data" / "words.json"))
+
+
+def test_the_best_adapter_has_a_cell_of_its_own_beside_the_epochs(made: Set) -> None:
+    made.adapter.rename(made.adapter.with_name("best"))
+    config = made.write(finetune_epoch_dir="ck-out-first_run/best")
+    assert (config.run_id, config.dataset.prompt) == ("first_run", "Say: {input}")
+    assert Path(config.cell_dir).name == "rows-best_epoch_0"
 
 
 def test_the_first_systems_setup_beside_an_adapter_is_read_too(made: Set, tmp_path: Path) -> None:
