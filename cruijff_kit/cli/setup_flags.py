@@ -16,7 +16,7 @@ def with_flags(table: KeyTable) -> Callable[[Callable[..., None]], Callable[...,
     """Give a command one flag a key and name, all as text: whether one was given is then never in doubt."""
 
     def flagged(command: Callable[..., None]) -> Callable[..., None]:
-        for name, own in reversed(table.renamed.items()):
+        for name, own in reversed(list(table.renamed.items())):
             command = click.option(f"--{name}", metavar="TEXT", help=f"Another name of `{own}`.")(command)
         for key in reversed(list(table.keys.values())):
             form = key.kind.removesuffix("?").upper()

@@ -63,8 +63,9 @@ def api_warnings(spec: ExperimentSpec, runs: tuple[PlannedRun, ...]) -> Iterator
         return
     names = ", ".join(f"`{name}`" for name in dict.fromkeys(run.model.name for run in asked))
     yield (
-        f"{names} answer behind an API: evaluation needs the network and a key in its environment, costs what the "
-        "provider asks, and cannot prove which weights answered"
+        f"{names} answer behind an API: evaluation needs the network and a key in its environment, which the "
+        "scheduler built in hands on to no job (start `inspect.slurm` by `bash`), costs what the provider asks, and "
+        "cannot prove which weights answered"
     )
     if any(run.settings["dataset_type"].value == "text_completion" for run in asked):
         yield f"{names} are asked in conversations, whatever `dataset_type: text_completion` says"

@@ -17,6 +17,7 @@ __all__ = ["asked_of", "cell_model", "key_variable"]
 
 _BATCHES = 4
 _REQUESTS = 10
+_RETRIES = 6
 _NO_KEY = "none"
 _KEYS = MappingProxyType(
     {
@@ -97,6 +98,8 @@ def asked_of(config: EvalConfig) -> dict[str, Any]:
         "top_p": generation.top_p,
         "seed": generation.seed,
         "max_tokens": generation.max_tokens,
+        # A server that is gone would else be asked until the job's time is up.
+        "max_retries": _RETRIES if config.base_model.api is not None else None,
         "max_connections": waiting,
         "max_samples": waiting,
         "logprobs": True,

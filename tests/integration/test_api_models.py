@@ -103,6 +103,7 @@ def test_a_server_is_asked_with_every_setting_and_its_answers_are_reported(tmp_p
     (path,) = (world.store.root / RunLayout(run.id).cell_logs("words_base")).glob("*.eval")
     log = read_eval_log(str(path))
     assert (log.status, log.eval.metadata["prompt_parity"]) == ("success", "proven")  # type: ignore[index] -- set by us
+    assert (log.plan.config.max_retries, log.plan.config.max_connections) == (6, 10)
     table = collect_results(world=world)
     assert [(row.n, row.value is not None) for row in table.rows] == [(5, True)]
     assert {each.checkpoint_sha256 for each in table.predictions} == {run.model.sha256}

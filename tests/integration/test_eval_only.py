@@ -68,8 +68,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> World:
     write_design(dump_yaml(sweep(base)), reason="a sweep of prompts", world=world)
     plan_id = scaffold_runs(world=world).plan_id
     submit_jobs(plan_id, world=world)
-    for status in watch_jobs(poll=0.5, timeout=300, world=world):
-        last = status
+    *_, last = watch_jobs(poll=0.5, timeout=300, world=world)
     assert {step.phase for step in last.steps} == {Phase.COMPLETED}, last
     write_report(world=world)
     return world

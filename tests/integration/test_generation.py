@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from inspect_ai.event import ModelEvent
 from inspect_ai.log import EvalLog, read_eval_log
+from inspect_ai.model import Logprob, ModelOutput
 from pydantic import ValidationError
 
 from cruijff_kit.runtime.eval_config import load_eval_config, place_of
@@ -31,6 +32,12 @@ def asked(log: EvalLog) -> list[dict[str, Any]]:
     return [event.config.model_dump(exclude_none=True) for event in events]
 
 
+def _logprobs(output: ModelOutput) -> list[Logprob]:
+    found = output.choices[0].logprobs
+    assert found is not None
+    return found.content
+
+
 def test_greedy_settings_reach_log_and_provider_and_bind_the_answers(tmp_path: Path) -> None:
     log = ran(tmp_path / "experiment", GREEDY)
     wanted = {"temperature": 0.0, "seed": 5, "max_tokens": 3, "logprobs": True, "top_logprobs": 2}
@@ -42,7 +49,7 @@ def test_greedy_settings_reach_log_and_provider_and_bind_the_answers(tmp_path: P
     assert log.eval.config.max_samples == 3
     outputs = [sample.output for sample in log.samples or ()]
     assert {len(output.metadata["output_token_ids"]) for output in outputs if output.metadata} == {3}
-    kept = {len(token.top_logprobs or ()) for output in outputs for token in output.choices[0].logprobs.content}
+    kept = {len(token.top_logprobs or ()) for output in outputs for token in _logprobs(output)}
     assert kept == {2}
     assert log.eval.model_args["batch_size"] == 2
 
