@@ -14,6 +14,7 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
+from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.data.tokens import Encoding, Turn, conversation, encode_conversation
 from cruijff_kit.ports import Tokenizer
 from cruijff_kit.schema.config import EvalConfig
@@ -54,12 +55,14 @@ def is_loopback(url: str) -> bool:
 def prompt_parity(config: EvalConfig) -> PromptParity:
     """Return whether the server of a cell renders its prompts as this package does.
 
-    The prompts of the first hundred rows are compared.
+    The prompts of the first hundred rows are compared; a task of the user's own makes others.
 
     Raises:
         SpecError: a row cannot be read or encoded.
     """
     base = config.base_model
+    if parse_task(config.task).file is not None:
+        return PromptParity(verdict="unproven", reason="a task of one's own makes its prompts as it runs")
     if base.base_url is None:
         return PromptParity(verdict="unproven", reason="the provider does not tell how it renders prompts")
     if not base.path:
@@ -68,14 +71,20 @@ def prompt_parity(config: EvalConfig) -> PromptParity:
 
     tokenizer = load_tokenizer(Path(base.path))
     prompts = list(_prompts(config, tokenizer))
-    server = _Server(base.base_url.rstrip("/").removesuffix("/v1"), str(base.api).rpartition("/")[2])
+    server = _Server(base.base_url.rstrip("/").removesuffix("/v1"), _served(str(base.api)))
     for compare in (_by_ids, _by_text):
         same = compare(prompts, server, tokenizer=tokenizer)
         if same is not None:
-            what = "token ids" if compare is _by_ids else "rendered text"
-            told = f"the server's {what} equal ours for {sum(same)} of {len(same)} prompts"
+            what = "token ids equal" if compare is _by_ids else "rendered text equals"
+            told = f"the server's {what} ours for {sum(same)} of {len(same)} prompts"
             return PromptParity(verdict="proven" if all(same) else "differs", reason=told)
     return PromptParity(verdict="unproven", reason=_SILENT)
+
+
+def _served(api: str) -> str:
+    """Return the name that a model has on its server: what follows provider and, where one is named, service."""
+    provider, _, rest = api.partition("/")
+    return rest.partition("/")[2] if provider.startswith("openai-api") else rest
 
 
 def _prompts(config: EvalConfig, tokenizer: Tokenizer) -> Iterator[_Prompt]:

@@ -14,8 +14,9 @@ from cruijff_kit.data.yaml_text import dump_yaml
 from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.sbatch import parse_script
+from cruijff_kit.runtime.eval_config import load_eval_config
 from cruijff_kit.runtime.inspect_model import key_variable
-from cruijff_kit.runtime.prompt_parity import is_loopback
+from cruijff_kit.runtime.prompt_parity import is_loopback, prompt_parity
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.run import Manifest
 from cruijff_kit.workflow import (
@@ -28,10 +29,11 @@ from cruijff_kit.workflow import (
     write_report,
 )
 from tests.chat_server import Asked, Kind, chat_server
+from tests.evaluated_run import ready_run
 from tests.random_model import random_base
 
 WORDS = ("house", "tree", "apples", "a", "river")
-API = "openai-api/small-server/tiny"
+API = "openai-api/small-server/lab/tiny"
 SECRET = "sk-not-for-any-file-4711"
 SAMPLED = {"do_sample": True, "temperature": 0.5, "top_p": 0.9, "seed": 7, "max_tokens": 3, "top_logprobs": 2}
 
@@ -76,11 +78,11 @@ def manifest_of(world: World) -> Manifest:
     return Manifest.model_validate_json(path.read_bytes())
 
 
-def evaluated(folder: Path, kind: Kind, *, copy: bool = True, key: str = "") -> tuple[World, list[Asked], str]:
+def evaluated(folder: Path, kind: Kind, *, key: str = "") -> tuple[World, list[Asked], str]:
     base = random_base(folder / "models" / "base")
     world = opened(folder)
     with chat_server(base, kind) as (url, asked):
-        model = {"base_url": url, **({"path": base} if copy else {})}
+        model = {"base_url": url, "path": base}
         write_design(dump_yaml(asking(model)), reason="shown here", world=world)
         scaffold_runs(world=world)
         code, said = started(world, **({"SMALL_SERVER_API_KEY": key} if key else {}))
@@ -94,11 +96,12 @@ def test_a_server_is_asked_with_every_setting_and_its_answers_are_reported(tmp_p
     assert len(chats) == len(WORDS)
     for each in chats:
         body = {name: each.body[name] for name in ("model", "temperature", "top_p", "seed", "top_logprobs", "logprobs")}
-        wanted = {"model": "tiny", "temperature": 0.5, "top_p": 0.9, "seed": 7, "top_logprobs": 2, "logprobs": True}
+        wanted = {"model": "lab/tiny", "temperature": 0.5, "top_p": 0.9, "seed": 7, "top_logprobs": 2, "logprobs": True}
         assert body == wanted
         assert each.body.get("max_tokens", each.body.get("max_completion_tokens")) == 3
         assert each.body["messages"][0]["content"] == "Be brief."
         assert each.headers["authorization"] == f"Bearer {SECRET}"
+    assert {each.body["model"] for each in asked} == {"lab/tiny"}
     (run,) = recorded_plan(world=world)[0].runs
     (path,) = (world.store.root / RunLayout(run.id).cell_logs("words_base")).glob("*.eval")
     log = read_eval_log(str(path))
@@ -120,23 +123,43 @@ def test_a_server_is_asked_with_every_setting_and_its_answers_are_reported(tmp_p
         spot_check_run(run.id, world=world)
 
 
+def test_a_server_on_this_machine_needs_no_key_and_its_silence_is_reported(tmp_path: Path) -> None:
+    world, asked, _ = evaluated(tmp_path, "mute")
+    assert {each.headers["authorization"] for each in asked if each.path == "/v1/chat/completions"} == {"Bearer none"}
+    parity = manifest_of(world).prompt_parity
+    assert parity is not None
+    assert (parity.verdict, parity.reason) == ("unproven", "the server does not tell")
+    write_report(world=world)
+    report = (world.store.root / "summary.md").read_text(encoding="utf-8")
+    assert "prompt parity: unproven, the server does not tell" in report
+
+
 @pytest.mark.parametrize(
     "kind, copy, verdict, reason",
     (
-        ("llama.cpp", True, "proven", "the server's rendered text equal ours for 5 of 5 prompts"),
-        ("other template", True, "differs", "the server's token ids equal ours for 0 of 5 prompts"),
+        ("vllm", True, "proven", "the server's token ids equal ours for 6 of 6 prompts"),
+        ("llama.cpp", True, "proven", "the server's rendered text equals ours for 6 of 6 prompts"),
+        ("other template", True, "differs", "the server's token ids equal ours for 0 of 6 prompts"),
         ("mute", True, "unproven", "the server does not tell"),
         ("vllm", False, "unproven", "no local copy of the model was named to compare with"),
     ),
 )
-def test_what_a_server_tells_of_its_prompts_is_recorded(
-    kind: Kind, copy: bool, verdict: str, reason: str, tmp_path: Path
-) -> None:
-    # A server on this machine needs no key.
-    world, _, _ = evaluated(tmp_path, kind, copy=copy)
-    parity = manifest_of(world).prompt_parity
-    assert parity is not None
-    assert (parity.verdict, parity.reason) == (verdict, reason)
+def test_parity_is_what_the_server_tells(kind: Kind, copy: bool, verdict: str, reason: str, tmp_path: Path) -> None:
+    run = ready_run(tmp_path / "experiment")
+    config = load_eval_config(run.configs[0])
+    with chat_server(run.base, kind) as (url, _):
+        behind = {"api": API, "base_url": url, "path": run.base if copy else ""}
+        base = config.base_model.model_copy(update=behind)
+        found = prompt_parity(config.model_copy(update={"base_model": base}))
+    assert (found.verdict, found.reason) == (verdict, reason)
+
+
+def test_prompts_of_a_task_of_ones_own_stay_unproven(tmp_path: Path) -> None:
+    run = ready_run(tmp_path / "experiment", cells=({"task": "mine.py@words"},))
+    config = load_eval_config(run.configs[0])
+    api = config.base_model.model_copy(update={"api": API, "base_url": "http://127.0.0.1:1/v1"})
+    found = prompt_parity(config.model_copy(update={"base_model": api}))
+    assert (found.verdict, found.reason) == ("unproven", "a task of one's own makes its prompts as it runs")
 
 
 def test_a_missing_key_is_named_and_nothing_is_asked(tmp_path: Path) -> None:
