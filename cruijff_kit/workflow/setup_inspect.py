@@ -139,7 +139,7 @@ def _found(said: Said, trained: Trained, *, world: World) -> tuple[dict[str, Any
     problems: list[Problem] = []
     model = _model(values, trained, problems=problems, world=world)
     data = _data(said, trained, problems=problems, world=world)
-    problems += _task_problems(values, world)
+    problems += [*_task_problems(values, world), *_epoch_problems(values)]
     if values["venv"] and values["conda_env"]:
         problems.append(Problem("`venv` and `conda_env` are both set", "conda_env", hint="set one of them"))
     wrong = {problem.path for problem in said.problems}
@@ -221,6 +221,15 @@ def _task_problems(values: Mapping[str, Any], world: World) -> Iterator[Problem]
     if task.file is not None and not (world.store.root / task.file).is_file():
         fact = f"task file `{world.store.root / task.file}` does not exist"
         yield Problem(fact, "task", hint="mend `task`; relative paths start at this directory")
+
+
+def _epoch_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
+    epoch, adapter = values["epoch"], values["finetune_epoch_dir"]
+    if adapter is None and epoch is not None:
+        yield Problem(f"`epoch` is `{epoch}`, and a base model has none", "epoch", hint="remove it")
+    elif adapter is not None and (epoch is None or epoch < 0):
+        shown = "null" if epoch is None else epoch
+        yield Problem(f"`epoch` is `{shown}`; epochs of an adapter count from 0", "epoch", hint="write its number")
 
 
 def _job(config: EvalConfig, values: Mapping[str, Any], *, world: World) -> JobScript:
