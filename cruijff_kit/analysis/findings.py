@@ -106,7 +106,7 @@ def _outcome(sheet: _Sheet) -> _Outcome:
 def _factors(spec: ExperimentSpec, plan: Plan) -> Factors:
     """Return the factors and levels that the plan's runs have, in the design's order."""
     used: dict[str, dict[str, Level]] = {name: {} for name in spec.factors}
-    for run in _tuned(plan):
+    for run in _subjects(plan):
         for name, level in run.factors.items():
             used.setdefault(name, {})[repr(level)] = level
     ordered: Factors = {}
@@ -115,6 +115,11 @@ def _factors(spec: ExperimentSpec, plan: Plan) -> Factors:
         rest = [level for key, level in levels.items() if key not in {repr(each) for each in designed}]
         ordered[name] = (*designed, *rest)
     return {name: levels for name, levels in ordered.items() if levels}
+
+
+def _subjects(plan: Plan) -> list[PlannedRun]:
+    """Return the runs whose factors have effects: those trained, or all where none is."""
+    return _tuned(plan) or list(plan.runs)
 
 
 def _tuned(plan: Plan) -> list[PlannedRun]:
@@ -131,11 +136,11 @@ def last_epochs(rows: Iterable[ResultRow]) -> dict[tuple[str, str], int | None]:
 
 
 def _observations(sheet: _Sheet, outcome: _Outcome) -> list[Observation]:
-    last = last_epochs(sheet.table.rows)
+    last, subjects = last_epochs(sheet.table.rows), {run.id for run in _subjects(sheet.plan)}
     return [
         Observation(row.run, row.factors, row.value)
         for row in sheet.table.rows
-        if row.type == "fine-tuned" and (row.task, row.metric) == (outcome.task, outcome.metric)
+        if row.run in subjects and (row.task, row.metric) == (outcome.task, outcome.metric)
         if row.value is not None and row.epoch == last[row.run, row.task]
     ]
 
@@ -230,14 +235,14 @@ def _predictions(sheet: _Sheet) -> dict[tuple[str, str], list[Prediction]]:
 
 
 def _comparisons(sheet: _Sheet) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
-    """Return each fine-tuned run against its base model, and why some have no pair."""
-    wanted = sheet.spec.analysis.comparisons
-    if wanted and _BASE not in wanted:
+    """Return each fine-tuned run against its base model, or each against the first, and why some have no pair."""
+    wanted, tuned_runs = sheet.spec.analysis.comparisons, _tuned(sheet.plan)
+    if wanted and _BASE not in wanted and tuned_runs:
         return (), ()
     samples, found, unpaired = _predictions(sheet), [], []
-    for run in _tuned(sheet.plan):
+    for run in tuned_runs or sheet.plan.runs[1:]:
         for task in dict.fromkeys(cell.task.name for cell in run.cells):
-            base = _control(sheet.plan, run, task=task)
+            base = _control(sheet.plan, run, task=task) if tuned_runs else sheet.plan.runs[0]
             tuned = samples.get((run.id, task))
             if base is None or not tuned or (base.id, task) not in samples:
                 continue

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "estimate": ("estimate:estimate", "Estimate memory, time and disk of the runs."),
     "scaffold": ("runs:scaffold", "Write every run's configurations and job scripts."),
     "setup-finetune": ("setup_finetune:setup_finetune", "Write one run's finetune.yaml and finetune.slurm, no design."),
+    "setup-inspect": ("setup_inspect:setup_inspect", "Write one evaluation's eval.yaml and inspect.slurm, no design."),
     "recipe": ("recipe:recipe", "List the training recipes, or start one of your own."),
     "adopt": ("runs:adopt", "Record a hand edit of a run's files."),
     "submit": ("jobs:submit", "Hand the jobs of the plan to the scheduler."),

@@ -1,24 +1,14 @@
 """`ck setup-finetune`: one run's files from `setup_finetune.yaml`, without a design."""
 
-from collections.abc import Callable
-from typing import Any
-
 import click
 
 from cruijff_kit import workflow
-from cruijff_kit.cli.table import aligned
+from cruijff_kit.cli.setup_flags import kinds, laid, listed, shown, with_flags
 from cruijff_kit.cli.world import enter
 from cruijff_kit.schema.receipt import SetupReceipt
-from cruijff_kit.schema.setup_keys import SETUP_KEYS
+from cruijff_kit.schema.setup_keys import FINETUNE
 
 __all__ = ["setup_finetune"]
-
-
-def _with_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one flag a key, all as text: whether one was given is then never in doubt."""
-    for key in reversed(list(SETUP_KEYS.values())):
-        command = click.option(f"--{key.name}", metavar=key.kind.removesuffix("?").upper(), help=key.meaning)(command)
-    return command
 
 
 @click.command("setup-finetune")
@@ -27,7 +17,7 @@ def _with_flags(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--force", is_flag=True, help="Replace files that were edited.")
 @click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
 @click.option("--list-keys", is_flag=True, help="List every key, its defaults and where it goes.")
-@_with_flags
+@with_flags(FINETUNE)
 @click.pass_obj
 def setup_finetune(
     experiment: str, *, show: bool, dry_run: bool, force: bool, as_json: bool, list_keys: bool, **flags: str | None
@@ -38,7 +28,7 @@ def setup_finetune(
     where it equals a default.
     """
     if list_keys:
-        click.echo(_keys())
+        click.echo(listed(FINETUNE))
         return
     given = {name: text for name, text in flags.items() if text is not None}
     receipt = workflow.write_finetune(flags=given, force=force, dry_run=dry_run or show, world=enter(experiment))
@@ -47,36 +37,7 @@ def setup_finetune(
 
 def _told(receipt: SetupReceipt, *, show: bool) -> str:
     if show:
-        rows = [(name, _text(each.value), each.source) for name, each in receipt.values.items()]
-        return aligned(("key", "value", "source"), rows)
-    parts = [f"── {each.path}\n{each.content}" if each.content else each.diff for each in receipt.changes]
-    kinds = ", ".join(f"{each.kind} {each.path}" for each in receipt.changes)
+        return shown(receipt.values)
     verb = "would be written" if receipt.dry_run else "set up"
-    return "\n".join([*filter(None, parts), f"run {receipt.run_id} {verb}: {kinds}", f"adapters: {receipt.output_dir}"])
-
-
-def _keys() -> str:
-    columns = ("key", "kind", "autumn 2025", "later", "ours", "goes", "meaning", "note")
-    rows = [
-        (
-            key.name,
-            key.kind,
-            _text(key.autumn),
-            _text(key.later),
-            _text(key.ours),
-            key.goes,
-            key.meaning,
-            key.note,
-        )
-        for key in SETUP_KEYS.values()
-    ]
-    return aligned(columns, rows)
-
-
-def _text(value: Any) -> str:
-    """Return a value on one line, as YAML people write it."""
-    if isinstance(value, bool) or value is None:
-        return str(value).lower().replace("none", "null")
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(str, value)) + "]"
-    return repr(value) if isinstance(value, str) and (not value or "\n" in value) else str(value)
+    done = f"run {receipt.run_id} {verb}: {kinds(receipt.changes)}"
+    return "\n".join([*laid(receipt.changes), done, f"adapters: {receipt.output_dir}"])

@@ -1,4 +1,4 @@
-"""`setup_finetune.yaml` and its flags as typed values, with the place of all that is wrong."""
+"""The keys of a set-up, in a file or as flags, as typed values with the place of all that is wrong."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from cruijff_kit.data.yaml_text import Marks, dotted, load_yaml
 from cruijff_kit.errors import Problem
-from cruijff_kit.schema.setup_keys import SETUP_KEYS, SetupKey
+from cruijff_kit.schema.setup_keys import FINETUNE, KeyTable, SetupKey
 from cruijff_kit.schema.spec import Controls, Resources
 
 __all__ = ["DATASET_TYPES", "SCHEDULES", "Given", "read_flags", "read_setup", "setup_value"]
@@ -54,8 +54,8 @@ class Given(NamedTuple):
     """All that is wrong with the rest."""
 
 
-def read_setup(text: str, *, name: str) -> Given:
-    """Return the values of a `setup_finetune.yaml`.
+def read_setup(text: str, *, name: str, table: KeyTable = FINETUNE) -> Given:
+    """Return the values of a `setup_finetune.yaml`, or of the file of another table of keys.
 
     Raises:
         SpecError: the text is not plain YAML.
@@ -66,24 +66,25 @@ def read_setup(text: str, *, name: str) -> Given:
         return Given({}, document.marks, (problem,))
     found = {str(key): value for key, value in (document.value or {}).items()}
     if "config_file" in found:
-        hint = "remove the key, or use `ck setup-finetune --config_file FILE`"
+        hint = f"remove the key, or use `ck {table.verb} --config_file FILE`"
         place = document.marks.place(("config_file",))
         own = Problem("a file cannot name the file to read", "config_file", place, hint)
         del found["config_file"]
-        given = _given(found, document.marks)
+        given = _given(found, document.marks, table=table)
         return given._replace(problems=(own, *given.problems))
-    return _given(found, document.marks)
+    return _given(found, document.marks, table=table)
 
 
-def read_flags(flags: Mapping[str, str]) -> Given:
+def read_flags(flags: Mapping[str, str], *, table: KeyTable = FINETUNE) -> Given:
     """Return the values of command-line flags, given by key without the dashes."""
     marks = Marks("command line", {})
     # A text of nothing, or `null`, is how a shell says null.
     plain = {
-        name: None if name in SETUP_KEYS and SETUP_KEYS[name].optional and text.lower() in _NULLS else text
+        name: None if key is not None and key.optional and text.lower() in _NULLS else text
         for name, text in flags.items()
+        for key in [table.keys.get(table.renamed.get(name, name))]
     }
-    return _given(plain, marks)
+    return _given(plain, marks, table=table)
 
 
 def setup_value(key: SetupKey, raw: Any) -> Any:
@@ -100,20 +101,33 @@ def setup_value(key: SetupKey, raw: Any) -> Any:
     return _checked(key, read(raw))
 
 
-def _given(found: Mapping[str, Any], marks: Marks) -> Given:
+def _given(found: Mapping[str, Any], marks: Marks, *, table: KeyTable) -> Given:
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, raw in found.items():
         place = marks.place((name,))
-        key = SETUP_KEYS.get(name)
+        own = table.renamed.get(name, name)
+        key = table.keys.get(own)
         if key is None:
-            problems.append(Problem(f"unknown key `{name}`", name, place, _nearest(name)))
+            problems.append(_unknown(name, place, table=table))
+            continue
+        if own != name and own in found:
+            fact = f"`{name}` and `{own}` are two names of one thing"
+            problems.append(Problem(fact, name, place, "keep one of them"))
             continue
         try:
-            values[name] = setup_value(key, raw)
+            values[own] = setup_value(key, raw)
         except ValueError as err:
             problems.append(Problem(f"`{_shown(raw)}` is not a valid `{name}`: {err}", name, place, key.meaning))
     return Given(values, marks, tuple(problems))
+
+
+def _unknown(name: str, place: str, *, table: KeyTable) -> Problem:
+    if name in table.refused:
+        return Problem(f"`{name}` is not taken", name, place, table.refused[name])
+    near = get_close_matches(name, [*table.keys, *table.renamed], n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"`ck {table.verb} --list-keys` lists what there is"
+    return Problem(f"unknown key `{name}`", name, place, hint)
 
 
 def _checked(key: SetupKey, value: Any) -> Any:
@@ -124,7 +138,7 @@ def _checked(key: SetupKey, value: Any) -> Any:
     """
     field = _RESOURCES.get(key.name, key.name)
     try:
-        if key.name == "seed":
+        if key.name == "seed" and value is not None:
             return Controls.model_validate({"seeds": (value,)}).seeds[0]
         if field in Controls.model_fields:
             return getattr(Controls.model_validate({field: value}), field)
@@ -225,8 +239,3 @@ def _words(key: SetupKey) -> str:
 
 def _shown(raw: Any) -> str:
     return str(raw).lower() if isinstance(raw, bool) else str(raw)
-
-
-def _nearest(name: str) -> str:
-    near = get_close_matches(name, SETUP_KEYS, n=1)
-    return f"did you mean `{near[0]}`?" if near else "`ck setup-finetune --list-keys` lists what there is"

@@ -32,16 +32,20 @@ class _Question(NamedTuple):
 def power_estimates(spec: ExperimentSpec, plan: Plan) -> tuple[Estimate, ...]:
     """Return the minimum detectable difference of each kind of comparison, with its source.
 
-    Two runs on different items; a run and its base model on the same items, by the
-    exact McNemar test or, where samples come in clusters, by a t-test over these; and a
-    factor of two levels over seeds. What is not known is not assessed, in words.
+    Two runs on different items; a run and its base model on the same items (the first run
+    in its place where nothing is trained), by the exact McNemar test or, where samples come
+    in clusters, by a t-test over these; and a factor of two levels over seeds. What is not
+    known is not assessed, in words.
     """
     analysis = spec.analysis
     question = _Question(_items(spec, plan), analysis.alpha, analysis.power, analysis.pilot or Pilot())
     comparisons = analysis.comparisons
     found = [_unpaired(question)]
-    if not comparisons or _BASE in comparisons:
-        found += _paired(question, clustered=analysis.cluster is not None, tests=_base_tests(plan))
+    clustered = analysis.cluster is not None
+    if spec.tools.preparation == "none":
+        found += _paired(question, clustered=clustered, tests=_run_tests(plan), reference="first run")
+    elif not comparisons or _BASE in comparisons:
+        found += _paired(question, clustered=clustered, tests=_base_tests(plan), reference="base model")
     found += _over_seeds(question, plan)
     return tuple(found)
 
@@ -64,6 +68,13 @@ def _base_tests(plan: Plan) -> int:
     return sum(len({(run.model.name, cell.task.name) for cell in run.cells} & answered) for run in tuned)
 
 
+def _run_tests(plan: Plan) -> int:
+    """Return how many comparisons with the first run there will be, where nothing is trained."""
+    first, *others = plan.runs or (None,)
+    tasks = {cell.task.name for cell in first.cells} if first else set()
+    return sum(len({cell.task.name for cell in run.cells} & tasks) for run in others if run)
+
+
 def _unpaired(question: _Question) -> Estimate:
     name, share = "minimum detectable difference of two runs", question.pilot.accuracy or 0.5
     if not question.n:
@@ -73,8 +84,8 @@ def _unpaired(question: _Question) -> Estimate:
     return Estimate(name=name, value=value, unit=_UNIT, source=source)
 
 
-def _paired(question: _Question, *, clustered: bool, tests: int) -> Iterator[Estimate]:
-    name = "minimum detectable difference from the base model"
+def _paired(question: _Question, *, clustered: bool, tests: int, reference: str) -> Iterator[Estimate]:
+    name = f"minimum detectable difference from the {reference}"
     if not tests:
         return
     pilot = question.pilot

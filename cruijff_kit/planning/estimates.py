@@ -42,7 +42,12 @@ def estimate_costs(runs: Sequence[PlannedRun], basis: Basis) -> tuple[Estimate, 
     """
     trained = [run for run in runs if run.type == "fine-tuned"]
     times = time_figures(trained, basis)
-    return (*times, _disk(trained, basis), *_memory(trained, basis), *_gpu_hours(runs, basis, time=times[1]))
+    behind = [run for run in runs if run.model.api is not None]
+    asked = "not estimated: speed and price are the provider's"
+    unknown = (Estimate(name="time and cost of requests to APIs", value=None, unit="", source=asked),) if behind else ()
+    if not trained:
+        return (*unknown, *_gpu_hours(runs, basis, time=times[1]))
+    return (*times, *unknown, _disk(trained, basis), *_memory(trained, basis), *_gpu_hours(runs, basis, time=times[1]))
 
 
 def run_work(run: PlannedRun, basis: Basis, *, batch_size: int | None = None, **changes: Any) -> Work:
@@ -197,7 +202,7 @@ def _memory(trained: Sequence[PlannedRun], basis: Basis) -> tuple[Estimate, ...]
 def _gpu_hours(runs: Sequence[PlannedRun], basis: Basis, *, time: Estimate) -> tuple[Estimate, ...]:
     resources = basis.resources
     training = sum(run.type == "fine-tuned" for run in runs) * seconds_of(resources.time)
-    evaluation = sum(bool(run.cells) for run in runs) * seconds_of(resources.eval_time)
+    evaluation = sum(bool(run.cells) and run.model.api is None for run in runs) * seconds_of(resources.eval_time)
     # An evaluation computes on one GPU, however many the training shares its work among.
     hours = (training * resources.gpus + evaluation * min(1, resources.gpus)) / 3600
     source = "formula: time limit x GPUs of every job, so never more"

@@ -6,16 +6,19 @@ from difflib import get_close_matches
 from itertools import product
 from typing import Any, Literal, NamedTuple
 
+from pydantic import ValidationError
+
 from cruijff_kit.errors import PlanError, Problem
 from cruijff_kit.planning.run_ids import canonical_json, component, shorten
-from cruijff_kit.planning.settings import base_settings, override, typed_level, with_derived
+from cruijff_kit.planning.settings import READ_BY_EVALUATION, base_settings, override, typed_level, with_derived
 from cruijff_kit.schema.data import TrainingData
 from cruijff_kit.schema.plan import Resolved
-from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level, ModelRef, RunSpec
+from cruijff_kit.schema.spec import Controls, ExperimentSpec, Factors, Generation, Level, ModelRef, RunSpec
 
 __all__ = ["Point", "Variant", "cross"]
 
 _DATA = "data."
+_GENERATION = "generation."
 
 
 class Variant(NamedTuple):
@@ -54,6 +57,8 @@ class Point(NamedTuple):
     """Replicate seed; the first one of the design for a control."""
     settings: dict[str, Resolved]
     """Every control, resolved."""
+    generation: Generation | None = None
+    """Its own generation settings, where they are varied."""
 
 
 class _Choice(NamedTuple):
@@ -75,6 +80,7 @@ class _Recipe(NamedTuple):
     data: dict[str, Any]
     factors: dict[str, Level]
     settings: dict[str, Resolved]
+    generation: Generation | None = None
 
 
 def cross(spec: ExperimentSpec) -> tuple[Point, ...]:
@@ -100,31 +106,55 @@ def _crossed(spec: ExperimentSpec, base: Mapping[str, Resolved], *, problems: li
             fact = "factors are not crossed where `design` is `list`"
             problems.append(Problem(fact, path="factors", hint="use `design: full`, or write each run into `runs`"))
         return
-    named = any(run.type == "fine-tuned" for run in spec.runs)
-    if spec.tools.preparation == "none" or (not spec.factors and named):
-        if spec.factors:
-            hint = "use `tools.preparation: torchtune`, or name control runs in `runs`"
-            problems.append(Problem("factors vary training, and `tools.preparation` is `none`", "factors", hint=hint))
+    # Where nothing is trained, runs named one by one are all there are.
+    named = any(run.type == "fine-tuned" or spec.tools.preparation == "none" for run in spec.runs)
+    if not spec.factors and named:
         return
     yield from _combinations(spec, base, problems=problems)
 
 
+def _varied(spec: ExperimentSpec) -> Factors:
+    """Return the factors; where nothing is trained or varied, every model is evaluated."""
+    if not spec.factors and spec.tools.preparation == "none" and len(spec.models) > 1:
+        return {"model": tuple(model.name for model in spec.models)}
+    return spec.factors
+
+
 def _combinations(spec: ExperimentSpec, base: Mapping[str, Resolved], *, problems: list[Problem]) -> Iterator[_Recipe]:
-    choices = [_choices(factor, levels, spec=spec, problems=problems) for factor, levels in spec.factors.items()]
+    choices = [_choices(factor, levels, spec=spec, problems=problems) for factor, levels in _varied(spec).items()]
     for chosen in product(*choices):
         controls = {choice.factor: choice.value for choice in chosen if _is_control(choice.factor)}
         factors: dict[str, Level] = {choice.factor: choice.value for choice in chosen}
         model = factors.get("model")
         parts = tuple(choice.part for choice in chosen)
         yield _Recipe(
-            type="fine-tuned",
+            type="control" if spec.tools.preparation == "none" else "fine-tuned",
             name=shorten(parts or (spec.models[0].name,), None),
             place="factors",
             model=None if model is None else str(model),
             data={name: level for name, level in factors.items() if name.startswith(_DATA)},
             factors=factors,
             settings={**base, **override(controls, "factor")},
+            generation=_generation(factors, spec, path="factors", problems=problems),
         )
+
+
+def _generation(
+    values: Mapping[str, Any], spec: ExperimentSpec, *, path: str, problems: list[Problem]
+) -> Generation | None:
+    """Return the design's generation settings with some of them replaced; None where none is."""
+    own = {name.removeprefix(_GENERATION): level for name, level in values.items() if name.startswith(_GENERATION)}
+    if not own:
+        return None
+    try:
+        return Generation.model_validate({**spec.evaluation.generation.model_dump(), **own})
+    except ValidationError as err:
+        for each in err.errors():
+            key = f"{path}.{_GENERATION}{each['loc'][0] if each['loc'] else next(iter(own))}"
+            fact = each["msg"].removeprefix("Value error, ").lower()
+            hint = "what is not varied stands in `evaluation.generation`"
+            problems.append(Problem(f"{fact} ({', '.join(f'{n} {v}' for n, v in own.items())})", key, hint=hint))
+        return None
 
 
 def _choices(
@@ -154,6 +184,12 @@ def _bad_name(name: str, spec: ExperimentSpec, *, path: str) -> Problem | None:
     if name == "data.path":
         fact = "`data.path` varies the file, and the data is generated"
         return Problem(fact, path, hint="vary an argument of the generator") if spec.data.training.generator else None
+    if name.startswith(_GENERATION):
+        return _bad_setting(name, spec, path=path)
+    if _is_control(name) and spec.tools.preparation == "none" and name not in READ_BY_EVALUATION:
+        fact = f"`{name}` is read by training alone, and `tools.preparation` is `none`"
+        hint = "remove it, or train: `tools.preparation: torchtune` or `peft`"
+        return Problem(fact, path, hint=hint)
     if name.startswith(_DATA):
         fact = f"`{name}` is an argument of a generator, and the data is a file"
         return Problem(fact, path, hint="vary `data.path`") if spec.data.training.path else None
@@ -163,6 +199,18 @@ def _bad_name(name: str, spec: ExperimentSpec, *, path: str) -> Problem | None:
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean `{near[0]}`?" if near else "vary `model`, `data.path`, `data.<argument>` or a control"
     return Problem(f"unknown factor `{name}`", path, hint=hint)
+
+
+def _bad_setting(name: str, spec: ExperimentSpec, *, path: str) -> Problem | None:
+    """Return what is wrong with varying a generation setting."""
+    known = [f"{_GENERATION}{field}" for field in Generation.model_fields]
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        return Problem(f"unknown factor `{name}`", path, hint=f"did you mean `{(near or known)[0]}`?")
+    if spec.tools.preparation == "none":
+        return None
+    fact = f"`{name}` changes no training, and every level would train all models again"
+    return Problem(fact, path, hint="vary it in a design with `tools.preparation: none`")
 
 
 def _named(spec: ExperimentSpec, base: Mapping[str, Resolved], *, problems: list[Problem]) -> Iterator[_Recipe]:
@@ -188,18 +236,25 @@ def _named_run(
             problems.append(wrong)
         elif name.startswith(_DATA):
             data[name] = level
-        else:
+        elif not name.startswith(_GENERATION):
             controls[name], found = typed_level(name, level, path=where)
             problems += found
     settings = {**base, **override(controls, "run")}
-    factors = {name: level for name, level in {**controls, **data, "model": run.model}.items() if name in spec.factors}
-    return _Recipe(run.type, run.name, path, run.model, data, factors, settings)
+    said = {**controls, **data, **run.parameters, "model": run.model}
+    factors = {name: level for name, level in said.items() if name in spec.factors}
+    own = _generation(run.parameters, spec, path=f"{path}.parameters", problems=problems)
+    return _Recipe(run.type, run.name, path, run.model, data, factors, settings, own)
 
 
 def _replicates(recipe: _Recipe, spec: ExperimentSpec, *, problems: list[Problem]) -> Iterator[Point]:
     model = _model(recipe, spec)
     if isinstance(model, Problem):
         problems.append(model)
+        return
+    if recipe.type == "fine-tuned" and model.api is not None:
+        hint = "evaluate it: a run with `type: control`, or `tools.preparation: none`"
+        fact = f"run `{recipe.name}` trains `{model.name}`, which answers behind an API"
+        problems.append(Problem(fact, f"{recipe.place}.model", hint=hint))
         return
     seeds = spec.controls.seeds
     data = _variant(spec.data.training, recipe.data)
@@ -208,7 +263,8 @@ def _replicates(recipe: _Recipe, spec: ExperimentSpec, *, problems: list[Problem
     control = recipe.type == "control"
     for seed in seeds[:1] if control else seeds:
         slug = shorten((recipe.name,), None if control else seed)
-        yield Point(recipe.type, recipe.name, slug, recipe.place, model, data, dict(recipe.factors), seed, settings)
+        place, factors = recipe.place, dict(recipe.factors)
+        yield Point(recipe.type, recipe.name, slug, place, model, data, factors, seed, settings, recipe.generation)
 
 
 def _derived(settings: Mapping[str, Resolved], spec: ExperimentSpec) -> dict[str, Resolved]:

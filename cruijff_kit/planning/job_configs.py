@@ -1,6 +1,6 @@
 """Job configurations: what a planned run's jobs read, as nouns."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cruijff_kit.planning.data_checks import columns_of
 from cruijff_kit.schema.config import (
@@ -15,9 +15,9 @@ from cruijff_kit.schema.config import (
 from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.layout import RunLayout, adapter_in
 from cruijff_kit.schema.plan import Cell, PlannedRun
-from cruijff_kit.schema.spec import ExperimentSpec
+from cruijff_kit.schema.spec import EvalTask, ExperimentSpec
 
-__all__ = ["Places", "eval_config", "train_config"]
+__all__ = ["Places", "eval_config", "task_fields", "train_config"]
 
 
 class Places(NamedTuple):
@@ -89,25 +89,32 @@ def eval_config(
     run is measured on the same items and comparisons can pair them.
     """
     layout = RunLayout(run.id)
-    rows = facts.splits[cell.task.split]
     return EvalConfig(
         run_id=run.id,
         cell_dir=places.at(layout.cell(cell.name)),
-        name=cell.task.name,
-        task=cell.task.task,
         epoch=cell.epoch,
         base_model=_base_model(run),
         adapter=None if cell.epoch is None else f"{places.outputs}/{_adapter(run, cell.epoch)}",
         dataset=_dataset(run, facts, spec=spec, places=places),
-        split=cell.task.split,
-        samples=cell.task.samples,
-        expected_samples=min(cell.task.samples or rows, rows),
-        scorers=cell.task.scorers,
+        **task_fields(cell.task, facts),
         groups=columns_of(spec.analysis),
-        generation=spec.evaluation.generation,
+        generation=run.generation or spec.evaluation.generation,
         dtype=run.settings["dtype"].value,
         seed=spec.controls.seeds[0],
     )
+
+
+def task_fields(task: EvalTask, facts: DatasetFacts) -> dict[str, Any]:
+    """Return what a cell's configuration says of its task, the samples to expect included."""
+    rows = facts.splits[task.split]
+    return {
+        "name": task.name,
+        "task": task.task,
+        "split": task.split,
+        "samples": task.samples,
+        "expected_samples": min(task.samples or rows, rows),
+        "scorers": task.scorers,
+    }
 
 
 def _metrics(named: str | None, places: Places) -> str | None:
@@ -122,7 +129,9 @@ def _adapter(run: PlannedRun, epoch: int) -> str:
 
 
 def _base_model(run: PlannedRun) -> BaseModelConfig:
-    return BaseModelConfig(name=run.model.name, path=run.model_path, sha256=str(run.model.sha256))
+    model = run.model
+    sha256 = str(model.sha256)
+    return BaseModelConfig(name=model.name, path=run.model_path, sha256=sha256, api=model.api, base_url=model.base_url)
 
 
 def _dataset(run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, places: Places) -> DatasetConfig:

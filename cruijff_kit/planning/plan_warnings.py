@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from cruijff_kit.planning.api_models import api_warnings
 from cruijff_kit.planning.estimates import Basis, run_memory
 from cruijff_kit.planning.fits import Limit, gigabytes, host_bytes, memory_bytes, remedies
 from cruijff_kit.schema.plan import Plan, PlannedRun
@@ -23,6 +24,7 @@ def plan_warnings(spec: ExperimentSpec, plan: Plan) -> list[str]:
         *_replicates(spec, plan),
         *_machine(spec, trained),
         *_saving(trained),
+        *api_warnings(spec, plan.runs),
     ]
 
 
@@ -54,6 +56,10 @@ def _subsets(trained: list[PlannedRun], plan: Plan) -> Iterator[str]:
 
 
 def _replicates(spec: ExperimentSpec, plan: Plan) -> Iterator[str]:
+    if spec.tools.preparation == "none":
+        if len(spec.controls.seeds) > 1:
+            yield "seeds repeat trainings, and nothing is trained: every run is evaluated once"
+        return
     if len(spec.controls.seeds) == 1 and any(run.type == "fine-tuned" for run in plan.runs):
         yield "one seed: differences between runs cannot be told from chance; add seeds to `controls.seeds`"
     if spec.tools.evaluation != "none" and not any(run.type == "control" for run in plan.runs):

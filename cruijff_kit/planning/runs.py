@@ -96,6 +96,8 @@ def science(point: Point, inputs: Inputs) -> dict[str, Any]:
     shared = {"type": point.type, "model": model, "dataset": facts.sha256, "columns": list(inputs.columns)}
     if inputs.renamed:
         shared["renamed"] = dict(inputs.renamed)
+    if point.generation is not None:
+        shared["generation"] = point.generation.model_dump(mode="json")
     if point.type == "control":
         return {**shared, "controls": {name: values[name] for name in _SHARED}}
     controls = {
@@ -146,6 +148,7 @@ def _run(
         total_steps=total_steps(point.settings, facts.splits.get("train", 0)) if trains else 0,
         epochs_saved=reach[0],
         cells=reach[1],
+        generation=point.generation,
     )
 
 

@@ -11,7 +11,21 @@ from cruijff_kit.schema.plan import Resolved, Source
 from cruijff_kit.schema.site import Site
 from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level, Output, Resources
 
-__all__ = ["base_settings", "default_recipe", "override", "site_settings", "typed_level", "with_derived"]
+__all__ = [
+    "READ_BY_EVALUATION",
+    "base_settings",
+    "default_recipe",
+    "override",
+    "site_settings",
+    "typed_level",
+    "with_derived",
+]
+
+
+READ_BY_EVALUATION = frozenset(
+    {"dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "batch_size"}
+)
+"""Controls that a base model's answers depend on, so that a run without training may set them."""
 
 
 def base_settings(controls: Controls) -> dict[str, Resolved]:

@@ -1,4 +1,4 @@
-"""Layers of `ck setup-finetune`: which value of a key counts, and who said it."""
+"""Layers of a set-up: which value of a key counts, and who said it."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -8,10 +8,10 @@ from cruijff_kit.errors import Problem
 from cruijff_kit.planning.run_ids import canonical_json
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.receipt import SetupSource, SetupValue
-from cruijff_kit.schema.setup_keys import ABSENT, DERIVED, REQUIRED, SETUP_KEYS, SITE
+from cruijff_kit.schema.setup_keys import ABSENT, DERIVED, FINETUNE, REQUIRED, SITE, KeyTable
 from cruijff_kit.schema.site import Site
 
-__all__ = ["Layer", "default_layer", "resolve_layers", "run_name", "setup_conflicts", "site_layer"]
+__all__ = ["Layer", "default_layer", "laid_over", "resolve_layers", "run_name", "setup_conflicts", "site_layer"]
 
 _MADE_UP = (ABSENT, DERIVED, REQUIRED, SITE)
 _ADJECTIVES = (
@@ -35,9 +35,9 @@ class Layer(NamedTuple):
     """Key to value; whatever is here was said, also where it equals the default."""
 
 
-def default_layer() -> Layer:
-    """Return the defaults of the table; what is required, derived or the site's has none."""
-    return Layer("default", {name: None if key.ours in _MADE_UP else key.ours for name, key in SETUP_KEYS.items()})
+def default_layer(table: KeyTable = FINETUNE) -> Layer:
+    """Return the defaults of a table; what is required, derived or the site's has none."""
+    return Layer("default", {name: None if key.ours in _MADE_UP else key.ours for name, key in table.keys.items()})
 
 
 def site_layer(site: Site) -> Layer:
@@ -55,14 +55,23 @@ def site_layer(site: Site) -> Layer:
     return Layer("site", {name: value for name, value in values.items() if value is not None})
 
 
-def resolve_layers(*layers: Layer) -> dict[str, SetupValue]:
+def laid_over(*layers: Layer) -> dict[str, SetupValue]:
     """Return each key's value with its source: a later layer counts, because it was said, whatever it says.
 
-    What follows from other keys is filled in where nobody said it.
+    Whoever names one environment does not mean the site's other one.
     """
     found: dict[str, SetupValue] = {}
     for layer in layers:
         found.update({name: SetupValue(value=value, source=layer.source) for name, value in layer.values.items()})
+    for name, other in (("venv", "conda_env"), ("conda_env", "venv")):
+        if found[name].source in {"file", "flag"} and found[name].value and found[other].source == "site":
+            found[other] = SetupValue(value=None, source="derived")
+    return found
+
+
+def resolve_layers(*layers: Layer) -> dict[str, SetupValue]:
+    """Return the values of `ck setup-finetune`; what follows from other keys is filled in where nobody said it."""
+    found = laid_over(*layers)
     said = {name: each.value for name, each in found.items()}
     derived = {
         "output_dir_base": said["project_dir"],
@@ -75,10 +84,6 @@ def resolve_layers(*layers: Layer) -> dict[str, SetupValue]:
     # A directory given under its other name outranks the site's.
     if found["project_dir"].value is not None and found["output_dir_base"].source == "site":
         found["output_dir_base"] = SetupValue(value=None, source="default")
-    # Whoever names one environment does not mean the site's other one.
-    for name, other in (("venv", "conda_env"), ("conda_env", "venv")):
-        if found[name].source in {"file", "flag"} and found[name].value and found[other].source == "site":
-            found[other] = SetupValue(value=None, source="derived")
     for name, value in derived.items():
         if found[name].value is None and value is not None:
             found[name] = SetupValue(value=value, source="derived")

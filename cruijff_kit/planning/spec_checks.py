@@ -11,16 +11,14 @@ from cruijff_kit.data.prompts import placeholders
 from cruijff_kit.data.recipe_names import resolve_recipe, unknown_recipe
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.planning.api_models import api_problems
 from cruijff_kit.planning.data_checks import wanted_columns
+from cruijff_kit.planning.settings import READ_BY_EVALUATION
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level
 
 __all__ = ["check_spec", "said"]
 
-# What a base model's answers depend on, so that a control run may set it.
-_READ_BY_EVALUATION = frozenset(
-    {"dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "batch_size"}
-)
 _DATA = "data."
 
 
@@ -37,6 +35,7 @@ def check_spec(spec: ExperimentSpec) -> list[Problem]:
         _recipes,
         _tasks,
         _engines,
+        api_problems,
         _analysis,
         _metrics,
     )
@@ -107,7 +106,7 @@ def _truth_levels(name: str, levels: Iterable[Level]) -> Iterator[Problem]:
 
 def _fixed_too(name: str, spec: ExperimentSpec) -> Iterator[Problem]:
     # Runs named one by one take the fixed value where they read it, so with them both may be meant.
-    read_by_control = name in _READ_BY_EVALUATION or name.startswith(_DATA)
+    read_by_control = name in READ_BY_EVALUATION or name.startswith(_DATA)
     if any(run.type == "fine-tuned" or read_by_control for run in spec.runs):
         return
     argument = name.removeprefix(_DATA)
@@ -126,7 +125,7 @@ def _control_runs(spec: ExperimentSpec) -> Iterator[Problem]:
         if run.type != "control":
             continue
         for name in run.parameters:
-            if name in Controls.model_fields and name not in _READ_BY_EVALUATION:
+            if name in Controls.model_fields and name not in READ_BY_EVALUATION:
                 hint = "remove it, or make the run `type: fine-tuned`"
                 fact = f"control run `{run.name}` sets `{name}`, which only training reads"
                 yield Problem(fact, f"runs[{index}].parameters.{name}", hint=hint)
@@ -213,6 +212,9 @@ def _engines(spec: ExperimentSpec) -> Iterator[Problem]:
     if not evaluated and tasks:
         hint = "remove the tasks, or set `tools.evaluation: inspect-ai`"
         yield Problem("`tools.evaluation` is `none`, and evaluation tasks are named", "evaluation.tasks", hint=hint)
+    if not evaluated and spec.tools.preparation == "none":
+        hint = "set `tools.evaluation: inspect-ai` and name a task"
+        yield Problem("nothing is trained and nothing is evaluated", "tools", hint=hint)
     for index, run in enumerate(spec.runs):
         if run.type == "control" and not evaluated:
             hint = "remove it, or set `tools.evaluation: inspect-ai`"
@@ -232,7 +234,11 @@ def _analysis(spec: ExperimentSpec) -> Iterator[Problem]:
     chosen = [("primary_metric", spec.analysis.primary_metric), ("primary_task", spec.analysis.primary_task)]
     chosen += [("comparisons", name) for name in spec.analysis.comparisons]
     for key, name in chosen:
-        if name == "base" and key == "comparisons" and not any(run.type == "control" for run in spec.runs):
+        if name == "base" and key == "comparisons" and spec.tools.preparation == "none":
+            fact = "comparison `base` sets trained runs beside their base, and `tools.preparation` is `none`"
+            hint = "remove it: every run is compared with the first one, on the same items"
+            yield Problem(fact, "analysis.comparisons", hint=hint)
+        elif name == "base" and key == "comparisons" and not any(run.type == "control" for run in spec.runs):
             fact = "comparison `base` needs a control run, and there is none"
             yield Problem(fact, "analysis.comparisons", hint="add `{name: base, type: control}` to `runs`")
         elif name is not None and name not in known[key]:

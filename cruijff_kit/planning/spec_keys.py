@@ -43,8 +43,6 @@ _OTHER_WORDS: Mapping[str, str] = MappingProxyType(
 )
 _NEVER = MappingProxyType(
     {
-        "temperature": "remove it: answers are generated greedily, so that log-probabilities are those of the answer",
-        "do_sample": "remove it: answers are generated greedily, so that log-probabilities are those of the answer",
         "matrix_epochs": "write `epochs` in each row of `evaluation.matrix`",
     }
 )

@@ -17,7 +17,9 @@ def bottom_line(findings: Findings, spec: ExperimentSpec) -> tuple[str, ...]:
     if findings.verdict == "empty":
         return ("No planned result is there yet.", completeness(findings))
     alpha = spec.analysis.alpha
-    sentences = (_best(findings), *_base(findings, alpha), *_effects(findings, alpha), completeness(findings))
+    trains = spec.tools.preparation != "none"
+    beside = _base(findings, alpha) if trains else _first(findings, alpha)
+    sentences = (_best(findings, spec), *beside, *_effects(findings, alpha), completeness(findings))
     return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -27,28 +29,29 @@ def completeness(findings: Findings) -> str:
     return f"{count}; what is missing is listed below." if findings.incomplete else f"{count}."
 
 
-def compared(comparisons: tuple[Comparison, ...], alpha: float) -> str:
-    """Return how many fine-tuned runs differ from their base model, in either direction."""
+def compared(comparisons: tuple[Comparison, ...], alpha: float, *, reference: str = "the base model") -> str:
+    """Return how many runs differ from what each is set beside, in either direction."""
     clear = [each for each in comparisons if each.p_adjusted < alpha]
     test = f"{comparisons[0].test}, Holm-adjusted"
     better = sum(each.gained > each.lost for each in clear)
     worse, largest = len(clear) - better, max(each.p_adjusted for each in comparisons)
     p_value = p_text(largest) if largest < 0.001 else f"at most {p_text(largest)}"
     if better == len(comparisons):
-        return f"All {better} comparisons with the base model show a gain on the same samples ({test}, p {p_value})."
+        return f"All {better} comparisons with {reference} show a gain on the same samples ({test}, p {p_value})."
     return (
-        f"Of {len(comparisons)} comparisons with the base model on the same samples, {better} show a gain and "
+        f"Of {len(comparisons)} comparisons with {reference} on the same samples, {better} show a gain and "
         f"{worse} a loss at alpha {alpha:g} ({test}); the others show neither."
     )
 
 
-def _best(findings: Findings) -> str:
+def _best(findings: Findings, spec: ExperimentSpec) -> str:
     """Return the sentence on the best combination of levels, by its mean over seeds."""
     figures = [cell for cell in findings.cells if cell.figure.value is not None]
     if not figures:
         return ""
     best = (min if findings.lower_is_better else max)(figures, key=_value)
-    seeds = "seed" if best.figure.n == 1 else "seeds"
+    runs = "run" if spec.tools.preparation == "none" else "seed"
+    seeds = runs if best.figure.n == 1 else f"{runs}s"
     words = factor_words(best.factors) or "the one design point"
     mean = f"{plain(best.figure.value)} over {best.figure.n} {seeds}{_brackets(best.figure)}"
     return f"Best setting: {words}, with a mean {findings.outcome} of {mean}."
@@ -65,6 +68,12 @@ def _base(findings: Findings, alpha: float) -> Iterator[str]:
             f"its base model has {plain(base.figure.value)}{_brackets(base.figure, samples=True)}."
         )
         yield compared(findings.comparisons, alpha)
+
+
+def _first(findings: Findings, alpha: float) -> Iterator[str]:
+    """Yield the sentence on runs set beside the first one, where nothing is trained."""
+    if findings.comparisons:
+        yield compared(findings.comparisons, alpha, reference=f"the first run, {findings.comparisons[0].base},")
 
 
 def _effects(findings: Findings, alpha: float) -> Iterator[str]:

@@ -163,16 +163,19 @@ def _comparisons(dossier: Dossier) -> Table:
          source_labels(dossier, ExperimentLayout.predictions_of(each.run), ExperimentLayout.predictions_of(each.base)))
         for each in pairs
     )  # fmt: skip
+    trains = dossier.spec.tools.preparation != "none"
+    title = "Base against fine-tuned" if trains else "Each run against the first"
     if not pairs:
-        return Table("base", "Base against fine-tuned", columns, rows, "")
+        return Table("base", title, columns, rows, "")
     note = (
-        "Paired on the same samples: gained are right after and wrong before, lost the reverse. Interval of the "
+        f"Paired on the same samples: gained are right {'after and wrong before' if trains else 'in the run alone'}, "
+        "lost the reverse. Interval of the "
         f"difference: {pairs[0].difference.method}; beside it a paired bootstrap's. "
         f"Adjusted over the table is the p-value of the {pairs[0].test}"
         f"{'; mid-p is less cautious and shown beside' if pairs[0].mid_p is not None else ''}. "
-        f"{compared(pairs, dossier.spec.analysis.alpha)}"
+        f"{compared(pairs, dossier.spec.analysis.alpha, reference='the base model' if trains else 'the first run')}"
     )
-    return Table("base", "Base against fine-tuned", columns, rows, note)
+    return Table("base", title, columns, rows, note)
 
 
 def _ranking(dossier: Dossier) -> Table:

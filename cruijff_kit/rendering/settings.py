@@ -26,13 +26,14 @@ class Setting(NamedTuple):
 
 
 def settings_of(dossier: Dossier) -> tuple[Setting, ...]:
-    """Return the base models first, then every combination of levels in design order."""
+    """Return the base models first, then every combination of levels; where none is trained, those alone."""
     groups: dict[str, list[PlannedRun]] = {}
+    trains = any(run.type == "fine-tuned" for run in dossier.plan.runs)
     for run in dossier.plan.runs:
-        if run.type == "fine-tuned":
+        if run.type == "fine-tuned" or not trains:
             groups.setdefault(factor_words(run.factors) or run.model.name, []).append(run)
     tuned = (Setting(name, f"c{index % _COLOURS}", _ids(runs)) for index, (name, runs) in enumerate(groups.items()))
-    controls = [run for run in dossier.plan.runs if run.type == "control"]
+    controls = [run for run in dossier.plan.runs if run.type == "control" and trains]
     base = (Setting("base model", "base", _ids(controls), base=True),) if controls else ()
     return (*base, *tuned)
 

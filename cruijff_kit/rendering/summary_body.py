@@ -11,6 +11,9 @@ from cruijff_kit.schema.proof import MaskProof
 from cruijff_kit.schema.site import DiskSpace, ModelFacts
 from cruijff_kit.schema.spec import EvalTask, ExperimentSpec
 
+# What evaluation reads of the controls.
+_READ = ("dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "dtype")
+
 __all__ = ["Checked", "PriorSearch", "render_body", "source_of"]
 
 
@@ -68,7 +71,7 @@ def _overview(checked: Checked) -> list[str]:
     controls = sum(run.type == "control" for run in runs)
     rows = [
         ("Type", spec.type),
-        ("Runs", f"{len(runs) - controls} fine-tuned + {controls} control"),
+        ("Runs", _counted(len(runs) - controls, controls)),
         ("Question", as_text(spec.question)),
         ("Hypothesis", as_text(spec.hypothesis) or "none stated"),
         ("Created", spec.created),
@@ -77,12 +80,21 @@ def _overview(checked: Checked) -> list[str]:
     return [*markdown_table(("Item", "Value"), rows), *([""] if warnings else []), *warnings]
 
 
+def _counted(trained: int, controls: int) -> str:
+    return f"{trained} fine-tuned + {controls} control" if trained else f"{controls} of base models, none trained"
+
+
 def _tools(checked: Checked) -> list[str]:
     tools, runs = checked.spec.tools, checked.plan.runs
     trained = sum(run.type == "fine-tuned" for run in runs)
     evaluated = sum(bool(run.cells) for run in runs)
     rows = [
-        ("Model preparation", tools.preparation, "LoRA fine-tuning", f"{trained} runs"),
+        (
+            "Model preparation",
+            tools.preparation,
+            "LoRA fine-tuning" if trained else "nothing is trained",
+            f"{trained} runs",
+        ),
         ("Evaluation", tools.evaluation, "accuracy of every run on every task", f"{evaluated} runs"),
     ]
     return markdown_table(("Stage", "Tool", "Purpose", "Used by"), rows)
@@ -90,7 +102,8 @@ def _tools(checked: Checked) -> list[str]:
 
 def _variables(checked: Checked) -> list[str]:
     rows = [(f"`{name}`", as_code(levels)) for name, levels in checked.spec.factors.items()]
-    rows.append(("replicates (seed)", as_code(checked.spec.controls.seeds)))
+    if any(run.type == "fine-tuned" for run in checked.plan.runs):
+        rows.append(("replicates (seed)", as_code(checked.spec.controls.seeds)))
     return markdown_table(("Factor", "Levels"), rows)
 
 
@@ -124,6 +137,9 @@ def _resources(checked: Checked) -> list[str]:
 
 
 def _model_row(name: str, facts: ModelFacts) -> tuple[str, ...]:
+    if facts.api is not None:
+        copy = as_code(facts.path) if facts.path else "none here"
+        return (name, copy, f"{as_code(facts.api)}, behind an API", "not known", f"`{facts.sha256}` of its name")
     what = f"{as_text(facts.architecture)}, {facts.parameters:,} parameters"
     return (name, as_code(facts.path), what, byte_size(facts.bytes), f"`{facts.sha256}`")
 
@@ -168,15 +184,16 @@ def _configuration(checked: Checked) -> list[str]:
     generation = ", ".join(f"`{name}` {as_code(value)}" for name, value in spec.evaluation.generation)
     example = checked.plan.runs[0].id if checked.plan.runs else "<run>"
     adapters = f"{spec.output.output_dir_base or 'outputs'}/{RunLayout(example).epoch(0)}"
-    rows = [_setting_row(name, spec) for name in type(spec.controls).model_fields]
+    trains = any(run.type == "fine-tuned" for run in checked.plan.runs)
+    shared = "Evaluation reads the system prompt, prompt, data set type and token limit that training reads."
+    names = [name for name in type(spec.controls).model_fields if trains or name in _READ]
     return [
-        "Evaluation reads the system prompt, prompt, data set type and token limit that training reads.",
+        shared if trains else "Nothing is trained; these are the settings that evaluation reads.",
         "",
-        *markdown_table(("Setting", "Value", "Set by"), rows),
+        *markdown_table(("Setting", "Value", "Set by"), [_setting_row(name, spec) for name in names]),
         "",
-        f"Generation, greedy: {generation}.",
-        "",
-        f"Adapters: one folder an epoch, such as {as_code(adapters)}.",
+        f"Generation, {'sampled' if spec.evaluation.generation.do_sample else 'greedy'}: {generation}.",
+        *(("", f"Adapters: one folder an epoch, such as {as_code(adapters)}.") if trains else ()),
     ]
 
 

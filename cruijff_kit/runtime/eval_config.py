@@ -20,13 +20,30 @@ class Place(NamedTuple):
     """Where a run lies; everything its evaluation job writes is below it."""
 
     experiment: Path
-    """Absolute experiment directory."""
+    """Absolute experiment directory, or the one that a lone cell was set up in."""
     layout: RunLayout
     """Paths of the run, relative to it."""
+    cell: Path | None = None
+    """Folder of a cell that stands alone; None in an experiment, where cells of one run share a job."""
 
     def at(self, path: str) -> Path:
         """Return a path of the layout as an absolute one."""
         return self.experiment / path
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the job."""
+        return self.cell or self.at(self.layout.eval_folder)
+
+    @property
+    def status(self) -> Path:
+        """Return the state file that the job writes."""
+        return self.folder / "status.json"
+
+    @property
+    def done(self) -> Path:
+        """Return the marker that the job leaves last; a lone cell's own."""
+        return self.folder / "DONE"
 
 
 def load_eval_config(path: Path) -> EvalConfig:
@@ -46,6 +63,11 @@ def place_of(config: EvalConfig) -> Place:
     """
     cell = Path(config.cell_dir)
     layout = RunLayout(config.run_id)
+    if config.alone:
+        if not cell.is_absolute() or cell.parent.name != "eval":
+            hint = "run `ck setup-inspect` again"
+            raise SpecError(f"`cell_dir` is `{cell}`, which is no absolute `eval/<cell>`", hint=hint)
+        return Place(cell.parents[1], layout, cell)
     expected = Path(layout.cell(cell.name))
     if not cell.is_absolute() or cell.parts[-len(expected.parts) :] != expected.parts:
         raise SpecError(f"`cell_dir` is `{cell}`, which does not end in `{expected}`", hint="run `ck scaffold` again")
@@ -60,6 +82,8 @@ def checkpoint_sha256(config: EvalConfig, place: Place) -> str:
     """
     if config.adapter is None:
         return config.base_model.sha256
+    if config.adapter_sha256 is not None:
+        return _as_set_up(config, config.adapter_sha256)
     marker = place.at(place.layout.done("train"))
     try:
         done = Done.model_validate_json(marker.read_bytes())
@@ -73,6 +97,15 @@ def checkpoint_sha256(config: EvalConfig, place: Place) -> str:
         if path.parent == weights.parent and (not path.is_file() or file_sha256(path) != sha256):
             raise _refused(config, f"`{path}` is not the file that its training wrote")
     return files[weights]
+
+
+def _as_set_up(config: EvalConfig, sha256: str) -> str:
+    """Return the hash of an adapter's weights, proven to be that of the set-up."""
+    weights = Path(str(config.adapter)) / ADAPTER_WEIGHTS
+    if not weights.is_file() or file_sha256(weights) != sha256:
+        fact = f"`{weights}` is not the file that was set up"
+        raise RunError(fact, run_id=config.run_id, hint="bring it back, or run `ck setup-inspect` again")
+    return sha256
 
 
 def _refused(config: EvalConfig, fact: str) -> RunError:

@@ -3,8 +3,9 @@
     python -m cruijff_kit.runtime.evaluate runs/RUN/eval/CELL/eval.yaml ...
 
 Each cell leaves its `.eval` log, `manifest.json` and `DONE`; the job leaves
-`eval/status.json`, and `eval/DONE` last. A finished cell is not run again while its
-configuration, model, data and adapter are the same; an unfinished one starts afresh.
+`eval/status.json`, and `eval/DONE` last. A cell that stands alone is its own job, and
+all of it lies in its folder. A finished cell is not run again while its configuration,
+model, data and adapter are the same; an unfinished one starts afresh.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from cruijff_kit.runtime.provenance import git_state, package_versions
 from cruijff_kit.runtime.train_config import check_inputs
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.noun import Timestamp
-from cruijff_kit.schema.run import Done, Manifest
+from cruijff_kit.schema.run import Done, Manifest, PromptParity
 
 __all__ = ["CellJob", "evaluate", "main"]
 
@@ -64,19 +65,20 @@ def evaluate(paths: Sequence[Path]) -> None:
     """
     cells = [CellJob(path.resolve(), load_eval_config(path)) for path in paths]
     place = _one_place(cells)
-    marker = place.at(place.layout.done("eval"))
-    with StatusFile(place.at(place.layout.status("eval"))) as status:
+    with StatusFile(place.status) as status:
         stop_on_signals()
-        marker.unlink(missing_ok=True)
+        if place.cell is None:
+            place.done.unlink(missing_ok=True)
         for config in {(cell.config.base_model, cell.config.dataset): cell.config for cell in cells}.values():
             check_inputs(config)
         inputs = [_inputs(cell, place) for cell in cells]
         pending = [at for at, cell in enumerate(cells) if not _is_finished(cell, inputs[at], place=place)]
         progress = _Progress(status, cells, pending=pending)
-        with _own_surroundings(place.at(place.layout.eval_folder)):
+        with _own_surroundings(place.folder):
             for at in pending:
                 _evaluate_cell(cells[at], inputs[at], place=place, progress=progress)
-        _finish(cells, place)
+        if place.cell is None:
+            _finish(cells, place)
         status.enter("done", "" if pending else "every cell was finished already")
 
 
@@ -128,6 +130,9 @@ def _evaluate_cell(cell: CellJob, inputs: dict[str, str], *, place: Place, progr
     progress.status.enter("running", f"evaluating {cell.folder.name}")
 
     facts = {f"{name}_sha256": sha256 for name, sha256 in inputs.items()}
+    parity = _parity(cell.config)
+    if parity is not None:
+        facts |= {"prompt_parity": parity.verdict, "prompt_parity_reason": parity.reason}
     try:
         log = _runner()(cell.config, cell.path, place=place, facts=facts, answered=progress.answered)
     except ResultError:
@@ -135,7 +140,7 @@ def _evaluate_cell(cell: CellJob, inputs: dict[str, str], *, place: Place, progr
         raise_if_stopped()
         raise
     manifest = cell.folder / "manifest.json"
-    write_aside(manifest, _manifest(cell, inputs, started=started).model_dump_json(indent=2) + "\n")
+    write_aside(manifest, _manifest(cell, inputs, started=started, parity=parity).model_dump_json(indent=2) + "\n")
     hashes = artefact_hashes([log, manifest], experiment=place.experiment)
     done = Done(exit_code=0, artefacts=hashes, samples=cell.config.expected_samples, finished=now())
     write_aside(cell.folder / "DONE", done.model_dump_json(indent=2) + "\n")
@@ -152,7 +157,16 @@ def _runner() -> Callable[..., Path]:
     return run_cell
 
 
-def _manifest(cell: CellJob, inputs: dict[str, str], *, started: Timestamp) -> Manifest:
+def _parity(config: EvalConfig) -> PromptParity | None:
+    """Return what is known of a server's prompts; None where the model is loaded here."""
+    if config.base_model.api is None:
+        return None
+    from cruijff_kit.runtime.prompt_parity import prompt_parity
+
+    return prompt_parity(config)
+
+
+def _manifest(cell: CellJob, inputs: dict[str, str], *, started: Timestamp, parity: PromptParity | None) -> Manifest:
     import torch
 
     from cruijff_kit.runtime.devices import choose_device, describe_device
@@ -166,11 +180,12 @@ def _manifest(cell: CellJob, inputs: dict[str, str], *, started: Timestamp) -> M
         inputs=inputs,
         seeds={"samples": cell.config.seed},
         host=socket.gethostname(),
-        device=describe_device(choose_device("auto")),
+        device="behind an API" if parity is not None else describe_device(choose_device("auto")),
         threads=torch.get_num_threads(),
         job_ids=job_ids(),
         started=started,
         ended=now(),
+        prompt_parity=parity,
     )
 
 
@@ -180,7 +195,7 @@ def _finish(cells: Sequence[CellJob], place: Place) -> None:
     hashes = {name: sha256 for mark in marks for name, sha256 in mark.artefacts.items()}
     samples = sum(mark.samples or 0 for mark in marks)
     done = Done(exit_code=0, artefacts=hashes, samples=samples, finished=now())
-    write_aside(place.at(place.layout.done("eval")), done.model_dump_json(indent=2) + "\n")
+    write_aside(place.done, done.model_dump_json(indent=2) + "\n")
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """One cell of the evaluation matrix, run through inspect-ai."""
 
+import hashlib
 import inspect
+import json
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -10,17 +12,17 @@ from typing import Any
 import inspect_ai
 from inspect_ai import Task, task_with
 from inspect_ai.log import EvalLog
-from inspect_ai.model import Model, get_model
+from inspect_ai.solver import Generate, Solver, TaskState, chain, solver
 
 from cruijff_kit.data.tasks import TaskName, parse_task
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.runtime.eval_config import Place
-from cruijff_kit.runtime.inspect_provider import CruijffAPI
+from cruijff_kit.runtime.inspect_model import asked_of, cell_model
 from cruijff_kit.runtime.inspect_scorers import planned_scorers
 from cruijff_kit.runtime.row_task import subject_of
 from cruijff_kit.schema.config import EvalConfig
 
-__all__ = ["run_cell"]
+__all__ = ["mark_prompt", "run_cell"]
 
 
 def run_cell(
@@ -41,10 +43,11 @@ def run_cell(
     """
     # Scorers are set here, whatever the task: what runs is what was planned.
     task = task_with(_task(config, path, place=place), scorer=planned_scorers(config.scorers, subject_of(config)))
-    waiting = 4 * config.generation.batch_size
+    if config.base_model.api is not None:
+        task = task_with(task, solver=chain(task.solver, mark_prompt(answered)))
     (log,) = inspect_ai.eval(
         task,
-        model=_model(config, answered),
+        model=cell_model(config, answered),
         metadata={"run": config.run_id, "epoch": config.epoch, "task": config.name, "split": config.split, **facts},
         log_dir=str(Path(config.cell_dir) / "logs"),
         log_format="eval",
@@ -56,32 +59,28 @@ def run_cell(
         acp_server=False,
         ctl_server=False,
         fail_on_error=True,
-        max_connections=waiting,
-        max_samples=waiting,
-        max_tokens=config.generation.max_tokens,
-        logprobs=True,
-        top_logprobs=config.generation.top_logprobs,
+        **asked_of(config),
     )
     _prove_complete(log, config)
     return Path(log.location)
 
 
-def _model(config: EvalConfig, answered: Callable[[int], None]) -> Model:
-    suffix = "base" if config.epoch is None else f"epoch_{config.epoch}"
-    model = get_model(
-        f"cruijff/{config.run_id}_{suffix}",
-        memoize=False,
-        model_path=config.base_model.path,
-        adapter=config.adapter,
-        dataset_type=config.dataset.dataset_type,
-        template_date=config.dataset.template_date,
-        max_seq_len=config.dataset.max_seq_len,
-        batch_size=config.generation.batch_size,
-        dtype=config.dtype,
-    )
-    if isinstance(model.api, CruijffAPI):
-        model.api.answered = answered
-    return model
+@solver
+def mark_prompt(answered: Callable[[int], None]) -> Solver:
+    """Leave the hash of the turns that were sent where that of the ids stands for models loaded here.
+
+    Args:
+        answered: told of each answer.
+    """
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        sent = [[each.role, each.text] for each in state.messages if each is not state.output.message]
+        digest = hashlib.sha256(json.dumps(sent, ensure_ascii=False).encode()).hexdigest()
+        state.output.metadata = {**(state.output.metadata or {}), "prompt_token_sha256": digest}
+        answered(1)
+        return state
+
+    return solve
 
 
 def _task(config: EvalConfig, path: Path, *, place: Place) -> Task:

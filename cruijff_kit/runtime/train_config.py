@@ -21,7 +21,7 @@ _Config = TypeVar("_Config", TrainConfig, EvalConfig)
 _HOW = {
     "run_dir": ...,
     "output_dir": ...,
-    "base_model": {"name", "path"},
+    "base_model": {"name", "path", "api", "base_url"},
     "dataset": {"path"},
     "batch_size": ...,
     "batch_size_val": ...,
@@ -79,6 +79,8 @@ def training_identity(config: TrainConfig) -> str:
 def check_inputs(config: TrainConfig | EvalConfig) -> None:
     """Compare the data set's and the base model's content with the hashes that were planned.
 
+    What answers behind an API cannot be looked at.
+
     Raises:
         RunError: either is not what the plan was made with.
         SiteError: the model directory is unreadable.
@@ -88,6 +90,8 @@ def check_inputs(config: TrainConfig | EvalConfig) -> None:
         raise _mismatch(config, f"data set `{data}` does not exist", hint="run `ck scaffold`, or bring the file back")
     if data_sha256(data) != config.dataset.sha256:
         raise _mismatch(config, f"data set `{data}` is not the one that was planned", hint="restore it, or design anew")
+    if config.base_model.api is not None:
+        return
     folder = Path(config.base_model.path)
     model_config(folder)
     if model_sha256(folder) != config.base_model.sha256:

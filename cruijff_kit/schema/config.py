@@ -28,9 +28,13 @@ class BaseModelConfig(Noun):
     name: Name
     """Name in the design."""
     path: str
-    """Absolute directory."""
+    """Absolute directory; behind an API that of a local copy, empty where there is none."""
     sha256: Sha256
-    """Content hash the directory must have."""
+    """Content hash the directory must have; behind an API the hash of its provider and name."""
+    api: str | None = None
+    """Provider and model of inspect-ai; None for a model that the job loads itself."""
+    base_url: str | None = None
+    """Address of the server; the provider's own where None."""
 
 
 class DatasetConfig(Noun):
@@ -235,6 +239,10 @@ class EvalConfig(Noun):
     """Base model."""
     adapter: str | None = None
     """Absolute adapter directory; None for a base model."""
+    adapter_sha256: Sha256 | None = None
+    """Hash that the adapter's weights must have; where None its training's marker vouches for them."""
+    alone: bool = False
+    """Whether the cell stands by itself below the directory it was set up in, and in no experiment."""
     dataset: DatasetConfig
     """Rows and tokens, as in training."""
     split: str

@@ -121,6 +121,10 @@ class RunLayout(NamedTuple):
         """Return the folder of one cell's `.eval` logs."""
         return f"{self.cell(name)}/logs"
 
+    def cell_manifest(self, name: str) -> str:
+        """Return the provenance of one evaluation cell."""
+        return f"{self.cell(name)}/manifest.json"
+
     def cell_done(self, name: str) -> str:
         """Return the marker a finished cell leaves."""
         return f"{self.cell(name)}/DONE"

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from cruijff_kit.schema.data import Consent, DatasetFacts, Tier
 from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
-from cruijff_kit.schema.spec import EvalTask, Level, ModelRef, Resources
+from cruijff_kit.schema.spec import EvalTask, Generation, Level, ModelRef, Resources
 
 __all__ = ["Cell", "DesignLock", "Estimate", "Plan", "PlannedRun", "Resolved", "Source"]
 
@@ -60,6 +60,8 @@ class PlannedRun(Noun):
     """Epochs whose adapter is kept."""
     cells: tuple[Cell, ...]
     """Its evaluations."""
+    generation: Generation | None = None
+    """Its own generation settings, where they are varied; the design's where None."""
 
 
 class Estimate(Noun):

@@ -16,6 +16,7 @@ __all__ = [
     "DesignReceipt",
     "DesignReview",
     "FileChange",
+    "InspectReceipt",
     "LogPage",
     "OptionChance",
     "RecipeInfo",
@@ -88,8 +89,8 @@ class ScaffoldReceipt(Noun):
     """Every file."""
 
 
-SetupSource = Literal["default", "derived", "site", "base recipe", "file", "flag"]
-"""Who set a key of `setup_finetune.yaml`, weakest first; `derived` follows from other keys."""
+SetupSource = Literal["default", "derived", "site", "base recipe", "training", "file", "flag"]
+"""Who set a key of a set-up, weakest first; `derived` follows from other keys, `training` is an adapter's own."""
 
 
 class SetupValue(Noun):
@@ -118,6 +119,23 @@ class SetupReceipt(Noun):
     """Whether nothing was written."""
     changes: tuple[FileChange, ...]
     """`finetune.yaml` and `finetune.slurm`."""
+
+
+class InspectReceipt(Noun):
+    """What `setup-inspect` wrote, or would write, and where each value came from."""
+
+    run_id: RunId
+    """Name of the run."""
+    cell_dir: str
+    """Absolute directory of the evaluation."""
+    trained_by: str | None
+    """Training configuration that data and prompts were taken from; None where there is none."""
+    values: dict[str, SetupValue]
+    """Every key with its value and source."""
+    dry_run: bool
+    """Whether nothing was written."""
+    changes: tuple[FileChange, ...]
+    """`eval.yaml` and `inspect.slurm`."""
 
 
 class RecipeInfo(Noun):

@@ -100,12 +100,12 @@ class CellFigure(Noun):
 
 
 class Comparison(Noun):
-    """A fine-tuned run against its base model on the same samples."""
+    """A fine-tuned run against its base model on the same samples; any run against the first where none is trained."""
 
     run: str
-    """The fine-tuned run."""
+    """The run that was trained, or a later one."""
     base: str
-    """The control run."""
+    """The control run, or the first one."""
     task: str
     """The task."""
     difference: Interval

@@ -13,6 +13,7 @@ __all__ = [
     "Manifest",
     "MetricPoint",
     "Phase",
+    "PromptParity",
     "StepStatus",
     "TrainingProgress",
 ]
@@ -60,6 +61,15 @@ class Done(Noun):
     """When it was written."""
 
 
+class PromptParity(Noun):
+    """Whether a server behind an API sends its model the prompts that this package would."""
+
+    verdict: Literal["proven", "differs", "unproven"]
+    """`proven` for prompts compared by their token ids or rendered text; `unproven` where nothing told."""
+    reason: str
+    """What was compared, or why nothing could be."""
+
+
 class Manifest(Noun):
     """`manifest.json`: provenance of one run."""
 
@@ -87,6 +97,8 @@ class Manifest(Noun):
     """Processes that shared the work."""
     job_ids: tuple[str, ...]
     """Scheduler ids that worked on the run."""
+    prompt_parity: PromptParity | None = None
+    """Whether a server renders prompts as this package does; None where no server answered."""
     started: Timestamp
     """Start of training."""
     ended: Timestamp | None

@@ -6,7 +6,17 @@ from typing import Any, Literal, NamedTuple
 
 from cruijff_kit.schema.config import TRAIN_PLACES
 
-__all__ = ["ABSENT", "DERIVED", "REQUIRED", "SETUP_FILE", "SETUP_KEYS", "SITE", "SetupKey"]
+__all__ = [
+    "ABSENT",
+    "DERIVED",
+    "FINETUNE",
+    "REQUIRED",
+    "SETUP_FILE",
+    "SETUP_KEYS",
+    "SITE",
+    "KeyTable",
+    "SetupKey",
+]
 
 SETUP_FILE = "setup_finetune.yaml"
 """Name of the file, unless `--config_file` names another."""
@@ -35,7 +45,7 @@ class SetupKey(NamedTuple):
     ours: Any
     """Default here: the later form's, unless the note gives a reason."""
     way: Literal["config", "job", "made"]
-    """Set in `finetune.yaml`, set in `finetune.slurm`, or made into something else."""
+    """Set in `finetune.yaml`, set in the job script, or made into something else."""
     target: str
     """Place in `finetune.yaml`, field of the job script, or what it is made into."""
     meaning: str
@@ -56,8 +66,23 @@ class SetupKey(NamedTuple):
     @property
     def goes(self) -> str:
         """Return what becomes of it, as people read it."""
-        files = {"config": "finetune.yaml: ", "job": "finetune.slurm: ", "made": "makes "}
+        files = {"config": "finetune.yaml: ", "job": "job script: ", "made": "makes "}
         return files[self.way] + self.target
+
+
+class KeyTable(NamedTuple):
+    """The keys of one command: what a file or a flag may say, under which names, and what it may not."""
+
+    verb: str
+    """Command that takes them."""
+    file: str
+    """File they are read from unless `--config_file` names another."""
+    keys: Mapping[str, SetupKey]
+    """Every key by its name."""
+    renamed: Mapping[str, str]
+    """Further names of keys."""
+    refused: Mapping[str, str]
+    """Keys of the first system that are not taken, and what to do instead."""
 
 
 def _at(control: str) -> str:
@@ -221,3 +246,6 @@ SETUP_KEYS: Mapping[str, SetupKey] = MappingProxyType(
     {key.name: key for key in (*_NAMING, *_DATA_KEYS, *_LORA, *_TRAINING, *_KEPT, *_MACHINE)}
 )
 """Every key by its name; flags, `--list-keys`, reading, rendering and refusals all come from here."""
+
+FINETUNE = KeyTable("setup-finetune", SETUP_FILE, SETUP_KEYS, MappingProxyType({}), MappingProxyType({}))
+"""Keys of `ck setup-finetune`."""

@@ -72,7 +72,7 @@ class ModelFacts(Noun):
     """What a model directory says of itself."""
 
     path: str
-    """Absolute directory."""
+    """Absolute directory; empty where a model behind an API has no local copy."""
     architecture: str
     """First entry of `architectures` in `config.json`."""
     parameters: int
@@ -92,7 +92,7 @@ class ModelFacts(Noun):
     has_chat_template: bool
     """Whether its tokenizer carries one."""
     modified: str
-    """Date of the newest file, ISO-8601."""
+    """Date of the newest file, ISO-8601; empty behind an API."""
     heads: int | None = None
     """Attention heads; None where its configuration does not say, as for the next four."""
     kv_heads: int | None = None
@@ -109,3 +109,5 @@ class ModelFacts(Noun):
     """Repository it was pulled from, where `ck models pull` did."""
     revision: str | None = None
     """Commit of that repository."""
+    api: str | None = None
+    """Provider and name of a model behind an API, whose sizes are not known and stand as 0."""

@@ -63,18 +63,33 @@ class Tools(Noun):
 
 
 class ModelRef(Noun):
-    """A base model: a name for the design and the directory it lives in."""
+    """A base model: a name for the design, and the directory it lives in or the API it answers behind."""
 
     name: Name
     """Name used in factors, runs and reports."""
-    path: str
-    """Directory in Hugging Face format; relative paths start at the site's models directory."""
+    path: str | None = None
+    """Directory in Hugging Face format; relative paths start at the site's models directory.
+
+    Beside `api` it is a local copy, whose tokenizer the server's prompts are compared with.
+    """
+    api: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]*/[^\s/][^\s]*$")
+    """Provider and model of inspect-ai, such as `openai/gpt-4o` or `openai-api/vllm/tiny`; only evaluated."""
+    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s@?#]+$")
+    """Address of an OpenAI-compatible server, such as `http://127.0.0.1:8000/v1`; it holds no key."""
     revision: str | None = None
     """Revision the directory was downloaded at, where known."""
     trust_remote_code: Literal[False] = False
     """Code inside a model directory is never executed."""
     sha256: Sha256 | None = None
     """Content hash the directory must have; filled in when the design is written."""
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "ModelRef":
+        if self.path is None and self.api is None:
+            raise ValueError("give `path`, the model's directory, or `api`, its provider and name")
+        if self.base_url is not None and self.api is None:
+            raise ValueError("`base_url` belongs to a model behind an `api`")
+        return self
 
 
 class Controls(Noun):
@@ -191,14 +206,34 @@ class EvalTask(Noun):
 
 
 class Generation(Noun):
-    """How answers are generated; greedy, so that log-probabilities are those of the answer."""
+    """How answers are generated: greedy, unless sampling is asked for."""
 
+    do_sample: bool = False
+    """Whether answers are sampled at `temperature`; greedy ones have the log-probabilities of what the model says."""
+    temperature: float | None = Field(default=None, ge=0, le=10)
+    """Temperature of sampling, above 0; only with `do_sample: true`."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Probability mass that is sampled from; only with `do_sample: true`."""
+    seed: int | None = Field(default=None, ge=0, lt=2**32)
+    """Seed of sampling; one of the provider's own where absent."""
     max_tokens: int = Field(default=20, ge=1)
     """Longest answer in tokens."""
     batch_size: int = Field(default=64, ge=1)
     """Prompts per forward pass."""
+    max_connections: int | None = Field(default=None, ge=1)
+    """Samples in flight at once; four batches of a local model, ten of one behind an API, where absent."""
     top_logprobs: int = Field(default=5, ge=0, le=20)
     """Candidate tokens recorded per generated position."""
+
+    @model_validator(mode="after")
+    def _sampled_as_said(self) -> "Generation":
+        if self.do_sample and not self.temperature:
+            raise ValueError("`do_sample: true` needs a `temperature` above 0")
+        if not self.do_sample and self.temperature:
+            raise ValueError(f"`temperature` is `{self.temperature:g}`, and nothing is sampled; set `do_sample: true`")
+        if not self.do_sample and self.top_p is not None:
+            raise ValueError(f"`top_p` is `{self.top_p:g}`, and nothing is sampled; set `do_sample: true`")
+        return self
 
 
 class MatrixRow(Noun):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.setup_finetune import write_finetune
+    from cruijff_kit.workflow.setup_inspect import write_inspect
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
     from cruijff_kit.workflow.sync import sync_wandb
@@ -78,6 +79,7 @@ __all__ = [
     "watch_jobs",
     "write_design",
     "write_finetune",
+    "write_inspect",
     "write_report",
 ]
 
@@ -101,6 +103,7 @@ _HOMES = {
     "seal": ("recorded_plan", "sealed_plan"),
     "data_view": ("show_data",),
     "setup_finetune": ("write_finetune",),
+    "setup_inspect": ("write_inspect",),
     "spot_check": ("spot_check_run",),
     "submit": ("preview_submission", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),

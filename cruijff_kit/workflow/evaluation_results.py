@@ -8,12 +8,12 @@ from pydantic import ValidationError
 
 from cruijff_kit.ports import RunStore, World
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.plan import Cell, PlannedRun
+from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import EvalLogRecord, ResultRow
-from cruijff_kit.schema.run import Done, JobStatus
+from cruijff_kit.schema.run import Done, JobStatus, Manifest
 
-__all__ = ["CellResult", "evaluation_rows", "read_cell"]
+__all__ = ["CellResult", "evaluation_rows", "parity_notes", "read_cell"]
 
 
 class CellResult(NamedTuple):
@@ -72,6 +72,23 @@ def evaluation_rows(run: PlannedRun, cell: Cell, *, result: CellResult) -> Itera
             source=result.source,
             source_sha256=result.record.sha256 if result.record else None,
         )
+
+
+def parity_notes(plan: Plan, *, world: World) -> Iterator[str]:
+    """Yield what is known of the prompts of each model that answered behind an API."""
+    for run in plan.runs:
+        if run.model.api is None:
+            continue
+        layout = RunLayout(run.id)
+        for cell in run.cells:
+            text = world.store.read_text(layout.cell_manifest(cell.name))
+            try:
+                found = Manifest.model_validate_json(text or "").prompt_parity
+            except ValidationError:
+                continue
+            if found is not None:
+                name = f"`{run.id}` on {cell.task.name}"
+                yield f"{name}, behind `{run.model.api}`: prompt parity: {found.verdict}, {found.reason}"
 
 
 def _vouched(run: PlannedRun, cell: Cell, *, done: Done, world: World) -> CellResult:

@@ -184,8 +184,7 @@ def _place_warnings(spec: ExperimentSpec, world: World) -> list[str]:
 
 
 def _checked(spec: ExperimentSpec, planned: Planned, *, survey: _Survey, world: World) -> Checked:
-    paths = {run.model.name: run.model_path for run in planned.plan.runs}
-    facts = {name: world.hub.facts(path) for name, path in paths.items()}
+    facts = {run.model.name: planned.models[run.model.name] for run in planned.plan.runs}
     refs = tuple(
         ref.model_copy(update={"sha256": facts[ref.name].sha256}) if ref.name in facts else ref for ref in spec.models
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cruijff_kit.errors import PlanError, Problem, SiteError, SpecError
+from cruijff_kit.planning.api_models import api_facts
 from cruijff_kit.planning.data_checks import wanted_columns
 from cruijff_kit.planning.grid import Point, Variant, cross
 from cruijff_kit.planning.run_ids import content_hash
@@ -94,7 +95,7 @@ def _models(refs: Iterable[ModelRef], world: World) -> dict[str, ModelFacts]:
             )
             continue
         try:
-            found[ref.name] = world.hub.facts(_model_path(ref, world))
+            found[ref.name] = _facts(ref, world)
         except SiteError as err:
             fact = str(err).partition("\n")[0]
             problems.append(Problem(fact, f"{path}.path", hint=err.hint or "mend the path of the model"))
@@ -113,9 +114,21 @@ def _models(refs: Iterable[ModelRef], world: World) -> dict[str, ModelFacts]:
     return found
 
 
-def _model_path(ref: ModelRef, world: World) -> str:
+def _facts(ref: ModelRef, world: World) -> ModelFacts:
+    """Return what is known of a model; of one behind an API its name, and where a local copy lies.
+
+    Raises:
+        SiteError: a directory is missing or unreadable.
+    """
+    local = None if ref.path is None else world.hub.facts(_model_path(ref.path, world))
+    if local is None or ref.api is not None:
+        return api_facts(str(ref.api), path=local.path if local else "")
+    return local
+
+
+def _model_path(path: str, world: World) -> str:
     base = world.site.models_dir
-    return str(Path(base) / ref.path) if base is not None else ref.path
+    return str(Path(base) / path) if base is not None else path
 
 
 def _evaluated(spec: ExperimentSpec) -> dict[str, Variant]:

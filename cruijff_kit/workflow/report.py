@@ -27,6 +27,7 @@ from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views, verify_audit
 from cruijff_kit.workflow.collect import collect_results, hashes_of, record_once, result_files, write_changed
+from cruijff_kit.workflow.evaluation_results import parity_notes
 from cruijff_kit.workflow.guarantees import gather_guarantees
 from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
@@ -74,7 +75,8 @@ def write_report(*, reason: str = "", progress: Progress | None = None, world: W
 def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[str, str], world: World) -> Dossier:
     spec = read_design(world)
     found = _diagnosed(find_all(spec, plan, table=table), spec, table=table, world=world)
-    findings = _worded(found, spec, lock=lock)
+    told = (*found.notes, *parity_notes(plan, world=world))
+    findings = _worded(found.model_copy(update={"notes": told}), spec, lock=lock)
     applied = [RunLayout(run).calibrator for run in dict.fromkeys(each.run for each in findings.guarantees)]
     calibrators = {path: world.store.digest(path) or "" for path in applied}
     references, traces = trace_all(table, findings, hashes={**hashes, **calibrators})

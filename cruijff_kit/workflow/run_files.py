@@ -2,9 +2,9 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cruijff_kit.data.recipe_names import Recipe, resolve_recipe, training_command
 from cruijff_kit.errors import PlanError, SiteError
@@ -21,7 +21,17 @@ from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.site import Environment, Site
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["Frame", "check_files", "files_of", "frame", "interpreter", "launched", "placed_recipe"]
+__all__ = [
+    "Frame",
+    "check_files",
+    "evaluation_command",
+    "files_of",
+    "frame",
+    "interpreter",
+    "job_interpreter",
+    "launched",
+    "placed_recipe",
+]
 
 _EVALUATE = "cruijff_kit.runtime.evaluate"
 
@@ -161,14 +171,28 @@ def _train_job(run: PlannedRun, shared: Frame) -> JobScript:
 def _eval_job(run: PlannedRun, shared: Frame) -> JobScript:
     layout = RunLayout(run.id)
     configs = (shared.places.at(layout.cell_config(cell.name)) for cell in run.cells)
-    command = (*shared.eval_job.command, "-m", _EVALUATE, *configs)
-    return shared.eval_job._replace(name=f"{run.id}-eval", folder=shared.places.at(layout.folder), command=command)
+    command = evaluation_command(shared.eval_job.command[0], tuple(configs))
+    # A model behind an API computes elsewhere.
+    job = shared.eval_job._replace(gpus=0) if run.model.api is not None else shared.eval_job
+    return job._replace(name=f"{run.id}-eval", folder=shared.places.at(layout.folder), command=command)
 
 
 def _eval_config(run: PlannedRun, cell: Cell, *, own: DatasetFacts, shared: Frame) -> EvalConfig:
     other = cell.task.dataset
     facts = own if other is None else shared.datasets[shared.places.at(other)]
     return eval_config(run, cell, facts=facts, spec=shared.spec, places=shared.places)
+
+
+def evaluation_command(python: str, configs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the command that evaluates cells, given their configurations."""
+    return (python, "-m", _EVALUATE, *configs)
+
+
+def job_interpreter(values: Mapping[str, Any], site: Site) -> str:
+    """Return the interpreter of the environment that keys name, or of the site's where it activates none."""
+    if values["venv"] or values["conda_env"]:
+        return "python"
+    return interpreter(Environment() if site.environment.kind in {"venv", "conda"} else site.environment)
 
 
 def interpreter(environment: Environment) -> str:

@@ -1,14 +1,12 @@
 """Setup-finetune: from `setup_finetune.yaml` and flags to `finetune.yaml` and `finetune.slurm`, without a design."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from cruijff_kit.data.setup_text import Given, read_flags, read_setup, setup_value
-from cruijff_kit.data.yaml_text import Marks
-from cruijff_kit.errors import CruijffError, PlanError, Problem, SpecError
+from cruijff_kit.data.setup_text import Given, setup_value
+from cruijff_kit.errors import CruijffError, PlanError, Problem
 from cruijff_kit.planning.setup_layers import (
     Layer,
     default_layer,
@@ -21,35 +19,18 @@ from cruijff_kit.ports import World
 from cruijff_kit.rendering.configs import render_config, render_entries
 from cruijff_kit.rendering.sbatch import render_script
 from cruijff_kit.rendering.setup import CONFIG_FILE, Ground, training_files
-from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.config import TrainConfig
-from cruijff_kit.schema.receipt import FileChange, SetupReceipt, SetupSource, SetupValue
-from cruijff_kit.schema.setup_keys import SETUP_FILE, SETUP_KEYS
-from cruijff_kit.schema.site import Environment
-from cruijff_kit.workflow.audit import recording, render_views
+from cruijff_kit.schema.receipt import SetupReceipt, SetupSource, SetupValue
+from cruijff_kit.schema.setup_keys import FINETUNE, SETUP_KEYS
 from cruijff_kit.workflow.base_recipes import base_recipe
-from cruijff_kit.workflow.changes import diff_of
-from cruijff_kit.workflow.run_files import interpreter, launched
+from cruijff_kit.workflow.run_files import job_interpreter, launched
 from cruijff_kit.workflow.setup_inputs import SetupInputs, find_inputs, placed_values
+from cruijff_kit.workflow.setup_sheet import Order, Said, lay_files, read_said, refused
 
 __all__ = ["write_finetune"]
 
 _SCRIPT_FILE = "finetune.slurm"
-_VERB = "setup-finetune"
 _NO_FLAGS: Mapping[str, str] = MappingProxyType({})
-
-
-class _Said(NamedTuple):
-    """What file, flags, base recipe and site say, and what is wrong with it."""
-
-    values: dict[str, SetupValue]
-    """Every key with its value and source."""
-    marks: Marks
-    """Where the file says what it says."""
-    inputs: dict[str, str]
-    """Hash of the file that was read."""
-    problems: list[Problem]
-    """All that stands in the way."""
 
 
 class _Sheet(NamedTuple):
@@ -87,13 +68,8 @@ def write_finetune(
         PlanError: a file was edited since it was written, or the name is another run's.
     """
     sheet = _sheet(flags, world)
-    changes = _changes(sheet, force=force, world=world)
-    if not dry_run:
-        _refuse_edits(changes)
-        if any(change.kind != "unchanged" for change in changes):
-            _publish(sheet, world)
-    if dry_run:
-        changes = tuple(change.model_copy(update={"content": sheet.files[change.path]}) for change in changes)
+    order = Order(FINETUNE, sheet.config.run_id, sheet.files, sheet.inputs, force, dry_run)
+    changes = lay_files(order, world=world)
     return SetupReceipt(
         run_id=sheet.config.run_id,
         output_dir=sheet.config.output_dir,
@@ -114,12 +90,10 @@ def _sheet(flags: Mapping[str, str], world: World) -> _Sheet:
     further = (problem for problem in (*setup_conflicts(said.values), *unfit) if problem.path not in wrong)
     problems = [*said.problems, *dict.fromkeys(further)]
     if problems or found is None:
-        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
-        placed = [_at_place(problem, said) for problem in problems]
-        raise SpecError(f"`{_VERB}` found {count}; nothing was written", problems=placed)
+        raise refused(problems, said, verb=FINETUNE.verb)
     ground = Ground(
         str(world.store.root),
-        _interpreter(values, world),
+        job_interpreter(values, world.site),
         found.recipe,
         found.model_sha256,
         found.data.sha256,
@@ -139,45 +113,14 @@ def _sheet(flags: Mapping[str, str], world: World) -> _Sheet:
     return _Sheet(shown, config, files, found, inputs)
 
 
-def _interpreter(values: Mapping[str, Any], world: World) -> str:
-    """Return the interpreter of the environment that the keys name, or of the site's where it activates none."""
-    environment = world.site.environment
-    if values["venv"] or values["conda_env"]:
-        return "python"
-    return interpreter(Environment() if environment.kind in {"venv", "conda"} else environment)
-
-
-def _said(flags: Mapping[str, str], world: World) -> _Said:
+def _said(flags: Mapping[str, str], world: World) -> Said:
     """Read file, flags and base recipe, and lay them over the defaults."""
-    name = flags.get("config_file", SETUP_FILE)
-    text = _text(name, world)
-    optional = "config_file" not in flags and len(flags) > 0
-    problems: list[Problem] = []
-    if text is None and not optional:
-        hint = "write one, name another with `--config_file`, or give every key as a flag"
-        problems.append(Problem(f"`{name}` does not exist in `{world.store.root}`", hint=hint))
-    file = read_setup(text or "", name=name)
-    line = read_flags(flags)
-    problems += [*file.problems, *line.problems]
-    base = _base_layer(file, line, problems=problems)
+    read = read_said(flags, FINETUNE, optional=len(flags) > 0, world=world)
+    problems = list(read.problems)
+    base = _base_layer(read.file, read.line, problems=problems)
     layers = (default_layer(), site_layer(world.site), base)
-    values = resolve_layers(*layers, Layer("file", file.values), Layer("flag", line.values))
-    inputs = {name: hashlib.sha256(text.encode()).hexdigest()} if text is not None else {}
-    return _Said(values, file.marks, inputs, problems)
-
-
-def _text(name: str, world: World) -> str | None:
-    """Return the text of the file that holds the keys; None where there is none.
-
-    Raises:
-        SpecError: it is there and cannot be read.
-    """
-    try:
-        return (world.store.root / name).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as err:
-        raise SpecError(f"`{name}` cannot be read: {err}", hint="see that it is a text file of yours") from err
+    values = resolve_layers(*layers, Layer("file", read.file.values), Layer("flag", read.line.values))
+    return Said(values, read.file.marks, read.inputs, problems)
 
 
 def _base_layer(file: Given, line: Given, *, problems: list[Problem]) -> Layer:
@@ -232,58 +175,6 @@ def _says(path: Path, line: str) -> bool:
         return False
 
 
-def _at_place(problem: Problem, said: _Said) -> Problem:
-    """Return a problem with the line of its key, where the file says it."""
-    value = said.values.get(problem.path)
-    if problem.place or value is None or value.source not in {"file", "flag"}:
-        return problem
-    return problem._replace(place=said.marks.place((problem.path,)) if value.source == "file" else "command line")
-
-
 def _source(each: SetupValue) -> SetupSource:
     """Return the source of a value that was settled from the one said."""
     return "derived" if each.value is None or each.source == "default" else each.source
-
-
-def _changes(sheet: _Sheet, *, force: bool, world: World) -> tuple[FileChange, ...]:
-    """Return what becomes of each file: one that this verb wrote, and nobody touched, may be replaced."""
-    written = _written(world)
-    found = []
-    for path, text in sheet.files.items():
-        content = world.store.read(path)
-        if content is None:
-            found.append(FileChange(path=path, kind="create"))
-        elif content == text.encode():
-            found.append(FileChange(path=path, kind="unchanged"))
-        else:
-            pristine = force or hashlib.sha256(content).hexdigest() == written.get(path)
-            kind = "overwrite" if pristine else "edited"
-            found.append(FileChange(path=path, kind=kind, diff=diff_of(path, content, planned=text.encode())))
-    return tuple(found)
-
-
-def _written(world: World) -> dict[str, str]:
-    """Return the hashes of the files as this verb last wrote them, by the record."""
-    if world.audit.head() is None:
-        return {}
-    records = [record for record in world.audit.records() if record.verb == _VERB and record.outputs]
-    return dict(records[-1].outputs) if records else {}
-
-
-def _refuse_edits(changes: tuple[FileChange, ...]) -> None:
-    edited = [change for change in changes if change.kind == "edited"]
-    if edited:
-        names = " and ".join(f"`{change.path}`" for change in edited)
-        shown = "\n".join(change.diff.rstrip("\n") for change in edited)
-        fact = f"{names} would be replaced, and this command did not leave it so; nothing was written\n{shown}"
-        raise PlanError(fact, hint=f"put the change into `{SETUP_FILE}`, or replace the file with `--force`")
-
-
-def _publish(sheet: _Sheet, world: World) -> None:
-    """Write both files and record it."""
-    with recording(world, verb=_VERB, action=Action.GENERATE_YAML, subject=sheet.config.run_id) as entry:
-        for path, text in sheet.files.items():
-            world.store.write(path, text)
-            entry.outputs[path] = hashlib.sha256(text.encode()).hexdigest()
-        entry.inputs.update(sheet.inputs)
-    render_views(world=world)

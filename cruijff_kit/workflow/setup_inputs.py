@@ -16,7 +16,7 @@ from cruijff_kit.schema.data import DatasetFacts, TrainingData
 from cruijff_kit.workflow.datasets import Dataset, read_datasets
 from cruijff_kit.workflow.recipes import recipe_hash
 
-__all__ = ["SetupInputs", "find_inputs", "placed_values"]
+__all__ = ["SetupInputs", "absolute", "find_inputs", "placed_values"]
 
 
 class SetupInputs(NamedTuple):
@@ -42,15 +42,15 @@ def placed_values(values: Mapping[str, Any], *, root: Path) -> dict[str, Any]:
     placed = {**values, "output_dir_base": values["output_dir_base"] or str(root)}
     for name in ("output_dir_base", "input_dir_base", "models_dir"):
         if placed[name] is not None:
-            placed[name] = _absolute(placed[name], root)
+            placed[name] = absolute(placed[name], root)
     if placed["input_dir_base"] is not None and not placed["dataset_ext"]:
         placed["dataset_ext"] = "" if Path(data_file({**placed, "dataset_ext": ""})).exists() else ".json"
     if placed["custom_recipe"].endswith(".py"):
-        placed["custom_recipe"] = _absolute(placed["custom_recipe"], root)
+        placed["custom_recipe"] = absolute(placed["custom_recipe"], root)
     return placed
 
 
-def _absolute(path: str, root: Path) -> str:
+def absolute(path: str, root: Path) -> str:
     """Return a path as it stands where it is absolute, else from the run's directory and without detours."""
     plain = Path(path).expanduser()
     return str(plain) if plain.is_absolute() else normpath(root / plain)

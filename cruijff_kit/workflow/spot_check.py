@@ -69,6 +69,9 @@ def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
     plan, _ = recorded_plan(world=world)
     chosen = find_run(plan.runs, run)
     _refuse_hidden(plan, chosen)
+    if chosen.model.api is not None:
+        fact = f"run `{chosen.id}` asked `{chosen.model.api}`, which is not loaded here"
+        raise RunError(fact, run_id=chosen.id, hint="its prompts and answers lie in `predictions/` and in its logs")
     subject = _subject(chosen, world)
     samples = tuple(_samples(subject, _rows(subject, chosen)[:count], world=world))
     recorded, unscored = _recorded(chosen, subject.cell, world=world)

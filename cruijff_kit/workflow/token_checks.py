@@ -41,6 +41,9 @@ def check_tokens(spec: ExperimentSpec, planned: Planned, *, world: World) -> Tok
     by_key = {dataset.facts.key: dataset for dataset in planned.datasets}
     readings: dict[Reading, list[PlannedRun]] = {}
     for run in planned.plan.runs:
+        if not run.model_path:
+            # Behind an API, with no tokenizer here.
+            continue
         readings.setdefault(reading_of(run, spec), []).append(run)
     others = list(other_rows(spec, planned, world=world).values())
     tokenizers: dict[str, Tokenizer] = {}

@@ -165,7 +165,7 @@ def _run(factors: Mapping[str, Level], seed: int, *, size: Size) -> PlannedRun:
         id=f"{slug}-{hashlib.sha256(slug.encode()).hexdigest()[:8]}",
         type="fine-tuned" if factors else "control",
         model=MODEL,
-        model_path=MODEL.path,
+        model_path=str(MODEL.path),
         dataset="words-1f2e3d4c",
         factors=dict(factors),
         seed=seed,

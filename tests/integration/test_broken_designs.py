@@ -93,7 +93,7 @@ FORM = {
         at("controls", "learning_rate", value=1), "controls.learning_rate", "unknown key", "`controls.lr`"
     ),
     "a key there never is": Broken(
-        at("evaluation", "temperature", value=0), "evaluation.temperature", "unknown", "greedily"
+        at("evaluation", "matrix_epochs", value=0), "evaluation.matrix_epochs", "unknown", "each row"
     ),
     "a missing key": Broken(without("question"), "question", "`question` is missing", "add `question:`"),
     "an empty question": Broken(at("question", value=""), "question", "is empty", "fill it in"),

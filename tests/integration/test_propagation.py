@@ -91,7 +91,15 @@ RESOURCES = {
     "constraint": ("a100", SCRIPT),
 }
 OUTPUT = {"output_dir_base": ("/scratch", TRAIN), "wandb_project": ("words", TRAIN)}
-GENERATION = {"max_tokens": (3, EVAL), "batch_size": (3, EVAL), "top_logprobs": (3, EVAL)}
+GENERATION = {
+    "temperature": (0.0, EVAL),
+    "seed": (3, EVAL),
+    "max_tokens": (3, EVAL),
+    "batch_size": (3, EVAL),
+    "max_connections": (3, EVAL),
+    "top_logprobs": (3, EVAL),
+}
+SAMPLED = {"do_sample": True, "temperature": 0.7, "top_p": 0.9}
 TASK = {
     "name": ("other", EVAL),
     "task": ("mine.py@words", EVAL),
@@ -124,7 +132,8 @@ TOLD = {
     Evaluation: {"tasks", "generation"},
     # `columns` belongs to a file, and has a test of its own below.
     TrainingData: {"path", "generator", "format", "splits", "columns"},
-    ModelRef: {"sha256", "trust_remote_code"},
+    # What lies behind an API has tests of its own, against a server.
+    ModelRef: {"sha256", "trust_remote_code", "api", "base_url"},
     # Which runs there are, and what they are called: the tests of the grid.
     RunSpec: {"name", "type"},
     Tools: {"preparation"},
@@ -141,6 +150,9 @@ def cases() -> list[tuple[str, dict[str, Any], str]]:
         found.append((f"evaluation.{name}", {"evaluation": {**tasks, name: value}}, file))
     for name, (value, file) in GENERATION.items():
         found.append((f"generation.{name}", {"evaluation": {**tasks, "generation": {name: value}}}, file))
+    sampled = {"evaluation": {**tasks, "generation": SAMPLED}}
+    found.append(("generation.do_sample", sampled, EVAL))
+    found.append(("generation.top_p", {"evaluation": {**tasks, "generation": {**SAMPLED, "top_p": 0.5}}}, EVAL))
     for name, (value, file) in TASK.items():
         found.append((f"task.{name}", {"evaluation": {"tasks": [{**task, name: value}]}}, file))
     for name, (value, file) in TRAINING.items():
@@ -190,7 +202,7 @@ def test_a_changed_field_changes_the_file_that_carries_it(
         (Controls, CONTROLS),
         (Resources, RESOURCES),
         (Output, OUTPUT),
-        (Generation, GENERATION),
+        (Generation, {**GENERATION, **SAMPLED}),
         (EvalTask, TASK),
         (Evaluation, EVALUATION),
         (TrainingData, TRAINING),

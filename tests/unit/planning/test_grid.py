@@ -90,7 +90,22 @@ def test_a_further_seed_leaves_the_other_slugs_alone() -> None:
         ({"factors": {"model": ["tinny"]}}, "factors.model", "did you mean `tiny`?"),
         ({"models": TWO_MODELS}, "factors.model", "vary `model`"),
         ({"models": TWO_MODELS, "factors": {"model": ["tiny", "big"]}}, "runs[0].model", "name one with `model:`"),
-        ({"tools": {"preparation": "none"}}, "factors", "tools.preparation"),
+        ({"tools": {"preparation": "none"}}, "factors.lora_rank", "tools.preparation"),
+        (
+            {"factors": {"generation.max_tokens": [1, 2]}},
+            "factors.generation.max_tokens",
+            "tools.preparation: none",
+        ),
+        (
+            {"tools": {"preparation": "none"}, "factors": {"generation.max_token": [1]}, "runs": []},
+            "factors.generation.max_token",
+            "`generation.max_tokens`",
+        ),
+        (
+            {"tools": {"preparation": "none"}, "factors": {"generation.temperature": [0.5]}, "runs": []},
+            "factors.generation.temperature",
+            "evaluation.generation",
+        ),
         ({"design": "list"}, "factors", "design: full"),
         ({"design": "list", "factors": {}, "runs": []}, "runs", "has no run"),
         ({"runs": [{"name": "x", "parameters": {"model": "tiny"}}]}, "runs[0].parameters.model", "beside `name`"),

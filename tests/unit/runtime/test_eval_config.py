@@ -15,7 +15,30 @@ def run(tmp_path: Path) -> Evaluated:
 
 
 def test_the_place_of_a_cell_is_its_experiment_and_run(run: Evaluated) -> None:
-    assert place_of(load_eval_config(run.configs[0])) == (run.experiment, RunLayout(RUN))
+    place = place_of(load_eval_config(run.configs[0]))
+    assert place == (run.experiment, RunLayout(RUN), None)
+    assert place.done == run.experiment / RunLayout(RUN).done("eval")
+    assert place.status == run.experiment / RunLayout(RUN).status("eval")
+
+
+def test_a_cell_that_stands_alone_is_its_own_job_below_the_folder_it_was_set_up_in(run: Evaluated) -> None:
+    lone = {"alone": True, "cell_dir": "/runs/mine/eval/words_base"}
+    place = place_of(load_eval_config(run.configs[0]).model_copy(update=lone))
+    assert (place.experiment, place.folder) == (Path("/runs/mine"), Path("/runs/mine/eval/words_base"))
+    assert (place.done, place.status) == (place.folder / "DONE", place.folder / "status.json")
+    stray = load_eval_config(run.configs[0]).model_copy(update={**lone, "cell_dir": "/runs/mine/words_base"})
+    with pytest.raises(SpecError, match="no absolute `eval/<cell>`"):
+        place_of(stray)
+
+
+def test_an_adapter_that_no_training_vouches_for_is_the_one_that_was_set_up(run: Evaluated) -> None:
+    config, weights = load_eval_config(run.configs[0]), Path(run.adapter) / "adapter_model.safetensors"
+    known = config.model_copy(update={"adapter_sha256": file_sha256(weights)})
+    (run.experiment / RunLayout(RUN).done("train")).unlink()
+    assert checkpoint_sha256(known, place_of(known)) == file_sha256(weights)
+    weights.write_bytes(b"another")
+    with pytest.raises(RunError, match="is not the file that was set up"):
+        checkpoint_sha256(known, place_of(known))
 
 
 def test_a_cell_outside_a_runs_folder_is_refused(run: Evaluated) -> None:
