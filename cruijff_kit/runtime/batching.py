@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -9,17 +10,27 @@ import anyio.to_thread
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
-__all__ = ["Batcher", "Complete"]
+__all__ = ["Batcher", "Complete", "Query"]
 
-Complete = Callable[[Sequence[PromptIds], Limits], Sequence[Completion]]
-"""Answers prompts in order; called in a worker thread, one call at a time."""
+
+class Query(NamedTuple):
+    """What one request asks of a model."""
+
+    prompt: PromptIds
+    """Ids as the model reads them."""
+    options: tuple[str, ...] = ()
+    """Labels to score behind the prompt."""
+
+
+Complete = Callable[[Sequence[Query], Limits], Sequence[Completion]]
+"""Answers queries in order; called in a worker thread, one call at a time."""
 
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """A prompt that waits, and its answer once it is there."""
+    """A query that waits, and its answer once it is there."""
 
-    prompt: PromptIds
+    query: Query
     limits: Limits
     answer: Completion | None = None
 
@@ -39,9 +50,9 @@ class Batcher:
         self._waiting: list[_Ticket] = []
         self._lock = anyio.Lock()
 
-    async def complete(self, prompt: PromptIds, limits: Limits) -> Completion:
-        """Return the answer to one prompt, computed together with its neighbours."""
-        ticket = _Ticket(prompt, limits)
+    async def complete(self, query: Query, limits: Limits) -> Completion:
+        """Return the answer to one query, computed together with its neighbours."""
+        ticket = _Ticket(query, limits)
         self._waiting.append(ticket)
         try:
             async with self._lock:
@@ -63,7 +74,7 @@ class Batcher:
 
     async def _answer(self, limits: Limits) -> None:
         batch = [ticket for ticket in self._waiting if ticket.limits == limits]
-        answers = await anyio.to_thread.run_sync(self._complete, [ticket.prompt for ticket in batch], limits)
+        answers = await anyio.to_thread.run_sync(self._complete, [ticket.query for ticket in batch], limits)
         for ticket, answer in zip(batch, answers, strict=True):
             ticket.answer = answer
         self._waiting = [ticket for ticket in self._waiting if ticket.answer is None]

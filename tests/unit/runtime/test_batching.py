@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import anyio
 
 from cruijff_kit.errors import PlanError
-from cruijff_kit.runtime.batching import Batcher
+from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
@@ -16,7 +16,8 @@ class Echo:
     def __init__(self) -> None:
         self.batches: list[list[PromptIds]] = []
 
-    def __call__(self, prompts: Sequence[PromptIds], limits: Limits) -> list[Completion]:
+    def __call__(self, queries: Sequence[Query], limits: Limits) -> list[Completion]:
+        prompts = [query.prompt for query in queries]
         self.batches.append(list(prompts))
         if any(prompt[0] == 13 for prompt in prompts):
             raise PlanError("thirteen")
@@ -28,7 +29,7 @@ async def ask_all(batcher: Batcher, asked: Sequence[tuple[PromptIds, Limits]]) -
 
     async def ask(at: int, prompt: PromptIds, limits: Limits) -> None:
         try:
-            answers[at] = await batcher.complete(prompt, limits)
+            answers[at] = await batcher.complete(Query(prompt), limits)
         except PlanError as err:
             answers[at] = str(err)
 
@@ -65,10 +66,10 @@ def test_a_request_that_is_given_up_holds_nobody_back() -> None:
     async def give_one_up() -> Completion:
         batcher = Batcher(echo)
         async with anyio.create_task_group() as group:
-            group.start_soon(batcher.complete, (1,), SHORT)
+            group.start_soon(batcher.complete, Query((1,)), SHORT)
             await anyio.lowlevel.checkpoint()
             group.cancel_scope.cancel()
-        return await batcher.complete((2,), SHORT)
+        return await batcher.complete(Query((2,)), SHORT)
 
     assert anyio.run(give_one_up).token_ids == (2,)
     assert echo.batches == [[(2,)]]

@@ -115,9 +115,9 @@ def test_tokens_in_and_out_are_counted(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", ({"temperature": 0.7}, {"num_choices": 2}, {"stop_seqs": ["\n"]}, {"frequency_penalty": 0.5})
+    "settings", ({"top_k": 7}, {"num_choices": 2}, {"stop_seqs": ["\n"]}, {"frequency_penalty": 0.5})
 )
-def test_what_greedy_answers_cannot_give_is_refused_by_name(ask: Ask, settings: dict[str, Any]) -> None:
+def test_what_the_provider_cannot_give_is_refused_by_name(ask: Ask, settings: dict[str, Any]) -> None:
     with pytest.raises(PlanError, match=f"`{next(iter(settings))}`"):
         ask(ChatMessageUser(content="house"), **settings)
 
