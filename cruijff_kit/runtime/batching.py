@@ -39,14 +39,22 @@ class Batcher:
     """Collects requests that arrive together, without a thread or a timer of its own.
 
     Requests queue for a lock. Whoever gets it unanswered waits until no further
-    request arrives for `settle` seconds, then answers all that wait for the same
-    limits. A failure is raised to that one alone; the others try again without it.
+    request arrives for `settle` seconds in which the loop had nothing else to do, then
+    answers all that wait for the same limits. A failure is raised to that one alone; the
+    others try again without it.
     """
 
-    def __init__(self, complete: Complete, *, settle: float = 0.005) -> None:
-        """Take the function that answers, and how long arrivals must have ceased."""
+    def __init__(self, complete: Complete, *, settle: float = 0.005, patience: float = 2.0) -> None:
+        """Take the function that answers.
+
+        Args:
+            complete: answers a batch.
+            settle: seconds for which arrivals must have ceased.
+            patience: seconds after which a batch starts although the loop is still busy.
+        """
         self._complete = complete
         self._settle = settle
+        self._patience = patience
         self._waiting: list[_Ticket] = []
         self._lock = anyio.Lock()
 
@@ -67,10 +75,16 @@ class Batcher:
         return ticket.answer
 
     async def _arrivals_cease(self) -> None:
-        seen = 0
-        while seen < len(self._waiting):
-            seen = len(self._waiting)
+        now = anyio.current_time()
+        end = now + self._patience
+        quiet = False
+        while not quiet and now < end:
+            seen, before = len(self._waiting), now
             await anyio.sleep(self._settle)
+            now = anyio.current_time()
+            # A loop that wakes late is busy with samples that just ended: those that follow them are still to come,
+            # and a model that ran beside it would fight for the interpreter at every step.
+            quiet = len(self._waiting) == seen and now - before < 2 * self._settle
 
     async def _answer(self, limits: Limits) -> None:
         batch = [ticket for ticket in self._waiting if ticket.limits == limits]

@@ -10,6 +10,7 @@ import torch
 
 from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import Tokenizer
+from cruijff_kit.runtime.branches import repeats_rows
 from cruijff_kit.runtime.key_values import Network, Prefix, Reading, read_on, read_prompts, shared_prefix
 from cruijff_kit.runtime.memory_budget import SHARE, footprint, free_bytes
 from cruijff_kit.runtime.next_token import Step, next_tokens, uniforms
@@ -43,9 +44,9 @@ class _Asked(NamedTuple):
     table: OptionTable | None
 
     @property
-    def lines(self) -> int:
-        """Return the rows that this prompt needs at the same time."""
-        return 1 + (len(self.table.inputs) if self.table else 0)
+    def nodes(self) -> int:
+        """Return the tokens read behind this prompt for its options."""
+        return len(self.table.nodes) if self.table else 0
 
 
 class _Answered(NamedTuple):
@@ -78,6 +79,7 @@ class Decoder:
         self._texts: dict[int, str] = {}
         self._tables: dict[tuple[str, ...], OptionTable] = {}
         self._footprint = footprint(network.config, network.dtype)
+        self._repeats = repeats_rows(network)
 
     def complete(
         self,
@@ -150,9 +152,10 @@ class Decoder:
         return next((size for size in sizes if self._bytes(asked[:size], limits) <= budget), 1)
 
     def _bytes(self, batch: Sequence[_Asked], limits: Limits) -> int:
-        """Return what a batch is estimated to take, the rows of its options with it."""
-        tokens = len(batch[0].prompt) + limits.max_tokens
-        return self._footprint.of(sum(each.lines for each in batch), tokens)
+        """Return what a batch is estimated to take, its options with it."""
+        tokens, nodes = len(batch[0].prompt) + limits.max_tokens, sum(each.nodes for each in batch)
+        rows = len(batch) + (nodes if self._repeats else 0)
+        return self._footprint.of(rows, tokens=tokens, logits=len(batch) + nodes)
 
     def _tried(
         self, batch: Sequence[_Asked], limits: Limits, *, prefix: Prefix | None, ends: frozenset[int]
@@ -174,8 +177,7 @@ class Decoder:
         self, batch: Sequence[_Asked], limits: Limits, *, prefix: Prefix | None, ends: frozenset[int]
     ) -> list[_Answered]:
         reading = read_prompts(self._network, [each.prompt for each in batch], prefix=prefix)
-        lines = sum(each.lines for each in batch)
-        scores = score_options(self._network, reading, [each.table for each in batch], rows_at_once=lines)
+        scores = score_options(self._network, reading, [each.table for each in batch])
         steps = self._walk([each.prompt for each in batch], reading, limits=limits, ends=ends)
         return [_Answered(*each) for each in zip(steps, scores, strict=True)]
 

@@ -58,6 +58,7 @@ def run_cell(
         fail_on_error=True,
         max_connections=waiting,
         max_samples=waiting,
+        log_buffer=2 * waiting,
         max_tokens=config.generation.max_tokens,
         logprobs=True,
         top_logprobs=config.generation.top_logprobs,

@@ -11,7 +11,18 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from cruijff_kit.schema.prediction import PromptIds
 
-__all__ = ["Cache", "Network", "Prefix", "Reading", "branch", "read_on", "read_prompts", "shared_prefix"]
+__all__ = [
+    "Cache",
+    "Network",
+    "Prefix",
+    "Reading",
+    "branch",
+    "heeds_positions_alone",
+    "is_plain",
+    "read_on",
+    "read_prompts",
+    "shared_prefix",
+]
 
 _WORTH = 16
 """Tokens that prompts must share for their keys and values to be worth a pass of their own."""
@@ -120,21 +131,35 @@ def shared_prefix(network: Network, prompts: Sequence[PromptIds]) -> Prefix | No
     carried on would take padding for tokens, so models with these read every prompt whole.
     """
     shared = _common(prompts)
-    if len(prompts) < 2 or len(shared) < _WORTH or not _heeds_positions_alone(network):
+    if len(prompts) < 2 or len(shared) < _WORTH or not heeds_positions_alone(network):
         return None
     ids = torch.tensor([shared], device=network.device)
     steps = torch.arange(len(shared), device=network.device)[None]
     _, cache = read_on(network, ids, mask=torch.ones_like(ids), positions=steps, cache=None)
-    return Prefix(shared, cache) if all(type(layer) is DynamicLayer for layer in cache.layers) else None
+    return Prefix(shared, cache) if is_plain(cache) else None
 
 
-def branch(cache: Cache, rows: Tensor) -> Cache:
-    """Return a cache of these rows, each as often as it is named; the one given is left as it is."""
+def heeds_positions_alone(network: Network) -> bool:
+    """Return whether the model goes by the positions it is given, and every layer by all of them."""
+    config = network.config.get_text_config()
+    kinds = getattr(config, "layer_types", None)
+    windowed = getattr(config, "sliding_window", None) if kinds is None else set(kinds) - {"full_attention"}
+    return not windowed and "position_ids" in signature(network.forward).parameters
+
+
+def is_plain(cache: Cache) -> bool:
+    """Return whether a cache holds keys and values of every token and nothing else."""
+    return all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+def branch(cache: Cache, rows: Tensor | None = None) -> Cache:
+    """Return a cache of these rows, each as often as it is named, or of all; the one given stays as it is."""
     made = copy.copy(cache)
     # Layers of these kinds put new tensors in place of old ones; of others nobody knows.
     plain = (DynamicLayer, DynamicSlidingWindowLayer)
     made.layers = [copy.copy(layer) if type(layer) in plain else copy.deepcopy(layer) for layer in cache.layers]
-    made.batch_select_indices(rows)
+    if rows is not None:
+        made.batch_select_indices(rows)
     return made
 
 
@@ -154,14 +179,6 @@ def _common(prompts: Sequence[PromptIds]) -> PromptIds:
     most = min(map(len, prompts), default=1) - 1
     same = next((at for at in range(most) if first[at] != last[at]), most)
     return first[:same]
-
-
-def _heeds_positions_alone(network: Network) -> bool:
-    """Return whether the model goes by the positions it is given, and every layer by all of them."""
-    config = network.config.get_text_config()
-    kinds = getattr(config, "layer_types", None)
-    windowed = getattr(config, "sliding_window", None) if kinds is None else set(kinds) - {"full_attention"}
-    return not windowed and "position_ids" in signature(network.forward).parameters
 
 
 def _left_padded(prompts: Sequence[PromptIds], device: torch.device) -> tuple[Tensor, Tensor]:

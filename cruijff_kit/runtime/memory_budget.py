@@ -20,12 +20,12 @@ class Footprint(NamedTuple):
 
     token: int
     """Bytes of one token of a row: its keys and values, and what the widest layer makes of it."""
-    row: int
-    """Bytes of one row however long: its logits, as they are and as 32-bit numbers, and the work on them."""
+    logits: int
+    """Bytes of the logits behind one token, as they are and as 32-bit numbers, and the work on them."""
 
-    def of(self, rows: int, tokens: int) -> int:
-        """Return the bytes of so many rows of so many tokens each."""
-        return rows * (tokens * self.token + self.row)
+    def of(self, rows: int, *, tokens: int, logits: int) -> int:
+        """Return the bytes of so many rows of so many tokens each, and logits behind so many tokens."""
+        return rows * tokens * self.token + logits * self.logits
 
 
 def footprint(config: Any, dtype: torch.dtype) -> Footprint:

@@ -10,16 +10,16 @@ options' mass is a probability. Nothing is normalised; log-probabilities are nat
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from cruijff_kit.data.labels import label_spellings
 from cruijff_kit.errors import PlanError, ResultError
 from cruijff_kit.ports import Tokenizer
-from cruijff_kit.runtime.key_values import Network, Reading, branch, read_on
+from cruijff_kit.runtime.branches import read_branches
+from cruijff_kit.runtime.key_values import Network, Reading
 from cruijff_kit.schema.prediction import PromptIds
 
 __all__ = ["OptionScores", "OptionTable", "option_table", "score_options"]
@@ -51,10 +51,10 @@ class OptionTable(NamedTuple):
     """For each spelling the position of its option."""
     longer: tuple[tuple[int, ...], ...]
     """For each spelling those that go on from it, but not from one between."""
-    inputs: tuple[PromptIds, ...]
-    """What a model must read behind a prompt to know them all; empty where the prompt is enough."""
-    later: tuple[tuple[tuple[int, int, int], ...], ...]
-    """For each input what is read off it: spelling, step of the input, and the token that follows there."""
+    nodes: tuple[PromptIds, ...]
+    """What a model must have read behind a prompt to know them all, shorter ones first; none if the prompt will do."""
+    later: tuple[tuple[int, int, int], ...]
+    """What is read off the nodes: node, spelling, and the token of it that follows there."""
 
     def pool(self, logprobs: Sequence[float]) -> OptionScores:
         """Return the options' scores from the log-probability of every spelling."""
@@ -72,14 +72,6 @@ class OptionTable(NamedTuple):
             return own
         gone = math.fsum(math.exp(logprobs[each] - own) for each in self.longer[at])
         return own + math.log(max(1 - gone, _FINEST))
-
-
-class _Read(NamedTuple):
-    """One input to read behind one prompt."""
-
-    row: int
-    ids: PromptIds
-    later: tuple[tuple[int, int, int], ...]
 
 
 def option_table(options: Sequence[str], *, tokenizer: Tokenizer) -> OptionTable:
@@ -108,81 +100,53 @@ def option_table(options: Sequence[str], *, tokenizer: Tokenizer) -> OptionTable
         tuple(at for at in each if not any(at in longer[between] for between in each if between != at))
         for each in longer
     )
-    inputs = sorted({ids[:-1] for ids in spellings if len(ids) > 1})
-    needed = tuple(ids for ids in inputs if not any(_goes_on(other, ids) for other in inputs))
-    return OptionTable(tuple(options), spellings, tuple(owned.values()), direct, needed, _later(spellings, needed))
+    nodes = tuple(
+        sorted({ids[:end] for ids in spellings for end in range(1, len(ids))}, key=lambda ids: (len(ids), ids))
+    )
+    places = {ids: at for at, ids in enumerate(nodes)}
+    later = tuple((places[ids[:end]], at, ids[end]) for at, ids in enumerate(spellings) for end in range(1, len(ids)))
+    return OptionTable(tuple(options), spellings, tuple(owned.values()), direct, nodes, later)
 
 
 def score_options(
-    network: Network, reading: Reading, tables: Sequence[OptionTable | None], *, rows_at_once: int
+    network: Network, reading: Reading, tables: Sequence[OptionTable | None]
 ) -> list[OptionScores | None]:
     """Return the scores of each prompt's options; None for a prompt that has none.
 
-    Spellings of one token are read off what the network said behind the prompts. All
-    others share one more pass over the keys and values at hand, which stay as they are.
+    Spellings of one token are read off what the network said behind the prompts. All others
+    take one more pass (`runtime/branches.py`); keys and values of the prompts stay as they are.
 
     Args:
         network: the model.
         reading: where it stands behind the prompts.
         tables: one for each prompt of the batch.
-        rows_at_once: rows that may be read side by side.
 
     Raises:
         ResultError: a log-probability is not a number.
     """
     found = [[0.0] * len(table.spellings) if table else [] for table in tables]
-    asked = [(row, at, ids[0]) for row, table in _there(tables) for at, ids in enumerate(table.spellings)]
+    asked = [(row, at, ids[0]) for row, table in enumerate(tables) if table for at, ids in enumerate(table.spellings)]
     if asked:
+        rows, spellings, tokens = map(list, zip(*asked, strict=True))
         total = reading.logits.float().logsumexp(-1)
-        rows = torch.tensor([row for row, _, _ in asked], device=total.device)
-        tokens = torch.tensor([token for _, _, token in asked], device=total.device)
-        first = (reading.logits[rows, tokens].float() - total[rows]).tolist()
-        for (row, at, _), logprob in zip(asked, first, strict=True):
-            found[row][at] = logprob
-    reads = [_Read(row, *each) for row, table in _there(tables) for each in zip(table.inputs, table.later, strict=True)]
-    for start in range(0, len(reads), rows_at_once):
-        _add_rest(network, reading, reads=reads[start : start + rows_at_once], found=found)
+        _add(found, rows, spellings, (reading.logits[rows, tokens].float() - total[rows]).tolist())
+    if any(table.nodes for table in tables if table):
+        logits, place = read_branches(network, reading, [table.nodes if table else () for table in tables])
+        wanted = [
+            (*place[row, node], row, at, token)
+            for row, table in enumerate(tables)
+            if table
+            for node, at, token in table.later
+        ]
+        lines, steps, rows, spellings, tokens = map(list, zip(*wanted, strict=True))
+        total = logits.float().logsumexp(-1)
+        _add(found, rows, spellings, (logits[lines, steps, tokens].float() - total[lines, steps]).tolist())
     return [table.pool(_numbers(own)) if table else None for table, own in zip(tables, found, strict=True)]
 
 
-def _add_rest(network: Network, reading: Reading, *, reads: Sequence[_Read], found: list[list[float]]) -> None:
-    """Read some inputs behind their prompts and add what they say about later tokens."""
-    device = reading.mask.device
-    width = max(len(read.ids) for read in reads)
-    rows = torch.tensor([read.row for read in reads], device=device)
-    given = torch.tensor([[*read.ids, *[0] * (width - len(read.ids))] for read in reads], device=device)
-    real = torch.tensor([[1] * len(read.ids) + [0] * (width - len(read.ids)) for read in reads], device=device)
-    logits, _ = read_on(
-        network,
-        given,
-        mask=torch.cat([reading.mask[rows], real], dim=-1),
-        positions=reading.positions[rows] + torch.arange(1, width + 1, device=device),
-        cache=branch(reading.cache, rows),
-        keep=width,
-    )
-    total = logits.float().logsumexp(-1)
-    wanted = [(line, *each) for line, read in enumerate(reads) for each in read.later]
-    lines, spellings, steps, tokens = (list(each) for each in zip(*wanted, strict=True))
-    said = (logits[lines, steps, tokens].float() - total[lines, steps]).tolist()
-    for line, at, logprob in zip(lines, spellings, said, strict=True):
-        found[reads[line].row][at] += logprob
-
-
-def _later(spellings: Sequence[PromptIds], inputs: Sequence[PromptIds]) -> tuple[tuple[tuple[int, int, int], ...], ...]:
-    """Return for each input the later tokens that are read off it; each spelling is read off one."""
-    found: list[list[tuple[int, int, int]]] = [[] for _ in inputs]
-    for at, ids in enumerate(spellings):
-        known = ids[:-1]
-        if known:
-            reader = next(which for which, read in enumerate(inputs) if read[: len(known)] == known)
-            found[reader].extend((at, step, token) for step, token in enumerate(ids[1:]))
-    return tuple(map(tuple, found))
-
-
-def _there(tables: Sequence[OptionTable | None]) -> Iterator[tuple[int, OptionTable]]:
-    for row, table in enumerate(tables):
-        if table is not None:
-            yield row, table
+def _add(found: list[list[float]], rows: Sequence[int], spellings: Sequence[int], logprobs: Sequence[float]) -> None:
+    for row, at, logprob in zip(rows, spellings, logprobs, strict=True):
+        found[row][at] += logprob
 
 
 def _goes_on(longer: PromptIds, ids: PromptIds) -> bool:
