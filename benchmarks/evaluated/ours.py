@@ -21,10 +21,9 @@ def prepare(job: Job) -> Callable[[Job], Sequence[int]]:
     """Load the model as a job does: adapters, prompts' ids and log-probabilities at hand."""
     options: dict[str, Any] = {"dataset_type": "text_completion", "batch_size": BATCH, "device": "cpu"}
     model = get_model("cruijff/tiny", memoize=False, model_path=job.model, **options)
-    scored = {"max_tokens": 1, "extra_body": {"options": list(LABELS)}}
-    settings = GenerateConfig(
-        logprobs=True, top_logprobs=0, **(scored if job.task == "options" else {"max_tokens": MAX_TOKENS})
-    )
+    scored: dict[str, Any] = {"max_tokens": 1, "extra_body": {"options": list(LABELS)}}
+    generated: dict[str, Any] = {"max_tokens": MAX_TOKENS}
+    settings = GenerateConfig(logprobs=True, top_logprobs=0, **(scored if job.task == "options" else generated))
 
     def evaluate(job: Job) -> Sequence[int]:
         samples = [Sample(id=f"{at}", input=prompt, target="x") for at, prompt in enumerate(job.prompts())]

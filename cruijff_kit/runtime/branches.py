@@ -18,7 +18,7 @@ from cruijff_kit.schema.prediction import PromptIds
 
 __all__ = ["read_branches", "repeats_rows"]
 
-Place = Mapping[tuple[int, int], tuple[int, int]]
+_Place = Mapping[tuple[int, int], tuple[int, int]]
 """For every (row, node) the line and step of the logits behind it."""
 
 
@@ -33,7 +33,7 @@ class _Pass(NamedTuple):
     """How far behind its prompt each of them stands, from 1, shape (lines, steps)."""
     mask: Tensor
     """What each sees, as the model takes it."""
-    place: Place
+    place: _Place
     """Where each node stands."""
 
 
@@ -42,7 +42,7 @@ def repeats_rows(network: Network) -> bool:
     return not heeds_positions_alone(network)
 
 
-def read_branches(network: Network, reading: Reading, nodes: Sequence[Sequence[PromptIds]]) -> tuple[Tensor, Place]:
+def read_branches(network: Network, reading: Reading, *, nodes: Sequence[Sequence[PromptIds]]) -> tuple[Tensor, _Place]:
     """Return logits of shape (lines, steps, vocabulary), and where each continuation ends among them.
 
     Where a model goes by the positions and masks it is given, the continuations of a prompt

@@ -124,7 +124,8 @@ class Decoder:
                     budget = self._bytes(batch, limits) / 2
                     continue
                 answers.update(
-                    (index, self._completion(each, limits, ends)) for index, each in zip(chosen, found, strict=True)
+                    (index, self._completion(each, limits, ends=ends))
+                    for index, each in zip(chosen, found, strict=True)
                 )
                 left = left[size:]
         return [answers[index] for index in range(len(prompts))]
@@ -177,7 +178,7 @@ class Decoder:
         self, batch: Sequence[_Asked], limits: Limits, *, prefix: Prefix | None, ends: frozenset[int]
     ) -> list[_Answered]:
         reading = read_prompts(self._network, [each.prompt for each in batch], prefix=prefix)
-        scores = score_options(self._network, reading, [each.table for each in batch])
+        scores = score_options(self._network, reading, tables=[each.table for each in batch])
         steps = self._walk([each.prompt for each in batch], reading, limits=limits, ends=ends)
         return [_Answered(*each) for each in zip(steps, scores, strict=True)]
 
@@ -215,7 +216,7 @@ class Decoder:
             logits = found[:, -1]
         return rows
 
-    def _completion(self, answered: _Answered, limits: Limits, ends: frozenset[int]) -> Completion:
+    def _completion(self, answered: _Answered, limits: Limits, *, ends: frozenset[int]) -> Completion:
         steps, scores = answered
         ids = tuple(step.token for step in steps)
         stopped = bool(ids) and ids[-1] in ends

@@ -144,7 +144,15 @@ def heeds_positions_alone(network: Network) -> bool:
     config = network.config.get_text_config()
     kinds = getattr(config, "layer_types", None)
     windowed = getattr(config, "sliding_window", None) if kinds is None else set(kinds) - {"full_attention"}
-    return not windowed and "position_ids" in signature(network.forward).parameters
+    # These turn positions by angles that depend on how long the longest row of a pass is.
+    stretched = not _rotations(config).isdisjoint({"dynamic", "longrope"})
+    return not windowed and not stretched and "position_ids" in signature(network.forward).parameters
+
+
+def _rotations(config: Any) -> set[str]:
+    """Return the kinds of rotary positions a model has, which may differ from layer to layer."""
+    told = getattr(config, "rope_parameters", None) or {}
+    return {each["rope_type"] for each in (told, *told.values()) if isinstance(each, dict) and "rope_type" in each}
 
 
 def is_plain(cache: Cache) -> bool:

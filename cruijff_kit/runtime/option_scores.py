@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from cruijff_kit.data.labels import label_spellings
 from cruijff_kit.errors import PlanError, ResultError
@@ -109,7 +110,7 @@ def option_table(options: Sequence[str], *, tokenizer: Tokenizer) -> OptionTable
 
 
 def score_options(
-    network: Network, reading: Reading, tables: Sequence[OptionTable | None]
+    network: Network, reading: Reading, *, tables: Sequence[OptionTable | None]
 ) -> list[OptionScores | None]:
     """Return the scores of each prompt's options; None for a prompt that has none.
 
@@ -129,9 +130,10 @@ def score_options(
     if asked:
         rows, spellings, tokens = map(list, zip(*asked, strict=True))
         total = reading.logits.float().logsumexp(-1)
-        _add(found, rows, spellings, (reading.logits[rows, tokens].float() - total[rows]).tolist())
+        said = reading.logits[rows, tokens].float() - total[rows]
+        _add(found, said, rows=rows, spellings=spellings)
     if any(table.nodes for table in tables if table):
-        logits, place = read_branches(network, reading, [table.nodes if table else () for table in tables])
+        logits, place = read_branches(network, reading, nodes=[table.nodes if table else () for table in tables])
         wanted = [
             (*place[row, node], row, at, token)
             for row, table in enumerate(tables)
@@ -140,12 +142,14 @@ def score_options(
         ]
         lines, steps, rows, spellings, tokens = map(list, zip(*wanted, strict=True))
         total = logits.float().logsumexp(-1)
-        _add(found, rows, spellings, (logits[lines, steps, tokens].float() - total[lines, steps]).tolist())
+        said = logits[lines, steps, tokens].float() - total[lines, steps]
+        _add(found, said, rows=rows, spellings=spellings)
     return [table.pool(_numbers(own)) if table else None for table, own in zip(tables, found, strict=True)]
 
 
-def _add(found: list[list[float]], rows: Sequence[int], spellings: Sequence[int], logprobs: Sequence[float]) -> None:
-    for row, at, logprob in zip(rows, spellings, logprobs, strict=True):
+def _add(found: list[list[float]], said: Tensor, *, rows: Sequence[int], spellings: Sequence[int]) -> None:
+    """Add log-probabilities, one for each row and spelling named, to what is known of that spelling."""
+    for row, at, logprob in zip(rows, spellings, said.tolist(), strict=True):
         found[row][at] += logprob
 
 

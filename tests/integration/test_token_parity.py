@@ -45,9 +45,15 @@ CASES = {
 def family_base(folder: Path, name: str) -> Path:
     tokenizer = FAMILIES[name].build()
     torch.manual_seed(0)
-    shape: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
-    config = LlamaConfig(**shape, vocab_size=len(tokenizer), num_attention_heads=2, num_key_value_heads=2)
-    LlamaForCausalLM(config).save_pretrained(folder)
+    shape: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+    }
+    LlamaForCausalLM(LlamaConfig(**shape)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -107,7 +113,7 @@ def evaluated_prompts(config: EvalConfig, path: Path) -> list[tuple[int, ...]]:
     with ids_that_arrive() as arrived:
         log = read_eval_log(run_cell(config, path, place=place_of(config), facts={}, answered=lambda count: None))
     told = [tuple((sample.output.metadata or {})["prompt_token_ids"]) for sample in log.samples or []]
-    parts = {ids: [(ids,)] for ids in told if ids in arrived}
+    parts: dict[tuple[int, ...], list[tuple[tuple[int, ...], ...]]] = {ids: [(ids,)] for ids in told if ids in arrived}
     for ids in told:
         parts.setdefault(ids, []).extend((row, ids[len(row) :]) for row in arrived if ids[: len(row)] == row != ids)
     found = {ids: [whole for whole in ways if set(whole) <= set(arrived)] for ids, ways in parts.items()}

@@ -1,5 +1,6 @@
 """Batches: whatever their order, size and memory, each prompt gets what it gets alone."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,6 +110,15 @@ def test_a_beginning_that_is_short_or_one_prompts_alone_is_not_read_apart(bench:
     assert shared_prefix(bench.network, [PROMPTS[0]]) is None
     assert shared_prefix(bench.network, [(1, 2, 3), (1, 2, 4)]) is None
     assert shared_prefix(bench.network, PROMPTS) is None
+
+
+def test_positions_that_stretch_with_the_longest_row_let_nothing_be_read_apart(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "llama", "llama")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["rope_parameters"] = {"rope_type": "dynamic", "rope_theta": 10_000.0, "factor": 2.0}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    network = load_causal_lm(folder, dtype=torch.float32, device=torch.device("cpu"))
+    assert shared_prefix(network, PROMPTS[:3]) is None
 
 
 def test_equal_prompts_keep_a_token_of_their_own(bench: Bench) -> None:
