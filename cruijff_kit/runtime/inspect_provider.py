@@ -224,7 +224,7 @@ def _output(query: Query, answer: Completion, *, name: str, kept: int | None) ->
         "prompt_token_ids": list(prompt),
         "output_token_ids": list(answer.token_ids),
     }
-    if kept is not None:
+    if kept:
         metadata["top_token_ids"] = [[token.token_id for token in at] for at in answer.top]
     if options:
         metadata["options"] = list(options)
