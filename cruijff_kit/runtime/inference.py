@@ -19,6 +19,9 @@ from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
 
 __all__ = ["Decoder", "Limits"]
 
+_TABLES = 1024
+"""Sets of options whose spellings are kept; a task whose samples all have their own would fill the memory."""
+
 
 class Limits(NamedTuple):
     """How far one call generates, and how."""
@@ -30,7 +33,7 @@ class Limits(NamedTuple):
     batch_size: int = 64
     """Most prompts per forward pass; memory may allow fewer."""
     temperature: float | None = None
-    """Divides the logits before a token is drawn; None takes the most likely one."""
+    """Divides the logits before a token is drawn; None, or 0, takes the most likely one."""
     top_p: float = 1.0
     """Mass of the most likely tokens that are drawn from."""
     seed: int = 0
@@ -132,6 +135,8 @@ class Decoder:
 
     def _table(self, options: tuple[str, ...]) -> OptionTable:
         if options not in self._tables:
+            if len(self._tables) >= _TABLES:
+                self._tables.clear()
             self._tables[options] = option_table(options, tokenizer=self._tokenizer)
         return self._tables[options]
 
@@ -189,7 +194,7 @@ class Decoder:
         logits, cache, mask, positions = reading
         rows: list[list[Step]] = [[] for _ in prompts]
         active = list(range(len(prompts)))
-        cold = limits.temperature is None
+        cold = not limits.temperature
         draws = [] if cold else [uniforms(prompt, limits.max_tokens, seed=limits.seed) for prompt in prompts]
         for at in range(limits.max_tokens):
             steps = next_tokens(

@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-__all__ = ["SHARE", "Footprint", "footprint", "free_bytes"]
+__all__ = ["SHARE", "Footprint", "footprint", "free_bytes", "group_free"]
 
 SHARE = 0.6
 """Part of the free memory that a batch may take; the rest is for what the estimate leaves out."""
-
-_CACHED = "inactive_file"
 
 
 class Footprint(NamedTuple):
@@ -31,7 +29,7 @@ class Footprint(NamedTuple):
 def footprint(config: Any, dtype: torch.dtype) -> Footprint:
     """Return what a model of this configuration takes for a batch."""
     shape = config.get_text_config()
-    width, heads = shape.hidden_size, shape.num_attention_heads
+    width, heads = shape.hidden_size, getattr(shape, "num_attention_heads", None) or 1
     shared = getattr(shape, "num_key_value_heads", None) or heads
     head = getattr(shape, "head_dim", None) or width // heads
     inner = getattr(shape, "intermediate_size", None) or 4 * width
@@ -44,7 +42,8 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return min(_system_free(), *_groups_free())
+    limited = group_free()
+    return _system_free() if limited is None else min(_system_free(), limited)
 
 
 def _system_free() -> int:
@@ -56,22 +55,26 @@ def _system_free() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
-def _groups_free() -> list[int]:
-    """Return what the control groups of a job leave, outermost last; nothing limited, nothing returned."""
-    own = Path("/proc/self/cgroup")
+def group_free(*, own: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return what the control groups of a job leave to it; None where nothing is limited.
+
+    Args:
+        own: file that names the group of this process.
+        root: where groups lie, one in another; the tightest counts.
+    """
     lines = own.read_text(encoding="utf-8").splitlines() if own.is_file() else []
-    name = next((line.partition("::")[2] for line in lines if line.startswith("0::")), "/")
-    root = Path("/sys/fs/cgroup")
+    name = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "/")
     folder = root / name.lstrip("/")
     folders = [each for each in (folder, *folder.parents) if each.is_relative_to(root)]
-    return [free for each in folders if (free := _group_free(each)) is not None] or [_system_free()]
+    return min((free for each in folders if (free := _left(each)) is not None), default=None)
 
 
-def _group_free(folder: Path) -> int | None:
+def _left(folder: Path) -> int | None:
+    """Return what one group leaves; None where it limits nothing."""
     try:
         limit = (folder / "memory.max").read_text(encoding="ascii").strip()
         used = int((folder / "memory.current").read_text(encoding="ascii"))
-        kept = re.search(rf"^{_CACHED} (\d+)$", (folder / "memory.stat").read_text(encoding="ascii"), re.MULTILINE)
+        kept = re.search(r"^inactive_file (\d+)$", (folder / "memory.stat").read_text(encoding="ascii"), re.MULTILINE)
     except (OSError, ValueError):
         return None
     if limit == "max":

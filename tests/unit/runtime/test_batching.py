@@ -47,6 +47,33 @@ def test_requests_that_arrive_together_are_one_batch() -> None:
     assert [answer.token_ids for answer in answers if isinstance(answer, Completion)] == [ids for ids, _ in asked]
 
 
+def test_requests_that_trickle_in_while_the_loop_is_busy_are_one_batch() -> None:
+    echo = Echo()
+
+    async def trickle() -> None:
+        batcher = Batcher(echo)
+        async with anyio.create_task_group() as group:
+            for number in range(5):
+                group.start_soon(batcher.complete, Query((number,)), SHORT)
+                await anyio.lowlevel.checkpoint()
+                keep_busy_until(anyio.current_time() + 0.02)
+
+    anyio.run(trickle)
+    assert echo.batches == [[(number,) for number in range(5)]]
+
+
+def keep_busy_until(moment: float) -> None:
+    """Hold the loop up as a sample does whose log is being written."""
+    while anyio.current_time() < moment:
+        pass
+
+
+def test_a_loop_that_is_always_busy_holds_a_batch_up_only_so_long() -> None:
+    echo = Echo()
+    answers = anyio.run(ask_all, Batcher(echo, patience=0), [((1,), SHORT), ((2,), SHORT)])
+    assert [answer.token_ids for answer in answers if isinstance(answer, Completion)] == [(1,), (2,)]
+
+
 def test_requests_with_other_limits_are_a_batch_of_their_own() -> None:
     echo = Echo()
     answers = anyio.run(ask_all, Batcher(echo), [((1,), SHORT), ((2,), LONG), ((3,), SHORT)])

@@ -31,7 +31,7 @@ PROMPTS: dict[str, list[tuple[int, ...]]] = {
     "one beginning": [(*SHARED, 7, 8, 9), (*SHARED, 3), (*SHARED, *range(50, 70)), (*SHARED, 100, 101)],
 }
 LABELS = {"one token": ("A", "B", "C"), "several tokens": ("yes", "no", "not sure"), "in each other": ("1", "10", "12")}
-MEAN = Limits(max_tokens=2, top_logprobs=1)
+LIMITS = Limits(max_tokens=2, top_logprobs=1)
 
 
 def spelt(table: OptionTable, prompt: Sequence[int], *, model: Any, left: bool) -> list[float]:
@@ -93,8 +93,8 @@ def test_options_have_the_probabilities_of_a_plain_pass_in_every_architecture(
 ) -> None:
     plain, decoder = family
     options, asked = LABELS[labels], PROMPTS[prompts]
-    together = decoder.complete(asked, MEAN, options=[options] * len(asked))
-    alone = [decoder.complete([prompt], MEAN, options=[options])[0] for prompt in asked]
+    together = decoder.complete(asked, LIMITS, options=[options] * len(asked))
+    alone = [decoder.complete([prompt], LIMITS, options=[options])[0] for prompt in asked]
     for prompt, one, other in zip(asked, together, alone, strict=True):
         check(one, prompt, options=options, model=plain, tokenizer=byte_level())
         assert one.option_logprobs == pytest.approx(other.option_logprobs, abs=1e-4)
@@ -111,7 +111,7 @@ def test_scoring_options_leaves_the_answers_as_they_are(family: tuple[Any, Decod
 def test_each_prompt_has_options_of_its_own_or_none(family: tuple[Any, Decoder]) -> None:
     plain, decoder = family
     own = [("yes", "no"), (), ("A", "B", "C, or rather D")]
-    first, second, third = decoder.complete(PROMPTS["apart"], MEAN, options=own)
+    first, second, third = decoder.complete(PROMPTS["apart"], LIMITS, options=own)
     assert (second.option_logprobs, second.option_mass) == ((), None)
     for answer, prompt, options in ((first, PROMPTS["apart"][0], own[0]), (third, PROMPTS["apart"][2], own[2])):
         check(answer, prompt, options=options, model=plain, tokenizer=byte_level())
@@ -122,8 +122,8 @@ def test_options_are_scored_by_the_model_with_its_adapter(tmp_path: Path) -> Non
     adapter = random_adapter(tmp_path / "adapter", base)
     asked, options = PROMPTS["one beginning"], LABELS["several tokens"]
     resident = ResidentModel(base, device="cpu")
-    worn = resident.complete(asked, MEAN, adapter=adapter, options=[options] * len(asked))
-    bare = resident.complete(asked, MEAN, options=[options] * len(asked))
+    worn = resident.complete(asked, LIMITS, adapter=adapter, options=[options] * len(asked))
+    bare = resident.complete(asked, LIMITS, options=[options] * len(asked))
     plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter).eval()
     for prompt, with_adapter, without in zip(asked, worn, bare, strict=True):
         check(with_adapter, prompt, options=options, model=plain, tokenizer=resident.tokenizer)
