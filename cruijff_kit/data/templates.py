@@ -12,7 +12,7 @@ from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Tokenizer
 from cruijff_kit.schema.prediction import PromptIds
 
-__all__ = ["AnswerEnd", "answer_end", "bos_marks_turns", "no_template", "one_bos", "render"]
+__all__ = ["AnswerEnd", "answer_end", "bos_marks_turns", "continued", "no_template", "one_bos", "render"]
 
 _CONTENT = "\ue000answer\ue001"
 _PATTERNS = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1")
@@ -80,6 +80,13 @@ def answer_end(*, encoding: Encoding, tokenizer: Tokenizer) -> AnswerEnd:
     return _chat_end(tokenizer, template=tokenizer.chat_template, date=encoding.template_date)
 
 
+def continued(text: str, tokenizer: Tokenizer) -> list[int]:
+    """Return the ids of a text that follows an answer; tokenizers that begin a text with a blank do so once."""
+    answer = tokenizer.encode(_CONTENT, add_special_tokens=False)
+    both = tokenizer.encode(_CONTENT + text, add_special_tokens=False)
+    return both[len(answer) :] if both[: len(answer)] == answer else tokenizer.encode(text, add_special_tokens=False)
+
+
 def bos_marks_turns(*, encoding: Encoding, tokenizer: Tokenizer) -> bool:
     """Return whether the template begins every turn with the BOS token, as some of ChatML's kind do."""
     if encoding.dataset_type == "text_completion":
@@ -100,7 +107,7 @@ def _chat_end(tokenizer: Tokenizer, *, template: str | None, date: str) -> Answe
     encoding = Encoding(dataset_type="chat_completion", template_date=date)
     turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _CONTENT}]
     after = render(turns, encoding=encoding, tokenizer=tokenizer, asks=False).rpartition(_CONTENT)[2].rstrip()
-    ids = _continued(after, tokenizer)
+    ids = continued(after, tokenizer)
     end = next((at for at, token in enumerate(ids) if _is_special(token, tokenizer)), None)
     if end is None:
         # Text alone would not stop generation: without EOS after it there is no end.
@@ -122,13 +129,6 @@ def _is_special(token: int, tokenizer: Tokenizer) -> bool:
     # A blank alone may read as nothing too: some tokenizers begin every text with one.
     shown = tokenizer.decode([token], skip_special_tokens=False)
     return bool(shown) and not tokenizer.decode([token], skip_special_tokens=True)
-
-
-def _continued(text: str, tokenizer: Tokenizer) -> list[int]:
-    """Return the ids of a text that follows an answer; tokenizers that begin a text with a blank do so once."""
-    answer = tokenizer.encode(_CONTENT, add_special_tokens=False)
-    both = tokenizer.encode(_CONTENT + text, add_special_tokens=False)
-    return both[len(answer) :] if both[: len(answer)] == answer else tokenizer.encode(text, add_special_tokens=False)
 
 
 def _eos(tokenizer: Tokenizer) -> PromptIds:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -9,17 +10,27 @@ import anyio.to_thread
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
-__all__ = ["Batcher", "Complete"]
+__all__ = ["Batcher", "Complete", "Query"]
 
-Complete = Callable[[Sequence[PromptIds], Limits], Sequence[Completion]]
-"""Answers prompts in order; called in a worker thread, one call at a time."""
+
+class Query(NamedTuple):
+    """What one request asks of a model."""
+
+    prompt: PromptIds
+    """Ids as the model reads them."""
+    options: tuple[str, ...] = ()
+    """Labels to score behind the prompt."""
+
+
+Complete = Callable[[Sequence[Query], Limits], Sequence[Completion]]
+"""Answers queries in order; called in a worker thread, one call at a time."""
 
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """A prompt that waits, and its answer once it is there."""
+    """A query that waits, and its answer once it is there."""
 
-    prompt: PromptIds
+    query: Query
     limits: Limits
     answer: Completion | None = None
 
@@ -28,20 +39,28 @@ class Batcher:
     """Collects requests that arrive together, without a thread or a timer of its own.
 
     Requests queue for a lock. Whoever gets it unanswered waits until no further
-    request arrives for `settle` seconds, then answers all that wait for the same
-    limits. A failure is raised to that one alone; the others try again without it.
+    request arrives for `settle` seconds in which the loop had nothing else to do, then
+    answers all that wait for the same limits. A failure is raised to that one alone; the
+    others try again without it.
     """
 
-    def __init__(self, complete: Complete, *, settle: float = 0.005) -> None:
-        """Take the function that answers, and how long arrivals must have ceased."""
+    def __init__(self, complete: Complete, *, settle: float = 0.005, patience: float = 2.0) -> None:
+        """Take the function that answers.
+
+        Args:
+            complete: answers a batch.
+            settle: seconds for which arrivals must have ceased.
+            patience: seconds after which a batch starts although the loop is still busy.
+        """
         self._complete = complete
         self._settle = settle
+        self._patience = patience
         self._waiting: list[_Ticket] = []
         self._lock = anyio.Lock()
 
-    async def complete(self, prompt: PromptIds, limits: Limits) -> Completion:
-        """Return the answer to one prompt, computed together with its neighbours."""
-        ticket = _Ticket(prompt, limits)
+    async def complete(self, query: Query, limits: Limits) -> Completion:
+        """Return the answer to one query, computed together with its neighbours."""
+        ticket = _Ticket(query, limits)
         self._waiting.append(ticket)
         try:
             async with self._lock:
@@ -56,14 +75,20 @@ class Batcher:
         return ticket.answer
 
     async def _arrivals_cease(self) -> None:
-        seen = 0
-        while seen < len(self._waiting):
-            seen = len(self._waiting)
+        now = anyio.current_time()
+        end = now + self._patience
+        quiet = False
+        while not quiet and now < end:
+            seen, before = len(self._waiting), now
             await anyio.sleep(self._settle)
+            now = anyio.current_time()
+            # A loop that wakes late is busy with samples that just ended: those that follow them are still to come,
+            # and a model that ran beside it would fight for the interpreter at every step.
+            quiet = len(self._waiting) == seen and now - before < 2 * self._settle
 
     async def _answer(self, limits: Limits) -> None:
         batch = [ticket for ticket in self._waiting if ticket.limits == limits]
-        answers = await anyio.to_thread.run_sync(self._complete, [ticket.prompt for ticket in batch], limits)
+        answers = await anyio.to_thread.run_sync(self._complete, [ticket.query for ticket in batch], limits)
         for ticket, answer in zip(batch, answers, strict=True):
             ticket.answer = answer
         self._waiting = [ticket for ticket in self._waiting if ticket.answer is None]

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.runtime.eval_config import Place, checkpoint_sha256, load_eval_config, place_of
 from cruijff_kit.runtime.files import file_sha256, write_aside
+from cruijff_kit.runtime.garbage import seldom_collected
 from cruijff_kit.runtime.job_files import (
     StatusFile,
     artefact_hashes,
@@ -74,7 +75,7 @@ def evaluate(paths: Sequence[Path]) -> None:
         inputs = [_inputs(cell, place) for cell in cells]
         pending = [at for at, cell in enumerate(cells) if not _is_finished(cell, inputs[at], place=place)]
         progress = _Progress(status, cells, pending=pending)
-        with _own_surroundings(place.folder):
+        with _own_surroundings(place.folder), seldom_collected():
             for at in pending:
                 _evaluate_cell(cells[at], inputs[at], place=place, progress=progress)
         if place.cell is None:

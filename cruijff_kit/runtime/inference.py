@@ -1,59 +1,62 @@
-"""Greedy answers to exact prompt ids.
+"""Answers to exact prompt ids, and how likely each of some options is.
 
 Nothing here knows text on the way in: a prompt is a tuple of ids and is fed as it is.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-from cruijff_kit.errors import PlanError, ResultError
+from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import Tokenizer
+from cruijff_kit.runtime.branches import repeats_rows
+from cruijff_kit.runtime.key_values import Network, Prefix, Reading, read_on, read_prompts, shared_prefix
+from cruijff_kit.runtime.memory_budget import SHARE, footprint, free_bytes
+from cruijff_kit.runtime.next_token import Step, next_tokens, uniforms
+from cruijff_kit.runtime.option_scores import OptionScores, OptionTable, option_table, score_options
 from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
 
-__all__ = ["Decoder", "Limits", "Network"]
+__all__ = ["Decoder", "Limits"]
 
-
-class _Cache(Protocol):
-    def batch_select_indices(self, indices: Tensor) -> None: ...
-
-
-class _Output(Protocol):
-    logits: Tensor
-    past_key_values: _Cache
-
-
-class Network(Protocol):
-    """What is used of a causal language model of transformers."""
-
-    @property
-    def device(self) -> torch.device:
-        """Return where its weights lie."""
-        ...
-
-    def __call__(self, **inputs: object) -> _Output:
-        """Return logits, of shape (rows, 1, vocabulary), and the key-value cache."""
-        ...
+_TABLES = 1024
+"""Sets of options whose spellings are kept; a task whose samples all have their own would fill the memory."""
 
 
 class Limits(NamedTuple):
-    """How far one call generates."""
+    """How far one call generates, and how."""
 
     max_tokens: int
     """Longest answer in tokens."""
     top_logprobs: int = 0
     """Candidates kept per generated position; 0 keeps none."""
     batch_size: int = 64
-    """Prompts per forward pass."""
+    """Most prompts per forward pass; memory may allow fewer."""
+    temperature: float | None = None
+    """Divides the logits before a token is drawn; None, or 0, takes the most likely one."""
+    top_p: float = 1.0
+    """Mass of the most likely tokens that are drawn from."""
+    seed: int = 0
+    """Decides, together with the prompt's ids, what is drawn."""
 
 
-class _Step(NamedTuple):
-    """The candidates of one generated position, best first."""
+class _Asked(NamedTuple):
+    """A prompt, and the options to score behind it."""
 
-    ids: list[int]
-    logprobs: list[float]
+    prompt: PromptIds
+    table: OptionTable | None
+
+    @property
+    def nodes(self) -> int:
+        """Return the tokens read behind this prompt for its options."""
+        return len(self.table.nodes) if self.table else 0
+
+
+class _Answered(NamedTuple):
+    """What became of a prompt."""
+
+    steps: list[Step]
+    scores: OptionScores | None
 
 
 class Decoder:
@@ -77,116 +80,174 @@ class Decoder:
         self._max_positions = max_positions
         self._ends = frozenset(ends)
         self._texts: dict[int, str] = {}
+        self._tables: dict[tuple[str, ...], OptionTable] = {}
+        self._footprint = footprint(network.config, network.dtype)
+        self._repeats = repeats_rows(network)
 
     def complete(
-        self, prompts: Sequence[PromptIds], limits: Limits, *, stop_ids: Sequence[int] = ()
+        self,
+        prompts: Sequence[PromptIds],
+        limits: Limits,
+        *,
+        stop_ids: Sequence[int] = (),
+        options: Sequence[Sequence[str]] = (),
     ) -> list[Completion]:
-        """Return the greedy answer to each prompt, in the order given.
+        """Return the answer to each prompt, in the order given.
 
-        Prompts of like length share a batch. A batch is padded on its left; the padding
-        is masked and not counted in positions, so neighbours change nothing.
+        Prompts of like length share a batch, as many as `limits` and the free memory allow; what
+        does not fit a GPU after all is tried again in halves. What all prompts begin with is read once.
 
         Args:
             prompts: ids as the model reads them, at least one each.
             limits: how far to generate.
             stop_ids: further ids that end an answer.
+            options: for each prompt the labels to score behind it; none at all where absent.
 
         Raises:
-            PlanError: a prompt is empty, or prompt and answer exceed the model's positions.
+            PlanError: a prompt is empty, two options are one, prompt and answer exceed the
+                model's positions, or a single prompt exceeds the memory.
             ResultError: the model's logits are not numbers, as after a diverged training.
         """
-        self._check(prompts, limits)
-        ends = self._ends.union(stop_ids)
-        order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+        tables = [self._table(tuple(each)) if each else None for each in options or [()] * len(prompts)]
+        asked = [_Asked(*each) for each in zip(prompts, tables, strict=True)]
+        self._check(asked, limits)
+        # The longest go first, so that what does not fit shows at once.
+        left = sorted(range(len(asked)), key=lambda index: len(prompts[index]), reverse=True)
         answers: dict[int, Completion] = {}
+        ends = self._ends.union(stop_ids)
         with torch.inference_mode():
-            for start in range(0, len(order), limits.batch_size):
-                chosen = order[start : start + limits.batch_size]
-                steps = self._generate([prompts[index] for index in chosen], limits, ends=ends)
-                found = (self._completion(row, limits, ends=ends) for row in steps)
-                answers.update(zip(chosen, found, strict=True))
+            prefix = shared_prefix(self._network, prompts)
+            budget = SHARE * free_bytes(self._network.device)
+            while left:
+                size = self._fitting([asked[index] for index in left[: limits.batch_size]], limits, budget=budget)
+                chosen = left[:size]
+                batch = [asked[index] for index in chosen]
+                found = self._tried(batch, limits, prefix=prefix, ends=ends)
+                if found is None:
+                    budget = self._bytes(batch, limits) / 2
+                    continue
+                answers.update(
+                    (index, self._completion(each, limits, ends=ends))
+                    for index, each in zip(chosen, found, strict=True)
+                )
+                left = left[size:]
         return [answers[index] for index in range(len(prompts))]
 
-    def _check(self, prompts: Sequence[PromptIds], limits: Limits) -> None:
-        longest = max(map(len, prompts), default=1)
-        if not all(prompts):
+    def _table(self, options: tuple[str, ...]) -> OptionTable:
+        if options not in self._tables:
+            if len(self._tables) >= _TABLES:
+                self._tables.clear()
+            self._tables[options] = option_table(options, tokenizer=self._tokenizer)
+        return self._tables[options]
+
+    def _check(self, asked: Sequence[_Asked], limits: Limits) -> None:
+        longest = max((len(each.prompt) for each in asked), default=1)
+        room = max([limits.max_tokens, *(len(ids) for each in asked if each.table for ids in each.table.spellings)])
+        if not all(each.prompt for each in asked):
             raise PlanError("a prompt has no tokens", hint="give the prompt template text, or use a tokenizer with BOS")
-        if self._max_positions is not None and longest + limits.max_tokens > self._max_positions:
+        if self._max_positions is not None and longest + room > self._max_positions:
             raise PlanError(
-                f"a prompt of `{longest}` tokens and an answer of `{limits.max_tokens}` exceed "
+                f"a prompt of `{longest}` tokens and an answer of `{room}` exceed "
                 f"the model's `{self._max_positions}` positions",
                 hint="lower `evaluation.generation.max_tokens`, or shorten the prompt",
             )
 
-    def _generate(self, prompts: Sequence[PromptIds], limits: Limits, *, ends: frozenset[int]) -> list[list[_Step]]:
+    def _fitting(self, asked: Sequence[_Asked], limits: Limits, *, budget: float) -> int:
+        """Return how many of these prompts, the longest first, fit a budget together; one at least."""
+        sizes = range(len(asked), 1, -1)
+        return next((size for size in sizes if self._bytes(asked[:size], limits) <= budget), 1)
+
+    def _bytes(self, batch: Sequence[_Asked], limits: Limits) -> int:
+        """Return what a batch is estimated to take, its options with it."""
+        tokens, nodes = len(batch[0].prompt) + limits.max_tokens, sum(each.nodes for each in batch)
+        rows = len(batch) + (nodes if self._repeats else 0)
+        return self._footprint.of(rows, tokens=tokens, logits=len(batch) + nodes)
+
+    def _tried(
+        self, batch: Sequence[_Asked], limits: Limits, *, prefix: Prefix | None, ends: frozenset[int]
+    ) -> list[_Answered] | None:
+        """Return a batch's answers; None where a GPU's memory did not do for several prompts."""
+        try:
+            return self._answered(batch, limits, prefix=prefix, ends=ends)
+        except torch.OutOfMemoryError as err:
+            if len(batch) == 1:
+                raise PlanError(
+                    f"a prompt of `{len(batch[0].prompt)}` tokens alone exceeds the memory of `{self._network.device}`",
+                    hint="lower `evaluation.generation.max_tokens`, or ask for a larger GPU by `resources.constraint`",
+                ) from err
+        # Out here the failed pass holds none of its tensors any more.
+        torch.cuda.empty_cache()
+        return None
+
+    def _answered(
+        self, batch: Sequence[_Asked], limits: Limits, *, prefix: Prefix | None, ends: frozenset[int]
+    ) -> list[_Answered]:
+        reading = read_prompts(self._network, [each.prompt for each in batch], prefix=prefix)
+        scores = score_options(self._network, reading, tables=[each.table for each in batch])
+        steps = self._walk([each.prompt for each in batch], reading, limits=limits, ends=ends)
+        return [_Answered(*each) for each in zip(steps, scores, strict=True)]
+
+    def _walk(
+        self, prompts: Sequence[PromptIds], reading: Reading, *, limits: Limits, ends: frozenset[int]
+    ) -> list[list[Step]]:
         """Return each prompt's steps; rows leave the batch as they end."""
-        ids, mask = _left_padded(prompts, self._network.device)
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        cache: _Cache | None = None
-        rows: list[list[_Step]] = [[] for _ in prompts]
+        logits, cache, mask, positions = reading
+        rows: list[list[Step]] = [[] for _ in prompts]
         active = list(range(len(prompts)))
-        for _ in range(limits.max_tokens):
-            output = self._network(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
+        cold = not limits.temperature
+        draws = [] if cold else [uniforms(prompt, limits.max_tokens, seed=limits.seed) for prompt in prompts]
+        for at in range(limits.max_tokens):
+            steps = next_tokens(
+                logits,
+                max(1, limits.top_logprobs),
+                draws=None if cold else [draws[index][at] for index in active],
+                temperature=limits.temperature or 1.0,
+                top_p=limits.top_p,
             )
-            cache = output.past_key_values
-            steps = _candidates(output.logits[:, -1], max(1, limits.top_logprobs))
             for index, step in zip(active, steps, strict=True):
                 rows[index].append(step)
-            keep = [at for at, step in enumerate(steps) if step.ids[0] not in ends]
-            if not keep:
+            keep = [place for place, step in enumerate(steps) if step.token not in ends]
+            if not keep or at + 1 == limits.max_tokens:
                 break
             kept = torch.tensor(keep, device=mask.device)
             if len(keep) < len(active):
                 cache.batch_select_indices(kept)
-                active = [active[at] for at in keep]
-            ids = torch.tensor([[steps[at].ids[0]] for at in keep], device=mask.device)
-            mask = torch.cat([mask[kept], mask.new_ones(len(keep), 1)], dim=-1)
-            positions = positions[kept, -1:] + 1
+                active = [active[place] for place in keep]
+                mask, positions = mask[kept], positions[kept]
+            ids = torch.tensor([[steps[place].token] for place in keep], device=mask.device)
+            mask = torch.cat([mask, mask.new_ones(len(keep), 1)], dim=-1)
+            positions = positions + 1
+            found, cache = read_on(self._network, ids, mask=mask, positions=positions, cache=cache)
+            logits = found[:, -1]
         return rows
 
-    def _completion(self, steps: list[_Step], limits: Limits, *, ends: frozenset[int]) -> Completion:
-        ids = tuple(step.ids[0] for step in steps)
+    def _completion(self, answered: _Answered, limits: Limits, *, ends: frozenset[int]) -> Completion:
+        steps, scores = answered
+        ids = tuple(step.token for step in steps)
         stopped = bool(ids) and ids[-1] in ends
         spoken = [token for token in (ids[:-1] if stopped else ids) if token < self._vocabulary]
-        top = tuple(tuple(self._named(step)) for step in steps) if limits.top_logprobs else ()
-        text = self._tokenizer.decode(spoken, skip_special_tokens=True)
-        return Completion(token_ids=ids, text=text, stopped=stopped, top=top)
+        kept = bool(limits.top_logprobs)
+        return Completion(
+            token_ids=ids,
+            text=self._tokenizer.decode(spoken, skip_special_tokens=True),
+            stopped=stopped,
+            given=tuple(self._named(step.token, step.logprob) for step in steps) if kept else (),
+            top=tuple(tuple(self._likely(step)) for step in steps) if kept else (),
+            option_logprobs=scores.logprobs if scores else (),
+            option_mass=scores.mass if scores else None,
+        )
 
-    def _named(self, step: _Step) -> Iterator[TokenLogprob]:
+    def _likely(self, step: Step) -> Iterator[TokenLogprob]:
         for token_id, logprob in zip(step.ids, step.logprobs, strict=True):
             # A token that cannot occur has no finite log-probability and is no candidate.
             if logprob > float("-inf"):
-                yield TokenLogprob(token_id=token_id, token=self._text(token_id), logprob=logprob)
+                yield self._named(token_id, logprob)
+
+    def _named(self, token_id: int, logprob: float) -> TokenLogprob:
+        return TokenLogprob(token_id=token_id, token=self._text(token_id), logprob=logprob)
 
     def _text(self, token_id: int) -> str:
         """Return one id decoded on its own; rows beyond the tokenizer's have no text."""
         if token_id not in self._texts:
             self._texts[token_id] = self._tokenizer.decode([token_id]) if token_id < self._vocabulary else ""
         return self._texts[token_id]
-
-
-def _left_padded(prompts: Sequence[PromptIds], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return ids and mask, both (rows, longest); padding is id 0 and masked."""
-    width = max(map(len, prompts))
-    ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts])
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    return ids.to(device), mask.to(device)
-
-
-def _candidates(logits: Tensor, count: int) -> list[_Step]:
-    """Return the most likely tokens of each row; the greedy one is the first of them."""
-    # Normalising in the model's own 16 bits would cost the third digit.
-    logprobs = logits.float().log_softmax(-1)
-    top = logprobs.topk(min(count, logprobs.shape[-1]), dim=-1)
-    if bool(top.values[:, 0].isnan().any()):
-        raise ResultError(
-            "the model's logits are not numbers: its training diverged",
-            hint="look at the loss in `metrics.jsonl`, and lower `controls.lr`",
-        )
-    return [_Step(ids, values) for ids, values in zip(top.indices.tolist(), top.values.tolist(), strict=True)]

@@ -102,6 +102,8 @@ def asked_of(config: EvalConfig) -> dict[str, Any]:
         "max_retries": _RETRIES if config.base_model.api is not None else None,
         "max_connections": waiting,
         "max_samples": waiting,
+        # Samples that ended together are written together.
+        "log_buffer": 2 * waiting,
         "logprobs": True,
         "top_logprobs": generation.top_logprobs,
     }

@@ -3,8 +3,13 @@
     inspect eval tasks.py --model cruijff/my-model -M model_path=DIR [-M adapter=DIR]
 
 Messages are encoded by `data.tokens`, as training rows are, and never rendered to text
-and tokenised again. Answers are greedy; a request for anything else is refused, not
-quietly changed. Each output's metadata holds the ids that went in and came out.
+and tokenised again. Answers are greedy, or drawn where a temperature is set; what else is
+asked for is refused, not quietly changed. Each output's metadata holds the ids that went in
+and came out. A request whose `extra_body` names `options` has them scored too:
+
+    GenerateConfig(extra_body={"options": ["yes", "no"]})
+
+The metadata then holds `options`, `option_logprobs` and `option_mass` (`runtime/option_scores.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -27,11 +32,11 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from cruijff_kit.data.tokens import Encoding, Turn, encode_conversation, prompt_sha256, stop_ids
-from cruijff_kit.errors import PlanError
-from cruijff_kit.runtime.batching import Batcher
+from cruijff_kit.errors import PlanError, ResultError
+from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.resident import ResidentModel
-from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
+from cruijff_kit.schema.prediction import Completion
 from cruijff_kit.schema.spec import DatasetType
 
 __all__ = ["CruijffAPI", "cruijff"]
@@ -44,6 +49,7 @@ _UNSUPPORTED = (
     "prompt_logprobs",
     "response_schema",
     "stop_seqs",
+    "top_k",
 )
 # Tasks written for samplers that refuse 0 ask for a temperature close to it.
 _GREEDY = 1e-4
@@ -113,21 +119,25 @@ class CruijffAPI(ModelAPI):
         tool_choice: ToolChoice,
         config: GenerateConfig,
     ) -> ModelOutput:
-        """Answer a conversation greedily.
+        """Answer a conversation.
 
         Raises:
-            PlanError: tools, sampling or a content other than text was asked for.
+            PlanError: tools, a content other than text, or settings that are not to be had were asked for.
             SpecError: the conversation cannot be encoded.
         """
         _refuse_unsupported(tools, config)
         prompt = encode_conversation(_turns(input), encoding=self._encoding, tokenizer=self._resident.tokenizer)
+        query = Query(prompt, _options(config))
         wanted = (config.top_logprobs or 0) if config.logprobs else 0
-        limits = Limits(config.max_tokens or _DEFAULT_TOKENS, max(1, wanted), self._batch_size)
-        answer = await self._batcher.complete(prompt, limits)
-        return _output(prompt, answer, name=self.model_name, kept=wanted if config.logprobs else None)
+        limits = Limits(config.max_tokens or _DEFAULT_TOKENS, max(1, wanted), self._batch_size, *_chance(config))
+        answer = await self._batcher.complete(query, limits)
+        if limits.temperature is None:
+            _prove_greedy(answer)
+        return _output(query, answer, name=self.model_name, kept=wanted if config.logprobs else None)
 
-    def _complete(self, prompts: Sequence[PromptIds], limits: Limits) -> list[Completion]:
-        answers = self._resident.complete(prompts, limits, adapter=self._adapter, stop_ids=self._ends)
+    def _complete(self, queries: Sequence[Query], limits: Limits) -> list[Completion]:
+        prompts, options = zip(*queries, strict=True)
+        answers = self._resident.complete(prompts, limits, adapter=self._adapter, stop_ids=self._ends, options=options)
         if self.answered is not None:
             self.answered(len(answers))
         return answers
@@ -147,16 +157,42 @@ def _resident(path: str, *, dtype: Literal["fp32", "bf16"], device: str) -> Resi
 
 def _refuse_unsupported(tools: Sequence[ToolInfo], config: GenerateConfig) -> None:
     asked = [name for name in _UNSUPPORTED if getattr(config, name)]
-    if config.temperature is not None and config.temperature > _GREEDY:
-        asked.append("temperature")
+    asked += [f"extra_body.{name}" for name in config.extra_body or {} if name != "options"]
     if config.num_choices is not None and config.num_choices > 1:
         asked.append("num_choices")
     if tools:
         asked.append("tools")
     if asked:
         named = ", ".join(f"`{name}`" for name in asked)
-        hint = "leave these out of the task; answers here are greedy, so that their log-probabilities are their own"
+        hint = "leave these out of the task, or evaluate it on another model"
         raise PlanError(f"the provider `cruijff` has no {named}", hint=hint)
+
+
+def _chance(config: GenerateConfig) -> tuple[float | None, float, int]:
+    """Return temperature, nucleus and seed; a temperature of None is greedy."""
+    top_p, seed = 1.0 if config.top_p is None else config.top_p, config.seed or 0
+    if config.temperature is None and top_p != 1:
+        fact = "`top_p` is set and `temperature` is not, so nothing would be drawn"
+        raise PlanError(fact, hint="set `temperature: 1.0` to draw from the nucleus, or leave `top_p` out")
+    if not 0 < top_p <= 1:
+        raise PlanError(f"`top_p` is `{top_p}`; it is above 0 and at most 1")
+    if config.temperature is None or config.temperature <= _GREEDY:
+        return None, 1.0, 0
+    return config.temperature, top_p, seed
+
+
+def _options(config: GenerateConfig) -> tuple[str, ...]:
+    """Return the labels that a request wants scored."""
+    options = (config.extra_body or {}).get("options", [])
+    if not isinstance(options, list | tuple) or not all(isinstance(option, str) for option in options):
+        raise PlanError(f"`extra_body.options` is `{options!r}`; it is a list of labels")
+    return tuple(options)
+
+
+def _prove_greedy(answer: Completion) -> None:
+    """Refuse an answer one of whose tokens is not the most likely one."""
+    if any(token != at[0].token_id for token, at in zip(answer.token_ids, answer.top, strict=True)):
+        raise ResultError("a greedy answer holds a token that was not the most likely one")
 
 
 def _turns(messages: Sequence[ChatMessage]) -> list[Turn]:
@@ -170,12 +206,13 @@ def _turns(messages: Sequence[ChatMessage]) -> list[Turn]:
     return [{"role": message.role, "content": message.text} for message in messages]
 
 
-def _output(prompt: PromptIds, answer: Completion, *, name: str, kept: int | None) -> ModelOutput:
+def _output(query: Query, answer: Completion, *, name: str, kept: int | None) -> ModelOutput:
     """Return inspect's view of an answer; `kept` candidates a position, None without log-probabilities."""
+    prompt, options = query
     choice = ChatCompletionChoice(
         message=ChatMessageAssistant(content=answer.text, model=name, source="generate"),
         stop_reason="stop" if answer.stopped else "max_tokens",
-        logprobs=None if kept is None else Logprobs(content=[_logprob(at, kept) for at in answer.top]),
+        logprobs=None if kept is None else Logprobs(content=_logprobs(answer, kept)),
     )
     usage = ModelUsage(
         input_tokens=len(prompt),
@@ -187,12 +224,18 @@ def _output(prompt: PromptIds, answer: Completion, *, name: str, kept: int | Non
         "prompt_token_ids": list(prompt),
         "output_token_ids": list(answer.token_ids),
     }
-    if kept is not None:
+    if kept:
         metadata["top_token_ids"] = [[token.token_id for token in at] for at in answer.top]
+    if options:
+        metadata["options"] = list(options)
+        metadata["option_logprobs"] = list(answer.option_logprobs)
+        metadata["option_mass"] = answer.option_mass
     return ModelOutput(model=name, choices=[choice], usage=usage, metadata=metadata)
 
 
-def _logprob(candidates: Sequence[TokenLogprob], kept: int) -> Logprob:
-    first = candidates[0]
-    top = [TopLogprob(token=one.token, logprob=one.logprob) for one in candidates[:kept]]
-    return Logprob(token=first.token, logprob=first.logprob, top_logprobs=top or None)
+def _logprobs(answer: Completion, kept: int) -> list[Logprob]:
+    found = []
+    for given, candidates in zip(answer.given, answer.top, strict=True):
+        top = [TopLogprob(token=one.token, logprob=one.logprob) for one in candidates[:kept]]
+        found.append(Logprob(token=given.token, logprob=given.logprob, top_logprobs=top or None))
+    return found

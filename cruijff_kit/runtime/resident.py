@@ -58,22 +58,24 @@ class ResidentModel:
         *,
         adapter: str | None = None,
         stop_ids: Sequence[int] = (),
+        options: Sequence[Sequence[str]] = (),
     ) -> list[Completion]:
-        """Return the greedy answer to each prompt, in the order given; safe between threads.
+        """Return the answer to each prompt, in the order given; safe between threads.
 
         Args:
             prompts: ids as the model reads them.
             limits: how far to generate.
             adapter: directory of a LoRA adapter in peft format; the bare base where None.
             stop_ids: ids that end an answer besides the model's own.
+            options: for each prompt the labels to score behind it; none at all where absent.
 
         Raises:
-            PlanError: prompt and answer exceed the model's positions.
+            PlanError: prompt and answer exceed the model's positions or the memory, or two options are one.
             ResultError: the adapter does not fit, or the logits are not numbers.
             SiteError: the adapter directory cannot be loaded.
         """
         with self._lock, self._wearing(adapter):
-            return self._decoder.complete(prompts, limits, stop_ids=stop_ids)
+            return self._decoder.complete(prompts, limits, stop_ids=stop_ids, options=options)
 
     def logits(self, ids: PromptIds, *, adapter: str | None = None) -> torch.Tensor:
         """Return the logits behind every token of one text, shape (tokens, vocabulary); safe between threads.

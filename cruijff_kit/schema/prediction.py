@@ -32,6 +32,12 @@ class Completion(Noun):
     """Whether an end token was produced before the limit."""
     top: tuple[tuple[TokenLogprob, ...], ...] = ()
     """Per generated position, the most likely tokens, best first."""
+    given: tuple[TokenLogprob, ...] = ()
+    """Per generated position the token given, where candidates are kept; probabilities are the untempered model's."""
+    option_logprobs: tuple[float, ...] = ()
+    """Natural log-probability of each option asked for, not normalised."""
+    option_mass: float | None = None
+    """Probability that the answer begins with any option, in [0, 1]; None where none was asked for."""
 
 
 class Prediction(Noun):

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import anyio
 
 from cruijff_kit.errors import PlanError
-from cruijff_kit.runtime.batching import Batcher
+from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
@@ -16,7 +16,8 @@ class Echo:
     def __init__(self) -> None:
         self.batches: list[list[PromptIds]] = []
 
-    def __call__(self, prompts: Sequence[PromptIds], limits: Limits) -> list[Completion]:
+    def __call__(self, queries: Sequence[Query], limits: Limits) -> list[Completion]:
+        prompts = [query.prompt for query in queries]
         self.batches.append(list(prompts))
         if any(prompt[0] == 13 for prompt in prompts):
             raise PlanError("thirteen")
@@ -28,7 +29,7 @@ async def ask_all(batcher: Batcher, asked: Sequence[tuple[PromptIds, Limits]]) -
 
     async def ask(at: int, prompt: PromptIds, limits: Limits) -> None:
         try:
-            answers[at] = await batcher.complete(prompt, limits)
+            answers[at] = await batcher.complete(Query(prompt), limits)
         except PlanError as err:
             answers[at] = str(err)
 
@@ -44,6 +45,33 @@ def test_requests_that_arrive_together_are_one_batch() -> None:
     answers = anyio.run(ask_all, Batcher(echo), asked)
     assert len(echo.batches) == 1
     assert [answer.token_ids for answer in answers if isinstance(answer, Completion)] == [ids for ids, _ in asked]
+
+
+def test_requests_that_trickle_in_while_the_loop_is_busy_are_one_batch() -> None:
+    echo = Echo()
+
+    async def trickle() -> None:
+        batcher = Batcher(echo)
+        async with anyio.create_task_group() as group:
+            for number in range(5):
+                group.start_soon(batcher.complete, Query((number,)), SHORT)
+                await anyio.lowlevel.checkpoint()
+                keep_busy_until(anyio.current_time() + 0.02)
+
+    anyio.run(trickle)
+    assert echo.batches == [[(number,) for number in range(5)]]
+
+
+def keep_busy_until(moment: float) -> None:
+    """Hold the loop up as a sample does whose log is being written."""
+    while anyio.current_time() < moment:
+        pass
+
+
+def test_a_loop_that_is_always_busy_holds_a_batch_up_only_so_long() -> None:
+    echo = Echo()
+    answers = anyio.run(ask_all, Batcher(echo, patience=0), [((1,), SHORT), ((2,), SHORT)])
+    assert [answer.token_ids for answer in answers if isinstance(answer, Completion)] == [(1,), (2,)]
 
 
 def test_requests_with_other_limits_are_a_batch_of_their_own() -> None:
@@ -65,10 +93,10 @@ def test_a_request_that_is_given_up_holds_nobody_back() -> None:
     async def give_one_up() -> Completion:
         batcher = Batcher(echo)
         async with anyio.create_task_group() as group:
-            group.start_soon(batcher.complete, (1,), SHORT)
+            group.start_soon(batcher.complete, Query((1,)), SHORT)
             await anyio.lowlevel.checkpoint()
             group.cancel_scope.cancel()
-        return await batcher.complete((2,), SHORT)
+        return await batcher.complete(Query((2,)), SHORT)
 
     assert anyio.run(give_one_up).token_ids == (2,)
     assert echo.batches == [[(2,)]]

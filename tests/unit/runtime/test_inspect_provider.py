@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from inspect_ai.tool import ToolInfo
 
 from cruijff_kit.data.tokens import Encoding, encode_prompt, prompt_sha256
 from cruijff_kit.errors import PlanError, SpecError
+from cruijff_kit.runtime.inference import Limits
+from cruijff_kit.runtime.resident import ResidentModel
 from tests.random_model import random_base
 from tests.tokenizer_zoo import LLAMA3_DATED, byte_level
 
@@ -115,9 +118,9 @@ def test_tokens_in_and_out_are_counted(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", ({"temperature": 0.7}, {"num_choices": 2}, {"stop_seqs": ["\n"]}, {"frequency_penalty": 0.5})
+    "settings", ({"top_k": 7}, {"num_choices": 2}, {"stop_seqs": ["\n"]}, {"frequency_penalty": 0.5})
 )
-def test_what_greedy_answers_cannot_give_is_refused_by_name(ask: Ask, settings: dict[str, Any]) -> None:
+def test_what_the_provider_cannot_give_is_refused_by_name(ask: Ask, settings: dict[str, Any]) -> None:
     with pytest.raises(PlanError, match=f"`{next(iter(settings))}`"):
         ask(ChatMessageUser(content="house"), **settings)
 
@@ -140,6 +143,90 @@ def test_an_answer_begun_for_the_model_is_refused(ask: Ask) -> None:
 def test_temperature_close_to_zero_is_greedy(ask: Ask) -> None:
     plain, cool = ask(ChatMessageUser(content="house")), ask(ChatMessageUser(content="house"), temperature=1e-7)
     assert cool.metadata == plain.metadata
+
+
+def test_options_are_scored_where_a_request_names_them(ask: Ask, base: str) -> None:
+    options = ["yes", "no", "not sure"]
+    metadata = ask(ChatMessageUser(content="house"), extra_body={"options": options}).metadata
+    assert metadata is not None
+    resident = ResidentModel(base, device="cpu")
+    prompt = tuple(metadata["prompt_token_ids"])
+    (expected,) = resident.complete([prompt], Limits(max_tokens=1), options=[options])
+    assert metadata["options"] == options
+    assert metadata["option_logprobs"] == pytest.approx(expected.option_logprobs, abs=1e-5)
+    assert metadata["option_mass"] == pytest.approx(sum(map(math.exp, expected.option_logprobs)), abs=1e-6)
+    assert 0 < metadata["option_mass"] < 1
+
+
+def test_without_options_nothing_is_said_of_any(ask: Ask) -> None:
+    metadata = ask(ChatMessageUser(content="house")).metadata
+    assert metadata is not None
+    assert not [name for name in metadata if name.startswith("option")]
+
+
+@pytest.mark.parametrize(
+    "settings, fact",
+    (
+        ({"extra_body": {"options": "yes"}}, "`extra_body.options` is `'yes'`"),
+        ({"extra_body": {"options": ["yes", 1]}}, "it is a list of labels"),
+        ({"extra_body": {"options": ["yes", "yes "]}}, "same tokens"),
+        ({"extra_body": {"guided_choice": ["yes"]}}, "`extra_body.guided_choice`"),
+        ({"top_p": 0.9}, "`temperature` is not"),
+        ({"temperature": 1.0, "top_p": 0.0}, "above 0 and at most 1"),
+    ),
+)
+def test_settings_that_mean_nothing_here_are_refused(ask: Ask, settings: dict[str, Any], fact: str) -> None:
+    with pytest.raises(PlanError, match=fact):
+        ask(ChatMessageUser(content="house"), **settings)
+
+
+def answered(output: ModelOutput) -> list[int]:
+    assert output.metadata is not None
+    return output.metadata["output_token_ids"]
+
+
+def test_a_temperature_draws_answers_that_its_seed_decides(ask: Ask) -> None:
+    asked = ChatMessageUser(content="house")
+    drawn = [answered(ask(asked, temperature=4.0, seed=seed)) for seed in range(6)]
+    assert len({tuple(ids) for ids in drawn}) > 3
+    assert [answered(ask(asked, temperature=4.0, seed=seed)) for seed in range(6)] == drawn
+    assert answered(ask(asked, temperature=4.0)) == drawn[0]
+
+
+def test_a_drawn_token_is_logged_with_its_own_probability(ask: Ask) -> None:
+    for seed in range(6):
+        settings = {"temperature": 3.0, "seed": seed, "logprobs": True, "top_logprobs": 20}
+        output = ask(ChatMessageUser(content="house"), **settings)
+        logprobs, metadata = output.choices[0].logprobs, output.metadata
+        assert logprobs is not None
+        assert metadata is not None
+        for given, token, likely in zip(
+            logprobs.content, metadata["output_token_ids"], metadata["top_token_ids"], strict=True
+        ):
+            top = [one.logprob for one in given.top_logprobs or []]
+            assert top == sorted(top, reverse=True)
+            assert (given.logprob == top[likely.index(token)]) if token in likely else (given.logprob <= top[-1])
+
+
+def test_the_smallest_nucleus_is_the_greedy_answer(ask: Ask) -> None:
+    asked = ChatMessageUser(content="house")
+    assert answered(ask(asked, temperature=2.0, top_p=1e-9)) == answered(ask(asked))
+
+
+def test_options_reach_the_log_of_any_task(base: str, tmp_path: Path) -> None:
+    from inspect_ai import Task
+    from inspect_ai import eval as evaluate
+    from inspect_ai.dataset import Sample
+
+    model = get_model("cruijff/tiny", memoize=False, model_path=base, device="cpu", batch_size=8)
+    samples = [Sample(input=f"Question {number}?", target="x") for number in range(9)]
+    settings = GenerateConfig(max_tokens=1, extra_body={"options": ["yes", "no"]})
+    (log,) = evaluate(
+        Task(dataset=samples, config=settings), model=model, log_dir=str(tmp_path), display="none", ctl_server=False
+    )
+    found = [sample.output.metadata or {} for sample in log.samples or []]
+    assert [each["options"] for each in found] == [["yes", "no"]] * 9
+    assert len({each["option_mass"] for each in found}) == 9
 
 
 def test_any_inspect_task_runs_on_the_provider(base: str, tmp_path: Path) -> None:
