@@ -103,6 +103,7 @@ def eval_config(
         samples=cell.task.samples,
         expected_samples=min(cell.task.samples or rows, rows),
         scorers=cell.task.scorers,
+        rules=cell.task.rules,
         groups=columns_of(spec.analysis),
         generation=spec.evaluation.generation,
         dtype=run.settings["dtype"].value,

@@ -18,8 +18,9 @@ from cruijff_kit.schema.layout import RunLayout, adapter_in
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.receipt import SpotCheck, SpotSample
 from cruijff_kit.schema.run import Done
+from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spec import Generation
-from cruijff_kit.scoring.answers import SCORERS
+from cruijff_kit.scoring.judging import text_verdict
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.seal import recorded_plan
 
@@ -39,6 +40,7 @@ class _Subject(NamedTuple):
     adapter: str | None
     split: str
     scorer: str
+    rules: ScoringRules
     max_tokens: int
 
 
@@ -73,7 +75,7 @@ def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
 
 def _samples(subject: _Subject, rows: Sequence[Row], *, world: World) -> Iterator[SpotSample]:
     encoding, path = Encoding.of(subject.config.dataset), subject.config.base_model.path
-    tokenizer, right = world.hub.tokenizer(path), SCORERS[subject.scorer]
+    tokenizer, right = world.hub.tokenizer(path), text_verdict(subject.scorer, rules=subject.rules)
     prompts = [encode_prompt(row, encoding=encoding, tokenizer=tokenizer) for row in rows]
     answers = world.hub.inference(path, adapter=subject.adapter).complete(
         prompts,
@@ -117,11 +119,13 @@ def _subject(run: PlannedRun, world: World) -> _Subject:
         epoch = run.epochs_saved[-1]
         only, stash = config.save_adapter_weights_only, config.stash_adapter_weights
         adapter = adapter_in(f"{config.output_dir}/epoch_{epoch}", adapter_only=only, stash=stash)
-        return _Subject(config, epoch, adapter, config.split_val or config.split, "match", Generation().max_tokens)
+        split, tokens = config.split_val or config.split, Generation().max_tokens
+        return _Subject(config, epoch, adapter, split, "match", ScoringRules(), tokens)
     first = [cell for cell in run.cells if cell.task.name == run.cells[0].task.name]
     last = max(first, key=lambda cell: -1 if cell.epoch is None else cell.epoch)
     cell = _config(EvalConfig, layout.cell_config(last.name), run=run, world=world)
-    return _Subject(cell, cell.epoch, cell.adapter, cell.split, cell.scorers[0], cell.generation.max_tokens)
+    scorer = next((name for name in cell.scorers if name != "risk"), "match")
+    return _Subject(cell, cell.epoch, cell.adapter, cell.split, scorer, cell.rules, cell.generation.max_tokens)
 
 
 def _refuse_untrained(run: PlannedRun, world: World) -> None:
