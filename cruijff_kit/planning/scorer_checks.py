@@ -66,7 +66,9 @@ def check_targets(task: EvalTask, splits: Splits, *, column: str, path: str, sho
     strays = [text for text in (str(row.get(column, "")) for row in rows) if not fits(text)]
     if strays:
         named = ", ".join(f"`{text[:40]}`" for text in list(dict.fromkeys(strays))[:_SHOWN]) if shown else ""
-        fact = f"{len(strays)} of {len(rows)} targets in split `{task.split}` are {words}{named and ', such as '}{named}"
+        fact = (
+            f"{len(strays)} of {len(rows)} targets in split `{task.split}` are {words}{named and ', such as '}{named}"
+        )
         yield Problem(fact, path, hint=hint)
 
 
@@ -122,7 +124,7 @@ def _costs(task: EvalTask, path: str) -> Iterator[Problem]:
 
 def _threshold(task: EvalTask, path: str) -> Iterator[Problem]:
     if "threshold" in task.model_fields_set and "numeric_risk" not in task.scorers:
-        hint = "remove it, or plan `numeric_risk`; `risk` takes the likeliest option, and `ck calibrate` sets thresholds"
+        hint = "remove it, or plan `numeric_risk`; `risk` takes the likeliest option"
         yield Problem("only `numeric_risk` reads a threshold", f"{path}.threshold", hint=hint)
 
 

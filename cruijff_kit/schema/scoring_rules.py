@@ -28,3 +28,7 @@ class ScoringRules(Noun):
     """What wrong choices cost; 1 each where empty."""
     abstain_cost: float = Field(default=0.0, ge=0)
     """What declining to answer costs."""
+
+    def __hash__(self) -> int:
+        """Return the hash of the canonical JSON: mappings have none of their own."""
+        return hash(self.model_dump_json())
