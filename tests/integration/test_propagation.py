@@ -98,6 +98,11 @@ TASK = {
     "split": ("validation", EVAL),
     "dataset": ("other.json", EVAL),
     "scorers": (["includes"], EVAL),
+    "options": (["no", "yes"], EVAL),
+    "ignore_case": (True, EVAL),
+    "threshold": (0.7, EVAL),
+    "costs": ({"no": {"yes": 1.0}, "yes": {"no": 5.0}}, EVAL),
+    "abstain_cost": (0.5, EVAL),
     "samples": (3, EVAL),
 }
 EVALUATION = {
@@ -142,7 +147,8 @@ def cases() -> list[tuple[str, dict[str, Any], str]]:
     for name, (value, file) in GENERATION.items():
         found.append((f"generation.{name}", {"evaluation": {**tasks, "generation": {name: value}}}, file))
     for name, (value, file) in TASK.items():
-        found.append((f"task.{name}", {"evaluation": {"tasks": [{**task, name: value}]}}, file))
+        changed = {**task, **({"options": ["no", "yes"]} if name == "costs" else {}), name: value}
+        found.append((f"task.{name}", {"evaluation": {"tasks": [changed]}}, file))
     for name, (value, file) in TRAINING.items():
         found.append((f"data.{name}", {"data": {"training": {**BASE["data"]["training"], name: value}}}, file))
     for name, (value, file) in MODEL.items():
