@@ -2,18 +2,21 @@
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 from pydantic import ValidationError
 
 from cruijff_kit.errors import SiteError
+from cruijff_kit.runtime.prediction_records import NOTHING_SHA256, UNPLANNED, Subject, raw_record
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import EvalLogRecord
+from cruijff_kit.schema.scoring_rules import ScoringRules
+from cruijff_kit.scoring.answers import parse_answer
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
@@ -24,8 +27,8 @@ __all__ = ["InspectLogs"]
 # What a report never reads, and what makes logs large.
 _UNREAD = {"attachments", "events", "messages", "store"}
 
-# A sample that failed before its prompt was made has the hash of no ids.
-_NO_IDS = hashlib.sha256(b"").hexdigest()
+# Values by which scorers say right or wrong; no answer and half an answer are not right.
+_VERDICTS: Mapping[Any, bool] = {"C": True, "I": False, "N": False, "P": False, 1: True, 0: False}
 
 
 class InspectLogs:
@@ -41,7 +44,8 @@ class InspectLogs:
         sha256 = hashlib.sha256(content).hexdigest()
         try:
             log = _load(content)
-            predictions, verdicts = _samples(log.samples or [])
+            predictions = tuple(_predictions(log))
+            verdicts, values = _verdicts(log.samples or [])
         except _damages() as err:
             said = f"{type(err).__name__}: {err}".splitlines()[0]
             return EvalLogRecord(path=str(path), sha256=sha256, status="unreadable", samples=0, error=said)
@@ -53,6 +57,7 @@ class InspectLogs:
             metrics=_metrics(log),
             predictions=predictions,
             verdicts=verdicts,
+            values=values,
             error=log.error.message if log.error else "",
         )
 
@@ -93,27 +98,55 @@ def _metrics(log: "EvalLog") -> dict[str, dict[str, float]]:
     }
 
 
-def _samples(
-    samples: "Sequence[EvalSample]",
-) -> tuple[tuple[Prediction, ...], dict[str, tuple[bool | None, ...]]]:
-    """Return one record per sample, and each scorer's verdicts in the same order."""
-    ordered = sorted(samples, key=lambda sample: (sample.epoch, str(sample.id)))
+def _in_order(samples: "Sequence[EvalSample]") -> "list[EvalSample]":
+    return sorted(samples, key=lambda sample: (sample.epoch, str(sample.id)))
+
+
+def _predictions(log: "EvalLog") -> Iterator[Prediction]:
+    """Yield one record per sample: what our scorers left, or what the sample itself says."""
+    ordered = _in_order(log.samples or [])
     carried = [_carried(sample) for sample in ordered]
-    sibling = next((each for each in carried if each is not None), None)
+    about = _subject(log, next((each for each in carried if each is not None), None))
+    if about is None:
+        if any(sample.scores for sample in ordered):
+            raise ValueError("it says neither run nor task; the log was not written by an evaluation of this package")
+        return
+    whose = {name: getattr(about, name) for name in ("run", "epoch", "task", "split", "checkpoint_sha256")}
+    for sample, own in zip(ordered, carried, strict=True):
+        if own is None:
+            yield _told(sample, about)
+        else:
+            yield own.model_copy(update=whose) if own.run == UNPLANNED.run else own
+
+
+def _subject(log: "EvalLog", sibling: Prediction | None) -> Subject | None:
+    """Return what a log evaluates, by its own metadata, or by what a sample of it carries."""
+    said = log.eval.metadata or {}
+    if "run" in said:
+        return Subject(
+            run=said["run"],
+            epoch=said["epoch"],
+            task=said["task"],
+            split=said["split"],
+            groups=tuple(said.get("groups", sibling.groups if sibling else ())),
+            checkpoint_sha256=said["checkpoint_sha256"],
+        )
     if sibling is None:
-        if any(sample.scores for sample in samples):
-            raise ValueError("no score carries a `prediction`; the log was not written by this package's tasks")
-        return (), {}
-    pairs = zip(carried, ordered, strict=True)
-    predictions = tuple(each or _failed(sample, sibling) for each, sample in pairs)
-    names = dict.fromkeys(name for sample in ordered for name in sample.scores or {})
-    verdicts = {name: tuple(_verdict((sample.scores or {}).get(name)) for sample in ordered) for name in names}
-    return predictions, verdicts
+        return None
+    return Subject(
+        run=sibling.run,
+        epoch=sibling.epoch,
+        task=sibling.task,
+        split=sibling.split,
+        groups=tuple(sibling.groups),
+        checkpoint_sha256=sibling.checkpoint_sha256,
+    )
 
 
 def _carried(sample: "EvalSample") -> Prediction | None:
     for score in (sample.scores or {}).values():
-        if score.metadata and "prediction" in score.metadata:
+        # Other scorers may leave something of that name.
+        if score.metadata and isinstance(score.metadata.get("prediction"), dict):
             try:
                 return Prediction.model_validate(score.metadata["prediction"])
             except ValidationError as err:
@@ -123,27 +156,64 @@ def _carried(sample: "EvalSample") -> Prediction | None:
     return None
 
 
-def _failed(sample: "EvalSample", sibling: Prediction) -> Prediction:
-    """Return the record of a sample that has no answer, so that denominators keep it."""
+def _told(sample: "EvalSample", about: Subject) -> Prediction:
+    """Return the record of a sample that other scorers judged, or of one that has no answer."""
+    from inspect_ai.model import ModelOutput
+
     target = sample.target if isinstance(sample.target, str) else "\n".join(sample.target)
-    return Prediction(
-        sample_id=str(sample.id),
-        run=sibling.run,
-        epoch=sibling.epoch,
-        task=sibling.task,
-        split=sibling.split,
-        groups={name: str(sample.metadata[name]) for name in sibling.groups if name in sample.metadata},
+    # Repeats of one sample are samples of their own.
+    name = str(sample.id) if sample.epoch == 1 else f"{sample.id}#{sample.epoch}"
+    raw = raw_record(
+        about,
+        sample.output or ModelOutput(),
+        sample_id=name,
         target=target,
-        prediction=None,
-        parse_ok=False,
-        error=sample.error.message if sample.error else "the sample was not scored",
-        completion=sample.output.completion if sample.output else "",
-        prompt_token_sha256=_NO_IDS,
-        checkpoint_sha256=sibling.checkpoint_sha256,
+        metadata=sample.metadata,
+        rules=ScoringRules(),
     )
+    if sample.error or not sample.scores:
+        error = sample.error.message if sample.error else "the sample was not scored"
+        changes = {"parse_ok": False, "error": error, "prompt_token_sha256": NOTHING_SHA256, "confidence": None}
+        return raw.model_copy(update=changes)
+    first = next(iter(sample.scores.values()))
+    answer = first.answer if first.answer is not None else parse_answer(raw.completion)
+    read = answer is not None and first.value != "N"
+    changes = {
+        "prediction": answer if read else None,
+        "correct": _VERDICTS.get(first.value) if isinstance(first.value, str | int | float) else None,
+        "parse_ok": read,
+        "reason": "" if read else first.explanation or "its scorer found no answer",
+    }
+    return raw.model_copy(update=changes)
 
 
-def _verdict(score: "Score | None") -> bool | None:
-    if score is None:
-        return None
-    return score.value in {"C", 1} if isinstance(score.value, (str, bool, int, float)) else None
+def _verdicts(
+    samples: "Sequence[EvalSample]",
+) -> tuple[dict[str, tuple[bool | None, ...]], dict[str, tuple[float | None, ...]]]:
+    """Return each scorer's verdicts in the order of the samples, or its numbers where it says no right or wrong."""
+    ordered = [_flat(sample.scores or {}) for sample in _in_order(samples)]
+    verdicts, values = {}, {}
+    for name in dict.fromkeys(name for each in ordered for name in each):
+        given = [each.get(name) for each in ordered]
+        if all(value is None or value in _VERDICTS for value in given):
+            verdicts[name] = tuple(None if value is None else _VERDICTS[value] for value in given)
+        else:
+            values[name] = tuple(_number(value) for value in given)
+    return verdicts, values
+
+
+def _flat(scores: "Mapping[str, Score]") -> dict[str, Any]:
+    """Return each value by its scorer's name; a scorer of several values gives `<scorer>.<key>`."""
+    found: dict[str, Any] = {}
+    for name, score in scores.items():
+        if isinstance(score.value, Mapping):
+            found |= {f"{name}.{key}": value for key, value in score.value.items()}
+        else:
+            found[name] = None if isinstance(score.value, list) else score.value
+    return found
+
+
+def _number(value: Any) -> float | None:
+    number = _VERDICTS.get(value, value)
+    usable = isinstance(number, bool | int | float) and isfinite(number)
+    return float(number) if usable else None

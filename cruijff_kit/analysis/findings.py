@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from cruijff_kit.analysis.breakdown import compare_with_base, group_figures, rank_runs
 from cruijff_kit.analysis.clustered import Clusters, cluster_of, clustered_proportion, design_effect
 from cruijff_kit.analysis.factorial import Observation, cell_figures, factor_effects
+from cruijff_kit.analysis.figure_intervals import FigureIntervals
 from cruijff_kit.analysis.intervals import wilson_interval
 from cruijff_kit.analysis.losses import loss_figure
 from cruijff_kit.analysis.paired import holm_adjusted
@@ -24,6 +25,7 @@ from cruijff_kit.schema.report import (
 )
 from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.spec import ExperimentSpec, Factors, Level
+from cruijff_kit.scoring.figures import MEASURES, shown_name, split_metric
 
 __all__ = ["TRAINING", "find_all", "last_epochs"]
 
@@ -40,6 +42,8 @@ class _Outcome(NamedTuple):
     metric: str
     words: str
     loss: bool
+    low: float | None = None
+    high: float | None = None
 
 
 class _Sheet(NamedTuple):
@@ -93,14 +97,20 @@ def _outcome(sheet: _Sheet) -> _Outcome:
     analysis, tasks = sheet.spec.analysis, sheet.spec.evaluation.tasks
     if sheet.spec.tools.evaluation != "none" and tasks:
         task = analysis.primary_task or tasks[0].name
-        scorers = next((each.scorers for each in tasks if each.name == task), ())
-        metric = (
-            analysis.primary_metric if analysis.primary_metric in scorers else (*scorers, analysis.primary_metric)[0]
-        )
-        return _Outcome(task, metric, f"accuracy ({metric}) on {task}", loss=False)
+        metric = _metric(sheet, task)
+        figure = MEASURES.get(split_metric(metric)[1], MEASURES["accuracy"])
+        lower, words = figure.better == "lower", f"{shown_name(metric)} on {task}"
+        return _Outcome(task, metric, words, lower, figure.low, figure.high)
     validated = any(row.metric == "val_loss" and row.value is not None for row in sheet.table.rows)
     name, words = ("val_loss", "validation loss") if validated else ("train_loss", "training loss")
     return _Outcome(TRAINING, name, words, loss=True)
+
+
+def _metric(sheet: _Sheet, task: str) -> str:
+    """Return the primary metric, or the first that was collected of the task where it has no such one."""
+    wanted = sheet.spec.analysis.primary_metric
+    found = dict.fromkeys(row.metric for row in sheet.table.rows if row.task == task)
+    return wanted if wanted in found or not found else next(iter(found))
 
 
 def _factors(spec: ExperimentSpec, plan: Plan) -> Factors:
@@ -150,13 +160,15 @@ def _cells(
 ) -> tuple[CellFigure, ...]:
     cells = cell_figures(observations, factors, level=level)
     # A proportion lies in [0, 1] whatever its t interval says; cutting costs no coverage.
-    return cells if outcome.loss else tuple(each.model_copy(update={"figure": _cut(each.figure)}) for each in cells)
+    return tuple(each.model_copy(update={"figure": _cut(each.figure, outcome)}) for each in cells)
 
 
-def _cut(figure: Interval) -> Interval:
+def _cut(figure: Interval, outcome: _Outcome) -> Interval:
     if figure.low is None or figure.high is None:
         return figure
-    return figure.model_copy(update={"low": max(0.0, figure.low), "high": min(1.0, figure.high)})
+    low = figure.low if outcome.low is None else max(outcome.low, figure.low)
+    high = figure.high if outcome.high is None else min(outcome.high, figure.high)
+    return figure.model_copy(update={"low": low, "high": high})
 
 
 def _losses(sheet: _Sheet) -> tuple[LossFigure, ...]:
@@ -169,15 +181,18 @@ def _accuracies(sheet: _Sheet) -> tuple[Finding, ...]:
     for each in sheet.table.predictions:
         samples.setdefault((each.run, each.task, each.epoch), []).append(each)
     effects = {key: _clusters(found, sheet.spec.analysis.cluster) for key, found in samples.items()}
-    return tuple(
-        _finding(row, samples.get(key, ()), clusters=effects.get(key), level=sheet.level)
-        for row in sheet.table.rows
-        if row.task != TRAINING
-        for key in [(row.run, row.task, row.epoch)]
-    )
+    intervals = FigureIntervals(sheet.spec, level=sheet.level)
+    found = []
+    for row in sheet.table.rows:
+        if row.task != TRAINING:
+            key = (row.run, row.task, row.epoch)
+            seen = samples.get(key, ())
+            plain = _figure(row, effects.get(key), level=sheet.level)
+            found.append(_finding(row, seen, figure=intervals.of(row, seen) or plain))
+    return tuple(found)
 
 
-def _finding(row: ResultRow, samples: Sequence[Prediction], *, clusters: Clusters | None, level: float) -> Finding:
+def _finding(row: ResultRow, samples: Sequence[Prediction], *, figure: Interval) -> Finding:
     unanswered = sum(each.error is not None or not each.parse_ok for each in samples)
     at_best = None
     if row.successes is not None and row.value is not None:
@@ -187,7 +202,7 @@ def _finding(row: ResultRow, samples: Sequence[Prediction], *, clusters: Cluster
         task=row.task,
         epoch=row.epoch,
         metric=row.metric,
-        figure=_figure(row, clusters, level=level),
+        figure=figure,
         errored=sum(each.error is not None for each in samples),
         unparsed=sum(not each.parse_ok for each in samples),
         at_best=at_best,
@@ -217,7 +232,7 @@ def _figure(row: ResultRow, clusters: Clusters | None, *, level: float) -> Inter
 def _ranking(sheet: _Sheet, outcome: _Outcome) -> tuple[TiedSet, ...]:
     """Return runs in tied sets on the outcome's task, where its scorer is the one that predictions carry."""
     task = next((each for each in sheet.spec.evaluation.tasks if each.name == outcome.task), None)
-    if task is None or outcome.metric != task.scorers[0]:
+    if task is None or (task.scorers and outcome.metric != task.scorers[0]) or "/" in outcome.metric:
         return ()
     samples = _predictions(sheet)
     found = [samples[run.id, task.name] for run in sheet.plan.runs if (run.id, task.name) in samples]

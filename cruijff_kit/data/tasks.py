@@ -1,4 +1,4 @@
-"""Names of evaluation tasks: those of this package, and `file.py@task`."""
+"""Names of evaluation tasks: those of this package, `file.py@task`, and `package/task`."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -25,17 +25,27 @@ class TaskName(NamedTuple):
     name: str
     """Name of the task function."""
     file: str | None = None
-    """Python file that defines it; None for a task of this package."""
+    """Python file that defines it; None for a task of a package."""
+    package: str | None = None
+    """Another package that registers it with inspect-ai; None for a task of this one."""
+
+    @property
+    def foreign(self) -> bool:
+        """Return whether it is a task of somebody else, which may bring data and scorers of its own."""
+        return self.file is not None or self.package is not None
 
 
 def parse_task(text: str) -> TaskName:
-    """Return the task that `name` or `file.py@name` refers to; reads no file.
+    """Return the task that `name`, `file.py@name` or `package/name` refers to; reads no file.
 
     Raises:
         SpecError: no task of this package has that name, or the form is another.
     """
     file, at, name = text.rpartition("@")
     if not at:
+        package, slash, name = text.partition("/")
+        if slash and package.isidentifier() and name.isidentifier():
+            return TaskName(name, package=package)
         return _packaged(text)
     if PurePath(file).suffix != ".py" or not name.isidentifier():
         raise SpecError(f"task `{text}` is not of the form `file.py@name`", hint=_hint(text))

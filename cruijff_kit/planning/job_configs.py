@@ -114,6 +114,7 @@ def task_fields(task: EvalTask, facts: DatasetFacts) -> dict[str, Any]:
         "samples": task.samples,
         "expected_samples": min(task.samples or rows, rows),
         "scorers": task.scorers,
+        "rules": task.rules,
     }
 
 

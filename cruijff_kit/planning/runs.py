@@ -163,7 +163,7 @@ def _missing_split(point: Point, facts: DatasetFacts) -> list[Problem]:
 def _missing_rows(cells: tuple[Cell, ...], own: DatasetFacts, *, inputs: Inputs) -> list[Problem]:
     """Return a problem for each evaluation of a split that has no rows, or that is trained on."""
     problems = []
-    for task in dict.fromkeys(cell.task for cell in cells):
+    for task in {cell.task.name: cell.task for cell in cells}.values():
         facts = own if task.dataset is None else inputs.files[task.dataset]
         path = f"evaluation.tasks.{task.name}.split"
         if not facts.splits.get(task.split):

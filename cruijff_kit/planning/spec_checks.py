@@ -13,6 +13,7 @@ from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.planning.api_models import api_problems
 from cruijff_kit.planning.data_checks import wanted_columns
+from cruijff_kit.planning.scorer_checks import check_outcome, check_scorers
 from cruijff_kit.planning.settings import READ_BY_EVALUATION
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level
@@ -34,8 +35,10 @@ def check_spec(spec: ExperimentSpec) -> list[Problem]:
         _conversations,
         _recipes,
         _tasks,
+        check_scorers,
         _engines,
         api_problems,
+        check_outcome,
         _analysis,
         _metrics,
     )
@@ -225,13 +228,11 @@ def _analysis(spec: ExperimentSpec) -> Iterator[Problem]:
     tasks = spec.evaluation.tasks
     if not tasks or spec.tools.evaluation == "none":
         return
-    scorers = dict.fromkeys(name for task in tasks for name in task.scorers)
     known: Mapping[str, Iterable[str]] = {
-        "primary_metric": scorers,
         "primary_task": [task.name for task in tasks],
         "comparisons": ["base", *spec.factors],
     }
-    chosen = [("primary_metric", spec.analysis.primary_metric), ("primary_task", spec.analysis.primary_task)]
+    chosen = [("primary_task", spec.analysis.primary_task)]
     chosen += [("comparisons", name) for name in spec.analysis.comparisons]
     for key, name in chosen:
         if name == "base" and key == "comparisons" and spec.tools.preparation == "none":

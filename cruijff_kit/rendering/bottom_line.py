@@ -60,14 +60,22 @@ def _best(findings: Findings, spec: ExperimentSpec) -> str:
 def _base(findings: Findings, alpha: float) -> Iterator[str]:
     """Yield the sentence that sets the best run beside its base model."""
     pairs = [(_last(findings, each.run), _last(findings, each.base)) for each in findings.comparisons]
-    known = [(run, base) for run, base in pairs if run is not None and base is not None]
+    known = [
+        (run, base) for run, base in pairs if run is not None and base is not None and run.figure.value is not None
+    ]
     if known:
-        run, base = max(known, key=lambda pair: pair[0].figure.value or 0.0)
+        best = min if findings.lower_is_better else max
+        run, base = best(known, key=lambda pair: pair[0].figure.value or 0.0)
         yield (
             f"Best run: {run.run} with {plain(run.figure.value)}{_brackets(run.figure, samples=True)}; "
             f"its base model has {plain(base.figure.value)}{_brackets(base.figure, samples=True)}."
         )
-        yield compared(findings.comparisons, alpha)
+        yield f"{_whose(findings)}{compared(findings.comparisons, alpha)}"
+
+
+def _whose(findings: Findings) -> str:
+    """Return what the comparisons are of, where that is not the outcome."""
+    return "By right answers: " if "/" in findings.metric else ""
 
 
 def _first(findings: Findings, alpha: float) -> Iterator[str]:
@@ -96,7 +104,7 @@ def _effect(effect: Effect, findings: Findings) -> str:
         return f"The effect of {first} depends on {second}: {effect.contrast} is {signed(figure.value)} ({span})."
     verb = "raises" if (figure.value or 0.0) > 0 else "lowers"
     high, low = effect.contrast.split(" - ", 1)
-    what = "the loss" if findings.lower_is_better else "accuracy"
+    what = "the loss" if findings.task == "training" else findings.outcome if "/" in findings.metric else "accuracy"
     return f"{effect.factor} {high} instead of {low} {verb} {what} by {plain(abs(figure.value or 0.0))} ({span})."
 
 

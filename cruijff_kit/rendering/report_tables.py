@@ -7,6 +7,7 @@ from cruijff_kit.rendering.sheet import Column, Table, source_labels
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.report import Dossier, Finding, TiedSet
 from cruijff_kit.schema.run import Phase, StepStatus
+from cruijff_kit.scoring.figures import shown_name, split_metric
 
 __all__ = ["Column", "Table", "accuracy_table", "report_tables"]
 
@@ -17,6 +18,7 @@ def report_tables(dossier: Dossier) -> tuple[Table, ...]:
         _status(dossier),
         _training(dossier),
         accuracy_table(dossier),
+        _figures(dossier),
         _cells(dossier),
         _effects(dossier),
         _comparisons(dossier),
@@ -33,8 +35,8 @@ def report_tables(dossier: Dossier) -> tuple[Table, ...]:
 
 
 def accuracy_table(dossier: Dossier) -> Table:
-    """Return the accuracy of every run on every task and epoch, all scorers."""
-    found = dossier.findings.findings
+    """Return the accuracy of every run on every task and epoch, all scorers, and the outcome where it is another."""
+    found = tuple(each for each in dossier.findings.findings if _is_main(dossier, each))
     if not found:
         note = "This design has no evaluation; training losses are compared instead."
         return Table("accuracy", "Evaluation results", (), (), note)
@@ -44,7 +46,7 @@ def accuracy_table(dossier: Dossier) -> Table:
         Column("task"),
         Column("epoch", "number"),
         Column("scorer"),
-        Column("accuracy", "number"),
+        Column("accuracy" if all("/" not in each.metric for each in found) else "figure", "number"),
         Column(f"{level} interval", "number"),
         Column("n", "number"),
         Column("errored", "number"),
@@ -57,8 +59,56 @@ def accuracy_table(dossier: Dossier) -> Table:
         f"{_intervals(dossier)} ({level}) over samples. Errored and unparsed samples count as wrong and stay in n; "
         "`at best` counts them all as right, so the truth about them lies between. "
         "The interval speaks of these items and this trained model; the spread between seeds is in the effects."
+        f"{_other(found)}"
     )
     return Table("accuracy", "Evaluation results", columns, rows, note)
+
+
+def _is_main(dossier: Dossier, each: Finding) -> bool:
+    return "/" not in each.metric or each.metric == dossier.findings.metric
+
+
+def _other(found: Iterable[Finding]) -> str:
+    """Return how the intervals of figures that are no accuracy were made."""
+    methods = dict.fromkeys(
+        f"{shown_name(each.metric)}: {each.figure.method}"
+        for each in found
+        if "/" in each.metric and each.figure.low is not None
+    )
+    return f" Its method is another for {'; '.join(methods)}." if methods else ""
+
+
+def _figures(dossier: Dossier) -> Table:
+    """Return the other figures of each scorer, one row an evaluation."""
+    cells: dict[tuple[str, str, str, str], list[Finding]] = {}
+    for each in dossier.findings.findings:
+        if not _is_main(dossier, each):
+            key = (each.run, each.task, _epoch(each.epoch), split_metric(each.metric)[0])
+            cells.setdefault(key, []).append(each)
+    level = percent(_level(dossier))
+    columns = (
+        Column("run", "code"), Column("task"), Column("epoch", "number"), Column("scorer"),
+        Column(f"figures and {level} intervals"), Column("source", "source"),
+    )  # fmt: skip
+    rows = tuple(
+        (*key, "; ".join(map(_told, found)), _labels(dossier, found[0].source)) for key, found in cells.items()
+    )
+    note = (
+        "What each scorer says beside the share of right answers. Shares "
+        "have Wilson intervals, calibration errors a reflected bootstrap, the others t over a jackknife; without an "
+        "interval there is no spread to make one from. `results.parquet` holds the reason where nothing is estimable."
+    )
+    return Table("figures", "Other figures", columns, rows, note if rows else "")
+
+
+def _told(each: Finding) -> str:
+    name, figure = split_metric(each.metric)[1], each.figure
+    span = f" ({between(figure)})" if figure.low is not None else ""
+    return f"{name} {plain(figure.value)}{span}" if figure.value is not None else f"{name} not estimable"
+
+
+def _epoch(epoch: int | None) -> str:
+    return "base" if epoch is None else str(epoch)
 
 
 def _accuracy(dossier: Dossier, each: Finding) -> tuple[str, ...]:
@@ -66,7 +116,7 @@ def _accuracy(dossier: Dossier, each: Finding) -> tuple[str, ...]:
     return (
         each.run,
         each.task,
-        "base" if each.epoch is None else str(each.epoch),
+        _epoch(each.epoch),
         each.metric,
         plain(each.figure.value),
         between(each.figure),

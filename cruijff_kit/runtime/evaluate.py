@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.runtime.eval_config import Place, checkpoint_sha256, load_eval_config, place_of
@@ -38,6 +38,9 @@ from cruijff_kit.runtime.train_config import check_inputs
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.noun import Timestamp
 from cruijff_kit.schema.run import Done, Manifest, PromptParity
+
+if TYPE_CHECKING:
+    from cruijff_kit.runtime.inspect_cell import FinishedLog
 
 __all__ = ["CellJob", "evaluate", "main"]
 
@@ -142,12 +145,12 @@ def _evaluate_cell(cell: CellJob, inputs: dict[str, str], *, place: Place, progr
         raise
     manifest = cell.folder / "manifest.json"
     write_aside(manifest, _manifest(cell, inputs, started=started, parity=parity).model_dump_json(indent=2) + "\n")
-    hashes = artefact_hashes([log, manifest], experiment=place.experiment)
-    done = Done(exit_code=0, artefacts=hashes, samples=cell.config.expected_samples, finished=now())
+    hashes = artefact_hashes([log.path, manifest], experiment=place.experiment)
+    done = Done(exit_code=0, artefacts=hashes, samples=log.samples, finished=now())
     write_aside(cell.folder / "DONE", done.model_dump_json(indent=2) + "\n")
 
 
-def _runner() -> Callable[..., Path]:
+def _runner() -> "Callable[..., FinishedLog]":
     """Import what runs a cell: half of this process's time, so only a job with something to do pays for it."""
     # Imports leave a million objects that live for ever; to look at them in every collection costs a fifth of the time.
     gc.disable()

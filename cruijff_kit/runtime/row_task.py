@@ -11,7 +11,8 @@ from inspect_ai.solver import generate
 
 from cruijff_kit.data.tokens import Encoding, Row, answer_text, conversation, row_text
 from cruijff_kit.runtime.eval_config import checkpoint_sha256, place_of
-from cruijff_kit.runtime.inspect_scorers import Subject, planned_scorers
+from cruijff_kit.runtime.inspect_scorers import planned_scorers
+from cruijff_kit.runtime.prediction_records import Subject
 from cruijff_kit.runtime.seeding import shuffled
 from cruijff_kit.runtime.training_rows import read_splits
 from cruijff_kit.schema.config import EvalConfig
@@ -38,7 +39,7 @@ def row_task(config: EvalConfig) -> Task:
     return Task(
         dataset=dataset,
         solver=[generate()],
-        scorer=planned_scorers(config.scorers, subject_of(config)),
+        scorer=planned_scorers(config.scorers, subject_of(config), rules=config.rules),
         name=config.name,
     )
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
+from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spec import Generation, LoraVariant, Quantization, Schedule, Strategy
 
 __all__ = [
@@ -232,7 +233,7 @@ class EvalConfig(Noun):
     name: Name
     """Evaluation name."""
     task: str
-    """Task of this package, or `file.py@task`."""
+    """Task of this package, `file.py@task`, or `package/task` of another package."""
     epoch: int | None = None
     """Epoch from 0; None for a base model."""
     base_model: BaseModelConfig
@@ -250,9 +251,11 @@ class EvalConfig(Noun):
     samples: int | None = None
     """Seeded shuffled subset; all where None."""
     expected_samples: int = Field(ge=1)
-    """Samples the finished log must hold."""
+    """Samples the finished log must hold; a task that brings its own data set is held to that instead."""
     scorers: tuple[str, ...]
-    """Scorers, the first one primary."""
+    """Scorers, the first one primary; none where the task's own are kept."""
+    rules: ScoringRules = ScoringRules()
+    """What the scorers are told."""
     groups: tuple[str, ...] = ()
     """Columns copied into the predictions as groups."""
     generation: Generation

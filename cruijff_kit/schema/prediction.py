@@ -60,7 +60,7 @@ class Prediction(Noun):
     options: tuple[str, ...] = ()
     """Answer options where the task has a closed set."""
     option_logprobs: tuple[float, ...] = ()
-    """Log-probability of each option."""
+    """Log-probability of each option, as the model gave it; empty where an option has none."""
     option_mass: float | None = None
     """Total probability of the options before normalising."""
     prediction: str | None
@@ -73,6 +73,12 @@ class Prediction(Noun):
     """Whether the model declined to answer."""
     parse_ok: bool = True
     """Whether the answer could be parsed."""
+    number: float | None = None
+    """The number read from the answer, where the scorer reads one."""
+    rationale: str | None = None
+    """Why the model decided so, in its own words, where it was asked."""
+    reason: str = ""
+    """Why the answer was not parsed, abstained or scored, or what to know of how it was read."""
     error: str | None = None
     """Why there is no answer, where the sample errored."""
     completion: str

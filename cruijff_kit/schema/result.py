@@ -27,6 +27,8 @@ class EvalLogRecord(Noun):
     """One record per sample."""
     verdicts: dict[str, tuple[bool | None, ...]] = {}
     """Scorer to right or wrong per sample, in the order of `predictions`; None where it errored."""
+    values: dict[str, tuple[float | None, ...]] = {}
+    """Scorer to number per sample, for scorers that say no right or wrong."""
     error: str = ""
     """Why the log is not a success, in words."""
 
@@ -49,7 +51,7 @@ class ResultRow(Noun):
     epoch: int | None
     """Epoch from 0; None for a base model."""
     metric: str
-    """Scorer or loss name."""
+    """Scorer, `<scorer>/<figure>`, or name of a loss."""
     value: float | None
     """The figure; None with a reason where there is none."""
     n: int

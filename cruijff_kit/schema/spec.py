@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from cruijff_kit.schema.data import DataSpec
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.noun import Name, Noun, Sha256
+from cruijff_kit.schema.scoring_rules import Costs, ScorerName, ScoringRules
 
 __all__ = [
     "Analysis",
@@ -194,15 +195,36 @@ class EvalTask(Noun):
     name: Name
     """Name of the evaluation, part of its directory."""
     task: str
-    """Task of this package, or `file.py@task`."""
+    """Task of this package, `file.py@task`, or `package/task` of another package."""
     split: str = "test"
     """Split that is evaluated; never the training split."""
     dataset: str | None = None
     """Another data file than the run's own."""
-    scorers: tuple[Literal["match", "includes"], ...] = Field(default=("match",), min_length=1)
-    """Scorers, the first one primary."""
+    scorers: tuple[ScorerName, ...] = ("match",)
+    """Scorers, the first one primary; an empty list keeps those that a task of yours brings."""
+    options: tuple[str, ...] = ()
+    """Answers of a closed set, each scored by its probability; the last of two is the event."""
+    ignore_case: bool = False
+    """Whether capital and small letters are the same to the scorers."""
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    """Probability from which `numeric_risk` takes the event to be foretold."""
+    costs: Costs = {}
+    """What wrong choices cost, true option first: `{yes: {no: 5}, no: {yes: 1}}`; 1 each where absent."""
+    abstain_cost: float = Field(default=0.0, ge=0)
+    """What declining to answer costs, beside `costs`."""
     samples: int | None = Field(default=None, ge=1)
     """Rows to evaluate: a seeded shuffled subset; all where absent."""
+
+    @property
+    def rules(self) -> ScoringRules:
+        """Return what the scorers are told."""
+        return ScoringRules(
+            options=self.options,
+            ignore_case=self.ignore_case,
+            threshold=self.threshold,
+            costs=self.costs,
+            abstain_cost=self.abstain_cost,
+        )
 
 
 class Generation(Noun):
@@ -279,7 +301,7 @@ class Analysis(Noun):
     """The analysis, fixed before any result is seen."""
 
     primary_metric: str = "match"
-    """Scorer whose mean is the outcome."""
+    """Outcome: a scorer, whose mean is taken, or one of its figures such as `risk/auc`."""
     primary_task: Name | None = None
     """Task the bottom line is about; the first one where absent."""
     comparisons: tuple[str, ...] = ()

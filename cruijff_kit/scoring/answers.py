@@ -1,10 +1,9 @@
 """A completion becomes an answer, an answer right or wrong, log-probabilities a confidence."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import exp, fsum
-from types import MappingProxyType
 
-__all__ = ["SCORERS", "Verdict", "confidence", "includes", "match", "parse_answer"]
+__all__ = ["Verdict", "confidence", "includes", "match", "parse_answer", "same"]
 
 Verdict = Callable[[str, str], bool]
 """Takes a raw completion and the expected answer; says whether it is right."""
@@ -15,14 +14,22 @@ def parse_answer(completion: str) -> str | None:
     return completion.strip() or None
 
 
-def match(completion: str, target: str) -> bool:
+def same(text: str, other: str, *, ignore_case: bool = False) -> bool:
+    """Return whether two texts are equal but for outer white space, and for case where told so."""
+    left, right = text.strip(), other.strip()
+    return left.casefold() == right.casefold() if ignore_case else left == right
+
+
+def match(completion: str, target: str, *, ignore_case: bool = False) -> bool:
     """Return whether answer and target are equal but for outer white space."""
-    return completion.strip() == target.strip()
+    return same(completion, target, ignore_case=ignore_case)
 
 
-def includes(completion: str, target: str) -> bool:
+def includes(completion: str, target: str, *, ignore_case: bool = False) -> bool:
     """Return whether the target occurs in the answer; a blank one never does."""
     wanted = target.strip()
+    if ignore_case:
+        wanted, completion = wanted.casefold(), completion.casefold()
     return bool(wanted) and wanted in completion
 
 
@@ -39,7 +46,3 @@ def confidence(logprobs: Sequence[float]) -> float | None:
         A probability in [0, 1]; None where nothing was generated.
     """
     return min(1.0, exp(fsum(logprobs))) if logprobs else None
-
-
-SCORERS: Mapping[str, Verdict] = MappingProxyType({"includes": includes, "match": match})
-"""Scorers that a design may plan, by name."""

@@ -8,25 +8,20 @@ import numpy as np
 from cruijff_kit.errors import Problem, ResultError
 from cruijff_kit.schema.calibration import MetricFigure
 from cruijff_kit.schema.prediction import Prediction
-from cruijff_kit.scoring import calibration_error as errors
+from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.scoring import decision_scores as decisions
-from cruijff_kit.scoring import probability_scores as scores
-from cruijff_kit.scoring.estimates import Estimate, Floats, Integers, events
+from cruijff_kit.scoring.estimates import Estimate, Floats, Integers
+from cruijff_kit.scoring.figures import Answers, measure_answers, measures_of
+from cruijff_kit.scoring.judging import event_options, judge
+from cruijff_kit.scoring.numbers import find_number
 from cruijff_kit.scoring.temperature import option_probabilities
 
-__all__ = ["OptionRecords", "cost_matrix", "option_records", "record_metrics"]
+__all__ = ["OptionRecords", "cost_matrix", "option_records", "record_metrics", "scorer_answers", "scorer_figures"]
 
-_OF_CONFIDENCES = {
-    "ece": errors.compute_ece,
-    "mce": errors.compute_mce,
-    "ece_adaptive": errors.compute_adaptive_ece,
-    "ece_debiased": errors.compute_debiased_ece,
-    "calibration_p": errors.compute_calibration_p,
-    "calibration_slope": scores.compute_calibration_slope,
-    "calibration_intercept": scores.compute_calibration_intercept,
-}
-_UNSCORED = "the predictions hold neither option log-probabilities nor confidences"
-_OPEN = "the answers are no closed set of options"
+_DECIDED = ("accuracy", "coverage", "abstention_rate", "selective_accuracy", "balanced_accuracy", "f1_macro",
+            "expected_cost")  # fmt: skip
+_OF_CONFIDENCES = ("ece", "mce", "ece_adaptive", "ece_debiased", "calibration_p", "calibration_slope",
+                   "calibration_intercept", "aurc")  # fmt: skip
 _SHOWN = 5
 
 
@@ -111,9 +106,53 @@ def record_metrics(
     Decisions are the answers given; all samples are in their denominators. Figures of
     probabilities rest on the samples that have them: option log-probabilities where
     all that did not error have some, else the confidence of the answer.
+
+    Raises:
+        ResultError: a target is none of the options, or the costs do not fit them.
     """
-    found = {**_decision_metrics(predictions, costs or {}), **_probability_metrics(predictions, temperature)}
-    return tuple(MetricFigure(name=name, **estimate._asdict()) for name, estimate in found.items())
+    options = next((each.options for each in predictions if each.options), ())
+    answers = _decided(predictions, ScoringRules(options=options))
+    if answers.fault:
+        raise ResultError(answers.fault, hint="give the task the options that its data set has")
+    answers = answers._replace(costs=cost_matrix(costs or {}, options=options))
+    answered = [each for each in predictions if each.error is None]
+    names = (*_DECIDED, *_OF_CONFIDENCES)
+    if answered and all(each.option_logprobs for each in answered):
+        option_records(answered, name="these samples")
+        answers = answers._replace(rows=_rows(predictions, len(options), temperature=temperature))
+        names = (*names, "brier_binary" if len(options) == 2 else "brier_multiclass", "log_loss", "auc")
+    else:
+        answers = answers._replace(**_confidences(predictions))
+    return tuple(MetricFigure(name=name, **measure_answers(name, answers)._asdict()) for name in names)
+
+
+def scorer_figures(predictions: Sequence[Prediction], scorer: str, *, rules: ScoringRules) -> dict[str, Estimate]:
+    """Return the figures that a scorer gives beside the share of right answers, of one evaluation.
+
+    Args:
+        predictions: records of any scorer.
+        scorer: whose figures.
+        rules: what the scorer was told.
+    """
+    answers = scorer_answers(predictions, scorer, rules=rules)
+    return {name: measure_answers(name, answers) for name in measures_of(scorer, rules.options)}
+
+
+def scorer_answers(predictions: Sequence[Prediction], scorer: str, *, rules: ScoringRules) -> Answers:
+    """Return records as arrays, as a scorer sees them; a target that fits no option is a fault, not dropped."""
+    told = rules.model_copy(update={"options": event_options(rules)}) if scorer == "numeric_risk" else rules
+    seen = [judge(each, scorer, rules=told) for each in predictions]
+    if scorer == "continuous":
+        return _numbers(seen)
+    answers = _decided(seen, told)
+    if answers.fault:
+        return answers
+    if scorer == "risk":
+        return answers._replace(rows=_rows(seen, len(told.options), temperature=1.0))
+    if scorer == "numeric_risk":
+        chances = _column(seen)
+        return answers._replace(rows=np.column_stack([1 - chances, chances]))
+    return answers
 
 
 def _faults(record: Prediction, options: tuple[str, ...]) -> list[Problem]:
@@ -123,84 +162,83 @@ def _faults(record: Prediction, options: tuple[str, ...]) -> list[Problem]:
         fact = f"sample `{record.sample_id}` has {len(record.option_logprobs)} log-probabilities"
         return [Problem(f"{fact} for {len(options)} options")]
     if record.target.strip() not in {option.strip() for option in options}:
-        return [Problem(f"target `{record.target}` of sample `{record.sample_id}` is none of the options {options}")]
+        return [Problem(_stray_words(record, options))]
     return []
 
 
-def _decision_metrics(
-    predictions: Sequence[Prediction], costs: Mapping[str, Mapping[str, float]]
-) -> dict[str, Estimate]:
-    options = next((each.options for each in predictions if each.options), ())
-    true, chosen = _decided(predictions, options)
-    found = {
-        "accuracy": decisions.compute_accuracy(y_pred=chosen, y_true=true),
-        "coverage": decisions.compute_share(flags=chosen != decisions.NONE),
-        "abstention_rate": decisions.compute_share(flags=[each.abstain for each in predictions]),
-        "selective_accuracy": decisions.compute_selective_accuracy(y_pred=chosen, y_true=true),
-    }
-    if not options:
-        return found | dict.fromkeys(("balanced_accuracy", "f1_macro", "expected_cost"), Estimate(None, 0, _OPEN))
-    # Nobody decided to leave these out, so that they cost what a bad answer costs.
-    failed = np.array([not each.abstain and (each.error is not None or not each.parse_ok) for each in predictions])
-    return found | {
-        "balanced_accuracy": decisions.compute_balanced_accuracy(y_pred=chosen, y_true=true),
-        "f1_macro": decisions.compute_f1(y_pred=chosen, y_true=true),
-        "expected_cost": decisions.compute_expected_cost(
-            y_pred=np.where(failed, decisions.OTHER, chosen),
-            y_true=true,
-            cost_matrix=cost_matrix(costs, options=options),
-        ),
-    }
+def _decided(predictions: Sequence[Prediction], rules: ScoringRules) -> Answers:
+    """Return what was decided; without options, 0 stands for the right answer."""
+    places = {_key(option, rules): at for at, option in enumerate(rules.options)}
+    true = [places.get(_key(each.target, rules), -1 if places else 0) for each in predictions]
+    stray = next((each for each, at in zip(predictions, true, strict=True) if at < 0), None)
+    chosen = [_choice(each, places, true=at, rules=rules) for each, at in zip(predictions, true, strict=True)]
+    nothing = np.full(len(predictions), np.nan)
+    return Answers(
+        options=rules.options,
+        true=np.array(true, dtype=np.int64),
+        chosen=np.array(chosen, dtype=np.int64),
+        abstained=np.array([each.abstain for each in predictions], dtype=bool),
+        failed=np.array([not each.abstain and _lost(each) for each in predictions], dtype=bool),
+        parsed=np.array([each.error is None and each.parse_ok for each in predictions], dtype=bool),
+        rows=np.zeros((len(predictions), 0)),
+        sure=nothing,
+        right=nothing,
+        numbers=nothing,
+        targets=nothing,
+        costs=cost_matrix(rules.costs, options=rules.options),
+        abstain_cost=rules.abstain_cost,
+        fault="" if stray is None else _stray_words(stray, rules.options),
+    )
 
 
-def _decided(predictions: Sequence[Prediction], options: Sequence[str]) -> tuple[Integers, Integers]:
-    """Return the true and the chosen option of each sample; without options, 0 stands for the right answer."""
-    places = {option.strip(): at for at, option in enumerate(options)}
-    lost = [each for each in predictions if options and each.target.strip() not in places]
-    if lost:
-        fact = f"target `{lost[0].target}` of sample `{lost[0].sample_id}` is none of the options {tuple(options)}"
-        raise ResultError(fact, hint="give the task the options that its data set has")
-    true = [places.get(each.target.strip(), 0) for each in predictions]
-    chosen = [_choice(each, places, true=at) for each, at in zip(predictions, true, strict=True)]
-    return np.array(true, dtype=np.int64), np.array(chosen, dtype=np.int64)
+def _lost(record: Prediction) -> bool:
+    return record.error is not None or not record.parse_ok
 
 
-def _choice(record: Prediction, places: Mapping[str, int], *, true: int) -> int:
+def _stray_words(record: Prediction, options: Sequence[str]) -> str:
+    return f"target `{record.target}` of sample `{record.sample_id}` is none of the options {tuple(options)}"
+
+
+def _key(text: str, rules: ScoringRules) -> str:
+    return text.strip().casefold() if rules.ignore_case else text.strip()
+
+
+def _choice(record: Prediction, places: Mapping[str, int], *, true: int, rules: ScoringRules) -> int:
     """Return the option chosen; what the scorer accepted is the true one, however it was worded."""
-    if record.abstain or record.error is not None or not record.parse_ok or record.prediction is None:
+    if record.abstain or _lost(record) or record.prediction is None:
         return decisions.NONE
-    chosen = places.get(record.prediction.strip(), decisions.OTHER)
+    chosen = places.get(_key(record.prediction, rules), decisions.OTHER)
     if record.correct is None:
         return chosen
     return true if record.correct else (decisions.OTHER if chosen == true else chosen)
 
 
-def _probability_metrics(predictions: Sequence[Prediction], temperature: float) -> dict[str, Estimate]:
-    answered = [each for each in predictions if each.error is None]
-    if answered and all(each.option_logprobs for each in answered):
-        found = option_records(answered, name="these samples")
-        rows = option_probabilities(found.logprobs, temperature=temperature)
-        return {**_event_metrics(rows, found.labels), **_option_metrics(rows, found.labels)}
-    sure = [each for each in answered if each.confidence is not None and each.correct is not None]
-    if not sure:
-        return dict.fromkeys((*_OF_CONFIDENCES, "aurc"), Estimate(None, 0, _UNSCORED))
-    forecast = np.array([each.confidence for each in sure], dtype=np.float64)
-    return _event_metrics(forecast, np.array([bool(each.correct) for each in sure], dtype=np.int64))
+def _rows(predictions: Sequence[Prediction], options: int, *, temperature: float) -> Floats:
+    """Return (n, K) option probabilities, not numbers where a sample has none."""
+    rows = np.full((len(predictions), options), np.nan)
+    known = [at for at, each in enumerate(predictions) if each.error is None and each.option_logprobs]
+    if known:
+        logprobs = [predictions[at].option_logprobs for at in known]
+        rows[known] = option_probabilities(logprobs, temperature=temperature)
+    return rows
 
 
-def _event_metrics(y_prob: Floats, y_true: Integers) -> dict[str, Estimate]:
-    """Return how well confidences fit what came true."""
-    sure, right = events(y_prob, y_true)
-    found = {name: measure(y_prob=sure, y_true=right) for name, measure in _OF_CONFIDENCES.items()}
-    return found | {"aurc": decisions.compute_aurc(confidence=sure, correct=right)}
+def _confidences(predictions: Sequence[Prediction]) -> dict[str, Floats]:
+    known = [each.error is None and each.confidence is not None and each.correct is not None for each in predictions]
+    sure = [each.confidence if has else np.nan for each, has in zip(predictions, known, strict=True)]
+    right = [float(bool(each.correct)) for each in predictions]
+    return {"sure": np.array(sure, dtype=np.float64), "right": np.array(right, dtype=np.float64)}
 
 
-def _option_metrics(rows: Floats, labels: Integers) -> dict[str, Estimate]:
-    """Return scores of all options; with two of them the second is the event."""
-    binary = rows.shape[1] == 2
-    name, forecast = ("brier_binary", rows[:, 1]) if binary else ("brier_multiclass", rows)
-    return {
-        name: scores.compute_brier_score(y_prob=forecast, y_true=labels),
-        "log_loss": scores.compute_log_loss(y_prob=rows, y_true=labels),
-        "auc": scores.compute_auc(y_prob=rows, y_true=labels),
-    }
+def _numbers(predictions: Sequence[Prediction]) -> Answers:
+    targets = [find_number(each.target).value for each in predictions]
+    bad = next((each for each, value in zip(predictions, targets, strict=True) if value is None), None)
+    fault = "" if bad is None else f"target `{bad.target}` of sample `{bad.sample_id}` is no number"
+    true = np.array([np.nan if value is None else value for value in targets], dtype=np.float64)
+    return _decided(predictions, ScoringRules())._replace(numbers=_column(predictions), targets=true, fault=fault)
+
+
+def _column(predictions: Sequence[Prediction]) -> Floats:
+    """Return the numbers read, not a number where there is none."""
+    values = [np.nan if each.number is None else each.number for each in predictions]
+    return np.array(values, dtype=np.float64)

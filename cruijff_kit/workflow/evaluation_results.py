@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import PurePath
+from statistics import fmean
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -12,8 +13,17 @@ from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import EvalLogRecord, ResultRow
 from cruijff_kit.schema.run import Done, JobStatus, Manifest
+from cruijff_kit.scoring.estimates import Estimate
+from cruijff_kit.scoring.figures import measures_of
+from cruijff_kit.scoring.records import scorer_figures
 
-__all__ = ["CellResult", "evaluation_rows", "parity_notes", "read_cell"]
+__all__ = ["OWN", "CellResult", "evaluation_rows", "parity_notes", "read_cell"]
+
+OWN = "own"
+"""Stands for the scorers that a task brings, while nothing is known of them."""
+
+# What inspect-ai says of the share of right answers and its spread is said here with an interval.
+_REPEATED = frozenset({"accuracy", "mean", "std", "stderr"})
 
 
 class CellResult(NamedTuple):
@@ -51,27 +61,80 @@ def read_cell(run: PlannedRun, cell: Cell, *, world: World) -> CellResult:
 
 
 def evaluation_rows(run: PlannedRun, cell: Cell, *, result: CellResult) -> Iterator[ResultRow]:
-    """Yield one row per scorer planned; errored and unparsed samples count as wrong."""
-    for scorer in cell.task.scorers:
-        verdicts, reason = _verdicts(result, scorer)
-        successes = None if verdicts is None else sum(verdict is True for verdict in verdicts)
-        n = len(verdicts or ())
-        yield ResultRow(
-            run=run.id,
-            type=run.type,
-            model=run.model.name,
-            factors=run.factors,
-            seed=run.seed,
-            task=cell.task.name,
-            epoch=cell.epoch,
-            metric=scorer,
-            value=None if successes is None else successes / n,
-            n=n,
-            successes=successes,
-            reason=reason,
-            source=result.source,
-            source_sha256=result.record.sha256 if result.record else None,
-        )
+    """Yield the share of right answers of each scorer, and `<scorer>/<figure>` for each of its figures.
+
+    Errored and unparsed samples count as wrong. Where no scorers are planned, those that
+    the task brought give theirs.
+    """
+    for scorer in cell.task.scorers or _own_scorers(result):
+        share = _share(result, scorer)
+        yield _row(run, cell, metric=scorer, share=share, result=result)
+        for name, figure in _figures(cell, scorer, share=share, result=result).items():
+            found = _Share(figure.value, figure.n, None, figure.reason)
+            yield _row(run, cell, metric=f"{scorer}/{name}", share=found, result=result)
+
+
+def _own_scorers(result: CellResult) -> tuple[str, ...]:
+    """Return the scorers found in a log; one that stands for them where there is none."""
+    found = (*result.record.verdicts, *result.record.values) if result.record else ()
+    return found or (OWN,)
+
+
+class _Share(NamedTuple):
+    """A figure of one scorer, as a row says it."""
+
+    value: float | None
+    n: int
+    successes: int | None
+    reason: str
+
+
+def _row(run: PlannedRun, cell: Cell, *, metric: str, share: _Share, result: CellResult) -> ResultRow:
+    return ResultRow(
+        run=run.id,
+        type=run.type,
+        model=run.model.name,
+        factors=run.factors,
+        seed=run.seed,
+        task=cell.task.name,
+        epoch=cell.epoch,
+        metric=metric,
+        value=share.value,
+        n=share.n,
+        successes=share.successes,
+        reason=share.reason,
+        source=result.source,
+        source_sha256=result.record.sha256 if result.record else None,
+    )
+
+
+def _share(result: CellResult, scorer: str) -> _Share:
+    """Return the share of right answers, or the mean of a scorer that says no right or wrong."""
+    record = result.record
+    if record is not None and scorer in record.values:
+        known = [value for value in record.values[scorer] if value is not None]
+        missing = len(record.values[scorer]) - len(known)
+        if missing or not known:
+            return _Share(None, len(known), None, f"{missing} samples have no number of `{scorer}`")
+        return _Share(fmean(known), len(known), None, "")
+    verdicts, reason = _verdicts(result, scorer)
+    if verdicts is None:
+        return _Share(None, 0, None, reason)
+    successes = sum(verdict is True for verdict in verdicts)
+    return _Share(successes / len(verdicts), len(verdicts), successes, "")
+
+
+def _figures(cell: Cell, scorer: str, *, share: _Share, result: CellResult) -> dict[str, Estimate]:
+    """Return a scorer's figures: ours from the records, of others what inspect-ai computed."""
+    if scorer in cell.task.scorers:
+        names = measures_of(scorer, cell.task.options)
+        if share.value is None or result.record is None:
+            return dict.fromkeys(names, Estimate(None, 0, share.reason))
+        if not result.record.predictions:
+            return dict.fromkeys(names, Estimate(None, 0, "no sample was answered"))
+        return scorer_figures(result.record.predictions, scorer, rules=cell.task.rules)
+    computed = result.record.metrics.get(scorer, {}) if result.record else {}
+    return {name: Estimate(value, share.n) for name, value in computed.items() if name not in _REPEATED}
 
 
 def parity_notes(plan: Plan, *, world: World) -> Iterator[str]:

@@ -14,6 +14,7 @@ from cruijff_kit.planning.data_checks import (
     check_overlaps,
     wanted_columns,
 )
+from cruijff_kit.planning.scorer_checks import check_targets
 from cruijff_kit.ports import World
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.spec import EvalTask, ExperimentSpec
@@ -98,7 +99,22 @@ def _own_rows(spec: ExperimentSpec, dataset: Dataset, *, runs: Sequence[PlannedR
         *check_counts(training, Used(name, dataset.splits)),
         *check_columns(_prompts(spec), used, training=training),
         *(check_groups(spec.analysis, evaluated) if evaluated.splits else ()),
+        *_targets(spec, evaluated.splits),
     ]
+
+
+def _targets(spec: ExperimentSpec, splits: Splits) -> Iterator[Problem]:
+    """Yield what is wrong with the targets of tasks that evaluate the runs' own data."""
+    for index, task in enumerate(spec.evaluation.tasks):
+        if task.dataset is None:
+            yield from _targets_of(spec, index, splits=splits)
+
+
+def _targets_of(spec: ExperimentSpec, index: int, *, splits: Splits) -> Iterator[Problem]:
+    column = wanted_columns(spec).output
+    if column is not None:
+        path = f"evaluation.tasks[{index}]"
+        yield from check_targets(spec.evaluation.tasks[index], splits, column=column, path=path, shown=_shown(spec))
 
 
 def _other_files(spec: ExperimentSpec, own: Dataset, *, others: dict[int, Splits]) -> Iterator[Problem]:
@@ -107,6 +123,7 @@ def _other_files(spec: ExperimentSpec, own: Dataset, *, others: dict[int, Splits
     for index, splits in others.items():
         path, name = f"evaluation.tasks[{index}].dataset", str(spec.evaluation.tasks[index].dataset)
         yield from check_groups(spec.analysis, Used(name, splits))
+        yield from _targets_of(spec, index, splits=splits)
         for problem in check_columns(_prompts(spec), Used(name, splits), training=training):
             yield problem._replace(path=path)
         both = {

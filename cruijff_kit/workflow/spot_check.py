@@ -20,8 +20,9 @@ from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.receipt import OptionChance, SpotCheck, SpotSample
 from cruijff_kit.schema.run import Done
+from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spec import Generation
-from cruijff_kit.scoring.answers import SCORERS
+from cruijff_kit.scoring.judging import text_verdict
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.evaluation_results import read_cell
 from cruijff_kit.workflow.seal import recorded_plan
@@ -42,6 +43,7 @@ class _Subject(NamedTuple):
     adapter: str | None
     split: str
     scorer: str
+    rules: ScoringRules
     max_tokens: int
     cell: Cell | None = None
 
@@ -110,7 +112,7 @@ def _with_options(sample: SpotSample, recorded: Prediction | None) -> SpotSample
 
 def _samples(subject: _Subject, rows: Sequence[Row], *, world: World) -> Iterator[SpotSample]:
     encoding, path = Encoding.of(subject.config.dataset), subject.config.base_model.path
-    tokenizer, right = world.hub.tokenizer(path), SCORERS[subject.scorer]
+    tokenizer, right = world.hub.tokenizer(path), text_verdict(subject.scorer, rules=subject.rules)
     prompts = [encode_prompt(row, encoding=encoding, tokenizer=tokenizer) for row in rows]
     answers = world.hub.inference(path, adapter=subject.adapter).complete(
         prompts,
@@ -154,11 +156,13 @@ def _subject(run: PlannedRun, world: World) -> _Subject:
         epoch = run.epochs_saved[-1]
         only, stash = config.save_adapter_weights_only, config.stash_adapter_weights
         adapter = adapter_in(f"{config.output_dir}/epoch_{epoch}", adapter_only=only, stash=stash)
-        return _Subject(config, epoch, adapter, config.split_val or config.split, "match", Generation().max_tokens)
+        split, tokens = config.split_val or config.split, Generation().max_tokens
+        return _Subject(config, epoch, adapter, split, "match", ScoringRules(), tokens)
     first = [cell for cell in run.cells if cell.task.name == run.cells[0].task.name]
     last = max(first, key=lambda cell: -1 if cell.epoch is None else cell.epoch)
     cell = _config(EvalConfig, layout.cell_config(last.name), run=run, world=world)
-    return _Subject(cell, cell.epoch, cell.adapter, cell.split, cell.scorers[0], cell.generation.max_tokens, last)
+    scorer = next((name for name in cell.scorers if name != "risk"), "match")
+    return _Subject(cell, cell.epoch, cell.adapter, cell.split, scorer, cell.rules, cell.generation.max_tokens, last)
 
 
 def _refuse_untrained(run: PlannedRun, world: World) -> None:

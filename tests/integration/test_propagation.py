@@ -106,6 +106,11 @@ TASK = {
     "split": ("validation", EVAL),
     "dataset": ("other.json", EVAL),
     "scorers": (["includes"], EVAL),
+    "options": (["no", "yes"], EVAL),
+    "ignore_case": (True, EVAL),
+    "threshold": (0.7, EVAL),
+    "costs": ({"no": {"yes": 1.0}, "yes": {"no": 5.0}}, EVAL),
+    "abstain_cost": (0.5, EVAL),
     "samples": (3, EVAL),
 }
 EVALUATION = {
@@ -154,7 +159,8 @@ def cases() -> list[tuple[str, dict[str, Any], str]]:
     found.append(("generation.do_sample", sampled, EVAL))
     found.append(("generation.top_p", {"evaluation": {**tasks, "generation": {**SAMPLED, "top_p": 0.5}}}, EVAL))
     for name, (value, file) in TASK.items():
-        found.append((f"task.{name}", {"evaluation": {"tasks": [{**task, name: value}]}}, file))
+        changed = {**task, **({"options": ["no", "yes"]} if name == "costs" else {}), name: value}
+        found.append((f"task.{name}", {"evaluation": {"tasks": [changed]}}, file))
     for name, (value, file) in TRAINING.items():
         found.append((f"data.{name}", {"data": {"training": {**BASE["data"]["training"], name: value}}}, file))
     for name, (value, file) in MODEL.items():

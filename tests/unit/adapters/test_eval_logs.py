@@ -63,7 +63,7 @@ def test_scores_without_predictions_are_not_taken_for_this_packages(
     write_eval_log(stranger, path)
     record = InspectLogs().read(path)
     assert record.status == "unreadable"
-    assert "no score carries a `prediction`" in record.error
+    assert "it says neither run nor task" in record.error
 
 
 def test_a_log_cut_off_anywhere_is_unreadable(tmp_path: Path, log: bytes) -> None:

@@ -1,10 +1,13 @@
 from math import log
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cruijff_kit.scoring.answers import SCORERS, confidence, includes, match, parse_answer
+from cruijff_kit.schema.scoring_rules import ScorerName
+from cruijff_kit.scoring.answers import confidence, includes, match, parse_answer
+from cruijff_kit.scoring.judging import JUDGES
 
 
 def test_only_outer_white_space_is_no_part_of_an_answer() -> None:
@@ -53,9 +56,4 @@ def test_confidence_is_a_probability_whatever_the_rounding(logprobs: list[float]
 
 
 def test_every_scorer_that_a_design_may_name_exists() -> None:
-    from typing import get_args
-
-    from cruijff_kit.schema.spec import EvalTask
-
-    planned = get_args(get_args(EvalTask.model_fields["scorers"].annotation)[0])
-    assert sorted(planned) == sorted(SCORERS)
+    assert sorted(get_args(ScorerName)) == sorted(JUDGES)

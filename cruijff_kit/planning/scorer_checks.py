@@ -1,0 +1,143 @@
+"""Checks of what a design says of scorers: options, costs, the outcome, and the targets they are to judge."""
+
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
+
+from cruijff_kit.data.splits import Splits
+from cruijff_kit.data.tasks import parse_task
+from cruijff_kit.errors import Problem, ResultError, SpecError
+from cruijff_kit.schema.spec import EvalTask, ExperimentSpec
+from cruijff_kit.scoring.figures import MEASURES, metrics_of, split_metric
+from cruijff_kit.scoring.judging import event_options
+from cruijff_kit.scoring.numbers import find_number
+from cruijff_kit.scoring.records import cost_matrix
+
+__all__ = ["check_outcome", "check_scorers", "check_targets"]
+
+_SHOWN = 3
+
+
+def check_scorers(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Yield what is wrong with the scorers of each task and with what they are told."""
+    for index, task in enumerate(spec.evaluation.tasks):
+        path = f"evaluation.tasks[{index}]"
+        for check in (_planned, _options, _costs, _threshold):
+            yield from check(task, path)
+
+
+def check_outcome(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Yield what is wrong with the primary metric: unknown to its task, or neither better high nor low."""
+    tasks, metric, path = spec.evaluation.tasks, spec.analysis.primary_metric, "analysis.primary_metric"
+    if not tasks or spec.tools.evaluation == "none":
+        return
+    chosen = spec.analysis.primary_task
+    task = next((each for each in tasks if each.name == chosen), tasks[0])
+    known = [name for scorer in task.scorers for name in metrics_of(scorer, task.options)]
+    # What a task's own scorers give is known when it has run.
+    if task.scorers and metric not in known:
+        near = get_close_matches(metric, known, n=1)
+        fact = f"unknown `{metric}`; known are {', '.join(f'`{each}`' for each in known)}"
+        yield Problem(fact, path, hint=f"write `{near[0]}`" if near else "name one of them")
+    figure = split_metric(metric)[1]
+    if metric in known and figure and not MEASURES[figure].better:
+        hint = "take `ece` or `log_loss` of that scorer as the outcome; this figure is reported beside it"
+        yield Problem(f"`{metric}` is best near a value, neither high nor low: it cannot rank runs", path, hint=hint)
+
+
+def check_targets(task: EvalTask, splits: Splits, *, column: str, path: str, shown: bool) -> Iterator[Problem]:
+    """Yield a problem where targets of the rows a task evaluates can never be answered rightly.
+
+    Args:
+        task: the task; one of somebody else's makes its own targets, and is passed over.
+        splits: rows by split.
+        column: column of the answer.
+        path: place of the task in the design.
+        shown: whether rows may be quoted.
+    """
+    try:
+        foreign = parse_task(task.task).foreign
+    except SpecError:
+        return
+    wanted = None if foreign else _wanted(task)
+    rows = splits.get(task.split, ())
+    if wanted is None or not rows:
+        return
+    fits, words, hint = wanted
+    strays = [text for text in (str(row.get(column, "")) for row in rows) if not fits(text)]
+    if strays:
+        named = ", ".join(f"`{text[:40]}`" for text in list(dict.fromkeys(strays))[:_SHOWN]) if shown else ""
+        fact = (
+            f"{len(strays)} of {len(rows)} targets in split `{task.split}` are {words}{named and ', such as '}{named}"
+        )
+        yield Problem(fact, path, hint=hint)
+
+
+def _planned(task: EvalTask, path: str) -> Iterator[Problem]:
+    if task.scorers:
+        return
+    try:
+        foreign = parse_task(task.task).foreign
+    except SpecError:
+        return
+    if not foreign:
+        hint = "name some, such as `scorers: [match]`; only tasks of yours bring scorers of their own"
+        yield Problem(f"task `{task.name}` has no scorers", f"{path}.scorers", hint=hint)
+
+
+def _options(task: EvalTask, path: str) -> Iterator[Problem]:
+    where, options = f"{path}.options", task.options
+    if "risk" in task.scorers and len(options) < 2:
+        hint = "name all answers there are, the event last: `options: ['no', 'yes']`"
+        yield Problem("scorer `risk` needs two options at least", where, hint=hint)
+    if "numeric_risk" in task.scorers and options and len(options) != 2:
+        hint = "name the target of no event and that of the event, or leave them out for `0` and `1`"
+        yield Problem(f"scorer `numeric_risk` tells two options apart, and there are {len(options)}", where, hint=hint)
+    seen: set[str] = set()
+    for option in options:
+        key = option.strip().casefold() if task.ignore_case else option.strip()
+        if not key:
+            yield Problem("an option is blank", where, hint="remove it, or write the answer it stands for")
+        elif option != option.strip():
+            hint = f"write `{option.strip()}`; spellings with a space before them are added up anyway"
+            yield Problem(f"option `{option}` has white space around it", where, hint=hint)
+        elif key in seen:
+            yield Problem(f"option `{option}` is named twice", where, hint="keep one of them")
+        seen.add(key)
+
+
+def _costs(task: EvalTask, path: str) -> Iterator[Problem]:
+    where = f"{path}.costs"
+    if not task.costs:
+        return
+    options = event_options(task.rules) if "numeric_risk" in task.scorers else task.options
+    if not options:
+        yield Problem("costs are named, and no options", where, hint="name the answers there are in `options`")
+        return
+    try:
+        cost_matrix(task.costs, options=options)
+    except ResultError as err:
+        for problem in err.problems:
+            yield Problem(problem.message, where, hint=err.hint)
+    if any(cost < 0 for row in task.costs.values() for cost in row.values()):
+        yield Problem("a cost is below 0", where, hint="count from the best that can happen, which costs 0")
+
+
+def _threshold(task: EvalTask, path: str) -> Iterator[Problem]:
+    if "threshold" in task.model_fields_set and "numeric_risk" not in task.scorers:
+        hint = "remove it, or plan `numeric_risk`; `risk` takes the likeliest option"
+        yield Problem("only `numeric_risk` reads a threshold", f"{path}.threshold", hint=hint)
+
+
+def _wanted(task: EvalTask) -> tuple[Callable[[str], bool], str, str] | None:
+    """Return what a target must be, what others are, and what to do; None where anything is right."""
+    options: Sequence[str] = event_options(task.rules) if "numeric_risk" in task.scorers else task.options
+    if options and set(task.scorers) != {"continuous"}:
+        fold = str.casefold if task.ignore_case else str
+        known = {fold(option) for option in options}
+        words = f"none of the options {', '.join(f'`{option}`' for option in options)}"
+        hint = "name every answer there is in `options`, or evaluate rows that have these alone"
+        return lambda text: fold(text.strip()) in known, words, hint
+    if "continuous" in task.scorers:
+        hint = "evaluate rows whose answer is a number, or plan another scorer"
+        return lambda text: find_number(text).value is not None, "no numbers", hint
+    return None
