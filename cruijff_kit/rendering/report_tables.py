@@ -8,7 +8,7 @@ from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words,
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.report import Dossier, Finding, TiedSet
 from cruijff_kit.schema.run import Phase, StepStatus
-from cruijff_kit.scoring.figures import shown_name, split_metric
+from cruijff_kit.scoring.figure_names import shown_name, split_metric
 
 __all__ = ["Column", "Table", "accuracy_table", "report_tables"]
 
