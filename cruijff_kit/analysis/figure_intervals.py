@@ -13,7 +13,8 @@ from cruijff_kit.schema.report import Interval
 from cruijff_kit.schema.result import ResultRow
 from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.scoring.estimates import Estimate, Floats, Integers
-from cruijff_kit.scoring.figures import MEASURES, Answers, measure_answers, split_metric
+from cruijff_kit.scoring.figure_names import FIGURES, split_metric
+from cruijff_kit.scoring.figures import Answers, measure_answers
 from cruijff_kit.scoring.records import scorer_answers
 
 __all__ = ["FigureIntervals", "figure_interval"]
@@ -41,7 +42,7 @@ class FigureIntervals:
         """Return a figure's interval from the samples it is of; None where it is no figure of a planned scorer."""
         scorer, figure = split_metric(row.metric)
         task = self._tasks.get(row.task)
-        if not samples or row.value is None or task is None or scorer not in task.scorers or figure not in MEASURES:
+        if not samples or row.value is None or task is None or scorer not in task.scorers or figure not in FIGURES:
             return None
         key = (row.run, row.task, row.epoch, scorer)
         if self._last is None or self._last[0] != key:
@@ -51,7 +52,7 @@ class FigureIntervals:
 
 
 def figure_interval(name: str, answers: Answers, *, clusters: Sequence[str] | None = None, level: float) -> Interval:
-    """Return a figure of `MEASURES` with its interval, cut to the values it can have.
+    """Return a figure of `FIGURES` with its interval, cut to the values it can have.
 
     Shares get Wilson's interval. Calibration errors get a bootstrap reflected at the
     figure, since chance biases a resample once more. All else gets Student's t over a
@@ -82,7 +83,7 @@ def figure_interval(name: str, answers: Answers, *, clusters: Sequence[str] | No
     )
     if limits is None:
         return Interval(value=found.value, low=None, high=None, n=found.n, level=level, method="none")
-    kind = MEASURES[name]
+    kind = FIGURES[name]
     low, high = (min(limits[0], found.value), max(limits[1], found.value))
     low = low if kind.low is None else max(kind.low, low)
     high = high if kind.high is None else min(kind.high, high)

@@ -6,7 +6,6 @@ from typing import Literal, NamedTuple
 from cruijff_kit.analysis.breakdown import compare_with_base, group_figures, rank_runs
 from cruijff_kit.analysis.clustered import Clusters, cluster_of, clustered_proportion, design_effect
 from cruijff_kit.analysis.factorial import Observation, cell_figures, factor_effects
-from cruijff_kit.analysis.figure_intervals import FigureIntervals
 from cruijff_kit.analysis.intervals import wilson_interval
 from cruijff_kit.analysis.losses import loss_figure
 from cruijff_kit.analysis.paired import holm_adjusted
@@ -25,7 +24,7 @@ from cruijff_kit.schema.report import (
 )
 from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.spec import ExperimentSpec, Factors, Level
-from cruijff_kit.scoring.figures import MEASURES, shown_name, split_metric
+from cruijff_kit.scoring.figure_names import FIGURES, shown_name, split_metric
 
 __all__ = ["TRAINING", "find_all", "last_epochs"]
 
@@ -98,7 +97,7 @@ def _outcome(sheet: _Sheet) -> _Outcome:
     if sheet.spec.tools.evaluation != "none" and tasks:
         task = analysis.primary_task or tasks[0].name
         metric = _metric(sheet, task)
-        figure = MEASURES.get(split_metric(metric)[1], MEASURES["accuracy"])
+        figure = FIGURES.get(split_metric(metric)[1], FIGURES["accuracy"])
         lower, words = figure.better == "lower", f"{shown_name(metric)} on {task}"
         return _Outcome(task, metric, words, lower, figure.low, figure.high)
     validated = any(row.metric == "val_loss" and row.value is not None for row in sheet.table.rows)
@@ -181,6 +180,9 @@ def _accuracies(sheet: _Sheet) -> tuple[Finding, ...]:
     for each in sheet.table.predictions:
         samples.setdefault((each.run, each.task, each.epoch), []).append(each)
     effects = {key: _clusters(found, sheet.spec.analysis.cluster) for key, found in samples.items()}
+    # numpy comes with it; a design without results needs none.
+    from cruijff_kit.analysis.figure_intervals import FigureIntervals
+
     intervals = FigureIntervals(sheet.spec, level=sheet.level)
     found = []
     for row in sheet.table.rows:

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from cruijff_kit.errors import Problem
 from cruijff_kit.planning.grid import Point
+from cruijff_kit.schema.evaluation import Evaluation, MatrixRow
 from cruijff_kit.schema.plan import Cell
-from cruijff_kit.schema.spec import Evaluation, ExperimentSpec, MatrixRow
+from cruijff_kit.schema.spec import ExperimentSpec
 
 __all__ = ["Reach", "epochs_saved", "plan_cells", "unused_rows"]
 

@@ -12,8 +12,9 @@ from cruijff_kit.errors import PlanError, Problem
 from cruijff_kit.planning.run_ids import canonical_json, component, shorten
 from cruijff_kit.planning.settings import READ_BY_EVALUATION, base_settings, override, typed_level, with_derived
 from cruijff_kit.schema.data import TrainingData
+from cruijff_kit.schema.evaluation import Generation
 from cruijff_kit.schema.plan import Resolved
-from cruijff_kit.schema.spec import Controls, ExperimentSpec, Factors, Generation, Level, ModelRef, RunSpec
+from cruijff_kit.schema.spec import Controls, ExperimentSpec, Factors, Level, ModelRef, RunSpec
 
 __all__ = ["Point", "Variant", "cross"]
 

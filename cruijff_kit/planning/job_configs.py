@@ -13,9 +13,10 @@ from cruijff_kit.schema.config import (
     TrainConfig,
 )
 from cruijff_kit.schema.data import DatasetFacts
+from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.layout import RunLayout, adapter_in
 from cruijff_kit.schema.plan import Cell, PlannedRun
-from cruijff_kit.schema.spec import EvalTask, ExperimentSpec
+from cruijff_kit.schema.spec import ExperimentSpec
 
 __all__ = ["Places", "eval_config", "task_fields", "train_config"]
 

@@ -6,11 +6,11 @@ from difflib import get_close_matches
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.errors import Problem, ResultError, SpecError
-from cruijff_kit.schema.spec import EvalTask, ExperimentSpec
-from cruijff_kit.scoring.figures import MEASURES, metrics_of, split_metric
+from cruijff_kit.schema.evaluation import EvalTask
+from cruijff_kit.schema.spec import ExperimentSpec
+from cruijff_kit.scoring.figure_names import FIGURES, metrics_of, split_metric
 from cruijff_kit.scoring.judging import event_options
 from cruijff_kit.scoring.numbers import find_number
-from cruijff_kit.scoring.records import cost_matrix
 
 __all__ = ["check_outcome", "check_scorers", "check_targets"]
 
@@ -39,7 +39,7 @@ def check_outcome(spec: ExperimentSpec) -> Iterator[Problem]:
         fact = f"unknown `{metric}`; known are {', '.join(f'`{each}`' for each in known)}"
         yield Problem(fact, path, hint=f"write `{near[0]}`" if near else "name one of them")
     figure = split_metric(metric)[1]
-    if metric in known and figure and not MEASURES[figure].better:
+    if metric in known and figure and not FIGURES[figure].better:
         hint = "take `ece` or `log_loss` of that scorer as the outcome; this figure is reported beside it"
         yield Problem(f"`{metric}` is best near a value, neither high nor low: it cannot rank runs", path, hint=hint)
 
@@ -113,6 +113,9 @@ def _costs(task: EvalTask, path: str) -> Iterator[Problem]:
     if not options:
         yield Problem("costs are named, and no options", where, hint="name the answers there are in `options`")
         return
+    # Designs are checked without numpy, which few of them need.
+    from cruijff_kit.scoring.records import cost_matrix
+
     try:
         cost_matrix(task.costs, options=options)
     except ResultError as err:

@@ -10,7 +10,7 @@ from cruijff_kit.errors import PlanError, Problem
 from cruijff_kit.planning.job_configs import task_fields
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.data import DatasetFacts
-from cruijff_kit.schema.spec import EvalTask, Generation
+from cruijff_kit.schema.evaluation import EvalTask, Generation
 
 __all__ = ["CellGround", "cell_config", "cell_folder"]
 

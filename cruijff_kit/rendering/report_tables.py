@@ -1,5 +1,7 @@
 """The tables of a report, as text cells; Markdown, HTML and the terminal show the same."""
 
+from collections.abc import Iterable
+
 from cruijff_kit.rendering.bottom_line import compared, completeness
 from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words, p_text, percent, plain, signed
 from cruijff_kit.rendering.score_tables import calibration_table, guarantee_table, score_table
@@ -7,7 +9,7 @@ from cruijff_kit.rendering.sheet import Column, Table, source_labels
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.report import Dossier, Finding, TiedSet
 from cruijff_kit.schema.run import Phase, StepStatus
-from cruijff_kit.scoring.figures import shown_name, split_metric
+from cruijff_kit.scoring.figure_names import shown_name, split_metric
 
 __all__ = ["Column", "Table", "accuracy_table", "report_tables"]
 
@@ -91,7 +93,7 @@ def _figures(dossier: Dossier) -> Table:
         Column(f"figures and {level} intervals"), Column("source", "source"),
     )  # fmt: skip
     rows = tuple(
-        (*key, "; ".join(map(_told, found)), _labels(dossier, found[0].source)) for key, found in cells.items()
+        (*key, "; ".join(map(_told, found)), source_labels(dossier, found[0].source)) for key, found in cells.items()
     )
     note = (
         "What each scorer says beside the share of right answers. Shares "

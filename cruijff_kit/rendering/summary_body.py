@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 from cruijff_kit.rendering.markdown import as_code, as_text, byte_size, markdown_table
 from cruijff_kit.schema.data import DatasetFacts
+from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Estimate, Plan, PlannedRun
 from cruijff_kit.schema.proof import MaskProof
 from cruijff_kit.schema.site import DiskSpace, ModelFacts
-from cruijff_kit.schema.spec import EvalTask, ExperimentSpec
+from cruijff_kit.schema.spec import ExperimentSpec
 
 # What evaluation reads of the controls.
 _READ = ("dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "dtype")

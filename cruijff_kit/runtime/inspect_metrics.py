@@ -9,7 +9,8 @@ from inspect_ai.scorer import Metric, SampleScore, metric
 
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.scoring_rules import ScoringRules
-from cruijff_kit.scoring.figures import MEASURES, Answers, measure_answers, measures_of
+from cruijff_kit.scoring.figure_names import FIGURES, measures_of
+from cruijff_kit.scoring.figures import Answers, measure_answers
 from cruijff_kit.scoring.records import scorer_answers
 
 __all__ = ["METRICS", "figures"]
@@ -42,7 +43,7 @@ def _one(name: str) -> Callable[[], Metric]:
     return build
 
 
-METRICS = MappingProxyType({name: _one(name) for name in MEASURES if name != "accuracy"})
+METRICS = MappingProxyType({name: _one(name) for name in FIGURES if name != "accuracy"})
 """Each figure as a metric, for `@scorer(metrics=[METRICS["auc"]()])`; they read what our scorers leave in a score."""
 
 

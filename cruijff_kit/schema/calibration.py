@@ -6,12 +6,12 @@ from pydantic import Field, StringConstraints
 
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.noun import Noun, RunId, Sha256
+from cruijff_kit.schema.scoring_rules import Costs
 
 __all__ = [
     "BY_CLASS",
     "CalibrationSettings",
     "Calibrator",
-    "Costs",
     "Method",
     "MetricFigure",
     "SplitFigures",
@@ -20,9 +20,6 @@ __all__ = [
 
 Method = Literal["lac", "aps", "aps_deterministic", "raps", "raps_deterministic", "crc", "ltt"]
 """Conformal sets (`aps` and `raps` are randomised), conformal risk control, Learn then Test."""
-
-Costs = dict[str, dict[str, Annotated[float, Field(ge=0)]]]
-"""True option to chosen option to cost; a right choice costs nothing where it is not named."""
 
 BY_CLASS = "class"
 """Stands for one quantile per true option instead of one per value of a group column."""

@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from cruijff_kit.schema.dataset_type import DatasetType
+from cruijff_kit.schema.evaluation import Generation
 from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
 from cruijff_kit.schema.scoring_rules import ScoringRules
-from cruijff_kit.schema.spec import Generation, LoraVariant, Quantization, Schedule, Strategy
+from cruijff_kit.schema.spec import LoraVariant, Quantization, Schedule, Strategy
 
 __all__ = [
     "TRAIN_PLACES",

@@ -3,8 +3,9 @@
 from typing import Any, Literal
 
 from cruijff_kit.schema.data import Consent, DatasetFacts, Tier
+from cruijff_kit.schema.evaluation import EvalTask, Generation
 from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
-from cruijff_kit.schema.spec import EvalTask, Generation, Level, ModelRef, Resources
+from cruijff_kit.schema.spec import Level, ModelRef, Resources
 
 __all__ = ["Cell", "DesignLock", "Estimate", "Plan", "PlannedRun", "Resolved", "Source"]
 

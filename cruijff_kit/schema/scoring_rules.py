@@ -1,6 +1,6 @@
 """How answers are scored: the names of scorers and what they are told."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,7 +11,7 @@ __all__ = ["Costs", "ScorerName", "ScoringRules"]
 ScorerName = Literal["match", "includes", "risk", "numeric_risk", "continuous", "decision"]
 """Scorers that a design may plan."""
 
-Costs = dict[str, dict[str, float]]
+Costs = dict[str, dict[str, Annotated[float, Field(ge=0)]]]
 """True option to option chosen to what that costs; a right choice costs nothing unless named."""
 
 

@@ -4,9 +4,9 @@ Undecided and errored samples stay in every denominator of decisions; figures of
 probabilities and numbers rest on the samples that have one, and say how many.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +17,9 @@ from cruijff_kit.scoring import probability_scores as scores
 from cruijff_kit.scoring import regression_scores as regression
 from cruijff_kit.scoring.estimates import Estimate, Floats, Integers, events
 
-__all__ = [
-    "MEASURES",
-    "Answers",
-    "Measure",
-    "measure_answers",
-    "measures_of",
-    "metrics_of",
-    "shown_name",
-    "split_metric",
-]
+__all__ = ["MEASURES", "Answers", "measure_answers"]
 
-Bools = NDArray[np.bool_]
+_Bools = NDArray[np.bool_]
 _UNSCORED = "the predictions hold neither option log-probabilities nor confidences"
 _OPEN = "the answers are no closed set of options"
 
@@ -42,11 +33,11 @@ class Answers(NamedTuple):
     """(n,) index of the true option, 0 without options."""
     chosen: Integers
     """(n,) index of the option chosen, -1 for none and -2 for another answer."""
-    abstained: Bools
+    abstained: _Bools
     """(n,) whether the model declined to answer."""
-    failed: Bools
+    failed: _Bools
     """(n,) whether there is no answer though nobody declined."""
-    parsed: Bools
+    parsed: _Bools
     """(n,) whether the answer could be read."""
     rows: Floats
     """(n, K) option probabilities; (n, 0) where there are none."""
@@ -72,63 +63,11 @@ class Answers(NamedTuple):
         return self._replace(**taken)
 
 
-class Measure(NamedTuple):
-    """One figure."""
-
-    words: str
-    """What it is called in a sentence."""
-    better: Literal["higher", "lower", ""]
-    """Which way is better; empty where neither is."""
-    low: float | None
-    """Least value possible."""
-    high: float | None
-    """Largest value possible."""
-    compute: Callable[[Answers], Estimate]
-    """Computes it."""
-
-
 def measure_answers(name: str, answers: Answers) -> Estimate:
     """Return one figure of `MEASURES`, or why there is none."""
     if answers.fault:
         return Estimate(None, 0, answers.fault)
-    return MEASURES[name].compute(answers)
-
-
-def measures_of(scorer: str, options: Sequence[str]) -> tuple[str, ...]:
-    """Return the figures that a scorer gives beside the share of right answers."""
-    if scorer == "continuous":
-        return ("mae", "rmse", "r2", "parse_rate")
-    if scorer == "decision":
-        shares = ("coverage", "abstention_rate", "selective_accuracy", "parse_rate")
-        return (*shares, *(("balanced_accuracy", "f1_macro", "expected_cost") if options else ()))
-    if scorer in {"risk", "numeric_risk"}:
-        binary = scorer == "numeric_risk" or len(options) == 2
-        kinds = ("auc", "brier_binary", "ece_event") if binary else ("brier_multiclass",)
-        return (*kinds, *_CALIBRATION, "balanced_accuracy", "f1_macro", "coverage", "expected_cost")
-    return ("balanced_accuracy", "f1_macro") if options else ()
-
-
-def metrics_of(scorer: str, options: Sequence[str]) -> tuple[str, ...]:
-    """Return every metric that a scorer gives: itself, and `<scorer>/<figure>` for each of its figures."""
-    return (scorer, *(f"{scorer}/{name}" for name in measures_of(scorer, options)))
-
-
-def split_metric(metric: str) -> tuple[str, str]:
-    """Return scorer and figure of `<scorer>/<figure>`; the figure is empty for a scorer alone."""
-    scorer, _, figure = metric.partition("/")
-    return scorer, figure
-
-
-def shown_name(metric: str) -> str:
-    """Return a metric in words: `accuracy (match)`, `AUC (risk/auc)`."""
-    figure = split_metric(metric)[1]
-    words = MEASURES[figure].words if figure in MEASURES else figure or "accuracy"
-    return f"{words} ({metric})"
-
-
-_CALIBRATION = (
-    "log_loss", "ece", "mce", "ece_adaptive", "ece_debiased", "calibration_slope", "calibration_intercept", "aurc",
-)  # fmt: skip
+    return MEASURES[name](answers)
 
 
 def _of_confidence(measure: Callable[..., Estimate]) -> Callable[[Answers], Estimate]:
@@ -209,52 +148,32 @@ def _share(name: str) -> Callable[[Answers], Estimate]:
     return lambda answers: decisions.compute_share(flags=getattr(answers, name))
 
 
-MEASURES: Mapping[str, Measure] = MappingProxyType(
+MEASURES: Mapping[str, Callable[[Answers], Estimate]] = MappingProxyType(
     {
-        "accuracy": Measure(
-            "accuracy", "higher", 0, 1, lambda of: decisions.compute_accuracy(y_pred=of.chosen, y_true=of.true)
-        ),
-        "coverage": Measure(
-            "coverage", "higher", 0, 1, lambda of: decisions.compute_share(flags=of.chosen != decisions.NONE)
-        ),
-        "abstention_rate": Measure("abstention rate", "lower", 0, 1, _share("abstained")),
-        "parse_rate": Measure("parse rate", "higher", 0, 1, _share("parsed")),
-        "selective_accuracy": Measure(
-            "selective accuracy", "higher", 0, 1,
-            lambda of: decisions.compute_selective_accuracy(y_pred=of.chosen, y_true=of.true),
-        ),
-        "balanced_accuracy": Measure(
-            "balanced accuracy", "higher", 0, 1, _of_classes(decisions.compute_balanced_accuracy)
-        ),
-        "f1_macro": Measure("macro F1", "higher", 0, 1, _of_classes(decisions.compute_f1)),
-        "expected_cost": Measure("expected cost", "lower", 0, None, _expected_cost),
-        "ece": Measure("ECE", "lower", 0, 1, _of_confidence(errors.compute_ece)),
-        "mce": Measure("MCE", "lower", 0, 1, _of_confidence(errors.compute_mce)),
-        "ece_adaptive": Measure("adaptive ECE", "lower", 0, 1, _of_confidence(errors.compute_adaptive_ece)),
-        "ece_debiased": Measure("debiased ECE", "lower", 0, 1, _of_confidence(errors.compute_debiased_ece)),
-        "ece_event": Measure("ECE of the event", "lower", 0, 1, _of_options(errors.compute_ece, binary=True)),
-        "calibration_p": Measure("p of calibration", "", 0, 1, _of_confidence(errors.compute_calibration_p)),
-        "calibration_slope": Measure(
-            "calibration slope", "", None, None, _of_confidence(scores.compute_calibration_slope)
-        ),
-        "calibration_intercept": Measure(
-            "calibration intercept", "", None, None, _of_confidence(scores.compute_calibration_intercept)
-        ),
-        "aurc": Measure(
-            "AURC", "lower", 0, 1,
-            _of_confidence(lambda y_prob, y_true: decisions.compute_aurc(confidence=y_prob, correct=y_true)),
-        ),
-        "brier_binary": Measure(
-            "binary Brier score", "lower", 0, 1, _of_options(scores.compute_brier_score, binary=True)
-        ),
-        "brier_multiclass": Measure(
-            "multiclass Brier score", "lower", 0, 2, _of_options(scores.compute_brier_score, binary=False)
-        ),
-        "log_loss": Measure("log loss", "lower", 0, None, _of_options(scores.compute_log_loss)),
-        "auc": Measure("AUC", "higher", 0, 1, _of_options(scores.compute_auc)),
-        "mae": Measure("MAE", "lower", 0, None, _of_numbers(regression.compute_mae)),
-        "rmse": Measure("RMSE", "lower", 0, None, _of_numbers(regression.compute_rmse)),
-        "r2": Measure("R²", "higher", None, 1, _of_numbers(regression.compute_r2)),
+        "accuracy": lambda of: decisions.compute_accuracy(y_pred=of.chosen, y_true=of.true),
+        "coverage": lambda of: decisions.compute_share(flags=of.chosen != decisions.NONE),
+        "abstention_rate": _share("abstained"),
+        "parse_rate": _share("parsed"),
+        "selective_accuracy": lambda of: decisions.compute_selective_accuracy(y_pred=of.chosen, y_true=of.true),
+        "balanced_accuracy": _of_classes(decisions.compute_balanced_accuracy),
+        "f1_macro": _of_classes(decisions.compute_f1),
+        "expected_cost": _expected_cost,
+        "ece": _of_confidence(errors.compute_ece),
+        "mce": _of_confidence(errors.compute_mce),
+        "ece_adaptive": _of_confidence(errors.compute_adaptive_ece),
+        "ece_debiased": _of_confidence(errors.compute_debiased_ece),
+        "ece_event": _of_options(errors.compute_ece, binary=True),
+        "calibration_p": _of_confidence(errors.compute_calibration_p),
+        "calibration_slope": _of_confidence(scores.compute_calibration_slope),
+        "calibration_intercept": _of_confidence(scores.compute_calibration_intercept),
+        "aurc": _of_confidence(lambda y_prob, y_true: decisions.compute_aurc(confidence=y_prob, correct=y_true)),
+        "brier_binary": _of_options(scores.compute_brier_score, binary=True),
+        "brier_multiclass": _of_options(scores.compute_brier_score, binary=False),
+        "log_loss": _of_options(scores.compute_log_loss),
+        "auc": _of_options(scores.compute_auc),
+        "mae": _of_numbers(regression.compute_mae),
+        "rmse": _of_numbers(regression.compute_rmse),
+        "r2": _of_numbers(regression.compute_r2),
     }
-)  # fmt: skip
-"""Every figure, by name."""
+)
+"""Every figure of `FIGURES`: how it is computed."""

@@ -13,7 +13,6 @@ from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.scoring.answers import Verdict, includes, match, parse_answer, same
 from cruijff_kit.scoring.json_decision import read_decision
 from cruijff_kit.scoring.numbers import find_number
-from cruijff_kit.scoring.temperature import option_probabilities
 
 __all__ = ["EVENTS", "JUDGES", "event_options", "judge", "text_verdict"]
 
@@ -82,6 +81,9 @@ def _risk(record: Prediction, rules: ScoringRules) -> dict[str, Any]:
     if not record.option_logprobs:
         reason = record.reason or "the model gave no log-probabilities of the options"
         return {"prediction": None, "correct": False, "confidence": None, "parse_ok": False, "reason": reason}
+    # numpy comes with it, and names of scorers are needed without.
+    from cruijff_kit.scoring.temperature import option_probabilities
+
     chances = option_probabilities([record.option_logprobs])[0]
     chosen = record.options[int(chances.argmax())]
     right = same(chosen, record.target, ignore_case=rules.ignore_case)

@@ -11,7 +11,8 @@ from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.scoring import decision_scores as decisions
 from cruijff_kit.scoring.estimates import Estimate, Floats, Integers
-from cruijff_kit.scoring.figures import Answers, measure_answers, measures_of
+from cruijff_kit.scoring.figure_names import measures_of
+from cruijff_kit.scoring.figures import Answers, measure_answers
 from cruijff_kit.scoring.judging import event_options, judge
 from cruijff_kit.scoring.numbers import find_number
 from cruijff_kit.scoring.temperature import option_probabilities

@@ -8,14 +8,13 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from cruijff_kit.ports import RunStore, World
+from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import EvalLogRecord, ResultRow
 from cruijff_kit.schema.run import Done, JobStatus, Manifest
-from cruijff_kit.scoring.estimates import Estimate
-from cruijff_kit.scoring.figures import measures_of
-from cruijff_kit.scoring.records import scorer_figures
+from cruijff_kit.scoring.figure_names import measures_of
 
 __all__ = ["OWN", "CellResult", "evaluation_rows", "parity_notes", "read_cell"]
 
@@ -70,8 +69,7 @@ def evaluation_rows(run: PlannedRun, cell: Cell, *, result: CellResult) -> Itera
         share = _share(result, scorer)
         yield _row(run, cell, metric=scorer, share=share, result=result)
         for name, figure in _figures(cell, scorer, share=share, result=result).items():
-            found = _Share(figure.value, figure.n, None, figure.reason)
-            yield _row(run, cell, metric=f"{scorer}/{name}", share=found, result=result)
+            yield _row(run, cell, metric=f"{scorer}/{name}", share=figure, result=result)
 
 
 def _own_scorers(result: CellResult) -> tuple[str, ...]:
@@ -124,17 +122,25 @@ def _share(result: CellResult, scorer: str) -> _Share:
     return _Share(successes / len(verdicts), len(verdicts), successes, "")
 
 
-def _figures(cell: Cell, scorer: str, *, share: _Share, result: CellResult) -> dict[str, Estimate]:
+def _figures(cell: Cell, scorer: str, *, share: _Share, result: CellResult) -> dict[str, _Share]:
     """Return a scorer's figures: ours from the records, of others what inspect-ai computed."""
     if scorer in cell.task.scorers:
         names = measures_of(scorer, cell.task.options)
         if share.value is None or result.record is None:
-            return dict.fromkeys(names, Estimate(None, 0, share.reason))
+            return dict.fromkeys(names, _Share(None, 0, None, share.reason))
         if not result.record.predictions:
-            return dict.fromkeys(names, Estimate(None, 0, "no sample was answered"))
-        return scorer_figures(result.record.predictions, scorer, rules=cell.task.rules)
+            return dict.fromkeys(names, _Share(None, 0, None, "no sample was answered"))
+        return _measured(result.record.predictions, scorer, task=cell.task)
     computed = result.record.metrics.get(scorer, {}) if result.record else {}
-    return {name: Estimate(value, share.n) for name, value in computed.items() if name not in _REPEATED}
+    return {name: _Share(value, share.n, None, "") for name, value in computed.items() if name not in _REPEATED}
+
+
+def _measured(predictions: tuple[Prediction, ...], scorer: str, *, task: EvalTask) -> dict[str, _Share]:
+    # numpy comes with it; only logs that there are need it.
+    from cruijff_kit.scoring.records import scorer_figures
+
+    found = scorer_figures(predictions, scorer, rules=task.rules)
+    return {name: _Share(figure.value, figure.n, None, figure.reason) for name, figure in found.items()}
 
 
 def parity_notes(plan: Plan, *, world: World) -> Iterator[str]:

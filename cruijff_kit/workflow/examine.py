@@ -17,10 +17,11 @@ from cruijff_kit.planning.spec_parse import parse_spec, placed
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.summary import parse_summary
 from cruijff_kit.rendering.summary_body import Checked, PriorSearch
+from cruijff_kit.schema.evaluation import Evaluation
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.proof import MaskProof
-from cruijff_kit.schema.spec import Evaluation, ExperimentSpec, Tools
+from cruijff_kit.schema.spec import ExperimentSpec, Tools
 from cruijff_kit.workflow.basis import basis_of, gpu_limit
 from cruijff_kit.workflow.datasets import read_datasets
 from cruijff_kit.workflow.hook_checks import check_hooks

@@ -16,8 +16,9 @@ from cruijff_kit.planning.data_checks import (
 )
 from cruijff_kit.planning.scorer_checks import check_targets
 from cruijff_kit.ports import World
+from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.plan import PlannedRun
-from cruijff_kit.schema.spec import EvalTask, ExperimentSpec
+from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.datasets import Dataset
 from cruijff_kit.workflow.mask_gate import TRAINED
 from cruijff_kit.workflow.plan import Planned

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 from cruijff_kit.schema.audit import Anchor
 from cruijff_kit.schema.data import DatasetFacts, DataSpec, TrainingData
+from cruijff_kit.schema.evaluation import EvalTask, Evaluation
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Cell, DesignLock, Plan, PlannedRun, Resolved
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.run import Done, Manifest, MetricPoint
-from cruijff_kit.schema.spec import Analysis, EvalTask, Evaluation, ExperimentSpec, Level, ModelRef, Tools
+from cruijff_kit.schema.spec import Analysis, ExperimentSpec, Level, ModelRef, Tools
 from cruijff_kit.workflow.plan import design_hash
 from tests.fakes.eval_logs import write_log
 

@@ -14,10 +14,10 @@ from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditRecord, Outcome
 from cruijff_kit.schema.calibration import CalibrationSettings, Calibrator
+from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell, Plan
 from cruijff_kit.schema.run import Done
-from cruijff_kit.schema.spec import EvalTask
 from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
 from cruijff_kit.workflow.collect import collect_results
 from tests.fakes.eval_logs import write_log

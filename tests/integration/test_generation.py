@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from cruijff_kit.runtime.eval_config import load_eval_config, place_of
 from cruijff_kit.runtime.inspect_cell import run_cell
-from cruijff_kit.schema.spec import Generation
+from cruijff_kit.schema.evaluation import Generation
 from tests.evaluated_run import ready_run
 
 GREEDY = {"seed": 5, "max_tokens": 3, "batch_size": 2, "max_connections": 3, "top_logprobs": 2}

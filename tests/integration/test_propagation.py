@@ -10,15 +10,13 @@ from pydantic import BaseModel
 from cruijff_kit.data.yaml_text import load_yaml
 from cruijff_kit.ports import World
 from cruijff_kit.schema.data import TrainingData
+from cruijff_kit.schema.evaluation import EvalTask, Evaluation, Generation
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.site import Environment, Site
 from cruijff_kit.schema.spec import (
     Analysis,
     Controls,
-    EvalTask,
-    Evaluation,
     ExperimentSpec,
-    Generation,
     ModelRef,
     Output,
     Pilot,

@@ -8,7 +8,7 @@ from cruijff_kit.data.yaml_text import dump_yaml, load_yaml
 from cruijff_kit.planning.job_configs import Places, eval_config, train_config
 from cruijff_kit.rendering.configs import read_config, render_config, render_entries, render_run
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
-from cruijff_kit.schema.spec import Generation
+from cruijff_kit.schema.evaluation import Generation
 from tests.fakes.designed import design
 from tests.unit.planning.test_runs import FACTS, planned
 

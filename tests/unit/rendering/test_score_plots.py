@@ -10,9 +10,9 @@ from cruijff_kit.rendering.score_plots import score_plots
 from cruijff_kit.rendering.score_tables import calibration_table, score_table
 from cruijff_kit.schema.audit import AuditVerdict
 from cruijff_kit.schema.diagnosis import Diagnosis
+from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.plan import Cell, Plan
 from cruijff_kit.schema.report import AuditState, Dossier, Findings
-from cruijff_kit.schema.spec import EvalTask
 from tests.binary_run import binary_answers
 from tests.fakes.experiment import Size, design_of, plan_of
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.scoring_rules import ScoringRules
-from cruijff_kit.scoring.figures import MEASURES, measures_of
+from cruijff_kit.scoring.figure_names import FIGURES, measures_of
+from cruijff_kit.scoring.figures import MEASURES
 from cruijff_kit.scoring.judging import JUDGES, judge, text_verdict
 from cruijff_kit.scoring.numbers import find_number
 from cruijff_kit.scoring.records import scorer_figures
@@ -191,4 +192,4 @@ def test_an_errored_sample_has_no_verdict_and_keeps_its_place() -> None:
 def test_every_figure_that_a_scorer_names_exists() -> None:
     for scorer in JUDGES:
         for options in ((), ("a", "b"), ("a", "b", "c")):
-            assert set(measures_of(scorer, options)) <= set(MEASURES)
+            assert set(measures_of(scorer, options)) <= set(MEASURES) == set(FIGURES)
