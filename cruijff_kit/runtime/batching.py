@@ -7,6 +7,7 @@ from typing import NamedTuple
 import anyio
 import anyio.to_thread
 
+from cruijff_kit.errors import CruijffError
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
@@ -40,8 +41,7 @@ class Batcher:
 
     Requests queue for a lock. Whoever gets it unanswered waits until no further
     request arrives for `settle` seconds in which the loop had nothing else to do, then
-    answers all that wait for the same limits. A failure is raised to that one alone; the
-    others try again without it.
+    answers all that wait for the same limits. Where one of them cannot be answered, it alone fails.
     """
 
     def __init__(self, complete: Complete, *, settle: float = 0.005, patience: float = 2.0) -> None:
@@ -66,7 +66,7 @@ class Batcher:
             async with self._lock:
                 if ticket.answer is None:
                     await self._arrivals_cease()
-                    await self._answer(limits)
+                    await self._answer(ticket)
         finally:
             if ticket in self._waiting:
                 self._waiting.remove(ticket)
@@ -86,9 +86,18 @@ class Batcher:
             # and a model that ran beside it would fight for the interpreter at every step.
             quiet = len(self._waiting) == seen and now - before < 2 * self._settle
 
-    async def _answer(self, limits: Limits) -> None:
-        batch = [ticket for ticket in self._waiting if ticket.limits == limits]
+    async def _answer(self, own: _Ticket) -> None:
+        batch = [ticket for ticket in self._waiting if ticket.limits == own.limits]
+        try:
+            await self._put(batch, own.limits)
+        except CruijffError:
+            if batch == [own]:
+                raise
+            # Whose fault it is cannot be told, so each finds out by itself.
+            await self._put([own], own.limits)
+        self._waiting = [ticket for ticket in self._waiting if ticket.answer is None]
+
+    async def _put(self, batch: Sequence[_Ticket], limits: Limits) -> None:
         answers = await anyio.to_thread.run_sync(self._complete, [ticket.query for ticket in batch], limits)
         for ticket, answer in zip(batch, answers, strict=True):
             ticket.answer = answer
-        self._waiting = [ticket for ticket in self._waiting if ticket.answer is None]
