@@ -90,7 +90,7 @@ def evaluated_on(made: Ready) -> list[tuple[int, ...]]:
     """Return the prompt ids of the same rows from the log of a real evaluation."""
     path = made.at(made.layout.cell_config(made.run.cells[0].name))
     config = load_eval_config(path)
-    log = read_eval_log(run_cell(config, path, place=place_of(config), facts={}, answered=lambda count: None))
+    log = read_eval_log(run_cell(config, path, place=place_of(config), facts={}, answered=lambda count: None).path)
     samples = sorted(log.samples or [], key=lambda sample: int(str(sample.id).rpartition("-")[2]))
     ids = [tuple((sample.output.metadata or {})["prompt_token_ids"]) for sample in samples]
     hashes = [(sample.output.metadata or {})["prompt_token_sha256"] for sample in samples]

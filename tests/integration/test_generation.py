@@ -23,7 +23,7 @@ def ran(folder: Path, generation: Mapping[str, Any]) -> EvalLog:
     run = ready_run(folder, cells=({"generation": generation},))
     config = load_eval_config(run.configs[0])
     return read_eval_log(
-        str(run_cell(config, run.configs[0], place=place_of(config), facts={}, answered=lambda _: None))
+        str(run_cell(config, run.configs[0], place=place_of(config), facts={}, answered=lambda _: None).path)
     )
 
 

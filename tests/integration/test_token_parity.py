@@ -111,7 +111,7 @@ def trained_rows(path: Path) -> list[Encoded]:
 def evaluated_prompts(config: EvalConfig, path: Path) -> list[tuple[int, ...]]:
     """Evaluate and return the prompts that arrived at the network; what all share may arrive once, before the rest."""
     with ids_that_arrive() as arrived:
-        log = read_eval_log(run_cell(config, path, place=place_of(config), facts={}, answered=lambda count: None))
+        log = read_eval_log(run_cell(config, path, place=place_of(config), facts={}, answered=lambda count: None).path)
     told = [tuple((sample.output.metadata or {})["prompt_token_ids"]) for sample in log.samples or []]
     parts: dict[tuple[int, ...], list[tuple[tuple[int, ...], ...]]] = {ids: [(ids,)] for ids in told if ids in arrived}
     for ids in told:

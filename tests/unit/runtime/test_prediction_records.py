@@ -12,7 +12,7 @@ from cruijff_kit.schema.scoring_rules import ScoringRules
 RULES = ScoringRules(options=("no", "yes"))
 
 
-def output(metadata: dict[str, Any] | None = None, **likeliest: float) -> ModelOutput:
+def output(metadata: dict[str, Any] | None = None, /, **likeliest: float) -> ModelOutput:
     found = ModelOutput.from_content("m", "yes")
     found.metadata = metadata
     if likeliest:
