@@ -47,7 +47,8 @@ def _dot_plot(dossier: Dossier) -> Drawing | None:
     blocks = [(setting, rows) for setting, rows in blocks if rows]
     if not blocks or sum(len(rows) for _, rows in blocks) > _MOST_ROWS:
         return None
-    scale = Scale(0.0, 1.0, _LEFT, _WIDTH - _RIGHT)
+    low, high = _span(row.figure for _, rows in blocks for row in rows)
+    scale = Scale(low, high, _LEFT, _WIDTH - _RIGHT)
     marks: list[Mark] = []
     y = 30.0
     for setting, rows in blocks:
@@ -138,11 +139,21 @@ def _frame(scale: Scale, sides: tuple[float, float], *, title: str) -> Iterator[
 
 
 def _outcome_scale(findings: Findings, *, top: float, bottom: float) -> Scale:
-    if not findings.lower_is_better:
-        return Scale(0.0, 1.0, bottom, top)
     figures = [cell.figure for cell in findings.cells]
-    values = [value for each in figures for value in (each.low, each.value, each.high) if value is not None]
+    if not findings.lower_is_better:
+        return Scale(*_span(figures), bottom, top)
+    values = _values(figures)
     return Scale(min(values), max(values), bottom, top)
+
+
+def _span(figures: Iterable[Interval]) -> tuple[float, float]:
+    """Return 0 to 1, and further where figures that are no shares reach further."""
+    values = _values(figures)
+    return min(0.0, *values), max(1.0, *values)
+
+
+def _values(figures: Iterable[Interval]) -> list[float]:
+    return [value for each in figures for value in (each.low, each.value, each.high) if value is not None]
 
 
 def _levels(cells: Iterable[CellFigure]) -> Mapping[str, dict[str, Level]]:

@@ -154,7 +154,9 @@ def _data_row(facts: DatasetFacts) -> tuple[str, ...]:
 
 def _task_row(task: EvalTask) -> tuple[str, ...]:
     data = as_code(task.dataset) if task.dataset else "the run's own"
-    return (task.name, as_code(task.task), as_text(task.split), data, ", ".join(task.scorers))
+    told = f" of {', '.join(map(as_text, task.options))}" if task.options else ""
+    scorers = ", ".join(task.scorers) or "the task's own"
+    return (task.name, as_code(task.task), as_text(task.split), data, f"{scorers}{told}")
 
 
 def _consent(spec: ExperimentSpec) -> str:

@@ -12,7 +12,7 @@ from cruijff_kit.schema.scoring_rules import ScoringRules
 RULES = ScoringRules(options=("no", "yes"))
 
 
-def output(metadata: dict[str, Any] | None = None, /, **likeliest: float) -> ModelOutput:
+def output(metadata: dict[str, Any] | None = None, likeliest: dict[str, float] | None = None) -> ModelOutput:
     found = ModelOutput.from_content("m", "yes")
     found.metadata = metadata
     if likeliest:
@@ -29,13 +29,13 @@ def test_the_provider_s_options_are_taken_in_the_design_s_order() -> None:
 
 
 def test_spellings_with_and_without_a_space_are_added_up() -> None:
-    found = option_scores(output(**{"yes": 0.3, " yes": 0.2, "\u0120no": 0.1, "\u2581no": 0.05}), RULES)
+    found = option_scores(output(None, {"yes": 0.3, " yes": 0.2, "\u0120no": 0.1, "\u2581no": 0.05}), RULES)
     assert [exp(each) for each in found.logprobs] == pytest.approx([0.15, 0.5])
     assert found.mass == pytest.approx(0.65)
 
 
 def test_a_missing_option_is_said_and_none_is_made_up() -> None:
-    found = option_scores(output(yes=0.9, Yes=0.05), RULES)
+    found = option_scores(output(None, {"yes": 0.9, "Yes": 0.05}), RULES)
     assert (found.logprobs, found.mass) == ((), None)
     assert found.reason == "`no` not among the first token's 2 likeliest: `yes`, `Yes`"
 
@@ -55,7 +55,7 @@ def test_an_impossible_option_is_unscored() -> None:
 def test_a_record_holds_what_the_output_says() -> None:
     said = {"options": ["no", "yes"], "option_logprobs": [-2.0, -1.0], "prompt_token_sha256": "ab" * 32}
     whose = UNPLANNED.model_copy(update={"groups": ("site",)})
-    found = raw_record(whose, output(said, yes=0.6), sample_id="1", target="no", metadata={"site": 3}, rules=RULES)
+    found = raw_record(whose, output(said, {"yes": 0.6}), sample_id="1", target="no", metadata={"site": 3}, rules=RULES)
     assert (found.options, found.option_logprobs, found.groups) == (("no", "yes"), (-2.0, -1.0), {"site": "3"})
     assert (found.prompt_token_sha256, found.completion) == ("ab" * 32, "yes")
     assert found.confidence == pytest.approx(exp(-0.5))

@@ -1,0 +1,103 @@
+"""Intervals of figures: they hold at small n, keep to what is possible, and are not made from nothing."""
+
+from collections.abc import Sequence
+from math import log
+
+import numpy as np
+import pytest
+
+from cruijff_kit.analysis.figure_intervals import figure_interval
+from cruijff_kit.analysis.findings import find_all
+from cruijff_kit.rendering.bottom_line import bottom_line
+from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.result import ResultRow, ResultTable
+from cruijff_kit.schema.scoring_rules import ScoringRules
+from cruijff_kit.schema.spec import Analysis, EvalTask, Evaluation
+from cruijff_kit.scoring.records import scorer_answers, scorer_figures
+from tests.fakes.experiment import SMALL, design_of, plan_of
+
+RULES = ScoringRules(options=("no", "yes"))
+
+
+def samples(chances: Sequence[float], outcomes: Sequence[bool]) -> list[Prediction]:
+    return [
+        Prediction(
+            sample_id=str(at), run="r-0123abcd", epoch=0, task="t", split="test", target="yes" if came else "no",
+            options=RULES.options, option_logprobs=(log(1 - chance), log(chance)), prediction=None, completion="",
+            groups={"site": str(at // 5)}, prompt_token_sha256="1" * 64, checkpoint_sha256="2" * 64,
+        )
+        for at, (chance, came) in enumerate(zip(chances, outcomes, strict=True))
+    ]  # fmt: skip
+
+
+def drawn(n: int, seed: int) -> list[Prediction]:
+    chance = np.random.default_rng(seed)
+    chances = chance.beta(2, 2, n)
+    return samples(chances.tolist(), (chance.random(n) < chances).tolist())
+
+
+@pytest.mark.parametrize("name,truth", (("brier_binary", 0.2), ("auc", 27 / 35), ("log_loss", 7 / 12)))
+def test_intervals_cover_the_truth_about_as_often_as_they_say(name: str, truth: float) -> None:
+    # Outcomes are drawn from Beta(2, 2) chances, for which these figures are known:
+    # the Brier score is E p(1 - p), the log loss E H(p), the AUC that Beta(3, 2) exceeds Beta(2, 3).
+    trials, held = 200, 0
+    for seed in range(trials):
+        found = figure_interval(name, scorer_answers(drawn(60, seed), "risk", rules=RULES), level=0.95)
+        assert found.low is not None
+        assert found.high is not None
+        held += found.low <= truth <= found.high
+    assert 0.90 <= held / trials <= 0.99
+
+
+def test_every_figure_lies_in_its_interval_and_that_in_what_is_possible() -> None:
+    answers = scorer_answers(drawn(80, 1), "risk", rules=RULES)
+    for name in ("auc", "brier_binary", "ece", "mce", "ece_adaptive", "ece_debiased", "ece_event", "aurc", "coverage"):
+        found = figure_interval(name, answers, level=0.95)
+        limits = [each for each in (found.low, found.value, found.high) if each is not None]
+        assert len(limits) == 3, name
+        assert limits == sorted(limits)
+        assert (limits[0] >= 0, limits[2] <= 1) == (True, True)
+
+
+def test_without_spread_there_is_no_interval() -> None:
+    answers = scorer_answers(samples([0.2] * 6 + [0.8] * 6, [False] * 6 + [True] * 6), "risk", rules=RULES)
+    found = figure_interval("auc", answers, level=0.95)
+    assert (found.value, found.low, found.method) == (1.0, None, "none")
+
+
+def test_samples_that_stand_together_are_left_out_together() -> None:
+    records = [each for each in drawn(40, 3) for _ in range(5)]
+    answers = scorer_answers(records, "risk", rules=RULES)
+    naive = figure_interval("brier_binary", answers, level=0.95)
+    clusters = [str(at // 5) for at in range(len(records))]
+    honest = figure_interval("brier_binary", answers, clusters=clusters, level=0.95)
+    assert honest.method == "t over a jackknife, clustered"
+    assert (honest.high or 0) - (honest.low or 0) > 1.8 * ((naive.high or 0) - (naive.low or 0))
+
+
+def test_a_figure_that_is_better_low_is_the_outcome_of_a_report() -> None:
+    plan = plan_of(SMALL)
+    task = EvalTask(name="capitalization", task="capitalization", scorers=("risk",), options=RULES.options)
+    spec = design_of(SMALL).model_copy(
+        update={"evaluation": Evaluation(tasks=(task,)), "analysis": Analysis(primary_metric="risk/log_loss")}
+    )
+    records, rows = [], []
+    for number, run in enumerate(plan.runs):
+        epoch = run.cells[0].epoch
+        own = [each.model_copy(update={"run": run.id, "task": task.name, "epoch": epoch}) for each in drawn(40, number)]
+        records += own
+        for name, figure in scorer_figures(own, "risk", rules=RULES).items():
+            rows.append(
+                ResultRow(
+                    run=run.id, type=run.type, model=run.model.name, factors=run.factors, seed=run.seed,
+                    task=task.name, epoch=epoch, metric=f"risk/{name}", value=figure.value, n=figure.n,
+                )
+            )  # fmt: skip
+    table = ResultTable(experiment=spec.name, rows=tuple(rows), runs=(), predictions=tuple(records))
+    found = find_all(spec, plan, table=table)
+    assert (found.metric, found.outcome) == ("risk/log_loss", "log loss (risk/log_loss) on capitalization")
+    assert found.lower_is_better
+    shown = [each.figure for each in found.findings if each.metric == "risk/log_loss"]
+    assert {each.method for each in shown} == {"t over a jackknife"}
+    least = min((cell for cell in found.cells), key=lambda cell: cell.figure.value or 9)
+    assert bottom_line(found, spec)[0].startswith(f"Best setting: lora_rank {least.factors['lora_rank']}")
