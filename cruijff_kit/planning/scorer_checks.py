@@ -12,7 +12,7 @@ from cruijff_kit.scoring.figure_names import FIGURES, metrics_of, split_metric
 from cruijff_kit.scoring.judging import event_options
 from cruijff_kit.scoring.numbers import find_number
 
-__all__ = ["check_outcome", "check_scorers", "check_targets"]
+__all__ = ["check_outcome", "check_scorers", "check_targets", "check_task"]
 
 _SHOWN = 3
 
@@ -20,9 +20,13 @@ _SHOWN = 3
 def check_scorers(spec: ExperimentSpec) -> Iterator[Problem]:
     """Yield what is wrong with the scorers of each task and with what they are told."""
     for index, task in enumerate(spec.evaluation.tasks):
-        path = f"evaluation.tasks[{index}]"
-        for check in (_planned, _options, _costs, _threshold):
-            yield from check(task, path)
+        yield from check_task(task, path=f"evaluation.tasks[{index}].")
+
+
+def check_task(task: EvalTask, *, path: str = "") -> Iterator[Problem]:
+    """Yield what is wrong with the scorers of one task; `path` is what stands before its keys."""
+    for check in (_planned, _options, _costs, _threshold):
+        yield from check(task, path)
 
 
 def check_outcome(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -81,11 +85,11 @@ def _planned(task: EvalTask, path: str) -> Iterator[Problem]:
         return
     if not foreign:
         hint = "name some, such as `scorers: [match]`; only tasks of yours bring scorers of their own"
-        yield Problem(f"task `{task.name}` has no scorers", f"{path}.scorers", hint=hint)
+        yield Problem(f"task `{task.name}` has no scorers", f"{path}scorers", hint=hint)
 
 
 def _options(task: EvalTask, path: str) -> Iterator[Problem]:
-    where, options = f"{path}.options", task.options
+    where, options = f"{path}options", task.options
     if "risk" in task.scorers and len(options) < 2:
         hint = "name all answers there are, the event last: `options: ['no', 'yes']`"
         yield Problem("scorer `risk` needs two options at least", where, hint=hint)
@@ -106,7 +110,7 @@ def _options(task: EvalTask, path: str) -> Iterator[Problem]:
 
 
 def _costs(task: EvalTask, path: str) -> Iterator[Problem]:
-    where = f"{path}.costs"
+    where = f"{path}costs"
     if not task.costs:
         return
     options = event_options(task.rules) if "numeric_risk" in task.scorers else task.options
@@ -121,14 +125,12 @@ def _costs(task: EvalTask, path: str) -> Iterator[Problem]:
     except ResultError as err:
         for problem in err.problems:
             yield Problem(problem.message, where, hint=err.hint)
-    if any(cost < 0 for row in task.costs.values() for cost in row.values()):
-        yield Problem("a cost is below 0", where, hint="count from the best that can happen, which costs 0")
 
 
 def _threshold(task: EvalTask, path: str) -> Iterator[Problem]:
     if "threshold" in task.model_fields_set and "numeric_risk" not in task.scorers:
         hint = "remove it, or plan `numeric_risk`; `risk` takes the likeliest option"
-        yield Problem("only `numeric_risk` reads a threshold", f"{path}.threshold", hint=hint)
+        yield Problem("only `numeric_risk` reads a threshold", f"{path}threshold", hint=hint)
 
 
 def _wanted(task: EvalTask) -> tuple[Callable[[str], bool], str, str] | None:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from cruijff_kit.data.yaml_text import dotted
 from cruijff_kit.errors import PlanError, Problem
 from cruijff_kit.planning.job_configs import task_fields
+from cruijff_kit.planning.scorer_checks import check_task
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.evaluation import EvalTask, Generation
@@ -55,9 +56,8 @@ def cell_config(values: Mapping[str, Any], ground: CellGround) -> EvalConfig:
     """
     folder = cell_folder(values, root=ground.root)
     base = values["base_model_dir"]
-    task = {"name": values["name"], "task": values["task"], "split": values["split"], "samples": values["samples"]}
     try:
-        planned = EvalTask.model_validate({**task, "scorers": values["scorer"]})
+        planned = _task(values)
         return EvalConfig.model_validate(
             {
                 "run_id": values["run"],
@@ -82,6 +82,24 @@ def cell_config(values: Mapping[str, Any], ground: CellGround) -> EvalConfig:
         )
     except ValidationError as err:
         raise PlanError("the keys make no evaluation", problems=list(_problems(err))) from err
+
+
+def _task(values: Mapping[str, Any]) -> EvalTask:
+    """Return the task as a design would say it.
+
+    Raises:
+        PlanError: its scorers lack what they need, or are told what they do not read.
+        ValidationError: a value has another form.
+    """
+    said = {name: values[name] for name in ("name", "task", "split", "samples", "ignore_case")}
+    said |= {"scorers": values["scorer"], "options": values["options"] or ()}
+    if values["threshold"] != EvalTask.model_fields["threshold"].default:
+        said["threshold"] = values["threshold"]
+    task = EvalTask.model_validate(said)
+    problems = [each._replace(path="scorer" if each.path == "scorers" else each.path) for each in check_task(task)]
+    if problems:
+        raise PlanError("the keys make no evaluation", problems=problems)
+    return task
 
 
 def _named(folder: str) -> str:

@@ -38,6 +38,12 @@ _TASK = (
     SetupKey("samples", "integer?", ABSENT, ABSENT, None, "made", "samples", "Rows to evaluate, a seeded subset."),
     SetupKey("scorer", "words", "fixed: match, includes", "match, includes", ("match", "includes"), "made", "scorers",
              "Scorers, the first one primary."),
+    SetupKey("options", "words?", ABSENT, ABSENT, None, "made", "rules.options",
+             "Answers of a closed set, each scored in full; the last of two is the event."),
+    SetupKey("ignore_case", "truth", ABSENT, False, False, "made", "rules.ignore_case",
+             "Whether capital and small letters are the same."),
+    SetupKey("threshold", "number", ABSENT, 0.5, 0.5, "made", "rules.threshold",
+             "Probability from which `numeric_risk` foretells the event."),
     SetupKey("groups", "words?", ABSENT, ABSENT, None, "made", "groups", "Columns copied into the predictions."),
 )  # fmt: skip
 

@@ -132,7 +132,8 @@ def test_an_adapter_is_evaluated_with_the_data_and_prompts_of_its_training(kept:
     assert JobStatus.model_validate_json((cell / "status.json").read_bytes()).state == "done"
     # The same job again has nothing left to do, and says so.
     before = file_sha256(path)
-    assert started(cell) == (0, started(cell)[1])
+    code, said = started(cell)
+    assert (code, said.endswith("done: every cell was finished already\n")) == (0, True), said
     assert file_sha256(path) == before
 
 
@@ -193,6 +194,8 @@ CHANGED = {
     "samples": ("3", "expected_samples", 3),
     "scorer": ("includes", "scorers", ("includes",)),
     "scorers": ("includes,match", "scorers", ("includes", "match")),
+    "options": ("no,yes", "rules.options", ("no", "yes")),
+    "ignore_case": ("true", "rules.ignore_case", True),
     "groups": ("length", "groups", ("length",)),
     "dataset_type": ("text_completion_dataset", "dataset.dataset_type", "text_completion"),
     "prompt": ("Q {input}", "dataset.prompt", "Q {input}"),
@@ -241,11 +244,21 @@ def test_sampling_and_the_jobs_own_keys_arrive(kept: Set) -> None:
     assert script.command[0] == "python"
 
 
+def test_a_threshold_arrives_where_a_scorer_reads_it(kept: Set) -> None:
+    flags = {"finetune_epoch_dir": str(kept.adapter), "scorer": "numeric_risk", "threshold": "0.25"}
+    receipt = write_inspect(flags=flags, dry_run=True, world=kept.world())
+    config = read_config(EvalConfig, receipt.changes[0].content, name="eval.yaml")
+    assert (config.scorers, config.rules.threshold) == (("numeric_risk",), 0.25)
+
+
 def test_no_key_is_left_out_of_these_tests() -> None:
     elsewhere = {"config_file", "finetune_epoch_dir", "base_model_dir", "config_path", "venv"}
     job = {"gpus", "time", "cpus_per_task", "mem", "partition", "account", "constraint", "conda_env", "modules"}
     sampled = {"do_sample", "temperature", "top_p"}
-    assert set(INSPECT.keys) | set(INSPECT.renamed) == set(CHANGED) | elsewhere | job | sampled | {"task_script"}
+    assert set(INSPECT.keys) | set(INSPECT.renamed) == set(CHANGED) | elsewhere | job | sampled | {
+        "task_script",
+        "threshold",
+    }
 
 
 @pytest.mark.parametrize(
@@ -256,6 +269,8 @@ def test_no_key_is_left_out_of_these_tests() -> None:
         ({"finetune_epoch_dir": "data"}, "evaluated with `base_model_dir`"),
         ({"base_model_dir": "nowhere"}, "base_model_dir"),
         ({"temperature": "0.7"}, "nothing is sampled"),
+        ({"scorer": "risk"}, "scorer `risk` needs two options at least"),
+        ({"threshold": "0.2"}, "only `numeric_risk` reads a threshold"),
         ({"do_sample": "true"}, "needs a `temperature` above 0"),
         ({"epoch": "null"}, "epochs of an adapter count from 0"),
         ({"epoch": "-1"}, "epochs of an adapter count from 0"),

@@ -9,10 +9,11 @@ import pytest
 from cruijff_kit.analysis.figure_intervals import figure_interval
 from cruijff_kit.analysis.findings import find_all
 from cruijff_kit.rendering.bottom_line import bottom_line
+from cruijff_kit.schema.evaluation import EvalTask, Evaluation
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.scoring_rules import ScoringRules
-from cruijff_kit.schema.spec import Analysis, EvalTask, Evaluation
+from cruijff_kit.schema.spec import Analysis
 from cruijff_kit.scoring.records import scorer_answers, scorer_figures
 from tests.fakes.experiment import SMALL, design_of, plan_of
 
