@@ -158,6 +158,9 @@ def _pairs(words: list[str], name: str) -> Iterator[tuple[str, str | None]]:
 
 def _honoured(option: str, value: str | None, *, name: str) -> dict[str, Any]:
     """Return the fields that an option sets; none for one without meaning here."""
+    if option == "nodes" and value not in {"1", "1-1"}:
+        hint = "set `resources.nodes: 1`, or submit to a cluster"
+        raise _refused(name, f"asks for `{value}` nodes, and this machine is one", hint=hint)
     if option in _IDLE:
         return {}
     if option in _NEVER:

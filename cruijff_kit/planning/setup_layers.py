@@ -43,9 +43,13 @@ def default_layer() -> Layer:
 def site_layer(site: Site) -> Layer:
     """Return what this machine's settings say of a job."""
     environment = site.environment
+    default = next((each for each in site.partitions if each.name == site.partition), None)
     values = {
         "partition": site.partition,
-        "account": site.account,
+        "account": (default.account if default else None) or site.account,
+        "qos": (default.qos if default else None) or site.qos,
+        "constraint": site.constraint,
+        "gpu_type": site.gpu_type,
         "models_dir": site.models_dir,
         "output_dir_base": site.output_dir_base,
         "modules": environment.modules or None,
@@ -75,6 +79,8 @@ def resolve_layers(*layers: Layer) -> dict[str, SetupValue]:
     # A directory given under its other name outranks the site's.
     if found["project_dir"].value is not None and found["output_dir_base"].source == "site":
         found["output_dir_base"] = SetupValue(value=None, source="default")
+    if not said["gpus"] and found["gpu_type"].source == "site":
+        found["gpu_type"] = SetupValue(value=None, source="derived")
     # Whoever names one environment does not mean the site's other one.
     for name, other in (("venv", "conda_env"), ("conda_env", "venv")):
         if found[name].source in {"file", "flag"} and found[name].value and found[other].source == "site":

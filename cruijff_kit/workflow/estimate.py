@@ -177,7 +177,7 @@ def _figures(run: PlannedRun, basis: Basis, *, probe: Probe | None) -> list[Esti
     figures = [time, disk.stated("on disk", unit="GB", source=source)]
     if basis.resources.gpus and time.value is not None:
         hours = time.model_copy(update={"name": "GPU-hours"})
-        scaled = {end: (getattr(time, end) or 0.0) * basis.resources.gpus for end in ("value", "low", "high")}
+        scaled = {end: (getattr(time, end) or 0.0) * basis.resources.all_gpus for end in ("value", "low", "high")}
         figures.insert(1, hours.model_copy(update={**scaled, "source": f"{time.source}; x GPUs"}))
     return figures
 
@@ -196,7 +196,7 @@ def _probed(run: PlannedRun, *, steps: int, world: World) -> Probe:
 
 def _as_measured(run: PlannedRun, probe: Probe, *, basis: Basis) -> tuple[Measured, ...]:
     """Return a probe as a measured run, so that time is told from it alone; nothing where it ran on another device."""
-    gpus = basis.resources.gpus if probe.device.startswith("cuda") else 0
+    gpus = basis.resources.all_gpus if probe.device.startswith("cuda") else 0
     if probe.tokens_per_second is None or probe.low is None or probe.high is None or run.model.sha256 is None:
         return ()
     pace = Pace(probe.tokens_per_second, probe.low, probe.high)

@@ -12,6 +12,7 @@ from cruijff_kit.planning.fits import Limit, memory_limit
 from cruijff_kit.planning.grid import Variant
 from cruijff_kit.planning.plan_warnings import memory_warnings, plan_warnings
 from cruijff_kit.planning.run_ids import canonical_json
+from cruijff_kit.planning.site_checks import site_problems
 from cruijff_kit.planning.spec_checks import check_spec, said
 from cruijff_kit.planning.spec_parse import parse_spec, placed
 from cruijff_kit.ports import World
@@ -97,7 +98,7 @@ def _related(path: str, wrong: str) -> bool:
 
 
 def _survey(spec: ExperimentSpec, world: World) -> _Survey:
-    problems = [*check_spec(spec), *check_hooks(spec, world)]
+    problems = [*check_spec(spec), *check_hooks(spec, world), *site_problems(spec.resources, world.site)]
     # A seed named twice is one problem, not one a run.
     seeds = tuple(dict.fromkeys(spec.controls.seeds))
     spec = spec.model_copy(update={"controls": spec.controls.model_copy(update={"seeds": seeds})})

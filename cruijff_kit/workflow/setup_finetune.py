@@ -29,7 +29,7 @@ from cruijff_kit.schema.site import Environment
 from cruijff_kit.workflow.audit import recording, render_views
 from cruijff_kit.workflow.base_recipes import base_recipe
 from cruijff_kit.workflow.changes import diff_of
-from cruijff_kit.workflow.run_files import interpreter, launched
+from cruijff_kit.workflow.run_files import equipped, interpreter, launched
 from cruijff_kit.workflow.setup_inputs import SetupInputs, find_inputs, placed_values
 
 __all__ = ["write_finetune"]
@@ -127,7 +127,7 @@ def _sheet(flags: Mapping[str, str], world: World) -> _Sheet:
     )
     named = _named(values, found, ground=ground)
     config, asked = training_files(named, ground)
-    job = launched(asked)
+    job = equipped(launched(asked), world.site)
     _refuse_taken(config, world)
     shown = {
         name: each if each.value == named[name] else SetupValue(value=named[name], source=_source(each))

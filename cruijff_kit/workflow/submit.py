@@ -155,7 +155,7 @@ def _failed(run: PlannedRun, world: World) -> list[_Due]:
 def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[_Due], world: World) -> SubmitPreview:
     caps, resources = world.site.caps, plan.resources
     limits = {Step.TRAIN: seconds_of(resources.time), Step.EVAL: seconds_of(resources.eval_time)}
-    gpus = {Step.TRAIN: resources.gpus, Step.EVAL: min(1, resources.gpus)}
+    gpus = {Step.TRAIN: resources.all_gpus, Step.EVAL: min(1, resources.gpus)}
     gpu_hours = sum(limits[job.step] * gpus[job.step] for job in due) / 3600
     preview = SubmitPreview(
         plan_id=lock.plan_id,
@@ -207,7 +207,9 @@ def _hand_over(
     submissions = []
     for count, job in enumerate(due, start=1):
         attempt = _opened(job, book.get(job.key, ()), errand=errand, world=world)
-        job_id = world.scheduler.submit(_request(job, attempt, book=book, errand=errand, world=world))
+        request = _request(job, attempt, book=book, errand=errand, world=world)
+        last = errand.mail if count == len(due) else None
+        job_id = world.scheduler.submit(request.model_copy(update={"mail": last}))
         submissions.append(record_submission(attempt, job_id, adopted=False, world=world))
         earlier = [each for each in book.get(job.key, ()) if each.intent.number < attempt.intent.number]
         book[job.key] = (*earlier, attempt.model_copy(update={"job_id": job_id}))

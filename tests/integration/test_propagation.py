@@ -89,6 +89,9 @@ RESOURCES = {
     "partition": ("gpu", SCRIPT),
     "account": ("lab", SCRIPT),
     "constraint": ("a100", SCRIPT),
+    "qos": ("urgent", SCRIPT),
+    "nodes": (2, SCRIPT),
+    "exclusive": (True, SCRIPT),
 }
 OUTPUT = {"output_dir_base": ("/scratch", TRAIN), "wandb_project": ("words", TRAIN)}
 GENERATION = {"max_tokens": (3, EVAL), "batch_size": (3, EVAL), "top_logprobs": (3, EVAL)}

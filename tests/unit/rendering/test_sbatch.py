@@ -240,6 +240,16 @@ jobs = st.builds(
     conda=st.none() | safe.map(lambda text: f"c{text}"),
     processes=st.integers(1, 8),
     notice=st.integers(0, 600),
+    qos=st.none() | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
+    gpu_type=st.none(),
+    nodes=st.integers(1, 64),
+    exclusive=st.booleans(),
+    requeue=st.just(False),
+    variables=st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), safe, max_size=3).map(
+        lambda found: tuple(found.items())
+    ),
+    wandb=st.sampled_from(("offline", "disabled")),
+    sampling=st.integers(0, 3600),
 )
 
 
@@ -249,6 +259,8 @@ def test_any_job_survives_rendering_and_a_shell_reads_the_same_words(job: JobScr
     assert parse_script(text) == job
     last = text.removesuffix("\n").split("\n")[-1]
     words = shlex.split(last)
-    assert words[:2] == ["exec", job.command[0]]
+    start = ["exec", *(["srun", "--kill-on-bad-exit=1"] if job.nodes > 1 else []), job.command[0]]
+    assert words[: len(start)] == start
     assert words[len(words) - len(job.command) + 1 :] == list(job.command[1:])
-    assert len(words) == len(job.command) + (1 if job.processes == 1 else 8)
+    several = 8 if job.nodes == 1 else 13
+    assert len(words) == len(job.command) + (1 if job.processes == job.nodes == 1 else several)
