@@ -29,12 +29,14 @@ def open_world(
     from cruijff_kit.adapters.model_hub import LocalHub
     from cruijff_kit.adapters.probe import StepProber
     from cruijff_kit.adapters.run_store import DiskRunStore
-    from cruijff_kit.adapters.site_file import load_site
+    from cruijff_kit.adapters.site_file import DiskSiteFiles
+    from cruijff_kit.adapters.site_probe import MachineProbe
     from cruijff_kit.adapters.state_dir import state_dir
     from cruijff_kit.ports import World
     from cruijff_kit.schema.audit import Actor
 
-    site, clock = load_site(root), SystemClock()
+    sites, clock = DiskSiteFiles(root), SystemClock()
+    site = sites.read().site
     return World(
         store=DiskRunStore(experiment),
         audit=DiskAuditLog(experiment, clock=clock),
@@ -46,6 +48,8 @@ def open_world(
         site=site,
         actor=Actor(kind=kind, name=name, client=client),
         prober=StepProber(),
+        sites=sites,
+        probe=MachineProbe(),
     )
 
 

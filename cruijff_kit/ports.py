@@ -14,6 +14,8 @@ from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.registry import ModelTrait, PullReceipt
 from cruijff_kit.schema.result import EvalLogRecord
 from cruijff_kit.schema.site import DiskSpace, ModelFacts, Site
+from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, OldScript, ScriptAnswer
+from cruijff_kit.schema.site_reading import SiteFile, SiteLevel, SiteReading
 
 __all__ = [
     "Adapters",
@@ -26,6 +28,8 @@ __all__ = [
     "Progress",
     "RunStore",
     "Scheduler",
+    "SiteFiles",
+    "SiteProbe",
     "Tokenizer",
     "Tracking",
     "World",
@@ -246,6 +250,71 @@ class Prober(Protocol):
         ...
 
 
+class SiteFiles(Protocol):
+    """The site files: the user's own, and the project's over it."""
+
+    def files(self) -> tuple[SiteFile, ...]:
+        """Return both files, the user's first, as they lie on disk."""
+        ...
+
+    def read(self) -> SiteReading:
+        """Return the site that both files make, each value with its source.
+
+        Raises:
+            SpecError: a file has unknown keys or values; all problems at once.
+        """
+        ...
+
+    def write(self, level: SiteLevel, text: str) -> None:
+        """Write one of the files, aside and renamed.
+
+        Raises:
+            SiteError: it cannot be written.
+        """
+        ...
+
+
+class SiteProbe(Protocol):
+    """Looks at a machine and its cluster; what is missing is told, not raised."""
+
+    def machine(self) -> MachineFacts:
+        """Return the programs, modules, environments and GPUs that are here."""
+        ...
+
+    def cluster(self) -> ClusterFacts | None:
+        """Return what the cluster says of itself; None where there is none, its words where it does not answer."""
+        ...
+
+    def folder(self, path: str) -> FolderFacts:
+        """Return whether a directory can be written, locked and flushed, and how much is left in it.
+
+        A probe file is made in it and removed; a directory that is absent stays absent.
+        """
+        ...
+
+    def space(self, path: str) -> DiskSpace | None:
+        """Return free and total bytes of the file system a path lies on, or will; None where that is unknown."""
+        ...
+
+    def run_script(self, text: str, *, fresh: bool, seconds: float) -> ScriptAnswer:
+        """Run a job script of ours under `bash`, with no more environment than a job has.
+
+        Args:
+            text: the script.
+            fresh: leave out what is activated here, so that the script has to activate it.
+            seconds: longest it may take.
+        """
+        ...
+
+    def old_script(self, path: str) -> OldScript:
+        """Read what another job script asks for and activates.
+
+        Raises:
+            SiteError: it cannot be read.
+        """
+        ...
+
+
 class Adapters(Protocol):
     """LoRA adapter directories on this machine; paths start at the current directory."""
 
@@ -345,3 +414,7 @@ class World(NamedTuple):
     """On whose behalf the verbs act."""
     prober: Prober | None = None
     """Takes first steps; None where a world does without."""
+    sites: SiteFiles | None = None
+    """The site files; None where a world does without."""
+    probe: SiteProbe | None = None
+    """Looks at the machine; None where a world does without."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.setup_finetune import write_finetune
+    from cruijff_kit.workflow.site import check_site, propose_site, show_site, write_site
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
     from cruijff_kit.workflow.sync import sync_wandb
@@ -44,6 +45,7 @@ __all__ = [
     "check_adapter",
     "check_design",
     "check_model",
+    "check_site",
     "collect_results",
     "compare_answer_groups",
     "compare_run_groups",
@@ -59,6 +61,7 @@ __all__ = [
     "port_adapter",
     "preview_submission",
     "propose_remedies",
+    "propose_site",
     "pull_model",
     "read_audit",
     "read_status",
@@ -67,6 +70,7 @@ __all__ = [
     "scaffold_runs",
     "sealed_plan",
     "show_data",
+    "show_site",
     "spec_json_schema",
     "spot_check_run",
     "submit_jobs",
@@ -77,6 +81,7 @@ __all__ = [
     "write_design",
     "write_finetune",
     "write_report",
+    "write_site",
 ]
 
 _HOMES = {
@@ -98,6 +103,7 @@ _HOMES = {
     "seal": ("recorded_plan", "sealed_plan"),
     "data_view": ("show_data",),
     "setup_finetune": ("write_finetune",),
+    "site": ("check_site", "propose_site", "show_site", "write_site"),
     "spot_check": ("spot_check_run",),
     "submit": ("preview_submission", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
