@@ -47,8 +47,10 @@ def setup(experiment: str, *, script: str | None, project: bool, yes: bool, dry_
     """
     world = enter(experiment)
     level: SiteLevel = "project" if project else "user"
-    proposals = workflow.propose_site(script=script, world=world)
-    settings = {each.key: each.value for each in proposals} if yes or dry_run else _asked(proposals)
+    found = workflow.propose_site(script=script, world=world)
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    settings = {each.key: each.value for each in found.proposals} if yes or dry_run else _asked(found.proposals)
     planned = workflow.write_site(settings, level=level, dry_run=True, world=world)
     if not planned.diff:
         click.echo(f"{planned.path} says all of it already")

@@ -8,10 +8,21 @@ from typing import Any
 from cruijff_kit.schema.site import Partition
 from cruijff_kit.schema.site_facts import ClusterFacts, MachineFacts, OldScript, SiteProposal
 
-__all__ = ["propose_settings"]
+__all__ = ["propose_settings", "script_notes"]
 
 _OLD = "the old script"
 _CLUSTER = "the cluster"
+# Options of a job, not of a machine.
+_OF_DESIGN = {
+    "time": "resources.time",
+    "mem": "resources.mem",
+    "cpus-per-task": "resources.cpus",
+    "nodes": "resources.nodes",
+    "gres": "resources.gpus",
+    "gpus": "resources.gpus",
+    "exclusive": "resources.exclusive",
+}
+_WORDS = {"true", "false", "null"}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_./@-]*")
 
 
@@ -44,6 +55,21 @@ def propose_settings(
         yield _proposal(
             "mail", mail, source=_OLD, question="Where shall the scheduler write to when an experiment ends?"
         )
+
+
+def script_notes(cluster: ClusterFacts | None, old: OldScript) -> Iterator[str]:
+    """Yield what an old script says and a site file does not take over, with what to do about it."""
+    lists = {} if cluster is None else {"account": cluster.accounts, "qos": cluster.qos_levels}
+    if cluster is not None:
+        lists["partition"] = tuple(each.name for each in cluster.partitions)
+    for key, known in lists.items():
+        said = old.options.get(key)
+        if said and known and said not in known:
+            yield f"{key} `{said}` is not known to the cluster, which has {', '.join(known)}"
+    for option in sorted(old.options.keys() & _OF_DESIGN.keys()):
+        yield f"`--{option}={old.options[option]}` is a design's: set `{_OF_DESIGN[option]}` there"
+    for line in old.left:
+        yield f"`{line}` was not understood; what jobs need of it goes into `environment`"
 
 
 def _places(cluster: ClusterFacts | None, old: OldScript | None) -> Iterator[SiteProposal]:
@@ -106,5 +132,9 @@ def _size(memory: str) -> int:
 
 def _proposal(key: str, value: Any, *, source: str, question: str, choices: tuple[str, ...] = ()) -> SiteProposal:
     # A name needs no quotes in YAML; anything else is written as JSON, which YAML reads too.
-    text = value if isinstance(value, str) and _NAME.fullmatch(value) else json.dumps(value, ensure_ascii=False)
+    text = (
+        value
+        if isinstance(value, str) and _NAME.fullmatch(value) and value.lower() not in _WORDS
+        else json.dumps(value, ensure_ascii=False)
+    )
     return SiteProposal(key=key, value=text, source=source, question=question, choices=choices)

@@ -9,6 +9,7 @@ __all__ = [
     "MachineFacts",
     "OldScript",
     "ScriptAnswer",
+    "SiteFindings",
     "SiteProposal",
     "SiteReport",
     "SiteTrait",
@@ -119,6 +120,15 @@ class SiteProposal(Noun):
     """What to ask a person about it."""
     choices: tuple[str, ...] = ()
     """Values to choose from, where there are some."""
+
+
+class SiteFindings(Noun):
+    """What a site file could say, and what of an old script it will not."""
+
+    proposals: tuple[SiteProposal, ...]
+    """Values found, in the order of the file."""
+    notes: tuple[str, ...] = ()
+    """What was read and not taken over, each with what to do about it."""
 
 
 class SiteTrait(Noun):

@@ -9,12 +9,12 @@ from cruijff_kit import __version__
 from cruijff_kit.data.yaml_text import load_yaml
 from cruijff_kit.errors import CruijffError, SiteError
 from cruijff_kit.planning.site_parse import read_sites
-from cruijff_kit.planning.site_proposal import propose_settings
+from cruijff_kit.planning.site_proposal import propose_settings, script_notes
 from cruijff_kit.planning.site_traits import cluster_traits, folder_trait, machine_traits, python_traits
 from cruijff_kit.ports import SiteFiles, SiteProbe, World
 from cruijff_kit.rendering.sbatch import JobScript, render_script
 from cruijff_kit.rendering.site_text import with_settings
-from cruijff_kit.schema.site_facts import SiteProposal, SiteReport, SiteTrait
+from cruijff_kit.schema.site_facts import SiteFindings, SiteReport, SiteTrait
 from cruijff_kit.schema.site_reading import SiteLevel, SiteReading, SiteWriting
 from cruijff_kit.workflow.changes import diff_of
 from cruijff_kit.workflow.run_files import equipped, interpreter
@@ -35,7 +35,7 @@ def show_site(*, world: World) -> SiteReading:
     return _sites(world).read()
 
 
-def propose_site(*, script: str | None = None, world: World) -> tuple[SiteProposal, ...]:
+def propose_site(*, script: str | None = None, world: World) -> SiteFindings:
     """Return the settings that were found on the machine, on its cluster and in an old job script; never writes.
 
     Args:
@@ -47,7 +47,9 @@ def propose_site(*, script: str | None = None, world: World) -> tuple[SitePropos
     """
     probe = _probe(world)
     old = probe.old_script(script) if script is not None else None
-    return tuple(propose_settings(probe.machine(), probe.cluster(), old))
+    machine, cluster = probe.machine(), probe.cluster()
+    notes = tuple(script_notes(cluster, old)) if old is not None else ()
+    return SiteFindings(proposals=tuple(propose_settings(machine, cluster, old)), notes=notes)
 
 
 def write_site(
