@@ -14,6 +14,7 @@ from cruijff_kit.schema.job import Attempt, Intent, JobRequest, JobState, Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import DesignLock, Plan, PlannedRun
 from cruijff_kit.schema.receipt import Submission, SubmitPreview, SubmitReceipt
+from cruijff_kit.schema.spec import Resources
 from cruijff_kit.workflow.attempts import AttemptKey, find_run, read_attempts, steps_of, write_intent
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.disk import disk_shortage
@@ -182,10 +183,15 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[_Due], world: World)
             f"the submission asks for up to {gpu_hours:g} GPU-hours; the site's cap is {caps.max_gpu_hours:g}",
             hint="shorten `resources.time`, submit fewer runs, or raise `caps.max_gpu_hours` in site.yaml",
         )
-    problems = [*site_problems(resources, world.site), *disk_shortage(_trained(due), world=world)]
+    problems = [*site_problems(_said(resources), world.site), *disk_shortage(_trained(due), world=world)]
     if problems:
         raise PlanError("this machine does not have what the jobs ask for", problems=problems)
     return preview
+
+
+def _said(resources: Resources) -> Resources:
+    """Return what the design said of resources: a plan read back holds its defaults too, and the site's come before."""
+    return Resources.model_validate(resources.model_dump(exclude_defaults=True))
 
 
 def _trained(due: Sequence[_Due]) -> list[PlannedRun]:

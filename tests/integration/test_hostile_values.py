@@ -146,7 +146,7 @@ def world_of(root: Path, site: Site) -> World:
 
 
 BASE = {"environment": {"kind": "none"}}
-SPEC = {**DESIGN, "factors": {}, "resources": {"gpus": 1}}
+SPEC = {**DESIGN, "factors": {}, "runs": [{"name": "tuned"}], "controls": {"seeds": [1]}, "resources": {"gpus": 1}}
 
 
 @pytest.mark.parametrize("path", SITE_TEXTS, ids=".".join)

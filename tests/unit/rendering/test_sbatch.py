@@ -199,8 +199,8 @@ def test_a_sampler_that_fails_or_is_missing_does_not_touch_the_job(tmp_path: Pat
 
 
 def test_a_signal_to_the_script_of_a_sampled_job_reaches_its_program(tmp_path: Path) -> None:
-    told = "import os, signal\nsignal.signal(signal.SIGUSR1, lambda *_: print('told', flush=True))\n"
-    told += "os.kill(os.getpid(), signal.SIGUSR1)\nprint(os.getppid() == int(os.environ['WHO']))"
+    told = "import os, signal; signal.signal(signal.SIGUSR1, lambda *_: print('told', flush=True)); "
+    told += "os.kill(os.getpid(), signal.SIGUSR1); print(os.getppid() == int(os.environ['WHO']))"
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "nvidia-smi").write_text(SAMPLES, encoding="utf-8")
