@@ -29,6 +29,7 @@ def open_world(
     from cruijff_kit.adapters.model_hub import LocalHub
     from cruijff_kit.adapters.probe import StepProber
     from cruijff_kit.adapters.run_store import DiskRunStore
+    from cruijff_kit.adapters.shelf import DiskShelf
     from cruijff_kit.adapters.site_file import DiskSiteFiles
     from cruijff_kit.adapters.site_probe import MachineProbe
     from cruijff_kit.adapters.state_dir import state_dir
@@ -50,6 +51,7 @@ def open_world(
         prober=StepProber(),
         sites=sites,
         probe=MachineProbe(),
+        shelf=DiskShelf(),
     )
 
 

@@ -15,7 +15,7 @@ from cruijff_kit.schema.registry import ModelTrait, PullReceipt
 from cruijff_kit.schema.result import EvalLogRecord
 from cruijff_kit.schema.site import DiskSpace, ModelFacts, Site
 from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, OldScript, ScriptAnswer
-from cruijff_kit.schema.site_reading import SiteFile, SiteLevel, SiteReading
+from cruijff_kit.schema.site_reading import SiteFile, SiteLevel
 
 __all__ = [
     "Adapters",
@@ -28,6 +28,7 @@ __all__ = [
     "Progress",
     "RunStore",
     "Scheduler",
+    "Shelf",
     "SiteFiles",
     "SiteProbe",
     "Tokenizer",
@@ -193,19 +194,11 @@ class ModelHub(Protocol):
         ...
 
     def tokenizer(self, path: str) -> Tokenizer:
-        """Load a model directory's tokenizer.
-
-        Raises:
-            SiteError: there is none, or the extra that reads it is not installed.
-        """
+        """Load a model directory's tokenizer; SiteError where there is none, or its extra is not installed."""
         ...
 
     def inference(self, path: str, *, adapter: str | None = None) -> "Inference":
-        """Load a base model, with an adapter unmerged on it, for spot checks.
-
-        Raises:
-            SiteError: the directory is unreadable, or the extra that loads it is not installed.
-        """
+        """Load a base model, an adapter unmerged on it; SiteError where it or its extra cannot be read."""
         ...
 
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
@@ -257,20 +250,8 @@ class SiteFiles(Protocol):
         """Return both files, the user's first, as they lie on disk."""
         ...
 
-    def read(self) -> SiteReading:
-        """Return the site that both files make, each value with its source.
-
-        Raises:
-            SpecError: a file has unknown keys or values; all problems at once.
-        """
-        ...
-
     def write(self, level: SiteLevel, text: str) -> None:
-        """Write one of the files, aside and renamed.
-
-        Raises:
-            SiteError: it cannot be written.
-        """
+        """Write one of the files, aside and renamed; SiteError where that cannot be done."""
         ...
 
 
@@ -282,36 +263,31 @@ class SiteProbe(Protocol):
         ...
 
     def cluster(self) -> ClusterFacts | None:
-        """Return what the cluster says of itself; None where there is none, its words where it does not answer."""
+        """Return what the cluster says of itself, or its words where it does not answer; None where there is none."""
         ...
 
     def folder(self, path: str) -> FolderFacts:
-        """Return whether a directory can be written, locked and flushed, and how much is left in it.
-
-        A probe file is made in it and removed; a directory that is absent stays absent.
-        """
-        ...
-
-    def space(self, path: str) -> DiskSpace | None:
-        """Return free and total bytes of the file system a path lies on, or will; None where that is unknown."""
+        """Return what can be done in a directory, and how much is left in it; it is left as it was."""
         ...
 
     def run_script(self, text: str, *, fresh: bool, seconds: float) -> ScriptAnswer:
-        """Run a job script of ours under `bash`, with no more environment than a job has.
-
-        Args:
-            text: the script.
-            fresh: leave out what is activated here, so that the script has to activate it.
-            seconds: longest it may take.
-        """
+        """Run a job script of ours under `bash`, as a job; `fresh` leaves out what is activated here."""
         ...
 
     def old_script(self, path: str) -> OldScript:
-        """Read what another job script asks for and activates.
+        """Read what another job script asks for and activates; SiteError where it cannot be read."""
+        ...
 
-        Raises:
-            SiteError: it cannot be read.
-        """
+
+class Shelf(Protocol):
+    """Folders of output directories, which may lie outside the experiment."""
+
+    def files(self, folder: str) -> dict[str, int]:
+        """Return the regular files below a folder and their bytes on disk; links are not followed."""
+        ...
+
+    def remove(self, folder: str, paths: Sequence[str]) -> int:
+        """Remove files below a folder, and what is empty then; return the bytes freed. SiteError where a link leads."""
         ...
 
 
@@ -418,3 +394,5 @@ class World(NamedTuple):
     """The site files; None where a world does without."""
     probe: SiteProbe | None = None
     """Looks at the machine; None where a world does without."""
+    shelf: Shelf | None = None
+    """Output directories; None where a world does without."""

@@ -24,7 +24,7 @@ from cruijff_kit.adapters.slurm_facts import (
     read_partitions,
 )
 from cruijff_kit.errors import SiteError
-from cruijff_kit.schema.site import DiskSpace, GpuKind
+from cruijff_kit.schema.site import GpuKind
 from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, OldScript, ScriptAnswer
 
 __all__ = ["MachineProbe"]
@@ -89,8 +89,7 @@ class MachineProbe:
         """Return whether a directory can be written, locked and flushed, and how much is left in it."""
         place = Path(path)
         if not place.is_dir():
-            space = self.space(path)
-            return FolderFacts(path=path, exists=False, free=space.free if space else None)
+            return FolderFacts(path=path, exists=False, free=_free(place))
         found = FolderFacts(path=path, exists=True, free=shutil.disk_usage(place).free, quota_left=_quota_left(path))
         try:
             with tempfile.TemporaryDirectory(prefix=".ck-probe-", dir=place) as scratch:
@@ -98,16 +97,6 @@ class MachineProbe:
         except OSError as err:
             return found.model_copy(update={"fault": err.strerror or str(err)})
         return found.model_copy(update={"writable": True, "locks": locks, "skew": skew})
-
-    def space(self, path: str) -> DiskSpace | None:
-        """Return free and total bytes of the file system a path lies on, or will."""
-        for place in (Path(path), *Path(path).parents):
-            try:
-                usage = shutil.disk_usage(place)
-            except OSError:
-                continue
-            return DiskSpace(free=usage.free, total=usage.total)
-        return None
 
     def run_script(self, text: str, *, fresh: bool, seconds: float) -> ScriptAnswer:
         """Run a job script of ours under `bash`, with no more environment than a job has."""
@@ -121,6 +110,16 @@ class MachineProbe:
         except (OSError, UnicodeDecodeError) as err:
             raise SiteError(f"`{path}` cannot be read: {err}", hint="name a job script of yours") from err
         return read_old_script(text, name=path)
+
+
+def _free(path: Path) -> int | None:
+    """Return the bytes free on the file system that an absent directory would lie on."""
+    for place in path.parents:
+        try:
+            return shutil.disk_usage(place).free
+        except OSError:
+            continue
+    return None
 
 
 def _ask(*argv: str) -> ScriptAnswer:

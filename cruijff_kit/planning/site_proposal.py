@@ -27,22 +27,23 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_./@-]*")
 
 
 def propose_settings(
-    machine: MachineFacts, cluster: ClusterFacts | None, old: OldScript | None
+    machine: MachineFacts, cluster: ClusterFacts | None, *, old: OldScript | None
 ) -> Iterator[SiteProposal]:
     """Yield the settings that were found, in the order of the file; nothing is made up.
 
     What an old script says counts over what the cluster calls its default.
     """
-    slurm = cluster is not None and not cluster.fault
-    source = f"Slurm {cluster.version}" if slurm else "no cluster answers here"
+    if cluster is not None and cluster.fault:
+        cluster = None
+    source = f"Slurm {cluster.version}" if cluster else "no cluster answers here"
     yield _proposal(
         "scheduler",
-        "slurm" if slurm else "local",
+        "slurm" if cluster else "local",
         source=source,
         question="Which scheduler takes jobs?",
         choices=("slurm", "local"),
     )
-    yield from _places(cluster if slurm else None, old)
+    yield from _places(cluster, old)
     environment, told = _environment(machine, old)
     yield _proposal("environment", environment, source=told, question="How do jobs reach Python?")
     gpus = [each.memory for each in machine.gpus if each.memory]

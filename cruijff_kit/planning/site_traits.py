@@ -44,17 +44,19 @@ def cluster_traits(site: Site, cluster: ClusterFacts | None) -> Iterator[SiteTra
     yield SiteTrait(name="cluster", ok=True, found=f"{cluster.name}, Slurm {cluster.version}")
     known = {each.name: each for each in cluster.partitions}
     asked = dict.fromkeys((*(each.name for each in site.partitions), *filter(None, (site.partition,))))
-    yield from _known("partition", asked, known, where="sinfo")
+    yield from _known("partition", asked, known=known, where="sinfo")
     for each in site.partitions:
         if each.name in known:
             yield from _limits(each, known[each.name])
     own = (each.account for each in site.partitions)
     charged = dict.fromkeys(filter(None, (*site.accounts, site.account, *own)))
-    yield from _known("account", charged, cluster.accounts, where="sacctmgr show associations")
+    yield from _known("account", charged, known=cluster.accounts, where="sacctmgr show associations")
     own = (each.qos for each in site.partitions)
     levels = dict.fromkeys(filter(None, (*site.qos_levels, site.qos, *own)))
-    yield from _known("qos", levels, cluster.qos_levels, where="sacctmgr show associations")
-    yield from _known("constraint", _FEATURE.findall(site.constraint or ""), cluster.features, where="sinfo -o %f")
+    yield from _known("qos", levels, known=cluster.qos_levels, where="sacctmgr show associations")
+    yield from _known(
+        "constraint", _FEATURE.findall(site.constraint or ""), known=cluster.features, where="sinfo -o %f"
+    )
     yield from _queue(site, cluster)
     for warning in cluster.warnings:
         yield SiteTrait(name="cluster", ok=None, found=warning)
@@ -103,7 +105,7 @@ def python_traits(found: dict[str, object] | None, *, fault: str, version: str) 
         )
 
 
-def _known(what: str, asked: Iterable[str], known: Iterable[str], *, where: str) -> Iterator[SiteTrait]:
+def _known(what: str, asked: Iterable[str], *, known: Iterable[str], where: str) -> Iterator[SiteTrait]:
     asked, known = tuple(asked), tuple(known)
     if not asked:
         return

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.conversion import convert_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
+    from cruijff_kit.workflow.disk import list_disk, prune_disk
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.logs import tail_log
@@ -53,6 +54,7 @@ __all__ = [
     "copy_recipe",
     "describe_model",
     "estimate_runs",
+    "list_disk",
     "list_models",
     "list_recipes",
     "look_up_model",
@@ -62,6 +64,7 @@ __all__ = [
     "preview_submission",
     "propose_remedies",
     "propose_site",
+    "prune_disk",
     "pull_model",
     "read_audit",
     "read_status",
@@ -93,6 +96,7 @@ _HOMES = {
     "collect": ("collect_results",),
     "conversion": ("convert_data",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
+    "disk": ("list_disk", "prune_disk"),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "logs": ("tail_log",),

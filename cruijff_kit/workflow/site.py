@@ -32,7 +32,7 @@ def show_site(*, world: World) -> SiteReading:
     Raises:
         SpecError: a site file has unknown keys or values; all problems at once.
     """
-    return _sites(world).read()
+    return read_sites(_sites(world).files())
 
 
 def propose_site(*, script: str | None = None, world: World) -> SiteFindings:
@@ -49,7 +49,7 @@ def propose_site(*, script: str | None = None, world: World) -> SiteFindings:
     old = probe.old_script(script) if script is not None else None
     machine, cluster = probe.machine(), probe.cluster()
     notes = tuple(script_notes(cluster, old)) if old is not None else ()
-    return SiteFindings(proposals=tuple(propose_settings(machine, cluster, old)), notes=notes)
+    return SiteFindings(proposals=tuple(propose_settings(machine, cluster, old=old)), notes=notes)
 
 
 def write_site(
@@ -84,7 +84,7 @@ def check_site(*, world: World) -> SiteReport:
     Raises:
         SpecError: a site file has unknown keys or values; all problems at once.
     """
-    site = _sites(world).read().site
+    site = show_site(world=world).site
     world = world._replace(site=site)
     return SiteReport(scheduler=site.scheduler, traits=tuple(_traits(world)))
 

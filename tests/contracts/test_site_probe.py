@@ -9,6 +9,7 @@ import pytest
 from cruijff_kit.adapters.site_file import DiskSiteFiles
 from cruijff_kit.adapters.site_probe import MachineProbe
 from cruijff_kit.errors import SiteError, SpecError
+from cruijff_kit.planning.site_parse import read_sites
 from cruijff_kit.ports import SiteFiles, SiteProbe
 from cruijff_kit.schema.site_facts import FolderFacts, OldScript, ScriptAnswer
 from tests.fakes.site_probe import FakeProbe, FakeSiteFiles
@@ -95,14 +96,14 @@ def test_what_is_written_is_read_and_the_project_counts_over_the_user(files: Sit
         ("user", "partition: gpu\naccount: lab\n"),
         ("project", "partition: cpu\n"),
     ]
-    reading = files.read()
+    reading = read_sites(files.files())
     assert (reading.site.partition, reading.site.account) == ("cpu", "lab")
 
 
 def test_a_file_that_is_not_valid_is_told_with_its_line(files: SiteFiles) -> None:
     files.write("project", "account: lab\npartiton: gpu\n")
     with pytest.raises(SpecError, match=r"site\.yaml:2 partiton: unknown key `partiton`\n  hint: write `partition`"):
-        files.read()
+        read_sites(files.files())
 
 
 def test_a_file_that_cannot_be_read_or_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from cruijff_kit import __version__
 from cruijff_kit.errors import SiteError
 from cruijff_kit.planning.site_parse import read_sites
-from cruijff_kit.schema.site import DiskSpace, Partition
+from cruijff_kit.schema.site import Partition
 from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, OldScript, ScriptAnswer
 from cruijff_kit.schema.site_reading import SiteFile, SiteLevel, SiteReading
 
@@ -22,13 +22,13 @@ CLUSTER = ClusterFacts(
     qos_levels=("normal", "urgent"),
     features=("a100", "ib"),
 )
-COMMANDS = dict.fromkeys(("bash", "sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacct", "ssh"), "/usr/bin/x")
+PROGRAMS: tuple[str, ...] = ("bash", "sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacct", "ssh")
 
 
 def printed(inputs: Mapping[str, str] | None = None, *, version: str = __version__) -> ScriptAnswer:
     """Return what a preflight prints."""
     told = {
-        "python": "/opt/python", "python_version": "3.11.7", "package": version, "package_path": "/opt/kit",
+        "python": "/opt/python", "python_version": "3.11.7", "package": version, "package_path": "/usr/lib/kit",
         "packages": {"torch": "2.13"}, "inputs": dict(inputs or {}),
     }  # fmt: skip
     return ScriptAnswer(code=0, output=f"activated\n{json.dumps(told)}\n", errors="")
@@ -47,7 +47,7 @@ class FakeProbe:
     ) -> None:
         self.folders = {each.path: each for each in folders}
         self._cluster, self._answer, self._old = cluster, answer or printed(), old
-        self._commands = COMMANDS if commands is None else dict(commands)
+        self._commands = dict.fromkeys(PROGRAMS, "/usr/bin/x") if commands is None else dict(commands)
         self.scripts: list[tuple[str, bool]] = []
 
     def machine(self) -> MachineFacts:
@@ -58,10 +58,6 @@ class FakeProbe:
 
     def folder(self, path: str) -> FolderFacts:
         return self.folders.get(path, FolderFacts(path=path, exists=False))
-
-    def space(self, path: str) -> DiskSpace | None:
-        found = self.folders.get(path)
-        return None if found is None or found.free is None else DiskSpace(free=found.free, total=found.free)
 
     def run_script(self, text: str, *, fresh: bool, seconds: float) -> ScriptAnswer:
         self.scripts.append((text, fresh))

@@ -145,11 +145,12 @@ def test_the_lines_of_a_job_are_what_is_tried_in_a_bare_shell(tmp_path: Path) ->
 
 
 def test_the_inputs_of_a_sealed_plan_are_tried(tmp_path: Path) -> None:
-    world = world_with(tmp_path, "scheduler: local\n")
+    probe = FakeProbe()
+    world = world_with(tmp_path, "scheduler: local\n", probe)
     put_design(world.store.root, design())
     scaffold_runs(world=world)
     check_site(world=world)
-    ((script, _),) = world.probe.scripts  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+    ((script, _),) = probe.scripts
     assert "--model /models/tiny" in script
     assert f"--data {world.store.root}/data/" in script
 

@@ -77,7 +77,7 @@ def test_what_is_left_of_a_quota(answer: str, left: int | None) -> None:
         ("module load a\nmodule purge", {"modules": ()}),
         ("ml cuda", {"modules": ("cuda",)}),
         ("conda activate '/envs/my kit'", {"conda": "/envs/my kit"}),
-        ("source /opt/conda/bin/activate kit", {"conda": "kit"}),
+        ("source /usr/conda/bin/activate kit", {"conda": "kit"}),
         (". /envs/kit/bin/activate", {"venv": "/envs/kit"}),
         ("source $HOME/kit/bin/activate", {"left": ("source $HOME/kit/bin/activate",)}),
         ("module load $(touch /tmp/x)", {"left": ("module load $(touch /tmp/x)",)}),
