@@ -16,6 +16,7 @@ __all__ = [
     "default_recipe",
     "override",
     "part_settings",
+    "site_gpu_memory",
     "site_settings",
     "typed_level",
     "with_derived",
@@ -90,6 +91,21 @@ def site_settings(spec: ExperimentSpec, site: Site) -> dict[str, Resolved]:
 def part_settings(part: Resources | Output, site: Site) -> dict[str, Resolved]:
     """Return one part of a design, site defaults filled in."""
     return {name: _with_site(name, part, site=site) for name in type(part).model_fields}
+
+
+def site_gpu_memory(resources: Resources, site: Site) -> str | None:
+    """Return the memory of the smallest GPU that a job may get, as its partition tells; else the site's own word."""
+    asked = part_settings(resources, site)
+    kind, partition = asked["gpu_type"].value, asked["partition"].value
+    chosen = next((each for each in site.partitions if each.name == partition), None)
+    fitting = [each.memory for each in chosen.gpus if kind is None or each.type == kind] if chosen else []
+    known = [memory for memory in fitting if memory is not None]
+    # One of unknown size may be smaller than all the others.
+    return site.gpu_memory if not known or len(known) < len(fitting) else min(known, key=_bytes)
+
+
+def _bytes(memory: str) -> int:
+    return int(memory[:-1]) * 1024 ** "KMGT".index(memory[-1])
 
 
 def _of_partition(name: str, part: Resources | Output, *, site: Site) -> str | None:

@@ -112,7 +112,7 @@ def _items(world: World) -> Iterator[tuple[DiskItem, list[str]]]:
             continue
         trained, evaluated = ended.get((run.id, "train"), False), ended.get((run.id, "eval"), not run.cells)
         found = shelf.files(folder)
-        kinds = {path: _kind(path, found) for path in found}
+        kinds: dict[str, DiskKind] = {path: _kind(path, found) for path in found}
         for kind in dict.fromkeys(kinds.values()):
             files = [path for path in found if kinds[path] == kind]
             why = _why(kind, trained=trained, evaluated=evaluated)
@@ -139,7 +139,7 @@ def _own(found: Mapping[str, int], root: str) -> Iterator[DiskItem]:
 
 def _kind(path: str, found: Mapping[str, int]) -> DiskKind:
     """Return what a file of an output directory is, by where it lies."""
-    parts = PurePosixPath(path).parts
+    parts = path.split("/")
     if parts[0] == _CHECKPOINTS:
         return "checkpoints"
     if parts[0] == "logs":

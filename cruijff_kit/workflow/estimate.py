@@ -160,7 +160,9 @@ def _estimate(run: PlannedRun, basis: Basis, *, asked: str | None, probe: Probe 
 def _limit(run: PlannedRun, basis: Basis, *, asked: str | None, world: World) -> Limit | None:
     registry = gpu_limit(run, basis.models[run.model.name], world=world)
     try:
-        return memory_limit(basis.resources, asked=asked, site=world.site.gpu_memory, registry=registry)
+        return memory_limit(
+            basis.resources, asked=asked, site=site_gpu_memory(basis.resources, world.site), registry=registry
+        )
     except ValueError as err:
         raise PlanError(str(err), hint="for example `--gpu-memory 80G`") from err
 

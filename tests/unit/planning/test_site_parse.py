@@ -3,6 +3,7 @@
 import pytest
 
 from cruijff_kit.errors import SpecError
+from cruijff_kit.planning.settings import site_gpu_memory
 from cruijff_kit.planning.site_checks import site_problems
 from cruijff_kit.planning.site_parse import read_sites
 from cruijff_kit.rendering.site_text import with_settings
@@ -128,3 +129,21 @@ def test_what_the_site_does_not_have_is_told_before_anything_is_queued(
 def test_what_the_site_has_is_let_pass(asked: dict[str, object]) -> None:
     assert list(site_problems(Resources.model_validate(asked), HERE)) == []
     assert list(site_problems(Resources.model_validate(asked), Site())) == []
+
+
+@pytest.mark.parametrize(
+    "asked,memory",
+    (
+        ({}, "40G"),
+        ({"gpu_type": "h100"}, "80G"),
+        ({"partition": "cpu"}, "24G"),
+        ({"partition": "mixed"}, "24G"),
+        ({"partition": "elsewhere"}, "24G"),
+    ),
+)
+def test_estimates_are_held_against_the_smallest_gpu_that_a_job_may_get(asked: dict[str, object], memory: str) -> None:
+    kinds = (GpuKind(type="a100", memory="40G"), GpuKind(type="h100", memory="80G"))
+    mixed = Partition(name="mixed", gpus=(*kinds, GpuKind(type="old")))
+    partitions = (Partition(name="gpu", gpus=kinds), Partition(name="cpu"), mixed)
+    site = Site(partitions=partitions, partition="gpu", gpu_memory="24G")
+    assert site_gpu_memory(Resources.model_validate(asked), site) == memory
