@@ -7,6 +7,7 @@ from cruijff_kit.data.yaml_text import dump_yaml
 from cruijff_kit.errors import PlanError, Problem, RunError, SiteError
 from cruijff_kit.planning.estimates import Basis, disk_span, run_memory, run_work, time_figures
 from cruijff_kit.planning.fits import Limit, batch_splits, memory_limit, remedies
+from cruijff_kit.planning.settings import site_gpu_memory
 from cruijff_kit.planning.throughput import Measured, Pace, likeness
 from cruijff_kit.planning.verdicts import out_of_memory
 from cruijff_kit.ports import World
