@@ -51,6 +51,7 @@ class MachineProbe:
             venv=os.environ.get("VIRTUAL_ENV") or (None if sys.prefix == sys.base_prefix else sys.prefix),
             conda=os.environ.get("CONDA_DEFAULT_ENV"),
             gpus=_driver_gpus(),
+            scratch=os.environ.get("SCRATCH") or None,
         )
 
     def cluster(self) -> ClusterFacts | None:

@@ -50,7 +50,8 @@ def setup(experiment: str, *, script: str | None, project: bool, yes: bool, dry_
     found = workflow.propose_site(script=script, world=world)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
-    settings = {each.key: each.value for each in found.proposals} if yes or dry_run else _asked(found.proposals)
+    told = {each.key: each.value for each in found.proposals if each.value}
+    settings = told if yes or dry_run else _asked(found.proposals)
     planned = workflow.write_site(settings, level=level, dry_run=True, world=world)
     if not planned.diff:
         click.echo(f"{planned.path} says all of it already")
@@ -90,8 +91,9 @@ def _asked(proposals: tuple[SiteProposal, ...]) -> dict[str, str]:
     settings = {}
     for each in proposals:
         choices = f" ({', '.join(each.choices)})" if each.choices else ""
-        answer = click.prompt(f"{each.question}{choices} Found: {each.source}", default=each.value, err=True)
-        if answer != "-":
+        question = f"{each.question}{choices} Found: {each.source}"
+        answer = click.prompt(question, default=each.value, show_default=bool(each.value), err=True)
+        if answer not in {"", "-"}:
             settings[each.key] = answer
     return settings
 

@@ -46,6 +46,12 @@ def propose_settings(
     yield from _places(cluster, old)
     environment, told = _environment(machine, old)
     yield _proposal("environment", environment, source=told, question="How do jobs reach Python?")
+    for key, value, question in (
+        ("models_dir", None, "In which directory are the base models?"),
+        ("output_dir_base", None, "In which directory shall checkpoints go, if not beside the experiment?"),
+        ("scratch_dir", machine.scratch, "Which directory may lose what is in it?"),
+    ):
+        yield _proposal(key, value or "", source="the environment" if value else "nothing", question=question)
     gpus = [each.memory for each in machine.gpus if each.memory]
     if gpus:
         yield _proposal(
@@ -133,9 +139,6 @@ def _size(memory: str) -> int:
 
 def _proposal(key: str, value: Any, *, source: str, question: str, choices: tuple[str, ...] = ()) -> SiteProposal:
     # A name needs no quotes in YAML; anything else is written as JSON, which YAML reads too.
-    text = (
-        value
-        if isinstance(value, str) and _NAME.fullmatch(value) and value.lower() not in _WORDS
-        else json.dumps(value, ensure_ascii=False)
-    )
+    plain = isinstance(value, str) and (not value or (_NAME.fullmatch(value) and value.lower() not in _WORDS))
+    text = value if plain else json.dumps(value, ensure_ascii=False)
     return SiteProposal(key=key, value=text, source=source, question=question, choices=choices)

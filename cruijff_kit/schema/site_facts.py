@@ -58,6 +58,8 @@ class MachineFacts(Noun):
     """Name of the conda environment that is active."""
     gpus: tuple[GpuKind, ...]
     """GPUs that the driver here tells of."""
+    scratch: str | None = None
+    """Scratch directory that the environment names."""
 
 
 class FolderFacts(Noun):
@@ -113,7 +115,7 @@ class SiteProposal(Noun):
     key: str
     """Top-level key of the site file."""
     value: str
-    """Its value as YAML on one line."""
+    """Its value as YAML on one line; empty where nothing was found, and only a person can say."""
     source: str
     """Where it was found."""
     question: str

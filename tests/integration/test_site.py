@@ -1,6 +1,9 @@
 """`ck site`: settings found, asked for, shown with their source and tried."""
 
 import json
+import os
+import pty
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -175,12 +178,13 @@ def test_what_is_found_makes_a_site_file_that_is_valid_and_checks(tmp_path: Path
     cluster = CLUSTER.model_copy(update={"partitions": (Partition(name="gpu", max_time="02:00:00", gpus=gpus),)})
     world = world_with(tmp_path, "", FakeProbe(cluster=cluster))
     found = propose_site(world=world)
-    written = write_site({each.key: each.value for each in found.proposals}, world=world)
+    told = {each.key: each.value for each in found.proposals if each.value}
+    written = write_site(told, world=world)
     assert written.written
     site = show_site(world=world).site
     assert (site.scheduler, site.partitions[0].gpus, site.accounts) == ("slurm", gpus, ("lab", "root"))
     assert wrong(world) == {}
-    assert write_site({each.key: each.value for each in found.proposals}, world=world).diff == ""
+    assert write_site(told, world=world).diff == ""
 
 
 def test_without_a_cluster_the_scheduler_built_in_is_found(tmp_path: Path) -> None:
@@ -321,3 +325,38 @@ def test_what_the_site_does_not_allow_is_refused_at_submission_too(tmp_path: Pat
     site = Site(partition="gpu", partitions=(gpu,), caps=Caps(), environment=Environment())
     with pytest.raises(PlanError, match="longer than partition `gpu` allows"):
         submit_jobs(plan_id, world=world._replace(site=site))
+
+
+def test_at_a_terminal_each_setting_is_asked_for_and_written_once_agreed(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    command = [sys.executable, "-m", "cruijff_kit.cli.main", "site", "setup"]
+    env = {
+        **os.environ,
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "PATH": "/usr/bin:/bin",
+        "SLURM_CONF": "/dev/null",
+    }
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        command, cwd=tmp_path / "project", env=env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    answers = {
+        "Which scheduler": "local", "How do jobs reach Python": "{kind: none}", "base models": str(tmp_path),
+        "checkpoints go": "-", "may lose": "", "Write ": "y",
+    }  # fmt: skip
+    screen, seen = "", ""
+    try:
+        while more := os.read(ours, 4096):
+            screen, seen = screen + more.decode(), seen + more.decode()
+            asked = next((question for question in answers if question in seen and seen.rstrip().endswith(":")), None)
+            if asked is not None:
+                os.write(ours, answers.pop(asked).encode() + b"\n")
+                seen = ""
+    except OSError:
+        pass  # Linux tells the end of a terminal by an error.
+    os.close(ours)
+    assert child.wait() == 0, screen
+    assert answers == {}
+    own = (tmp_path / "config" / "cruijff-kit" / "site.yaml").read_text(encoding="utf-8")
+    assert own.splitlines()[1:] == ["scheduler: local", "environment:", "  kind: none", f"models_dir: {tmp_path}"]
