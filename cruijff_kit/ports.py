@@ -266,8 +266,8 @@ class SiteProbe(Protocol):
         """Return what the cluster says of itself, or its words where it does not answer; None where there is none."""
         ...
 
-    def folder(self, path: str) -> FolderFacts:
-        """Return what can be done in a directory, and how much is left in it; it is left as it was."""
+    def folder(self, path: str, *, tries: bool = True) -> FolderFacts:
+        """Return how much is left in a directory, and what can be done in it where that is tried and undone."""
         ...
 
     def run_script(self, text: str, *, fresh: bool, seconds: float) -> ScriptAnswer:

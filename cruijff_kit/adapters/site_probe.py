@@ -86,12 +86,14 @@ class MachineProbe:
             warnings=tuple(config_warnings(values)),
         )
 
-    def folder(self, path: str) -> FolderFacts:
-        """Return whether a directory can be written, locked and flushed, and how much is left in it."""
+    def folder(self, path: str, *, tries: bool = True) -> FolderFacts:
+        """Return how much is left in a directory, and whether it can be written, locked and flushed."""
         place = Path(path)
         if not place.is_dir():
             return FolderFacts(path=path, exists=False, free=_free(place))
         found = FolderFacts(path=path, exists=True, free=shutil.disk_usage(place).free, quota_left=_quota_left(path))
+        if not tries:
+            return found
         try:
             with tempfile.TemporaryDirectory(prefix=".ck-probe-", dir=place) as scratch:
                 skew, locks = _tried(Path(scratch))

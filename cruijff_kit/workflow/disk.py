@@ -80,7 +80,7 @@ def disk_shortage(due: Sequence[PlannedRun], *, world: World) -> list[Problem]:
     place = outputs_of(due[0], world)
     free, source = world.store.disk().free, "free"
     if world.probe is not None and place is not None:
-        found = world.probe.folder(place)
+        found = world.probe.folder(place, tries=False)
         free = free if found.free is None else found.free
         if found.quota_left is not None and found.quota_left < free:
             free, source = found.quota_left, "left of your quota"

@@ -36,6 +36,14 @@ def test_a_folder_is_tried_and_left_as_it_was(probe: SiteProbe, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_is_only_looked_at_is_not_written(probe: SiteProbe, tmp_path: Path) -> None:
+    before = tmp_path.stat().st_mtime_ns
+    found = probe.folder(str(tmp_path), tries=False)
+    assert (found.exists, found.locks, found.skew) == (True, None, None)
+    assert (found.free or 0) > 0
+    assert tmp_path.stat().st_mtime_ns == before
+
+
 def test_an_absent_folder_is_told_and_not_made(probe: SiteProbe, tmp_path: Path) -> None:
     found = probe.folder(str(tmp_path / "no"))
     assert (found.exists, found.writable, found.locks) == (False, False, None)

@@ -56,8 +56,9 @@ class FakeProbe:
     def cluster(self) -> ClusterFacts | None:
         return self._cluster
 
-    def folder(self, path: str) -> FolderFacts:
-        return self.folders.get(path, FolderFacts(path=path, exists=False))
+    def folder(self, path: str, *, tries: bool = True) -> FolderFacts:
+        found = self.folders.get(path, FolderFacts(path=path, exists=False))
+        return found if tries else found.model_copy(update={"writable": False, "locks": None, "skew": None})
 
     def run_script(self, text: str, *, fresh: bool, seconds: float) -> ScriptAnswer:
         self.scripts.append((text, fresh))
