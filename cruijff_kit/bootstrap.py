@@ -30,12 +30,15 @@ def open_world(
     from cruijff_kit.adapters.model_hub import LocalHub
     from cruijff_kit.adapters.probe import StepProber
     from cruijff_kit.adapters.run_store import DiskRunStore
-    from cruijff_kit.adapters.site_file import load_site
+    from cruijff_kit.adapters.shelf import DiskShelf
+    from cruijff_kit.adapters.site_file import DiskSiteFiles
+    from cruijff_kit.adapters.site_probe import MachineProbe
     from cruijff_kit.adapters.state_dir import state_dir
     from cruijff_kit.ports import World
     from cruijff_kit.schema.audit import Actor
 
-    site, clock = load_site(root), SystemClock()
+    sites, clock = DiskSiteFiles(root), SystemClock()
+    site = sites.read().site
     return World(
         store=DiskRunStore(experiment),
         audit=DiskAuditLog(experiment, clock=clock),
@@ -48,6 +51,9 @@ def open_world(
         actor=Actor(kind=kind, name=name, client=client),
         prober=StepProber(),
         embedder=LocalEmbedder(),
+        sites=sites,
+        probe=MachineProbe(),
+        shelf=DiskShelf(),
     )
 
 

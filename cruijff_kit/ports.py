@@ -15,6 +15,8 @@ from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.registry import ModelTrait, PullReceipt
 from cruijff_kit.schema.result import EvalLogRecord
 from cruijff_kit.schema.site import DiskSpace, ModelFacts, Site
+from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, OldScript, ScriptAnswer
+from cruijff_kit.schema.site_reading import SiteFile, SiteLevel
 
 __all__ = [
     "Adapters",
@@ -28,6 +30,9 @@ __all__ = [
     "Progress",
     "RunStore",
     "Scheduler",
+    "Shelf",
+    "SiteFiles",
+    "SiteProbe",
     "Tokenizer",
     "Tracking",
     "World",
@@ -191,19 +196,11 @@ class ModelHub(Protocol):
         ...
 
     def tokenizer(self, path: str) -> Tokenizer:
-        """Load a model directory's tokenizer.
-
-        Raises:
-            SiteError: there is none, or the extra that reads it is not installed.
-        """
+        """Load a model directory's tokenizer; SiteError where there is none, or its extra is not installed."""
         ...
 
     def inference(self, path: str, *, adapter: str | None = None) -> "Inference":
-        """Load a base model, with an adapter unmerged on it, for spot checks.
-
-        Raises:
-            SiteError: the directory is unreadable, or the extra that loads it is not installed.
-        """
+        """Load a base model, an adapter unmerged on it; SiteError where it or its extra cannot be read."""
         ...
 
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
@@ -245,6 +242,54 @@ class Prober(Protocol):
         Raises:
             RunError: the steps could not be taken; the recipe's last words are told.
         """
+        ...
+
+
+class SiteFiles(Protocol):
+    """The site files: the user's own, and the project's over it."""
+
+    def files(self) -> tuple[SiteFile, ...]:
+        """Return both files, the user's first, as they lie on disk."""
+        ...
+
+    def write(self, level: SiteLevel, text: str) -> None:
+        """Write one of the files, aside and renamed; SiteError where that cannot be done."""
+        ...
+
+
+class SiteProbe(Protocol):
+    """Looks at a machine and its cluster; what is missing is told, not raised."""
+
+    def machine(self) -> MachineFacts:
+        """Return the programs, modules, environments and GPUs that are here."""
+        ...
+
+    def cluster(self) -> ClusterFacts | None:
+        """Return what the cluster says of itself, or its words where it does not answer; None where there is none."""
+        ...
+
+    def folder(self, path: str, *, tries: bool = True) -> FolderFacts:
+        """Return how much is left in a directory, and what can be done in it where that is tried and undone."""
+        ...
+
+    def run_script(self, text: str, *, fresh: bool, seconds: float) -> ScriptAnswer:
+        """Run a job script of ours under `bash`, as a job; `fresh` leaves out what is activated here."""
+        ...
+
+    def old_script(self, path: str) -> OldScript:
+        """Read what another job script asks for and activates; SiteError where it cannot be read."""
+        ...
+
+
+class Shelf(Protocol):
+    """Folders of output directories, which may lie outside the experiment."""
+
+    def files(self, folder: str) -> dict[str, int]:
+        """Return the regular files below a folder and their bytes on disk; links are not followed."""
+        ...
+
+    def remove(self, folder: str, paths: Sequence[str]) -> int:
+        """Remove files below a folder, and what is empty then; return the bytes freed. SiteError where a link leads."""
         ...
 
 
@@ -366,3 +411,9 @@ class World(NamedTuple):
     """Takes first steps; None where a world does without."""
     embedder: Embedder | None = None
     """Writes embeddings; None where a world does without."""
+    sites: SiteFiles | None = None
+    """The site files; None where a world does without."""
+    probe: SiteProbe | None = None
+    """Looks at the machine; None where a world does without."""
+    shelf: Shelf | None = None
+    """Output directories; None where a world does without."""

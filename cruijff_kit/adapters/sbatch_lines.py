@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.errors import SchedulerError
 
-__all__ = ["Directives", "Notice", "file_name", "read_directives", "seconds_of"]
+__all__ = ["Directives", "Notice", "file_name", "options_of", "read_directives", "seconds_of"]
 
 _SHORT = {
     "A": "account", "C": "constraint", "D": "chdir", "G": "gpus", "J": "job-name", "N": "nodes", "c": "cpus-per-task",
@@ -78,7 +78,7 @@ def read_directives(script: bytes, *, name: str) -> Directives:
     if fault:
         raise _refused(name, fault[0], hint=fault[1])
     values: dict[str, Any] = {}
-    for option, value in _options(script.decode("utf-8", "surrogateescape"), name):
+    for option, value in options_of(script.decode("utf-8", "surrogateescape"), name):
         values.update(_honoured(option, value, name=name))
     return Directives(**values)
 
@@ -130,7 +130,7 @@ def _refused(name: str, fact: str, *, hint: str) -> SchedulerError:
     return SchedulerError(f"script `{name}` {fact}", transient=False, hint=hint)
 
 
-def _options(text: str, name: str) -> Iterator[tuple[str, str | None]]:
+def options_of(text: str, name: str) -> Iterator[tuple[str, str | None]]:
     """Yield long option names and values, up to the first line that is no comment."""
     for line in text.split("\n"):
         if line.strip() and not line.startswith("#"):
@@ -158,6 +158,9 @@ def _pairs(words: list[str], name: str) -> Iterator[tuple[str, str | None]]:
 
 def _honoured(option: str, value: str | None, *, name: str) -> dict[str, Any]:
     """Return the fields that an option sets; none for one without meaning here."""
+    if option == "nodes" and value not in {"1", "1-1"}:
+        hint = "set `resources.nodes: 1`, or submit to a cluster"
+        raise _refused(name, f"asks for `{value}` nodes, and this machine is one", hint=hint)
     if option in _IDLE:
         return {}
     if option in _NEVER:

@@ -1,59 +1,62 @@
-"""The site file: settings of this machine, read from the project or the user."""
+"""The site files: settings of this machine, of the user and of the project."""
 
+import os
+import tempfile
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from cruijff_kit.adapters.state_dir import config_dir
-from cruijff_kit.data.yaml_text import Marks, load_yaml
-from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.errors import SiteError
+from cruijff_kit.planning.site_parse import read_sites
 from cruijff_kit.schema.site import Site
+from cruijff_kit.schema.site_reading import SiteFile, SiteLevel, SiteReading
 
-__all__ = ["load_site"]
+__all__ = ["DiskSiteFiles", "load_site"]
 
 _NAME = "site.yaml"
+
+
+class DiskSiteFiles:
+    """The user's own `site.yaml` and the project's, on disk."""
+
+    def __init__(self, root: Path) -> None:
+        """Keep where the project lies; nothing is read yet."""
+        self._paths: dict[SiteLevel, Path] = {"user": config_dir() / _NAME, "project": root / _NAME}
+
+    def files(self) -> tuple[SiteFile, ...]:
+        """Return both files, the user's first; the project's counts over it."""
+        return tuple(SiteFile(level=level, path=str(path), text=_text(path)) for level, path in self._paths.items())
+
+    def read(self) -> SiteReading:
+        """Return the site that both files make, each value with its source."""
+        return read_sites(self.files())
+
+    def write(self, level: SiteLevel, text: str) -> None:
+        """Write one of the files aside, flush it and rename it."""
+        path = self._paths[level]
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except OSError as err:
+            raise SiteError(f"`{path}` cannot be written: {err.strerror}", hint="see that it is yours") from err
 
 
 def load_site(root: Path) -> Site:
     """Return the project's `site.yaml` over the user's own, over the defaults.
 
-    Leave to submit without a question counts only in the user's own file: a project
-    that someone else wrote must not be able to grant it.
-
     Raises:
-        SpecError: a file has unknown keys or values; all problems of it at once.
+        SpecError: a file has unknown keys or values; all problems of both at once.
     """
-    own, marks_own = _read(config_dir() / _NAME)
-    project, marks = _read(root / _NAME)
-    _validate(own, marks_own)
-    _validate(project, marks)
-    if project.get("allow_unattended"):
-        problem = Problem(
-            "`allow_unattended` counts only in your own site file",
-            path="allow_unattended",
-            place=marks.place(("allow_unattended",)),
-            hint=f"move it to {config_dir() / _NAME}",
-        )
-        raise SpecError("the project's site file cannot grant this", problems=[problem])
-    return Site.model_validate({**own, **project})
+    return DiskSiteFiles(root).read().site
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Marks]:
-    if not path.is_file():
-        return {}, Marks(str(path), {})
-    value, marks = load_yaml(path.read_text(encoding="utf-8"), name=str(path))
-    if value is not None and not isinstance(value, dict):
-        raise SpecError(f"`{path}` does not hold settings", hint="write `key: value` lines, such as `scheduler: local`")
-    return value or {}, marks
-
-
-def _validate(values: dict[str, Any], marks: Marks) -> None:
+def _text(path: Path) -> str | None:
     try:
-        Site.model_validate(values)
-    except ValidationError as err:
-        problems = [
-            Problem(each["msg"].lower(), path=".".join(map(str, each["loc"])), place=marks.place(tuple(each["loc"])))
-            for each in err.errors()
-        ]
-        raise SpecError("the site file is not valid", problems=problems) from err
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as err:
+        raise SiteError(f"`{path}` cannot be read: {err}", hint="see that it is a text file of yours") from err

@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "adapter": ("adapter:adapter", "Check, merge or port a trained adapter."),
     "audit": ("audit:audit", "Read or verify the audit log."),
     "models": ("models:models", "List, look at, check or pull base models."),
+    "disk": ("disk:disk", "Show what an experiment takes on disk, and what may go."),
+    "site": ("site:site", "Set up, show or check the settings of this machine."),
     "schema": ("design:schema", "Print the JSON Schema of a design."),
 }
 """Command to the module and function that hold it, and its line in the help."""

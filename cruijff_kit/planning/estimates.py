@@ -61,7 +61,7 @@ def run_work(run: PlannedRun, basis: Basis, *, batch_size: int | None = None, **
     """
     setting = {name: _setting(run, name) for name in _NEEDED}
     window = setting["batch_size"] * setting["gradient_accumulation_steps"]
-    gpus = basis.resources.gpus
+    gpus = basis.resources.processes
     # Processes share the rows of an optimiser step before they are cut into passes.
     rows = min(batch_size or setting["batch_size"], -(-window // max(gpus, 1)))
     lengths = basis.lengths.get(run.id) or RowLengths.limit(setting["max_seq_len"])
@@ -121,7 +121,7 @@ def disk_span(run: PlannedRun, model: ModelFacts) -> Span:
 def time_figures(trained: Sequence[PlannedRun], basis: Basis) -> tuple[Estimate, Estimate]:
     """Return the training time of the longest run and of all."""
     names = ("training time of the longest run", "training time in all")
-    gpus = basis.resources.gpus
+    gpus = basis.resources.all_gpus
     found = [training_span(run, basis.lengths.get(run.id), gpus=gpus, measured=basis.measured) for run in trained]
     known = [each for each in found if each is not None]
     if not known or len(known) < len(found):
@@ -204,10 +204,10 @@ def _gpu_hours(runs: Sequence[PlannedRun], basis: Basis, *, time: Estimate) -> t
     training = sum(run.type == "fine-tuned" for run in runs) * seconds_of(resources.time)
     evaluation = sum(bool(run.cells) and run.model.api is None for run in runs) * seconds_of(resources.eval_time)
     # An evaluation computes on one GPU, however many the training shares its work among.
-    hours = (training * resources.gpus + evaluation * min(1, resources.gpus)) / 3600
+    hours = (training * resources.all_gpus + evaluation * min(1, resources.gpus)) / 3600
     source = "formula: time limit x GPUs of every job, so never more"
     most = Estimate(name="GPU-hours at most", value=hours, unit="h", low=0.0, high=hours, source=source)
     if time.value is None or not resources.gpus:
         return (most,)
-    span = Span(time.value, time.low or 0.0, time.high or time.value).scaled(resources.gpus)
+    span = Span(time.value, time.low or 0.0, time.high or time.value).scaled(resources.all_gpus)
     return (span.stated("GPU-hours of training", unit="h", source=f"{time.source}; x GPUs"), most)

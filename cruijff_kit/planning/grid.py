@@ -269,7 +269,7 @@ def _replicates(recipe: _Recipe, spec: ExperimentSpec, *, problems: list[Problem
 
 
 def _derived(settings: Mapping[str, Resolved], spec: ExperimentSpec) -> dict[str, Resolved]:
-    return with_derived(settings, backend=spec.tools.preparation, gpus=spec.resources.gpus)
+    return with_derived(settings, backend=spec.tools.preparation, gpus=spec.resources.processes)
 
 
 def _model(recipe: _Recipe, spec: ExperimentSpec) -> ModelRef | Problem:

@@ -70,14 +70,15 @@ def _machine(spec: ExperimentSpec, trained: list[PlannedRun]) -> Iterator[str]:
     half = [run for run in trained if run.settings["dtype"].value == "bf16"]
     if half and spec.resources.gpus == 0:
         yield "`dtype: bf16` on the CPU is slow and gains nothing; use `fp32`, or ask for a GPU"
-    gpus = spec.resources.gpus
+    gpus = spec.resources.all_gpus
     sizes = [run.settings["batch_size"].value * run.settings["gradient_accumulation_steps"].value for run in trained]
     small = [(run, size) for run, size in zip(trained, sizes, strict=True) if size < gpus]
     if small:
         named = _named([run for run, _ in small], [size for _, size in small])
         yield f"a step has fewer rows than there are GPUs ({gpus}), so that some would idle: {named}"
-    if trained and spec.resources.cpus < gpus:
-        yield f"{gpus} processes share {spec.resources.cpus} CPUs; ask for one each with `resources.cpus: {gpus}`"
+    shared = spec.resources.gpus
+    if trained and spec.resources.cpus < shared:
+        yield f"{shared} processes share {spec.resources.cpus} CPUs; ask for one each with `resources.cpus: {shared}`"
     if any(run.settings["quantization"].value != "none" for run in trained):
         if spec.tools.preparation == "torchtune":
             yield "`quantization: nf4` is not for torchtune's recipes; set `tools.preparation: peft`"

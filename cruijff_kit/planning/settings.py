@@ -16,6 +16,8 @@ __all__ = [
     "base_settings",
     "default_recipe",
     "override",
+    "part_settings",
+    "site_gpu_memory",
     "site_settings",
     "typed_level",
     "with_derived",
@@ -90,16 +92,40 @@ def default_recipe(backend: str, gpus: int) -> str:
 
 def site_settings(spec: ExperimentSpec, site: Site) -> dict[str, Resolved]:
     """Return what the scheduler is asked for and where checkpoints go, site defaults filled in."""
-    asked: dict[str, Resolved] = {}
-    for part in (spec.resources, spec.output):
-        for name in type(part).model_fields:
-            asked[name] = _with_site(name, part, site=site)
-    return asked
+    return part_settings(spec.resources, site) | part_settings(spec.output, site)
+
+
+def part_settings(part: Resources | Output, site: Site) -> dict[str, Resolved]:
+    """Return one part of a design, site defaults filled in."""
+    return {name: _with_site(name, part, site=site) for name in type(part).model_fields}
+
+
+def site_gpu_memory(resources: Resources, site: Site) -> str | None:
+    """Return the memory of the smallest GPU that a job may get, as its partition tells; else the site's own word."""
+    asked = part_settings(resources, site)
+    kind, partition = asked["gpu_type"].value, asked["partition"].value
+    chosen = next((each for each in site.partitions if each.name == partition), None)
+    fitting = [each.memory for each in chosen.gpus if kind is None or each.type == kind] if chosen else []
+    known = [memory for memory in fitting if memory is not None]
+    # One of unknown size may be smaller than all the others.
+    return site.gpu_memory if not known or len(known) < len(fitting) else min(known, key=_bytes)
+
+
+def _bytes(memory: str) -> int:
+    return int(memory[:-1]) * 1024 ** "KMGT".index(memory[-1])
+
+
+def _of_partition(name: str, part: Resources | Output, *, site: Site) -> str | None:
+    """Return what a job's partition says of account and quality of service, before the site's own default."""
+    if not isinstance(part, Resources) or name not in {"account", "qos"}:
+        return None
+    chosen = part.partition if "partition" in part.model_fields_set else site.partition
+    return next((getattr(each, name) for each in site.partitions if each.name == chosen), None)
 
 
 def _with_site(name: str, part: Resources | Output, *, site: Site) -> Resolved:
     value, written = getattr(part, name), name in part.model_fields_set
-    fallback = getattr(site, name, None)
+    fallback = _of_partition(name, part, site=site) or getattr(site, name, None)
     if not written and fallback is not None:
         return Resolved(value=fallback, source="site")
     return Resolved(value=value, source="design" if written else "default")

@@ -43,9 +43,13 @@ def default_layer(table: KeyTable = FINETUNE) -> Layer:
 def site_layer(site: Site) -> Layer:
     """Return what this machine's settings say of a job."""
     environment = site.environment
+    default = next((each for each in site.partitions if each.name == site.partition), None)
     values = {
         "partition": site.partition,
-        "account": site.account,
+        "account": (default.account if default else None) or site.account,
+        "qos": (default.qos if default else None) or site.qos,
+        "constraint": site.constraint,
+        "gpu_type": site.gpu_type,
         "models_dir": site.models_dir,
         "output_dir_base": site.output_dir_base,
         "modules": environment.modules or None,
@@ -58,7 +62,7 @@ def site_layer(site: Site) -> Layer:
 def laid_over(*layers: Layer) -> dict[str, SetupValue]:
     """Return each key's value with its source: a later layer counts, because it was said, whatever it says.
 
-    Whoever names one environment does not mean the site's other one.
+    Whoever names one environment does not mean the site's other one, nor a kind of GPU who asks for none.
     """
     found: dict[str, SetupValue] = {}
     for layer in layers:
@@ -66,6 +70,8 @@ def laid_over(*layers: Layer) -> dict[str, SetupValue]:
     for name, other in (("venv", "conda_env"), ("conda_env", "venv")):
         if found[name].source in {"file", "flag"} and found[name].value and found[other].source == "site":
             found[other] = SetupValue(value=None, source="derived")
+    if not found["gpus"].value and found["gpu_type"].source == "site":
+        found["gpu_type"] = SetupValue(value=None, source="derived")
     return found
 
 

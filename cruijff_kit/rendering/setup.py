@@ -45,6 +45,9 @@ JOB_KEYS: Mapping[str, str] = MappingProxyType(
 # Made of a run's name, which is no key of the training configuration.
 _RUN = "ck-out-"
 
+# What the machine gives every job; no key of the file sets it.
+_GIVEN = ("variables", "wandb", "sampling")
+
 # Keys that a scaffolded file, in which every value is written, leaves no room for.
 _IDLE = {
     "base_recipe": "every key that it would set is written in this file",
@@ -179,7 +182,8 @@ def apply_setup(
         config.dataset.sha256,
         config.split_val is not None,
     )
-    return training_files(values, found)
+    made, asked = training_files(values, found)
+    return made, asked._replace(**{field: getattr(job, field) for field in _GIVEN})
 
 
 def _joined(base: str, *parts: str | None) -> str:

@@ -86,7 +86,8 @@ _GENERATION = (
              "Candidate tokens recorded a position.", "option probabilities no longer need the twenty"),
 )  # fmt: skip
 
-_JOB = tuple(key for key in SETUP_KEYS.values() if key.way == "job")
+# One process evaluates: there is nothing that several nodes would share.
+_JOB = tuple(key for key in SETUP_KEYS.values() if key.way == "job" and key.name != "nodes")
 
 _RENAMED = MappingProxyType({"dataset": "data_path", "scorers": "scorer", "task_name": "name", "task_script": "task"})
 

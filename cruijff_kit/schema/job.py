@@ -59,6 +59,8 @@ class JobRequest(Noun):
     """Job ids that must succeed first."""
     comment: str = ""
     """Anchor of the design and audit log, shown by the scheduler."""
+    mail: str | None = None
+    """Where the scheduler writes one mail to when the job ends, for the last job of a submission."""
 
 
 class JobReport(Noun):

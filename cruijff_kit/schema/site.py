@@ -1,13 +1,46 @@
 """Site nouns: this machine's settings, its models and its disk."""
 
-from typing import Literal
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from cruijff_kit.schema.noun import Name, Noun, Sha256
 from cruijff_kit.schema.registry import ModelEntry
 
-__all__ = ["Caps", "DiskSpace", "Environment", "ModelFacts", "Site"]
+__all__ = [
+    "RESERVED",
+    "Caps",
+    "DiskSpace",
+    "Environment",
+    "Features",
+    "Folder",
+    "GpuKind",
+    "Mail",
+    "Memory",
+    "ModelFacts",
+    "Partition",
+    "Site",
+]
+
+
+Memory = Annotated[str, Field(pattern=r"^[1-9]\d*[KMGT]$")]
+"""A size with its unit, such as `80G`, in powers of 1024 as Slurm counts."""
+
+Features = Annotated[str, Field(pattern=r"^[A-Za-z0-9_&|.()*-]+$", max_length=256)]
+"""Node features as `--constraint` takes them."""
+
+Folder = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f\x85\u2028\u2029]+$", max_length=1024)]
+"""A directory; no character in it ends a line."""
+
+Mail = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._%+-]{0,63}(@[A-Za-z0-9][A-Za-z0-9.-]{0,253})?$")]
+"""A mail address, or the name of a local user."""
+
+_TIME = r"^(?:\d{1,3}-)?\d{1,2}:[0-5]\d:[0-5]\d$"
+_HOST = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,253}(@[A-Za-z0-9][A-Za-z0-9.-]{0,253})?$"
+_PREFIXES = "SLURM|SBATCH|SRUN|CRUIJFF|PET|TORCH_ELASTIC"
+RESERVED = re.compile(rf"(?:{_PREFIXES})_.*|OMP_NUM_THREADS|WANDB_MODE|HF_\w+_OFFLINE|TOKENIZERS_PARALLELISM")
+"""Variables that scripts, launchers and schedulers set themselves."""
 
 
 class Caps(Noun):
@@ -15,6 +48,8 @@ class Caps(Noun):
 
     max_jobs: int = Field(default=500, ge=1)
     """Jobs that one submission may queue."""
+    max_queued: int = Field(default=200, ge=1)
+    """Jobs of one experiment that may wait or run in the queue at once."""
     max_gpu_hours: float = Field(default=200.0, ge=0)
     """GPU-hours that one submission may ask for."""
     max_concurrent: int = Field(default=2, ge=1)
@@ -26,10 +61,46 @@ class Environment(Noun):
 
     kind: Literal["python", "venv", "conda", "modules", "none"] = "python"
     """`python`: the interpreter that scaffolded; the others activate first."""
-    name: str | None = None
+    name: Folder | None = None
     """Path of the venv, name of the conda environment, or None."""
-    modules: tuple[str, ...] = ()
+    modules: tuple[Annotated[str, Field(pattern=r"^[^\s-]\S*$", max_length=128)], ...] = ()
     """Modules to load first."""
+    variables: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)], str] = {}
+    """Variables that every job gets, such as `NCCL_SOCKET_IFNAME: ib0`; no secrets, they stand in the scripts."""
+
+    @field_validator("variables", mode="after")
+    @classmethod
+    def _not_ours(cls, variables: dict[str, str]) -> dict[str, str]:
+        ours = [name for name in variables if RESERVED.fullmatch(name)]
+        if ours:
+            raise ValueError(f"`{ours[0]}` is set by the scripts or the scheduler")
+        return variables
+
+
+class GpuKind(Noun):
+    """One kind of GPU in a partition."""
+
+    type: Name | None = None
+    """What the scheduler calls it in `--gres=gpu:<type>:<n>`; None where it is not told apart."""
+    memory: Memory | None = None
+    """Memory of one, such as `80G`; estimates are held against it."""
+    count: int = Field(default=1, ge=1, le=64)
+    """How many one node has."""
+
+
+class Partition(Noun):
+    """One partition of a cluster, and what a job in it may have."""
+
+    name: Name
+    """Its name."""
+    max_time: str | None = Field(default=None, pattern=_TIME)
+    """Longest time limit, `[days-]hours:minutes:seconds`; None where it has none."""
+    gpus: tuple[GpuKind, ...] = ()
+    """GPUs of its nodes."""
+    account: Name | None = None
+    """Account that jobs in it are charged to, instead of the site's."""
+    qos: Name | None = None
+    """Quality of service that jobs in it ask for, instead of the site's."""
 
 
 class Site(Noun):
@@ -37,7 +108,7 @@ class Site(Noun):
 
     schema_version: Literal[1] = 1
     """Version of this file's form."""
-    scheduler: Literal["local"] = "local"
+    scheduler: Literal["local", "slurm"] = "local"
     """Which scheduler takes jobs."""
     allow_unattended: bool = False
     """Whether `--yes` may skip the typed confirmation; caps still hold."""
@@ -45,18 +116,52 @@ class Site(Noun):
     """Hard limits."""
     environment: Environment = Environment()
     """How jobs reach Python."""
-    models_dir: str | None = None
+    models_dir: Folder | None = None
     """Directory in which relative model paths are looked up."""
-    output_dir_base: str | None = None
+    output_dir_base: Folder | None = None
     """Directory for checkpoints instead of `outputs/` in the experiment."""
+    scratch_dir: Folder | None = None
+    """Directory for what may be lost: caches, and environments built for jobs."""
+    partitions: tuple[Partition, ...] = ()
+    """Partitions that jobs may go to; a design that names another is refused. None listed: any."""
     partition: Name | None = None
     """Default partition."""
+    accounts: tuple[Name, ...] = ()
+    """Accounts that jobs may be charged to; none listed: any."""
     account: Name | None = None
     """Default account."""
-    gpu_memory: str | None = Field(default=None, pattern=r"^[1-9]\d*[KMGT]$")
+    qos_levels: tuple[Name, ...] = ()
+    """Qualities of service that jobs may ask for; none listed: any."""
+    qos: Name | None = None
+    """Default quality of service."""
+    constraint: Features | None = None
+    """Default node features."""
+    gpu_type: Name | None = None
+    """Default kind of GPU, as the scheduler calls it."""
+    gpu_memory: Memory | None = None
     """Memory of one GPU, such as `80G`; estimates are held against it."""
+    gpu_sampling: int = Field(default=30, ge=0, le=3600)
+    """Seconds between samples of the GPUs' use that a job keeps beside its metrics; 0 keeps none."""
+    wandb_mode: Literal["offline", "disabled"] = "offline"
+    """What trackers do in a job: `offline` keeps runs for `ck wandb sync`, `disabled` keeps none."""
+    mail: Mail | None = None
+    """Where the scheduler writes to when a design sets `resources.notify`."""
+    login_host: str | None = Field(default=None, pattern=_HOST)
+    """Host of the cluster as `ssh` knows it, `[user@]host`; None where jobs are submitted from here."""
     models: tuple[ModelEntry, ...] = ()
     """Base models that the registry shall know beside, or instead of, those it ships."""
+
+    @model_validator(mode="after")
+    def _known_defaults(self) -> Self:
+        named = tuple(each.name for each in self.partitions)
+        lists = (("partition", named, "partitions"), ("account", self.accounts, "accounts"))
+        for field, known, key in (*lists, ("qos", self.qos_levels, "qos_levels")):
+            value = getattr(self, field)
+            if known and value is not None and value not in known:
+                raise ValueError(f"default {field} `{value}` is none of `{key}`: {', '.join(known)}")
+        if len(set(named)) < len(named):
+            raise ValueError("a partition is listed twice in `partitions`")
+        return self
 
 
 class DiskSpace(Noun):

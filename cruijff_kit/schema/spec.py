@@ -229,7 +229,11 @@ class Resources(Noun):
     eval_time: str = Field(default="01:00:00", pattern=_TIME)
     """Time limit of an evaluation job."""
     gpus: int = Field(default=0, ge=0, le=64)
-    """GPUs of a training job, one process each; an evaluation takes one. 0 computes on the CPU."""
+    """GPUs of a training job on each of its nodes, one process each; an evaluation takes one. 0 computes on the CPU."""
+    nodes: int = Field(default=1, ge=1, le=64)
+    """Nodes of a training job; an evaluation takes one."""
+    gpu_type: Name | None = None
+    """Kind of GPU, as the scheduler calls it; the site's where absent."""
     cpus: int = Field(default=1, ge=1, le=512)
     """CPUs a job; also the OpenMP threads of all its processes."""
     mem: str | None = Field(default=None, pattern=r"^[1-9]\d*[KMGT]$")
@@ -237,9 +241,25 @@ class Resources(Noun):
     partition: Name | None = None
     """Partition; the site's where absent."""
     account: Name | None = None
-    """Account; the site's where absent."""
+    """Account; the partition's or the site's where absent."""
+    qos: Name | None = None
+    """Quality of service; the partition's or the site's where absent."""
     constraint: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_&|.()*-]+$")
-    """Node features."""
+    """Node features; the site's where absent."""
+    exclusive: bool = False
+    """Whether a job takes its nodes for itself."""
+    notify: bool = False
+    """Whether the scheduler writes one mail, to the site's `mail`, when the last job of a submission ends."""
+
+    @property
+    def processes(self) -> int:
+        """Return the processes of a training, on all its nodes."""
+        return max(1, self.gpus) * self.nodes
+
+    @property
+    def all_gpus(self) -> int:
+        """Return the GPUs of a training, on all its nodes."""
+        return self.gpus * self.nodes
 
 
 class Output(Noun):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.conversion import convert_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
+    from cruijff_kit.workflow.disk import list_disk, prune_disk
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.setup_inspect import write_inspect
+    from cruijff_kit.workflow.site import check_site, propose_site, show_site, write_site
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
     from cruijff_kit.workflow.sync import sync_wandb
@@ -46,6 +48,7 @@ __all__ = [
     "check_adapter",
     "check_design",
     "check_model",
+    "check_site",
     "collect_results",
     "compare_answer_groups",
     "compare_run_groups",
@@ -54,6 +57,7 @@ __all__ = [
     "describe_model",
     "embed_texts",
     "estimate_runs",
+    "list_disk",
     "list_models",
     "list_recipes",
     "look_up_model",
@@ -62,6 +66,8 @@ __all__ = [
     "port_adapter",
     "preview_submission",
     "propose_remedies",
+    "propose_site",
+    "prune_disk",
     "pull_model",
     "read_audit",
     "read_status",
@@ -70,6 +76,7 @@ __all__ = [
     "scaffold_runs",
     "sealed_plan",
     "show_data",
+    "show_site",
     "spec_json_schema",
     "spot_check_run",
     "submit_jobs",
@@ -81,6 +88,7 @@ __all__ = [
     "write_finetune",
     "write_inspect",
     "write_report",
+    "write_site",
 ]
 
 _HOMES = {
@@ -92,6 +100,7 @@ _HOMES = {
     "collect": ("collect_results",),
     "conversion": ("convert_data",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
+    "disk": ("list_disk", "prune_disk"),
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
@@ -104,6 +113,7 @@ _HOMES = {
     "data_view": ("show_data",),
     "setup_finetune": ("write_finetune",),
     "setup_inspect": ("write_inspect",),
+    "site": ("check_site", "propose_site", "show_site", "write_site"),
     "spot_check": ("spot_check_run",),
     "submit": ("preview_submission", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),

@@ -28,7 +28,7 @@ __all__ = ["adopt_edit", "with_adopted"]
 
 _Config = TypeVar("_Config", TrainConfig, EvalConfig)
 # What a person may set in a job script; time and GPUs are what the site's caps are held against.
-_JOB_FIELDS = {"cpus", "mem", "partition", "account", "constraint", "modules", "venv", "conda"}
+_JOB_FIELDS = {"cpus", "mem", "partition", "account", "qos", "constraint", "gpu_type", "modules", "venv", "conda"}
 
 
 class _Edit(NamedTuple):

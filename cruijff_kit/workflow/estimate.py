@@ -7,6 +7,7 @@ from cruijff_kit.data.yaml_text import dump_yaml
 from cruijff_kit.errors import PlanError, Problem, RunError, SiteError
 from cruijff_kit.planning.estimates import Basis, disk_span, run_memory, run_work, time_figures
 from cruijff_kit.planning.fits import Limit, batch_splits, memory_limit, remedies
+from cruijff_kit.planning.settings import site_gpu_memory
 from cruijff_kit.planning.throughput import Measured, Pace, likeness
 from cruijff_kit.planning.verdicts import out_of_memory
 from cruijff_kit.ports import World
@@ -160,7 +161,9 @@ def _estimate(run: PlannedRun, basis: Basis, *, asked: str | None, probe: Probe 
 def _limit(run: PlannedRun, basis: Basis, *, asked: str | None, world: World) -> Limit | None:
     registry = gpu_limit(run, basis.models[run.model.name], world=world)
     try:
-        return memory_limit(basis.resources, asked=asked, site=world.site.gpu_memory, registry=registry)
+        return memory_limit(
+            basis.resources, asked=asked, site=site_gpu_memory(basis.resources, world.site), registry=registry
+        )
     except ValueError as err:
         raise PlanError(str(err), hint="for example `--gpu-memory 80G`") from err
 
@@ -177,7 +180,7 @@ def _figures(run: PlannedRun, basis: Basis, *, probe: Probe | None) -> list[Esti
     figures = [time, disk.stated("on disk", unit="GB", source=source)]
     if basis.resources.gpus and time.value is not None:
         hours = time.model_copy(update={"name": "GPU-hours"})
-        scaled = {end: (getattr(time, end) or 0.0) * basis.resources.gpus for end in ("value", "low", "high")}
+        scaled = {end: (getattr(time, end) or 0.0) * basis.resources.all_gpus for end in ("value", "low", "high")}
         figures.insert(1, hours.model_copy(update={**scaled, "source": f"{time.source}; x GPUs"}))
     return figures
 
@@ -196,7 +199,7 @@ def _probed(run: PlannedRun, *, steps: int, world: World) -> Probe:
 
 def _as_measured(run: PlannedRun, probe: Probe, *, basis: Basis) -> tuple[Measured, ...]:
     """Return a probe as a measured run, so that time is told from it alone; nothing where it ran on another device."""
-    gpus = basis.resources.gpus if probe.device.startswith("cuda") else 0
+    gpus = basis.resources.all_gpus if probe.device.startswith("cuda") else 0
     if probe.tokens_per_second is None or probe.low is None or probe.high is None or run.model.sha256 is None:
         return ()
     pace = Pace(probe.tokens_per_second, probe.low, probe.high)

@@ -12,6 +12,8 @@ from cruijff_kit.planning.fits import Limit, memory_limit
 from cruijff_kit.planning.grid import Variant
 from cruijff_kit.planning.plan_warnings import memory_warnings, plan_warnings
 from cruijff_kit.planning.run_ids import canonical_json
+from cruijff_kit.planning.settings import site_gpu_memory
+from cruijff_kit.planning.site_checks import site_problems
 from cruijff_kit.planning.spec_checks import check_spec, said
 from cruijff_kit.planning.spec_parse import parse_spec, placed
 from cruijff_kit.ports import World
@@ -98,7 +100,7 @@ def _related(path: str, wrong: str) -> bool:
 
 
 def _survey(spec: ExperimentSpec, world: World) -> _Survey:
-    problems = [*check_spec(spec), *check_hooks(spec, world)]
+    problems = [*check_spec(spec), *check_hooks(spec, world), *site_problems(spec.resources, world.site)]
     # A seed named twice is one problem, not one a run.
     seeds = tuple(dict.fromkeys(spec.controls.seeds))
     spec = spec.model_copy(update={"controls": spec.controls.model_copy(update={"seeds": seeds})})
@@ -122,10 +124,10 @@ def _survey(spec: ExperimentSpec, world: World) -> _Survey:
 
 def _limits(planned: Planned, basis: Basis, *, world: World) -> dict[str, Limit]:
     """Return the memory that training of each model has, where somebody says so."""
-    found = {}
+    found, site = {}, site_gpu_memory(basis.resources, world.site)
     for run in planned.plan.runs:
         registry = gpu_limit(run, planned.models[run.model.name], world=world)
-        limit = memory_limit(basis.resources, asked=None, site=world.site.gpu_memory, registry=registry)
+        limit = memory_limit(basis.resources, asked=None, site=site, registry=registry)
         if limit is not None:
             found[run.model.name] = limit
     return found

@@ -24,6 +24,7 @@ from cruijff_kit.schema.spec import ExperimentSpec
 __all__ = [
     "Frame",
     "check_files",
+    "equipped",
     "evaluation_command",
     "files_of",
     "frame",
@@ -88,14 +89,18 @@ def frame(spec: ExperimentSpec, plan: Plan, *, root: str, site: Site) -> Frame:
         modules=environment.modules,
         venv=environment.name if environment.kind == "venv" else None,
         conda=environment.name if environment.kind == "conda" else None,
+        qos=value["qos"],
+        gpu_type=value["gpu_type"] if value["gpus"] else None,
+        exclusive=value["exclusive"],
     )
+    job = equipped(job, site)
     return Frame(
         spec,
         Places(root, outputs),
         datasets,
         render_settings("asked", asked),
-        launched(job),
-        job._replace(time=value["eval_time"], gpus=min(1, value["gpus"])),
+        launched(job._replace(nodes=value["nodes"])),
+        job._replace(time=value["eval_time"], gpus=min(1, value["gpus"]), requeue=True),
     )
 
 
@@ -147,6 +152,12 @@ def check_files(run: PlannedRun, files: dict[str, str], *, shared: Frame) -> Non
 def launched(job: JobScript) -> JobScript:
     """Return a training job with a process for each of its GPUs, and notice before its time limit."""
     return job._replace(processes=max(1, job.gpus), notice=notice_before(job.time))
+
+
+def equipped(job: JobScript, site: Site) -> JobScript:
+    """Return a job with what this machine gives every job: variables, trackers' mode, samples of its GPUs."""
+    variables = tuple(site.environment.variables.items())
+    return job._replace(variables=variables, wandb=site.wandb_mode, sampling=site.gpu_sampling if job.gpus else 0)
 
 
 def placed_recipe(name: str, places: Places) -> Recipe:

@@ -23,7 +23,7 @@ from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.receipt import SetupReceipt, SetupSource, SetupValue
 from cruijff_kit.schema.setup_keys import FINETUNE, SETUP_KEYS
 from cruijff_kit.workflow.base_recipes import base_recipe
-from cruijff_kit.workflow.run_files import job_interpreter, launched
+from cruijff_kit.workflow.run_files import equipped, job_interpreter, launched
 from cruijff_kit.workflow.setup_inputs import SetupInputs, find_inputs, placed_values
 from cruijff_kit.workflow.setup_sheet import Order, Said, lay_files, read_said, refused
 
@@ -101,7 +101,7 @@ def _sheet(flags: Mapping[str, str], world: World) -> _Sheet:
     )
     named = _named(values, found, ground=ground)
     config, asked = training_files(named, ground)
-    job = launched(asked)
+    job = equipped(launched(asked), world.site)
     _refuse_taken(config, world)
     shown = {
         name: each if each.value == named[name] else SetupValue(value=named[name], source=_source(each))

@@ -24,7 +24,7 @@ from cruijff_kit.schema.inspect_keys import INSPECT
 from cruijff_kit.schema.receipt import InspectReceipt, SetupValue
 from cruijff_kit.schema.spec import Analysis
 from cruijff_kit.workflow.datasets import Dataset, read_datasets
-from cruijff_kit.workflow.run_files import evaluation_command, job_interpreter
+from cruijff_kit.workflow.run_files import equipped, evaluation_command, job_interpreter
 from cruijff_kit.workflow.setup_inputs import absolute
 from cruijff_kit.workflow.setup_sheet import Order, Said, lay_files, read_said, refused
 from cruijff_kit.workflow.trained_adapter import EPOCH, Trained, find_trained
@@ -233,9 +233,9 @@ def _epoch_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _job(config: EvalConfig, values: Mapping[str, Any], *, world: World) -> JobScript:
-    asked = {field: values[key] for key, field in JOB_KEYS.items()}
+    asked = {field: values[key] for key, field in JOB_KEYS.items() if key in values}
     # One process computes, on one GPU where there are any.
     asked |= {"modules": tuple(values["modules"] or ()), "gpus": min(1, values["gpus"])}
     command = evaluation_command(job_interpreter(values, world.site), (f"{config.cell_dir}/eval.yaml",))
     name = f"eval-{Path(config.cell_dir).name}"
-    return JobScript(name=name, folder=config.cell_dir, command=command, **asked)
+    return equipped(JobScript(name=name, folder=config.cell_dir, command=command, **asked), world.site)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cruijff_kit.errors import PlanError, RunError
+from cruijff_kit.planning.site_checks import site_problems
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.planning.verdicts import retryable
 from cruijff_kit.ports import Progress, World
@@ -13,8 +14,10 @@ from cruijff_kit.schema.job import Attempt, Intent, JobRequest, JobState, Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import DesignLock, Plan, PlannedRun
 from cruijff_kit.schema.receipt import Submission, SubmitPreview, SubmitReceipt
+from cruijff_kit.schema.spec import Resources
 from cruijff_kit.workflow.attempts import AttemptKey, find_run, read_attempts, steps_of, write_intent
 from cruijff_kit.workflow.audit import render_views
+from cruijff_kit.workflow.disk import disk_shortage
 from cruijff_kit.workflow.mask_gate import GateFindings, pass_gate, proof_events
 from cruijff_kit.workflow.reconcile import adopt_submitted, record_submission
 from cruijff_kit.workflow.seal import sealed_plan
@@ -42,6 +45,8 @@ class _Errand(NamedTuple):
     lock: DesignLock
     why: str
     comment: str
+    mail: str | None
+    """Where the scheduler tells of the last of them."""
 
 
 def preview_submission(plan_id: str, *, runs: tuple[str, ...] = (), world: World) -> SubmitPreview:
@@ -84,9 +89,8 @@ def submit_jobs(
         due = _due(chosen, book)
         _preview(plan, lock, due=due, world=world)
         _record_gate(_gate(due, plan, world=world), verb="submit", world=world)
-        fresh = _hand_over(
-            due, book, errand=_errand(lock, reason or "first attempt", world=world), progress=progress, world=world
-        )
+        errand = _errand(plan, lock, why=reason or "first attempt", world=world)
+        fresh = _hand_over(due, book, errand=errand, progress=progress, world=world)
         if fresh or adopted:
             render_views(world=world)
         return SubmitReceipt(plan_id=lock.plan_id, jobs=_receipt(chosen, (*adopted, *fresh), book=book))
@@ -116,7 +120,8 @@ def retry_run(run: str, *, reason: str, world: World) -> SubmitReceipt:
         )
         world.audit.append(event)
         book = read_attempts(world.store)
-        jobs = _hand_over(due, book, errand=_errand(lock, reason, world=world), progress=None, world=world)
+        errand = _errand(plan, lock, why=reason, world=world)
+        jobs = _hand_over(due, book, errand=errand, progress=None, world=world)
         render_views(world=world)
         return SubmitReceipt(plan_id=lock.plan_id, jobs=tuple(jobs))
 
@@ -155,7 +160,7 @@ def _failed(run: PlannedRun, world: World) -> list[_Due]:
 def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[_Due], world: World) -> SubmitPreview:
     caps, resources = world.site.caps, plan.resources
     limits = {Step.TRAIN: seconds_of(resources.time), Step.EVAL: seconds_of(resources.eval_time)}
-    gpus = {Step.TRAIN: resources.gpus, Step.EVAL: min(1, resources.gpus)}
+    gpus = {Step.TRAIN: resources.all_gpus, Step.EVAL: min(1, resources.gpus)}
     gpu_hours = sum(limits[job.step] * gpus[job.step] for job in due) / 3600
     preview = SubmitPreview(
         plan_id=lock.plan_id,
@@ -178,12 +183,24 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[_Due], world: World)
             f"the submission asks for up to {gpu_hours:g} GPU-hours; the site's cap is {caps.max_gpu_hours:g}",
             hint="shorten `resources.time`, submit fewer runs, or raise `caps.max_gpu_hours` in site.yaml",
         )
+    problems = [*site_problems(_said(resources), world.site), *disk_shortage(_trained(due), world=world)]
+    if problems:
+        raise PlanError("this machine does not have what the jobs ask for", problems=problems)
     return preview
+
+
+def _said(resources: Resources) -> Resources:
+    """Return what the design said of resources: a plan read back holds its defaults too, and the site's come before."""
+    return Resources.model_validate(resources.model_dump(exclude_defaults=True))
+
+
+def _trained(due: Sequence[_Due]) -> list[PlannedRun]:
+    return [job.run for job in due if job.step is Step.TRAIN]
 
 
 def _gate(due: Sequence[_Due], plan: Plan, *, world: World) -> GateFindings:
     """Prove what the due training jobs will learn, or refuse them all."""
-    return pass_gate([job.run for job in due if job.step is Step.TRAIN], plan, world=world)
+    return pass_gate(_trained(due), plan, world=world)
 
 
 def _record_gate(found: GateFindings, *, verb: str, world: World) -> None:
@@ -192,10 +209,11 @@ def _record_gate(found: GateFindings, *, verb: str, world: World) -> None:
         world.audit.append(*events)
 
 
-def _errand(lock: DesignLock, why: str, *, world: World) -> _Errand:
+def _errand(plan: Plan, lock: DesignLock, *, why: str, world: World) -> _Errand:
     head = world.audit.head()
     anchor = f"audit {head.seq} {head.sha256}" if head is not None else "audit empty"
-    return _Errand(lock, why, f"plan {lock.plan_id} {anchor}")
+    mail = world.site.mail if plan.resources.notify else None
+    return _Errand(lock, why, f"plan {lock.plan_id} {anchor}", mail)
 
 
 def _hand_over(
@@ -207,7 +225,9 @@ def _hand_over(
     submissions = []
     for count, job in enumerate(due, start=1):
         attempt = _opened(job, book.get(job.key, ()), errand=errand, world=world)
-        job_id = world.scheduler.submit(_request(job, attempt, book=book, errand=errand, world=world))
+        request = _request(job, attempt, book=book, errand=errand, world=world)
+        last = errand.mail if count == len(due) else None
+        job_id = world.scheduler.submit(request.model_copy(update={"mail": last}))
         submissions.append(record_submission(attempt, job_id, adopted=False, world=world))
         earlier = [each for each in book.get(job.key, ()) if each.intent.number < attempt.intent.number]
         book[job.key] = (*earlier, attempt.model_copy(update={"job_id": job_id}))

@@ -12,7 +12,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.data import TrainingData
 from cruijff_kit.schema.evaluation import EvalTask, Evaluation, Generation
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.site import Environment, Site
+from cruijff_kit.schema.site import Environment, Partition, Site
 from cruijff_kit.schema.spec import (
     Analysis,
     Controls,
@@ -87,6 +87,9 @@ RESOURCES = {
     "partition": ("gpu", SCRIPT),
     "account": ("lab", SCRIPT),
     "constraint": ("a100", SCRIPT),
+    "qos": ("urgent", SCRIPT),
+    "nodes": (2, SCRIPT),
+    "exclusive": (True, SCRIPT),
 }
 OUTPUT = {"output_dir_base": ("/scratch", TRAIN), "wandb_project": ("words", TRAIN)}
 GENERATION = {
@@ -140,7 +143,12 @@ TOLD = {
     # Which runs there are, and what they are called: the tests of the grid.
     RunSpec: {"name", "type"},
     Tools: {"preparation"},
+    # A kind of GPU needs a GPU, and a mail is asked for at submission: tests of their own below and of submission.
+    Resources: {"gpu_type", "notify"},
 }  # fmt: skip
+
+
+GPUS = Partition(name="gpu", account="shared", qos="urgent")
 
 
 def cases() -> list[tuple[str, dict[str, Any], str]]:
@@ -244,7 +252,38 @@ def test_renamed_columns_change_run_and_evaluation_and_their_ids(world: World) -
         (Site(environment=Environment(kind="venv", name="/v")), SCRIPT, "source /v/bin/activate\nexec python -m"),
         (Site(environment=Environment(kind="conda", name="kit")), EVAL_SCRIPT, "conda activate kit\nexec python -m"),
         (Site(environment=Environment(kind="none")), SCRIPT, "\nexec python -m"),
+        (Site(environment=Environment(variables={"NCCL_DEBUG": "a b"})), EVAL_SCRIPT, "export NCCL_DEBUG='a b'\n"),
+        (Site(qos="urgent"), SCRIPT, "--qos=urgent"),
+        (Site(constraint="a100"), EVAL_SCRIPT, "--constraint=a100"),
+        (Site(wandb_mode="disabled"), SCRIPT, "export WANDB_MODE=disabled\n"),
+        (Site(account="lab", partition="gpu", partitions=(GPUS,)), SCRIPT, "--account=shared"),
+        (Site(qos="low", partition="gpu", partitions=(GPUS,)), EVAL_SCRIPT, "--qos=urgent"),
     ),
 )
 def test_a_setting_of_the_site_arrives_in_the_files(site: Site, file: str, words: str, world: World) -> None:
     assert words in written(design(**BASE), world._replace(site=site))[file]
+
+
+@pytest.mark.parametrize(
+    "asked,site,words",
+    (
+        ({"gpus": 2, "gpu_type": "h100"}, Site(), ("--gres=gpu:h100:2", "read -rt 30 ", "--nproc-per-node 2")),
+        ({"gpus": 1}, Site(gpu_type="a100", gpu_sampling=5), ("--gres=gpu:a100:1", "read -rt 5 ")),
+        ({"gpus": 2, "nodes": 3}, Site(), ("--nodes=3", "exec srun ", "--nnodes 3", "--nproc-per-node 2")),
+    ),
+)
+def test_gpus_of_a_kind_and_on_several_nodes_are_asked_for_and_sampled(
+    asked: dict[str, Any], site: Site, words: tuple[str, ...], world: World
+) -> None:
+    files = written(design(**{**BASE, "resources": asked}), world._replace(site=site))
+    assert [word for word in words if word not in files[SCRIPT]] == []
+    # An evaluation takes one GPU of one node.
+    assert "--nodes=1\n" in files[EVAL_SCRIPT]
+    assert "srun" not in files[EVAL_SCRIPT]
+    assert ":1\n" in files[EVAL_SCRIPT]
+
+
+def test_without_gpus_nothing_is_sampled_and_no_kind_is_asked_for(world: World) -> None:
+    files = written(design(**BASE), world._replace(site=Site(gpu_type="a100")))
+    assert "nvidia-smi" not in files[SCRIPT]
+    assert "--gres" not in files[SCRIPT]

@@ -231,7 +231,14 @@ def test_every_key_arrives_in_the_configuration(name: str, kept: Set) -> None:
 def test_sampling_and_the_jobs_own_keys_arrive(kept: Set) -> None:
     flags = {"finetune_epoch_dir": str(kept.adapter), "do_sample": "yes", "temperature": "0.5", "top_p": "0.9"}
     job = {"gpus": "4", "time": "02:00:00", "cpus_per_task": "3", "mem": "8G", "partition": "p", "account": "a"}
-    job |= {"constraint": "c", "conda_env": "kit", "modules": "cuda"}
+    job |= {
+        "constraint": "c",
+        "conda_env": "kit",
+        "modules": "cuda",
+        "qos": "q",
+        "gpu_type": "h100",
+        "exclusive": "yes",
+    }
     receipt = write_inspect(flags={**flags, **job}, dry_run=True, world=kept.world())
     config = read_config(EvalConfig, receipt.changes[0].content, name="eval.yaml")
     generation = config.generation
@@ -240,6 +247,7 @@ def test_sampling_and_the_jobs_own_keys_arrive(kept: Set) -> None:
     # An evaluation computes on one GPU.
     assert (script.gpus, script.time, script.cpus, script.mem) == (1, "02:00:00", 3, "8G")
     assert (script.partition, script.account, script.constraint) == ("p", "a", "c")
+    assert (script.qos, script.gpu_type, script.exclusive) == ("q", "h100", True)
     assert (script.conda, script.modules, script.name) == ("kit", ("cuda",), "eval-rows_epoch_1")
     assert script.command[0] == "python"
 
@@ -254,6 +262,7 @@ def test_a_threshold_arrives_where_a_scorer_reads_it(kept: Set) -> None:
 def test_no_key_is_left_out_of_these_tests() -> None:
     elsewhere = {"config_file", "finetune_epoch_dir", "base_model_dir", "config_path", "venv"}
     job = {"gpus", "time", "cpus_per_task", "mem", "partition", "account", "constraint", "conda_env", "modules"}
+    job |= {"qos", "gpu_type", "exclusive"}
     sampled = {"do_sample", "temperature", "top_p"}
     assert set(INSPECT.keys) | set(INSPECT.renamed) == set(CHANGED) | elsewhere | job | sampled | {
         "task_script",

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from cruijff_kit.adapters.model_hub import LocalHub
 from cruijff_kit.adapters.sbatch_lines import read_directives
+from cruijff_kit.errors import SchedulerError
 from cruijff_kit.rendering.sbatch import parse_script
 from cruijff_kit.runtime.files import file_sha256
 from cruijff_kit.runtime.model_files import model_sha256
@@ -272,19 +273,32 @@ def test_a_base_recipe_and_another_file_reach_the_run(bench: Bench) -> None:
     assert [(point.step, point.lr) for point in ran.points] == [(1, 3e-4)]
 
 
-@reads("time", "gpus", "cpus_per_task", "mem", "partition", "account", "constraint")
+@reads("time", "gpus", "gpu_type", "cpus_per_task", "mem", "partition", "account", "qos", "constraint", "exclusive")
 def test_what_the_job_was_asked_is_what_the_scheduler_reads(bench: Bench) -> None:
     ran = bench.run(
-        time="00:20:00", cpus_per_task="2", mem="4G", partition="short", account="lab", constraint="a100", gpus="1"
-    )
+        time="00:20:00", cpus_per_task="2", mem="4G", partition="short", account="lab", constraint="a100", gpus="1",
+        gpu_type="h100", qos="urgent", exclusive="yes",
+    )  # fmt: skip
     script = (ran.folder / "finetune.slurm").read_bytes()
     read = read_directives(script, name="finetune.slurm")
     assert (read.seconds, read.gpus, read.cpus) == (1200, 1, 2)
     # The scheduler built in has one partition and counts no memory; Slurm reads these lines.
-    asked = ("--mem=4G", "--partition=short", "--account=lab", "--constraint=a100")
+    asked = ("--mem=4G", "--partition=short", "--account=lab", "--constraint=a100", "--qos=urgent", "--exclusive")
+    assert b"#SBATCH --gres=gpu:h100:1\n" in script
     assert {f"#SBATCH {line}" for line in asked} <= set(script.decode().splitlines())
     # Asked for a GPU, the recipe takes one or says that there is none.
     assert (ran.code == 0) == torch.cuda.is_available()
+
+
+@reads("nodes")
+def test_a_job_on_several_nodes_is_written_and_is_no_job_for_one_machine(bench: Bench, tmp_path: Path) -> None:
+    world = world_at(tmp_path)._replace(hub=LocalHub(cache=bench.root / "cache"))
+    flags = {"models_dir": str(bench.root / "models"), **PLAIN, "input_dir_base": str(bench.root / "data")}
+    write_finetune(flags={**flags, "nodes": "2"}, world=world)
+    script = (tmp_path / "finetune.slurm").read_bytes()
+    assert b"#SBATCH --nodes=2\n" in script
+    with pytest.raises(SchedulerError, match="asks for `2` nodes"):
+        read_directives(script, name="finetune.slurm")
 
 
 @reads("venv", "modules", "conda_env")

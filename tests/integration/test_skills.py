@@ -18,6 +18,7 @@ from skills_ref import validate
 from cruijff_kit.cli.main import COMMANDS
 from cruijff_kit.cli.skill_script import filled, read_calls
 from cruijff_kit.mcp_server.surface import SURFACE
+from cruijff_kit.schema.site import Partition, Site
 
 ROOT = Path(__file__).resolve().parents[2]
 SKILLS = sorted(path.parent for path in (ROOT / "skills").glob("*/SKILL.md"))
@@ -25,6 +26,7 @@ PREFIXES = ("mcp__cruijff__", "mcp__plugin_cruijff-kit_cruijff__")
 HOST_KEYS = {"disable-model-invocation", "argument-hint"}
 VARIABLES = {"tiny_model": "/models/tiny", "plan_id": "0123456789abcdef", "run": "rank4-0123abcd"}
 NOT_TOOLS = {"dry_run", "plan_id", "experiment_summary", "lora_rank", "batch_size", "max_seq_len"}
+NOT_TOOLS |= {*Site.model_fields, *Partition.model_fields}
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Job scripts: golden text, real bash, hostile names, and directives read back by three readers."""
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cruijff_kit.adapters.sbatch_lines import read_directives
-from cruijff_kit.errors import PlanError
+from cruijff_kit.errors import PlanError, SchedulerError
 from cruijff_kit.rendering.sbatch import JobScript, parse_script, render_script
 
 PLAIN = JobScript(
@@ -32,7 +33,15 @@ FULL = PLAIN._replace(
     modules=("anaconda3/2025.6", "cuda"),
     venv="/home/ada/my env",
     conda="kit",
+    qos="urgent",
+    gpu_type="h100",
+    exclusive=True,
+    requeue=True,
+    variables=(("NCCL_DEBUG", "it's $(rm) `x`"), ("EMPTY", "")),
+    wandb="disabled",
+    sampling=30,
 )
+SPREAD = PLAIN._replace(nodes=3, processes=2, gpus=2, notice=60)
 SCRIPT = """\
 #!/bin/bash
 #SBATCH --job-name=rank4_lr3e-4_seed1-88d3bf97
@@ -80,7 +89,7 @@ BREAKS = (
     "\n#SBATCH --wrap=id",
     "\udc80",
 )
-FIELDS = ("name", "folder", "time", "mem", "partition", "account", "constraint", "venv", "conda")
+FIELDS = ("name", "folder", "time", "mem", "partition", "account", "constraint", "venv", "conda", "qos", "gpu_type")
 
 
 def test_a_plain_job_is_this_text() -> None:
@@ -102,12 +111,12 @@ def test_every_process_gets_its_share_of_the_cpus(cpus: int, processes: int, thr
         assert done.stdout == f"{threads}\n"
 
 
-@pytest.mark.parametrize("job", (PLAIN, FULL, SEVERAL))
+@pytest.mark.parametrize("job", (PLAIN, FULL, SEVERAL, SPREAD))
 def test_a_script_reads_back_to_the_job_it_was_made_from(job: JobScript) -> None:
     assert parse_script(render_script(job)) == job
 
 
-@pytest.mark.parametrize("job", (PLAIN, FULL))
+@pytest.mark.parametrize("job", (PLAIN, FULL, SPREAD))
 def test_bash_finds_no_fault_in_a_script(job: JobScript, tmp_path: Path) -> None:
     path = tmp_path / "job.slurm"
     path.write_text(render_script(job), encoding="utf-8")
@@ -136,6 +145,71 @@ def test_a_script_run_by_bash_starts_its_command_in_its_folder(hostile_path: Pat
     path.write_text(render_script(job), encoding="utf-8")
     done = subprocess.run(["bash", str(path)], capture_output=True, check=True, cwd="/", env={"PATH": "/usr/bin:/bin"})
     assert json.loads(done.stdout) == [str(hostile_path), list(words), "4"]
+
+
+def test_a_job_on_several_nodes_starts_one_launcher_on_each() -> None:
+    text = render_script(SPREAD)
+    for line in ("#SBATCH --nodes=3\n#SBATCH --ntasks=3\n#SBATCH --ntasks-per-node=1\n", "#SBATCH --gres=gpu:2\n"):
+        assert line in text
+    start = shlex.split(text.removesuffix("\n").split("\n")[-1])[1:]
+    assert start[:3] == ["srun", "--kill-on-bad-exit=1", "/opt/python"]
+    assert "--standalone" not in start
+    assert start[start.index("--nnodes") + 1] == "3"
+    with pytest.raises(SchedulerError, match="this machine is one"):
+        read_directives(text.encode(), name="job.slurm")
+
+
+SAMPLES = """\
+#!/bin/sh
+echo "$@" >> asked
+echo "now, 0, 97, 100, 200, 300"
+"""
+
+
+def sampled(tmp_path: Path, command: tuple[str, ...], *, sampler: str = SAMPLES) -> subprocess.CompletedProcess[str]:
+    """Run a job that samples a stand-in for the driver's program, in its own folder."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "nvidia-smi").write_text(sampler, encoding="utf-8")
+    (folder / "nvidia-smi").chmod(0o755)
+    text = render_script(PLAIN._replace(folder=str(tmp_path), gpus=1, sampling=3600, command=command))
+    env = {"PATH": f"{folder}:/usr/bin:/bin", "SLURM_JOB_ID": "17", "CUDA_VISIBLE_DEVICES": "0,2"}
+    # Output is read to its end, so whoever kept the pipe open would be waited for: for an hour.
+    return subprocess.run(["bash", "-s"], input=text, capture_output=True, check=False, text=True, env=env, timeout=60)
+
+
+def test_gpus_are_sampled_beside_the_metrics_and_the_sampler_ends_with_the_job(tmp_path: Path) -> None:
+    waits = f"until [ -s {shlex.quote(str(tmp_path))}/gpu-17.csv ] && grep -q 97 gpu-17.csv; do :; done; exit 3"
+    done = sampled(tmp_path, ("/bin/sh", "-c", waits))
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
+    head, *rows = (tmp_path / "gpu-17.csv").read_text(encoding="utf-8").splitlines()
+    assert head.startswith("timestamp,index,utilization.gpu,memory.used")
+    assert rows == ["now, 0, 97, 100, 200, 300"]
+    assert "-i 0,2" in (tmp_path / "asked").read_text(encoding="utf-8")
+
+
+def test_a_sampler_that_fails_or_is_missing_does_not_touch_the_job(tmp_path: Path) -> None:
+    done = sampled(tmp_path, ("/bin/sh", "-c", "echo done"), sampler="#!/bin/sh\necho no driver >&2; exit 9\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+    text = render_script(PLAIN._replace(folder="/", gpus=1, sampling=1, command=("/bin/echo", "done")))
+    bare = subprocess.run(
+        ["bash", "-c", text], capture_output=True, check=True, text=True, env={"PATH": "/usr/bin:/bin"}
+    )
+    assert (bare.stdout, bare.stderr) == ("done\n", "")
+
+
+def test_a_signal_to_the_script_of_a_sampled_job_reaches_its_program(tmp_path: Path) -> None:
+    told = "import os, signal; signal.signal(signal.SIGUSR1, lambda *_: print('told', flush=True)); "
+    told += "os.kill(os.getpid(), signal.SIGUSR1); print(os.getppid() == int(os.environ['WHO']))"
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "nvidia-smi").write_text(SAMPLES, encoding="utf-8")
+    (folder / "nvidia-smi").chmod(0o755)
+    job = PLAIN._replace(folder=str(tmp_path), gpus=1, sampling=3600, command=(sys.executable, "-c", told))
+    env = {"PATH": f"{folder}:/usr/bin:/bin", "WHO": str(os.getpid())}
+    done = subprocess.run(["bash", "-c", render_script(job)], capture_output=True, check=True, text=True, env=env)
+    # The program is the script's own process: its parent is whoever started the script.
+    assert done.stdout == "told\nTrue\n"
 
 
 def test_a_virtual_environment_is_activated_before_the_command(tmp_path: Path) -> None:
@@ -191,6 +265,17 @@ def test_what_ends_a_line_is_refused_in_every_word_of_the_command(evil: str) -> 
         ("gpus", -1),
         ("processes", 0),
         ("notice", -1),
+        ("nodes", 0),
+        ("sampling", -1),
+        ("wandb", "online"),
+        ("qos", "a b"),
+        ("gpu_type", "h100:4"),
+        ("gpus", 0),
+        ("notice", 60),
+        ("variables", (("A-B", "x"),)),
+        ("variables", (("A", "x"), ("A", "y"))),
+        ("variables", (("OMP_NUM_THREADS", "1"),)),
+        ("variables", (("SLURM_JOB_ID", "1"),)),
     ),
 )
 def test_a_value_no_scheduler_takes_is_refused(field: str, value: object) -> None:
@@ -240,6 +325,16 @@ jobs = st.builds(
     conda=st.none() | safe.map(lambda text: f"c{text}"),
     processes=st.integers(1, 8),
     notice=st.integers(0, 600),
+    qos=st.none() | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
+    gpu_type=st.none(),
+    nodes=st.integers(1, 64),
+    exclusive=st.booleans(),
+    requeue=st.just(False),
+    variables=st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), safe, max_size=3).map(
+        lambda found: tuple(found.items())
+    ),
+    wandb=st.sampled_from(("offline", "disabled")),
+    sampling=st.integers(0, 3600),
 )
 
 
@@ -249,6 +344,8 @@ def test_any_job_survives_rendering_and_a_shell_reads_the_same_words(job: JobScr
     assert parse_script(text) == job
     last = text.removesuffix("\n").split("\n")[-1]
     words = shlex.split(last)
-    assert words[:2] == ["exec", job.command[0]]
+    start = ["exec", *(["srun", "--kill-on-bad-exit=1"] if job.nodes > 1 else []), job.command[0]]
+    assert words[: len(start)] == start
     assert words[len(words) - len(job.command) + 1 :] == list(job.command[1:])
-    assert len(words) == len(job.command) + (1 if job.processes == 1 else 8)
+    several = 8 if job.nodes == 1 else 13
+    assert len(words) == len(job.command) + (1 if job.processes == job.nodes == 1 else several)

@@ -1,0 +1,207 @@
+"""The site probe: looks at this machine, its file systems and its cluster, and changes nothing."""
+
+import fcntl
+import getpass
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cruijff_kit.adapters.job_env import clean_environment
+from cruijff_kit.adapters.old_script import read_old_script
+from cruijff_kit.adapters.quota import left_by_lustre, left_by_quota
+from cruijff_kit.adapters.slurm_facts import (
+    ASSOCIATIONS,
+    PARTITIONS,
+    USER,
+    config_values,
+    config_warnings,
+    read_features,
+    read_partitions,
+)
+from cruijff_kit.errors import SiteError
+from cruijff_kit.schema.site import GpuKind
+from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, OldScript, ScriptAnswer
+
+__all__ = ["MachineProbe"]
+
+_COMMANDS = (
+    "bash", "sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacct", "sacctmgr", "srun", "nvidia-smi", "conda",
+    "git", "rsync", "ssh",
+)  # fmt: skip
+# A controller that is down is reported by Slurm's own programs after some nine seconds.
+_PATIENCE = 30.0
+_TAIL = 4_000
+_TRIES = "import fcntl, sys; fcntl.flock(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+_ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")
+
+
+class MachineProbe:
+    """This machine, through its own programs."""
+
+    def machine(self) -> MachineFacts:
+        """Return the programs, modules, environments and GPUs that are here."""
+        return MachineFacts(
+            commands={name: shutil.which(name) or "" for name in _COMMANDS},
+            modules=_ask("bash", "-lc", "type module").code == 0,
+            venv=os.environ.get("VIRTUAL_ENV") or (None if sys.prefix == sys.base_prefix else sys.prefix),
+            conda=os.environ.get("CONDA_DEFAULT_ENV"),
+            gpus=_driver_gpus(),
+            scratch=os.environ.get("SCRATCH") or None,
+        )
+
+    def cluster(self) -> ClusterFacts | None:
+        """Return what the cluster says of itself; None where its programs are not here."""
+        if shutil.which("scontrol") is None or shutil.which("sinfo") is None:
+            return None
+        config = _ask("scontrol", "show", "config")
+        nodes = _ask("sinfo", "-h", "-o", PARTITIONS)
+        if config.code or nodes.code:
+            return ClusterFacts(fault=(config.errors or nodes.errors or nodes.output).strip() or "no answer")
+        values = config_values(config.output)
+        partitions, default = read_partitions(nodes.output)
+        user = f"user={getpass.getuser()}"
+        rows = [
+            line.split("|") for line in _lines("sacctmgr", "-nP", "show", "associations", user, _format(ASSOCIATIONS))
+        ]
+        limits = [int(row[2]) for row in rows if len(row) == 3 and row[2].isdigit()]
+        charged = _lines("sacctmgr", "-nP", "show", "user", getpass.getuser(), _format(USER))
+        return ClusterFacts(
+            name=values.get("ClusterName", ""),
+            version=values.get("SLURM_VERSION", ""),
+            partitions=partitions,
+            default_partition=default,
+            accounts=tuple(dict.fromkeys(row[0] for row in rows if row[0])),
+            default_account=next(iter(charged), None),
+            qos_levels=tuple(
+                dict.fromkeys(name for row in rows if len(row) == 3 for name in row[1].split(",") if name)
+            ),
+            features=read_features(nodes.output),
+            max_array=_number(values.get("MaxArraySize")),
+            max_submit=min(limits, default=None),
+            warnings=tuple(config_warnings(values)),
+        )
+
+    def folder(self, path: str, *, tries: bool = True) -> FolderFacts:
+        """Return how much is left in a directory, and whether it can be written, locked and flushed."""
+        place = Path(path)
+        if not place.is_dir():
+            return FolderFacts(path=path, exists=False, free=_free(place))
+        found = FolderFacts(path=path, exists=True, free=shutil.disk_usage(place).free, quota_left=_quota_left(path))
+        if not tries:
+            return found
+        try:
+            with tempfile.TemporaryDirectory(prefix=".ck-probe-", dir=place) as scratch:
+                skew, locks = _tried(Path(scratch))
+        except OSError as err:
+            return found.model_copy(update={"fault": err.strerror or str(err)})
+        return found.model_copy(update={"writable": True, "locks": locks, "skew": skew})
+
+    def run_script(self, text: str, *, fresh: bool, seconds: float) -> ScriptAnswer:
+        """Run a job script of ours under `bash`, with no more environment than a job has."""
+        environment = clean_environment(os.environ)
+        return _answer(("bash", "-s"), text, environment=_fresh(environment) if fresh else environment, seconds=seconds)
+
+    def old_script(self, path: str) -> OldScript:
+        """Read what another job script asks for and activates."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as err:
+            raise SiteError(f"`{path}` cannot be read: {err}", hint="name a job script of yours") from err
+        return read_old_script(text, name=path)
+
+
+def _free(path: Path) -> int | None:
+    """Return the bytes free on the file system that an absent directory would lie on."""
+    for place in path.parents:
+        try:
+            return shutil.disk_usage(place).free
+        except OSError:
+            continue
+    return None
+
+
+def _ask(*argv: str) -> ScriptAnswer:
+    return _answer(argv, "", environment={**os.environ, "LC_ALL": "C"}, seconds=_PATIENCE)
+
+
+def _answer(argv: Sequence[str], text: str, *, environment: Mapping[str, str], seconds: float) -> ScriptAnswer:
+    """Run a program and return what it said; what cannot run has said nothing and ended with 127."""
+    program = shutil.which(argv[0])
+    if program is None:
+        return ScriptAnswer(code=127, output="", errors=f"{argv[0]}: not found")
+    try:
+        done = subprocess.run(
+            [program, *argv[1:]],
+            input=text.encode(),
+            capture_output=True,
+            check=False,
+            env=dict(environment),
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        return ScriptAnswer(code=124, output="", errors=f"`{argv[0]}` did not end within {seconds:g} s")
+    output, errors = (each.decode("utf-8", "replace") for each in (done.stdout, done.stderr))
+    return ScriptAnswer(code=done.returncode, output=output, errors=errors[-_TAIL:])
+
+
+def _lines(*argv: str) -> list[str]:
+    """Return the lines of an answer; none where there is no answer, as without accounting."""
+    answer = _ask(*argv)
+    return [line for line in answer.output.splitlines() if line] if answer.code == 0 else []
+
+
+def _format(columns: str) -> str:
+    return f"format={columns}"
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
+
+
+def _driver_gpus() -> tuple[GpuKind, ...]:
+    counts: dict[str, int] = {}
+    for line in _lines("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"):
+        if line.strip().isdigit():
+            memory = f"{round(int(line) / 1024)}G"
+            counts[memory] = counts.get(memory, 0) + 1
+    return tuple(GpuKind(memory=memory, count=min(count, 64)) for memory, count in counts.items())
+
+
+def _tried(scratch: Path) -> tuple[float, bool]:
+    """Return a file system's clock ahead of ours, and whether its locks hold between two processes."""
+    path = scratch / "lock"
+    before = time.time()
+    with path.open("w") as file:
+        file.write("probe")
+        file.flush()
+        os.fsync(file.fileno())
+        skew = path.stat().st_mtime - (before + time.time()) / 2
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        other = subprocess.run([sys.executable, "-I", "-S", "-c", _TRIES, str(path)], capture_output=True, check=False)
+    path.replace(scratch / "renamed")
+    return skew, other.returncode != 0 and b"BlockingIOError" in other.stderr
+
+
+def _quota_left(path: str) -> int | None:
+    if shutil.which("lfs"):
+        told = _ask("lfs", "quota", "-q", "-u", getpass.getuser(), path)
+        if told.code == 0:
+            return left_by_lustre(told.output)
+    device = _lines("df", "--output=source", path)[-1:]
+    told = _ask("quota", "-wp") if device else None
+    return left_by_quota(told.output, device=device[0].strip()) if told and told.output else None
+
+
+def _fresh(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which nothing is activated, as after signing in."""
+    active = tuple(f"{environment[name]}/bin" for name in _ACTIVE if environment.get(name))
+    kept = [each for each in environment.get("PATH", os.defpath).split(":") if each not in active]
+    left = {
+        name: value for name, value in environment.items() if name not in (*_ACTIVE, "CONDA_DEFAULT_ENV", "PYTHONPATH")
+    }
+    return {**left, "PATH": ":".join(kept)}

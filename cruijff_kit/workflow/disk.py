@@ -1,0 +1,204 @@
+"""Disk: what an experiment takes, what may go, and whether there is room for what is due."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from pydantic import ValidationError
+
+from cruijff_kit.data.yaml_text import load_yaml
+from cruijff_kit.errors import Problem, SiteError
+from cruijff_kit.planning.estimates import disk_span
+from cruijff_kit.ports import Shelf, World
+from cruijff_kit.schema.audit import Action, AuditEvent
+from cruijff_kit.schema.disk import DiskItem, DiskKind, DiskReport, PruneReceipt
+from cruijff_kit.schema.layout import MERGED, STASH, RunLayout
+from cruijff_kit.schema.plan import PlannedRun
+from cruijff_kit.schema.run import Done, Phase
+from cruijff_kit.workflow.audit import render_views
+from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.watch import read_status
+
+__all__ = ["disk_shortage", "list_disk", "outputs_of", "prune_disk"]
+
+_EPOCH = re.compile(r"epoch_\d+")
+_CHECKPOINTS = "recipe_state"
+_TOP: Mapping[str, DiskKind] = {"runs": "records", "data": "data", "logs": "records", "outputs": "other"}
+
+
+def list_disk(*, world: World) -> DiskReport:
+    """Return what an experiment takes on disk, by kind and run, and what of it may go; never writes.
+
+    Adapters, logs and records are never proposed: nothing makes them again.
+
+    Raises:
+        PlanError: nothing was scaffolded.
+        SiteError: a directory cannot be read.
+    """
+    items = [item for item, _ in _items(world)]
+    return DiskReport(
+        items=tuple(items),
+        bytes=sum(item.bytes for item in items),
+        prunable=sum(item.bytes for item in items if item.prunable),
+    )
+
+
+def prune_disk(*, kinds: tuple[DiskKind, ...] = (), reason: str = "", world: World) -> PruneReceipt:
+    """Remove what `list_disk` proposes, and nothing else; each run's `DONE` stops naming it first.
+
+    Safe to repeat and to kill: what is left is proposed again.
+
+    Args:
+        kinds: kinds to remove; all that are proposed where empty.
+        reason: why, in the words of whoever decided.
+        world: the experiment and its surroundings.
+
+    Raises:
+        PlanError: nothing was scaffolded.
+        SiteError: a file cannot be removed, or a link lies in its way.
+    """
+    with world.store.lock("submit"):
+        chosen = [(item, files) for item, files in _items(world) if item.prunable and (not kinds or item.kind in kinds)]
+        if not chosen:
+            return PruneReceipt(files=0, bytes=0)
+        world.audit.append(*(_event(item, reason=reason, world=world) for item, _ in chosen))
+        freed = 0
+        for item, files in chosen:
+            _forget(item, files, world=world)
+            freed += _shelf(world).remove(item.folder, files)
+        render_views(world=world)
+        return PruneReceipt(files=sum(len(files) for _, files in chosen), bytes=freed)
+
+
+def disk_shortage(due: Sequence[PlannedRun], *, world: World) -> list[Problem]:
+    """Return a problem where what the due trainings keep is larger than what is free, or left of a quota."""
+    if not due:
+        return []
+    facts = {path: world.hub.facts(path) for path in dict.fromkeys(run.model_path for run in due)}
+    needed = sum(disk_span(run, facts[run.model_path]).value for run in due)
+    place = outputs_of(due[0], world)
+    free, source = world.store.disk().free, "free"
+    if world.probe is not None and place is not None:
+        found = world.probe.folder(place, tries=False)
+        free = free if found.free is None else found.free
+        if found.quota_left is not None and found.quota_left < free:
+            free, source = found.quota_left, "left of your quota"
+    if needed <= free:
+        return []
+    fact = f"the trainings keep about {needed / 1e9:.3g} GB, and {free / 1e9:.3g} GB are {source} at `{place}`"
+    hint = "`ck disk` proposes what may go; or keep fewer epochs, or submit fewer runs at a time"
+    return [Problem(fact, "output.output_dir_base", hint=hint)]
+
+
+def outputs_of(run: PlannedRun, world: World) -> str | None:
+    """Return the folder in which the output directories of runs lie, as a run's configuration names it."""
+    path = RunLayout(run.id).config
+    text = world.store.read_text(path)
+    value = load_yaml(text, name=path).value if text is not None else None
+    return str(PurePosixPath(value["output_dir"]).parent) if isinstance(value, dict) and "output_dir" in value else None
+
+
+def _items(world: World) -> Iterator[tuple[DiskItem, list[str]]]:
+    """Yield each kind of file of each run, with the files, then the experiment's own."""
+    plan, _ = recorded_plan(world=world)
+    ended = {
+        (entry.run_id, entry.step.value): entry.phase is Phase.COMPLETED for entry in read_status(world=world).steps
+    }
+    shelf, root = _shelf(world), str(world.store.root)
+    for run in plan.runs:
+        folder = _output(run, world)
+        if folder is None:
+            continue
+        trained, evaluated = ended.get((run.id, "train"), False), ended.get((run.id, "eval"), not run.cells)
+        found = shelf.files(folder)
+        kinds: dict[str, DiskKind] = {path: _kind(path, found) for path in found}
+        for kind in dict.fromkeys(kinds.values()):
+            files = [path for path in found if kinds[path] == kind]
+            why = _why(kind, trained=trained, evaluated=evaluated)
+            size = sum(found[path] for path in files)
+            item = DiskItem(run_id=run.id, kind=kind, folder=folder, files=len(files), bytes=size, prunable=why)
+            yield item, files
+    yield from ((item, []) for item in _own(shelf.files(root), root))
+
+
+def _own(found: Mapping[str, int], root: str) -> Iterator[DiskItem]:
+    """Yield what the experiment's own directory takes, output directories of runs aside."""
+    sizes: Counter[DiskKind] = Counter()
+    counts: Counter[DiskKind] = Counter()
+    for path, size in found.items():
+        top, _, rest = path.partition("/")
+        if top == "outputs" and rest.startswith("ck-out-"):
+            continue
+        kind = _TOP.get(top, "records" if not rest else "results")
+        sizes[kind] += size
+        counts[kind] += 1
+    for kind, size in sizes.items():
+        yield DiskItem(run_id="", kind=kind, folder=root, files=counts[kind], bytes=size, prunable="")
+
+
+def _kind(path: str, found: Mapping[str, int]) -> DiskKind:
+    """Return what a file of an output directory is, by where it lies."""
+    parts = path.split("/")
+    if parts[0] == _CHECKPOINTS:
+        return "checkpoints"
+    if parts[0] == "logs":
+        return "tracking"
+    if parts[0].startswith(".") and parts[0].endswith(".part"):
+        return "unfinished"
+    if not _EPOCH.fullmatch(parts[0]) or len(parts) < 2:
+        return "adapters" if parts[0].startswith("best") else "other"
+    stashed = any(other.startswith(f"{parts[0]}/{STASH}/adapter_") for other in found)
+    merged = parts[1] == MERGED or (stashed and parts[1] != STASH)
+    return "merged" if merged else "adapters"
+
+
+def _why(kind: DiskKind, *, trained: bool, evaluated: bool) -> str:
+    """Return why files of a kind may go; empty where they may not."""
+    if kind == "checkpoints" and trained:
+        return "the training is finished and resumes no more"
+    if kind == "unfinished" and trained:
+        return "what a killed job left half written"
+    if kind == "merged" and trained and evaluated:
+        return "`ck adapter merge` makes it again from base and adapter"
+    return ""
+
+
+def _output(run: PlannedRun, world: World) -> str | None:
+    """Return a run's output directory, if its configuration names one that is called after the run."""
+    base = outputs_of(run, world)
+    return None if base is None else f"{base}/{RunLayout(run.id).output}"
+
+
+def _forget(item: DiskItem, files: Sequence[str], *, world: World) -> None:
+    """Take files out of what a run's `DONE` vouches for, before they go."""
+    path = RunLayout(item.run_id).done("train")
+    text = world.store.read_text(path)
+    try:
+        done = None if text is None else Done.model_validate_json(text)
+    except ValidationError:
+        done = None
+    if done is None:
+        return
+    gone = {str(PurePosixPath(item.folder, file)) for file in files}
+    kept = {name: sha for name, sha in done.artefacts.items() if str(world.store.root / name) not in gone}
+    if kept != done.artefacts:
+        world.store.write(path, done.model_copy(update={"artefacts": kept}).model_dump_json(indent=2) + "\n")
+
+
+def _event(item: DiskItem, *, reason: str, world: World) -> AuditEvent:
+    return AuditEvent(
+        actor=world.actor,
+        verb="prune",
+        action=Action.CHECK_DISK,
+        subject=item.run_id,
+        reason=reason,
+        inputs={"folder": item.folder},
+        outputs={"removed": item.kind, "files": str(item.files), "bytes": str(item.bytes)},
+    )
+
+
+def _shelf(world: World) -> Shelf:
+    if world.shelf is None:
+        raise SiteError("this world looks at no output directories", hint="use `ck disk` at a terminal")
+    return world.shelf
