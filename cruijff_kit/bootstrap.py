@@ -30,6 +30,7 @@ def open_world(
     from cruijff_kit.adapters.probe import StepProber
     from cruijff_kit.adapters.run_store import DiskRunStore
     from cruijff_kit.adapters.site_file import load_site
+    from cruijff_kit.adapters.slurm import SlurmScheduler
     from cruijff_kit.adapters.state_dir import state_dir
     from cruijff_kit.ports import World
     from cruijff_kit.schema.audit import Actor
@@ -38,7 +39,7 @@ def open_world(
     return World(
         store=DiskRunStore(experiment),
         audit=DiskAuditLog(experiment, clock=clock),
-        scheduler=LocalScheduler(state_dir() / "queue", site=site),
+        scheduler=SlurmScheduler() if site.scheduler == "slurm" else LocalScheduler(state_dir() / "queue", site=site),
         clock=clock,
         hub=LocalHub(models_dir=site.models_dir),
         adapters=LocalAdapters(),

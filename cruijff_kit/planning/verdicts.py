@@ -116,4 +116,6 @@ def _ending(report: JobReport | None, said: str) -> str:
         how = f"killed by signal {report.signal}"
     elif report is not None and report.exit_code is not None:
         how = f"exit code {report.exit_code}"
+    elif report is not None and report.reason:
+        how = f"failed: {report.reason}"
     return f"{how}: {said}" if said else how

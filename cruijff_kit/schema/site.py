@@ -37,7 +37,7 @@ class Site(Noun):
 
     schema_version: Literal[1] = 1
     """Version of this file's form."""
-    scheduler: Literal["local"] = "local"
+    scheduler: Literal["local", "slurm"] = "local"
     """Which scheduler takes jobs."""
     allow_unattended: bool = False
     """Whether `--yes` may skip the typed confirmation; caps still hold."""
