@@ -48,6 +48,7 @@ SchedulerParameters=bf_interval=1,sched_interval=2,batch_sched_delay=0
 SlurmdParameters=config_overrides
 EnforcePartLimits={enforce}
 ReturnToService=2
+MessageTimeout=2
 SlurmctldTimeout=30
 SlurmdTimeout=10
 InactiveLimit=0
