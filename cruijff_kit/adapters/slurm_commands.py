@@ -65,9 +65,9 @@ def _run(command: tuple[str, ...], environment: Mapping[str, str]) -> Answer:
             check=False,
         )
     except FileNotFoundError:
-        return Answer(ABSENT, err=f"{command[0]}: not found on the PATH")
+        return Answer(ABSENT, err=f"{command[0]} is not on the PATH")
     except subprocess.TimeoutExpired:
-        return Answer(SILENT, err=f"{command[0]}: no answer within {_PATIENCE:g} seconds")
+        return Answer(SILENT, err=f"{command[0]} gave no answer within {_PATIENCE:g} seconds")
     except OSError as err:
-        return Answer(ABSENT, err=f"{command[0]}: {err.strerror}")
+        return Answer(ABSENT, err=f"{command[0]} cannot be run: {err.strerror}")
     return Answer(done.returncode, done.stdout, done.stderr)

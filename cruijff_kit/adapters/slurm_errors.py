@@ -96,7 +96,7 @@ def _kind(answer: Answer) -> _Kind:
 
 
 def _said(answer: Answer) -> str:
-    """Return the last line of a complaint, without who complains; the lines before it tell of attempts."""
-    lines = [_FRAME.sub("", _PREFIX.sub("", line.strip())) for line in answer.err.splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith("Try ")]
-    return told[-1] if told else f"exit code {answer.code}, without a word"
+    """Return a complaint on one line, each part of it once, without who complains and how to call for help."""
+    lines = (_FRAME.sub("", _PREFIX.sub("", line.strip())) for line in answer.err.splitlines())
+    told = dict.fromkeys(line for line in lines if line and not line.startswith("Try "))
+    return "; ".join(told) or f"exit code {answer.code}, without a word"
