@@ -95,7 +95,7 @@ class SlurmScheduler:
         another job. Whatever gives no answer leaves UNKNOWN, with the reason.
         """
         expected = tags or {}
-        wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,) and job_id.isascii()}
+        wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
         queued, why = self._queued(wanted)
         found = {row.report.job_id: row.report for row in queued if _is_meant(row, wanted, expected)}
         past = self._past(sorted(wanted - found.keys()), expected) if wanted - found.keys() else {}
@@ -143,10 +143,10 @@ class SlurmScheduler:
         answer = _ask_queue(())
         if answer.code:
             raise refusal(answer, "the queue could not be read, so nothing is submitted")
-        queued = [row for row in queue_rows(answer.out) if row.tag]
+        queued = [row for row in queue_rows(answer.out) if row.tag and not row.refused]
         past = self._history("--starttime", _SINCE, strict=strict)
         # What accounting calls waiting and the queue does not hold, the controller has lost.
-        begun = [row for row in past if row.tag and row.report.state is not JobState.PENDING]
+        begun = [row for row in past if row.tag and not row.refused and row.report.state is not JobState.PENDING]
         alive = [row for row in queued if not row.report.state.ended]
         ended = [row for row in queued if row.report.state.ended]
         return {row.tag: row.report.job_id for row in (*reversed(begun), *reversed(ended), *reversed(alive))}
@@ -200,7 +200,8 @@ class SlurmScheduler:
 
 def _ask_queue(job_ids: Iterable[str]) -> Answer:
     """List jobs of this user, ended ones too as long as the controller remembers them."""
-    few = sorted(job_ids)
+    # An element of an array that has not begun is found under the array's number only.
+    few = sorted({job_id.partition("_")[0] for job_id in job_ids})
     # One question for all costs the controller less than a list of many numbers to look for.
     which = (f"--jobs={','.join(few)}",) if few and len(few) <= _FEW else ()
     mine = (f"--user={os.geteuid()}", *which)

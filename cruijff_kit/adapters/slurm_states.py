@@ -22,7 +22,7 @@ _COLUMNS = (
 )
 QUEUE_FIELDS = ",".join(f"{name}:{width}" for name, width in _COLUMNS)
 """What `squeue --Format` is asked for: columns of fixed width, for a name may hold any separator."""
-HISTORY_FIELDS = "JobID,State,ExitCode,Submit,Start,End,JobName"
+HISTORY_FIELDS = "JobID,State,ExitCode,NodeList,Submit,Start,End,JobName"
 """What `sacct --format` is asked for: the name last, for it may hold any separator."""
 
 _WORDS = {
@@ -73,7 +73,7 @@ _SILENT = {"", "None", "(null)", "N/A", "NonZeroExitCode"}
 _LAUNCH = "JobLaunchFailure"
 _UNLAUNCHED = "could not be started on its node: see that its folder can be written from there"
 
-_ID = re.compile(r"(\d+)(?:_(?:(\d+)|\[([\d,:-]+)(?:\.\.\.)?(?:%\d+)?\]))?")
+_ID = re.compile(r"(\d+)(?:_(?:(\d+)|\[([\d,:-]+)(?:\.\.\.)?(?:%\d+)?\]))?", re.ASCII)
 _BY = re.compile(r"CANCELLED by (\S+)")
 # A shell that a child's signal ended says 128 and the signal's number; accounting drops the 128.
 _SHELL = 128
@@ -88,6 +88,8 @@ class Row(NamedTuple):
     """What it says."""
     tag: str
     """Idempotency key that its name carries; empty for jobs that are not ours."""
+    refused: bool = False
+    """Whether `sbatch` was told no: what it could not place anywhere stays in the listings, as failed."""
 
 
 def queue_rows(text: str) -> Iterator[Row]:
@@ -99,23 +101,27 @@ def queue_rows(text: str) -> Iterator[Row]:
             start += width
         number, word, raw, reason, *moments, name = cells
         ending = _from_wait(int(raw)) if raw.isdigit() else (None, None)
-        yield from _rows(number, word, ending=ending, reason=reason, moments=moments, name=name)
+        refused = word == "FAILED" and reason == "BadConstraints"
+        for row in _rows(number, word, ending=ending, reason=reason, moments=moments, name=name):
+            yield row._replace(refused=refused)
 
 
 def history_rows(text: str) -> Iterator[Row]:
     """Yield the jobs of a listing by `sacct`, oldest first; one queued again has several rows."""
     for line in text.splitlines():
-        cells = line.split("|", 6)
-        if len(cells) < 7:
+        cells = line.split("|", 7)
+        if len(cells) < 8:
             continue
-        number, word, code, *moments, name = cells
+        number, word, code, nodes, *moments, name = cells
         exit_code, _, killed = code.partition(":")
         ending = _ending(int(exit_code), int(killed)) if exit_code.isdigit() and killed.isdigit() else (None, None)
         by = _BY.match(word)
         # Which of the two it was, its file tells and accounting does not.
         told = f"exit code {ending[0]}, or a process killed by signal {ending[0]}" if ending[0] in _CONFUSED else ""
         reason = f"cancelled by user {by[1]}" if by else told
-        yield from _rows(number, word, ending=ending, reason=reason, moments=moments, name=name)
+        refused = word == "FAILED" and nodes == "None assigned"
+        for row in _rows(number, word, ending=ending, reason=reason, moments=moments, name=name):
+            yield row._replace(refused=refused)
 
 
 def state_of(word: str) -> JobState:
@@ -151,7 +157,7 @@ def _rows(
             job_id=job_id,
             state=state,
             reason=_reason(state, whole, said=reason, ending=ending),
-            exit_code=code if code or state in (JobState.SUCCEEDED, JobState.FAILED) else None,
+            exit_code=code if code or state is JobState.SUCCEEDED else None,
             signal=killed,
             submitted=submitted,
             started=started if begun else None,

@@ -85,6 +85,19 @@ class Cluster:
             path.unlink()
         self.start_controller()
 
+    def keep_state(self) -> None:
+        """Have the controller write down what it knows, and keep a copy."""
+        self.end("slurmctld")
+        shutil.copytree(self.root / "state", self.root / "kept", dirs_exist_ok=True)
+        self.start_controller()
+
+    def lose_what_followed(self) -> None:
+        """Kill the controller as if it had written nothing since: it does so seconds after a change."""
+        self.end("slurmctld", signal.SIGKILL)
+        shutil.rmtree(self.root / "state")
+        shutil.copytree(self.root / "kept", self.root / "state")
+        self.start_controller()
+
     def idle(self) -> None:
         """Wait until every node takes jobs."""
         until(lambda: self._idle_nodes() == self.setup.nodes, f"idle nodes; see {self.root}/log")

@@ -72,6 +72,15 @@ def test_ends_are_known_from_accounting_once_the_controller_has_forgotten(bench:
         bench.submit("books-orphan", [jobs["bad"]], body="true")
 
 
+def test_a_job_that_was_refused_is_in_the_books_and_is_not_taken_for_a_submission(bench: SlurmBench) -> None:
+    with pytest.raises(SchedulerError, match="Memory specification"):
+        bench.submit("books-refused", head="#SBATCH --mem=9000G\n", body="true")
+    booked(bench, "books-refused")
+    assert bench.another().find(["books-refused"]) == {}
+    bench.cluster.forget_jobs()
+    assert bench.another().find(["books-refused"]) == {}
+
+
 def test_a_job_that_was_queued_again_is_known_by_its_last_run(bench: SlurmBench) -> None:
     head = "#SBATCH --requeue\n#SBATCH --open-mode=append\n"
     job_id = bench.submit("twice", head=head, body="echo run >> runs.txt; [ $(wc -l < runs.txt) = 2 ] || sleep 100")
@@ -101,14 +110,17 @@ def test_two_jobs_that_had_the_same_number_are_told_apart_by_their_tags(bench: S
 def test_what_accounting_still_calls_waiting_and_the_controller_lost_is_submitted_again(bench: SlurmBench) -> None:
     blocker = bench.by_hand("sleep 100", "--exclusive", "--nodes=2")
     bench.stands(blocker, JobState.RUNNING)
+    bench.cluster.keep_state()
     lost = bench.submit("lost-here", body="true")
     booked(bench, "lost-here", states="PENDING")
-    bench.cluster.forget_jobs()
+    bench.cluster.lose_what_followed()
     report = bench.scheduler.reports([lost], tags={lost: "lost-here"})[lost]
     assert report.state is JobState.UNKNOWN
     assert "accounting last called it pending" in report.reason
     assert bench.another().find(["lost-here"]) == {}
-    assert bench.ended(bench.another().submit(bench.request("lost-here", body="true")))
+    again = bench.another().submit(bench.request("lost-here", body="true"))
+    bench.cluster.say("scancel", blocker)
+    assert bench.ended(again)[0].state is JobState.SUCCEEDED
 
 
 def test_while_accounting_is_down_jobs_are_submitted_and_followed_and_nothing_is_concluded(bench: SlurmBench) -> None:
@@ -131,6 +143,11 @@ def test_while_accounting_is_down_jobs_are_submitted_and_followed_and_nothing_is
     assert bench.another().reports([forgotten], tags=tags)[forgotten].exit_code == 3
 
 
+def full(bench: SlurmBench) -> bool:
+    """Return whether the controller has heard that this user may submit nothing: accounting tells it."""
+    return "MaxSubmitJobs=0" in bench.cluster.say("scontrol", "show", "assoc_mgr", "flags=assoc", "users=root")
+
+
 @pytest.mark.parametrize(
     "line,said,transient",
     (
@@ -147,6 +164,7 @@ def test_an_account_a_quality_or_a_full_queue_is_told_with_whether_waiting_helps
     limit = "0" if transient else "-1"
     bench.cluster.say("sacctmgr", "-i", "modify", "user", "root", "set", f"maxsubmitjobs={limit}")
     try:
+        until(lambda: not transient or full(bench), "the limit in the controller")
         with pytest.raises(SchedulerError, match=said) as refusal:
             bench.scheduler.submit(request)
     finally:

@@ -60,12 +60,16 @@ def test_jobs_their_edges_and_their_ends_survive_a_restart_of_the_controller(ben
 
 
 def test_a_job_that_a_killed_controller_lost_is_unknown_and_its_tag_is_submitted_again(bench: SlurmBench) -> None:
+    kept = bench.submit("kept-before", head="#SBATCH --hold\n", body="true")
+    bench.cluster.keep_state()
     lost = bench.submit("lost", head="#SBATCH --hold\n", body="true")
-    bench.cluster.forget_jobs()
+    bench.cluster.lose_what_followed()
+    assert bench.report(kept).state is JobState.PENDING
     assert bench.report(lost).state is JobState.UNKNOWN
     assert bench.scheduler.find(["lost"]) == {}
     again = bench.scheduler.submit(bench.request("lost", body="true"))
     assert bench.ended(again)[0].state is JobState.SUCCEEDED
+    assert again == lost
 
 
 def test_a_number_that_was_given_to_another_job_is_not_taken_for_ours(bench: SlurmBench) -> None:
