@@ -74,6 +74,7 @@ class LocalBench(GatedBench):
         if self.runner_lives():
             self.kill_runner()
 
+
 @contextlib.contextmanager
 def local_bench(folder: Path, *, slots: int = 2, gpus: Sequence[str] = ()) -> Iterator[LocalBench]:
     """Yield a bench and leave no process of it behind."""

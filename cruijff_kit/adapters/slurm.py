@@ -116,7 +116,8 @@ class SlurmScheduler:
         rows = (row for row in queue_rows(answer.out) if _is_meant(row, wanted, tags or {}))
         alive = [row.report.job_id for row in rows if not row.report.state.ended]
         for some in _handfuls(alive):
-            done = order("scancel", f"--user={os.geteuid()}", *some)
+            # No `--user` beside the ids: with it Slurm cancels every element that waits, not the one that was named.
+            done = order("scancel", *some)
             if done.code:
                 raise refusal(done, "jobs could not be cancelled")
 

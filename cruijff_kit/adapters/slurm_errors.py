@@ -38,9 +38,7 @@ _KINDS = (
         "log in to a node of the cluster, or set `SLURM_CONF`; without a cluster: `scheduler: local` in site.yaml",
     ),
     _Kind("invalid partition", "see `sinfo -s` for the partitions, then set `partition` in site.yaml"),
-    _Kind(
-        "invalid account", "see `sacctmgr show associations user=$USER` for yours, then set `account` in site.yaml"
-    ),
+    _Kind("invalid account", "see `sacctmgr show associations user=$USER` for yours, then set `account` in site.yaml"),
     _Kind("invalid qos", "see `sacctmgr show associations user=$USER format=qos` for yours, then mend `qos`"),
     _Kind(
         "requested time limit is invalid|time limit",

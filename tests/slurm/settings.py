@@ -60,8 +60,8 @@ PropagateResourceLimits=NONE
 """
 _NODE = "NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cpus} RealMemory={mem}"
 _PARTITIONS = """\
-PartitionName=debug Nodes=ALL Default=YES MaxTime=02:00:00 DefaultTime=00:10:00 DefMemPerCPU=100 PriorityTier=10
-PartitionName=low Nodes=ALL MaxTime=INFINITE DefMemPerCPU=100 PriorityTier=1 GraceTime=1
+PartitionName=debug Nodes=ALL Default=YES MaxTime=02:00:00 DefaultTime=00:10:00 DefMemPerCPU=1500 PriorityTier=10
+PartitionName=low Nodes=ALL MaxTime=INFINITE DefMemPerCPU=1500 PriorityTier=1 GraceTime=1
 """
 _ACCOUNTED = """\
 AccountingStorageType=accounting_storage/slurmdbd

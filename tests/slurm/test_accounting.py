@@ -41,7 +41,13 @@ def booked(bench: SlurmBench, *tags: str, states: str = "COMPLETED|FAILED|CANCEL
 
 
 def test_ends_are_known_from_accounting_once_the_controller_has_forgotten(bench: SlurmBench) -> None:
-    bodies = {"good": "exit 0", "bad": "exit 3", "crashed": "kill -SEGV $$", "unclear": "exit 137", "stopped": "sleep 100"}
+    bodies = {
+        "good": "exit 0",
+        "bad": "exit 3",
+        "crashed": "kill -SEGV $$",
+        "unclear": "exit 137",
+        "stopped": "sleep 100",
+    }
     jobs = {tag: bench.submit(f"books-{tag}", body=body) for tag, body in bodies.items()}
     bench.stands(jobs["stopped"], JobState.RUNNING)
     bench.scheduler.cancel([jobs["stopped"]])

@@ -120,7 +120,9 @@ def test_a_command_that_answers_with_nonsense_queues_nothing_twice(
     real = shutil.which("sbatch")
     wrapper = bench.folder / "bin" / "sbatch"
     wrapper.parent.mkdir()
-    wrapper.write_text(f'#!/bin/sh\n{real} "$@" >/dev/null && echo "Thank you for computing with us"\n', encoding="utf-8")
+    wrapper.write_text(
+        f'#!/bin/sh\n{real} "$@" >/dev/null && echo "Thank you for computing with us"\n', encoding="utf-8"
+    )
     wrapper.chmod(0o755)
     request = bench.request("chatty", body="true")
     with monkeypatch.context() as patched:

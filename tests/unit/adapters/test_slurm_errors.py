@@ -47,7 +47,9 @@ def test_what_lasts_has_a_remedy_and_keeps_slurms_words(words: str) -> None:
 
 
 def test_a_complaint_is_told_on_one_line_without_who_complains() -> None:
-    words = "sbatch: error: Memory specification can not be satisfied\nsbatch: error: Batch job submission failed: Bad\n"
+    words = (
+        "sbatch: error: Memory specification can not be satisfied\nsbatch: error: Batch job submission failed: Bad\n"
+    )
     assert refusal(Answer(1, err=words), "it failed").args[0] == (
         "it failed: `Memory specification can not be satisfied; Bad`"
     )
