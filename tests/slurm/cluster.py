@@ -4,7 +4,7 @@ For a look around by hand:
 
     python -m tests.slurm.cluster start [--accounting] [--preemption]   prints what to set, and how to stop it
     python -m tests.slurm.cluster stop FOLDER
-    python -m tests.slurm.cluster check                                 says what to install
+    python -m tests.slurm.cluster check [--install]                     says what is missing, or installs it
 """
 
 import argparse
@@ -246,7 +246,7 @@ def _started(setup: Setup, *, tries: int = 3) -> Cluster:
 
 def _quick_disk() -> str | None:
     """Return the disk in memory where there is one: databases flush at every step."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 the folder below it is our own
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def _stop(root: Path) -> None:
@@ -291,6 +291,15 @@ def _zombie(pid: int) -> bool:
         return True
 
 
+def _install() -> list[str]:
+    """Install the packages and return what is missing all the same."""
+    sys.stdout.write(f"installing a real Slurm: {APT}\n")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in ("apt-get update -q", APT):
+        subprocess.run(command.split(), env=quiet, stdout=subprocess.DEVNULL, check=False)
+    return missing_programs(Setup(accounting=True))
+
+
 def _main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.slurm.cluster")
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -299,14 +308,17 @@ def _main() -> int:
         start.add_argument(f"--{name}", action="store_true")
     start.add_argument("--nodes", type=int, default=2)
     verbs.add_parser("stop", help="stop a cluster").add_argument("folder", type=Path)
-    verbs.add_parser("check", help="say what this machine lacks")
+    check = verbs.add_parser("check", help="say what this machine lacks")
+    check.add_argument("--install", action="store_true", help="install it, as root on Debian and its children")
     chosen = parser.parse_args()
     if chosen.verb == "stop":
         _stop(chosen.folder)
         return 0
     missing = missing_programs(Setup(accounting=True))
+    if missing and getattr(chosen, "install", False) and os.geteuid() == 0 and shutil.which("apt-get"):
+        missing = _install()
     if missing:
-        sys.stderr.write(f"missing: {', '.join(missing)}\nhint: {APT}\n")
+        sys.stderr.write(f"a real Slurm is needed here; missing: {', '.join(missing)}\nhint: {APT}\n")
         return 1
     if chosen.verb == "start":
         flags = {name: getattr(chosen, name) for name in ("accounting", "munge", "preemption")}

@@ -76,7 +76,7 @@ def test_an_experiment_is_submitted_watched_cancelled_and_retried_on_slurm(desk:
     desk.ck("submit", "--yes", "--reason", "to be queued")
     before = desk.steps()
     assert desk.phases() == ["pending"] * 4
-    victim = sorted(before)[0]
+    victim = min(before)
     names = desk.cluster.say("squeue", "-h", "-o", "%j").split("\n")
     assert sorted(name.partition(":")[0] for name in names) == sorted(before)
     desk.ck("submit", "--yes", "--reason", "once more")

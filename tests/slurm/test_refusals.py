@@ -70,7 +70,7 @@ def test_a_folder_or_a_script_that_is_not_there_is_refused_before_slurm_runs_it_
     request = bench.request("nowhere", body="true")
     with pytest.raises(SchedulerError, match="no such directory"):
         bench.scheduler.submit(request.model_copy(update={"chdir": f"{bench.folder}/none"}))
-    with pytest.raises(SchedulerError, match="(?i)unable to open"):
+    with pytest.raises(SchedulerError, match=r"(?i)unable to open"):
         bench.scheduler.submit(request.model_copy(update={"script": f"{bench.folder}/none.slurm"}))
     assert bench.another().find(["nowhere"]) == {}
 

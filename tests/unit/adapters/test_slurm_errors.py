@@ -10,18 +10,28 @@ PASSING = (
     "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
     "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
     "slurm_load_jobs error: Zero Bytes were transmitted or received",
-    "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"
-    "sbatch: error: Batch job submission failed: Resource temporarily unavailable",
-    "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates"
-    " accounting/QOS policy (job submit limit, user's size and/or time limits)",
-    "sacct: error: slurm_persist_conn_open_without_init: failed to open persistent connection to host:db:6819:"
-    " Connection refused\nsacct: error: Problem talking to the database: Connection refused",
+    (
+        "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"
+        "sbatch: error: Batch job submission failed: Resource temporarily unavailable"
+    ),
+    (
+        "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates"
+        " accounting/QOS policy (job submit limit, user's size and/or time limits)"
+    ),
+    (
+        "sacct: error: slurm_persist_conn_open_without_init: failed to open persistent connection to host:db:6819:"
+        " Connection refused\nsacct: error: Problem talking to the database: Connection refused"
+    ),
 )
 LASTING = (
-    "sbatch: error: invalid partition specified: nowhere\nsbatch: error: Batch job submission failed: Invalid partition"
-    " name specified",
-    "sbatch: error: QOSMaxWallDurationPerJobLimit\nsbatch: error: Batch job submission failed: Job violates"
-    " accounting/QOS policy (job submit limit, user's size and/or time limits)",
+    (
+        "sbatch: error: invalid partition specified: there\nsbatch: error: Batch job submission failed: Invalid partition"
+        " name specified"
+    ),
+    (
+        "sbatch: error: QOSMaxWallDurationPerJobLimit\nsbatch: error: Batch job submission failed: Job violates"
+        " accounting/QOS policy (job submit limit, user's size and/or time limits)"
+    ),
     "sbatch: error: Batch job submission failed: Job dependency problem",
     "scancel: error: Kill job error on job id 7: Access/permission denied",
     "sbatch: error: something that no version has said yet",
