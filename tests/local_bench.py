@@ -9,6 +9,7 @@ from pathlib import Path
 from cruijff_kit.adapters.doorbell import hold_lock
 from cruijff_kit.adapters.local import LocalScheduler
 from cruijff_kit.adapters.processes import family, send_signal
+from cruijff_kit.ports import Scheduler
 from cruijff_kit.schema.site import Caps, Site
 from tests.gated_bench import GATED, GatedBench, until
 
@@ -22,7 +23,7 @@ class LocalBench(GatedBench):
         super().__init__(folder)
         self.root = folder / "queue"
         self._slots, self._gpus = slots, gpus
-        self.scheduler = self.another()
+        self.scheduler: Scheduler = self.another()
 
     def another(self, slots: int | None = None) -> LocalScheduler:
         """Return a scheduler on the same queue, as another process would have."""

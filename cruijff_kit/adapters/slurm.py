@@ -97,7 +97,7 @@ class SlurmScheduler:
         expected = tags or {}
         wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
         queued, why = self._queued(wanted)
-        found = {row.report.job_id: row.report for row in queued if _is_meant(row, wanted, expected)}
+        found = {row.report.job_id: row.report for row in queued if _is_meant(row, wanted, tags=expected)}
         past = self._past(sorted(wanted - found.keys()), expected) if wanted - found.keys() else {}
         return {job_id: found.get(job_id) or _unknown(job_id, past.get(job_id), why=why) for job_id in job_ids}
 
@@ -113,7 +113,7 @@ class SlurmScheduler:
         answer = _ask_queue(wanted)
         if answer.code:
             raise refusal(answer, "jobs could not be cancelled")
-        rows = (row for row in queue_rows(answer.out) if _is_meant(row, wanted, tags or {}))
+        rows = (row for row in queue_rows(answer.out) if _is_meant(row, wanted, tags=tags or {}))
         alive = [row.report.job_id for row in rows if not row.report.state.ended]
         for some in _handfuls(alive):
             # No `--user` beside the ids: with it Slurm cancels every element that waits, not the one that was named.
@@ -158,7 +158,7 @@ class SlurmScheduler:
         if not ids:
             return []
         rows, why = self._queued({each for each in ids if elements(each) == (each,)})
-        found = {row.report.job_id: row.report for row in rows if _is_meant(row, ids, tags)}
+        found = {row.report.job_id: row.report for row in rows if _is_meant(row, ids, tags=tags)}
         past = self._past(sorted(ids - found.keys()), tags) if ids - found.keys() else {}
         edges = []
         for job_id in request.after_ok:
@@ -178,7 +178,7 @@ class SlurmScheduler:
         found: dict[str, JobReport] = {}
         for line in _lines(sorted(wanted)):
             rows = self._history("--jobs", line, strict=False)
-            found.update({row.report.job_id: row.report for row in rows if _is_meant(row, wanted, tags)})
+            found.update({row.report.job_id: row.report for row in rows if _is_meant(row, wanted, tags=tags)})
         return found
 
     def _history(self, option: str, value: str, *, strict: bool) -> list[Row]:
@@ -211,7 +211,7 @@ def _ask_queue(job_ids: Iterable[str]) -> Answer:
     return Answer(0) if answer.code and _UNKNOWN_ID in answer.err else answer
 
 
-def _is_meant(row: Row, wanted: set[str], tags: Mapping[str, str]) -> bool:
+def _is_meant(row: Row, wanted: set[str], *, tags: Mapping[str, str]) -> bool:
     """Return whether a row is of one of these jobs: by its number, and by the tag that all of ours carry."""
     job_id = row.report.job_id
     return job_id in wanted and bool(row.tag) and tags.get(job_id, row.tag) == row.tag

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cruijff_kit.adapters.slurm import SlurmScheduler
+from cruijff_kit.ports import Scheduler
 from cruijff_kit.schema.job import JobReport, JobRequest, JobState
 from tests.gated_bench import GatedBench, until
 from tests.slurm.cluster import Cluster
@@ -20,7 +21,7 @@ class SlurmBench(GatedBench):
         super().__init__(folder, head="#SBATCH --no-requeue\n")
         self.cluster = cluster
         self._tags: set[str] = set()
-        self.scheduler = self.another()
+        self.scheduler: Scheduler = self.another()
 
     def another(self) -> SlurmScheduler:
         """Return a scheduler on the same cluster, as another process would have."""

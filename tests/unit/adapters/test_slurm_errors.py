@@ -25,8 +25,8 @@ PASSING = (
 )
 LASTING = (
     (
-        "sbatch: error: invalid partition specified: there\nsbatch: error: Batch job submission failed: Invalid partition"
-        " name specified"
+        "sbatch: error: invalid partition specified: there\nsbatch: error: Batch job submission failed: Invalid"
+        " partition name specified"
     ),
     (
         "sbatch: error: QOSMaxWallDurationPerJobLimit\nsbatch: error: Batch job submission failed: Job violates"
