@@ -218,8 +218,11 @@ def _is_meant(row: Row, wanted: set[str], *, tags: Mapping[str, str]) -> bool:
 
 
 def _unknown(job_id: str, past: JobReport | None, *, why: str) -> JobReport:
-    """Return what accounting says where the job has ended, else that nothing is known, and why."""
-    if past is not None and past.state.ended:
+    """Return what accounting says where the job has ended, else that nothing is known, and why.
+
+    A job that lost its node may wait again: only a controller that answers can tell that it does not.
+    """
+    if past is not None and past.state.ended and not (why and past.state is JobState.LOST):
         return past
     last = f"accounting last called it {past.state.value}" if past is not None else ""
     nowhere = "" if why else "Slurm holds no such job any more"

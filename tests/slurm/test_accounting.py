@@ -154,6 +154,20 @@ def full(bench: SlurmBench) -> bool:
     return "MaxSubmitJobs=0" in bench.cluster.say("scontrol", "show", "assoc_mgr", "flags=assoc", "users=root")
 
 
+def test_a_lost_run_in_the_books_is_no_verdict_while_the_controller_may_hold_the_next(bench: SlurmBench) -> None:
+    job_id = bench.submit("waits-again", head="#SBATCH --requeue\n#SBATCH --nodelist=n2\n", body="sleep 100")
+    bench.stands(job_id, JobState.RUNNING)
+    bench.cluster.say("scontrol", "update", "nodename=n2", "state=down", "reason=lost")
+    bench.stands(job_id, JobState.PENDING)
+    booked(bench, "waits-again", states="NODE_FAIL")
+    bench.cluster.end("slurmctld")
+    report = bench.report(job_id)
+    assert report.state is JobState.UNKNOWN
+    assert "does not answer" in report.reason
+    bench.cluster.start_controller()
+    assert bench.report(job_id).state in (JobState.PENDING, JobState.RUNNING)
+
+
 @pytest.mark.parametrize(
     "line,said,transient",
     (
