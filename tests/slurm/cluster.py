@@ -57,9 +57,13 @@ class Cluster:
         self.idle()
 
     def start_controller(self) -> None:
-        """Start slurmctld, on the state that it left."""
+        """Start slurmctld, on the state that it left; nodes that are there announce themselves by a start of theirs."""
         self._launch("slurmctld", "slurmctld", "-D", "-i", "-f", self.environment["SLURM_CONF"])
         until(lambda: self._answers("scontrol", "ping"), f"answer of slurmctld; see {self.root}/log")
+        # Otherwise the controller finds them within some seconds.
+        for name in [name for name in self._daemons if name[1:].isdigit()]:
+            self.end(name, signal.SIGKILL)
+            self.start_node(name)
 
     def start_node(self, name: str) -> None:
         """Start the slurmd of a node."""

@@ -160,7 +160,7 @@ def test_a_lost_run_in_the_books_is_no_verdict_while_the_controller_may_hold_the
     bench.cluster.say("scontrol", "update", "nodename=n2", "state=down", "reason=lost")
     bench.stands(job_id, JobState.PENDING)
     booked(bench, "waits-again", states="NODE_FAIL")
-    bench.cluster.end("slurmctld")
+    bench.cluster.end("slurmctld", signal.SIGKILL)
     report = bench.report(job_id)
     assert report.state is JobState.UNKNOWN
     assert "does not answer" in report.reason
