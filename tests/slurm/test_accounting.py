@@ -146,6 +146,9 @@ def test_while_accounting_is_down_jobs_are_submitted_and_followed_and_nothing_is
         assert bench.ended(job_id)[0].exit_code == 4
     finally:
         bench.cluster.start_accounting()
+        # A controller hears of changed limits again only after it has announced itself anew.
+        bench.cluster.end("slurmctld", signal.SIGKILL)
+        bench.cluster.start_controller()
     assert bench.another().reports([forgotten], tags=tags)[forgotten].exit_code == 3
 
 
