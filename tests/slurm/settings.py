@@ -48,7 +48,7 @@ SchedulerParameters=bf_interval=1,sched_interval=2,batch_sched_delay=0
 SlurmdParameters=config_overrides
 EnforcePartLimits={enforce}
 ReturnToService=2
-MessageTimeout=2
+MessageTimeout={message_timeout}
 SlurmctldTimeout=30
 SlurmdTimeout=10
 InactiveLimit=0
@@ -117,6 +117,8 @@ class Setup(NamedTuple):
     """Whether a job over its partition's limits is refused rather than left waiting."""
     cgroup: bool = False
     """Whether memory is limited by cgroups; takes root and a writable cgroup v1."""
+    message_timeout: int = 5
+    """Seconds that a command waits for a daemon; few make a controller that is down tell so sooner."""
     min_job_age: int = 300
     """Seconds that the controller remembers a job that ended."""
 
@@ -168,6 +170,7 @@ def write_files(root: Path, setup: Setup, *, ports: Ports, devices: list[Path]) 
         "task": "cgroup" if setup.cgroup else "none",
         "over_memory": "NoOverMemoryKill" if setup.cgroup else "OverMemoryKill",
         "enforce": "ALL" if setup.enforce_limits else "NO",
+        "message_timeout": setup.message_timeout,
         "min_job_age": setup.min_job_age,
     }
     gpus = f" Gres=gpu:h200:{len(devices)}" if devices else ""

@@ -15,7 +15,7 @@ from tests.slurm.settings import Setup
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmBench]:
-    with running_cluster(Setup(gpus=0)) as cluster, slurm_bench(cluster, tmp_path) as real:
+    with running_cluster(Setup(gpus=0, message_timeout=2)) as cluster, slurm_bench(cluster, tmp_path) as real:
         monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
         yield real
         real.assert_no_duplicates()

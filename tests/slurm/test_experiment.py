@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from cruijff_kit.cli.main import cli
+from tests.gated_bench import until
 from tests.random_model import random_base
 from tests.slurm.cluster import Cluster
 
@@ -49,6 +50,9 @@ class Desk:
 
     def phases(self) -> list[str]:
         return sorted(step["phase"] for step in self.steps().values())
+
+    def reasons(self) -> set[str]:
+        return {step["report"]["reason"] for step in self.steps().values()}
 
     def partitions(self, state: str) -> None:
         self.cluster.say("scontrol", "update", "partitionname=debug", f"state={state}")
@@ -103,6 +107,6 @@ def test_a_job_that_a_dead_controller_lost_is_told_as_unknown_and_the_rest_goes_
     desk.ck("submit", "--yes", "--reason", "to be lost")
     desk.cluster.lose_what_followed()
     desk.partitions("up")
+    until(lambda: desk.reasons() == {"Slurm holds no such job any more"}, "an answer of the controller")
     assert desk.phases() == ["unknown"] * 4
-    assert {step["report"]["reason"] for step in desk.steps().values()} == {"Slurm holds no such job any more"}
     assert not list(desk.root.glob("runs/*/ran.txt"))
