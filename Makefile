@@ -16,7 +16,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types pytest latest soak bench wheel-check clean
+.PHONY: help setup demo test lint types pytest test-slurm latest soak bench wheel-check clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -26,7 +26,7 @@ setup: $(READY) ## make .venv with everything in it
 demo: $(READY) ## run one whole experiment here, end to end
 	@$(BIN)/python -m cruijff_kit.cli.demo $(ARGS)
 
-test: lint types pytest latest ## check and test everything, on both sets of versions
+test: lint types pytest test-slurm latest ## check and test everything, on both sets of versions
 
 lint: $(READY) ## check style, layers and formatting
 	@echo "lint: ruff, formatting, layers"
@@ -40,6 +40,11 @@ types: $(READY) ## check types
 
 pytest: $(READY) ## run every test, two at a time
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+test-slurm: $(READY) ## run what needs a real Slurm, which is started from packages
+	@$(BIN)/python -m tests.slurm.cluster check --install
+	@echo "slurm: a real cluster, several of them"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slurm and not soak" tests/contracts tests/slurm
 
 latest: $(LATEST)/.ready ## run what stands on libraries that move on their newest versions
 	@echo "latest: the newest versions, without torchtune"

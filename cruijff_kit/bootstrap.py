@@ -33,6 +33,7 @@ def open_world(
     from cruijff_kit.adapters.shelf import DiskShelf
     from cruijff_kit.adapters.site_file import DiskSiteFiles
     from cruijff_kit.adapters.site_probe import MachineProbe
+    from cruijff_kit.adapters.slurm import SlurmScheduler
     from cruijff_kit.adapters.state_dir import state_dir
     from cruijff_kit.ports import World
     from cruijff_kit.schema.audit import Actor
@@ -42,7 +43,7 @@ def open_world(
     return World(
         store=DiskRunStore(experiment),
         audit=DiskAuditLog(experiment, clock=clock),
-        scheduler=LocalScheduler(state_dir() / "queue", site=site),
+        scheduler=SlurmScheduler() if site.scheduler == "slurm" else LocalScheduler(state_dir() / "queue", site=site),
         clock=clock,
         hub=LocalHub(models_dir=site.models_dir),
         adapters=LocalAdapters(),

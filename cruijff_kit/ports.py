@@ -76,12 +76,17 @@ class Scheduler(Protocol):
         """Return the job ids of those tags that the scheduler holds, one query."""
         ...
 
-    def reports(self, job_ids: Sequence[str]) -> dict[str, JobReport]:
-        """Return what is known of each id, one query; absent ids report UNKNOWN. Never writes."""
+    def reports(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> dict[str, JobReport]:
+        """Return what is known of each id, one query; absent ids report UNKNOWN. Never writes.
+
+        Args:
+            job_ids: ids that `submit` returned.
+            tags: what each was submitted under, where known; an id that was given to another job is absent.
+        """
         ...
 
-    def cancel(self, job_ids: Sequence[str]) -> None:
-        """Ask for these jobs to stop; ended or unknown ones are left alone."""
+    def cancel(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> None:
+        """Ask for these jobs to stop; ended or unknown ones, and those of another tag, are left alone."""
         ...
 
     def revive(self) -> None:

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.slurm.cluster import Cluster, running_cluster
+from tests.slurm.settings import Setup
+
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
@@ -88,6 +91,22 @@ def _own_surroundings(
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster() -> Iterator[Cluster]:
+    """Yield a real Slurm that all tests of this process share; it keeps no accounts."""
+    with running_cluster(Setup()) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def slurm(slurm_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """Yield the shared Slurm, which this process's commands talk to; no job of the test is left."""
+    for name, value in slurm_cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    yield slurm_cluster
+    slurm_cluster.clear()
 
 
 @pytest.fixture(autouse=True)

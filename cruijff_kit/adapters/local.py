@@ -6,7 +6,7 @@ runner; the next `submit` or `revive` starts another, which adopts what runs.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,20 +74,26 @@ class LocalScheduler:
         """Return the job ids of those tags that were ever queued here."""
         return {tag: str(job_id) for tag, job_id in self._queue.find(tags).items()}
 
-    def reports(self, job_ids: Sequence[str]) -> dict[str, JobReport]:
-        """Return what is known of each id; absent ids, or no queue, are UNKNOWN."""
-        known = {str(facts.id): _report(facts) for facts in self._queue.facts(_numbers(job_ids))}
+    def reports(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> dict[str, JobReport]:
+        """Return what is known of each id; absent ids, or no queue, are UNKNOWN. An id is never given twice."""
+        meant = self._meant(job_ids, tags or {})
+        known = {str(facts.id): _report(facts) for facts in self._queue.facts(_numbers(meant))}
         return {job_id: known.get(job_id) or JobReport(job_id=job_id, state=JobState.UNKNOWN) for job_id in job_ids}
 
-    def cancel(self, job_ids: Sequence[str]) -> None:
+    def cancel(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> None:
         """End waiting jobs at once, and have the runner stop running ones."""
-        self._queue.cancel(_numbers(job_ids))
+        self._queue.cancel(_numbers(self._meant(job_ids, tags or {})))
         ring(self._root)
 
     def revive(self) -> None:
         """Start a runner where jobs are unfinished and none lives."""
         if self._queue.unfinished():
             self._call()
+
+    def _meant(self, job_ids: Sequence[str], tags: Mapping[str, str]) -> list[str]:
+        """Return the ids without those that belong to another tag: of a queue that was lost and begun anew."""
+        held = self.find(sorted(set(tags.values()))) if tags else {}
+        return [job_id for job_id in job_ids if job_id not in tags or held.get(tags[job_id]) == job_id]
 
     def _call(self) -> None:
         if not self._limits_kept:

@@ -98,14 +98,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--root", type=Path, default=Path("demo"), help="project directory (default: demo)")
     parser.add_argument("--words", type=Path, default=None, help="word list to use instead of the one shipped")
+    parser.add_argument(
+        "--scheduler", choices=("local", "slurm"), help="where its jobs run (default: as the site says)"
+    )
     options = parser.parse_args(arguments)
     options.root.mkdir(parents=True, exist_ok=True)
+    if options.scheduler:
+        (options.root / "site.yaml").write_text(f"scheduler: {options.scheduler}\n", encoding="utf-8")
     asyncio.run(_play(options.root.resolve(), options.words.resolve() if options.words else None))
 
 
 async def _play(root: Path, words: Path | None) -> None:
+    # The client hands its server little of the environment; where Slurm is has to be among it.
+    cluster = {name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}
     server = StdioServerParameters(
-        command=sys.executable, args=["-m", "cruijff_kit.mcp_server.server", "--root", str(root)]
+        command=sys.executable, args=["-m", "cruijff_kit.mcp_server.server", "--root", str(root)], env=cluster
     )
     async with Client(stdio_client(server), elicitation_callback=_agree) as client:
         assistant = _Assistant(client, words)

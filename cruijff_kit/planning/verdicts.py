@@ -84,6 +84,8 @@ def _phase(evidence: Evidence) -> tuple[Phase, str]:
     if last.verdict is not None and last.reason:
         return _PHASES.get(last.verdict, Phase.FAILED), last.reason
     state = last.verdict or (evidence.report.state if evidence.report else JobState.UNKNOWN)
+    if state is JobState.UNKNOWN and _owned_up(evidence, last):
+        return Phase.FAILED, _ending(None, evidence.own.message if evidence.own else "")
     if state is JobState.SUCCEEDED or (state is JobState.UNKNOWN and _finished(evidence.done)):
         return _completed(evidence.done)
     return _PHASES[state], _reason(state, evidence)
@@ -91,6 +93,12 @@ def _phase(evidence: Evidence) -> tuple[Phase, str]:
 
 def _finished(done: Done | None) -> bool:
     return done is not None and done.exit_code == 0
+
+
+def _owned_up(evidence: Evidence, last: Attempt) -> bool:
+    """Return whether the job of this attempt told of its failure itself, which no silence takes back."""
+    own = evidence.own
+    return own is not None and own.state == "failed" and own.job_id == last.job_id
 
 
 def _completed(done: Done | None) -> tuple[Phase, str]:
@@ -116,4 +124,6 @@ def _ending(report: JobReport | None, said: str) -> str:
         how = f"killed by signal {report.signal}"
     elif report is not None and report.exit_code is not None:
         how = f"exit code {report.exit_code}"
+    elif report is not None and report.reason:
+        how = f"failed: {report.reason}"
     return f"{how}: {said}" if said else how

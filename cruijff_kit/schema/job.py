@@ -57,6 +57,8 @@ class JobRequest(Noun):
     """Absolute directory the job starts in."""
     after_ok: tuple[str, ...] = ()
     """Job ids that must succeed first."""
+    after_tags: tuple[Name, ...] = ()
+    """The tags of those jobs, in the same order, where known: some schedulers give an id anew."""
     comment: str = ""
     """Anchor of the design and audit log, shown by the scheduler."""
     mail: str | None = None

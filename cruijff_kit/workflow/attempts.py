@@ -74,7 +74,8 @@ def last_reports(
     """Ask the scheduler about the last attempt of every step, in one query."""
     ids = {key: each[-1].job_id for key, each in attempts.items()}
     wanted = sorted({job_id for job_id in ids.values() if job_id is not None})
-    reports = scheduler.reports(wanted) if wanted else {}
+    tags = {each[-1].job_id: each[-1].intent.tag for each in attempts.values() if each[-1].job_id is not None}
+    reports = scheduler.reports(wanted, tags=tags) if wanted else {}
     return {key: reports.get(job_id) if job_id is not None else None for key, job_id in ids.items()}
 
 

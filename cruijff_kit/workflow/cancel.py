@@ -25,14 +25,16 @@ def cancel_runs(*, runs: tuple[str, ...] = (), reason: str, world: World) -> Can
         plan, _ = recorded_plan(world=world)
         chosen = [find_run(plan.runs, name).id for name in runs] if runs else [run.id for run in plan.runs]
         adopt_submitted(plan, world=world)
-        alive = {
-            entry.attempts[-1].job_id or "": entry.run_id
+        living = [
+            entry
             for entry in read_status(world=world).steps
             if entry.run_id in chosen and entry.phase in (Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN)
-        }
+        ]
+        alive = {entry.attempts[-1].job_id or "": entry.run_id for entry in living}
+        tags = {entry.attempts[-1].job_id or "": entry.attempts[-1].intent.tag for entry in living}
         left_alone = tuple(run_id for run_id in chosen if run_id not in alive.values())
         if alive:
-            world.scheduler.cancel(sorted(alive))
+            world.scheduler.cancel(sorted(alive), tags=tags)
             world.scheduler.revive()
             world.audit.append(
                 *(_event(job_id, run_id, reason=reason, world=world) for job_id, run_id in alive.items())

@@ -264,22 +264,24 @@ def _files(job: _Due) -> tuple[str, ...]:
 def _request(job: _Due, attempt: Attempt, *, book: _Book, errand: _Errand, world: World) -> JobRequest:
     layout = RunLayout(job.run.id)
     script = layout.train_script if job.step is Step.TRAIN else layout.eval_script
+    edge = _edge(job, book)
     return JobRequest(
         script=str(world.store.root / script),
         tag=attempt.intent.tag,
         name=job.run.id[:55] + ("-eval" if job.step is Step.EVAL else ""),
         chdir=str(world.store.root / layout.folder),
-        after_ok=_edge(job, book),
+        after_ok=tuple(each.job_id for each in edge if each.job_id is not None),
+        after_tags=tuple(each.intent.tag for each in edge),
         comment=errand.comment,
     )
 
 
-def _edge(job: _Due, book: _Book) -> tuple[str, ...]:
+def _edge(job: _Due, book: _Book) -> tuple[Attempt, ...]:
     """Return the training job that an evaluation must wait for, if it has not succeeded already."""
     training = book.get((job.run.id, Step.TRAIN), ()) if job.step is Step.EVAL else ()
     if not training or training[-1].verdict is JobState.SUCCEEDED or training[-1].job_id is None:
         return ()
-    return (training[-1].job_id,)
+    return (training[-1],)
 
 
 def _receipt(runs: Sequence[PlannedRun], news: Sequence[Submission], *, book: _Book) -> tuple[Submission, ...]:

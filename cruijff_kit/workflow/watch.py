@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from cruijff_kit.errors import SiteError
+from cruijff_kit.errors import SchedulerError, SiteError
 from cruijff_kit.planning.verdicts import Evidence, judge
 from cruijff_kit.ports import RunStore, World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
@@ -74,6 +74,11 @@ def _look(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
             return status, bool(news)
     except SiteError:
         return status, False
+    except SchedulerError as err:
+        # A controller that restarts ends no watch; the next look asks again.
+        if not err.transient:
+            raise
+        return status, False
 
 
 def _status(plan: Plan, world: World) -> ExperimentStatus:
@@ -127,7 +132,7 @@ def _end_state(entry: StepStatus) -> JobState:
     if entry.phase is Phase.CANCELLED:
         return JobState.CANCELLED
     state = entry.report.state if entry.report is not None else JobState.FAILED
-    return JobState.FAILED if state is JobState.SUCCEEDED else state
+    return JobState.FAILED if state in (JobState.SUCCEEDED, JobState.UNKNOWN) else state
 
 
 def _event(entry: StepStatus, world: World) -> AuditEvent:

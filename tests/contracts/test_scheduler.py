@@ -1,4 +1,4 @@
-"""What every scheduler promises; run on the one in memory and on the one that runs jobs."""
+"""What every scheduler promises; run on the one in memory, on the one that runs jobs here, and on a real Slurm."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,9 @@ from cruijff_kit.ports import Scheduler
 from cruijff_kit.schema.job import JobReport, JobRequest, JobState
 from tests.fakes.scheduler import FakeScheduler
 from tests.local_bench import local_bench
+from tests.slurm.bench import slurm_bench
+from tests.slurm.cluster import running_cluster
+from tests.slurm.settings import Setup
 
 NEVER = "DependencyNeverSatisfied"
 
@@ -49,10 +52,16 @@ class FakeBench:
         return reports
 
 
-@pytest.fixture(params=["fake", "local"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+@pytest.fixture(params=["fake", "local", pytest.param("slurm", marks=pytest.mark.slurm)])
+def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     if request.param == "fake":
         yield FakeBench()
+        return
+    if request.param == "slurm":
+        # One each, for the tests use the same tags; starting one takes no longer than emptying one.
+        with running_cluster(Setup()) as cluster, slurm_bench(cluster, tmp_path) as real:
+            monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
+            yield real
         return
     with local_bench(tmp_path) as local:
         yield local
@@ -181,3 +190,23 @@ def test_reviving_a_queue_that_lives_or_is_empty_changes_nothing(bench: Bench) -
     bench.scheduler.revive()
     bench.finish(job_id)
     assert bench.ended(job_id)[0].state is JobState.SUCCEEDED
+
+
+def test_an_id_under_another_tag_is_nobodys_and_is_never_cancelled(bench: Bench) -> None:
+    job_id, other = bench.submit("mine"), bench.submit("other")
+    tags = {job_id: "somebody-elses", other: "other"}
+    reports = bench.scheduler.reports([job_id, other], tags=tags)
+    assert reports[job_id].state is JobState.UNKNOWN
+    assert not reports[other].state.ended
+    assert reports[other].state is not JobState.UNKNOWN
+    bench.scheduler.cancel([job_id, other], tags=tags)
+    assert bench.ended(other)[0].state is JobState.CANCELLED
+    assert not bench.scheduler.reports([job_id])[job_id].state.ended
+
+
+def test_a_scheduler_opened_anew_knows_the_tags_that_are_queued(bench: Bench) -> None:
+    job_id = bench.submit("kept")
+    bench.scheduler.revive()
+    assert bench.scheduler.find(["kept", "never"]) == {"kept": job_id}
+    assert bench.scheduler.find([]) == {}
+    assert bench.scheduler.reports([]) == {}

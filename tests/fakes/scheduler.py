@@ -1,6 +1,6 @@
 """A scheduler in memory whose jobs move only when the test says so."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cruijff_kit.errors import SchedulerError
@@ -48,16 +48,19 @@ class FakeScheduler:
         held = {self.requests[job_id].tag: job_id for job_id in self._reports}
         return {tag: held[tag] for tag in tags if tag in held}
 
-    def reports(self, job_ids: Sequence[str]) -> dict[str, JobReport]:
-        """Return each report; ids unknown or forgotten are UNKNOWN."""
+    def reports(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> dict[str, JobReport]:
+        """Return each report; ids unknown, forgotten or of another tag are UNKNOWN."""
         return {
-            job_id: self._reports.get(job_id, JobReport(job_id=job_id, state=JobState.UNKNOWN)) for job_id in job_ids
+            job_id: self._reports[job_id]
+            if self._is_meant(job_id, tags)
+            else JobReport(job_id=job_id, state=JobState.UNKNOWN)
+            for job_id in job_ids
         }
 
-    def cancel(self, job_ids: Sequence[str]) -> None:
+    def cancel(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> None:
         """End pending and running jobs as cancelled, at once."""
         for job_id in job_ids:
-            if job_id in self._reports and not self._reports[job_id].state.ended:
+            if self._is_meant(job_id, tags) and not self._reports[job_id].state.ended:
                 self._end(job_id, JobState.CANCELLED)
 
     def revive(self) -> None:
@@ -109,6 +112,10 @@ class FakeScheduler:
         for job_id in self.requests:
             if job_id in self._reports and not self._reports[job_id].state.ended:
                 self.finish(job_id, code)
+
+    def _is_meant(self, job_id: str, tags: Mapping[str, str] | None) -> bool:
+        known = job_id in self._reports
+        return known and (not tags or tags.get(job_id, self.requests[job_id].tag) == self.requests[job_id].tag)
 
     def _end(self, job_id: str, state: JobState, **facts: object) -> None:
         report = self._reports[job_id]

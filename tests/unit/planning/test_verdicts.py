@@ -82,3 +82,11 @@ def test_only_what_has_ended_badly_may_be_tried_again(state: JobState) -> None:
     found = verdict(attempt(), state=state, done=DONE if state is JobState.SUCCEEDED else None)
     expected = state.ended and state is not JobState.SUCCEEDED
     assert retryable(found) is expected
+
+
+def test_a_job_that_told_of_its_own_failure_has_failed_though_the_scheduler_forgot_it() -> None:
+    own = JobStatus(state="failed", job_id="7", message="no such file", started=NOW, updated=NOW)
+    found = verdict(attempt(), state=JobState.UNKNOWN, own=own)
+    assert (found.phase, found.reason) == (Phase.FAILED, "failed: no such file")
+    earlier = own.model_copy(update={"job_id": "6"})
+    assert verdict(attempt(), state=JobState.UNKNOWN, own=earlier).phase is Phase.UNKNOWN

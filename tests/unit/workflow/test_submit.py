@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,19 @@ class DyingScheduler(FakeScheduler):
         if self.at == 0:
             raise Killed
         return job_id
+
+
+class SilentScheduler(DyingScheduler):
+    """Gives no answer to the first look for tags after it died."""
+
+    asked = 0
+
+    def find(self, tags: Sequence[str]) -> dict[str, str]:
+        if self.at <= 0 and self.requests:
+            self.asked += 1
+            if self.asked == 1:
+                raise SchedulerError("the controller did not answer", transient=True)
+        return super().find(tags)
 
 
 @pytest.fixture
@@ -117,6 +131,22 @@ def test_a_watch_adopts_what_a_killed_submission_left_with_the_scheduler(world: 
     status = next(watch_jobs(world=dying))
     assert [step.phase for step in status.steps].count(Phase.PENDING) == 1
     assert Phase.INTENDED not in {step.phase for step in status.steps}
+
+
+def test_a_watch_outlives_a_scheduler_that_gives_no_answer_for_a_while(world: World) -> None:
+    silent = world._replace(scheduler=SilentScheduler(1, taken=True))
+    with pytest.raises(Killed):
+        submit_jobs(plan_of(silent), world=silent)
+    assert Phase.INTENDED in {step.phase for step in next(watch_jobs(world=silent)).steps}
+    assert Phase.INTENDED not in {step.phase for step in next(watch_jobs(world=silent)).steps}
+
+
+def test_an_evaluation_names_the_tag_of_its_training_too(world: World) -> None:
+    submit_jobs(plan_of(world), world=world)
+    requests = queue(world).requests
+    edges = [(requests[each.after_ok[0]].tag, each.after_tags) for each in requests.values() if each.after_ok]
+    assert len(edges) == 8
+    assert all(after == (tag,) for tag, after in edges)
 
 
 def test_only_the_chosen_runs_are_queued(world: World) -> None:

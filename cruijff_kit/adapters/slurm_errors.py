@@ -1,0 +1,100 @@
+"""What Slurm's complaints mean: whether to try again, and what mends them."""
+
+import re
+from typing import NamedTuple
+
+from cruijff_kit.adapters.slurm_commands import ABSENT, SILENT, Answer
+from cruijff_kit.errors import CruijffError, SchedulerError, SiteError
+
+__all__ = ["is_silence", "refusal"]
+
+
+class _Kind(NamedTuple):
+    """One kind of complaint."""
+
+    words: str
+    """Pattern of what Slurm says, any case."""
+    hint: str
+    """What mends it."""
+    transient: bool = False
+    """Whether the same request may be taken later."""
+
+
+_RESEND = "the controller may be restarting or busy; submit again in a minute, nothing is queued twice"
+_ROOM = "wait until some of your jobs have ended, then submit again; what is queued stays queued"
+
+_KINDS = (
+    _Kind(
+        "unable to contact slurm controller|socket timed out|connection (?:refused|failure|timed out)|connect failure"
+        "|zero bytes were transmitted|transport endpoint|communication shutdown|resource temporarily unavailable"
+        "|temporarily unable to accept|slurmctld is (?:down|not responding)|no answer within|try again"
+        "|slurm database connection|problem talking to the database|unable to connect to database",
+        _RESEND,
+        transient=True,
+    ),
+    _Kind("(?:QOS|Assoc)\\w*MaxSubmit\\w*|MaxSubmitJobs|job submit limit reached", _ROOM, transient=True),
+    _Kind(
+        "establish a configuration source|unable to process configuration|slurm\\.conf",
+        "log in to a node of the cluster, or set `SLURM_CONF`; without a cluster: `scheduler: local` in site.yaml",
+    ),
+    _Kind("invalid partition", "see `sinfo -s` for the partitions, then set `partition` in site.yaml"),
+    _Kind("invalid account", "see `sacctmgr show associations user=$USER` for yours, then set `account` in site.yaml"),
+    _Kind("invalid qos", "see `sacctmgr show associations user=$USER format=qos` for yours, then mend `qos`"),
+    _Kind(
+        "requested time limit is invalid|time limit",
+        "see `sinfo -o '%P %l'` for each partition's longest time, then lower `resources.time`",
+    ),
+    _Kind(
+        "generic resource|\\bgres\\b",
+        "see `sinfo -o '%P %G'` for the GPUs of each partition, then mend `resources.gpus` or its type",
+    ),
+    _Kind("invalid feature|constraint", "see `sinfo -o '%P %f'` for the features of the nodes, then mend `constraint`"),
+    _Kind(
+        "node configuration is not available|more processors requested|node count|memory specification",
+        "see `sinfo -o '%P %c %m %G'` for what the nodes have, then lower `resources`",
+    ),
+    _Kind("user's size and/or time limits|accounting/qos policy", "ask for less time or fewer GPUs, or another QoS"),
+    _Kind("dependency problem|job dependency", "submit the job it waits for first"),
+    _Kind("access/permission denied|permission denied", "only your own jobs can be changed, in partitions open to you"),
+    _Kind(
+        "batch script|dos line breaks|unable to open file|unrecognized option|invalid --",
+        "scaffold the experiment again with `ck scaffold --overwrite`",
+    ),
+    _Kind("invalid job array", "submit fewer runs at a time"),
+)
+_UNHEARD = _Kind("", "its own words are kept above; `scontrol show config` tells how this cluster is set up")
+
+_PREFIX = re.compile(r"^(?:sbatch|scancel|squeue|sacct|scontrol): (?:error: )?|^(?:error: )")
+_FRAME = re.compile(r"^(?:Batch job submission failed|slurm_load_jobs error|Kill job error on job id \S+): ")
+
+
+def refusal(answer: Answer, what: str) -> CruijffError:
+    """Return the error for a command that failed: `what` failed, Slurm's words, and what mends it.
+
+    Args:
+        answer: of a command that did not end well.
+        what: what was refused, in the user's words, such as `Slurm refused job ...`.
+    """
+    if answer.code == ABSENT:
+        hint = "log in to a node where Slurm's commands are, or set `scheduler: local` in site.yaml"
+        return SiteError(f"{what}: `{_said(answer)}`", hint=hint)
+    kind = _kind(answer)
+    return SchedulerError(
+        f"{what}: `{_said(answer)}`", transient=kind.transient, stderr=answer.err.strip(), hint=kind.hint
+    )
+
+
+def is_silence(answer: Answer) -> bool:
+    """Return whether a command failed for want of an answer rather than by its content."""
+    return answer.code == SILENT or _kind(answer).transient
+
+
+def _kind(answer: Answer) -> _Kind:
+    return next((kind for kind in _KINDS if re.search(kind.words, answer.err, re.IGNORECASE)), _UNHEARD)
+
+
+def _said(answer: Answer) -> str:
+    """Return a complaint on one line, each part of it once, without who complains and how to call for help."""
+    lines = (_FRAME.sub("", _PREFIX.sub("", line.strip())) for line in answer.err.splitlines())
+    told = dict.fromkeys(line for line in lines if line and not line.startswith("Try "))
+    return "; ".join(told) or f"exit code {answer.code}, without a word"

@@ -1,0 +1,1 @@
+"""A real Slurm of the tests' own."""

@@ -1,0 +1,24 @@
+"""What every test on a real Slurm stands on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.bench import SlurmBench, slurm_bench
+from tests.slurm.cluster import Cluster
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies in this folder."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slurm)
+
+
+@pytest.fixture
+def bench(slurm: Cluster, tmp_path: Path) -> Iterator[SlurmBench]:
+    """Yield a bench on the shared cluster; none of its tags may have been queued twice."""
+    with slurm_bench(slurm, tmp_path) as real:
+        yield real
+        real.assert_no_duplicates()

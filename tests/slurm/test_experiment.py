@@ -1,0 +1,112 @@
+"""A whole experiment of cheap jobs on a real Slurm, by the commands that people type."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cruijff_kit.cli.main import cli
+from tests.gated_bench import until
+from tests.random_model import random_base
+from tests.slurm.cluster import Cluster
+
+RECIPE = Path(__file__).parents[1] / "e2e" / "quick_recipe.py"
+DESIGN = """\
+name: queued
+question: Does a real queue lose anything?
+created: "2026-01-02"
+tools: {{evaluation: none}}
+models:
+  - {{name: base, path: {model}}}
+data:
+  tier: green
+  training:
+    generator: bit_sequences
+    arguments: {{bit_length: 8, N: 200, val_size: 20, test_size: 20, seed: 1}}
+factors:
+  lora_rank: [2, 4]
+controls:
+  seeds: [1, 2]
+  recipe: {recipe}
+  max_seq_len: 64
+"""
+
+
+class Desk:
+    """A project on a cluster, and a person who types commands."""
+
+    def __init__(self, root: Path, cluster: Cluster) -> None:
+        self.root, self.cluster = root, cluster
+
+    def ck(self, *words: str) -> str:
+        done = CliRunner().invoke(cli, ["-C", str(self.root), *words])
+        assert done.exit_code == 0, f"ck {' '.join(words)}: {done.output}{done.exception!r}"
+        return done.output
+
+    def steps(self) -> dict[str, dict[str, Any]]:
+        return {step["run_id"]: step for step in json.loads(self.ck("status", "--json"))["steps"]}
+
+    def phases(self) -> list[str]:
+        return sorted(step["phase"] for step in self.steps().values())
+
+    def reasons(self) -> set[str]:
+        return {step["report"]["reason"] for step in self.steps().values()}
+
+    def partitions(self, state: str) -> None:
+        self.cluster.say("scontrol", "update", "partitionname=debug", f"state={state}")
+
+
+@pytest.fixture
+def desk(slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    config = tmp_path / "config" / "cruijff-kit"
+    config.mkdir(parents=True)
+    (config / "site.yaml").write_text("allow_unattended: true\nscheduler: slurm\n", encoding="utf-8")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config.parent))
+    root = tmp_path / "queued"
+    root.mkdir()
+    model = random_base(tmp_path / "base")
+    design = tmp_path / "design.yaml"
+    design.write_text(DESIGN.format(model=model, recipe=RECIPE), encoding="utf-8")
+    desk = Desk(root, slurm)
+    desk.ck("design", "write", str(design), "--reason", "shown here")
+    desk.ck("scaffold")
+    return desk
+
+
+def test_an_experiment_is_submitted_watched_cancelled_and_retried_on_slurm(desk: Desk) -> None:
+    desk.partitions("down")
+    desk.ck("submit", "--yes", "--reason", "to be queued")
+    before = desk.steps()
+    assert desk.phases() == ["pending"] * 4
+    victim = min(before)
+    names = desk.cluster.say("squeue", "-h", "-o", "%j").split("\n")
+    assert sorted(name.partition(":")[0] for name in names) == sorted(before)
+    desk.ck("submit", "--yes", "--reason", "once more")
+    assert desk.cluster.say("squeue", "-h", "-o", "%j").split("\n") == names
+    desk.ck("cancel", victim, "--yes", "--reason", "not this one")
+    desk.partitions("up")
+    desk.ck("watch", "--poll", "0.2")
+    assert desk.phases() == ["cancelled", "completed", "completed", "completed"]
+    desk.ck("retry", victim, "--yes", "--reason", "this one after all")
+    desk.ck("watch", "--poll", "0.2")
+    after = desk.steps()
+    assert desk.phases() == ["completed"] * 4
+    assert len(after[victim]["attempts"]) == 2
+    for run_id, step in after.items():
+        trace = (desk.root / "runs" / run_id / "ran.txt").read_text(encoding="utf-8")
+        assert trace == f"{step['attempts'][-1]['job_id']}\n"
+        assert step["attempts"][-1]["scheduler"] == "slurm"
+    assert desk.ck("logs", victim) is not None
+
+
+def test_a_job_that_a_dead_controller_lost_is_told_as_unknown_and_the_rest_goes_on(desk: Desk) -> None:
+    desk.partitions("down")
+    desk.cluster.keep_state()
+    desk.ck("submit", "--yes", "--reason", "to be lost")
+    desk.cluster.lose_what_followed()
+    desk.partitions("up")
+    until(lambda: desk.reasons() == {"Slurm holds no such job any more"}, "an answer of the controller")
+    assert desk.phases() == ["unknown"] * 4
+    assert not list(desk.root.glob("runs/*/ran.txt"))

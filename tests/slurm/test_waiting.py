@@ -1,0 +1,147 @@
+"""Why jobs wait on a real Slurm, and what waits for what."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from cruijff_kit.errors import SchedulerError
+from cruijff_kit.schema.job import JobState
+from tests.gated_bench import until
+from tests.slurm.bench import SlurmBench, slurm_bench
+from tests.slurm.cluster import running_cluster
+from tests.slurm.settings import Setup
+
+NEVER = "DependencyNeverSatisfied"
+
+
+class Wait(NamedTuple):
+    """A directive that makes a job wait, and the reason that has to be told."""
+
+    name: str
+    head: str
+    reason: str
+
+
+WAITS = (
+    Wait("held", "#SBATCH --hold\n", "JobHeldUser"),
+    Wait("later", "#SBATCH --begin=now+1hour\n", "BeginTime"),
+    Wait("reserved-node", "#SBATCH --nodelist=n2\n#SBATCH --exclusive\n", "Resources"),
+)
+
+
+@pytest.mark.parametrize("case", WAITS, ids=[each.name for each in WAITS])
+def test_a_job_that_waits_tells_why_and_can_be_cancelled(bench: SlurmBench, case: Wait) -> None:
+    blocker = bench.submit(f"blocks-{case.name}", head="#SBATCH --nodelist=n2\n#SBATCH --exclusive\n")
+    bench.start(blocker)
+    job_id = bench.submit(f"waits-{case.name}", head=case.head, body="true")
+    report = bench.stands(job_id, JobState.PENDING, case.reason)
+    assert (report.started, report.ended, report.exit_code) == (None, None, None)
+    bench.scheduler.cancel([job_id])
+    assert bench.ended(job_id)[0].state is JobState.CANCELLED
+
+
+def test_a_job_waits_for_a_node_that_is_down_and_for_a_partition_that_is_closed(bench: SlurmBench) -> None:
+    bench.cluster.say("scontrol", "update", "nodename=n2", "state=drain", "reason=repair")
+    bench.cluster.say("scontrol", "update", "partitionname=low", "state=down")
+    try:
+        there = bench.submit("there", head="#SBATCH --nodelist=n2\n", body="true")
+        closed = bench.submit("closed", head="#SBATCH --partition=low\n", body="true")
+        bench.stands(there, JobState.PENDING, "ReqNodeNotAvail")
+        bench.stands(closed, JobState.PENDING, "PartitionDown")
+    finally:
+        bench.cluster.say("scontrol", "update", "nodename=n2", "state=resume")
+        bench.cluster.say("scontrol", "update", "partitionname=low", "state=up")
+
+
+def test_a_suspended_job_still_runs_and_goes_on(bench: SlurmBench) -> None:
+    job_id = bench.submit("suspended")
+    bench.start(job_id)
+    bench.cluster.say("scontrol", "suspend", job_id)
+    assert bench.stands(job_id, JobState.RUNNING, "suspended").ended is None
+    bench.cluster.say("scontrol", "resume", job_id)
+    bench.finish(job_id)
+    assert bench.report(job_id).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("word", ("", "State=SpecialExit"), ids=("requeue-hold", "special-exit"))
+def test_a_job_queued_again_and_held_waits_and_has_not_failed(bench: SlurmBench, word: str) -> None:
+    job_id = bench.submit(f"put-back-{word}".removesuffix("-").replace("=", "-"), body="sleep 100")
+    bench.stands(job_id, JobState.RUNNING)
+    bench.change(job_id, Requeue="1")
+    bench.cluster.say("scontrol", "requeuehold", *filter(None, (word,)), job_id)
+    bench.stands(job_id, JobState.PENDING)
+    until(lambda: bench.words(job_id) in {"PENDING", "SPECIAL_EXIT"}, "its hold")
+    assert bench.report(job_id).state is JobState.PENDING
+
+
+def test_elements_of_an_array_are_told_one_by_one_whatever_holds_them(bench: SlurmBench) -> None:
+    array = bench.by_hand("[ $SLURM_ARRAY_TASK_ID != 1 ] || exit 4; sleep 100", "--array=1-9%2")
+    elements = [f"{array}_{index}" for index in range(1, 10)]
+    until(lambda: bench.report(f"{array}_1").state is JobState.FAILED, "the end of the first element")
+    until(lambda: bench.report(f"{array}_3").state is JobState.RUNNING, "the third element")
+    reports = bench.scheduler.reports(elements)
+    assert (reports[f"{array}_1"].state, reports[f"{array}_1"].exit_code) == (JobState.FAILED, 4)
+    waiting = [reports[each] for each in elements[3:]]
+    assert {each.state for each in waiting} == {JobState.PENDING}
+    assert "JobArrayTaskLimit" in {each.reason for each in waiting}
+    bench.scheduler.cancel([f"{array}_2", f"{array}_9"])
+    assert bench.ended(f"{array}_2")[0].state is JobState.CANCELLED
+    # The controller keeps nothing of an element that never began: not known is not failed.
+    bench.stands(f"{array}_9", JobState.UNKNOWN, "holds no such job")
+    assert bench.report(f"{array}_8").state is JobState.PENDING
+
+
+def test_a_dependant_that_its_cluster_leaves_waiting_is_told_and_has_not_ended(bench: SlurmBench) -> None:
+    parent = bench.submit("parent-of-stuck", body="exit 1")
+    bench.ended(parent)
+    stuck = bench.by_hand("true", f"--dependency=afterok:{parent}", "--kill-on-invalid-dep=no")
+    assert not bench.stands(stuck, JobState.PENDING, NEVER).state.ended
+
+
+def test_a_cluster_that_cancels_such_dependants_itself_is_told_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_cluster(Setup(kill_invalid=True, gpus=0)) as cluster, slurm_bench(cluster, tmp_path) as bench:
+        monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
+        parent = bench.submit("parent")
+        child = bench.by_hand("true", f"--dependency=afterok:{parent}")
+        grandchild = bench.by_hand("true", f"--dependency=afterok:{child}")
+        bench.finish(parent, 2)
+        assert {(each.state, each.reason) for each in bench.ended(child, grandchild)} == {(JobState.CANCELLED, NEVER)}
+
+
+def test_a_job_over_the_limits_of_its_partition_waits_where_the_site_lets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_cluster(Setup(enforce_limits=False, gpus=0)) as cluster, slurm_bench(cluster, tmp_path) as bench:
+        monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
+        job_id = bench.submit("endless", head="#SBATCH --time=3-00:00:00\n", body="true")
+        bench.stands(job_id, JobState.PENDING, "PartitionTimeLimit")
+
+
+def test_a_dependency_on_a_job_that_has_succeeded_is_met(bench: SlurmBench) -> None:
+    parent = bench.submit("early", body="true")
+    bench.ended(parent)
+    child = bench.submit("late-child", [parent], body="echo ran > ran.txt")
+    assert bench.ended(child)[0].state is JobState.SUCCEEDED
+    assert bench.text("ran.txt") == "ran\n"
+
+
+def test_a_dependency_on_a_number_that_was_given_to_another_job_is_refused(bench: SlurmBench) -> None:
+    stranger = bench.by_hand("true")
+    request = bench.request("child-of-stranger", [stranger], body="true")
+    with pytest.raises(SchedulerError, match="which Slurm does not know"):
+        bench.scheduler.submit(request.model_copy(update={"after_tags": ("my-training",)}))
+    assert bench.another().find(["child-of-stranger"]) == {}
+
+
+def test_gpus_are_waited_for_and_given_by_number(bench: SlurmBench) -> None:
+    show = 'echo "$CUDA_VISIBLE_DEVICES" > "$SLURM_JOB_ID.gpus"'
+    first = bench.submit("four-gpus", head="#SBATCH --gres=gpu:4\n#SBATCH --nodelist=n1\n", body=f"{show}; sleep 100")
+    until(lambda: bench.text(f"{first}.gpus"), "its GPUs")
+    second = bench.submit("one-gpu", head="#SBATCH --gres=gpu:1\n#SBATCH --nodelist=n1\n", body=show)
+    bench.stands(second, JobState.PENDING, "Resources")
+    bench.scheduler.cancel([first])
+    bench.ended(second)
+    assert (bench.text(f"{first}.gpus"), bench.text(f"{second}.gpus")) == ("0,1,2,3\n", "0\n")
