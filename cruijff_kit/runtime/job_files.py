@@ -15,7 +15,7 @@ from typing import IO, Literal, Self
 from pydantic import ValidationError
 
 from cruijff_kit.errors import CruijffError
-from cruijff_kit.runtime.files import file_sha256, write_aside
+from cruijff_kit.runtime.files import FencedError, file_sha256, write_aside
 from cruijff_kit.schema.run import Done, JobStatus, MetricPoint
 
 __all__ = [
@@ -108,7 +108,7 @@ class StatusFile:
     several processes one writes and tells; the others have no path.
     """
 
-    def __init__(self, path: Path | None, *, every: float = 1.0) -> None:
+    def __init__(self, path: Path | None, *, token: int = 0, every: float = 1.0) -> None:
         self._path = path
         self._every = every
         self._written = -every
@@ -118,6 +118,7 @@ class StatusFile:
             job_id="".join(job_ids()),
             host=socket.gethostname(),
             pid=os.getpid(),
+            token=token,
             started=started,
             updated=started,
         )
@@ -129,6 +130,9 @@ class StatusFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(error, FencedError):
+            # The file speaks for the process that holds the run now.
+            return
         if isinstance(error, Stopped) and error.again:
             self.enter("starting", f"checkpoint made at step {self.status.step}; asks to be queued again")
         elif error is not None:

@@ -133,6 +133,10 @@ class RunLayout(NamedTuple):
         """Return the marker that the job of a step leaves last."""
         return f"{self.folder}/DONE" if step == "train" else f"{self.folder}/eval/DONE"
 
+    def lock(self, step: str) -> str:
+        """Return the folder of the lock that the job of a step holds while it works."""
+        return f"{self.folder}/lock/{step}"
+
     @property
     def metrics(self) -> str:
         """Return the training metrics, one object a step."""

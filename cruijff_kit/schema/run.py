@@ -10,6 +10,7 @@ __all__ = [
     "Done",
     "ExperimentStatus",
     "JobStatus",
+    "Lease",
     "Manifest",
     "MetricPoint",
     "Phase",
@@ -39,10 +40,39 @@ class JobStatus(Noun):
     """Node it runs on."""
     pid: int = 0
     """Process id on that node."""
+    token: int = 0
+    """Fencing token of the run lock it holds; 0 where it holds none."""
     started: Timestamp
     """When the job started."""
     updated: Timestamp
     """When this file was written."""
+
+
+class Lease(Noun):
+    """`lock/<step>/<token>.json`: which process may publish for a step of a run."""
+
+    schema_version: Literal[1] = 1
+    """Version of this form."""
+    token: int
+    """The fencing token: each holder's is higher than any before; 0 before it is taken."""
+    run_id: RunId
+    """The run."""
+    job_id: str
+    """The scheduler's id of the holder's job; empty outside a scheduler."""
+    host: str
+    """Name of the machine that the holder runs on."""
+    machine: str
+    """What else names that machine; empty where nothing does."""
+    boot: str
+    """Start of that machine."""
+    space: str
+    """Where the holder's process number counts."""
+    pid: int
+    """The holder's process number."""
+    started: str
+    """When the holder's process started, in that system's own words."""
+    places: dict[str, str]
+    """Trees of the run's files, and the staging folder through which the holder changes each."""
 
 
 class Done(Noun):
@@ -56,6 +86,8 @@ class Done(Noun):
     """Files it made, relative to the experiment or absolute, and their hashes."""
     samples: int | None = None
     """Samples evaluated, for an evaluation."""
+    token: int = 0
+    """Fencing token of the run lock under which it was written; 0 where there was none."""
     finished: Timestamp
     """When it was written."""
 
@@ -129,6 +161,8 @@ class TrainingProgress(Noun):
     """Version of this form."""
     identity: Sha256
     """Hash of what decides the results of the training it belongs to; another one cannot resume from it."""
+    token: int = 0
+    """Fencing token of the run lock under which it was made; 0 where there was none."""
     step: int
     """Optimiser steps done."""
     tokens: int
