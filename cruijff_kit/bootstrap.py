@@ -46,6 +46,7 @@ def open_world(
         site=site,
         actor=Actor(kind=kind, name=name, client=client),
         prober=StepProber(),
+        settings=lambda: load_site(root),
     )
 
 

@@ -345,3 +345,5 @@ class World(NamedTuple):
     """On whose behalf the verbs act."""
     prober: Prober | None = None
     """Takes first steps; None where a world does without."""
+    settings: Callable[[], Site] | None = None
+    """Reads the site's settings anew, for verbs that go on for long; None where they never change."""

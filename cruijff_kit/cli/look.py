@@ -20,6 +20,7 @@ _COLOURS = {
     Phase.FAILED: "red",
     Phase.CANCELLED: "yellow",
     Phase.PENDING: "dim",
+    Phase.WAITING: "dim",
 }
 
 
@@ -37,7 +38,7 @@ def status(experiment: str, as_json: bool) -> None:
 @click.option("--timeout", type=float, default=None, help="Seconds after which to stop looking.")
 @click.pass_obj
 def watch(experiment: str, poll: float, timeout: float | None) -> None:
-    """Follow the jobs until all have ended; leaving with Ctrl-C disturbs nothing."""
+    """Follow the jobs until all have ended, and hand over what waits; leaving with Ctrl-C disturbs nothing."""
     looks = workflow.watch_jobs(poll=poll, timeout=timeout, world=enter(experiment))
     try:
         last = _live(looks) if sys.stdout.isatty() else _lines(looks)
@@ -72,7 +73,11 @@ def _lines(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:
     """Print a line per change, for pipes and logs; the table at the end."""
     seen: dict[tuple[str, Step], Phase] = {}
     look = ExperimentStatus(experiment="", steps=())
+    watcher = ""
     for look in looks:
+        if look.watcher != watcher:
+            click.echo(_acting(look), err=True)
+            watcher = look.watcher
         for entry in look.steps:
             key = entry.run_id, entry.step
             if seen.get(key) is not entry.phase:
@@ -81,6 +86,12 @@ def _lines(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:
             seen[key] = entry.phase
     click.echo(status_table(look))
     return look
+
+
+def _acting(look: ExperimentStatus) -> str:
+    if look.watcher:
+        return f"{look.watcher} watches already and acts; this watch shows, and goes on when that one ends"
+    return "this watch acts now"
 
 
 def _live(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:
@@ -92,7 +103,7 @@ def _live(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:
         return _lines(looks)
 
     def drawn(look: ExperimentStatus) -> Table:
-        table = Table(*STATUS_COLUMNS, box=None, pad_edge=False)
+        table = Table(*STATUS_COLUMNS, box=None, pad_edge=False, caption=_acting(look) if look.watcher else None)
         for entry, row in zip(look.steps, status_rows(look), strict=True):
             table.add_row(*row, style=_COLOURS.get(entry.phase, ""))
         return table

@@ -153,6 +153,11 @@ class StatusFile:
         if step == total or time.monotonic() - self._written >= self._every:
             self._write()
 
+    def keep(self, step: int) -> None:
+        """Note that a checkpoint of this step can be resumed from; written at once."""
+        self.status = self.status.model_copy(update={"saved": step})
+        self._write()
+
     def _tell(self, text: str) -> None:
         if self._path is not None:
             sys.stderr.write(f"[{now():%H:%M:%S}] {text}\n")

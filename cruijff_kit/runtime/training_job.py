@@ -208,6 +208,7 @@ class TrainingJob:
         loop = Loop(self.config, trainee, rows=rows, ranks=self.ranks, metrics=measured)
         if not (resume and self._restored(loop)):
             self._start_afresh()
+        status.keep(loop.tally.step)
         status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")
         with (
             MetricsFile(self._written("metrics.jsonl"), after=loop.tally.step) as metrics,
@@ -220,7 +221,7 @@ class TrainingJob:
                     tracker.write(point)
                 status.advance(point.step, loop.total, epoch=point.epoch)
                 self._keep(point, loop)
-                self._checkpoint_where_due(point, loop, metrics=metrics)
+                self._checkpoint_where_due(point, loop, metrics=metrics, status=status)
         if self.ranks.main and self.best:
             publish_best(self.output, self.best[1])
         return [self.run_dir / "metrics.jsonl", *self._adapter_files()]
@@ -236,7 +237,9 @@ class TrainingJob:
             folder = self.output / f"epoch_{point.epoch}"
             save_epoch(loop.trainee, folder, config=self.config, ranks=self.ranks)
 
-    def _checkpoint_where_due(self, point: MetricPoint, loop: Loop, *, metrics: MetricsFile) -> None:
+    def _checkpoint_where_due(
+        self, point: MetricPoint, loop: Loop, *, metrics: MetricsFile, status: StatusFile
+    ) -> None:
         """Make a checkpoint to resume from, and end here if a signal asked for it."""
         overdue = self.ranks.main and time.monotonic() - self.saved_at >= _CHECKPOINT_SECONDS
         # A signal may reach one process a step before another; what follows from it is done by all at once.
@@ -246,6 +249,7 @@ class TrainingJob:
         if point.step < loop.total and (due or stop or notice):
             metrics.sync()
             self._save_checkpoint(loop)
+            status.keep(point.step)
         if point.step < loop.total and (stop or notice):
             # Who was stopped while the checkpoint was made must not queue itself again.
             again = self.ranks.main and not (stop or self.interruption.stopped)

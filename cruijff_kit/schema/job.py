@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from cruijff_kit.schema.noun import Name, Noun, RunId, Timestamp
+from cruijff_kit.schema.policy import Decision
 
 __all__ = ["Attempt", "Intent", "JobReport", "JobRequest", "JobState", "Step"]
 
@@ -114,3 +115,15 @@ class Attempt(Noun):
     """The end state that `watch` recorded, absent while it lives."""
     reason: str = ""
     """Why it ended so, recorded with the verdict: schedulers forget."""
+    log: tuple[str, ...] = ()
+    """Last lines of its output, recorded with the verdict of one that failed; empty where data is red."""
+    after_ok: tuple[str, ...] = ()
+    """Job ids it was to wait for."""
+    started: Timestamp | None = None
+    """When it started, recorded with the verdict."""
+    ended: Timestamp | None = None
+    """When it ended, recorded with the verdict."""
+    reached: int | None = None
+    """Step of its last checkpoint, or cells evaluated, recorded with the verdict."""
+    decision: Decision | None = None
+    """What followed, where it ended badly and the failure policy was asked."""

@@ -41,6 +41,8 @@ class ExperimentLayout:
     data = "data"
     logs = "logs"
     findings = "findings.md"
+    wanted = "wanted.json"
+    compute = "compute.json"
 
     @staticmethod
     def predictions_of(run_id: str) -> str:
@@ -163,6 +165,10 @@ class RunLayout(NamedTuple):
     def job(self, step: str, number: int) -> str:
         """Return the record written once the scheduler accepted it."""
         return f"{self.attempt(step, number)}/job.json"
+
+    def job_output(self, job_id: str) -> str:
+        """Return what a job prints to."""
+        return f"{self.folder}/slurm-{job_id}.out"
 
     @property
     def output(self) -> str:

@@ -36,6 +36,8 @@ class JobStatus(Noun):
     """What it is doing, or why it failed."""
     job_id: str = ""
     """The scheduler's id, from the job's environment."""
+    saved: int = 0
+    """Step of the last checkpoint to resume from; 0 where there is none."""
     host: str = ""
     """Node it runs on."""
     pid: int = 0
@@ -182,6 +184,8 @@ class Phase(StrEnum):
 
     NOT_SUBMITTED = "not submitted"
     """No attempt was opened."""
+    WAITING = "waiting"
+    """To be handed over by `ck watch`: once the queue has room, or once it may be tried again."""
     INTENDED = "intended"
     """An intent is on disk; whether the scheduler has it is to be reconciled."""
     PENDING = "pending"
@@ -196,6 +200,9 @@ class Phase(StrEnum):
     """Stopped by a person or for want of its dependency."""
     UNKNOWN = "unknown"
     """No usable answer at the moment; not a failure."""
+
+
+_MOVING = (Phase.WAITING, Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN)
 
 
 class StepStatus(Noun):
@@ -226,14 +233,16 @@ class ExperimentStatus(Noun):
     """Name of the experiment."""
     steps: tuple[StepStatus, ...]
     """One entry per run and step, in design order."""
+    watcher: str = ""
+    """The other process whose watch acts, where this one only shows; empty where it is this one, or nobody."""
 
     @property
     def finished(self) -> bool:
         """Return whether every step of every run has a verdict."""
-        still = (Phase.NOT_SUBMITTED, Phase.INTENDED, Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN)
+        still = (Phase.NOT_SUBMITTED, Phase.WAITING, Phase.INTENDED, Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN)
         return not any(entry.phase in still for entry in self.steps)
 
     @property
     def moving(self) -> bool:
         """Return whether anything may still change without a new command."""
-        return any(entry.phase in (Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN) for entry in self.steps)
+        return any(entry.phase in _MOVING for entry in self.steps)

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from cruijff_kit.schema.noun import Name, Noun, Sha256
+from cruijff_kit.schema.policy import Policy, Queue
 from cruijff_kit.schema.registry import ModelEntry
 
 __all__ = ["Caps", "DiskSpace", "Environment", "ModelFacts", "Site"]
@@ -43,6 +44,10 @@ class Site(Noun):
     """Whether `--yes` may skip the typed confirmation; caps still hold."""
     caps: Caps = Caps()
     """Hard limits."""
+    queue: Queue = Queue()
+    """How jobs are handed over."""
+    policy: Policy = Policy()
+    """What follows when jobs end badly."""
     environment: Environment = Environment()
     """How jobs reach Python."""
     models_dir: str | None = None

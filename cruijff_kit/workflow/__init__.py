@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.spot_check import spot_check_run
+    from cruijff_kit.workflow.standing import read_status
     from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
     from cruijff_kit.workflow.sync import sync_wandb
-    from cruijff_kit.workflow.watch import read_status, watch_jobs
+    from cruijff_kit.workflow.watch import watch_jobs
 
 __all__ = [
     "adopt_edit",
@@ -99,9 +100,10 @@ _HOMES = {
     "data_view": ("show_data",),
     "setup_finetune": ("write_finetune",),
     "spot_check": ("spot_check_run",),
+    "standing": ("read_status",),
     "submit": ("preview_submission", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
-    "watch": ("read_status", "watch_jobs"),
+    "watch": ("watch_jobs",),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""
 

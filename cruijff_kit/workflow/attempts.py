@@ -68,14 +68,10 @@ def write_attempt(store: RunStore, attempt: Attempt) -> None:
     store.write(path, attempt.model_dump_json(indent=1) + "\n")
 
 
-def last_reports(
-    scheduler: Scheduler, attempts: dict[AttemptKey, tuple[Attempt, ...]]
-) -> dict[AttemptKey, JobReport | None]:
-    """Ask the scheduler about the last attempt of every step, in one query."""
-    ids = {key: each[-1].job_id for key, each in attempts.items()}
-    wanted = sorted({job_id for job_id in ids.values() if job_id is not None})
-    reports = scheduler.reports(wanted) if wanted else {}
-    return {key: reports.get(job_id) if job_id is not None else None for key, job_id in ids.items()}
+def last_reports(scheduler: Scheduler, attempts: dict[AttemptKey, tuple[Attempt, ...]]) -> dict[str, JobReport]:
+    """Ask the scheduler about the last attempt of every step, in one query; return what it says by job id."""
+    wanted = sorted({each[-1].job_id for each in attempts.values() if each[-1].job_id is not None})
+    return scheduler.reports(wanted) if wanted else {}
 
 
 def _read(store: RunStore, path: str) -> Attempt:
