@@ -19,7 +19,7 @@ from cruijff_kit.workflow.standing import read_status
 from tests.fakes.designed import design, put_design, world_at
 from tests.fakes.scheduler import FakeScheduler
 
-__all__ = ["Bomb", "Killed", "Submitted", "scaffolded_template"]
+__all__ = ["Bomb", "Killed", "Submitted", "scaffolded_template", "whose"]
 
 
 class Killed(BaseException):

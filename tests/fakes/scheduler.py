@@ -16,7 +16,9 @@ class FakeScheduler:
 
     name = "fake"
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_orphans: bool = False) -> None:
+        self.keeps_orphans = keeps_orphans
+        """Whether a job whose dependency can never be met waits for ever, as Slurm's do unless told otherwise."""
         self.requests: dict[str, JobRequest] = {}
         """Every accepted request by job id, in order of submission; the test may look."""
         self.revived = 0
@@ -126,6 +128,9 @@ class FakeScheduler:
                 continue
             parents = [self._reports.get(parent) for parent in self.requests[job_id].after_ok]
             if any(parent and parent.state.ended and parent.state is not JobState.SUCCEEDED for parent in parents):
+                if self.keeps_orphans:
+                    self._reports[job_id] = report.model_copy(update={"reason": "DependencyNeverSatisfied"})
+                    continue
                 self._end(job_id, JobState.CANCELLED, reason="DependencyNeverSatisfied")
                 return
             reason = "Dependency" if self._waits(job_id) else "Resources"
