@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from cruijff_kit.schema.adapter import AdapterCheck, AdapterLimits, MergeReceipt, PortedFile
 from cruijff_kit.schema.audit import Actor, Anchor, AuditEvent, AuditRecord, AuditVerdict
 from cruijff_kit.schema.estimate import Probe
-from cruijff_kit.schema.job import JobReport, JobRequest
+from cruijff_kit.schema.job import JobReport, JobRequest, JobUsage
 from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.registry import ModelTrait, PullReceipt
 from cruijff_kit.schema.result import EvalLogRecord
@@ -71,6 +71,10 @@ class Scheduler(Protocol):
 
     def reports(self, job_ids: Sequence[str]) -> dict[str, JobReport]:
         """Return what is known of each id, one query; absent ids report UNKNOWN. Never writes."""
+        ...
+
+    def usage(self, job_ids: Sequence[str]) -> dict[str, JobUsage]:
+        """Return what ended jobs took, as far as the scheduler knows, one query; others are left out. Never writes."""
         ...
 
     def cancel(self, job_ids: Sequence[str]) -> None:

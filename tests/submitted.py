@@ -146,11 +146,13 @@ class Submitted:
         DiskRunStore(self.world.store.root).write(RunLayout(run_id).done(step.value), done.model_dump_json())
         self.scheduler.finish(job_id)
 
-    def saves(self, job_id: str, step: int) -> None:
-        """Let a training tell of a checkpoint."""
+    def saves(self, job_id: str, step: int, **facts: Any) -> None:
+        """Let a training tell of a checkpoint, and whatever else it says of itself."""
         run_id, _ = whose(self.scheduler.requests[job_id])
         now = self.clock.now()
-        own = JobStatus(state="running", step=step, total=99, saved=step, job_id=job_id, started=now, updated=now)
+        own = JobStatus(
+            state="running", step=step, total=99, saved=step, job_id=job_id, started=now, updated=now, **facts
+        )
         DiskRunStore(self.world.store.root).write(RunLayout(run_id).status("train"), own.model_dump_json())
 
     def prints(self, job_id: str, text: str) -> None:

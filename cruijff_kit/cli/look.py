@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import click
 
 from cruijff_kit import workflow
-from cruijff_kit.cli.table import STATUS_COLUMNS, status_rows, status_table
+from cruijff_kit.cli.table import STATUS_COLUMNS, aligned, status_rows, status_table
 from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import RunError
 from cruijff_kit.schema.job import Step
@@ -26,9 +26,15 @@ _COLOURS = {
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+@click.option("--compute", is_flag=True, help="Show what the jobs that have ended took instead.")
 @click.pass_obj
-def status(experiment: str, as_json: bool) -> None:
+def status(experiment: str, as_json: bool, compute: bool) -> None:
     """Show where every job stands."""
+    if compute:
+        used = workflow.show_compute(world=enter(experiment))
+        text = f"{aligned(used.columns, used.rows)}\n\n{used.note}"
+        click.echo(used.report.model_dump_json(indent=2) if as_json else text)
+        return
     found = workflow.read_status(world=enter(experiment))
     click.echo(found.model_dump_json(indent=2) if as_json else status_table(found))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -165,9 +166,19 @@ class StatusFile:
     def _write(self) -> None:
         if self._path is None:
             return
-        self.status = self.status.model_copy(update={"updated": now()})
+        self.status = self.status.model_copy(update={"updated": now(), **_taken()})
         write_aside(self._path, self.status.model_dump_json(indent=2) + "\n")
         self._written = time.monotonic()
+
+
+def _taken() -> dict[str, float | int]:
+    """Return the CPU time and the most memory of this process and those it has ended."""
+    found = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "cpu_seconds": round(sum(each.ru_utime + each.ru_stime for each in found), 2),
+        "max_memory_bytes": max(each.ru_maxrss for each in found) * unit,
+    }
 
 
 class Stopped(BaseException):

@@ -5,7 +5,7 @@ from enum import StrEnum
 from cruijff_kit.schema.noun import Name, Noun, RunId, Timestamp
 from cruijff_kit.schema.policy import Decision
 
-__all__ = ["Attempt", "Intent", "JobReport", "JobRequest", "JobState", "Step"]
+__all__ = ["Attempt", "Intent", "JobReport", "JobRequest", "JobState", "JobUsage", "Step"]
 
 
 class Step(StrEnum):
@@ -83,6 +83,19 @@ class JobReport(Noun):
     """When it ended."""
 
 
+class JobUsage(Noun):
+    """What a job took, as far as anybody knows."""
+
+    elapsed_seconds: float | None = None
+    """Time between its start and its end."""
+    cpu_seconds: float | None = None
+    """CPU time of all its processes."""
+    max_memory_bytes: int | None = None
+    """Most memory of the node that one of its processes held."""
+    energy_joules: float | None = None
+    """Energy its nodes took for it."""
+
+
 class Intent(Noun):
     """Written to `attempts/<step>_<n>/intent.json` before a job is submitted."""
 
@@ -127,3 +140,5 @@ class Attempt(Noun):
     """Step of its last checkpoint, or cells evaluated, recorded with the verdict."""
     decision: Decision | None = None
     """What followed, where it ended badly and the failure policy was asked."""
+    usage: JobUsage | None = None
+    """What it took by its own account, recorded with the verdict."""

@@ -166,6 +166,10 @@ class RunLayout(NamedTuple):
         """Return the record written once the scheduler accepted it."""
         return f"{self.attempt(step, number)}/job.json"
 
+    def gpu_samples(self, step: str) -> str:
+        """Return what a job's script samples of its GPUs: timestamp, index, utilisation in percent, memory in MiB."""
+        return f"{self.folder}/gpu.csv" if step == "train" else f"{self.folder}/eval/gpu.csv"
+
     def job_output(self, job_id: str) -> str:
         """Return what a job prints to."""
         return f"{self.folder}/slurm-{job_id}.out"

@@ -44,6 +44,10 @@ class JobStatus(Noun):
     """Process id on that node."""
     token: int = 0
     """Fencing token of the run lock it holds; 0 where it holds none."""
+    cpu_seconds: float | None = None
+    """CPU time of this process and those it has ended."""
+    max_memory_bytes: int | None = None
+    """Most memory that this process, or one it has ended, held."""
     started: Timestamp
     """When the job started."""
     updated: Timestamp

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
     from cruijff_kit.workflow.cancel import cancel_runs
     from cruijff_kit.workflow.collect import collect_results
+    from cruijff_kit.workflow.compute import show_compute
     from cruijff_kit.workflow.conversion import convert_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
@@ -67,6 +68,7 @@ __all__ = [
     "retry_run",
     "scaffold_runs",
     "sealed_plan",
+    "show_compute",
     "show_data",
     "spec_json_schema",
     "spot_check_run",
@@ -87,6 +89,7 @@ _HOMES = {
     "calibrate": ("apply_calibrator", "calibrate_run"),
     "cancel": ("cancel_runs",),
     "collect": ("collect_results",),
+    "compute": ("show_compute",),
     "conversion": ("convert_data",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),

@@ -8,7 +8,7 @@ from cruijff_kit.planning.policy import Case, decide, ending_of, gpu_hours
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
-from cruijff_kit.schema.job import Attempt, JobState, Step
+from cruijff_kit.schema.job import Attempt, JobState, JobUsage, Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.policy import Decision, Ending, Reaction
@@ -44,6 +44,7 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
             "started": report.started if report is not None else None,
             "ended": report.ended if report is not None else None,
             "reached": _reached(entry, last, world=world),
+            "usage": _own_usage(entry, last),
         }
         write_attempt(world.store, last.model_copy(update=changes))
 
@@ -212,6 +213,13 @@ def _reached(entry: StepStatus, last: Attempt, *, world: World) -> int | None:
         return len(world.store.glob(RunLayout(entry.run_id).eval_folder, "*/DONE"))
     own = entry.own
     return own.saved if own is not None and own.job_id == last.job_id else None
+
+
+def _own_usage(entry: StepStatus, last: Attempt) -> JobUsage | None:
+    own = entry.own
+    if own is None or own.job_id != last.job_id:
+        return None
+    return JobUsage(cpu_seconds=own.cpu_seconds, max_memory_bytes=own.max_memory_bytes)
 
 
 def _sign(entry: StepStatus) -> datetime:

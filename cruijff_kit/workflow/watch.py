@@ -13,6 +13,7 @@ from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.attempts import last_reports, read_attempts
 from cruijff_kit.workflow.audit import render_views
+from cruijff_kit.workflow.compute import write_compute
 from cruijff_kit.workflow.failures import (
     apply_policy,
     cancel_orphans,
@@ -126,8 +127,9 @@ def _feed(plan: Plan, site: Site, *, reports: Mapping[str, JobReport], world: Wo
 
 
 def _close(status: ExperimentStatus, world: World) -> None:
-    """Record that everything has ended, where this look saw the last verdict fall."""
+    """Record that everything has ended and what it took, where this look saw the last verdict fall."""
     if status.finished:
+        used = write_compute(world=world)
         completed = sum(entry.phase is Phase.COMPLETED for entry in status.steps)
         outcome = Outcome.SUCCESS if completed == len(status.steps) else Outcome.WARNING
         event = AuditEvent(
@@ -135,7 +137,11 @@ def _close(status: ExperimentStatus, world: World) -> None:
             verb="watch",
             action=Action.ALL_COMPLETE,
             subject=status.experiment,
-            outputs={"completed": str(completed), "jobs": str(len(status.steps))},
+            outputs={
+                "completed": str(completed),
+                "jobs": str(len(status.steps)),
+                "gpu_hours": f"{used.gpu_hours:.3g}",
+            },
             result=outcome,
         )
         world.audit.append(event)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cruijff_kit.errors import SchedulerError
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState
+from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
 
 __all__ = ["FakeScheduler"]
 
@@ -21,6 +21,8 @@ class FakeScheduler:
         """Whether a job whose dependency can never be met waits for ever, as Slurm's do unless told otherwise."""
         self.requests: dict[str, JobRequest] = {}
         """Every accepted request by job id, in order of submission; the test may look."""
+        self.took: dict[str, JobUsage] = {}
+        """What jobs took, by id; a test sets it."""
         self.revived = 0
         """How often `revive` was called."""
         self._reports: dict[str, JobReport] = {}
@@ -55,6 +57,17 @@ class FakeScheduler:
         return {
             job_id: self._reports.get(job_id, JobReport(job_id=job_id, state=JobState.UNKNOWN)) for job_id in job_ids
         }
+
+    def usage(self, job_ids: Sequence[str]) -> dict[str, JobUsage]:
+        """Return how long ended jobs ran, and what a test said they took."""
+        found = {}
+        for job_id in job_ids:
+            report = self._reports.get(job_id)
+            if report is not None and report.started and report.ended:
+                elapsed = (report.ended - report.started).total_seconds()
+                told = self.took.get(job_id, JobUsage())
+                found[job_id] = told.model_copy(update={"elapsed_seconds": told.elapsed_seconds or elapsed})
+        return found
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """End pending and running jobs as cancelled, at once."""

@@ -44,7 +44,7 @@ class Histories(RuleBasedStateMachine):
         root = Path(_place.name) / str(next(_numbers)) / "parity"
         site = Site(queue=Queue(max_queued=3, backoff=Backoff(tries=1)), policy=Policy())
         self.exp = Submitted(_template(), root, site=site)
-        self.submitted = False
+        self.submitted, self.refused = False, 0
 
     @initialize(keeps_orphans=strategies.booleans())
     def cluster(self, keeps_orphans: bool) -> None:
@@ -80,9 +80,11 @@ class Histories(RuleBasedStateMachine):
         self._started(job_id)
         self._ends(job_id, how, step=data.draw(strategies.integers(1, 9)))
 
+    @precondition(lambda self: self.refused < 10)
     @rule(count=strategies.integers(1, 3))
     def refuses(self, count: int) -> None:
         """Let the scheduler refuse the next submissions."""
+        self.refused += count
         for _ in range(count):
             self.exp.scheduler.refuse()
 
