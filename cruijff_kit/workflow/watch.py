@@ -1,6 +1,6 @@
 """Watch: see where every job stands, record verdicts as they fall, and hand over what waits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack
 
 from cruijff_kit.errors import PlanError, SiteError
@@ -30,7 +30,9 @@ from cruijff_kit.workflow.wanted import read_wanted
 __all__ = ["watch_jobs"]
 
 
-def watch_jobs(*, poll: float = 1.0, timeout: float | None = None, world: World) -> Iterator[ExperimentStatus]:
+def watch_jobs(
+    *, poll: float = 1.0, timeout: float | None = None, world: World
+) -> Generator[ExperimentStatus, None, None]:
     """Yield the status until nothing moves any more, recording each verdict once.
 
     Of several watches of one experiment the first acts: it records verdicts, lets the failure
