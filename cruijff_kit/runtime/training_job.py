@@ -46,7 +46,6 @@ from cruijff_kit.runtime.train_config import check_inputs, load_train_config, tr
 from cruijff_kit.runtime.trainee import Trainee
 from cruijff_kit.runtime.training_rows import load_rows
 from cruijff_kit.schema.config import TrainConfig
-from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.run import Done, Manifest, MetricPoint, TrainingProgress
 
 __all__ = ["Build", "TrainingJob", "run_recipe"]
@@ -183,9 +182,8 @@ class TrainingJob:
             yield
 
     def _lock(self) -> AbstractContextManager[int]:
-        folder = self.run_dir.parent.parent / RunLayout(self.run_dir.name).lock("train")
         job_id, trees = "".join(job_ids()), (self.run_dir, self.output)
-        return hold_run(folder, run_id=self.config.run_id, job_id=job_id, trees=trees)
+        return hold_run(self.run_dir / "lock" / "train", run_id=self.config.run_id, job_id=job_id, trees=trees)
 
     def _written(self, name: str) -> Path | None:
         """Return the path of a file of the run; None in a process that leaves it to the first one."""

@@ -49,7 +49,7 @@ class Backoff(Noun):
     """Seconds before the second try."""
     longest: float = Field(default=300.0, ge=0)
     """Seconds at most."""
-    tries: int = Field(default=5, ge=1)
+    tries: int = Field(default=3, ge=1)
     """Tries that `ck submit` makes before it leaves the rest to `ck watch`, which never gives up."""
 
 

@@ -14,7 +14,7 @@ from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.policy import Decision, Ending, Reaction
 from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 from cruijff_kit.schema.site import Site
-from cruijff_kit.workflow.attempts import find_run, read_attempts, write_attempt
+from cruijff_kit.workflow.attempts import find_run, write_attempt
 from cruijff_kit.workflow.logs import last_lines
 from cruijff_kit.workflow.wanted import wanted_runs
 
@@ -94,7 +94,7 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: Wor
     Each decision is in the audit log, with the rule that fired, before it is kept with its attempt.
     """
     wanted, found = wanted_runs(world), False
-    spending = _Spending.of(plan, site, world=world)
+    spending = _Spending.of(status, plan, site=site)
     trainings: dict[str, StepStatus] = {}
     for entry in status.steps:
         if entry.run_id not in wanted:
@@ -117,9 +117,9 @@ class _Spending(NamedTuple):
     allowed: float
 
     @classmethod
-    def of(cls, plan: Plan, site: Site, *, world: World) -> "_Spending":
+    def of(cls, status: ExperimentStatus, plan: Plan, *, site: Site) -> "_Spending":
         gpus = {Step.TRAIN: plan.resources.gpus, Step.EVAL: min(1, plan.resources.gpus)}
-        spent = sum(gpu_hours(each, gpus=gpus[step]) for (_, step), each in read_attempts(world.store).items())
+        spent = sum(gpu_hours(entry.attempts, gpus=gpus[entry.step]) for entry in status.steps)
         limits = {Step.TRAIN: plan.resources.time, Step.EVAL: plan.resources.eval_time}
         asks = {step: seconds_of(text) * gpus[step] / 3600 for step, text in limits.items()}
         most = site.policy.max_gpu_hours

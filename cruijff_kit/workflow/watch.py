@@ -1,9 +1,9 @@
 """Watch: see where every job stands, record verdicts as they fall, and hand over what waits."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import ExitStack
 
-from cruijff_kit.errors import PlanError, SiteError
+from cruijff_kit.errors import PlanError, SchedulerError, SiteError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.job import JobReport, JobState
@@ -11,7 +11,6 @@ from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.receipt import Submission
 from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.schema.site import Site
-from cruijff_kit.workflow.attempts import last_reports, read_attempts
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.compute import write_compute
 from cruijff_kit.workflow.failures import (
@@ -75,12 +74,19 @@ def _elect(stack: ExitStack, world: World) -> str:
 
 def _look(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
     """Revive the queue and act on what is seen, unless a submission is under way."""
-    world.scheduler.revive()
-    try:
-        with world.store.lock("submit", wait=0.0):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(world.store.lock("submit", wait=0.0))
+        except SiteError:
+            return stand(plan, world=world), False
+        try:
+            world.scheduler.revive()
             return _act(plan, world)
-    except SiteError:
-        return stand(plan, world=world), False
+        except SchedulerError as err:
+            if not err.transient:
+                raise
+    # What could not be done at the moment is done at a later look: all that was, is on disk.
+    return stand(plan, world=world), False
 
 
 def _act(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
@@ -89,9 +95,12 @@ def _act(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
     The scheduler is asked once how its jobs are, whatever their number.
     """
     site = live_site(world)
-    adopt_submitted(plan, world=world)
-    reports = dict(last_reports(world.scheduler, read_attempts(world.store)))
-    status = stand(plan, reports=reports, world=world)
+    status = stand(plan, world=world)
+    if any(entry.attempts and entry.attempts[-1].job_id is None for entry in status.steps) and adopt_submitted(
+        plan, world=world
+    ):
+        status = stand(plan, world=world)
+    reports = _reports(status)
     news = [entry for entry in status.steps if is_news(entry)]
     record_verdicts(news, plan, world=world)
     forgotten = settle_forgotten(status, site, world=world)
@@ -99,22 +108,28 @@ def _act(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
         status = stand(plan, reports=reports, world=world)
     decided = apply_policy(status, plan, site=site, world=world)
     cancel_orphans(status, world=world)
-    fed = _feed(plan, site, reports=reports, world=world)
-    for job in fed:
-        reports[job.job_id] = JobReport(job_id=job.job_id, state=JobState.PENDING)
-    if decided or fed:
+    if decided:
         status = stand(plan, reports=reports, world=world)
+    fed = _feed(plan, status, site=site, world=world)
+    if fed:
+        queued = {job.job_id: JobReport(job_id=job.job_id, state=JobState.PENDING) for job in fed}
+        status = stand(plan, reports=reports | queued, world=world)
     return status, bool(news or forgotten)
 
 
-def _feed(plan: Plan, site: Site, *, reports: Mapping[str, JobReport], world: World) -> list[Submission]:
+def _reports(status: ExperimentStatus) -> dict[str, JobReport]:
+    """Return what the scheduler said, by job id."""
+    return {entry.report.job_id: entry.report for entry in status.steps if entry.report is not None}
+
+
+def _feed(plan: Plan, status: ExperimentStatus, *, site: Site, world: World) -> list[Submission]:
     """Hand over what waits, as the queue has room."""
     wanted, now = read_wanted(world), world.clock.now()
     if wanted is None or (wanted.try_at is not None and wanted.try_at > now):
         return []
-    book = read_attempts(world.store)
+    book = {(entry.run_id, entry.step): entry.attempts for entry in status.steps if entry.attempts}
     due = due_jobs([run for run in plan.runs if run.id in wanted.runs], book, now=now)
-    room = room_in(book, reports, queue=site.queue)
+    room = room_in(book, _reports(status), queue=site.queue)
     if not due or room <= 0:
         return []
     try:

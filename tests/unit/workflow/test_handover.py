@@ -1,10 +1,12 @@
 """Handing over: a cap on the queue, patience with the scheduler, one watch that acts, settings read anew."""
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from cruijff_kit.errors import SchedulerError
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.layout import RunLayout
@@ -167,6 +169,25 @@ def test_however_many_jobs_one_look_asks_the_scheduler_once(template: Path, tmp_
     asked.clear()
     look(exp)
     assert asked == [JOBS]
+
+
+def test_a_scheduler_that_does_not_answer_for_a_while_breaks_no_watch(exp: Submitted) -> None:
+    submit_jobs(exp.plan_id, world=exp.world)
+    find, outage = exp.scheduler.find, SchedulerError("connection refused", transient=True)
+
+    def unreachable(tags: Sequence[str]) -> dict[str, str]:
+        raise outage
+
+    exp.site = Site()
+    exp.scheduler.refuse()
+    looks = watch_jobs(world=exp.world)
+    next(looks)
+    exp.scheduler.find = unreachable
+    assert Phase.WAITING in {entry.phase for entry in next(looks).steps}
+    exp.scheduler.find = find
+    exp.later(minutes=10)
+    next(looks)
+    assert len(exp.scheduler.requests) == JOBS
 
 
 def test_leaving_a_watch_lets_the_next_one_act(exp: Submitted) -> None:
