@@ -59,7 +59,11 @@ async def job_submit(
 
 async def _ask_retry(experiment: str, run: str, ctx: Context[Any, Any], apply_proposal: bool = False) -> Elicit[Answer]:
     _must_be_able_to_ask(ctx, f"ck -C {experiment} retry {run}{' --apply-proposal' if apply_proposal else ''}")
-    change = ", changed as the failure policy proposed" if apply_proposal else ""
+    change = ""
+    if apply_proposal:
+        with spoken():
+            proposed = workflow.proposed_change(run, world=enter(experiment, "job_retry", ctx))
+        change = f", changed so: {proposed.words}"
     return Elicit(f"Submit the failed jobs of {run} in {experiment} again{change}?", Answer)
 
 

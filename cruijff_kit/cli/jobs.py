@@ -52,7 +52,7 @@ def retry(experiment: str, run: str, apply_proposal: bool, reason: str, yes: boo
     if remedies:
         lines = [f"`{run}` ran out of memory; what would need less, the effective batch kept:", *remedy_lines(remedies)]
         click.echo("\n".join(lines), err=True)
-    change = ", changed as proposed" if apply_proposal else ""
+    change = f", changed so: {workflow.proposed_change(run, world=world).words}" if apply_proposal else ""
     confirm(f"Submit the failed jobs of `{run}` again{change}?", "retry", unattended=yes, world=world)
     click.echo(_jobs(workflow.retry_run(run, apply_proposal=apply_proposal, reason=reason, world=world)))
 

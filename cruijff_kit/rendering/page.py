@@ -15,7 +15,7 @@ __all__ = ["render_page"]
 
 _INTERVAL = re.compile(r"\[[^\[\]]{1,24}\]")
 # What a reader asks first comes first; Markdown keeps the order of the work.
-_ORDER = ("accuracy", "means", "effects", "base", "groups", "training", "status", "incomplete", "data")
+_ORDER = ("accuracy", "means", "effects", "base", "groups", "training", "status", "compute", "incomplete", "data")
 # Longer tables are folded under their plot.
 _FOLDED = 20
 _AFTER = {"accuracy": "accuracy", "interaction": "means", "loss": "training"}

@@ -128,20 +128,23 @@ class TrainingJob:
         """
         if self._finished():
             return
-        with self._held(), StatusFile(self._written("status.json"), token=self.token) as status:
+        with self._held():
             # Whoever held the run before may have finished it.
             if self._finished():
-                status.enter("done")
                 return
-            self.interruption.listen(alone=self.ranks.size == 1)
-            check_inputs(self.config)
-            require_tracking(self.config)
-            made = self._train(build, status, resume=resume)
-            if self.ranks.main:
+            with StatusFile(self._written("status.json"), token=self.token) as status:
+                self.interruption.listen(alone=self.ranks.size == 1)
+                check_inputs(self.config)
+                require_tracking(self.config)
+                made = self._train(build, status, resume=resume)
+                if not self.ranks.main:
+                    return
                 self._finish(made, status)
+            remove_checkpoints(self.output)
+            tidy_best(self.output, keep=())
 
     def _finish(self, made: list[Path], status: StatusFile) -> None:
-        """Write provenance, then the last marker, and remove what only a restart would need."""
+        """Write provenance, then the last marker."""
         earlier = _earlier_manifest(self.run_dir)
         provenance = self._manifest(earlier.job_ids if earlier else (), status)
         write_aside(self.run_dir / "manifest.json", provenance.model_dump_json(indent=2) + "\n")
@@ -149,8 +152,6 @@ class TrainingJob:
         status.enter("done")
         marker = Done(exit_code=0, artefacts=hashes, token=self.token, finished=now())
         write_aside(self.run_dir / "DONE", marker.model_dump_json(indent=2) + "\n")
-        remove_checkpoints(self.output)
-        tidy_best(self.output, keep=())
 
     def _finished(self) -> bool:
         """Return whether the run was finished under this configuration, and say so."""

@@ -114,6 +114,11 @@ class Decision(Noun):
     decided: Timestamp
     """When it was decided."""
 
+    @property
+    def words(self) -> str:
+        """Return the proposed settings as they would stand in a configuration."""
+        return ", ".join(f"{name}: {value}" for name, value in self.proposal.items())
+
 
 class Wanted(Noun):
     """`wanted.json`: which runs were asked to be submitted and are handed over as the queue has room."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.standing import read_status
-    from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
+    from cruijff_kit.workflow.submit import preview_submission, proposed_change, retry_run, submit_jobs
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.watch import watch_jobs
 
@@ -61,6 +61,7 @@ __all__ = [
     "port_adapter",
     "preview_submission",
     "propose_remedies",
+    "proposed_change",
     "pull_model",
     "read_audit",
     "read_status",
@@ -104,7 +105,7 @@ _HOMES = {
     "setup_finetune": ("write_finetune",),
     "spot_check": ("spot_check_run",),
     "standing": ("read_status",),
-    "submit": ("preview_submission", "retry_run", "submit_jobs"),
+    "submit": ("preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
     "watch": ("watch_jobs",),
 }

@@ -9,6 +9,7 @@ from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.plan import DesignLock, Plan, PlannedRun
+from cruijff_kit.schema.policy import Decision
 from cruijff_kit.schema.receipt import Submission, SubmitPreview, SubmitReceipt
 from cruijff_kit.workflow.attempts import find_run, last_reports, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views
@@ -20,7 +21,7 @@ from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
 from cruijff_kit.workflow.standing import live_site, read_status
 from cruijff_kit.workflow.wanted import read_wanted, want
 
-__all__ = ["preview_submission", "retry_run", "submit_jobs"]
+__all__ = ["preview_submission", "proposed_change", "retry_run", "submit_jobs"]
 
 
 def preview_submission(plan_id: str, *, runs: tuple[str, ...] = (), world: World) -> SubmitPreview:
@@ -113,8 +114,8 @@ def retry_run(run: str, *, apply_proposal: bool = False, reason: str, world: Wor
         return SubmitReceipt(plan_id=lock.plan_id, jobs=tuple(jobs))
 
 
-def _apply_proposal(run: str, *, reason: str, world: World) -> None:
-    """Make the change that was proposed for a run, its id and effective batch kept.
+def proposed_change(run: str, *, world: World) -> Decision:
+    """Return the change that the failure policy proposes for a run, to be shown before it is approved; never writes.
 
     Raises:
         RunError: nothing is proposed that could be applied.
@@ -125,8 +126,13 @@ def _apply_proposal(run: str, *, reason: str, world: World) -> None:
     if decision is None or not decision.proposal:
         fact = f"nothing is proposed for run `{chosen.id}` that could be applied"
         raise RunError(fact, run_id=chosen.id, hint=f"`ck estimate {chosen.id}` tells what would fit")
-    settings = {"batch_size": decision.proposal["batch_size"]}
-    apply_remedy(chosen.id, settings=settings, reason=f"proposal of the failure policy approved: {reason}", world=world)
+    return decision
+
+
+def _apply_proposal(run: str, *, reason: str, world: World) -> None:
+    """Make the change that was proposed for a run, its id and effective batch kept."""
+    settings = {"batch_size": proposed_change(run, world=world).proposal["batch_size"]}
+    apply_remedy(run, settings=settings, reason=f"proposal of the failure policy approved: {reason}", world=world)
 
 
 def _patiently(

@@ -15,7 +15,7 @@ from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.cancel import cancel_runs
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.standing import read_status
-from cruijff_kit.workflow.submit import retry_run, submit_jobs
+from cruijff_kit.workflow.submit import proposed_change, retry_run, submit_jobs
 from cruijff_kit.workflow.watch import watch_jobs
 from tests.submitted import Submitted, scaffolded_template
 
@@ -112,6 +112,7 @@ def test_out_of_memory_is_a_proposal_that_keeps_the_effective_batch(exp: Submitt
 def test_an_approved_proposal_is_made_recorded_and_run_under_the_same_id(exp: Submitted, run: str) -> None:
     _exhaust(exp, run, "gpu")
     look(exp)
+    assert proposed_change(run, world=exp.world).words == "batch_size: 2, gradient_accumulation_steps: 2"
     receipt = retry_run(run, apply_proposal=True, reason="half as many rows", world=exp.world)
     assert [job.step for job in receipt.jobs] == [Step.TRAIN, Step.EVAL]
     config = exp.world.store.read_text(RunLayout(run).config) or ""
