@@ -150,9 +150,8 @@ class Submitted:
         """Let a training tell of a checkpoint, and whatever else it says of itself."""
         run_id, _ = whose(self.scheduler.requests[job_id])
         now = self.clock.now()
-        own = JobStatus(
-            state="running", step=step, total=99, saved=step, job_id=job_id, started=now, updated=now, **facts
-        )
+        told = {"state": "running", "step": step, "total": 99, "saved": step, "job_id": job_id, **facts}
+        own = JobStatus(**told, started=now, updated=now)
         DiskRunStore(self.world.store.root).write(RunLayout(run_id).status("train"), own.model_dump_json())
 
     def prints(self, job_id: str, text: str) -> None:

@@ -52,8 +52,8 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
 def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> bool:
     """Record as lost the jobs whose tag the scheduler no longer holds, with no sign of them for long; tell if any.
 
-    An unknown state alone never is a failure; and should such a job still run, the run lock
-    keeps it from being trained twice.
+    One that said itself that it failed has failed. An unknown state alone never is a failure;
+    and should such a job still run, the run lock keeps it from being trained twice.
     """
     now, limit = world.clock.now(), site.policy.forgotten_after
     silent = [
@@ -67,11 +67,15 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
         return False
     gone = [entry for entry in silent if entry.attempts[-1].intent.tag not in held]
     for entry in gone:
-        last = entry.attempts[-1]
+        last, own = entry.attempts[-1], entry.own
+        told = own is not None and own.state == "failed" and own.job_id == last.job_id
         reason = f"the scheduler no longer knows it, and there was no sign of it for {limit:g} s"
+        if told and own is not None:
+            reason = f"failed: {own.message}; {reason}"
+        verdict = JobState.FAILED if told else JobState.LOST
         lost = entry.model_copy(update={"phase": Phase.FAILED, "reason": reason})
         world.audit.append(_verdict_event(lost, world))
-        write_attempt(world.store, last.model_copy(update={"verdict": JobState.LOST, "reason": reason}))
+        write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason}))
     return bool(gone)
 
 

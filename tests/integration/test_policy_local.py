@@ -4,9 +4,11 @@ import getpass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cruijff_kit import workflow
 from cruijff_kit.bootstrap import open_world
+from cruijff_kit.cli.main import cli
 from cruijff_kit.ports import World
 from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.job import JobState
@@ -68,6 +70,11 @@ def test_what_vanished_is_tried_again_and_what_lacked_memory_once_a_smaller_pass
     assert len(report.jobs) == 4
     assert all(job.usage.elapsed_seconds for job in report.jobs)
     assert workflow.verify_audit(world=world).ok
+    shown = CliRunner().invoke(cli, ["-C", str(world.store.root), "status", "--compute"])
+    assert shown.exit_code == 0, shown.output
+    assert [line.split()[1:4] for line in shown.output.splitlines()[2:6]] == [
+        ["train", "1", "lost"], ["train", "2", "succeeded"], ["train", "1", "failed"], ["train", "2", "succeeded"],
+    ]  # fmt: skip
 
 
 def _passes(entry: StepStatus, world: World) -> list[str]:

@@ -6,14 +6,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from cruijff_kit.planning.policy import HELD, ending_of
 from cruijff_kit.runtime.files import Fence, FencedError, aside_of, discard, fenced, replace_folder, write_aside
 from cruijff_kit.runtime.process_mark import ProcessMark, gone, own_mark
 from cruijff_kit.runtime.run_lock import HeldError, Patience, hold_run
-from cruijff_kit.schema.run import JobStatus, Lease
+from cruijff_kit.schema.job import Attempt, Intent, JobState, Step
+from cruijff_kit.schema.policy import Ending
+from cruijff_kit.schema.run import JobStatus, Lease, Phase, StepStatus
 from tests.training_runs import metric_points, random_base, write_run
 
 RUN = "rank4-0a1b2c3d"
@@ -117,9 +121,18 @@ def test_of_two_that_start_together_one_works_and_the_other_is_told_by_whom(root
             codes.append(process.end() if not answer else (None, process))
         winner = next(each for code, each in codes if code is None)
         ((code, said),) = [each for each in codes if each[0] is not None]
-        assert code == HeldError.exit_code == 75
+        assert code == HeldError.exit_code == HELD == 75
+        assert ending_of(_failed("exit code 1"), said.splitlines()) is Ending.HELD
+        assert ending_of(_failed(f"exit code {code}"), ()) is Ending.HELD
         assert f"process {winner.process.pid} on" in said
         assert winner.write("mine") == "written"
+
+
+def _failed(reason: str) -> StepStatus:
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    intent = Intent(run_id=RUN, step=Step.TRAIN, number=1, tag="tag", why="", recorded=now)
+    attempt = Attempt(intent=intent, job_id="1", verdict=JobState.FAILED, reason=reason)
+    return StepStatus(run_id=RUN, step=Step.TRAIN, phase=Phase.FAILED, reason=reason, attempts=(attempt,))
 
 
 def test_of_many_that_start_together_exactly_one_holds(root: Path) -> None:

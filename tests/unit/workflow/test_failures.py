@@ -250,6 +250,16 @@ def test_a_job_the_scheduler_forgot_is_unknown_until_there_was_no_sign_of_it_for
     assert evaluation.after_ok == (training.job_id,)
 
 
+def test_a_forgotten_job_that_said_itself_why_it_failed_is_not_tried_again(exp: Submitted, run: str) -> None:
+    exp.saves(exp.job_id(run), 2, state="failed", message="no such column `answer`")
+    exp.scheduler.forget(exp.job_id(run))
+    exp.later(hours=2)
+    look(exp)
+    entry = exp.step(run)
+    assert (entry.phase, entry.attempts[-1].verdict, len(entry.attempts)) == (Phase.FAILED, JobState.FAILED, 1)
+    assert "no such column `answer`" in entry.reason
+
+
 def _exhaust(exp: Submitted, run: str, how: str) -> None:
     job_id = exp.job_id(run)
     exp.scheduler.start(job_id)
