@@ -12,7 +12,7 @@ from cruijff_kit.schema.receipt import Submission
 from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.audit import render_views
-from cruijff_kit.workflow.compute import write_compute
+from cruijff_kit.workflow.compute import read_compute, write_compute
 from cruijff_kit.workflow.failures import (
     apply_policy,
     cancel_orphans,
@@ -59,6 +59,9 @@ def watch_jobs(
             if not status.moving or late:
                 break
             world.clock.sleep(poll)
+        if elected and status.finished:
+            # Also where the watch that saw the last verdict fall was killed before it could.
+            write_compute(world=world)
         if recorded:
             _close(status, world)
 
@@ -146,7 +149,7 @@ def _feed(plan: Plan, status: ExperimentStatus, *, site: Site, world: World) -> 
 def _close(status: ExperimentStatus, world: World) -> None:
     """Record that everything has ended and what it took, where this look saw the last verdict fall."""
     if status.finished:
-        used = write_compute(world=world)
+        used = read_compute(world=world)
         completed = sum(entry.phase is Phase.COMPLETED for entry in status.steps)
         outcome = Outcome.SUCCESS if completed == len(status.steps) else Outcome.WARNING
         event = AuditEvent(

@@ -90,6 +90,14 @@ def test_every_attempt_is_accounted_for_and_what_failed_counts_too(exp: Submitte
     assert report == read_compute(world=exp.world)
 
 
+def test_a_watch_after_one_that_was_killed_at_the_end_writes_what_was_used(exp: Submitted) -> None:
+    _to_the_end(exp)
+    before = exp.world.store.read(ExperimentLayout.compute)
+    (exp.world.store.root / ExperimentLayout.compute).unlink()
+    assert len(list(watch_jobs(world=exp.world))) == 1
+    assert exp.world.store.read(ExperimentLayout.compute) == before
+
+
 def test_speed_is_the_median_after_warm_up_in_processed_tokens(exp: Submitted) -> None:
     _to_the_end(exp)
     speeds = [job.speed for job in read_compute(world=exp.world).jobs if job.speed]
