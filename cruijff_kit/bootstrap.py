@@ -55,6 +55,7 @@ def open_world(
         sites=sites,
         probe=MachineProbe(),
         shelf=DiskShelf(),
+        settings=lambda: DiskSiteFiles(root).read().site,
     )
 
 

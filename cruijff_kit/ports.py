@@ -10,7 +10,7 @@ from cruijff_kit.schema.adapter import AdapterCheck, AdapterLimits, MergeReceipt
 from cruijff_kit.schema.audit import Actor, Anchor, AuditEvent, AuditRecord, AuditVerdict
 from cruijff_kit.schema.embedding import EmbeddingFile, EmbedJob
 from cruijff_kit.schema.estimate import Probe
-from cruijff_kit.schema.job import JobReport, JobRequest
+from cruijff_kit.schema.job import JobReport, JobRequest, JobUsage
 from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.registry import ModelTrait, PullReceipt
 from cruijff_kit.schema.result import EvalLogRecord
@@ -83,6 +83,10 @@ class Scheduler(Protocol):
             job_ids: ids that `submit` returned.
             tags: what each was submitted under, where known; an id that was given to another job is absent.
         """
+        ...
+
+    def usage(self, job_ids: Sequence[str]) -> dict[str, JobUsage]:
+        """Return what ended jobs took, as far as the scheduler knows, one query; others are left out. Never writes."""
         ...
 
     def cancel(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> None:
@@ -422,3 +426,5 @@ class World(NamedTuple):
     """Looks at the machine; None where a world does without."""
     shelf: Shelf | None = None
     """Output directories; None where a world does without."""
+    settings: Callable[[], Site] | None = None
+    """Reads the site's settings anew, for verbs that go on for long; None where they never change."""

@@ -57,9 +57,14 @@ async def job_submit(
     )
 
 
-async def _ask_retry(experiment: str, run: str, ctx: Context[Any, Any]) -> Elicit[Answer]:
-    _must_be_able_to_ask(ctx, f"ck -C {experiment} retry {run}")
-    return Elicit(f"Submit the failed jobs of {run} in {experiment} again?", Answer)
+async def _ask_retry(experiment: str, run: str, ctx: Context[Any, Any], apply_proposal: bool = False) -> Elicit[Answer]:
+    _must_be_able_to_ask(ctx, f"ck -C {experiment} retry {run}{' --apply-proposal' if apply_proposal else ''}")
+    change = ""
+    if apply_proposal:
+        with spoken():
+            proposed = workflow.proposed_change(run, world=enter(experiment, "job_retry", ctx))
+        change = f", changed so: {proposed.words}"
+    return Elicit(f"Submit the failed jobs of {run} in {experiment} again{change}?", Answer)
 
 
 def job_retry(
@@ -69,15 +74,18 @@ def job_retry(
     reason: Reason,
     ctx: Context[Any, Any],
     answer: Annotated[ElicitationResult[Answer], Resolve(_ask_retry)],
+    apply_proposal: bool = False,
 ) -> SubmitReply:
     """Queue the failed or cancelled jobs of one run again, after the user has confirmed.
 
-    Use it when logs_tail has shown the cause and it is mended. `reason` says what was mended.
+    Use it when logs_tail has shown the cause and it is mended. `reason` says what was mended. Where job_status tells
+    of a proposal for a run that ran out of memory, `apply_proposal` makes that change first: show it to the user.
     """
     if not _agreed(answer):
         return SubmitReply.refused("")
     with spoken():
-        return SubmitReply.of(workflow.retry_run(run, reason=reason, world=enter(experiment, "job_retry", ctx)))
+        world = enter(experiment, "job_retry", ctx)
+        return SubmitReply.of(workflow.retry_run(run, apply_proposal=apply_proposal, reason=reason, world=world))
 
 
 async def _ask_cancel(experiment: str, ctx: Context[Any, Any], runs: list[str] | None = None) -> Elicit[Answer]:

@@ -15,7 +15,7 @@ from cruijff_kit.adapters.job_env import clean_environment
 from cruijff_kit.adapters.local_queue import Facts, Limits, LocalQueue, NewJob
 from cruijff_kit.adapters.sbatch_lines import Directives, read_directives
 from cruijff_kit.errors import SchedulerError
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState
+from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
 from cruijff_kit.schema.site import Site
 
 __all__ = ["LocalScheduler", "visible_gpus"]
@@ -79,6 +79,11 @@ class LocalScheduler:
         meant = self._meant(job_ids, tags or {})
         known = {str(facts.id): _report(facts) for facts in self._queue.facts(_numbers(meant))}
         return {job_id: known.get(job_id) or JobReport(job_id=job_id, state=JobState.UNKNOWN) for job_id in job_ids}
+
+    def usage(self, job_ids: Sequence[str]) -> dict[str, JobUsage]:
+        """Return how long ended jobs ran; what else they took they say themselves."""
+        ended = [facts for facts in self._queue.facts(_numbers(job_ids)) if facts.started and facts.ended]
+        return {str(facts.id): JobUsage(elapsed_seconds=(facts.ended or 0) - (facts.started or 0)) for facts in ended}
 
     def cancel(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> None:
         """End waiting jobs at once, and have the runner stop running ones."""

@@ -1,12 +1,13 @@
 """Processes of this machine: who belongs to a job, and which start of the machine this is."""
 
 import contextlib
-import functools
 import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from cruijff_kit.runtime.process_mark import boot_id
 
 __all__ = ["Process", "boot_id", "children", "family", "send_signal"]
 
@@ -22,15 +23,6 @@ class Process(NamedTuple):
     """Number of its parent."""
     started: str
     """When it started, in the system's own words."""
-
-
-@functools.cache
-def boot_id() -> str:
-    """Return what names this start of the machine; another after each reboot."""
-    path = _PROC / "sys/kernel/random/boot_id"
-    if path.exists():
-        return path.read_text(encoding="ascii").strip()
-    return _said("sysctl", "-n", "kern.bootsessionuuid") or _said("sysctl", "-n", "kern.boottime")
 
 
 def family(leader: int) -> dict[int, Process]:

@@ -13,8 +13,9 @@ from pathlib import Path
 from cruijff_kit.adapters.slurm_commands import ABSENT, Answer, ask, order
 from cruijff_kit.adapters.slurm_errors import refusal
 from cruijff_kit.adapters.slurm_states import HISTORY_FIELDS, QUEUE_FIELDS, Row, elements, history_rows, queue_rows
+from cruijff_kit.adapters.slurm_usage import USAGE_FIELDS, usage_rows
 from cruijff_kit.errors import SchedulerError
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState
+from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
 
 __all__ = ["SlurmScheduler"]
 
@@ -67,6 +68,8 @@ class SlurmScheduler:
         options = [f"--job-name={request.name}:{request.tag}", f"--chdir={request.chdir}"]
         if request.comment:
             options.append(f"--comment={request.comment}")
+        if request.mail:
+            options += ["--mail-type=END,FAIL", f"--mail-user={request.mail}"]
         edges = self._edges(request)
         if edges:
             options += [f"--dependency=afterok:{':'.join(edges)}", "--kill-on-invalid-dep=yes"]
@@ -100,6 +103,19 @@ class SlurmScheduler:
         found = {row.report.job_id: row.report for row in queued if _is_meant(row, wanted, tags=expected)}
         past = self._past(sorted(wanted - found.keys()), expected) if wanted - found.keys() else {}
         return {job_id: found.get(job_id) or _unknown(job_id, past.get(job_id), why=why) for job_id in job_ids}
+
+    def usage(self, job_ids: Sequence[str]) -> dict[str, JobUsage]:
+        """Return what ended jobs took: from accounting, asked once; else how long, while the controller remembers."""
+        wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
+        found: dict[str, JobUsage] = {}
+        for line in _lines(sorted(wanted)):
+            told = usage_rows(self._accounting(USAGE_FIELDS, "--jobs", line, strict=False))
+            found.update({job_id: usage for job_id, usage in told.items() if job_id in wanted})
+        rows, _ = self._queued(wanted - found.keys())
+        for report in (row.report for row in rows if _is_meant(row, wanted - found.keys(), tags={})):
+            if report.state.ended and report.started and report.ended:
+                found[report.job_id] = JobUsage(elapsed_seconds=(report.ended - report.started).total_seconds())
+        return {job_id: found[job_id] for job_id in job_ids if job_id in found}
 
     def cancel(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> None:
         """Have Slurm end those of these jobs that wait or run and carry their tag; all others are left alone.
@@ -182,21 +198,22 @@ class SlurmScheduler:
         return found
 
     def _history(self, option: str, value: str, *, strict: bool) -> list[Row]:
+        return list(history_rows(self._accounting(HISTORY_FIELDS, "-X", option, value, strict=strict)))
+
+    def _accounting(self, fields: str, *options: str, strict: bool) -> str:
+        """Return what accounting lists; nothing where there is none, or it does not answer and need not."""
         if not self._accounted or (not strict and time.monotonic() < self._rests_until):
-            return []
-        answer = ask(
-            "sacct", "-n", "-P", "-X", "--duplicates", f"--user={os.geteuid()}", f"--format={HISTORY_FIELDS}",
-            option, value,
-        )  # fmt: skip
+            return ""
+        answer = ask("sacct", "-n", "-P", "--duplicates", f"--user={os.geteuid()}", f"--format={fields}", *options)
         if not answer.code:
-            return list(history_rows(answer.out))
+            return answer.out
         if answer.code == ABSENT or _NO_ACCOUNTING in answer.err:
             self._accounted = False
         elif strict:
             raise refusal(answer, "accounting does not answer, so it is not known what ran")
         else:
             self._rests_until = time.monotonic() + _REST
-        return []
+        return ""
 
 
 def _ask_queue(job_ids: Iterable[str]) -> Answer:

@@ -28,11 +28,14 @@ _KINDS = (
         "unable to contact slurm controller|socket timed out|connection (?:refused|failure|timed out)|connect failure"
         "|zero bytes were transmitted|transport endpoint|communication shutdown|resource temporarily unavailable"
         "|temporarily unable to accept|slurmctld is (?:down|not responding)|no answer within|try again"
+        "|message (?:receive|send) failure|standby mode"
         "|slurm database connection|problem talking to the database|unable to connect to database",
         _RESEND,
         transient=True,
     ),
-    _Kind("(?:QOS|Assoc)\\w*MaxSubmit\\w*|MaxSubmitJobs|job submit limit reached", _ROOM, transient=True),
+    _Kind(
+        "(?:QOS|Assoc)\\w*(?:Submit|MaxJobs|GrpJobs)\\w*|MaxSubmitJobs|job submit limit reached", _ROOM, transient=True
+    ),
     _Kind(
         "establish a configuration source|unable to process configuration|slurm\\.conf",
         "log in to a node of the cluster, or set `SLURM_CONF`; without a cluster: `scheduler: local` in site.yaml",

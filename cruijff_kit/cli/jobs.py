@@ -34,22 +34,27 @@ def submit(experiment: str, plan: str | None, runs: tuple[str, ...], reason: str
     with ProgressBar("submit") as progress:
         receipt = workflow.submit_jobs(plan_id, runs=runs, reason=reason, progress=progress, world=world)
     click.echo(_jobs(receipt))
+    waiting = sum(job.state == "waiting" for job in receipt.jobs)
+    if waiting:
+        click.echo(f"{waiting} jobs wait: `ck watch` hands them over as the queue has room", err=True)
 
 
 @click.command()
 @click.argument("run")
+@click.option("--apply-proposal", is_flag=True, help="Approve what the failure policy proposed, and change it first.")
 @click.option("--reason", required=True, help="Why, in your words; kept in the audit log.")
 @_YES
 @click.pass_obj
-def retry(experiment: str, run: str, reason: str, yes: bool) -> None:
+def retry(experiment: str, run: str, apply_proposal: bool, reason: str, yes: bool) -> None:
     """Try the failed or cancelled jobs of RUN again."""
     world = enter(experiment)
-    remedies = workflow.propose_remedies(run, world=world)
+    remedies = () if apply_proposal else workflow.propose_remedies(run, world=world)
     if remedies:
         lines = [f"`{run}` ran out of memory; what would need less, the effective batch kept:", *remedy_lines(remedies)]
         click.echo("\n".join(lines), err=True)
-    confirm(f"Submit the failed jobs of `{run}` again?", "retry", unattended=yes, world=world)
-    click.echo(_jobs(workflow.retry_run(run, reason=reason, world=world)))
+    change = f", changed so: {workflow.proposed_change(run, world=world).words}" if apply_proposal else ""
+    confirm(f"Submit the failed jobs of `{run}` again{change}?", "retry", unattended=yes, world=world)
+    click.echo(_jobs(workflow.retry_run(run, apply_proposal=apply_proposal, reason=reason, world=world)))
 
 
 @click.command()

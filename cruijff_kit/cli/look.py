@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import click
 
 from cruijff_kit import workflow
-from cruijff_kit.cli.table import STATUS_COLUMNS, status_rows, status_table
+from cruijff_kit.cli.table import STATUS_COLUMNS, aligned, status_rows, status_table
 from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import RunError
 from cruijff_kit.schema.job import Step
@@ -20,14 +20,21 @@ _COLOURS = {
     Phase.FAILED: "red",
     Phase.CANCELLED: "yellow",
     Phase.PENDING: "dim",
+    Phase.WAITING: "dim",
 }
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+@click.option("--compute", is_flag=True, help="Show what the jobs that have ended took instead.")
 @click.pass_obj
-def status(experiment: str, as_json: bool) -> None:
+def status(experiment: str, as_json: bool, compute: bool) -> None:
     """Show where every job stands."""
+    if compute:
+        used = workflow.show_compute(world=enter(experiment))
+        text = f"{aligned(used.columns, used.rows)}\n\n{used.note}"
+        click.echo(used.report.model_dump_json(indent=2) if as_json else text)
+        return
     found = workflow.read_status(world=enter(experiment))
     click.echo(found.model_dump_json(indent=2) if as_json else status_table(found))
 
@@ -37,7 +44,7 @@ def status(experiment: str, as_json: bool) -> None:
 @click.option("--timeout", type=float, default=None, help="Seconds after which to stop looking.")
 @click.pass_obj
 def watch(experiment: str, poll: float, timeout: float | None) -> None:
-    """Follow the jobs until all have ended; leaving with Ctrl-C disturbs nothing."""
+    """Follow the jobs until all have ended, and hand over what waits; leaving with Ctrl-C disturbs nothing."""
     looks = workflow.watch_jobs(poll=poll, timeout=timeout, world=enter(experiment))
     try:
         last = _live(looks) if sys.stdout.isatty() else _lines(looks)
@@ -72,7 +79,11 @@ def _lines(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:
     """Print a line per change, for pipes and logs; the table at the end."""
     seen: dict[tuple[str, Step], Phase] = {}
     look = ExperimentStatus(experiment="", steps=())
+    watcher = ""
     for look in looks:
+        if look.watcher != watcher:
+            click.echo(_acting(look), err=True)
+            watcher = look.watcher
         for entry in look.steps:
             key = entry.run_id, entry.step
             if seen.get(key) is not entry.phase:
@@ -81,6 +92,12 @@ def _lines(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:
             seen[key] = entry.phase
     click.echo(status_table(look))
     return look
+
+
+def _acting(look: ExperimentStatus) -> str:
+    if look.watcher:
+        return f"{look.watcher} watches already and acts; this watch shows, and goes on when that one ends"
+    return "this watch acts now"
 
 
 def _live(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:
@@ -92,7 +109,7 @@ def _live(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:
         return _lines(looks)
 
     def drawn(look: ExperimentStatus) -> Table:
-        table = Table(*STATUS_COLUMNS, box=None, pad_edge=False)
+        table = Table(*STATUS_COLUMNS, box=None, pad_edge=False, caption=_acting(look) if look.watcher else None)
         for entry, row in zip(look.steps, status_rows(look), strict=True):
             table.add_row(*row, style=_COLOURS.get(entry.phase, ""))
         return table

@@ -137,9 +137,9 @@ def _limits(ours: Partition, theirs: Partition) -> Iterator[SiteTrait]:
 
 def _queue(site: Site, cluster: ClusterFacts) -> Iterator[SiteTrait]:
     most = cluster.max_submit
-    if most is not None and site.caps.max_queued > most:
-        found = f"`caps.max_queued: {site.caps.max_queued}`, and you may have {most} jobs in the queue"
-        yield SiteTrait(name="caps", ok=False, found=found, hint=f"write `caps.max_queued: {most}` or less")
+    if most is not None and site.queue.max_queued > most:
+        found = f"`queue.max_queued: {site.queue.max_queued}`, and you may have {most} jobs in the queue"
+        yield SiteTrait(name="caps", ok=False, found=found, hint=f"write `queue.max_queued: {most}` or less")
 
 
 def _folder_faults(found: FolderFacts, *, least: int) -> Iterator[tuple[bool, str, str]]:

@@ -45,6 +45,8 @@ class Measured(NamedTuple):
     """Rows of its passes."""
     beside: float = 0.0
     """Seconds of the job outside of optimiser steps."""
+    tokens: int = 0
+    """Tokens it processed in all."""
 
 
 class Span(NamedTuple):

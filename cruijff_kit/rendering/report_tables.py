@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from cruijff_kit.rendering.bottom_line import compared, completeness
+from cruijff_kit.rendering.compute_table import COMPUTE_COLUMNS, compute_note, compute_rows
 from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words, p_text, percent, plain, signed
 from cruijff_kit.rendering.score_tables import calibration_table, guarantee_table, score_table
 from cruijff_kit.rendering.sheet import Column, Table, source_labels
@@ -30,6 +31,7 @@ def report_tables(dossier: Dossier) -> tuple[Table, ...]:
         score_table(dossier),
         guarantee_table(dossier),
         _datasets(dossier),
+        _compute(dossier),
         _incomplete(dossier),
         _sources(dossier),
     )
@@ -149,6 +151,14 @@ def _status(dossier: Dossier) -> Table:
         Column("evaluation"),
     )
     return Table("status", "Run status", columns, rows, completeness(dossier.findings))
+
+
+def _compute(dossier: Dossier) -> Table:
+    report = dossier.compute
+    if report is None:
+        return Table("compute", "Compute used", (), ())
+    columns = tuple(Column(name, "code" if name == "run" else "text") for name in COMPUTE_COLUMNS)
+    return Table("compute", "Compute used", columns, tuple(compute_rows(report)), compute_note(report))
 
 
 def _phase(steps: dict[str, StepStatus], step: str) -> str:

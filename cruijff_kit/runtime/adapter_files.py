@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cruijff_kit.runtime.adapter_merge import check_mergeable, updates_of, write_merged
 from cruijff_kit.runtime.base_record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE_RECORD, base_record
-from cruijff_kit.runtime.files import replace_folder, write_aside
+from cruijff_kit.runtime.files import aside_of, discard, replace_folder, write_aside
 from cruijff_kit.runtime.optimizer_state import whole_weights
 from cruijff_kit.runtime.trainee import learning
 from cruijff_kit.schema.layout import MERGED, adapter_in
@@ -52,7 +52,7 @@ def save_adapter(trainee: "Trainee", folder: Path, *, config: "TrainConfig", ran
     """
     weights = _whole(trainee, ranks)
     if ranks.main:
-        aside = _aside(folder)
+        aside = aside_of(folder)
         _write_adapter(trainee, aside, config=config, weights=weights)
         replace_folder(aside, folder)
     ranks.wait()
@@ -66,7 +66,7 @@ def save_epoch(trainee: "Trainee", folder: Path, *, config: "TrainConfig", ranks
     """
     weights = _whole(trainee, ranks)
     if ranks.main:
-        aside = _aside(folder)
+        aside = aside_of(folder)
         only, stash = config.save_adapter_weights_only, config.stash_adapter_weights
         adapter = Path(adapter_in(str(aside), adapter_only=only, stash=stash))
         _write_adapter(trainee, adapter, config=config, weights=weights)
@@ -83,9 +83,8 @@ def keep_best(trainee: "Trainee", output: Path, *, step: int, config: "TrainConf
 
 def publish_best(output: Path, step: int) -> None:
     """Give the adapter of the best step the name `best`; its own folder stays for a training that must resume."""
-    aside = output / f".best.{os.getpid()}.part"
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(_best_folder(output, step), aside)
+    aside = aside_of(output / "best")
+    shutil.copytree(_best_folder(output, step), aside, dirs_exist_ok=True)
     replace_folder(aside, output / "best")
 
 
@@ -94,7 +93,7 @@ def tidy_best(output: Path, *, keep: Collection[int | None]) -> None:
     kept = {_best_folder(output, step) for step in keep if step is not None}
     for folder in (*output.glob("best_step_*"), *output.glob(".best_step_*")):
         if folder not in kept:
-            shutil.rmtree(folder)
+            discard(folder)
 
 
 def _best_folder(output: Path, step: int) -> Path:
@@ -130,10 +129,3 @@ def _write_adapter(
         os.fsync(file.fileno())
     write_aside(folder / ADAPTER_CONFIG, json.dumps(settings, indent=2) + "\n")
     write_aside(folder / BASE_RECORD, record.model_dump_json(indent=2) + "\n")
-
-
-def _aside(folder: Path) -> Path:
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    return aside

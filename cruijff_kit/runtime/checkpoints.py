@@ -7,7 +7,6 @@ seed and epoch, so the number of steps done says where in the data the training 
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from cruijff_kit.errors import ResultError
-from cruijff_kit.runtime.files import replace_folder, write_aside
+from cruijff_kit.runtime.files import aside_of, discard, replace_folder, write_aside
 from cruijff_kit.schema.run import TrainingProgress
 
 if TYPE_CHECKING:
@@ -42,9 +41,7 @@ def save_checkpoint(output: Path, progress: TrainingProgress, *, tensors: "dict[
     from safetensors.torch import save_file
 
     folder = output / _FOLDER / f"step_{progress.step}"
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    aside = aside_of(folder)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside / _TENSORS)
     with (aside / _TENSORS).open("rb") as file:
         os.fsync(file.fileno())
@@ -52,7 +49,7 @@ def save_checkpoint(output: Path, progress: TrainingProgress, *, tensors: "dict[
     replace_folder(aside, folder)
     for other in folder.parent.iterdir():
         if other != folder:
-            shutil.rmtree(other, ignore_errors=True)
+            discard(other)
 
 
 def load_checkpoint(output: Path, *, identity: str) -> Checkpoint | None:
@@ -77,7 +74,7 @@ def load_checkpoint(output: Path, *, identity: str) -> Checkpoint | None:
 
 def remove_checkpoints(output: Path) -> None:
     """Remove every checkpoint of the training last done here: it is finished, or starts afresh."""
-    shutil.rmtree(output / _FOLDER, ignore_errors=True)
+    discard(output / _FOLDER)
 
 
 def set_aside_checkpoints(output: Path, *, identity: str) -> list[Path]:
@@ -92,7 +89,7 @@ def set_aside_checkpoints(output: Path, *, identity: str) -> list[Path]:
             continue
         place = output / f"{_FOLDER}_{progress.identity[:8]}" / folder.name
         place.parent.mkdir(exist_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
+        discard(place)
         folder.rename(place)
         moved.append(place)
     return moved

@@ -41,6 +41,11 @@ class Place(NamedTuple):
         return self.folder / "status.json"
 
     @property
+    def lock(self) -> Path:
+        """Return the folder of the lock that the job holds while it works; a lone cell's in its own folder."""
+        return self.cell / "lock" if self.cell is not None else self.at(self.layout.lock("eval"))
+
+    @property
     def done(self) -> Path:
         """Return the marker that the job leaves last; a lone cell's own."""
         return self.folder / "DONE"

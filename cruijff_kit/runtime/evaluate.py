@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.runtime.eval_config import Place, checkpoint_sha256, load_eval_config, place_of
-from cruijff_kit.runtime.files import file_sha256, write_aside
+from cruijff_kit.runtime.files import discard, file_sha256, write_aside
 from cruijff_kit.runtime.garbage import seldom_collected
 from cruijff_kit.runtime.job_files import (
     StatusFile,
@@ -34,6 +34,7 @@ from cruijff_kit.runtime.job_files import (
     stop_on_signals,
 )
 from cruijff_kit.runtime.provenance import git_state, package_versions
+from cruijff_kit.runtime.run_lock import hold_run
 from cruijff_kit.runtime.train_config import check_inputs
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.noun import Timestamp
@@ -69,20 +70,23 @@ def evaluate(paths: Sequence[Path]) -> None:
     """
     cells = [CellJob(path.resolve(), load_eval_config(path)) for path in paths]
     place = _one_place(cells)
-    with StatusFile(place.status) as status:
+    with (
+        hold_run(place.lock, run_id=cells[0].config.run_id, job_id="".join(job_ids()), trees=(place.folder,)) as token,
+        StatusFile(place.status, token=token) as status,
+    ):
         stop_on_signals()
         if place.cell is None:
-            place.done.unlink(missing_ok=True)
+            discard(place.done)
         for config in {(cell.config.base_model, cell.config.dataset): cell.config for cell in cells}.values():
             check_inputs(config)
         inputs = [_inputs(cell, place) for cell in cells]
         pending = [at for at, cell in enumerate(cells) if not _is_finished(cell, inputs[at], place=place)]
         progress = _Progress(status, cells, pending=pending)
-        with _own_surroundings(place.folder), seldom_collected():
+        with _own_surroundings(place.folder, token=token), seldom_collected():
             for at in pending:
                 _evaluate_cell(cells[at], inputs[at], place=place, progress=progress)
         if place.cell is None:
-            _finish(cells, place)
+            _finish(cells, place, token=token)
         status.enter("done", "" if pending else "every cell was finished already")
 
 
@@ -128,9 +132,9 @@ def _is_finished(cell: CellJob, inputs: dict[str, str], *, place: Place) -> bool
 
 def _evaluate_cell(cell: CellJob, inputs: dict[str, str], *, place: Place, progress: _Progress) -> None:
     started = now()
-    (cell.folder / "DONE").unlink(missing_ok=True)
+    discard(cell.folder / "DONE")
     for log in (cell.folder / "logs").glob("*.eval"):
-        log.unlink()
+        discard(log)
     progress.status.enter("running", f"evaluating {cell.folder.name}")
 
     facts = {f"{name}_sha256": sha256 for name, sha256 in inputs.items()}
@@ -193,20 +197,21 @@ def _manifest(cell: CellJob, inputs: dict[str, str], *, started: Timestamp, pari
     )
 
 
-def _finish(cells: Sequence[CellJob], place: Place) -> None:
+def _finish(cells: Sequence[CellJob], place: Place, *, token: int) -> None:
     """Write the job's marker: it vouches for every file that the cells' own markers name."""
     marks = [Done.model_validate_json((cell.folder / "DONE").read_bytes()) for cell in cells]
     hashes = {name: sha256 for mark in marks for name, sha256 in mark.artefacts.items()}
     samples = sum(mark.samples or 0 for mark in marks)
-    done = Done(exit_code=0, artefacts=hashes, samples=samples, finished=now())
+    done = Done(exit_code=0, artefacts=hashes, samples=samples, token=token, finished=now())
     write_aside(place.done, done.model_dump_json(indent=2) + "\n")
 
 
 @contextmanager
-def _own_surroundings(folder: Path) -> Iterator[None]:
+def _own_surroundings(folder: Path, *, token: int) -> Iterator[None]:
     """Keep inspect's traces and caches inside the run, and remove them when the job ends."""
-    scratch = folder / ".scratch"
-    shutil.rmtree(scratch, ignore_errors=True)
+    for earlier in folder.glob(".scratch_*"):
+        discard(earlier)
+    scratch = folder / f".scratch_{token}"
     for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME"):
         os.environ[name] = str(scratch)
     # Only the command line reads most of these; a user's shell must not change a result.

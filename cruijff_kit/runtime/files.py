@@ -1,50 +1,145 @@
-"""Files of a job: written aside and renamed, hashed in a stream."""
+"""Files of a job: written aside and renamed, hashed in a stream, and fenced where its run is held.
 
+Inside `fenced` every change of a name is one `rename` with one end in a staging folder that
+only this holder of the run knows. Who takes the run over removes that folder: from then on
+no name can be given, taken or replaced by the process that held it before, whenever it was
+stopped and for how long. A check before each change could not promise that.
+"""
+
+import contextlib
 import hashlib
+import itertools
 import os
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, unquote
 
-__all__ = ["file_sha256", "mend_folders", "replace_folder", "sync_folder", "write_aside"]
+from cruijff_kit.errors import RunError
+
+__all__ = [
+    "Fence",
+    "FencedError",
+    "aside_of",
+    "discard",
+    "fenced",
+    "file_sha256",
+    "put_back",
+    "replace_folder",
+    "sync_folder",
+    "write_aside",
+]
 
 _OLD = ".old"
+_count = itertools.count()
+
+
+class FencedError(RunError):
+    """Another process holds the run now: this one may publish nothing more."""
+
+
+class Fence(NamedTuple):
+    """Through which folders alone a process may change the files of its run."""
+
+    run_id: str
+    """The run."""
+    places: Mapping[Path, Path]
+    """Each tree of the run's files, and the staging folder for it, on the same file system."""
+
+
+_fences: list[Fence] = []
+
+
+@contextlib.contextmanager
+def fenced(fence: Fence) -> Iterator[None]:
+    """Change files of these trees through their staging folders while in here."""
+    _fences.append(fence)
+    try:
+        yield
+    finally:
+        _fences.remove(fence)
 
 
 def write_aside(path: Path, content: str | bytes) -> None:
-    """Write a file aside, flush it to disk and rename it; parents are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    """Write a file aside, flush it to disk and rename it; parents are made.
+
+    Raises:
+        FencedError: another process holds the run now.
+    """
+    with _through_fence(path) as staging:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{os.getpid()}.part") if staging is None else staging / f"{path.name}.part"
+        data = content.encode("utf-8") if isinstance(content, str) else content
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+
+
+def aside_of(folder: Path) -> Path:
+    """Return an empty folder in which to make what `replace_folder` will give a name.
+
+    Raises:
+        FencedError: another process holds the run now.
+    """
+    with _through_fence(folder) as staging:
+        if staging is None:
+            aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True)
+            return aside
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = staging / f"{next(_count)}-{folder.name}"
+        aside.mkdir()
+        return aside
 
 
 def replace_folder(aside: Path, folder: Path) -> None:
     """Give a finished folder its name, durably; one of that name before is removed after that.
 
-    Of a kill between the two renames `mend_folders` knows how to undo the first.
+    Of a kill between the two renames `put_back` knows how to undo the first.
+
+    Raises:
+        FencedError: another process holds the run now.
     """
-    sync_folder(aside)
-    old = folder.with_name(f".{folder.name}{_OLD}")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    aside.rename(folder)
-    sync_folder(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def mend_folders(parent: Path) -> None:
-    """Put back or remove what a kill inside `replace_folder` left under another name."""
-    for old in parent.glob(f".*{_OLD}"):
-        folder = old.with_name(old.name.removeprefix(".").removesuffix(_OLD))
+    with _through_fence(folder) as staging:
+        sync_folder(aside)
+        old = folder.with_name(f".{folder.name}{_OLD}") if staging is None else staging / _told(folder)
+        shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
-            shutil.rmtree(old)
-        else:
+            folder.rename(old)
+        aside.rename(folder)
+        sync_folder(folder.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def put_back(staging: Path, tree: Path) -> None:
+    """Put back what a kill inside `replace_folder` left in a staging folder under another name."""
+    for old in staging.glob(f"*{_OLD}"):
+        folder = tree / unquote(old.name.removesuffix(_OLD))
+        if not folder.exists():
             old.rename(folder)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or folder, where there is one.
+
+    Raises:
+        FencedError: another process holds the run now.
+    """
+    with _through_fence(path) as staging:
+        if not path.exists():
+            if staging is not None:
+                staging.stat()
+            return
+        if staging is not None:
+            path = path.rename(staging / f"{next(_count)}-discarded")
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def file_sha256(path: Path) -> str:
@@ -60,3 +155,31 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def _through_fence(path: Path) -> Iterator[Path | None]:
+    """Yield the staging folder for a path, None where nothing fences it; tell when it is gone."""
+    found = [(fence, tree) for fence in _fences for tree in fence.places if path.is_relative_to(tree)]
+    if not found:
+        yield None
+        return
+    fence, tree = max(found, key=lambda pair: len(pair[1].parts))
+    staging = fence.places[tree]
+    try:
+        yield staging
+    except OSError as err:
+        if staging.exists():
+            raise
+        raise FencedError(
+            f"`{path}` was not written: another process has taken run `{fence.run_id}` over",
+            run_id=fence.run_id,
+            hint="nothing is to be done: that process goes on from the last checkpoint; `ck status` tells where it is",
+        ) from err
+
+
+def _told(folder: Path) -> str:
+    """Return the name under which the folder before lies in staging: it says where it belongs."""
+    trees = [tree for fence in _fences for tree in fence.places if folder.is_relative_to(tree)]
+    tree = max(trees, key=lambda each: len(each.parts))
+    return f"{quote(folder.relative_to(tree).as_posix(), safe='')}{_OLD}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -15,7 +16,7 @@ from typing import IO, Literal, Self
 from pydantic import ValidationError
 
 from cruijff_kit.errors import CruijffError
-from cruijff_kit.runtime.files import file_sha256, write_aside
+from cruijff_kit.runtime.files import FencedError, file_sha256, write_aside
 from cruijff_kit.schema.run import Done, JobStatus, MetricPoint
 
 __all__ = [
@@ -108,7 +109,7 @@ class StatusFile:
     several processes one writes and tells; the others have no path.
     """
 
-    def __init__(self, path: Path | None, *, every: float = 1.0) -> None:
+    def __init__(self, path: Path | None, *, token: int = 0, every: float = 1.0) -> None:
         self._path = path
         self._every = every
         self._written = -every
@@ -118,6 +119,7 @@ class StatusFile:
             job_id="".join(job_ids()),
             host=socket.gethostname(),
             pid=os.getpid(),
+            token=token,
             started=started,
             updated=started,
         )
@@ -129,6 +131,9 @@ class StatusFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(error, FencedError):
+            # The file speaks for the process that holds the run now.
+            return
         if isinstance(error, Stopped) and error.again:
             self.enter("starting", f"checkpoint made at step {self.status.step}; asks to be queued again")
         elif error is not None:
@@ -149,6 +154,11 @@ class StatusFile:
         if step == total or time.monotonic() - self._written >= self._every:
             self._write()
 
+    def keep(self, step: int) -> None:
+        """Note that a checkpoint of this step can be resumed from; written at once."""
+        self.status = self.status.model_copy(update={"saved": step})
+        self._write()
+
     def _tell(self, text: str) -> None:
         if self._path is not None:
             sys.stderr.write(f"[{now():%H:%M:%S}] {text}\n")
@@ -156,9 +166,19 @@ class StatusFile:
     def _write(self) -> None:
         if self._path is None:
             return
-        self.status = self.status.model_copy(update={"updated": now()})
+        self.status = self.status.model_copy(update={"updated": now(), **_taken()})
         write_aside(self._path, self.status.model_dump_json(indent=2) + "\n")
         self._written = time.monotonic()
+
+
+def _taken() -> dict[str, float | int]:
+    """Return the CPU time and the most memory of this process and those it has ended."""
+    found = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "cpu_seconds": round(sum(each.ru_utime + each.ru_stime for each in found), 2),
+        "max_memory_bytes": max(each.ru_maxrss for each in found) * unit,
+    }
 
 
 class Stopped(BaseException):

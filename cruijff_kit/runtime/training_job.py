@@ -1,11 +1,11 @@
 """A training job from its configuration to `DONE`: what every recipe does around its model."""
 
 import argparse
-import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from cruijff_kit.runtime.checkpoints import (
 )
 from cruijff_kit.runtime.custom_metrics import load_metrics
 from cruijff_kit.runtime.devices import choose_device, describe_device
-from cruijff_kit.runtime.files import file_sha256, mend_folders, write_aside
+from cruijff_kit.runtime.files import discard, file_sha256, write_aside
 from cruijff_kit.runtime.interruption import Interruption
 from cruijff_kit.runtime.job_files import (
     MetricsFile,
@@ -39,6 +39,7 @@ from cruijff_kit.runtime.process_group import join_processes
 from cruijff_kit.runtime.provenance import git_state, package_versions
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.requeue import queue_again
+from cruijff_kit.runtime.run_lock import HeldError, hold_run
 from cruijff_kit.runtime.seeding import seed_everything
 from cruijff_kit.runtime.tracking import Tracker, require_tracking
 from cruijff_kit.runtime.train_config import check_inputs, load_train_config, training_identity
@@ -98,6 +99,8 @@ class TrainingJob:
     """Lowest validation loss so far, and its step."""
     safe_best: int | None = None
     """The step that the last checkpoint knows as the best: its adapter is kept until the next one."""
+    token: int = 0
+    """Fencing token of the run lock: what this job publishes carries it."""
     saved_at: float = field(default_factory=time.monotonic)
     """When the last checkpoint was made."""
 
@@ -123,29 +126,65 @@ class TrainingJob:
             CruijffError: inputs are not those planned, or the training went wrong.
             Stopped: a signal asked it to end; a checkpoint was made first.
         """
-        experiment = self.run_dir.parent.parent
-        earlier = _earlier_manifest(self.run_dir)
-        same = earlier is not None and earlier.inputs.get("config") == self.config_sha256
-        done = self.ranks.main and same and finished(self.run_dir / "DONE", experiment=experiment)
-        if self.ranks.everyone(done)[0]:
-            self._say(f"run {self.config.run_id} is finished; nothing to do")
+        if self._finished():
             return
-        with StatusFile(self._written("status.json")) as status:
-            self.interruption.listen(alone=self.ranks.size == 1)
-            check_inputs(self.config)
-            require_tracking(self.config)
-            made = self._train(build, status, resume=resume)
-            if not self.ranks.main:
+        with self._held():
+            # Whoever held the run before may have finished it.
+            if self._finished():
                 return
-            before = earlier.job_ids if earlier else ()
-            provenance = self._manifest(before, status)
-            write_aside(self.run_dir / "manifest.json", provenance.model_dump_json(indent=2) + "\n")
-            hashes = artefact_hashes([*made, self.run_dir / "manifest.json"], experiment=experiment)
-            status.enter("done")
-            marker = Done(exit_code=0, artefacts=hashes, finished=now())
-            write_aside(self.run_dir / "DONE", marker.model_dump_json(indent=2) + "\n")
-        remove_checkpoints(self.output)
-        tidy_best(self.output, keep=())
+            with StatusFile(self._written("status.json"), token=self.token) as status:
+                self.interruption.listen(alone=self.ranks.size == 1)
+                check_inputs(self.config)
+                require_tracking(self.config)
+                made = self._train(build, status, resume=resume)
+                if not self.ranks.main:
+                    return
+                self._finish(made, status)
+            remove_checkpoints(self.output)
+            tidy_best(self.output, keep=())
+
+    def _finish(self, made: list[Path], status: StatusFile) -> None:
+        """Write provenance, then the last marker."""
+        earlier = _earlier_manifest(self.run_dir)
+        provenance = self._manifest(earlier.job_ids if earlier else (), status)
+        write_aside(self.run_dir / "manifest.json", provenance.model_dump_json(indent=2) + "\n")
+        hashes = artefact_hashes([*made, self.run_dir / "manifest.json"], experiment=self.run_dir.parent.parent)
+        status.enter("done")
+        marker = Done(exit_code=0, artefacts=hashes, token=self.token, finished=now())
+        write_aside(self.run_dir / "DONE", marker.model_dump_json(indent=2) + "\n")
+
+    def _finished(self) -> bool:
+        """Return whether the run was finished under this configuration, and say so."""
+        earlier = _earlier_manifest(self.run_dir) if self.ranks.main else None
+        same = earlier is not None and earlier.inputs.get("config") == self.config_sha256
+        done = same and finished(self.run_dir / "DONE", experiment=self.run_dir.parent.parent)
+        if not self.ranks.everyone(done)[0]:
+            return False
+        self._say(f"run {self.config.run_id} is finished; nothing to do")
+        return True
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the run while in here: the first process for all of them.
+
+        Raises:
+            HeldError: another job that lives works on it.
+        """
+        with ExitStack() as stack:
+            refusal: HeldError | None = None
+            try:
+                if self.ranks.main:
+                    self.token = stack.enter_context(self._lock())
+            except HeldError as err:
+                refusal = err
+            said = self.ranks.everyone(str(refusal) if refusal else "")[0]
+            if said:
+                raise refusal or HeldError(said, run_id=self.config.run_id)
+            yield
+
+    def _lock(self) -> AbstractContextManager[int]:
+        job_id, trees = "".join(job_ids()), (self.run_dir, self.output)
+        return hold_run(self.run_dir / "lock" / "train", run_id=self.config.run_id, job_id=job_id, trees=trees)
 
     def _written(self, name: str) -> Path | None:
         """Return the path of a file of the run; None in a process that leaves it to the first one."""
@@ -168,6 +207,7 @@ class TrainingJob:
         loop = Loop(self.config, trainee, rows=rows, ranks=self.ranks, metrics=measured)
         if not (resume and self._restored(loop)):
             self._start_afresh()
+        status.keep(loop.tally.step)
         status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")
         with (
             MetricsFile(self._written("metrics.jsonl"), after=loop.tally.step) as metrics,
@@ -180,7 +220,7 @@ class TrainingJob:
                     tracker.write(point)
                 status.advance(point.step, loop.total, epoch=point.epoch)
                 self._keep(point, loop)
-                self._checkpoint_where_due(point, loop, metrics=metrics)
+                self._checkpoint_where_due(point, loop, metrics=metrics, status=status)
         if self.ranks.main and self.best:
             publish_best(self.output, self.best[1])
         return [self.run_dir / "metrics.jsonl", *self._adapter_files()]
@@ -196,7 +236,9 @@ class TrainingJob:
             folder = self.output / f"epoch_{point.epoch}"
             save_epoch(loop.trainee, folder, config=self.config, ranks=self.ranks)
 
-    def _checkpoint_where_due(self, point: MetricPoint, loop: Loop, *, metrics: MetricsFile) -> None:
+    def _checkpoint_where_due(
+        self, point: MetricPoint, loop: Loop, *, metrics: MetricsFile, status: StatusFile
+    ) -> None:
         """Make a checkpoint to resume from, and end here if a signal asked for it."""
         overdue = self.ranks.main and time.monotonic() - self.saved_at >= _CHECKPOINT_SECONDS
         # A signal may reach one process a step before another; what follows from it is done by all at once.
@@ -206,6 +248,7 @@ class TrainingJob:
         if point.step < loop.total and (due or stop or notice):
             metrics.sync()
             self._save_checkpoint(loop)
+            status.keep(point.step)
         if point.step < loop.total and (stop or notice):
             # Who was stopped while the checkpoint was made must not queue itself again.
             again = self.ranks.main and not (stop or self.interruption.stopped)
@@ -217,6 +260,7 @@ class TrainingJob:
         if self.ranks.main:
             progress = TrainingProgress(
                 identity=self.identity,
+                token=self.token,
                 step=loop.tally.step,
                 tokens=loop.tally.tokens,
                 supervised=loop.tally.supervised,
@@ -236,10 +280,6 @@ class TrainingJob:
 
     def _restored(self, loop: Loop) -> bool:
         """Continue where the last checkpoint of this training stands, if there is one."""
-        if self.ranks.main:
-            for folder in (self.output, self.output / "recipe_state"):
-                mend_folders(folder)
-        self.ranks.wait()
         found = self._checkpoint()
         if found is None:
             return False
@@ -248,7 +288,7 @@ class TrainingJob:
         if progress.best_loss is not None and progress.best_step is not None:
             self.best, self.safe_best = (progress.best_loss, progress.best_step), progress.best_step
         if self.ranks.main:
-            (self.run_dir / "DONE").unlink(missing_ok=True)
+            discard(self.run_dir / "DONE")
         return True
 
     def _settle_best(self) -> None:
@@ -278,11 +318,11 @@ class TrainingJob:
 
     def _remove_earlier(self) -> None:
         for name in ("DONE", "metrics.jsonl"):
-            (self.run_dir / name).unlink(missing_ok=True)
+            discard(self.run_dir / name)
         remove_checkpoints(self.output)
-        for pattern in ("epoch_*", ".epoch_*", "best*", ".best*"):
+        for pattern in ("epoch_*", "best*"):
             for folder in self.output.glob(pattern):
-                shutil.rmtree(folder)
+                discard(folder)
 
     def _adapter_files(self) -> list[Path]:
         """Return every file of the adapters kept, the planned epochs all among them."""

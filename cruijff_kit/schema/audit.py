@@ -54,6 +54,8 @@ class Action(StrEnum):
     """An evaluation job was handed to the scheduler."""
     STATE_CHANGE = "STATE_CHANGE"
     """A job was seen in a new state."""
+    APPLY_POLICY = "APPLY_POLICY"
+    """The failure policy decided what follows a job that ended badly; `rule` tells which rule fired."""
     RETRY = "RETRY"
     """A further attempt was opened for a run."""
     CANCEL = "CANCEL"

@@ -3,8 +3,10 @@
 from enum import StrEnum
 
 from cruijff_kit.schema.noun import Name, Noun, RunId, Timestamp
+from cruijff_kit.schema.policy import Decision
+from cruijff_kit.schema.site import Mail
 
-__all__ = ["Attempt", "Intent", "JobReport", "JobRequest", "JobState", "Step"]
+__all__ = ["Attempt", "Intent", "JobReport", "JobRequest", "JobState", "JobUsage", "Step"]
 
 
 class Step(StrEnum):
@@ -61,7 +63,7 @@ class JobRequest(Noun):
     """The tags of those jobs, in the same order, where known: some schedulers give an id anew."""
     comment: str = ""
     """Anchor of the design and audit log, shown by the scheduler."""
-    mail: str | None = None
+    mail: Mail | None = None
     """Where the scheduler writes one mail to when the job ends, for the last job of a submission."""
 
 
@@ -84,6 +86,21 @@ class JobReport(Noun):
     """When it started."""
     ended: Timestamp | None = None
     """When it ended."""
+
+
+class JobUsage(Noun):
+    """What a job took, as far as anybody knows."""
+
+    elapsed_seconds: float | None = None
+    """Time between its start and its end."""
+    cpu_seconds: float | None = None
+    """CPU time of all its processes."""
+    max_memory_bytes: int | None = None
+    """Most memory of the node that one of its processes held."""
+    energy_joules: float | None = None
+    """Energy its nodes took for it."""
+    gpus: int | None = None
+    """GPUs that the scheduler gave it."""
 
 
 class Intent(Noun):
@@ -118,3 +135,17 @@ class Attempt(Noun):
     """The end state that `watch` recorded, absent while it lives."""
     reason: str = ""
     """Why it ended so, recorded with the verdict: schedulers forget."""
+    log: tuple[str, ...] = ()
+    """Last lines of its output, recorded with the verdict of one that failed; empty where data is red."""
+    after_ok: tuple[str, ...] = ()
+    """Job ids it was to wait for."""
+    started: Timestamp | None = None
+    """When it started, recorded with the verdict."""
+    ended: Timestamp | None = None
+    """When it ended, recorded with the verdict."""
+    reached: int | None = None
+    """Step of its last checkpoint, or cells evaluated, recorded with the verdict."""
+    decision: Decision | None = None
+    """What followed, where it ended badly and the failure policy was asked."""
+    usage: JobUsage | None = None
+    """What it took by its own account, recorded with the verdict."""

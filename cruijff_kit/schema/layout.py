@@ -41,6 +41,8 @@ class ExperimentLayout:
     data = "data"
     logs = "logs"
     findings = "findings.md"
+    wanted = "wanted.json"
+    compute = "compute.json"
 
     @staticmethod
     def predictions_of(run_id: str) -> str:
@@ -137,6 +139,10 @@ class RunLayout(NamedTuple):
         """Return the marker that the job of a step leaves last."""
         return f"{self.folder}/DONE" if step == "train" else f"{self.folder}/eval/DONE"
 
+    def lock(self, step: str) -> str:
+        """Return the folder of the lock that the job of a step holds while it works."""
+        return f"{self.folder}/lock/{step}"
+
     @property
     def metrics(self) -> str:
         """Return the training metrics, one object a step."""
@@ -163,6 +169,14 @@ class RunLayout(NamedTuple):
     def job(self, step: str, number: int) -> str:
         """Return the record written once the scheduler accepted it."""
         return f"{self.attempt(step, number)}/job.json"
+
+    def gpu_samples(self, job_id: str) -> str:
+        """Return what a job's script samples of its GPUs: time, GPU, use in percent, memory in MiB and more."""
+        return f"{self.folder}/gpu-{job_id}.csv"
+
+    def job_output(self, job_id: str) -> str:
+        """Return what a job prints to."""
+        return f"{self.folder}/slurm-{job_id}.out"
 
     @property
     def output(self) -> str:

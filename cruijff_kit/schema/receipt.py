@@ -157,9 +157,9 @@ class Submission(Noun):
     step: Step
     """Which of its jobs."""
     job_id: str
-    """The scheduler's id."""
-    state: Literal["submitted", "already submitted", "adopted"]
-    """`adopted`: the scheduler had it already from an interrupted submission."""
+    """The scheduler's id; empty while it waits to be handed over."""
+    state: Literal["submitted", "already submitted", "adopted", "waiting"]
+    """`adopted`: the scheduler had it already from an interrupted submission; `waiting`: `ck watch` hands it over."""
 
 
 class SubmitPreview(Noun):

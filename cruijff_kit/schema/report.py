@@ -3,6 +3,7 @@
 from typing import Literal
 
 from cruijff_kit.schema.audit import Anchor, AuditVerdict
+from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.diagnosis import Diagnosis, Guarantee
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.noun import Noun, Sha256, Timestamp
@@ -288,3 +289,5 @@ class Dossier(Noun):
     """Each figure and its reference."""
     version: str
     """Version of this package."""
+    compute: ComputeReport | None = None
+    """What the jobs took; None before all have ended."""

@@ -10,6 +10,7 @@ __all__ = [
     "Done",
     "ExperimentStatus",
     "JobStatus",
+    "Lease",
     "Manifest",
     "MetricPoint",
     "Phase",
@@ -36,14 +37,49 @@ class JobStatus(Noun):
     """What it is doing, or why it failed."""
     job_id: str = ""
     """The scheduler's id, from the job's environment."""
+    saved: int = 0
+    """Step of the last checkpoint to resume from; 0 where there is none."""
     host: str = ""
     """Node it runs on."""
     pid: int = 0
     """Process id on that node."""
+    token: int = 0
+    """Fencing token of the run lock it holds; 0 where it holds none."""
+    cpu_seconds: float | None = None
+    """CPU time of this process and those it has ended."""
+    max_memory_bytes: int | None = None
+    """Most memory that this process, or one it has ended, held."""
     started: Timestamp
     """When the job started."""
     updated: Timestamp
     """When this file was written."""
+
+
+class Lease(Noun):
+    """`lock/<step>/<token>.json`: which process may publish for a step of a run."""
+
+    schema_version: Literal[1] = 1
+    """Version of this form."""
+    token: int
+    """The fencing token: each holder's is higher than any before; 0 before it is taken."""
+    run_id: RunId
+    """The run."""
+    job_id: str
+    """The scheduler's id of the holder's job; empty outside a scheduler."""
+    host: str
+    """Name of the machine that the holder runs on."""
+    machine: str
+    """What else names that machine; empty where nothing does."""
+    boot: str
+    """Start of that machine."""
+    space: str
+    """Where the holder's process number counts."""
+    pid: int
+    """The holder's process number."""
+    started: str
+    """When the holder's process started, in that system's own words."""
+    places: dict[str, str]
+    """Trees of the run's files, and the staging folder through which the holder changes each."""
 
 
 class Done(Noun):
@@ -57,6 +93,8 @@ class Done(Noun):
     """Files it made, relative to the experiment or absolute, and their hashes."""
     samples: int | None = None
     """Samples evaluated, for an evaluation."""
+    token: int = 0
+    """Fencing token of the run lock under which it was written; 0 where there was none."""
     finished: Timestamp
     """When it was written."""
 
@@ -141,6 +179,8 @@ class TrainingProgress(Noun):
     """Version of this form."""
     identity: Sha256
     """Hash of what decides the results of the training it belongs to; another one cannot resume from it."""
+    token: int = 0
+    """Fencing token of the run lock under which it was made; 0 where there was none."""
     step: int
     """Optimiser steps done."""
     tokens: int
@@ -160,6 +200,8 @@ class Phase(StrEnum):
 
     NOT_SUBMITTED = "not submitted"
     """No attempt was opened."""
+    WAITING = "waiting"
+    """To be handed over by `ck watch`: once the queue has room, or once it may be tried again."""
     INTENDED = "intended"
     """An intent is on disk; whether the scheduler has it is to be reconciled."""
     PENDING = "pending"
@@ -174,6 +216,9 @@ class Phase(StrEnum):
     """Stopped by a person or for want of its dependency."""
     UNKNOWN = "unknown"
     """No usable answer at the moment; not a failure."""
+
+
+_MOVING = (Phase.WAITING, Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN)
 
 
 class StepStatus(Noun):
@@ -204,14 +249,16 @@ class ExperimentStatus(Noun):
     """Name of the experiment."""
     steps: tuple[StepStatus, ...]
     """One entry per run and step, in design order."""
+    watcher: str = ""
+    """The other process whose watch acts, where this one only shows; empty where it is this one, or nobody."""
 
     @property
     def finished(self) -> bool:
         """Return whether every step of every run has a verdict."""
-        still = (Phase.NOT_SUBMITTED, Phase.INTENDED, Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN)
+        still = (Phase.NOT_SUBMITTED, Phase.WAITING, Phase.INTENDED, Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN)
         return not any(entry.phase in still for entry in self.steps)
 
     @property
     def moving(self) -> bool:
         """Return whether anything may still change without a new command."""
-        return any(entry.phase in (Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN) for entry in self.steps)
+        return any(entry.phase in _MOVING for entry in self.steps)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from cruijff_kit.schema.noun import Name, Noun, Sha256
+from cruijff_kit.schema.policy import Policy, Queue
 from cruijff_kit.schema.registry import ModelEntry
 
 __all__ = [
@@ -48,8 +49,6 @@ class Caps(Noun):
 
     max_jobs: int = Field(default=500, ge=1)
     """Jobs that one submission may queue."""
-    max_queued: int = Field(default=200, ge=1)
-    """Jobs of one experiment that may wait or run in the queue at once."""
     max_gpu_hours: float = Field(default=200.0, ge=0)
     """GPU-hours that one submission may ask for."""
     max_concurrent: int = Field(default=2, ge=1)
@@ -114,6 +113,10 @@ class Site(Noun):
     """Whether `--yes` may skip the typed confirmation; caps still hold."""
     caps: Caps = Caps()
     """Hard limits."""
+    queue: Queue = Queue()
+    """How jobs are handed over."""
+    policy: Policy = Policy()
+    """What follows when jobs end badly."""
     environment: Environment = Environment()
     """How jobs reach Python."""
     models_dir: Folder | None = None

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
     from cruijff_kit.workflow.cancel import cancel_runs
     from cruijff_kit.workflow.collect import collect_results
+    from cruijff_kit.workflow.compute import show_compute
     from cruijff_kit.workflow.conversion import convert_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.setup_inspect import write_inspect
     from cruijff_kit.workflow.site import check_site, propose_site, show_site, write_site
     from cruijff_kit.workflow.spot_check import spot_check_run
-    from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
+    from cruijff_kit.workflow.standing import read_status
+    from cruijff_kit.workflow.submit import preview_submission, proposed_change, retry_run, submit_jobs
     from cruijff_kit.workflow.sync import sync_wandb
-    from cruijff_kit.workflow.watch import read_status, watch_jobs
+    from cruijff_kit.workflow.watch import watch_jobs
 
 __all__ = [
     "adopt_edit",
@@ -67,6 +69,7 @@ __all__ = [
     "preview_submission",
     "propose_remedies",
     "propose_site",
+    "proposed_change",
     "prune_disk",
     "pull_model",
     "read_audit",
@@ -75,6 +78,7 @@ __all__ = [
     "retry_run",
     "scaffold_runs",
     "sealed_plan",
+    "show_compute",
     "show_data",
     "show_site",
     "spec_json_schema",
@@ -98,6 +102,7 @@ _HOMES = {
     "calibrate": ("apply_calibrator", "calibrate_run"),
     "cancel": ("cancel_runs",),
     "collect": ("collect_results",),
+    "compute": ("show_compute",),
     "conversion": ("convert_data",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "disk": ("list_disk", "prune_disk"),
@@ -115,9 +120,10 @@ _HOMES = {
     "setup_inspect": ("write_inspect",),
     "site": ("check_site", "propose_site", "show_site", "write_site"),
     "spot_check": ("spot_check_run",),
-    "submit": ("preview_submission", "retry_run", "submit_jobs"),
+    "standing": ("read_status",),
+    "submit": ("preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
-    "watch": ("read_status", "watch_jobs"),
+    "watch": ("watch_jobs",),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""
 

@@ -1,6 +1,6 @@
 """Submissions of a run's jobs, as kept in its `attempts/` folders."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cruijff_kit.errors import RunError
 from cruijff_kit.ports import RunStore, Scheduler
@@ -8,7 +8,16 @@ from cruijff_kit.schema.job import Attempt, Intent, JobReport, Step
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 
-__all__ = ["AttemptKey", "find_run", "last_reports", "read_attempts", "steps_of", "write_attempt", "write_intent"]
+__all__ = [
+    "AttemptKey",
+    "find_run",
+    "holders",
+    "last_reports",
+    "read_attempts",
+    "steps_of",
+    "write_attempt",
+    "write_intent",
+]
 
 AttemptKey = tuple[str, Step]
 """Run id and step."""
@@ -68,15 +77,17 @@ def write_attempt(store: RunStore, attempt: Attempt) -> None:
     store.write(path, attempt.model_dump_json(indent=1) + "\n")
 
 
-def last_reports(
-    scheduler: Scheduler, attempts: dict[AttemptKey, tuple[Attempt, ...]]
-) -> dict[AttemptKey, JobReport | None]:
-    """Ask the scheduler about the last attempt of every step, in one query."""
-    ids = {key: each[-1].job_id for key, each in attempts.items()}
-    wanted = sorted({job_id for job_id in ids.values() if job_id is not None})
-    tags = {each[-1].job_id: each[-1].intent.tag for each in attempts.values() if each[-1].job_id is not None}
-    reports = scheduler.reports(wanted, tags=tags) if wanted else {}
-    return {key: reports.get(job_id) if job_id is not None else None for key, job_id in ids.items()}
+def holders(attempts: Mapping[AttemptKey, tuple[Attempt, ...]]) -> dict[str, str]:
+    """Return whose job each id is now, by tag: of several that were given the same one, the last."""
+    newest = (each[-1] for each in attempts.values() if each[-1].job_id is not None)
+    ordered = sorted(newest, key=lambda each: each.submitted or each.intent.recorded)
+    return {each.job_id: each.intent.tag for each in ordered if each.job_id is not None}
+
+
+def last_reports(scheduler: Scheduler, attempts: Mapping[AttemptKey, tuple[Attempt, ...]]) -> dict[str, JobReport]:
+    """Ask the scheduler about the last attempt of every step, in one query; return what it says by job id."""
+    tags = holders(attempts)
+    return scheduler.reports(sorted(tags), tags=tags) if tags else {}
 
 
 def _read(store: RunStore, path: str) -> Attempt:

@@ -8,7 +8,8 @@ from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.reconcile import adopt_submitted
 from cruijff_kit.workflow.seal import recorded_plan
-from cruijff_kit.workflow.watch import read_status
+from cruijff_kit.workflow.standing import read_status
+from cruijff_kit.workflow.wanted import no_longer_wanted
 
 __all__ = ["cancel_runs"]
 
@@ -16,7 +17,8 @@ __all__ = ["cancel_runs"]
 def cancel_runs(*, runs: tuple[str, ...] = (), reason: str, world: World) -> CancelReceipt:
     """Ask the queued and running jobs of these runs to stop; all runs where empty.
 
-    Jobs that ended are left alone; so is every job that this experiment did not submit.
+    What waits to be handed over, or tried again, no longer does. Jobs that ended are left
+    alone; so is every job that this experiment did not submit.
 
     Raises:
         RunError: a run is not known or its name is ambiguous.
@@ -24,6 +26,7 @@ def cancel_runs(*, runs: tuple[str, ...] = (), reason: str, world: World) -> Can
     with world.store.lock("submit"):
         plan, _ = recorded_plan(world=world)
         chosen = [find_run(plan.runs, name).id for name in runs] if runs else [run.id for run in plan.runs]
+        no_longer_wanted(chosen, world=world)
         adopt_submitted(plan, world=world)
         living = [
             entry

@@ -18,7 +18,7 @@ from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.run import Done, Phase
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.seal import recorded_plan
-from cruijff_kit.workflow.watch import read_status
+from cruijff_kit.workflow.standing import read_status
 
 __all__ = ["disk_shortage", "list_disk", "outputs_of", "prune_disk"]
 

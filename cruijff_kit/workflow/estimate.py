@@ -23,7 +23,7 @@ from cruijff_kit.workflow.basis import basis_of, gpu_limit
 from cruijff_kit.workflow.plan import plan_with_data
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import read_lock, recorded_plan, sealed_plan
-from cruijff_kit.workflow.watch import read_status
+from cruijff_kit.workflow.standing import read_status
 
 __all__ = ["apply_remedy", "estimate_runs", "propose_remedies"]
 

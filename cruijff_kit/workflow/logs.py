@@ -13,7 +13,7 @@ from cruijff_kit.schema.receipt import LogPage
 from cruijff_kit.workflow.attempts import find_run, read_attempts
 from cruijff_kit.workflow.seal import recorded_plan
 
-__all__ = ["tail_log"]
+__all__ = ["last_lines", "tail_log"]
 
 _MOST = 500
 
@@ -46,11 +46,16 @@ def tail_log(
     job_id = attempts[-1].job_id if attempts else None
     if job_id is None:
         raise RunError(f"the {step} job of `{chosen.id}` was not submitted", run_id=chosen.id, hint="`ck submit`")
-    path = f"{RunLayout(chosen.id).folder}/slurm-{job_id}.out"
+    path = RunLayout(chosen.id).job_output(job_id)
     most = max(1, min(lines, _MOST))
-    found = [redact(clean_line(line)) for line in world.store.tail(path, most if grep is None else 100_000)]
+    found = last_lines(path, most if grep is None else 100_000, world=world)
     wanted = found if grep is None else _matching(found, grep)
     return LogPage(run_id=chosen.id, step=Step(step), path=path, lines=tuple(wanted[-most:]))
+
+
+def last_lines(path: str, lines: int, *, world: World) -> list[str]:
+    """Return the last lines of a job's output as they may be shown: cleaned, secrets masked."""
+    return [redact(clean_line(line)) for line in world.store.tail(path, lines)]
 
 
 def _matching(lines: list[str], grep: str) -> list[str]:

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from cruijff_kit.planning.throughput import Measured, likeness, pace, settled
+from cruijff_kit.planning.throughput import Measured, Pace, likeness, pace, settled
 from cruijff_kit.ports import World
+from cruijff_kit.schema.compute import ComputeReport, Speed
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.run import Manifest, MetricPoint
 
-__all__ = ["PriorRuns", "search_prior_runs"]
+__all__ = ["PriorRuns", "measured_run", "search_prior_runs"]
 
 # Newest first; more tell nothing new and take time.
 _MOST_RUNS = 100
@@ -55,15 +56,40 @@ def _of_experiment(place: Path, models: Collection[str]) -> Iterator[Measured]:
     except (OSError, ValidationError):
         # A plan of a newer or damaged form tells nothing here; its own verbs say so.
         return
+    kept = _kept(place.parent)
     for run in plan.runs:
         if run.type == "fine-tuned" and run.model.sha256 in models:
-            found = _of_run(run, plan, root=place.parent)
+            found = measured_run(run, plan, root=place.parent) or _from_compute(run, plan, kept=kept)
             if found is not None:
                 yield found
 
 
-def _of_run(run: PlannedRun, plan: Plan, *, root: Path) -> Measured | None:
-    """Return what a run measured; None where it has not finished, or told nothing."""
+def _kept(root: Path) -> dict[str, Speed]:
+    """Return the speeds that `compute.json` keeps, for runs whose own files are gone."""
+    try:
+        report = ComputeReport.model_validate_json((root / ExperimentLayout.compute).read_bytes())
+    except (OSError, ValidationError):
+        return {}
+    return {job.run_id: job.speed for job in report.jobs if job.speed is not None}
+
+
+def _from_compute(run: PlannedRun, plan: Plan, *, kept: dict[str, Speed]) -> Measured | None:
+    speed = kept.get(run.id)
+    if speed is None or "batch_size" not in run.settings:
+        return None
+    return Measured(
+        run_id=run.id,
+        model_sha256=speed.model_sha256,
+        pace=Pace(speed.middle, speed.slow, speed.fast),
+        like=likeness(run, gpus=plan.resources.gpus if speed.on_gpu else 0),
+        batch_size=run.settings["batch_size"].value,
+        beside=speed.beside,
+        tokens=speed.tokens,
+    )
+
+
+def measured_run(run: PlannedRun, plan: Plan, *, root: Path) -> Measured | None:
+    """Return what a run of the experiment in a folder measured; None where it has not finished, or told nothing."""
     layout = RunLayout(run.id)
     try:
         manifest = Manifest.model_validate_json((root / layout.manifest).read_bytes())
@@ -82,6 +108,7 @@ def _of_run(run: PlannedRun, plan: Plan, *, root: Path) -> Measured | None:
         like=likeness(run, gpus=_gpus(plan, manifest)),
         batch_size=run.settings["batch_size"].value,
         beside=_beside(manifest, points),
+        tokens=max((point.tokens or 0 for point in points), default=0),
     )
 
 

@@ -5,7 +5,7 @@ from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.job import Attempt, Step
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.receipt import Submission
-from cruijff_kit.workflow.attempts import read_attempts, write_attempt
+from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, write_attempt
 
 __all__ = ["adopt_submitted", "record_submission"]
 
@@ -28,7 +28,16 @@ def adopt_submitted(plan: Plan, *, world: World) -> list[Submission]:
         return []
     known = world.scheduler.find([attempt.intent.tag for attempt in open_ones])
     adopted = [(attempt, known[attempt.intent.tag]) for attempt in open_ones if attempt.intent.tag in known]
-    return [record_submission(attempt, job_id, adopted=True, world=world) for attempt, job_id in adopted]
+    book = read_attempts(world.store)
+    with_edge = [(attempt.model_copy(update={"after_ok": _edge(attempt, book)}), job_id) for attempt, job_id in adopted]
+    return [record_submission(attempt, job_id, adopted=True, world=world) for attempt, job_id in with_edge]
+
+
+def _edge(attempt: Attempt, book: dict[AttemptKey, tuple[Attempt, ...]]) -> tuple[str, ...]:
+    """Return the job that an evaluation was handed over to wait for: nothing was tried again since."""
+    training = book.get((attempt.intent.run_id, Step.TRAIN), ()) if attempt.intent.step is Step.EVAL else ()
+    job_id = training[-1].job_id if training else None
+    return () if job_id is None else (job_id,)
 
 
 def record_submission(attempt: Attempt, job_id: str, *, adopted: bool, world: World) -> Submission:

@@ -16,6 +16,7 @@ from cruijff_kit.rendering.plots import report_plots
 from cruijff_kit.rendering.raster import draw_png
 from cruijff_kit.rendering.report_text import render_summary, terminal_table
 from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, Outcome
+from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.job import Attempt
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import DesignLock, Plan
@@ -35,7 +36,7 @@ from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["write_report"]
 
-_Form = TypeVar("_Form", JobStatus, Done)
+_Form = TypeVar("_Form", JobStatus, Done, ComputeReport)
 
 # A report does not speak of its own record, or no two would be alike.
 _OWN_VERBS = {"collect", "report"}
@@ -91,6 +92,7 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
         references=references,
         traces=traces,
         version=__version__,
+        compute=_parsed(ComputeReport, world.store.read(ExperimentLayout.compute)),
     )
 
 

@@ -1,8 +1,6 @@
 """Submit: hand the jobs of a sealed plan to the scheduler, each exactly once."""
 
-import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from cruijff_kit.errors import PlanError, RunError
 from cruijff_kit.planning.site_checks import site_problems
@@ -10,43 +8,23 @@ from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.planning.verdicts import retryable
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.audit import Action, AuditEvent
-from cruijff_kit.schema.job import Attempt, Intent, JobRequest, JobState, Step
-from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.plan import DesignLock, Plan, PlannedRun
+from cruijff_kit.schema.policy import Decision
 from cruijff_kit.schema.receipt import Submission, SubmitPreview, SubmitReceipt
 from cruijff_kit.schema.spec import Resources
-from cruijff_kit.workflow.attempts import AttemptKey, find_run, read_attempts, steps_of, write_intent
+from cruijff_kit.workflow.attempts import find_run, last_reports, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.disk import disk_shortage
+from cruijff_kit.workflow.estimate import apply_remedy
+from cruijff_kit.workflow.handover import Book, Due, Errand, due_jobs, errand_of, hand_over, known_edges, room_in
 from cruijff_kit.workflow.mask_gate import GateFindings, pass_gate, proof_events
-from cruijff_kit.workflow.reconcile import adopt_submitted, record_submission
-from cruijff_kit.workflow.seal import sealed_plan
-from cruijff_kit.workflow.watch import read_status
+from cruijff_kit.workflow.reconcile import adopt_submitted
+from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
+from cruijff_kit.workflow.standing import live_site, read_status
+from cruijff_kit.workflow.wanted import read_wanted, want
 
-__all__ = ["preview_submission", "retry_run", "submit_jobs"]
-
-_Book = dict[AttemptKey, tuple[Attempt, ...]]
-
-
-class _Due(NamedTuple):
-    """One job to hand over."""
-
-    run: PlannedRun
-    step: Step
-
-    @property
-    def key(self) -> AttemptKey:
-        return self.run.id, self.step
-
-
-class _Errand(NamedTuple):
-    """What all jobs of one submission share."""
-
-    lock: DesignLock
-    why: str
-    comment: str
-    mail: str | None
-    """Where the scheduler tells of the last of them."""
+__all__ = ["preview_submission", "proposed_change", "retry_run", "submit_jobs"]
 
 
 def preview_submission(plan_id: str, *, runs: tuple[str, ...] = (), world: World) -> SubmitPreview:
@@ -62,7 +40,7 @@ def preview_submission(plan_id: str, *, runs: tuple[str, ...] = (), world: World
     """
     plan, lock = sealed_plan(world=world)
     _check_plan(plan_id, lock)
-    due = _due(_chosen(plan, runs), read_attempts(world.store))
+    due = due_jobs(_chosen(plan, runs), read_attempts(world.store), now=world.clock.now())
     preview = _preview(plan, lock, due=due, world=world)
     _gate(due, plan, world=world)
     return preview
@@ -71,14 +49,15 @@ def preview_submission(plan_id: str, *, runs: tuple[str, ...] = (), world: World
 def submit_jobs(
     plan_id: str, *, runs: tuple[str, ...] = (), reason: str = "", progress: Progress | None = None, world: World
 ) -> SubmitReceipt:
-    """Queue every job of the plan that was not queued before, and return all of them.
+    """Queue the jobs of the plan that were not queued before, and return all of them.
 
-    Safe to repeat and to kill at any point: an intent is on disk before the
+    As many as `queue.max_queued` of the site allows; the others wait for `ck watch`. Safe to
+    repeat and to kill at any point: what is wanted and an intent are on disk before the
     scheduler is asked, and the scheduler never queues a tag twice.
 
     Raises:
         PlanError: the plan is another one, files changed, a cap is exceeded, or a mask is wrong.
-        SchedulerError: the scheduler refused a job; those queued before it stay.
+        SchedulerError: the scheduler refused a job for good; those queued before it stay.
     """
     with world.store.lock("submit"):
         plan, lock = sealed_plan(world=world)
@@ -86,22 +65,35 @@ def submit_jobs(
         chosen = _chosen(plan, runs)
         adopted = adopt_submitted(plan, world=world)
         book = read_attempts(world.store)
-        due = _due(chosen, book)
+        due = due_jobs(chosen, book, now=world.clock.now())
         _preview(plan, lock, due=due, world=world)
         _record_gate(_gate(due, plan, world=world), verb="submit", world=world)
-        errand = _errand(plan, lock, why=reason or "first attempt", world=world)
-        fresh = _hand_over(due, book, errand=errand, progress=progress, world=world)
+        why = reason or "first attempt"
+        wanted = want([run.id for run in chosen], lock=lock, reason=why, world=world)
+        errand = errand_of(plan, lock, wanted=wanted, why=why, site=live_site(world), world=world)
+        reports = last_reports(world.scheduler, book)
+        room = room_in(book, reports, queue=errand.queue)
+        due = known_edges(due, book, reports)
+        fresh = _patiently(due, book, errand=errand, room=room, progress=progress, world=world)
         if fresh or adopted:
             render_views(world=world)
         return SubmitReceipt(plan_id=lock.plan_id, jobs=_receipt(chosen, (*adopted, *fresh), book=book))
 
 
-def retry_run(run: str, *, reason: str, world: World) -> SubmitReceipt:
+def retry_run(run: str, *, apply_proposal: bool = False, reason: str, world: World) -> SubmitReceipt:
     """Open a further attempt for the jobs of a run that ended badly.
 
+    Args:
+        run: run id, or an unambiguous start of it.
+        apply_proposal: approve the change that the failure policy proposed, and make it first.
+        reason: why, in the words of whoever decided.
+        world: the experiment and its surroundings.
+
     Raises:
-        RunError: nothing of the run failed or was cancelled, or it may still run.
+        RunError: nothing of the run failed or was cancelled, or it may still run; or nothing is proposed.
     """
+    if apply_proposal:
+        _apply_proposal(run, reason=reason, world=world)
     with world.store.lock("submit"):
         plan, lock = sealed_plan(world=world)
         adopt_submitted(plan, world=world)
@@ -120,10 +112,48 @@ def retry_run(run: str, *, reason: str, world: World) -> SubmitReceipt:
         )
         world.audit.append(event)
         book = read_attempts(world.store)
-        errand = _errand(plan, lock, why=reason, world=world)
-        jobs = _hand_over(due, book, errand=errand, progress=None, world=world)
+        wanted = want([chosen.id], lock=lock, reason=reason, world=world)
+        errand = errand_of(plan, lock, wanted=wanted, why=reason, site=live_site(world), world=world)
+        jobs = _patiently(due, book, errand=errand, room=len(due), world=world)
         render_views(world=world)
         return SubmitReceipt(plan_id=lock.plan_id, jobs=tuple(jobs))
+
+
+def proposed_change(run: str, *, world: World) -> Decision:
+    """Return the change that the failure policy proposes for a run, to be shown before it is approved; never writes.
+
+    Raises:
+        RunError: nothing is proposed that could be applied.
+    """
+    chosen = find_run(recorded_plan(world=world)[0].runs, run)
+    attempts = read_attempts(world.store).get((chosen.id, Step.TRAIN), ())
+    decision = attempts[-1].decision if attempts else None
+    if decision is None or not decision.proposal:
+        fact = f"nothing is proposed for run `{chosen.id}` that could be applied"
+        raise RunError(fact, run_id=chosen.id, hint=f"`ck estimate {chosen.id}` tells what would fit")
+    return decision
+
+
+def _apply_proposal(run: str, *, reason: str, world: World) -> None:
+    """Make the change that was proposed for a run, its id and effective batch kept."""
+    settings = {"batch_size": proposed_change(run, world=world).proposal["batch_size"]}
+    apply_remedy(run, settings=settings, reason=f"proposal of the failure policy approved: {reason}", world=world)
+
+
+def _patiently(
+    due: Sequence[Due], book: Book, *, errand: Errand, room: int, progress: Progress | None = None, world: World
+) -> list[Submission]:
+    """Hand jobs over, asking again a few times after refusals that may pass; the rest waits for a watch."""
+    made = list[Submission]()
+    for tries in range(errand.queue.backoff.tries):
+        left = [job for job in due if job.key not in {(each.run_id, each.step) for each in made}]
+        made += hand_over(left, book, errand=errand, room=room - len(made), progress=progress, world=world)
+        wanted = read_wanted(world) or errand.wanted
+        errand = errand._replace(wanted=wanted)
+        if wanted.try_at is None or tries + 1 == errand.queue.backoff.tries:
+            break
+        world.clock.sleep((wanted.try_at - world.clock.now()).total_seconds())
+    return made
 
 
 def _check_plan(plan_id: str, lock: DesignLock) -> None:
@@ -138,15 +168,9 @@ def _chosen(plan: Plan, runs: Sequence[str]) -> tuple[PlannedRun, ...]:
     return tuple(find_run(plan.runs, name) for name in runs) if runs else plan.runs
 
 
-def _due(runs: Sequence[PlannedRun], book: _Book) -> list[_Due]:
-    """Return the jobs never handed over, and those an interrupted submission left open."""
-    jobs = (_Due(run, step) for run in runs for step in steps_of(run))
-    return [job for job in jobs if job.key not in book or book[job.key][-1].job_id is None]
-
-
-def _failed(run: PlannedRun, world: World) -> list[_Due]:
+def _failed(run: PlannedRun, world: World) -> list[Due]:
     steps = [entry for entry in read_status(world=world).steps if entry.run_id == run.id]
-    failed = [_Due(run, entry.step) for entry in steps if retryable(entry)]
+    failed = [Due(run, entry.step) for entry in steps if retryable(entry)]
     if failed:
         return failed
     stand = ", ".join(f"{entry.step.value} {entry.phase.value}" for entry in steps)
@@ -157,7 +181,7 @@ def _failed(run: PlannedRun, world: World) -> list[_Due]:
     )
 
 
-def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[_Due], world: World) -> SubmitPreview:
+def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) -> SubmitPreview:
     caps, resources = world.site.caps, plan.resources
     limits = {Step.TRAIN: seconds_of(resources.time), Step.EVAL: seconds_of(resources.eval_time)}
     gpus = {Step.TRAIN: resources.all_gpus, Step.EVAL: min(1, resources.gpus)}
@@ -194,11 +218,11 @@ def _said(resources: Resources) -> Resources:
     return Resources.model_validate(resources.model_dump(exclude_defaults=True))
 
 
-def _trained(due: Sequence[_Due]) -> list[PlannedRun]:
+def _trained(due: Sequence[Due]) -> list[PlannedRun]:
     return [job.run for job in due if job.step is Step.TRAIN]
 
 
-def _gate(due: Sequence[_Due], plan: Plan, *, world: World) -> GateFindings:
+def _gate(due: Sequence[Due], plan: Plan, *, world: World) -> GateFindings:
     """Prove what the due training jobs will learn, or refuse them all."""
     return pass_gate(_trained(due), plan, world=world)
 
@@ -209,87 +233,11 @@ def _record_gate(found: GateFindings, *, verb: str, world: World) -> None:
         world.audit.append(*events)
 
 
-def _errand(plan: Plan, lock: DesignLock, *, why: str, world: World) -> _Errand:
-    head = world.audit.head()
-    anchor = f"audit {head.seq} {head.sha256}" if head is not None else "audit empty"
-    mail = world.site.mail if plan.resources.notify else None
-    return _Errand(lock, why, f"plan {lock.plan_id} {anchor}", mail)
-
-
-def _hand_over(
-    due: Sequence[_Due], book: _Book, *, errand: _Errand, progress: Progress | None, world: World
-) -> list[Submission]:
-    """Submit jobs in order, training before the evaluation that waits for it."""
-    if due:
-        world.scheduler.revive()
-    submissions = []
-    for count, job in enumerate(due, start=1):
-        attempt = _opened(job, book.get(job.key, ()), errand=errand, world=world)
-        request = _request(job, attempt, book=book, errand=errand, world=world)
-        last = errand.mail if count == len(due) else None
-        job_id = world.scheduler.submit(request.model_copy(update={"mail": last}))
-        submissions.append(record_submission(attempt, job_id, adopted=False, world=world))
-        earlier = [each for each in book.get(job.key, ()) if each.intent.number < attempt.intent.number]
-        book[job.key] = (*earlier, attempt.model_copy(update={"job_id": job_id}))
-        if progress is not None:
-            progress(count, len(due), job.run.id)
-    return submissions
-
-
-def _opened(job: _Due, earlier: tuple[Attempt, ...], *, errand: _Errand, world: World) -> Attempt:
-    """Return the attempt to submit: the one left open, or a new one now on disk."""
-    if earlier and earlier[-1].job_id is None:
-        return earlier[-1]
-    number, now = len(earlier) + 1, world.clock.now()
-    # A directory made again at the same place must not be taken for the one before it.
-    where = hashlib.sha256(f"{world.store.root} {now.isoformat()} {errand.comment}".encode()).hexdigest()[:8]
-    intent = Intent(
-        run_id=job.run.id,
-        step=job.step,
-        number=number,
-        tag=f"ck-{where}-{job.run.id[-8:]}-{job.step.value}-{number}",
-        why=errand.why,
-        recorded=now,
-    )
-    return write_intent(world.store, intent, files=_files(job))
-
-
-def _files(job: _Due) -> tuple[str, ...]:
-    layout = RunLayout(job.run.id)
-    if job.step is Step.TRAIN:
-        return layout.train_script, layout.config
-    return layout.eval_script, *(layout.cell_config(cell.name) for cell in job.run.cells)
-
-
-def _request(job: _Due, attempt: Attempt, *, book: _Book, errand: _Errand, world: World) -> JobRequest:
-    layout = RunLayout(job.run.id)
-    script = layout.train_script if job.step is Step.TRAIN else layout.eval_script
-    edge = _edge(job, book)
-    return JobRequest(
-        script=str(world.store.root / script),
-        tag=attempt.intent.tag,
-        name=job.run.id[:55] + ("-eval" if job.step is Step.EVAL else ""),
-        chdir=str(world.store.root / layout.folder),
-        after_ok=tuple(each.job_id for each in edge if each.job_id is not None),
-        after_tags=tuple(each.intent.tag for each in edge),
-        comment=errand.comment,
-    )
-
-
-def _edge(job: _Due, book: _Book) -> tuple[Attempt, ...]:
-    """Return the training job that an evaluation must wait for, if it has not succeeded already."""
-    training = book.get((job.run.id, Step.TRAIN), ()) if job.step is Step.EVAL else ()
-    if not training or training[-1].verdict is JobState.SUCCEEDED or training[-1].job_id is None:
-        return ()
-    return (training[-1],)
-
-
-def _receipt(runs: Sequence[PlannedRun], news: Sequence[Submission], *, book: _Book) -> tuple[Submission, ...]:
+def _receipt(runs: Sequence[PlannedRun], news: Sequence[Submission], *, book: Book) -> tuple[Submission, ...]:
     known = {(each.run_id, each.step): each for each in news}
-    for run in runs:
-        for step in steps_of(run):
-            job_id = book[run.id, step][-1].job_id
-            known.setdefault(
-                (run.id, step), Submission(run_id=run.id, step=step, job_id=job_id or "", state="already submitted")
-            )
-    return tuple(known[run.id, step] for run in runs for step in steps_of(run))
+    keys = [(run.id, step) for run in runs for step in steps_of(run)]
+    for run_id, step in keys:
+        job_id = book[run_id, step][-1].job_id if (run_id, step) in book else None
+        state = "waiting" if job_id is None else "already submitted"
+        known.setdefault((run_id, step), Submission(run_id=run_id, step=step, job_id=job_id or "", state=state))
+    return tuple(known[key] for key in keys)

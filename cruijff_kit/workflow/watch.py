@@ -1,157 +1,156 @@
-"""Watch: see where every job stands, and record verdicts as they fall."""
+"""Watch: see where every job stands, record verdicts as they fall, and hand over what waits."""
 
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Generator
+from contextlib import ExitStack
 
-from pydantic import ValidationError
-
-from cruijff_kit.errors import SchedulerError, SiteError
-from cruijff_kit.planning.verdicts import Evidence, judge
-from cruijff_kit.ports import RunStore, World
+from cruijff_kit.errors import PlanError, SchedulerError, SiteError
+from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
-from cruijff_kit.schema.job import Attempt, JobReport, JobState
-from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.job import JobReport, JobState
 from cruijff_kit.schema.plan import Plan
-from cruijff_kit.schema.run import Done, ExperimentStatus, JobStatus, Phase, StepStatus
-from cruijff_kit.workflow.attempts import AttemptKey, last_reports, read_attempts, steps_of, write_attempt
+from cruijff_kit.schema.receipt import Submission
+from cruijff_kit.schema.run import ExperimentStatus, Phase
+from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.audit import render_views
+from cruijff_kit.workflow.compute import read_compute, write_compute
+from cruijff_kit.workflow.failures import (
+    apply_policy,
+    cancel_orphans,
+    is_news,
+    record_verdicts,
+    settle_forgotten,
+)
+from cruijff_kit.workflow.handover import due_jobs, errand_of, hand_over, known_edges, room_in
 from cruijff_kit.workflow.reconcile import adopt_submitted
-from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
+from cruijff_kit.workflow.standing import live_site, stand
+from cruijff_kit.workflow.wanted import read_wanted
 
-__all__ = ["read_status", "watch_jobs"]
-
-_Own = TypeVar("_Own", JobStatus, Done)
-
-_OUTCOMES = {Phase.COMPLETED: Outcome.SUCCESS, Phase.FAILED: Outcome.FAILURE}
+__all__ = ["watch_jobs"]
 
 
-def read_status(*, world: World) -> ExperimentStatus:
-    """Return where every step of every run stands; never writes.
-
-    Raises:
-        PlanError: the experiment is not scaffolded, or was changed since.
-    """
-    plan, _ = recorded_plan(world=world)
-    return _status(plan, world)
-
-
-def watch_jobs(*, poll: float = 1.0, timeout: float | None = None, world: World) -> Iterator[ExperimentStatus]:
+def watch_jobs(
+    *, poll: float = 1.0, timeout: float | None = None, world: World
+) -> Generator[ExperimentStatus, None, None]:
     """Yield the status until nothing moves any more, recording each verdict once.
 
-    Leaving the iterator disturbs no job; another watch picks up where it was left.
+    Of several watches of one experiment the first acts: it records verdicts, lets the failure
+    policy decide, and hands over what waits. The others show, and one of them goes on when
+    that one ends, however it ends. Leaving the iterator disturbs no job; another watch picks
+    up where it was left. The site's settings are read again at every look.
 
     Args:
         poll: seconds between two looks.
         timeout: seconds after which to stop looking, or None to look on.
         world: the experiment and its surroundings.
     """
-    plan, _ = recorded_plan(world=world)
+    recorded_plan(world=world)
     started, recorded = world.clock.monotonic(), False
-    while True:
-        status, news = _look(plan, world)
-        recorded = recorded or news
-        yield status
-        late = timeout is not None and world.clock.monotonic() - started >= timeout
-        if not status.moving or late:
-            break
-        world.clock.sleep(poll)
-    if recorded:
-        _close(status, world)
+    with ExitStack() as stack:
+        elected = False
+        while True:
+            other = "" if elected else _elect(stack, world)
+            elected = not other
+            plan, _ = recorded_plan(world=world)
+            status, news = (stand(plan, world=world), False) if other else _look(plan, world)
+            recorded = recorded or news
+            yield status.model_copy(update={"watcher": other}) if other else status
+            late = timeout is not None and world.clock.monotonic() - started >= timeout
+            if not status.moving or late:
+                break
+            world.clock.sleep(poll)
+        if elected and status.finished:
+            # Also where the watch that saw the last verdict fall was killed before it could.
+            write_compute(world=world)
+        if recorded:
+            _close(status, world)
+
+
+def _elect(stack: ExitStack, world: World) -> str:
+    """Become the one watch that acts; return who is it otherwise."""
+    try:
+        stack.enter_context(world.store.lock("watch", wait=0.0))
+    except SiteError as err:
+        return str(err).partition("\n")[0].partition(" is held by ")[2].partition(" for more than ")[0] or "another"
+    return ""
 
 
 def _look(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
-    """Revive the queue, settle what is open, record new verdicts; skip recording while a submission is under way."""
-    world.scheduler.revive()
-    status = _status(plan, world)
-    if not any(_news(entry) or entry.phase is Phase.INTENDED for entry in status.steps):
-        return status, False
+    """Revive the queue and act on what is seen, unless a submission is under way."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(world.store.lock("submit", wait=0.0))
+        except SiteError:
+            return stand(plan, world=world), False
+        try:
+            world.scheduler.revive()
+            return _act(plan, world)
+        except SchedulerError as err:
+            if not err.transient:
+                raise
+    # What could not be done at the moment is done at a later look: all that was, is on disk.
+    return stand(plan, world=world), False
+
+
+def _act(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
+    """Settle, record, decide and hand over, each kept on disk before the next follows from it.
+
+    The scheduler is asked once how its jobs are, whatever their number.
+    """
+    site = live_site(world)
+    status = stand(plan, world=world)
+    if any(entry.attempts and entry.attempts[-1].job_id is None for entry in status.steps) and adopt_submitted(
+        plan, world=world
+    ):
+        status = stand(plan, world=world)
+    reports = _reports(status)
+    news = [entry for entry in status.steps if is_news(entry)]
+    record_verdicts(news, plan, world=world)
+    forgotten = settle_forgotten(status, site, world=world)
+    if news or forgotten:
+        status = stand(plan, reports=reports, world=world)
+    decided = apply_policy(status, plan, site=site, world=world)
+    cancel_orphans(status, world=world)
+    if decided:
+        status = stand(plan, reports=reports, world=world)
+    fed = _feed(plan, status, site=site, world=world)
+    if fed:
+        queued = {job.job_id: JobReport(job_id=job.job_id, state=JobState.PENDING) for job in fed}
+        status = stand(plan, reports=reports | queued, world=world)
+    return status, bool(news or forgotten)
+
+
+def _reports(status: ExperimentStatus) -> dict[str, JobReport]:
+    """Return what the scheduler said, by job id."""
+    return {entry.report.job_id: entry.report for entry in status.steps if entry.report is not None}
+
+
+def _feed(plan: Plan, status: ExperimentStatus, *, site: Site, world: World) -> list[Submission]:
+    """Hand over what waits, as the queue has room."""
+    wanted, now = read_wanted(world), world.clock.now()
+    if wanted is None or (wanted.try_at is not None and wanted.try_at > now):
+        return []
+    book = {(entry.run_id, entry.step): entry.attempts for entry in status.steps if entry.attempts}
+    reports = _reports(status)
+    due = known_edges(due_jobs([run for run in plan.runs if run.id in wanted.runs], book, now=now), book, reports)
+    room = room_in(book, reports, queue=site.queue)
+    if not due or room <= 0:
+        return []
     try:
-        with world.store.lock("submit", wait=0.0):
-            adopt_submitted(plan, world=world)
-            status = _status(plan, world)
-            news = [entry for entry in status.steps if _news(entry)]
-            _record(news, world)
-            return status, bool(news)
-    except SiteError:
-        return status, False
-    except SchedulerError as err:
-        # A controller that restarts ends no watch; the next look asks again.
-        if not err.transient:
-            raise
-        return status, False
-
-
-def _status(plan: Plan, world: World) -> ExperimentStatus:
-    attempts = read_attempts(world.store)
-    reports = last_reports(world.scheduler, attempts)
-    keys = ((run.id, step) for run in plan.runs for step in steps_of(run))
-    steps = (_step(key, attempts.get(key, ()), report=reports.get(key), store=world.store) for key in keys)
-    return ExperimentStatus(experiment=plan.experiment, steps=tuple(steps))
-
-
-def _step(key: AttemptKey, attempts: tuple[Attempt, ...], *, report: JobReport | None, store: RunStore) -> StepStatus:
-    run_id, step = key
-    layout = RunLayout(run_id)
-    own = _read(JobStatus, store.read_text(layout.status(step)))
-    done = _proven(store, _read(Done, store.read_text(layout.done(step))))
-    return judge(run_id, step, evidence=Evidence(attempts, report, own, done))
-
-
-def _read(kind: type[_Own], text: str | None) -> _Own | None:
-    try:
-        return None if text is None else kind.model_validate_json(text)
-    except ValidationError:
-        return None
-
-
-def _proven(store: RunStore, done: Done | None) -> Done | None:
-    if done is None:
-        return None
-    return done if all(store.digest(path) == sha for path, sha in done.artefacts.items()) else None
-
-
-def _news(entry: StepStatus) -> bool:
-    """Return whether the last attempt has ended and its verdict is not on record."""
-    verdict_due = entry.phase in (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
-    return verdict_due and bool(entry.attempts) and entry.attempts[-1].verdict is None
-
-
-def _record(news: list[StepStatus], world: World) -> None:
-    """Append one event per verdict, then keep the verdict with its attempt."""
-    if not news:
-        return
-    world.audit.append(*(_event(entry, world) for entry in news))
-    for entry in news:
-        completed = entry.phase is Phase.COMPLETED
-        state = JobState.SUCCEEDED if completed else _end_state(entry)
-        verdict = {"verdict": state, "reason": "" if completed else entry.reason}
-        write_attempt(world.store, entry.attempts[-1].model_copy(update=verdict))
-
-
-def _end_state(entry: StepStatus) -> JobState:
-    if entry.phase is Phase.CANCELLED:
-        return JobState.CANCELLED
-    state = entry.report.state if entry.report is not None else JobState.FAILED
-    return JobState.FAILED if state in (JobState.SUCCEEDED, JobState.UNKNOWN) else state
-
-
-def _event(entry: StepStatus, world: World) -> AuditEvent:
-    last = entry.attempts[-1]
-    return AuditEvent(
-        actor=world.actor,
-        verb="watch",
-        action=Action.STATE_CHANGE,
-        subject=f"{entry.run_id}/{entry.step.value}",
-        inputs={"job_id": last.job_id or "", "attempt": str(last.intent.number)},
-        outputs={"phase": entry.phase.value},
-        result=_OUTCOMES.get(entry.phase, Outcome.WARNING),
-        error=entry.reason or None,
-    )
+        _, lock = sealed_plan(world=world)
+    except PlanError:
+        # Files were edited: nothing of them is run before somebody adopts or undoes it, and submits again.
+        return []
+    if lock.plan_id != wanted.plan_id:
+        return []
+    errand = errand_of(plan, lock, wanted=wanted, why=wanted.reason, site=site, world=world)
+    return hand_over(due, book, errand=errand, room=room, world=world)
 
 
 def _close(status: ExperimentStatus, world: World) -> None:
-    """Record that everything has ended, where this look saw the last verdict fall."""
+    """Record that everything has ended and what it took, where this look saw the last verdict fall."""
     if status.finished:
+        used = read_compute(world=world)
         completed = sum(entry.phase is Phase.COMPLETED for entry in status.steps)
         outcome = Outcome.SUCCESS if completed == len(status.steps) else Outcome.WARNING
         event = AuditEvent(
@@ -159,7 +158,11 @@ def _close(status: ExperimentStatus, world: World) -> None:
             verb="watch",
             action=Action.ALL_COMPLETE,
             subject=status.experiment,
-            outputs={"completed": str(completed), "jobs": str(len(status.steps))},
+            outputs={
+                "completed": str(completed),
+                "jobs": str(len(status.steps)),
+                "gpu_hours": f"{used.gpu_hours:.3g}",
+            },
             result=outcome,
         )
         world.audit.append(event)

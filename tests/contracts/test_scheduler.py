@@ -183,6 +183,19 @@ def test_cancelling_ends_what_waits_and_what_runs_and_leaves_the_rest_alone(benc
     assert not bench.scheduler.reports([bystander])[bystander].state.ended
 
 
+def test_what_ended_jobs_took_is_told_and_nothing_of_others(bench: Bench) -> None:
+    ended, waiting = bench.submit("ended"), bench.submit("waiting")
+    bench.start(ended)
+    bench.finish(ended)
+    usage = bench.scheduler.usage([ended, waiting, "999999999", "not-a-number"])
+    assert list(usage) == [ended]
+    (report,) = bench.ended(ended)
+    assert report.started
+    assert report.ended
+    assert usage[ended].elapsed_seconds == pytest.approx((report.ended - report.started).total_seconds(), abs=0.01)
+    assert bench.scheduler.usage([]) == {}
+
+
 def test_reviving_a_queue_that_lives_or_is_empty_changes_nothing(bench: Bench) -> None:
     bench.scheduler.revive()
     job_id = bench.submit("job")

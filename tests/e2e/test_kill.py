@@ -77,10 +77,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path, model: str) -> Project:
-    """Return a fresh project with a design to write and a site that allows `--yes`."""
+    """Return a fresh project with a design to write and a site that allows `--yes` and takes three jobs at once."""
     root, config, state = tmp_path / "project", tmp_path / "config", tmp_path / "state"
     (config / "cruijff-kit").mkdir(parents=True)
-    (config / "cruijff-kit" / "site.yaml").write_text("allow_unattended: true\n", encoding="utf-8")
+    (config / "cruijff-kit" / "site.yaml").write_text(
+        "allow_unattended: true\nqueue: {max_queued: 3}\n", encoding="utf-8"
+    )
     (root / NAME).mkdir(parents=True)
     design = root / "design.yaml"
     recipe = Path(__file__).parent / "quick_recipe.py"

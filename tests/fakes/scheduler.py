@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cruijff_kit.errors import SchedulerError
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState
+from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
 
 __all__ = ["FakeScheduler"]
 
@@ -16,9 +16,13 @@ class FakeScheduler:
 
     name = "fake"
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_orphans: bool = False) -> None:
+        self.keeps_orphans = keeps_orphans
+        """Whether a job whose dependency can never be met waits for ever, as Slurm's do unless told otherwise."""
         self.requests: dict[str, JobRequest] = {}
         """Every accepted request by job id, in order of submission; the test may look."""
+        self.took: dict[str, JobUsage] = {}
+        """What jobs took, by id; a test sets it."""
         self.revived = 0
         """How often `revive` was called."""
         self._reports: dict[str, JobReport] = {}
@@ -56,6 +60,17 @@ class FakeScheduler:
             else JobReport(job_id=job_id, state=JobState.UNKNOWN)
             for job_id in job_ids
         }
+
+    def usage(self, job_ids: Sequence[str]) -> dict[str, JobUsage]:
+        """Return how long ended jobs ran, and what a test said they took."""
+        found = {}
+        for job_id in job_ids:
+            report = self._reports.get(job_id)
+            if report is not None and report.started and report.ended:
+                elapsed = (report.ended - report.started).total_seconds()
+                told = self.took.get(job_id, JobUsage())
+                found[job_id] = told.model_copy(update={"elapsed_seconds": told.elapsed_seconds or elapsed})
+        return found
 
     def cancel(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> None:
         """End pending and running jobs as cancelled, at once."""
@@ -133,6 +148,9 @@ class FakeScheduler:
                 continue
             parents = [self._reports.get(parent) for parent in self.requests[job_id].after_ok]
             if any(parent and parent.state.ended and parent.state is not JobState.SUCCEEDED for parent in parents):
+                if self.keeps_orphans:
+                    self._reports[job_id] = report.model_copy(update={"reason": "DependencyNeverSatisfied"})
+                    continue
                 self._end(job_id, JobState.CANCELLED, reason="DependencyNeverSatisfied")
                 return
             reason = "Dependency" if self._waits(job_id) else "Resources"

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from cruijff_kit.ports import World
-from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.compute import ComputeReport, JobCompute
+from cruijff_kit.schema.job import JobState, JobUsage, Step
+from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.receipt import ReportReceipt
 from cruijff_kit.workflow.report import write_report
@@ -202,3 +204,22 @@ def test_a_record_that_does_not_verify_is_the_alarm_of_the_page(make_world: Call
     write_report(world=world)
     assert "The audit log does NOT verify at line 1" in (world.store.read_text("summary.md") or "")
     assert '<p class="alarm">The audit log does NOT verify' in (world.store.read_text("report/index.html") or "")
+
+
+def test_what_the_jobs_took_stands_in_the_report_once_it_is_known(make_world: Callable[[Size], World]) -> None:
+    world = make_world(SMALL)
+    receipt = write_report(world=world)
+    before = world.store.read_text(receipt.summary) or ""
+    assert "Compute used" not in before
+    job = JobCompute(
+        run_id=plan_of(SMALL).runs[0].id, step=Step.TRAIN, attempt=1, job_id="17", state=JobState.SUCCEEDED,
+        limit_seconds=7200, gpus=2, usage=JobUsage(elapsed_seconds=3600, max_memory_bytes=3 * 1024**3),
+    )  # fmt: skip
+    report = ComputeReport(experiment="capitalize", jobs=(job,), hours=1.0, gpu_hours=2.0, most_gpu_hours=4.0)
+    world.store.write(ExperimentLayout.compute, report.model_dump_json())
+    receipt = write_report(world=world)
+    after = world.store.read_text(receipt.summary) or ""
+    assert "Used 1 h of jobs, 2 GPU-hours; expected at most 4 GPU-hours" in after
+    for cell in ("1 h 00 min", "50 %", "3.00 GiB"):
+        assert cell in after
+        assert cell in (world.store.read_text(receipt.page) or "")

@@ -1,6 +1,7 @@
 """Checkpoints and adapters, killed at any line while they are written: the old one or the new one, whole."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from safetensors.torch import load_file
 from cruijff_kit.recipes.lora_single_device import build
 from cruijff_kit.runtime.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, publish_best, save_adapter, tidy_best
 from cruijff_kit.runtime.checkpoints import load_checkpoint, save_checkpoint, set_aside_checkpoints
-from cruijff_kit.runtime.files import mend_folders
+from cruijff_kit.runtime.files import Fence, fenced, put_back
 from cruijff_kit.runtime.optimizer_state import every_random_state
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.train_config import load_train_config, training_identity
@@ -31,13 +32,23 @@ def save(output: Path, step: int, identity: str = MINE) -> None:
     save_checkpoint(output, progress, tensors=tensors(float(step)))
 
 
+@contextmanager
+def staged(tree: Path) -> Iterator[Path]:
+    """Change files of a tree through a staging folder, as whoever holds a run does."""
+    staging = tree / ".held"
+    staging.mkdir()
+    with fenced(Fence("run-1", {tree: staging})):
+        yield staging
+
+
 def test_a_kill_at_any_line_leaves_the_checkpoint_before_or_the_new_one(tmp_path: Path) -> None:
     found, line = set(), 0
     while True:
         output, line = tmp_path / str(line), line + 1
         save(output, 3)
-        killed = kill_at(line, lambda output=output: save(output, 6), watched=WRITERS)
-        mend_folders(output / "recipe_state")
+        with staged(output) as staging:
+            killed = kill_at(line, lambda output=output: save(output, 6), watched=WRITERS)
+        put_back(staging, output)
         checkpoint = load_checkpoint(output, identity=MINE)
         assert checkpoint is not None
         assert torch.equal(checkpoint.tensors["weight"], tensors(checkpoint.progress.step)["weight"])
@@ -62,8 +73,9 @@ def test_a_kill_at_any_line_leaves_the_adapter_before_or_the_new_one(tmp_path: P
     while True:
         folder, line = tmp_path / str(line) / "epoch_0", line + 1
         save_filled(folder, 1.0)
-        killed = kill_at(line, lambda folder=folder: save_filled(folder, 2.0), watched=WRITERS)
-        mend_folders(folder.parent)
+        with staged(folder.parent) as staging:
+            killed = kill_at(line, lambda folder=folder: save_filled(folder, 2.0), watched=WRITERS)
+        put_back(staging, folder.parent)
         (value,) = {tensor.unique().item() for tensor in load_file(folder / ADAPTER_WEIGHTS).values()}
         assert (folder / ADAPTER_CONFIG).is_file()
         found.add(value)

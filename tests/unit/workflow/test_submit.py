@@ -12,8 +12,9 @@ from cruijff_kit.schema.run import Done, Phase
 from cruijff_kit.schema.site import Caps, Site
 from cruijff_kit.workflow.cancel import cancel_runs
 from cruijff_kit.workflow.scaffold import scaffold_runs
+from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import preview_submission, retry_run, submit_jobs
-from cruijff_kit.workflow.watch import read_status, watch_jobs
+from cruijff_kit.workflow.watch import watch_jobs
 from tests.fakes.designed import design, put_design, world_at
 from tests.fakes.scheduler import FakeScheduler
 
@@ -124,21 +125,22 @@ def test_a_submission_killed_at_the_scheduler_is_finished_by_the_same_call(world
     assert len(events(dying, Action.SUBMIT_JOB)) + len(events(dying, Action.SUBMIT_EVAL)) == JOBS
 
 
-def test_a_watch_adopts_what_a_killed_submission_left_with_the_scheduler(world: World) -> None:
-    dying = world._replace(scheduler=DyingScheduler(1, taken=True))
+@pytest.mark.parametrize("taken", (True, False))
+def test_a_watch_adopts_what_a_killed_submission_left_and_hands_over_the_rest(world: World, taken: bool) -> None:
+    dying = world._replace(scheduler=DyingScheduler(4, taken=taken))
     with pytest.raises(Killed):
         submit_jobs(plan_of(dying), world=dying)
     status = next(watch_jobs(world=dying))
-    assert [step.phase for step in status.steps].count(Phase.PENDING) == 1
-    assert Phase.INTENDED not in {step.phase for step in status.steps}
+    assert {step.phase for step in status.steps} == {Phase.PENDING}
+    assert len(queue(dying).requests) == JOBS
 
 
 def test_a_watch_outlives_a_scheduler_that_gives_no_answer_for_a_while(world: World) -> None:
     silent = world._replace(scheduler=SilentScheduler(1, taken=True))
     with pytest.raises(Killed):
         submit_jobs(plan_of(silent), world=silent)
-    assert Phase.INTENDED in {step.phase for step in next(watch_jobs(world=silent)).steps}
-    assert Phase.INTENDED not in {step.phase for step in next(watch_jobs(world=silent)).steps}
+    assert Phase.WAITING in {step.phase for step in next(watch_jobs(world=silent)).steps}
+    assert {step.phase for step in next(watch_jobs(world=silent)).steps} == {Phase.PENDING}
 
 
 def test_an_evaluation_names_the_tag_of_its_training_too(world: World) -> None:
@@ -192,8 +194,8 @@ def test_the_question_depends_on_the_plan_alone(world: World) -> None:
 def test_a_refusal_of_the_scheduler_keeps_what_was_queued_and_can_be_repeated(world: World) -> None:
     plan_id = plan_of(world)
     submit_jobs(plan_id, runs=(scaffold_runs(world=world).runs[0],), world=world)
-    queue(world).refuse("the queue is full")
-    with pytest.raises(SchedulerError, match="full"):
+    queue(world).refuse("no such partition", transient=False)
+    with pytest.raises(SchedulerError, match="partition"):
         submit_jobs(plan_id, world=world)
     assert len(submit_jobs(plan_id, world=world).jobs) == len(queue(world).requests) == JOBS
 

@@ -1,0 +1,121 @@
+"""Standing: where every step of every run is, from its files, the scheduler, and what was decided."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from cruijff_kit.errors import SiteError, SpecError
+from cruijff_kit.planning.verdicts import Evidence, judge
+from cruijff_kit.ports import RunStore, World
+from cruijff_kit.schema.job import Attempt, JobReport, Step
+from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.plan import Plan
+from cruijff_kit.schema.policy import Reaction
+from cruijff_kit.schema.run import Done, ExperimentStatus, JobStatus, Phase, StepStatus
+from cruijff_kit.schema.site import Site
+from cruijff_kit.workflow.attempts import AttemptKey, holders, last_reports, read_attempts, steps_of
+from cruijff_kit.workflow.seal import read_lock, recorded_plan
+from cruijff_kit.workflow.wanted import read_wanted
+
+__all__ = ["live_site", "read_status", "stand"]
+
+_STALE = "the plan was changed since it was submitted; `ck submit` goes on with the new one"
+_Own = TypeVar("_Own", JobStatus, Done)
+
+
+def read_status(*, world: World) -> ExperimentStatus:
+    """Return where every step of every run stands; never writes.
+
+    Raises:
+        PlanError: the experiment is not scaffolded, or was changed since.
+    """
+    plan, _ = recorded_plan(world=world)
+    return stand(plan, world=world)
+
+
+def live_site(world: World) -> Site:
+    """Return the site's settings as they are now; those known where the file cannot be read at the moment."""
+    try:
+        return world.site if world.settings is None else world.settings()
+    except (SpecError, SiteError):
+        return world.site
+
+
+def stand(plan: Plan, *, reports: Mapping[str, JobReport] | None = None, world: World) -> ExperimentStatus:
+    """Return where every step of a plan stands; never writes.
+
+    Args:
+        plan: the plan.
+        reports: what the scheduler says by job id, where it was asked already.
+        world: the experiment and its surroundings.
+    """
+    attempts, wanted, lock = read_attempts(world.store), read_wanted(world), read_lock(world)
+    said = last_reports(world.scheduler, attempts) if reports is None else reports
+    held = holders(attempts)
+    current = wanted is not None and lock is not None and wanted.plan_id == lock.plan_id
+    entries: list[StepStatus] = []
+    for run in plan.runs:
+        for step in steps_of(run):
+            tried = attempts.get((run.id, step), ())
+            # A number that the scheduler has given anew since tells nothing of the job that had it before.
+            ours = tried and held.get(tried[-1].job_id or "") == tried[-1].intent.tag
+            report = said.get(tried[-1].job_id or "") if ours else None
+            entry = _step((run.id, step), tried, report=report, store=world.store)
+            before = entries[-1] if step is Step.EVAL and entries and entries[-1].run_id == run.id else None
+            if wanted is not None and run.id in wanted.runs:
+                entry = _told(entry, training=before, current=current)
+            entries.append(entry)
+    return ExperimentStatus(experiment=plan.experiment, steps=tuple(entries))
+
+
+def _told(entry: StepStatus, *, training: StepStatus | None, current: bool) -> StepStatus:
+    """Return how a step of a wanted run stands, once what was decided is considered.
+
+    Args:
+        entry: how it stands by itself.
+        training: how the training of its run stands, for an evaluation.
+        current: whether the sealed plan is the one that was submitted: nothing of another is handed over.
+    """
+    decision = entry.attempts[-1].decision if entry.attempts else None
+    if entry.phase in (Phase.NOT_SUBMITTED, Phase.INTENDED):
+        ended = training is not None and training.phase in (Phase.FAILED, Phase.CANCELLED)
+        if ended and training is not None and training.attempts and training.attempts[-1].verdict is not None:
+            return _changed(entry, Phase.CANCELLED, reason=f"its training ended badly: {training.reason}")
+        if not current:
+            return _changed(entry, entry.phase, reason=_STALE)
+        return _changed(entry, Phase.WAITING, reason="to be handed over by `ck watch`, once the queue has room")
+    if decision is None or entry.phase not in (Phase.FAILED, Phase.CANCELLED):
+        return entry
+    told = f"{entry.reason}; {decision.reason}" if entry.reason else decision.reason
+    if decision.reaction is not Reaction.RETRY:
+        return _changed(entry, entry.phase, reason=told)
+    if not current:
+        return _changed(entry, entry.phase, reason=f"{told}; {_STALE}")
+    when = f", not before {decision.not_before:%H:%M:%S} UTC" if decision.not_before else ""
+    return _changed(entry, Phase.WAITING, reason=f"{told}: tried again{when}")
+
+
+def _changed(entry: StepStatus, phase: Phase, *, reason: str) -> StepStatus:
+    return entry.model_copy(update={"phase": phase, "reason": reason})
+
+
+def _step(key: AttemptKey, attempts: tuple[Attempt, ...], *, report: JobReport | None, store: RunStore) -> StepStatus:
+    run_id, step = key
+    layout = RunLayout(run_id)
+    own = _read(JobStatus, store.read_text(layout.status(step)))
+    done = _proven(store, _read(Done, store.read_text(layout.done(step))))
+    return judge(run_id, step, evidence=Evidence(attempts, report, own, done))
+
+
+def _read(kind: type[_Own], text: str | None) -> _Own | None:
+    try:
+        return None if text is None else kind.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def _proven(store: RunStore, done: Done | None) -> Done | None:
+    if done is None:
+        return None
+    return done if all(store.digest(path) == sha for path, sha in done.artefacts.items()) else None

@@ -1,0 +1,205 @@
+"""Handing over: a cap on the queue, patience with the scheduler, one watch that acts, settings read anew."""
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from cruijff_kit.errors import SchedulerError
+from cruijff_kit.schema.audit import Action
+from cruijff_kit.schema.job import Step
+from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.policy import Backoff, Queue
+from cruijff_kit.schema.run import Phase
+from cruijff_kit.schema.site import Site
+from cruijff_kit.workflow.cancel import cancel_runs
+from cruijff_kit.workflow.standing import read_status
+from cruijff_kit.workflow.submit import submit_jobs
+from cruijff_kit.workflow.watch import watch_jobs
+from tests.submitted import Submitted, scaffolded_template
+
+JOBS = 5
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return two runs that train and are evaluated, and a control: five jobs."""
+    root = tmp_path_factory.mktemp("template") / "parity"
+    return scaffolded_template(root, factors={"lora_rank": [4, 16]}, controls={"seeds": [1]})
+
+
+@pytest.fixture
+def exp(template: Path, tmp_path: Path) -> Submitted:
+    """Return the experiment on a site that takes two jobs at once."""
+    return Submitted(template, tmp_path / "parity", site=Site(queue=Queue(max_queued=2)))
+
+
+def look(exp: Submitted) -> None:
+    next(watch_jobs(world=exp.world))
+
+
+def test_no_more_jobs_than_the_cap_are_in_the_queue_and_all_come_to_it(exp: Submitted) -> None:
+    receipt = submit_jobs(exp.plan_id, world=exp.world)
+    assert [job.state for job in receipt.jobs] == ["submitted", "submitted", "waiting", "waiting", "waiting"]
+    assert len(exp.scheduler.requests) == 2
+    most, looks = 0, 0
+    for _ in watch_jobs(world=exp.world):
+        most, looks = max(most, len(exp.alive())), looks + 1
+        ready = [job_id for job_id, request in exp.alive() if _met(exp, request.after_ok)]
+        if ready:
+            exp.succeed(ready[0])
+        assert looks < 20
+    assert most == 2
+    assert {entry.phase for entry in read_status(world=exp.world).steps} == {Phase.COMPLETED}
+    assert len(exp.scheduler.requests) == JOBS
+
+
+def test_the_cap_is_read_anew_at_every_look(exp: Submitted) -> None:
+    submit_jobs(exp.plan_id, world=exp.world)
+    looks = watch_jobs(world=exp.world)
+    next(looks)
+    assert len(exp.scheduler.requests) == 2
+    exp.site = Site(queue=Queue(max_queued=4))
+    next(looks)
+    assert len(exp.scheduler.requests) == 4
+
+
+def test_submissions_are_staggered_as_the_site_says(template: Path, tmp_path: Path) -> None:
+    exp = Submitted(template, tmp_path / "parity", site=Site(queue=Queue(stagger=2.0)))
+    before = exp.clock.monotonic()
+    submit_jobs(exp.plan_id, world=exp.world)
+    assert exp.clock.monotonic() - before == 2.0 * (JOBS - 1)
+
+
+def test_refusals_that_may_pass_are_waited_for_longer_each_time_and_told_once(template: Path, tmp_path: Path) -> None:
+    exp = Submitted(template, tmp_path / "parity", site=Site(queue=Queue(backoff=Backoff(first=4, tries=4))))
+    for _ in range(3):
+        exp.scheduler.refuse()
+    submit_jobs(exp.plan_id, world=exp.world)
+    assert len(exp.scheduler.requests) == JOBS
+    waits = exp.clock.slept  # type: ignore[attr-defined]  # the clock is the fake one
+    assert [low <= wait <= 2 * low for wait, low in zip(waits, (2, 4, 8), strict=True)] == [True] * 3
+    (told,) = exp.records(Action.APPLY_POLICY)
+    assert (told.inputs["rule"], told.outputs["reaction"]) == ("refused", "retry")
+    assert told.error == "the controller did not answer"
+
+
+def test_what_a_submission_could_not_hand_over_a_watch_does_without_asking_too_often(exp: Submitted) -> None:
+    exp.site = Site(queue=Queue(backoff=Backoff(first=100, tries=1)))
+    for _ in range(2):
+        exp.scheduler.refuse()
+    receipt = submit_jobs(exp.plan_id, world=exp.world)
+    assert {job.state for job in receipt.jobs} == {"waiting"}
+    looks = watch_jobs(poll=1.0, world=exp.world)
+    while not exp.scheduler.requests:
+        assert {entry.phase for entry in next(looks).steps} == {Phase.WAITING} or exp.scheduler.requests
+        assert exp.clock.monotonic() < 400
+    assert exp.clock.monotonic() > 150
+    assert len(exp.records(Action.APPLY_POLICY)) == 1
+    next(looks)
+    assert len(exp.scheduler.requests) == JOBS
+
+
+def test_the_longest_wait_is_a_cap(exp: Submitted) -> None:
+    exp.site = Site(queue=Queue(backoff=Backoff(first=10, longest=30, tries=12)))
+    for _ in range(11):
+        exp.scheduler.refuse()
+    submit_jobs(exp.plan_id, world=exp.world)
+    assert max(exp.clock.slept) <= 30  # type: ignore[attr-defined]  # the clock is the fake one
+
+
+def test_one_watch_acts_and_another_shows_until_that_one_ends(exp: Submitted) -> None:
+    submit_jobs(exp.plan_id, world=exp.world)
+    first, second = watch_jobs(world=exp.world), watch_jobs(world=exp.world)
+    assert next(first).watcher == ""
+    assert "process" in next(second).watcher
+    exp.succeed(exp.job_id(_runs(exp)[0]))
+    shown = next(second)
+    assert (shown.steps[0].phase, shown.steps[0].attempts[-1].verdict) == (Phase.COMPLETED, None)
+    first.close()
+    acted = next(second)
+    assert acted.watcher == ""
+    assert acted.steps[0].attempts[-1].verdict is not None
+
+
+def test_runs_that_wait_are_no_longer_handed_over_once_cancelled(exp: Submitted) -> None:
+    submit_jobs(exp.plan_id, world=exp.world)
+    cancel_runs(reason="wrong model", world=exp.world)
+    look(exp)
+    assert len(exp.scheduler.requests) == 2
+    assert Phase.WAITING not in {entry.phase for entry in read_status(world=exp.world).steps}
+    exp.site = Site()
+    submit_jobs(exp.plan_id, world=exp.world)
+    assert len(exp.scheduler.requests) == JOBS
+
+
+def test_an_evaluation_is_never_handed_over_before_its_training(exp: Submitted) -> None:
+    exp.site = Site(queue=Queue(max_queued=1))
+    submit_jobs(exp.plan_id, world=exp.world)
+    run = _runs(exp)[0]
+    exp.scheduler.finish(exp.job_id(run), 1)
+    for _ in range(3):
+        look(exp)
+    assert exp.step(run, Step.EVAL).phase is Phase.CANCELLED
+    assert exp.step(run, Step.EVAL).attempts == ()
+    assert "its training ended badly" in exp.step(run, Step.EVAL).reason
+
+
+def test_nothing_of_a_plan_that_was_changed_since_is_handed_over(exp: Submitted) -> None:
+    submit_jobs(exp.plan_id, world=exp.world)
+    script = RunLayout(_runs(exp)[1]).train_script
+    before = exp.world.store.read_text(script) or ""
+    exp.world.store.write(script, before + "# edited\n")
+    exp.succeed(exp.job_id(_runs(exp)[0]))
+    look(exp)
+    assert len(exp.scheduler.requests) == 2
+    exp.world.store.write(script, before)
+    look(exp)
+    assert len(exp.scheduler.requests) == 3
+
+
+def test_however_many_jobs_one_look_asks_the_scheduler_once(template: Path, tmp_path: Path) -> None:
+    exp = Submitted(template, tmp_path / "parity")
+    submit_jobs(exp.plan_id, world=exp.world)
+    asked: list[int] = []
+    reports = exp.scheduler.reports
+    exp.scheduler.reports = lambda job_ids, *, tags=None: asked.append(len(job_ids)) or reports(job_ids, tags=tags)
+    exp.scheduler.finish(exp.job_id(_runs(exp)[0]), 1)
+    asked.clear()
+    look(exp)
+    assert asked == [JOBS]
+
+
+def test_a_scheduler_that_does_not_answer_for_a_while_breaks_no_watch(exp: Submitted) -> None:
+    submit_jobs(exp.plan_id, world=exp.world)
+    find, outage = exp.scheduler.find, SchedulerError("connection refused", transient=True)
+
+    def unreachable(tags: Sequence[str]) -> dict[str, str]:
+        raise outage
+
+    exp.site = Site()
+    exp.scheduler.refuse()
+    looks = watch_jobs(world=exp.world)
+    next(looks)
+    exp.scheduler.find = unreachable
+    assert Phase.WAITING in {entry.phase for entry in next(looks).steps}
+    exp.scheduler.find = find
+    exp.later(minutes=10)
+    next(looks)
+    assert len(exp.scheduler.requests) == JOBS
+
+
+def test_leaving_a_watch_lets_the_next_one_act(exp: Submitted) -> None:
+    submit_jobs(exp.plan_id, world=exp.world)
+    with contextlib.closing(watch_jobs(world=exp.world)) as looks:
+        next(looks)
+    assert next(watch_jobs(world=exp.world)).watcher == ""
+
+
+def _runs(exp: Submitted) -> list[str]:
+    return list(dict.fromkeys(entry.run_id for entry in read_status(world=exp.world).steps))
+
+
+def _met(exp: Submitted, job_ids: tuple[str, ...]) -> bool:
+    return all(report.state.value == "succeeded" for report in exp.scheduler.reports(job_ids).values())
