@@ -66,7 +66,7 @@ def due_jobs(runs: Sequence[PlannedRun], book: Book, *, now: datetime) -> list[D
     return [job for job in jobs if job.key not in book or _open(book[job.key][-1], now)]
 
 
-def known_edges(due: Sequence[Due], book: Book, reports: Mapping[str, JobReport]) -> list[Due]:
+def known_edges(due: Sequence[Due], book: Book, *, reports: Mapping[str, JobReport]) -> list[Due]:
     """Return those jobs without evaluations of a training that the scheduler says nothing of: it may have lost it."""
     unknown = {job_id for job_id, report in reports.items() if report.state is JobState.UNKNOWN}
     return [job for job in due if unknown.isdisjoint(_ids(_edge(job, book) or ()))]
@@ -171,11 +171,11 @@ def _request(job: Due, attempt: Attempt, *, edge: tuple[Attempt, ...], errand: E
         after_ok=_ids(edge),
         after_tags=tuple(each.intent.tag for each in edge),
         comment=errand.comment,
-        mail=errand.mail if _is_last(job, attempt, errand.wanted) else None,
+        mail=errand.mail if _is_last(job, attempt, wanted=errand.wanted) else None,
     )
 
 
-def _is_last(job: Due, attempt: Attempt, wanted: Wanted) -> bool:
+def _is_last(job: Due, attempt: Attempt, *, wanted: Wanted) -> bool:
     """Return whether a job is the last of all that is wanted, handed over for the first time: one mail is enough."""
     last_run = job.run.id == wanted.runs[-1] and job.step is steps_of(job.run)[-1]
     return last_run and attempt.intent.number == 1

@@ -73,7 +73,7 @@ def submit_jobs(
         errand = errand_of(plan, lock, wanted=wanted, why=why, site=live_site(world), world=world)
         reports = last_reports(world.scheduler, book)
         room = room_in(book, reports, queue=errand.queue)
-        due = known_edges(due, book, reports)
+        due = known_edges(due, book, reports=reports)
         fresh = _patiently(due, book, errand=errand, room=room, progress=progress, world=world)
         if fresh or adopted:
             render_views(world=world)

@@ -132,7 +132,8 @@ def _feed(plan: Plan, status: ExperimentStatus, *, site: Site, world: World) -> 
         return []
     book = {(entry.run_id, entry.step): entry.attempts for entry in status.steps if entry.attempts}
     reports = _reports(status)
-    due = known_edges(due_jobs([run for run in plan.runs if run.id in wanted.runs], book, now=now), book, reports)
+    runs = [run for run in plan.runs if run.id in wanted.runs]
+    due = known_edges(due_jobs(runs, book, now=now), book, reports=reports)
     room = room_in(book, reports, queue=site.queue)
     if not due or room <= 0:
         return []

@@ -1,0 +1,28 @@
+"""the ports: what the verbs need of the world, as Protocols"""
+
+from cruijff_kit.ports.clock import Clock, Progress
+from cruijff_kit.ports.jobs import Prober, Scheduler
+from cruijff_kit.ports.models import Adapters, Embedder, Inference, ModelHub, Tokenizer
+from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf, Tracking
+from cruijff_kit.ports.site import SiteFiles, SiteProbe
+from cruijff_kit.ports.world import World
+
+__all__ = [
+    "Adapters",
+    "AuditLog",
+    "Clock",
+    "Embedder",
+    "EvalLogs",
+    "Inference",
+    "ModelHub",
+    "Prober",
+    "Progress",
+    "RunStore",
+    "Scheduler",
+    "Shelf",
+    "SiteFiles",
+    "SiteProbe",
+    "Tokenizer",
+    "Tracking",
+    "World",
+]

@@ -1,0 +1,44 @@
+"""The machine and its cluster: its settings, and what is found there."""
+
+from typing import Protocol
+
+from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, OldScript, ScriptAnswer
+from cruijff_kit.schema.site_reading import SiteFile, SiteLevel
+
+__all__ = ["SiteFiles", "SiteProbe"]
+
+
+class SiteFiles(Protocol):
+    """The site files: the user's own, and the project's over it."""
+
+    def files(self) -> tuple[SiteFile, ...]:
+        """Return both files, the user's first, as they lie on disk."""
+        ...
+
+    def write(self, level: SiteLevel, text: str) -> None:
+        """Write one of the files, aside and renamed; SiteError where that cannot be done."""
+        ...
+
+
+class SiteProbe(Protocol):
+    """Looks at a machine and its cluster; what is missing is told, not raised."""
+
+    def machine(self) -> MachineFacts:
+        """Return the programs, modules, environments and GPUs that are here."""
+        ...
+
+    def cluster(self) -> ClusterFacts | None:
+        """Return what the cluster says of itself, or its words where it does not answer; None where there is none."""
+        ...
+
+    def folder(self, path: str, *, tries: bool = True) -> FolderFacts:
+        """Return how much is left in a directory, and what can be done in it where that is tried and undone."""
+        ...
+
+    def run_script(self, text: str, *, fresh: bool, seconds: float) -> ScriptAnswer:
+        """Run a job script of ours under `bash`, as a job; `fresh` leaves out what is activated here."""
+        ...
+
+    def old_script(self, path: str) -> OldScript:
+        """Read what another job script asks for and activates; SiteError where it cannot be read."""
+        ...
