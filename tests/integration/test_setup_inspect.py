@@ -231,14 +231,8 @@ def test_every_key_arrives_in_the_configuration(name: str, kept: Set) -> None:
 def test_sampling_and_the_jobs_own_keys_arrive(kept: Set) -> None:
     flags = {"finetune_epoch_dir": str(kept.adapter), "do_sample": "yes", "temperature": "0.5", "top_p": "0.9"}
     job = {"gpus": "4", "time": "02:00:00", "cpus_per_task": "3", "mem": "8G", "partition": "p", "account": "a"}
-    job |= {
-        "constraint": "c",
-        "conda_env": "kit",
-        "modules": "cuda",
-        "qos": "q",
-        "gpu_type": "h100",
-        "exclusive": "yes",
-    }
+    job |= {"constraint": "c", "conda_env": "kit", "modules": "cuda"}
+    job |= {"qos": "q", "gpu_type": "h100", "exclusive": "yes"}
     receipt = write_inspect(flags={**flags, **job}, dry_run=True, world=kept.world())
     config = read_config(EvalConfig, receipt.changes[0].content, name="eval.yaml")
     generation = config.generation

@@ -78,6 +78,28 @@ def test_ends_are_known_from_accounting_once_the_controller_has_forgotten(bench:
         bench.submit("books-orphan", [jobs["bad"]], body="true")
 
 
+def test_what_a_job_took_is_asked_of_accounting_once_the_controller_has_forgotten(bench: SlurmBench) -> None:
+    # Memory is sampled once a second, so it is held until a sample tells of it.
+    body = "x=$(head -c 60000000 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done; sleep 2.5"
+    worked, failed = bench.submit("took-much", body=body), bench.submit("took-little", body="exit 3")
+    waiting = bench.submit("took-nothing", [worked], head="#SBATCH --hold\n", body="true")
+    ends = {report.job_id: report for report in bench.ended(worked, failed)}
+    booked(bench, "took-much", "took-little")
+    usage = bench.scheduler.usage([worked, failed, waiting, "999999999"])
+    assert set(usage) == {worked, failed}
+    started, ended = ends[worked].started, ends[worked].ended
+    assert started
+    assert ended
+    assert usage[worked].elapsed_seconds == (ended - started).total_seconds() >= 2
+    assert 0.1 < (usage[worked].cpu_seconds or 0) < 60
+    assert 50_000_000 < (usage[worked].max_memory_bytes or 0) < 2_000_000_000
+    assert usage[worked].energy_joules is None
+    bench.scheduler.cancel([waiting])
+    bench.ended(waiting)
+    bench.cluster.forget_jobs()
+    assert bench.another().usage([worked, failed]) == usage
+
+
 def test_a_job_that_was_refused_is_in_the_books_and_is_not_taken_for_a_submission(bench: SlurmBench) -> None:
     with pytest.raises(SchedulerError, match="Memory specification"):
         bench.submit("books-refused", head="#SBATCH --mem=9000G\n", body="true")
@@ -96,6 +118,9 @@ def test_a_job_that_was_queued_again_is_known_by_its_last_run(bench: SlurmBench)
     booked(bench, "twice")
     bench.cluster.forget_jobs()
     assert bench.report(job_id).state is JobState.SUCCEEDED
+    lasted = bench.cluster.say("sacct", "-n", "-X", "-D", "-P", "-j", job_id, "-o", "ElapsedRaw").split()
+    assert len(lasted) == 2
+    assert bench.scheduler.usage([job_id])[job_id].elapsed_seconds == sum(map(int, lasted))
 
 
 def test_two_jobs_that_had_the_same_number_are_told_apart_by_their_tags(bench: SlurmBench) -> None:

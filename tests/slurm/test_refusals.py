@@ -1,13 +1,15 @@
 """What a real Slurm refuses, what it takes and we do not, and what is said of it."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from pydantic import ValidationError
 
 from cruijff_kit.errors import SchedulerError, SiteError
-from cruijff_kit.schema.job import JobState
+from cruijff_kit.schema.job import JobRequest, JobState
 from tests.slurm.bench import SlurmBench
 
 
@@ -100,6 +102,19 @@ def test_a_job_gets_none_of_its_submitters_secrets_nor_orders_hidden_in_the_envi
     assert bench.ended(job_id)[0].state is JobState.SUCCEEDED
     assert "hunter2" not in bench.text("env.txt")
     assert f"SLURM_JOB_ID={job_id}\n" in bench.text("env.txt")
+
+
+def test_a_mail_is_asked_of_slurm_for_the_end_of_one_job_and_no_address_is_an_option(bench: SlurmBench) -> None:
+    job_id = bench.scheduler.submit(bench.request("mailed", body="true").model_copy(update={"mail": "ada@lab"}))
+    shown = bench.cluster.say("scontrol", "show", "job", job_id)
+    assert "MailUser=ada@lab" in shown
+    assert re.search(r"MailType=(?:END,FAIL|FAIL,END)", shown)
+    silent = bench.submit("not-mailed", body="true")
+    assert "MailUser=ada" not in bench.cluster.say("scontrol", "show", "job", silent)
+    bench.ended(job_id, silent)
+    for address in ("-x", "a b", "ada;touch owned", "$(touch owned)", "ada\n--wrap=x"):
+        with pytest.raises(ValidationError):
+            JobRequest(script="/x", tag="x", name="x", chdir="/", mail=address)
 
 
 def test_a_folder_that_careless_shells_trip_over_is_no_danger(bench: SlurmBench, hostile_path: Path) -> None:

@@ -2,17 +2,19 @@
 
 import contextlib
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.schema.audit import Action
-from cruijff_kit.schema.job import Step
+from cruijff_kit.schema.job import Attempt, Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.policy import Backoff, Queue
 from cruijff_kit.schema.run import Phase
 from cruijff_kit.schema.site import Site
+from cruijff_kit.workflow.attempts import read_attempts, write_attempt
 from cruijff_kit.workflow.cancel import cancel_runs
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import submit_jobs
@@ -203,3 +205,38 @@ def _runs(exp: Submitted) -> list[str]:
 
 def _met(exp: Submitted, job_ids: tuple[str, ...]) -> bool:
     return all(report.state.value == "succeeded" for report in exp.scheduler.reports(job_ids).values())
+
+
+def test_a_number_that_was_given_anew_tells_nothing_of_the_job_that_had_it_before(
+    template: Path, tmp_path: Path
+) -> None:
+    exp = Submitted(template, tmp_path / "parity")
+    submit_jobs(exp.plan_id, world=exp.world)
+    first, second = _runs(exp)[:2]
+    attempt = read_attempts(exp.world.store)[first, Step.TRAIN][-1]
+    earlier = {"job_id": exp.job_id(second), "submitted": exp.clock.now() - timedelta(hours=1)}
+    write_attempt(exp.world.store, attempt.model_copy(update=earlier))
+    exp.scheduler.start(exp.job_id(second))
+    phases = {(step.run_id, step.step): step.phase for step in read_status(world=exp.world).steps}
+    assert phases[second, Step.TRAIN] is Phase.RUNNING
+    assert phases[first, Step.TRAIN] is Phase.UNKNOWN
+
+
+def test_an_evaluation_of_a_training_that_the_scheduler_lost_breaks_no_watch_and_follows_the_next(
+    template: Path, tmp_path: Path
+) -> None:
+    exp = Submitted(template, tmp_path / "parity")
+    submit_jobs(exp.plan_id, world=exp.world)
+    run = _runs(exp)[0]
+    training, evaluation = exp.job_id(run), exp.job_id(run, Step.EVAL)
+    attempt = read_attempts(exp.world.store)[run, Step.EVAL][-1]
+    write_attempt(exp.world.store, Attempt(intent=attempt.intent))
+    exp.scheduler.forget(training)
+    exp.scheduler.forget(evaluation)
+    before = len(exp.scheduler.requests)
+    look(exp)
+    assert len(exp.scheduler.requests) == before
+    exp.later(hours=2)
+    look(exp)
+    assert exp.last(run).job_id != training
+    assert exp.last(run, Step.EVAL).after_ok == (exp.last(run).job_id,)
