@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cruijff_kit.runtime.adapter_merge import check_mergeable, updates_of, write_merged
 from cruijff_kit.runtime.base_record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE_RECORD, base_record
-from cruijff_kit.runtime.files import aside_of, discard, replace_folder, write_aside
+from cruijff_kit.runtime.files import aside_of, discard, make_folder, replace_folder, write_aside
 from cruijff_kit.runtime.optimizer_state import whole_weights
 from cruijff_kit.runtime.trainee import learning
 from cruijff_kit.schema.layout import MERGED, adapter_in
@@ -122,7 +122,7 @@ def _write_adapter(
         "inference_mode": True,
         **trainee.settings(),
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trainee.adapter(weights).items()}
     save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
     with (folder / ADAPTER_WEIGHTS).open("rb") as file:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS, adapter_settings, read_record
-from cruijff_kit.runtime.files import file_sha256, sync_folder, write_aside
+from cruijff_kit.runtime.files import file_sha256, make_folder, sync_folder, write_aside
 from cruijff_kit.runtime.model_files import model_config, model_sha256, weight_files, weight_headers
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def write_merged(adapter: Path, folder: Path, *, base: Path) -> int:
     settings = adapter_settings(adapter)
     updates = _updates(adapter, settings)
     check_mergeable(updates, base)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     scale = _scale(settings)
     for shard in weight_files(base):
         tensors = load_file(shard)

@@ -25,6 +25,7 @@ __all__ = [
     "discard",
     "fenced",
     "file_sha256",
+    "make_folder",
     "put_back",
     "replace_folder",
     "sync_folder",
@@ -68,7 +69,7 @@ def write_aside(path: Path, content: str | bytes) -> None:
         FencedError: another process holds the run now.
     """
     with _through_fence(path) as staging:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent, staging=staging)
         aside = path.with_name(f".{path.name}.{os.getpid()}.part") if staging is None else staging / f"{path.name}.part"
         data = content.encode("utf-8") if isinstance(content, str) else content
         with aside.open("wb") as file:
@@ -76,6 +77,16 @@ def write_aside(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and its parents; nothing that was made aside is made again once it is gone.
+
+    Raises:
+        FencedError: another process holds the run now.
+    """
+    with _through_fence(folder) as staging:
+        _make(folder, staging=staging)
 
 
 def aside_of(folder: Path) -> Path:
@@ -176,6 +187,16 @@ def _through_fence(path: Path) -> Iterator[Path | None]:
             run_id=fence.run_id,
             hint="nothing is to be done: that process goes on from the last checkpoint; `ck status` tells where it is",
         ) from err
+
+
+def _make(folder: Path, *, staging: Path | None) -> None:
+    """Make a folder and its parents, but never the staging folder: made anew it would lift the fence."""
+    if staging is None or not folder.is_relative_to(staging):
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    inside = folder.relative_to(staging)
+    for part in (*reversed(inside.parents), inside)[1:]:
+        (staging / part).mkdir(exist_ok=True)
 
 
 def _told(folder: Path) -> str:

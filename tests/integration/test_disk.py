@@ -16,7 +16,7 @@ from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.run import Done
 from cruijff_kit.workflow.disk import list_disk, prune_disk
 from cruijff_kit.workflow.scaffold import scaffold_runs
-from cruijff_kit.workflow.watch import read_status
+from cruijff_kit.workflow.standing import read_status
 from tests.fakes.designed import design, put_design, world_at
 
 FILES = {

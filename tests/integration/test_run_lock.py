@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,16 @@ from pathlib import Path
 import pytest
 
 from cruijff_kit.planning.policy import HELD, ending_of
-from cruijff_kit.runtime.files import Fence, FencedError, aside_of, discard, fenced, replace_folder, write_aside
+from cruijff_kit.runtime.files import (
+    Fence,
+    FencedError,
+    aside_of,
+    discard,
+    fenced,
+    make_folder,
+    replace_folder,
+    write_aside,
+)
 from cruijff_kit.runtime.process_mark import ProcessMark, gone, own_mark
 from cruijff_kit.runtime.run_lock import HeldError, Patience, hold_run
 from cruijff_kit.schema.job import Attempt, Intent, JobState, Step
@@ -264,6 +274,26 @@ def _publish(tree: Path) -> None:
         (aside / "weights").write_text("6", encoding="utf-8")
     replace_folder(aside, tree / "step_6")
     discard(tree / "step_3")
+
+
+def test_a_staging_folder_that_is_gone_is_never_made_again(root: Path) -> None:
+    tree, staging = root / TREE, root / TREE / ".held-mine"
+    staging.mkdir(parents=True)
+    with fenced(Fence(RUN, {tree: staging})):
+        aside = aside_of(tree / "best")
+        make_folder(aside / "a" / "b")
+        write_aside(aside / "c" / "d" / "file", "content")
+        assert (aside / "a" / "b").is_dir()
+        shutil.rmtree(staging)
+        for late in (lambda: write_aside(aside / "file", "late"), lambda: make_folder(aside / "a")):
+            with pytest.raises(FencedError, match="has taken run"):
+                late()
+        with pytest.raises(FencedError):
+            make_folder(aside)
+        assert not staging.exists()
+        with pytest.raises(FencedError):
+            replace_folder(aside, tree / "best")
+    assert not (tree / "best").exists()
 
 
 def _content(tree: Path) -> dict[str, str]:
