@@ -6,6 +6,7 @@ from math import log
 import numpy as np
 import pytest
 
+from cruijff_kit.analysis.diagnosis import diagnose_run
 from cruijff_kit.analysis.figure_intervals import figure_interval
 from cruijff_kit.analysis.findings import find_all
 from cruijff_kit.rendering.bottom_line import bottom_line
@@ -62,8 +63,26 @@ def test_every_figure_lies_in_its_interval_and_that_in_what_is_possible() -> Non
 
 def test_without_spread_there_is_no_interval() -> None:
     answers = scorer_answers(samples([0.2] * 6 + [0.8] * 6, [False] * 6 + [True] * 6), "risk", rules=RULES)
-    found = figure_interval("auc", answers, level=0.95)
+    found = figure_interval("f1_macro", answers, level=0.95)
     assert (found.value, found.low, found.method) == (1.0, None, "none")
+
+
+def test_a_faultless_ranking_has_an_interval_all_the_same() -> None:
+    answers = scorer_answers(samples([0.2] * 6 + [0.8] * 6, [False] * 6 + [True] * 6), "risk", rules=RULES)
+    found = figure_interval("auc", answers, level=0.95)
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert 0.5 < (found.low or 0) < 0.9
+
+
+def test_a_figure_has_the_interval_that_the_diagnosis_of_the_run_shows() -> None:
+    records = drawn(60, 5)
+    diagnosis = diagnose_run(records, level=0.95)
+    assert diagnosis is not None
+    shown = {each.name: each.figure for each in diagnosis.figures}
+    answers = scorer_answers(records, "risk", rules=RULES)
+    for name in ("auc", "log_loss", "aurc", "ece_debiased", "calibration_slope", "calibration_intercept"):
+        assert figure_interval(name, answers, level=0.95) == shown[name]
+    assert figure_interval("brier_binary", answers, level=0.95) == shown["brier"]
 
 
 def test_samples_that_stand_together_are_left_out_together() -> None:
@@ -99,6 +118,6 @@ def test_a_figure_that_is_better_low_is_the_outcome_of_a_report() -> None:
     assert (found.metric, found.outcome) == ("risk/log_loss", "log loss (risk/log_loss) on capitalization")
     assert found.lower_is_better
     shown = [each.figure for each in found.findings if each.metric == "risk/log_loss"]
-    assert {each.method for each in shown} == {"t over a jackknife"}
+    assert {each.method for each in shown} == {"t over samples"}
     least = min((cell for cell in found.cells), key=lambda cell: cell.figure.value or 9)
     assert bottom_line(found, spec)[0].startswith(f"Best setting: lora_rank {least.factors['lora_rank']}")
