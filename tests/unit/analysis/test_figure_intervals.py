@@ -11,7 +11,9 @@ from cruijff_kit.analysis.figure_intervals import figure_interval
 from cruijff_kit.analysis.findings import find_all
 from cruijff_kit.rendering.bottom_line import bottom_line
 from cruijff_kit.schema.evaluation import EvalTask, Evaluation
+from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.report import Comparison, Finding, Findings
 from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spec import Analysis
@@ -121,3 +123,23 @@ def test_a_figure_that_is_better_low_is_the_outcome_of_a_report() -> None:
     assert {each.method for each in shown} == {"t over samples"}
     least = min((cell for cell in found.cells), key=lambda cell: cell.figure.value or 9)
     assert bottom_line(found, spec)[0].startswith(f"Best setting: lora_rank {least.factors['lora_rank']}")
+
+
+def test_a_base_model_whose_figure_is_not_estimable_is_said_to_have_none() -> None:
+    nothing = Interval(value=None, low=None, high=None, n=0, level=0.95, method="none")
+    error = nothing.model_copy(update={"value": 2.0, "n": 60})
+    metric = "continuous/mae"
+    figures = tuple(
+        Finding(run=run, task="sums", epoch=0, metric=metric, figure=figure)
+        for run, figure in (("tuned", error), ("base", nothing))
+    )
+    pair = Comparison(
+        run="tuned", base="base", task="sums", difference=error, gained=1, lost=0, bootstrap=error,
+        test="exact McNemar test", p_value=1.0, p_adjusted=1.0,
+    )  # fmt: skip
+    findings = Findings(
+        experiment="e", bottom_line=(), losses=(), findings=figures, effects=(), comparisons=(pair,), groups=(),
+        task="sums", metric=metric, lower_is_better=True, incomplete=(), complete=1, planned=2, verdict="partial",
+    )  # fmt: skip
+    said = bottom_line(findings, design_of(SMALL))
+    assert "Best run: tuned with 2.000; its base model has no such figure." in said
