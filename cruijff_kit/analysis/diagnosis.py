@@ -98,6 +98,7 @@ def _of_options(
             "bins": _bins(told, level=level),
             "roc": _roc(rows[:, 1], found.labels) if binary else (),
             "risk_coverage": _risk_coverage(told),
+            "mass": _median_mass(found),
         }
     )
     temperature = _temperature(calibrator, diagnosis)
@@ -107,6 +108,11 @@ def _of_options(
     ece = compute_ece(y_prob=warm.sure, y_true=warm.right, n_bins=BINS).value
     update = {"temperature": temperature, "warmed": _bins(warm, level=level), "warmed_ece": ece}
     return diagnosis.model_copy(update=update)
+
+
+def _median_mass(found: OptionRecords) -> float | None:
+    known = [each.option_mass for each in found.records if each.option_mass is not None]
+    return float(np.median(known)) if known else None
 
 
 def _of_confidences(predictions: Sequence[Prediction], sure: Sequence[Prediction], *, level: float) -> Diagnosis:
