@@ -65,7 +65,8 @@ class InspectLogs:
 def _damages() -> tuple[type[Exception], ...]:
     """Return what a damaged archive makes inspect's reader raise."""
     # pydantic's and json's errors are ValueErrors.
-    known = (BadZipFile, EOFError, KeyError, NotImplementedError, OSError, ValueError, zlib.error)
+    # A damaged flag says that a member is encrypted, or packed in an unknown way: both are RuntimeErrors.
+    known = (BadZipFile, EOFError, KeyError, OSError, RuntimeError, ValueError, zlib.error)
     try:
         from zstandard import ZstdError
     except ImportError:

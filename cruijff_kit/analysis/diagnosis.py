@@ -8,14 +8,7 @@ import numpy as np
 from cruijff_kit.analysis.findings import last_epochs
 from cruijff_kit.analysis.group_columns import Floats, Ints
 from cruijff_kit.analysis.intervals import wilson_interval
-from cruijff_kit.analysis.roc import auc_interval, rank_scores
-from cruijff_kit.analysis.score_intervals import (
-    aurc_interval,
-    debiased_ece_interval,
-    line_interval,
-    mean_interval,
-    unbounded,
-)
+from cruijff_kit.analysis.score_intervals import FORECASTS, OPTIONS, unbounded
 from cruijff_kit.errors import ResultError
 from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.diagnosis import Diagnosis, Point, ReliabilityBin, ScoreFigure
@@ -37,7 +30,6 @@ _POINTS = 60
 """Points that a curve is thinned to."""
 _FEWEST = 10
 """Samples below which an error rate is no point of a curve."""
-_OF_OPTIONS = ("brier", "log_loss", "auc")
 
 
 class _Events(NamedTuple):
@@ -106,6 +98,7 @@ def _of_options(
             "bins": _bins(told, level=level),
             "roc": _roc(rows[:, 1], found.labels) if binary else (),
             "risk_coverage": _risk_coverage(told),
+            "mass": _median_mass(found),
         }
     )
     temperature = _temperature(calibrator, diagnosis)
@@ -117,6 +110,11 @@ def _of_options(
     return diagnosis.model_copy(update=update)
 
 
+def _median_mass(found: OptionRecords) -> float | None:
+    known = [each.option_mass for each in found.records if each.option_mass is not None]
+    return float(np.median(known)) if known else None
+
+
 def _of_confidences(predictions: Sequence[Prediction], sure: Sequence[Prediction], *, level: float) -> Diagnosis:
     told = _Events(
         np.asarray([each.confidence for each in sure], dtype=np.float64),
@@ -124,7 +122,7 @@ def _of_confidences(predictions: Sequence[Prediction], sure: Sequence[Prediction
     )
     lacking = Estimate(None, 0, "no options were scored")
     nothing = unbounded(lacking, level=level)
-    none = [ScoreFigure(name=name, figure=nothing, reason=lacking.reason) for name in _OF_OPTIONS]
+    none = [ScoreFigure(name=name, figure=nothing, reason=lacking.reason) for name in OPTIONS]
     return _empty(predictions, reason="").model_copy(
         update={
             "kind": "confidence",
@@ -155,38 +153,29 @@ def _temperature(calibrator: Calibrator | None, diagnosis: Diagnosis) -> float |
 def _event_figures(told: _Events, *, level: float) -> tuple[ScoreFigure, ...]:
     sure, right = told
     ece = compute_ece(y_prob=sure, y_true=right, n_bins=BINS)
-    slope, intercept = fit_slope(y_prob=sure, y_true=right), fit_intercept(y_prob=sure, y_true=right)
-    few = "fewer than 2 samples" if len(sure) < 2 else ""
+    lacking = {
+        "ece_debiased": "fewer than 2 samples" if len(sure) < 2 else "",
+        "calibration_slope": fit_slope(y_prob=sure, y_true=right).estimate.reason,
+        "calibration_intercept": fit_intercept(y_prob=sure, y_true=right).estimate.reason,
+    }
     return (
         ScoreFigure(name="ece", figure=unbounded(ece, level=level), reason=ece.reason),
-        ScoreFigure(
-            name="ece_debiased", figure=debiased_ece_interval(sure, right, n_bins=BINS, level=level), reason=few
+        *(
+            ScoreFigure(name=name, figure=interval(sure, right, level=level), reason=lacking.get(name, ""))
+            for name, interval in FORECASTS.items()
         ),
-        ScoreFigure(name="calibration_slope", figure=line_interval(slope, level=level), reason=slope.estimate.reason),
-        ScoreFigure(
-            name="calibration_intercept", figure=line_interval(intercept, level=level), reason=intercept.estimate.reason
-        ),
-        ScoreFigure(name="aurc", figure=aurc_interval(sure, right, level=level)),
     )
 
 
 def _option_figures(rows: Floats, labels: Ints, *, level: float) -> tuple[ScoreFigure, ...]:
     """Return scores of all options; with two of them the second is the event."""
-    binary = rows.shape[1] == 2
-    squares = (rows[:, 1] - labels) ** 2 if binary else ((rows - np.eye(rows.shape[1])[labels]) ** 2).sum(axis=1)
-    with np.errstate(divide="ignore"):
-        surprises = -np.log(rows[np.arange(len(rows)), labels])
-    area = compute_auc(y_prob=rows, y_true=labels)
-    ranked = auc_interval(rank_scores(rows[:, 1], labels), level=level) if binary else unbounded(area, level=level)
-    return (
-        ScoreFigure(name="brier", figure=mean_interval(squares, level=level)),
-        ScoreFigure(
-            name="log_loss",
-            figure=mean_interval(surprises, level=level),
-            reason=compute_log_loss(y_prob=rows, y_true=labels).reason,
-        ),
-        ScoreFigure(name="auc", figure=ranked, reason=area.reason or _few_of_a_class(ranked)),
-    )
+    found = {name: interval(rows, labels, level=level) for name, interval in OPTIONS.items()}
+    few = _few_of_a_class(found["auc"]) if rows.shape[1] == 2 else ""
+    lacking = {
+        "log_loss": compute_log_loss(y_prob=rows, y_true=labels).reason,
+        "auc": compute_auc(y_prob=rows, y_true=labels).reason or few,
+    }
+    return tuple(ScoreFigure(name=name, figure=figure, reason=lacking.get(name, "")) for name, figure in found.items())
 
 
 def _few_of_a_class(figure: Interval) -> str:

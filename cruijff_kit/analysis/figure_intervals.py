@@ -1,4 +1,4 @@
-"""Intervals of a scorer's figures: by counts, by leaving samples out, or by drawing them anew."""
+"""Intervals of a scorer's figures: by counts, by formula, by leaving samples out, or by drawing them anew."""
 
 from collections.abc import Callable, Sequence
 from math import sqrt
@@ -8,13 +8,14 @@ import numpy as np
 from cruijff_kit.analysis.clustered import cluster_of
 from cruijff_kit.analysis.distributions import t_quantile
 from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.score_intervals import FORECASTS, OPTIONS
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.report import Interval
 from cruijff_kit.schema.result import ResultRow
 from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.scoring.estimates import Estimate, Floats, Integers
 from cruijff_kit.scoring.figure_names import FIGURES, split_metric
-from cruijff_kit.scoring.figures import Answers, measure_answers
+from cruijff_kit.scoring.figures import Answers, forecasts, measure_answers, scored_options
 from cruijff_kit.scoring.records import scorer_answers
 
 __all__ = ["FigureIntervals", "figure_interval"]
@@ -54,9 +55,10 @@ class FigureIntervals:
 def figure_interval(name: str, answers: Answers, *, clusters: Sequence[str] | None = None, level: float) -> Interval:
     """Return a figure of `FIGURES` with its interval, cut to the values it can have.
 
-    Shares get Wilson's interval. Calibration errors get a bootstrap reflected at the
-    figure, since chance biases a resample once more. All else gets Student's t over a
-    jackknife that leaves out samples in up to 64 groups. Without spread there is no
+    Shares get Wilson's interval, and figures of probabilities that have a formula the one
+    that the tables of probabilities show. Other calibration errors get a bootstrap reflected
+    at the figure, since chance biases a resample once more. All else, and what has clusters,
+    gets Student's t over a jackknife that leaves out samples in up to 64 groups. Without spread there is no
     interval. Sources: F. Busing et al., Statistics and Computing 9 (1999), 3-8;
     A. Davison, D. Hinkley, Bootstrap Methods and their Application (1997), section 5.2.
 
@@ -71,6 +73,9 @@ def figure_interval(name: str, answers: Answers, *, clusters: Sequence[str] | No
         return Interval(value=None, low=None, high=None, n=found.n, level=level, method="none")
     if name in _SHARES and clusters is None:
         return wilson_interval(round(found.value * found.n), found.n, level=level)
+    told = None if clusters is not None else _by_formula(name, answers, level=level)
+    if told is not None and told.low is not None:
+        return told
     labels = np.arange(len(answers.true)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
 
     def measure(index: Integers) -> Estimate:
@@ -89,6 +94,14 @@ def figure_interval(name: str, answers: Answers, *, clusters: Sequence[str] | No
     high = high if kind.high is None else min(kind.high, high)
     named = method if clusters is None else f"{method}, clustered"
     return Interval(value=found.value, low=low, high=high, n=found.n, level=level, method=named)
+
+
+def _by_formula(name: str, answers: Answers, *, level: float) -> Interval | None:
+    """Return the interval that a diagnosis has of the figure; None where there is no formula."""
+    if name in FORECASTS:
+        return FORECASTS[name](*forecasts(answers), level=level)
+    kind = "brier" if name.startswith("brier_") else name
+    return OPTIONS[kind](*scored_options(answers), level=level) if kind in OPTIONS else None
 
 
 def _jackknifed(

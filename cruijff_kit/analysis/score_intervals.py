@@ -1,18 +1,28 @@
 """Intervals of figures of probabilities: calibration error, recalibration line, mean scores, risk and coverage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import exp, isfinite, log, sqrt
+from types import MappingProxyType
 
 import numpy as np
 
 from cruijff_kit.analysis.distributions import noncentral_below, normal_quantile, t_quantile
+from cruijff_kit.analysis.roc import auc_interval, rank_scores
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.scoring.calibration_error import compute_debiased_ece, fill_bins
 from cruijff_kit.scoring.decision_scores import compute_aurc
-from cruijff_kit.scoring.estimates import Estimate, Floats
-from cruijff_kit.scoring.probability_scores import FittedLine
+from cruijff_kit.scoring.estimates import Estimate, Floats, Integers
+from cruijff_kit.scoring.probability_scores import FittedLine, compute_auc, fit_intercept, fit_slope
 
-__all__ = ["aurc_interval", "debiased_ece_interval", "line_interval", "mean_interval", "unbounded"]
+__all__ = [
+    "FORECASTS",
+    "OPTIONS",
+    "aurc_interval",
+    "debiased_ece_interval",
+    "line_interval",
+    "mean_interval",
+    "unbounded",
+]
 
 _HALVINGS = 60
 
@@ -107,6 +117,47 @@ def mean_interval(values: Floats, *, level: float) -> Interval:
         return Interval(value=value, low=None, high=None, n=n, level=level, method=method)
     half = t_quantile(level, n - 1) * error
     return Interval(value=value, low=value - half, high=value + half, n=n, level=level, method=method)
+
+
+def _slope(sure: Floats, right: Floats, *, level: float) -> Interval:
+    return line_interval(fit_slope(y_prob=sure, y_true=right), level=level)
+
+
+def _intercept(sure: Floats, right: Floats, *, level: float) -> Interval:
+    return line_interval(fit_intercept(y_prob=sure, y_true=right), level=level)
+
+
+def _brier(rows: Floats, labels: Integers, *, level: float) -> Interval:
+    """Return the binary score of two options, whose second is the event, and the sum over all of more."""
+    if rows.shape[1] == 2:
+        return mean_interval((rows[:, 1] - labels) ** 2, level=level)
+    return mean_interval(((rows - np.eye(rows.shape[1])[labels]) ** 2).sum(axis=1), level=level)
+
+
+def _log_loss(rows: Floats, labels: Integers, *, level: float) -> Interval:
+    with np.errstate(divide="ignore"):
+        surprises = -np.log(rows[np.arange(len(rows)), labels])
+    return mean_interval(surprises, level=level)
+
+
+def _auc(rows: Floats, labels: Integers, *, level: float) -> Interval:
+    if rows.shape[1] == 2:
+        return auc_interval(rank_scores(rows[:, 1], labels), level=level)
+    return unbounded(compute_auc(y_prob=rows, y_true=labels), level=level)
+
+
+FORECASTS: Mapping[str, Callable[..., Interval]] = MappingProxyType(
+    {
+        "ece_debiased": debiased_ece_interval,
+        "calibration_slope": _slope,
+        "calibration_intercept": _intercept,
+        "aurc": aurc_interval,
+    }
+)
+"""Intervals by formula of figures of forecasts: they take the probabilities, what came true, and `level`."""
+
+OPTIONS: Mapping[str, Callable[..., Interval]] = MappingProxyType({"brier": _brier, "log_loss": _log_loss, "auc": _auc})
+"""Intervals by formula of figures of all options: they take the rows, the true options, and `level`."""
 
 
 def _noncentrality(chance: Callable[[float], float], *, below: float) -> float:

@@ -66,9 +66,10 @@ def _base(findings: Findings, alpha: float) -> Iterator[str]:
     if known:
         best = min if findings.lower_is_better else max
         run, base = best(known, key=lambda pair: pair[0].figure.value or 0.0)
+        before = f"{plain(base.figure.value)}{_brackets(base.figure, samples=True)}"
         yield (
-            f"Best run: {run.run} with {plain(run.figure.value)}{_brackets(run.figure, samples=True)}; "
-            f"its base model has {plain(base.figure.value)}{_brackets(base.figure, samples=True)}."
+            f"Best run: {run.run} with {plain(run.figure.value)}{_brackets(run.figure, samples=True)}; its base model "
+            f"has {'no such figure' if base.figure.value is None else before}."
         )
         yield f"{_whose(findings)}{compared(findings.comparisons, alpha)}"
 

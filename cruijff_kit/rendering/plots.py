@@ -18,6 +18,8 @@ _WIDTH = 880.0
 # More rows than these are a table, not a picture.
 _MOST_ROWS = 80
 _ROW, _GAP, _LEFT, _RIGHT = 21.0, 15.0, 250.0, 190.0
+# Pixels that a character takes.
+_CHARACTER = 7.3
 
 
 class _Row(NamedTuple):
@@ -59,14 +61,21 @@ def _dot_plot(dossier: Dossier) -> Drawing | None:
         y += _GAP
     bottom = y - _GAP - _ROW / 2 + 6
     level = next(iter(rows for _, rows in blocks))[0].figure.level
-    head = Label(_WIDTH, 10, f"{100 * level:g} % interval", anchor="end")
+    heads = _heads(dossier.findings.metric, f"{100 * level:g} % interval")
     return Drawing(
         "accuracy",
         f"{dossier.findings.outcome.capitalize()} of every run with intervals",
         _WIDTH,
         bottom + 26,
-        (*_grid(scale, bottom), Label(_WIDTH - _RIGHT + 30, 10, dossier.findings.metric), head, *marks),
+        (*_grid(scale, bottom), *heads, *marks),
     )
+
+
+def _heads(metric: str, interval: str) -> Iterator[Mark]:
+    """Yield the heads of both columns; a long name begins further left, where nothing else stands."""
+    longest = _WIDTH - _CHARACTER * (len(interval) + 1 + len(metric))
+    yield Label(min(_WIDTH - _RIGHT + 30, longest), 10, metric)
+    yield Label(_WIDTH, 10, interval, anchor="end")
 
 
 def _rows(dossier: Dossier, setting: Setting) -> Iterator[_Row]:

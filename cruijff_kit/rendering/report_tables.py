@@ -98,9 +98,11 @@ def _figures(dossier: Dossier) -> Table:
         (*key, "; ".join(map(_told, found)), source_labels(dossier, found[0].source)) for key, found in cells.items()
     )
     note = (
-        "What each scorer says beside the share of right answers. Shares "
-        "have Wilson intervals, calibration errors a reflected bootstrap, the others t over a jackknife; without an "
-        "interval there is no spread to make one from. `results.parquet` holds the reason where nothing is estimable."
+        "What each scorer says beside the share of right answers. Shares have Wilson intervals, AUC, Brier score, log "
+        "loss, AURC, debiased ECE, slope and intercept those of the tables below, other calibration errors a reflected "
+        "bootstrap, the rest t over a jackknife; all but calibration errors the last where samples are clustered. "
+        "Without an interval there is no spread to make one from. `results.parquet` holds the reason where nothing is "
+        "estimable."
     )
     return Table("figures", "Other figures", columns, rows, note if rows else "")
 

@@ -66,7 +66,8 @@ def pick_panels(dossier: Dossier, wanted: Callable[[Diagnosis], bool]) -> Picked
         if run in chosen
     )
     left = f"; {len(panels)} of {len(runs)} runs, one of each setting first" if len(runs) > len(panels) else ""
-    other = f"; {len(tasks) - 1} more tasks in the tables" if len(tasks) > 1 else ""
+    more = "1 more task" if len(tasks) == 2 else f"{len(tasks) - 1} more tasks"
+    other = f"; {more} in the tables" if len(tasks) > 1 else ""
     return Picked(panels, f"{task}{left}{other}")
 
 

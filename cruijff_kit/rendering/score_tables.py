@@ -56,17 +56,20 @@ def score_table(dossier: Dossier) -> Table:
     columns = (
         *_heads("n"),
         *(Column(_NAMES[name], "number") for name in _SCORES),
+        Column("option mass", "number"),
         Column("source", "source"),
     )
     rows = [
         (*_cell(each), str(each.n), *(_figure(each, name) for name in _SCORES),
-         _source(dossier, each.run))
+         NONE if each.mass is None else f"{each.mass:.2g}", _source(dossier, each.run))
         for each in dossier.findings.diagnoses
     ]  # fmt: skip
     note = (
         f"{_level(dossier)} intervals. The Brier score is the binary one in [0, 1] for two options, the sum over all "
         "options in [0, 2] for more; log loss in nats; AUC of two options, the second being the event; AURC is the "
-        "error rate averaged over all shares of samples acted on, surest first. Smaller is better, but for the AUC."
+        "error rate averaged over all shares of samples acted on, surest first. Smaller is better, but for the AUC. "
+        "Option mass is the median probability that a model gave to all options together, before they were made to add "
+        "up to 1: near 0 it would have said something else, and the figures tell only which option it preferred."
         f"{_clusters(dossier)}{_wanting(dossier, _SCORES)}"
     )
     return _table(("scores", "Scores of probabilities"), columns=columns, rows=rows, note=note)

@@ -66,6 +66,8 @@ class Diagnosis(Noun):
     """False against true positive rate, for two options; empty for more."""
     risk_coverage: tuple[Point, ...] = ()
     """Share of samples acted on, surest first, against the share of them that is wrong; from ten samples on."""
+    mass: float | None = None
+    """Median probability that the options had together, before they were made to add up to 1; None without options."""
     reason: str = ""
     """Why there are no figures."""
 

@@ -125,7 +125,7 @@ def promise_of(settings: CalibrationSettings, *, thresholds: Sequence[Threshold]
 
 
 def _risk_promise(settings: CalibrationSettings, threshold: float | None) -> str:
-    per = "sample acted on" if risk_of(settings) == "selective" else "sample, abstentions costing nothing"
+    per = "sample acted on" if risk_of(settings) == "selective" else "sample (abstentions cost nothing)"
     risk = f"the cost per {per} is at most {settings.alpha:g}"
     if settings.method == "crc":
         held = f"on average over calibration sets, {risk}"

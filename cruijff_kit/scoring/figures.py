@@ -17,7 +17,7 @@ from cruijff_kit.scoring import probability_scores as scores
 from cruijff_kit.scoring import regression_scores as regression
 from cruijff_kit.scoring.estimates import Estimate, Floats, Integers, events
 
-__all__ = ["MEASURES", "Answers", "measure_answers"]
+__all__ = ["MEASURES", "Answers", "forecasts", "measure_answers", "scored_options"]
 
 _Bools = NDArray[np.bool_]
 _UNSCORED = "the predictions hold neither option log-probabilities nor confidences"
@@ -74,21 +74,22 @@ def _of_confidence(measure: Callable[..., Estimate]) -> Callable[[Answers], Esti
     """Return a figure of how well the confidence in the answer fits what came true."""
 
     def compute(answers: Answers) -> Estimate:
-        sure, right = _events(answers)
+        sure, right = forecasts(answers)
         return measure(y_prob=sure, y_true=right) if len(sure) else Estimate(None, 0, _UNSCORED)
 
     return compute
 
 
-def _events(answers: Answers) -> tuple[Floats, Floats]:
-    rows, labels = _scored(answers)
+def forecasts(answers: Answers) -> tuple[Floats, Floats]:
+    """Return the probability of each answer that has one, and whether it was right."""
+    rows, labels = scored_options(answers)
     if rows.shape[1]:
         return events(rows, labels)
     known = ~np.isnan(answers.sure)
     return answers.sure[known], answers.right[known]
 
 
-def _scored(answers: Answers) -> tuple[Floats, Integers]:
+def scored_options(answers: Answers) -> tuple[Floats, Integers]:
     """Return the option probabilities and true options of the samples that have them."""
     if not answers.rows.shape[1]:
         return answers.rows, answers.true
@@ -100,7 +101,7 @@ def _of_options(measure: Callable[..., Estimate], *, binary: bool | None = None)
     """Return a figure of all option probabilities; with `binary` of the event's alone."""
 
     def compute(answers: Answers) -> Estimate:
-        rows, labels = _scored(answers)
+        rows, labels = scored_options(answers)
         if not rows.size:
             return Estimate(None, 0, _UNSCORED)
         if binary is not None and binary != (rows.shape[1] == 2):

@@ -83,6 +83,19 @@ def test_a_log_with_a_damaged_byte_never_breaks_the_reader(tmp_path: Path, log: 
     assert "unreadable" in statuses
 
 
+def test_a_log_whose_damage_reads_as_encryption_is_unreadable(tmp_path: Path, log: bytes) -> None:
+    path, flagged = tmp_path / "a.eval", bytearray(log)
+    for start, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = log.find(start)
+        while place >= 0:
+            flagged[place + flags] |= 1
+            place = log.find(start, place + 1)
+    path.write_bytes(bytes(flagged))
+    record = InspectLogs().read(path)
+    assert record.status == "unreadable"
+    assert "encrypted" in record.error
+
+
 def test_an_archive_that_is_no_log_is_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "a.eval"
     with zipfile.ZipFile(path, "w") as archive:

@@ -56,6 +56,12 @@ def test_every_interval_holds_its_figure(binary: list[Prediction]) -> None:
     assert all((each.figure.low or 0) <= (each.figure.value or 0) <= (each.figure.high or 0) for each in held)
 
 
+def test_the_mass_is_that_of_the_median_sample_before_options_are_made_to_add_up(binary: list[Prediction]) -> None:
+    masses = (0.0001, 0.002, 0.9)
+    few = [each.model_copy(update={"option_mass": mass}) for each, mass in zip(binary, masses, strict=False)]
+    assert diagnosed(few).mass == 0.002
+
+
 def test_more_options_have_no_roc_and_the_sum_of_squares() -> None:
     answers = list(optioned_answers(RUN.id, split="test", n=300))
     found, metrics = diagnosed(answers), {each.name: each.value for each in record_metrics(answers)}

@@ -6,11 +6,14 @@ from math import log
 import numpy as np
 import pytest
 
+from cruijff_kit.analysis.diagnosis import diagnose_run
 from cruijff_kit.analysis.figure_intervals import figure_interval
 from cruijff_kit.analysis.findings import find_all
 from cruijff_kit.rendering.bottom_line import bottom_line
 from cruijff_kit.schema.evaluation import EvalTask, Evaluation
+from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.report import Comparison, Finding, Findings
 from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spec import Analysis
@@ -62,8 +65,26 @@ def test_every_figure_lies_in_its_interval_and_that_in_what_is_possible() -> Non
 
 def test_without_spread_there_is_no_interval() -> None:
     answers = scorer_answers(samples([0.2] * 6 + [0.8] * 6, [False] * 6 + [True] * 6), "risk", rules=RULES)
-    found = figure_interval("auc", answers, level=0.95)
+    found = figure_interval("f1_macro", answers, level=0.95)
     assert (found.value, found.low, found.method) == (1.0, None, "none")
+
+
+def test_a_faultless_ranking_has_an_interval_all_the_same() -> None:
+    answers = scorer_answers(samples([0.2] * 6 + [0.8] * 6, [False] * 6 + [True] * 6), "risk", rules=RULES)
+    found = figure_interval("auc", answers, level=0.95)
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert 0.5 < (found.low or 0) < 0.9
+
+
+def test_a_figure_has_the_interval_that_the_diagnosis_of_the_run_shows() -> None:
+    records = drawn(60, 5)
+    diagnosis = diagnose_run(records, level=0.95)
+    assert diagnosis is not None
+    shown = {each.name: each.figure for each in diagnosis.figures}
+    answers = scorer_answers(records, "risk", rules=RULES)
+    for name in ("auc", "log_loss", "aurc", "ece_debiased", "calibration_slope", "calibration_intercept"):
+        assert figure_interval(name, answers, level=0.95) == shown[name]
+    assert figure_interval("brier_binary", answers, level=0.95) == shown["brier"]
 
 
 def test_samples_that_stand_together_are_left_out_together() -> None:
@@ -99,6 +120,26 @@ def test_a_figure_that_is_better_low_is_the_outcome_of_a_report() -> None:
     assert (found.metric, found.outcome) == ("risk/log_loss", "log loss (risk/log_loss) on capitalization")
     assert found.lower_is_better
     shown = [each.figure for each in found.findings if each.metric == "risk/log_loss"]
-    assert {each.method for each in shown} == {"t over a jackknife"}
+    assert {each.method for each in shown} == {"t over samples"}
     least = min((cell for cell in found.cells), key=lambda cell: cell.figure.value or 9)
     assert bottom_line(found, spec)[0].startswith(f"Best setting: lora_rank {least.factors['lora_rank']}")
+
+
+def test_a_base_model_whose_figure_is_not_estimable_is_said_to_have_none() -> None:
+    nothing = Interval(value=None, low=None, high=None, n=0, level=0.95, method="none")
+    error = nothing.model_copy(update={"value": 2.0, "n": 60})
+    metric = "continuous/mae"
+    figures = tuple(
+        Finding(run=run, task="sums", epoch=0, metric=metric, figure=figure)
+        for run, figure in (("tuned", error), ("base", nothing))
+    )
+    pair = Comparison(
+        run="tuned", base="base", task="sums", difference=error, gained=1, lost=0, bootstrap=error,
+        test="exact McNemar test", p_value=1.0, p_adjusted=1.0,
+    )  # fmt: skip
+    findings = Findings(
+        experiment="e", bottom_line=(), losses=(), findings=figures, effects=(), comparisons=(pair,), groups=(),
+        task="sums", metric=metric, lower_is_better=True, incomplete=(), complete=1, planned=2, verdict="partial",
+    )  # fmt: skip
+    said = bottom_line(findings, design_of(SMALL))
+    assert "Best run: tuned with 2.000; its base model has no such figure." in said

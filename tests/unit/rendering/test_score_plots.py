@@ -6,13 +6,15 @@ import pytest
 
 from cruijff_kit.analysis.diagnosis import diagnose_run
 from cruijff_kit.rendering.drawing import Dot, Drawing, Label, Stroke
+from cruijff_kit.rendering.plots import report_plots
 from cruijff_kit.rendering.score_plots import score_plots
 from cruijff_kit.rendering.score_tables import calibration_table, score_table
 from cruijff_kit.schema.audit import AuditVerdict
 from cruijff_kit.schema.diagnosis import Diagnosis
 from cruijff_kit.schema.evaluation import EvalTask
+from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.plan import Cell, Plan
-from cruijff_kit.schema.report import AuditState, Dossier, Findings
+from cruijff_kit.schema.report import AuditState, Dossier, Finding, Findings
 from tests.binary_run import binary_answers
 from tests.fakes.experiment import Size, design_of, plan_of
 
@@ -75,10 +77,27 @@ def test_no_mark_lies_outside_and_no_label_over_another(name: str, drawings: dic
     for mark in drawing.marks:
         points = mark.points if isinstance(mark, Stroke) else ((mark.x, mark.y),)
         assert all(0 <= x <= drawing.width and 0 <= y <= drawing.height for x, y in points), mark
-    placed = boxes(drawing)
+    assert_apart(boxes(drawing), width=drawing.width)
+
+
+@pytest.mark.parametrize("metric", ("match", "continuous/mae", "risk/balanced_accuracy"))
+def test_the_name_of_the_outcome_stands_beside_the_head_of_its_intervals(metric: str) -> None:
+    dossier = dossier_of(seeds=1, n=60)
+    figure = Interval(value=2.05, low=1.6, high=2.5, n=60, level=0.95, method="t over a jackknife")
+    shown = tuple(
+        Finding(run=run.id, task="opinions", epoch=0, metric=metric, figure=figure) for run in dossier.plan.runs
+    )
+    findings = dossier.findings.model_copy(update={"findings": shown, "metric": metric})
+    drawing = report_plots(dossier.model_copy(update={"findings": findings}))[0]
+    assert drawing.name == "accuracy"
+    assert metric in [each.text for each in labels(drawing)]
+    assert_apart([box for box in boxes(drawing) if box[3] == 10], width=drawing.width)
+
+
+def assert_apart(placed: list[tuple[float, float, float, float, str]], *, width: float) -> None:
     for at, (left, top, right, bottom, text) in enumerate(placed):
         assert left >= -24, text
-        assert right <= drawing.width + 24, text
+        assert right <= width + 24, text
         over = [b[4] for b in placed[at + 1 :] if left < b[2] and b[0] < right and top < b[3] and b[1] < bottom]
         assert not over, (text, over)
 
@@ -110,6 +129,11 @@ def test_of_many_runs_one_of_each_setting_comes_first_and_the_rest_is_said_to_be
 def test_one_task_is_drawn_and_the_others_are_said_to_be_in_the_tables() -> None:
     (first, *_) = score_plots(dossier_of(seeds=1, n=60, tasks=("opinions", "beliefs", "hopes")))
     assert "opinions; 2 more tasks in the tables" in [each.text for each in labels(first)]
+
+
+def test_a_single_further_task_is_said_to_be_one() -> None:
+    (first, *_) = score_plots(dossier_of(seeds=1, n=60, tasks=("opinions", "beliefs")))
+    assert "opinions; 1 more task in the tables" in [each.text for each in labels(first)]
 
 
 def test_more_than_two_options_have_no_roc() -> None:
