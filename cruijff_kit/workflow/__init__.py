@@ -1,4 +1,4 @@
-"""the verbs, one file each: design plan estimate scaffold submit watch collect calibrate groups report embed"""
+"""the verbs, one file each: design plan estimate scaffold submit watch collect report calibrate embed site disk"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
