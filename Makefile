@@ -26,7 +26,7 @@ setup: $(READY) ## make .venv with everything in it
 demo: $(READY) ## run one whole experiment here, end to end
 	@$(BIN)/python -m cruijff_kit.cli.demo $(ARGS)
 
-test: lint types pytest test-slurm latest ## check and test everything, on both sets of versions
+test: lint types pytest latest ## check and test everything, on both sets of versions
 
 lint: $(READY) ## check style, layers and formatting
 	@echo "lint: ruff, formatting, layers"
