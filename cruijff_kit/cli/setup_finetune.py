@@ -12,11 +12,6 @@ __all__ = ["setup_finetune"]
 
 
 @click.command("setup-finetune")
-@click.option("--show", is_flag=True, help="Show every value and who set it; write nothing.")
-@click.option("--dry-run", is_flag=True, help="Print both files; write nothing.")
-@click.option("--force", is_flag=True, help="Replace files that were edited.")
-@click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
-@click.option("--list-keys", is_flag=True, help="List every key, its defaults and where it goes.")
 @with_flags(FINETUNE)
 @click.pass_obj
 def setup_finetune(

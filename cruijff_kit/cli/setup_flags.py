@@ -11,9 +11,20 @@ from cruijff_kit.schema.setup_keys import KeyTable
 
 __all__ = ["kinds", "laid", "listed", "shown", "with_flags"]
 
+_SHARED = (
+    click.option("--show", is_flag=True, help="Show every value and who set it; write nothing."),
+    click.option("--dry-run", is_flag=True, help="Print both files; write nothing."),
+    click.option("--force", is_flag=True, help="Replace files that were edited."),
+    click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON."),
+    click.option("--list-keys", is_flag=True, help="List every key, its defaults and where it goes."),
+)
+
 
 def with_flags(table: KeyTable) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command one flag a key and name, all as text: whether one was given is then never in doubt."""
+    """Give a command what set-ups have in common, then one flag a key and name.
+
+    All keys are text: whether one was given is then never in doubt.
+    """
 
     def flagged(command: Callable[..., None]) -> Callable[..., None]:
         for name, own in reversed(list(table.renamed.items())):
@@ -21,6 +32,8 @@ def with_flags(table: KeyTable) -> Callable[[Callable[..., None]], Callable[...,
         for key in reversed(list(table.keys.values())):
             form = key.kind.removesuffix("?").upper()
             command = click.option(f"--{key.name}", metavar=form, help=key.meaning)(command)
+        for option in reversed(_SHARED):
+            command = option(command)
         return command
 
     return flagged

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cruijff_kit.errors import SpecError
 from cruijff_kit.runtime.hidden import by_length
+from cruijff_kit.runtime.key_values import read_on
 from cruijff_kit.runtime.padding import TokenBatch
 
 __all__ = ["Sampling", "get_next_tokens"]
@@ -88,15 +89,8 @@ def _follow(model: Any, batch: TokenBatch, *, most: int, ends: Sequence[int], dr
     step, positions = given.input_ids, given.positions
     for _ in range(most):
         with torch.inference_mode():
-            output = model(
-                input_ids=step,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-        cache, scores = output.past_key_values, output.logits[:, -1].float()
+            logits, cache = read_on(model, step, mask=mask, positions=positions, cache=cache)
+        scores = logits[:, -1].float()
         token = scores.argmax(-1) if draws is None else _drawn(scores, draws)
         if chosen:
             token = torch.where(ended, chosen[-1], token)
