@@ -1,0 +1,29 @@
+"""A design of fast trainings on bit sequences, for tests of queues and of what kills."""
+
+__all__ = ["bit_design"]
+
+_DESIGN = """\
+name: {name}
+question: Does anything get lost?
+created: "2026-01-02"
+tools: {{evaluation: none}}
+models:
+  - {{name: base, path: {model}}}
+data:
+  tier: green
+  training:
+    generator: bit_sequences
+    arguments: {{bit_length: 8, N: 200, val_size: 20, test_size: 20, seed: 1}}
+factors:
+  lora_rank: [2, 4]
+controls:
+  seeds: {seeds}
+  batch_size: {batch_size}
+  recipe: {recipe}
+  max_seq_len: 64
+"""
+
+
+def bit_design(name: str, *, model: object, recipe: object, seeds: tuple[int, ...], batch_size: int = 4) -> str:
+    """Return the text of a design: two ranks, one run a seed of each, nothing evaluated."""
+    return _DESIGN.format(name=name, model=model, recipe=recipe, seeds=list(seeds), batch_size=batch_size)
