@@ -81,7 +81,7 @@ def _from_compute(run: PlannedRun, plan: Plan, *, kept: dict[str, Speed]) -> Mea
         run_id=run.id,
         model_sha256=speed.model_sha256,
         pace=Pace(speed.middle, speed.slow, speed.fast),
-        like=likeness(run, gpus=plan.resources.gpus if speed.on_gpu else 0),
+        like=likeness(run, gpus=plan.resources.all_gpus if speed.on_gpu else 0),
         batch_size=run.settings["batch_size"].value,
         beside=speed.beside,
         tokens=speed.tokens,
