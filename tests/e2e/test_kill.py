@@ -18,32 +18,13 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import ElicitResult
 
+from tests.bit_design import bit_design
 from tests.random_model import random_base
 
 NAME = "killed"
 SEEDS = (1, 2, 3)
 LONGEST = 120.0
 """Seconds after which a sequence that hangs is a failure."""
-
-DESIGN = """\
-name: killed
-question: Does anything get lost?
-created: "2026-01-02"
-tools: {{evaluation: none}}
-models:
-  - {{name: base, path: {model}}}
-data:
-  tier: green
-  training:
-    generator: bit_sequences
-    arguments: {{bit_length: 8, N: 200, val_size: 20, test_size: 20, seed: 1}}
-factors:
-  lora_rank: [2, 4]
-controls:
-  seeds: [1, 2, 3]
-  recipe: {recipe}
-  max_seq_len: 64
-"""
 
 
 class Project(NamedTuple):
@@ -86,7 +67,7 @@ def project(tmp_path: Path, model: str) -> Project:
     (root / NAME).mkdir(parents=True)
     design = root / "design.yaml"
     recipe = Path(__file__).parent / "quick_recipe.py"
-    design.write_text(DESIGN.format(model=model, recipe=recipe), encoding="utf-8")
+    design.write_text(bit_design(NAME, model=model, recipe=recipe, seeds=SEEDS), encoding="utf-8")
     env = {**os.environ, "XDG_CONFIG_HOME": str(config), "CRUIJFF_STATE_DIR": str(state)}
     return Project(root, design, env)
 

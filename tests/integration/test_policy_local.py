@@ -13,28 +13,8 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.job import JobState
 from cruijff_kit.schema.run import Phase, StepStatus
+from tests.bit_design import bit_design
 from tests.random_model import random_base
-
-DESIGN = """\
-name: fickle
-question: Does anything get lost?
-created: "2026-01-02"
-tools: {{evaluation: none}}
-models:
-  - {{name: base, path: {model}}}
-data:
-  tier: green
-  training:
-    generator: bit_sequences
-    arguments: {{bit_length: 8, N: 200, val_size: 20, test_size: 20, seed: 1}}
-factors:
-  lora_rank: [2, 4]
-controls:
-  seeds: [1]
-  batch_size: 4
-  recipe: {recipe}
-  max_seq_len: 64
-"""
 
 
 @pytest.fixture
@@ -46,7 +26,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     project.mkdir()
     (project / "site.yaml").write_text("queue: {max_queued: 1}\n", encoding="utf-8")
     recipe = Path(__file__).parent / "fickle_recipe.py"
-    text = DESIGN.format(model=random_base(tmp_path / "base"), recipe=recipe)
+    text = bit_design("fickle", model=random_base(tmp_path / "base"), recipe=recipe, seeds=(1,))
     world = open_world(project / "fickle", root=project, kind="human", name=getpass.getuser(), client=None)
     workflow.write_design(text, reason="test", world=world)
     workflow.scaffold_runs(world=world)

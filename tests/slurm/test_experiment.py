@@ -8,30 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from cruijff_kit.cli.main import cli
+from tests.bit_design import bit_design
 from tests.gated_bench import until
 from tests.random_model import random_base
 from tests.slurm.cluster import Cluster
 
 RECIPE = Path(__file__).parents[1] / "e2e" / "quick_recipe.py"
-DESIGN = """\
-name: queued
-question: Does a real queue lose anything?
-created: "2026-01-02"
-tools: {{evaluation: none}}
-models:
-  - {{name: base, path: {model}}}
-data:
-  tier: green
-  training:
-    generator: bit_sequences
-    arguments: {{bit_length: 8, N: 200, val_size: 20, test_size: 20, seed: 1}}
-factors:
-  lora_rank: [2, 4]
-controls:
-  seeds: [1, 2]
-  recipe: {recipe}
-  max_seq_len: 64
-"""
 
 
 class Desk:
@@ -68,7 +50,7 @@ def desk(slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Des
     root.mkdir()
     model = random_base(tmp_path / "base")
     design = tmp_path / "design.yaml"
-    design.write_text(DESIGN.format(model=model, recipe=RECIPE), encoding="utf-8")
+    design.write_text(bit_design("queued", model=model, recipe=RECIPE, seeds=(1, 2)), encoding="utf-8")
     desk = Desk(root, slurm)
     desk.ck("design", "write", str(design), "--reason", "shown here")
     desk.ck("scaffold")
