@@ -49,7 +49,7 @@ class DesignReply(BaseModel):
     def of(cls, review: "DesignReview") -> "DesignReply":
         """Cut a review to size."""
         figures = [
-            f"{each.name}: {'not assessed' if each.value is None else f'{each.value:g} {each.unit}'} ({each.source})"
+            f"{each.name}: {each.source if each.value is None else f'{each.value:g} {each.unit} ({each.source})'}"
             for each in review.estimates
         ]
         ids = [run.id for run in review.plan.runs[:20]]
