@@ -80,9 +80,10 @@ class LocalScheduler:
         known = {str(facts.id): _report(facts) for facts in self._queue.facts(_numbers(meant))}
         return {job_id: known.get(job_id) or JobReport(job_id=job_id, state=JobState.UNKNOWN) for job_id in job_ids}
 
-    def usage(self, job_ids: Sequence[str]) -> dict[str, JobUsage]:
+    def usage(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> dict[str, JobUsage]:
         """Return how long ended jobs ran; what else they took they say themselves."""
-        ended = [facts for facts in self._queue.facts(_numbers(job_ids)) if facts.started and facts.ended]
+        meant = _numbers(self._meant(job_ids, tags or {}))
+        ended = [facts for facts in self._queue.facts(meant) if facts.started and facts.ended]
         return {str(facts.id): JobUsage(elapsed_seconds=(facts.ended or 0) - (facts.started or 0)) for facts in ended}
 
     def cancel(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> None:

@@ -104,15 +104,16 @@ class SlurmScheduler:
         past = self._past(sorted(wanted - found.keys()), expected) if wanted - found.keys() else {}
         return {job_id: found.get(job_id) or _unknown(job_id, past.get(job_id), why=why) for job_id in job_ids}
 
-    def usage(self, job_ids: Sequence[str]) -> dict[str, JobUsage]:
+    def usage(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> dict[str, JobUsage]:
         """Return what ended jobs took: from accounting, asked once; else how long, while the controller remembers."""
+        expected = tags or {}
         wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
         found: dict[str, JobUsage] = {}
         for line in _lines(sorted(wanted)):
-            told = usage_rows(self._accounting(USAGE_FIELDS, "--jobs", line, strict=False))
+            told = usage_rows(self._accounting(USAGE_FIELDS, "--jobs", line, strict=False), tags=expected)
             found.update({job_id: usage for job_id, usage in told.items() if job_id in wanted})
         rows, _ = self._queued(wanted - found.keys())
-        for report in (row.report for row in rows if _is_meant(row, wanted - found.keys(), tags={})):
+        for report in (row.report for row in rows if _is_meant(row, wanted - found.keys(), tags=expected)):
             if report.state.ended and report.started and report.ended:
                 found[report.job_id] = JobUsage(elapsed_seconds=(report.ended - report.started).total_seconds())
         return {job_id: found[job_id] for job_id in job_ids if job_id in found}

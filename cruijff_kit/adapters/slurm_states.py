@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cruijff_kit.schema.job import JobReport, JobState
 
-__all__ = ["HISTORY_FIELDS", "QUEUE_FIELDS", "Row", "elements", "history_rows", "queue_rows", "state_of"]
+__all__ = ["HISTORY_FIELDS", "QUEUE_FIELDS", "Row", "elements", "history_rows", "queue_rows", "state_of", "tag_of"]
 
 _COLUMNS = (
     ("JobArrayID", 24),
@@ -129,6 +129,11 @@ def state_of(word: str) -> JobState:
     return _WORDS.get(_whole(word), JobState.UNKNOWN)
 
 
+def tag_of(name: str) -> str:
+    """Return the tag at the end of a job's name; empty for jobs that are not ours."""
+    return name.rpartition(":")[2] if ":" in name else ""
+
+
 def elements(number: str) -> tuple[str, ...]:
     """Return the job ids that a listing's id stands for: `11_[2-4,7%2]` is four elements of an array."""
     match = _ID.fullmatch(number)
@@ -163,7 +168,7 @@ def _rows(
             started=started if begun else None,
             ended=ended if state.ended else None,
         )
-        yield Row(report, name.rpartition(":")[2] if ":" in name else "")
+        yield Row(report, tag_of(name))
 
 
 def _whole(word: str) -> str:

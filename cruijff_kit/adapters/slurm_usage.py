@@ -1,10 +1,10 @@
 """What accounting says that jobs took, read into this package's words."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from cruijff_kit.adapters.slurm_states import elements, state_of
+from cruijff_kit.adapters.slurm_states import elements, state_of, tag_of
 from cruijff_kit.schema.job import JobUsage
 
 __all__ = ["USAGE_FIELDS", "usage_rows"]
@@ -30,20 +30,26 @@ class _Line(NamedTuple):
     usage: JobUsage
 
 
-def usage_rows(text: str) -> dict[str, JobUsage]:
-    """Return, by job id, what jobs that have ended took.
+def usage_rows(text: str, *, tags: Mapping[str, str]) -> dict[str, JobUsage]:
+    """Return, by job id, what jobs of ours that have ended took.
 
     Every run of a job that was queued again counts; memory is the most that a step held.
-    Where a number was given anew, the job that had it last is told of.
+    Where a number was given anew, the job of the tag it is asked for by is told of, else the one that had it last.
     """
     found: dict[str, tuple[_Line, JobUsage]] = {}
+    strange: set[str] = set()
     for line in _lines(text):
         before = found.get(line.job_id)
         if line.step:
             # A step has the name of what it ran, and follows the line of its job.
-            if before is not None:
+            if before is not None and line.job_id not in strange:
                 found[line.job_id] = (before[0], _with_step(before[1], line.usage))
             continue
+        tag = tag_of(line.name)
+        if not tag or tag != tags.get(line.job_id, tag):
+            strange.add(line.job_id)
+            continue
+        strange.discard(line.job_id)
         same = before is not None and before[0].name == line.name
         found[line.job_id] = (line, _after(before[1], line.usage) if same and before is not None else line.usage)
     return {job_id: usage for job_id, (last, usage) in found.items() if state_of(last.state).ended}

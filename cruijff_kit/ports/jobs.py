@@ -36,8 +36,13 @@ class Scheduler(Protocol):
         """
         ...
 
-    def usage(self, job_ids: Sequence[str]) -> dict[str, JobUsage]:
-        """Return what ended jobs took, as far as the scheduler knows, one query; others are left out. Never writes."""
+    def usage(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> dict[str, JobUsage]:
+        """Return what ended jobs took, as far as the scheduler knows, one query; others are left out. Never writes.
+
+        Args:
+            job_ids: ids that `submit` returned.
+            tags: what each was submitted under, where known; what another job took under an id is left out.
+        """
         ...
 
     def cancel(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> None:

@@ -43,7 +43,7 @@ def read_compute(*, world: World) -> ComputeReport:
     plan, _ = recorded_plan(world=world)
     attempts = read_attempts(world.store)
     ended = [each for tried in attempts.values() for each in tried if each.verdict is not None and each.job_id]
-    usage = _usage([each.job_id or "" for each in ended], world)
+    usage = _usage(ended, world)
     jobs = [
         _job(run, each, plan=plan, usage=usage, world=world)
         for run in plan.runs
@@ -63,17 +63,28 @@ def write_compute(*, world: World) -> ComputeReport:
     return report
 
 
-def _usage(job_ids: Sequence[str], world: World) -> Mapping[str, JobUsage]:
-    """Ask the scheduler, in one query; what it cannot tell the jobs' own figures stand for."""
+def _usage(attempts: Sequence[Attempt], world: World) -> Mapping[str, JobUsage]:
+    """Ask the scheduler, in one query, and return by tag; what it cannot tell the jobs' own figures stand for.
+
+    Where attempts share a number, given anew, each turn asks for one of them.
+    """
+    turns: list[dict[str, str]] = []
+    for each in attempts:
+        job_id = each.job_id or ""
+        turn = next((turn for turn in turns if job_id not in turn), None)
+        if turn is None:
+            turns.append(turn := {})
+        turn[job_id] = each.intent.tag
     try:
-        return world.scheduler.usage(job_ids) if job_ids else {}
+        told = [world.scheduler.usage(list(turn), tags=turn) for turn in turns]
     except SchedulerError:
         return {}
+    return {turn[job_id]: usage for turn, found in zip(turns, told, strict=True) for job_id, usage in found.items()}
 
 
 def _job(run: PlannedRun, attempt: Attempt, *, plan: Plan, usage: Mapping[str, JobUsage], world: World) -> JobCompute:
     step = attempt.intent.step
-    told = usage.get(attempt.job_id or "", JobUsage())
+    told = usage.get(attempt.intent.tag, JobUsage())
     verdict = attempt.verdict or JobState.UNKNOWN
     return JobCompute(
         run_id=run.id,

@@ -193,6 +193,8 @@ def test_what_ended_jobs_took_is_told_and_nothing_of_others(bench: Bench) -> Non
     assert report.started
     assert report.ended
     assert usage[ended].elapsed_seconds == pytest.approx((report.ended - report.started).total_seconds(), abs=0.01)
+    assert bench.scheduler.usage([ended], tags={ended: "ended"}) == usage
+    assert bench.scheduler.usage([ended], tags={ended: "somebody-elses"}) == {}
     assert bench.scheduler.usage([]) == {}
 
 

@@ -61,11 +61,11 @@ class FakeScheduler:
             for job_id in job_ids
         }
 
-    def usage(self, job_ids: Sequence[str]) -> dict[str, JobUsage]:
+    def usage(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> dict[str, JobUsage]:
         """Return how long ended jobs ran, and what a test said they took."""
         found = {}
         for job_id in job_ids:
-            report = self._reports.get(job_id)
+            report = self._reports.get(job_id) if self._is_meant(job_id, tags) else None
             if report is not None and report.started and report.ended:
                 elapsed = (report.ended - report.started).total_seconds()
                 told = self.took.get(job_id, JobUsage())

@@ -127,7 +127,7 @@ def test_a_job_that_was_queued_again_is_known_by_its_last_run(bench: SlurmBench)
 
 def test_two_jobs_that_had_the_same_number_are_told_apart_by_their_tags(bench: SlurmBench) -> None:
     bench.cluster.forget_jobs()
-    first = bench.submit("same-number-first", body="exit 5")
+    first = bench.submit("same-number-first", body="sleep 2; exit 5")
     bench.ended(first)
     booked(bench, "same-number-first")
     bench.cluster.forget_jobs()
@@ -138,6 +138,9 @@ def test_two_jobs_that_had_the_same_number_are_told_apart_by_their_tags(bench: S
     bench.cluster.forget_jobs()
     reports = [bench.scheduler.reports([first], tags={first: f"same-number-{each}"}) for each in ("first", "second")]
     assert [each[first].exit_code for each in reports] == [5, 6]
+    took = [bench.scheduler.usage([first], tags={first: f"same-number-{each}"}) for each in ("first", "second")]
+    assert [(each[first].elapsed_seconds or 0) >= 2 for each in took] == [True, False]
+    assert bench.scheduler.usage([first], tags={first: "same-number-third"}) == {}
 
 
 def test_what_accounting_still_calls_waiting_and_the_controller_lost_is_submitted_again(bench: SlurmBench) -> None:
