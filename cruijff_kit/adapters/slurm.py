@@ -10,9 +10,18 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cruijff_kit.adapters.slurm_commands import ABSENT, Answer, ask, order
+from cruijff_kit.adapters.slurm_commands import ABSENT, Answer, ask, listed, order
 from cruijff_kit.adapters.slurm_errors import refusal
-from cruijff_kit.adapters.slurm_states import HISTORY_FIELDS, QUEUE_FIELDS, Row, elements, history_rows, queue_rows
+from cruijff_kit.adapters.slurm_states import (
+    HISTORY_FIELDS,
+    QUEUE_FIELDS,
+    Row,
+    elements,
+    history_rows,
+    is_history,
+    is_queue,
+    queue_rows,
+)
 from cruijff_kit.adapters.slurm_usage import USAGE_FIELDS, usage_rows
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
@@ -205,7 +214,8 @@ class SlurmScheduler:
         """Return what accounting lists; nothing where there is none, or it does not answer and need not."""
         if not self._accounted or (not strict and time.monotonic() < self._rests_until):
             return ""
-        answer = ask("sacct", "-n", "-P", "--duplicates", f"--user={os.geteuid()}", f"--format={fields}", *options)
+        mine = (f"--user={os.geteuid()}", f"--format={fields}")
+        answer = listed(ask("sacct", "-P", "--duplicates", *mine, *options), is_history)
         if not answer.code:
             return answer.out
         if answer.code == ABSENT or _NO_ACCOUNTING in answer.err:
@@ -224,9 +234,9 @@ def _ask_queue(job_ids: Iterable[str]) -> Answer:
     # One question for all costs the controller less than a list of many numbers to look for.
     which = (f"--jobs={','.join(few)}",) if few and len(few) <= _FEW else ()
     mine = (f"--user={os.geteuid()}", *which)
-    answer = ask("squeue", "--noheader", "--array", "--states=all", f"--Format={QUEUE_FIELDS}", *mine)
+    answer = ask("squeue", "--array", "--states=all", f"--Format={QUEUE_FIELDS}", *mine)
     # A single number that is not known is an error to Slurm and an empty list to us.
-    return Answer(0) if answer.code and _UNKNOWN_ID in answer.err else answer
+    return Answer(0) if answer.code and _UNKNOWN_ID in answer.err else listed(answer, is_queue)
 
 
 def _is_meant(row: Row, wanted: set[str], *, tags: Mapping[str, str]) -> bool:

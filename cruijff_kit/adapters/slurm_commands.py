@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from cruijff_kit.adapters.job_env import clean_environment
 
-__all__ = ["ABSENT", "SILENT", "Answer", "ask", "order"]
+__all__ = ["ABSENT", "SILENT", "Answer", "ask", "listed", "order"]
 
 ABSENT = 127
 """Code of an answer where the command is not installed."""
@@ -46,6 +46,17 @@ def order(*command: str) -> Answer:
     an allowlist: no keys and tokens, and nothing that would override the script.
     """
     return _run(command, {**clean_environment(os.environ), **_where_slurm_is(), "LC_MESSAGES": "C"})
+
+
+def listed(answer: Answer, is_list: Callable[[str], bool]) -> Answer:
+    """Return an answer that is a list, or silence in its place: whoever ends well and says nothing has not answered.
+
+    A wrapper that is out of order, or talks of something else, would otherwise be heard as an empty queue.
+    """
+    if answer.code or is_list(answer.out):
+        return answer
+    said = next((line.strip() for line in answer.out.splitlines() if line.strip()), "")
+    return Answer(SILENT, err=f"no answer within what was printed: {said[:80]!r} is not the head of a list")
 
 
 def _where_slurm_is() -> dict[str, str]:

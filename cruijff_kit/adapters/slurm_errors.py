@@ -34,6 +34,11 @@ _KINDS = (
         transient=True,
     ),
     _Kind(
+        "munge|authentication (?:error|credential)|(?:expired|rewound) credential",
+        "`munge` must run on this machine and its clock be right: submit again in a minute, or tell those who run it",
+        transient=True,
+    ),
+    _Kind(
         "(?:QOS|Assoc)\\w*(?:Submit|MaxJobs|GrpJobs)\\w*|MaxSubmitJobs|job submit limit reached", _ROOM, transient=True
     ),
     _Kind(
@@ -93,6 +98,9 @@ def is_silence(answer: Answer) -> bool:
 
 
 def _kind(answer: Answer) -> _Kind:
+    if answer.code < 0:
+        # Somebody or something killed the command, whatever it had said by then.
+        return _Kind("", _RESEND, transient=True)
     return next((kind for kind in _KINDS if re.search(kind.words, answer.err, re.IGNORECASE)), _UNHEARD)
 
 
@@ -100,4 +108,5 @@ def _said(answer: Answer) -> str:
     """Return a complaint on one line, each part of it once, without who complains and how to call for help."""
     lines = (_FRAME.sub("", _PREFIX.sub("", line.strip())) for line in answer.err.splitlines())
     told = dict.fromkeys(line for line in lines if line and not line.startswith("Try "))
-    return "; ".join(told) or f"exit code {answer.code}, without a word"
+    ended = f"exit code {answer.code}" if answer.code >= 0 else f"ended by signal {-answer.code}"
+    return "; ".join(told) or f"{ended}, without a word"

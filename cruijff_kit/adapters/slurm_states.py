@@ -8,7 +8,18 @@ from typing import NamedTuple
 
 from cruijff_kit.schema.job import JobReport, JobState
 
-__all__ = ["HISTORY_FIELDS", "QUEUE_FIELDS", "Row", "elements", "history_rows", "queue_rows", "state_of", "tag_of"]
+__all__ = [
+    "HISTORY_FIELDS",
+    "QUEUE_FIELDS",
+    "Row",
+    "elements",
+    "history_rows",
+    "is_history",
+    "is_queue",
+    "queue_rows",
+    "state_of",
+    "tag_of",
+]
 
 _COLUMNS = (
     ("JobArrayID", 24),
@@ -90,6 +101,17 @@ class Row(NamedTuple):
     """Idempotency key that its name carries; empty for jobs that are not ours."""
     refused: bool = False
     """Whether `sbatch` was told no: what it could not place anywhere stays in the listings, as failed."""
+
+
+def is_queue(text: str) -> bool:
+    """Return whether this is a listing by `squeue`: it has a head, even where it holds no job."""
+    heads = (line.split() for line in text.splitlines())
+    return any(len(head) == len(_COLUMNS) and head[0].endswith("ID") and head[-1] == "NAME" for head in heads)
+
+
+def is_history(text: str) -> bool:
+    """Return whether this is a listing by `sacct`: it has a head, even where it holds no job."""
+    return any(line.startswith("JobID|") for line in text.splitlines())
 
 
 def queue_rows(text: str) -> Iterator[Row]:

@@ -9,25 +9,25 @@ For a look around by hand:
 
 import argparse
 import contextlib
-import json
+import getpass
 import os
 import shutil
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cruijff_kit.adapters.processes import Process, family, send_signal
 from tests.gated_bench import until
-from tests.slurm.settings import APT, Ports, Setup, missing_programs, write_files
+from tests.slurm.leftovers import claim, is_root, make_root, note, stop, sweep
+from tests.slurm.packages import APT, NotInstalled, install, missing_programs
+from tests.slurm.settings import Ports, Setup, write_files
 
 __all__ = ["Cluster", "running_cluster"]
 
+_FLAGS = ("accounting", "munge", "preemption", "kill_invalid", "cgroup")
 _PATH = "/usr/sbin:/sbin:/usr/local/sbin"
-_PIDS = "pids.json"
 
 
 class Cluster:
@@ -48,7 +48,8 @@ class Cluster:
         ports = Ports.draw(self.setup.nodes)
         write_files(self.root, self.setup, ports=ports, devices=self._devices())
         if self.setup.munge:
-            self._start_munge()
+            self._make_key()
+            self.start_munge()
         if self.setup.accounting:
             self._start_database()
         self.start_controller()
@@ -75,12 +76,23 @@ class Cluster:
         self._launch("slurmdbd", "slurmdbd", "-D", extra={"MYSQL_UNIX_PORT": str(self.root / "run/mysql.sock")})
         until(lambda: self._answers("sacctmgr", "-n", "show", "cluster"), f"answer of slurmdbd; see {self.root}/log")
 
+    def start_munge(self) -> None:
+        """Start munged, which signs what daemons and commands send each other."""
+        key, run = self.root / "etc" / "munge.key", self.root / "run"
+        files = (f"--key-file={key}", f"--socket={run}/munge.socket", f"--pid-file={run}/munged.pid")
+        self._launch("munged", "munged", "--foreground", *files, f"--seed-file={run}/munge.seed")
+        until(lambda: self._answers("munge", "-n", "-S", f"{run}/munge.socket"), "answer of munged")
+
+    def send(self, name: str, number: int) -> None:
+        """Send a signal to a daemon, such as one that freezes it."""
+        self._daemons[name].send_signal(number)
+
     def end(self, name: str, number: int = signal.SIGTERM) -> None:
-        """End a daemon, `slurmctld`, `slurmdbd` or a node's, by a signal, and wait until it has."""
+        """End a daemon, `slurmctld`, `slurmdbd`, `munged` or a node's, by a signal, and wait until it has."""
         daemon = self._daemons.pop(name)
         daemon.send_signal(number)
         daemon.wait(timeout=60)
-        self._note()
+        note(self.root, (daemon.pid for daemon in self._daemons.values()))
 
     def forget_jobs(self) -> None:
         """Have the controller forget every job, as after their time of remembrance; numbers begin anew."""
@@ -108,7 +120,7 @@ class Cluster:
 
     def stop(self) -> None:
         """Kill the daemons and every process of every job, and remove the folder."""
-        _stop(self.root)
+        stop(self.root)
         for daemon in self._daemons.values():
             daemon.wait(timeout=60)
         self._daemons.clear()
@@ -160,12 +172,7 @@ class Cluster:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._note()
-
-    def _note(self) -> None:
-        """Keep which processes are ours, each with its start: whoever stops the cluster may not have started it."""
-        pids = {name: family(daemon.pid).get(daemon.pid) for name, daemon in self._daemons.items()}
-        (self.root / _PIDS).write_text(json.dumps(pids), encoding="utf-8")
+        note(self.root, (daemon.pid for daemon in self._daemons.values()))
 
     def _devices(self) -> list[Path]:
         """Make a device for each GPU, each another null device; Slurm shows jobs no GPU without one."""
@@ -176,13 +183,10 @@ class Cluster:
             os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
         return devices
 
-    def _start_munge(self) -> None:
-        key, run = self.root / "etc" / "munge.key", self.root / "run"
+    def _make_key(self) -> None:
+        key = self.root / "etc" / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o600)
-        files = (f"--key-file={key}", f"--socket={run}/munge.socket", f"--pid-file={run}/munged.pid")
-        self._launch("munged", "munged", "--foreground", *files, f"--seed-file={run}/munge.seed")
-        until(lambda: self._answers("munge", "-n", "-S", f"{run}/munge.socket"), "answer of munged")
 
     def _start_database(self) -> None:
         data, socket = self.root / "database", self.root / "run" / "mysql.sock"
@@ -212,7 +216,7 @@ class Cluster:
         self.start_accounting()
         self.say("sacctmgr", "-i", "add", "cluster", "test")
         self.say("sacctmgr", "-i", "add", "account", "research", "Description=research", "Organization=test")
-        self.say("sacctmgr", "-i", "add", "user", "root", "account=research")
+        self.say("sacctmgr", "-i", "add", "user", getpass.getuser(), "account=research")
 
 
 @contextlib.contextmanager
@@ -224,8 +228,9 @@ def running_cluster(setup: Setup) -> Iterator[Cluster]:
     Raises:
         AssertionError: this machine lacks Slurm; says in words what to install.
     """
-    missing = missing_programs(setup)
+    missing = missing_programs(accounting=setup.accounting)
     assert not missing, f"a real Slurm is needed here; missing: {', '.join(missing)}\nhint: {APT}"
+    sweep()
     cluster = _started(setup)
     try:
         yield cluster
@@ -233,103 +238,71 @@ def running_cluster(setup: Setup) -> Iterator[Cluster]:
         cluster.stop()
 
 
-def _started(setup: Setup, *, tries: int = 3) -> Cluster:
-    cluster = Cluster(Path(tempfile.mkdtemp(prefix="ck-slurm-", dir=_quick_disk())), setup)
+def _started(setup: Setup, *, tries: int = 3, owned: bool = True) -> Cluster:
+    cluster = Cluster(make_root(), setup)
     try:
+        if owned:
+            claim(cluster.root)
         cluster.start()
     except AssertionError:
         cluster.stop()
         if tries == 1:
             raise
-        return _started(setup, tries=tries - 1)
+        return _started(setup, tries=tries - 1, owned=owned)
     except BaseException:
         cluster.stop()
         raise
     return cluster
 
 
-def _quick_disk() -> str | None:
-    """Return the disk in memory where there is one: databases flush at every step."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
-def _stop(root: Path) -> None:
-    pids = root / _PIDS
-    noted = json.loads(pids.read_text(encoding="utf-8")) if pids.exists() else {}
-    daemons = {each[0]: Process(*each) for each in noted.values() if each}
-
-    def rest() -> dict[int, Process]:
-        found: dict[int, Process] = {}
-        for pid, process in daemons.items():
-            lives = family(pid)
-            found |= lives if pid in lives and lives[pid].started == process.started else {}
-        return {**found, **_strays(root)}
-
-    def gone() -> bool:
-        left = {pid: process for pid, process in rest().items() if not _zombie(pid)}
-        send_signal(signal.SIGKILL, to=left)
-        return not left
-
-    until(gone, f"the end of {root}")
-    shutil.rmtree(root, ignore_errors=True)
-
-
-def _strays(root: Path) -> dict[int, Process]:
-    """Return the processes of jobs, and of those that watch over them, that no daemon is the parent of any more."""
-    conf = f"SLURM_CONF={root}/etc/slurm.conf".encode()
-    found: dict[int, Process] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (folder / "environ").read_bytes().split(b"\0")
-            name = (folder / "comm").read_bytes().strip()
-            job = any(word.startswith(b"SLURM_JOB_ID=") for word in words)
-            if conf in words and (job or name == b"slurmstepd"):
-                found |= family(int(folder.name))
-    return found
-
-
-def _zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
-    except OSError:
-        return True
-
-
-def _install() -> list[str]:
-    """Install the packages and return what is missing all the same."""
-    sys.stdout.write(f"installing a real Slurm: {APT}\n")
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in ("apt-get update -q", APT):
-        subprocess.run(command.split(), env=quiet, stdout=subprocess.DEVNULL, check=False)
-    return missing_programs(Setup(accounting=True))
-
-
 def _main() -> int:
+    chosen = _parser().parse_args()
+    if chosen.verb == "stop":
+        return _stopped(chosen.folder)
+    missing = missing_programs(accounting=True)
+    if missing and getattr(chosen, "install", False):
+        missing = _installed()
+    if missing:
+        sys.stderr.write(f"a real Slurm is needed here; missing: {', '.join(missing)}\nhint: as root: {APT}\n")
+        return 1
+    if chosen.verb == "start":
+        flags = {name: getattr(chosen, name) for name in _FLAGS}
+        cluster = _started(Setup(nodes=chosen.nodes, **flags), owned=False)
+        sys.stdout.write(f"export SLURM_CONF={cluster.environment['SLURM_CONF']}\n")
+        sys.stdout.write(f"# stop it: python -m tests.slurm.cluster stop {cluster.root}\n")
+    return 0
+
+
+def _stopped(root: Path) -> int:
+    if not is_root(root):
+        sys.stderr.write(f"`{root}` is no cluster's folder\nhint: `start` printed the line that stops it\n")
+        return 1
+    stop(root)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.slurm.cluster")
     verbs = parser.add_subparsers(dest="verb", required=True)
     start = verbs.add_parser("start", help="start a cluster and print how to use it")
-    for name in ("accounting", "munge", "preemption"):
-        start.add_argument(f"--{name}", action="store_true")
+    for name in _FLAGS:
+        start.add_argument(f"--{name.replace('_', '-')}", action="store_true")
     start.add_argument("--nodes", type=int, default=2)
     verbs.add_parser("stop", help="stop a cluster").add_argument("folder", type=Path)
     check = verbs.add_parser("check", help="say what this machine lacks")
     check.add_argument("--install", action="store_true", help="install it, as root on Debian and its children")
-    chosen = parser.parse_args()
-    if chosen.verb == "stop":
-        _stop(chosen.folder)
-        return 0
-    missing = missing_programs(Setup(accounting=True))
-    if missing and getattr(chosen, "install", False) and os.geteuid() == 0 and shutil.which("apt-get"):
-        missing = _install()
-    if missing:
-        sys.stderr.write(f"a real Slurm is needed here; missing: {', '.join(missing)}\nhint: {APT}\n")
-        return 1
-    if chosen.verb == "start":
-        flags = {name: getattr(chosen, name) for name in ("accounting", "munge", "preemption")}
-        cluster = _started(Setup(nodes=chosen.nodes, **flags))
-        sys.stdout.write(f"export SLURM_CONF={cluster.environment['SLURM_CONF']}\n")
-        sys.stdout.write(f"# stop it: python -m tests.slurm.cluster stop {cluster.root}\n")
-    return 0
+    return parser
+
+
+def _installed() -> list[str]:
+    """Install the packages and return what is missing all the same."""
+    sys.stdout.write(f"slurm: installing {APT.partition('recommends ')[2]}\n")
+    sys.stdout.flush()
+    try:
+        install()
+    except NotInstalled as err:
+        sys.stderr.write(f"{err}\n")
+    return missing_programs(accounting=True)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,11 @@
 """What a Slurm of the tests' own is made of: its settings, as the files its daemons read."""
 
 import getpass
-import shutil
 import socket
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["APT", "Ports", "Setup", "missing_programs", "write_files"]
-
-APT = (
-    "apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge"
-    " slurmdbd slurm-wlm-mysql-plugin mariadb-server-core mariadb-client-core"
-)
-"""The line that installs everything on Debian and Ubuntu."""
-
-_PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
-_ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db")
+__all__ = ["Ports", "Setup", "write_files"]
 
 _SLURM = """\
 ClusterName=test
@@ -67,7 +57,7 @@ _ACCOUNTED = """\
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={ports.accounting}
-AccountingStorageTRES=gres/gpu
+{pass_line}AccountingStorageTRES=gres/gpu
 AccountingStorageEnforce=associations,limits,qos
 JobCompType=jobcomp/none
 """
@@ -145,13 +135,6 @@ class Ports(NamedTuple):
         return cls(controller, accounting, tuple(rest))
 
 
-def missing_programs(setup: Setup) -> list[str]:
-    """Return the programs that this cluster needs and the machine lacks."""
-    needed = (*_PROGRAMS, *(_ACCOUNTING if setup.accounting else ()))
-    path = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"
-    return [name for name in needed if shutil.which(name) is None and shutil.which(name, path=path) is None]
-
-
 def write_files(root: Path, setup: Setup, *, ports: Ports, devices: list[Path]) -> None:
     """Write everything that the daemons of a cluster read below `root/etc`."""
     etc = root / "etc"
@@ -166,6 +149,7 @@ def write_files(root: Path, setup: Setup, *, ports: Ports, devices: list[Path]) 
         # A job that is queued again waits until its old credential has expired.
         "auth_info": f"{socket_info}cred_expire=5",
         "auth_line": f"AuthInfo=socket={root}/run/munge.socket\n" if setup.munge else "",
+        "pass_line": f"AccountingStoragePass={root}/run/munge.socket\n" if setup.munge else "",
         "track": "cgroup" if setup.cgroup else "linuxproc",
         "task": "cgroup" if setup.cgroup else "none",
         "over_memory": "NoOverMemoryKill" if setup.cgroup else "OverMemoryKill",

@@ -21,29 +21,6 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmBenc
         real.assert_no_duplicates()
 
 
-def test_nothing_is_concluded_nor_submitted_while_the_controller_is_down(bench: SlurmBench) -> None:
-    job_id = bench.submit("running")
-    bench.start(job_id)
-    bench.cluster.end("slurmctld")
-    report = bench.report(job_id)
-    assert report.state is JobState.UNKNOWN
-    assert "does not answer" in report.reason
-    for act in (
-        lambda: bench.another().find(["running"]),
-        lambda: bench.another().submit(bench.request("new", body="true")),
-        lambda: bench.scheduler.submit(bench.request("newer", body="true")),
-        lambda: bench.scheduler.cancel([job_id]),
-    ):
-        with pytest.raises(SchedulerError, match="Unable to contact slurm controller") as silence:
-            act()
-        assert silence.value.transient
-        assert silence.value.hint
-    bench.cluster.start_controller()
-    bench.finish(job_id)
-    assert bench.report(job_id).state is JobState.SUCCEEDED
-    assert bench.scheduler.find(["running", "new", "newer"]) == {"running": job_id}
-
-
 def test_jobs_their_edges_and_their_ends_survive_a_restart_of_the_controller(bench: SlurmBench) -> None:
     ended = bench.submit("ended", body="exit 3")
     parent = bench.submit("parent")

@@ -22,6 +22,14 @@ PASSING = (
         "sacct: error: slurm_persist_conn_open_without_init: failed to open persistent connection to host:db:6819:"
         " Connection refused\nsacct: error: Problem talking to the database: Connection refused"
     ),
+    "slurm_load_jobs error: Slurm backup controller in standby mode",
+    (
+        'sbatch: error: Munge encode failed: Failed to access "/run/munge/munge.socket.2": No such file or directory'
+        " (Did you start munged?)\nsbatch: error: Batch job submission failed: Protocol authentication error"
+    ),
+    # Clocks of two machines that differ by minutes.
+    "squeue: error: Munge decode failed: Rewound credential\nslurm_load_jobs error: Protocol authentication error",
+    "squeue: error: Munge decode failed: Expired credential\nslurm_load_jobs error: Protocol authentication error",
 )
 LASTING = (
     (
