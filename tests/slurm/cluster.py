@@ -114,6 +114,15 @@ class Cluster:
         shutil.copytree(self.root / "kept", self.root / "state")
         self.start_controller()
 
+    def age_books(self, *, days: int) -> None:
+        """Have every job that accounting knows be older by some days."""
+        moments = ", ".join(
+            f"time_{each} = IF(time_{each} > 0, time_{each} - {days * 86_400}, 0)"
+            for each in ("submit", "eligible", "start", "end")
+        )
+        change = f"UPDATE test_job_table SET {moments}"
+        self.say("mariadb", f"--socket={self.root}/run/mysql.sock", "--user=root", "accounts", f"--execute={change}")
+
     def idle(self) -> None:
         """Wait until every node takes jobs."""
         until(lambda: self._idle_nodes() == self.setup.nodes, f"idle nodes; see {self.root}/log")

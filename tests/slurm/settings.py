@@ -105,6 +105,8 @@ class Setup(NamedTuple):
     """Whether the cluster itself cancels jobs whose dependency can never be met."""
     enforce_limits: bool = True
     """Whether a job over its partition's limits is refused rather than left waiting."""
+    prolog: str = ""
+    """Program that prepares a node for each job; one that fails drains the node."""
     cgroup: bool = False
     """Whether memory is limited by cgroups; takes root and a writable cgroup v1."""
     message_timeout: int = 5
@@ -168,6 +170,7 @@ def write_files(root: Path, setup: Setup, *, ports: Ports, devices: list[Path]) 
         "GresTypes=gpu\n" if devices else "",
         "DependencyParameters=kill_invalid_depend\n" if setup.kill_invalid else "",
         _PREEMPTION if setup.preemption else "",
+        f"Prolog={setup.prolog}\n" if setup.prolog else "",
         nodes,
         _PARTITIONS,
     )

@@ -17,7 +17,7 @@ from tests.slurm.settings import Setup
 
 @pytest.fixture(scope="module")
 def accounted() -> Iterator[Cluster]:
-    with running_cluster(Setup(accounting=True, gpus=0)) as cluster:
+    with running_cluster(Setup(accounting=True, gpus=0, message_timeout=3)) as cluster:
         yield cluster
 
 
@@ -177,14 +177,47 @@ def test_while_accounting_is_down_jobs_are_submitted_and_followed_and_nothing_is
     finally:
         bench.cluster.start_accounting()
         # A controller hears of changed limits again only after it has announced itself anew.
-        bench.cluster.end("slurmctld", signal.SIGKILL)
+        bench.cluster.end("slurmctld")
         bench.cluster.start_controller()
     assert bench.another().reports([forgotten], tags=tags)[forgotten].exit_code == 3
+    # What ended meanwhile is told to accounting afterwards.
+    booked(bench, "meanwhile")
+    bench.cluster.forget_jobs()
+    assert bench.another().reports([job_id], tags={job_id: "meanwhile"})[job_id].exit_code == 4
 
 
-def full(bench: SlurmBench) -> bool:
-    """Return whether the controller has heard that this user may submit nothing: accounting tells it."""
-    return "MaxSubmitJobs=0" in bench.cluster.say("scontrol", "show", "assoc_mgr", "flags=assoc", "users=root")
+def test_a_job_that_ended_before_midnight_days_ago_is_known_and_its_tag_is_not_submitted_again(
+    bench: SlurmBench,
+) -> None:
+    """By itself accounting tells of today alone."""
+    job_id = bench.submit("days-ago", body="exit 3")
+    bench.ended(job_id)
+    booked(bench, "days-ago")
+    bench.cluster.forget_jobs()
+    bench.cluster.age_books(days=3)
+    assert "days-ago" not in bench.cluster.say("sacct", "-n", "-X", "-o", "JobName%60")
+    reader = bench.another()
+    assert reader.reports([job_id], tags={job_id: "days-ago"})[job_id].exit_code == 3
+    assert reader.find(["days-ago"]) == {"days-ago": job_id}
+    assert reader.submit(bench.request("days-ago", body="true")) == job_id
+
+
+def test_a_job_over_its_accounts_limit_waits_and_its_cluster_is_no_part_of_its_number(bench: SlurmBench) -> None:
+    bench.cluster.say("sacctmgr", "-i", "modify", "user", "root", "set", "maxjobs=0")
+    try:
+        until(lambda: limited(bench, "MaxJobs=0"), "the limit in the controller")
+        job_id = bench.submit("limited", head="#SBATCH --clusters=test\n", body="true")
+        assert job_id.isdigit()
+        bench.stands(job_id, JobState.PENDING, "AssocMaxJobsLimit")
+        assert bench.another().find(["limited"]) == {"limited": job_id}
+        bench.scheduler.cancel([job_id])
+    finally:
+        bench.cluster.say("sacctmgr", "-i", "modify", "user", "root", "set", "maxjobs=-1")
+
+
+def limited(bench: SlurmBench, limit: str) -> bool:
+    """Return whether the controller has heard of a limit of this user's: accounting tells it."""
+    return limit in bench.cluster.say("scontrol", "show", "assoc_mgr", "flags=assoc", "users=root")
 
 
 def test_a_lost_run_in_the_books_is_no_verdict_while_the_controller_may_hold_the_next(bench: SlurmBench) -> None:
@@ -193,7 +226,8 @@ def test_a_lost_run_in_the_books_is_no_verdict_while_the_controller_may_hold_the
     bench.cluster.say("scontrol", "update", "nodename=n2", "state=down", "reason=lost")
     bench.stands(job_id, JobState.PENDING)
     booked(bench, "waits-again", states="NODE_FAIL")
-    bench.cluster.end("slurmctld", signal.SIGKILL)
+    # Stopped and not killed, so that it has written down what it knows.
+    bench.cluster.end("slurmctld")
     report = bench.report(job_id)
     assert report.state is JobState.UNKNOWN
     assert "does not answer" in report.reason
@@ -217,7 +251,7 @@ def test_an_account_a_quality_or_a_full_queue_is_told_with_whether_waiting_helps
     limit = "0" if transient else "-1"
     bench.cluster.say("sacctmgr", "-i", "modify", "user", "root", "set", f"maxsubmitjobs={limit}")
     try:
-        until(lambda: not transient or full(bench), "the limit in the controller")
+        until(lambda: not transient or limited(bench, "MaxSubmitJobs=0"), "the limit in the controller")
         with pytest.raises(SchedulerError, match=said) as refusal:
             bench.scheduler.submit(request)
     finally:

@@ -1,13 +1,12 @@
 """How jobs end on a real Slurm, and what we make of it."""
 
-import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from cruijff_kit.rendering.sbatch import JobScript, render_script
 from cruijff_kit.schema.job import JobState
 from tests.gated_bench import until
 from tests.slurm.bench import SlurmBench, slurm_bench
@@ -15,6 +14,7 @@ from tests.slurm.cluster import running_cluster
 from tests.slurm.settings import Setup
 
 NOBODY = 65534
+POLITE = "trap 'exit 0' TERM; echo up > up.txt; while :; do sleep 0.05; done"
 STUBBORN = "trap '' TERM; echo up > up.txt; while :; do sleep 0.05; done"
 
 
@@ -64,11 +64,19 @@ def test_a_job_that_ends_by_itself_is_told_with_how(bench: SlurmBench, case: End
     assert bench.scheduler.submit(bench.request(f"ending-{case.name}", body="exit 0")) == job_id
 
 
-def test_a_job_is_stopped_at_its_time_limit(bench: SlurmBench) -> None:
-    job_id = bench.submit("long", body="sleep 1000")
-    bench.stands(job_id, JobState.RUNNING)
-    bench.change(job_id, EndTime="now+1")
-    assert bench.ended(job_id)[0].state is JobState.TIMED_OUT
+def test_a_job_is_stopped_at_its_time_limit_whatever_it_says_of_itself_then(bench: SlurmBench) -> None:
+    jobs = [bench.submit("long", body="sleep 1000"), bench.submit("polite", body=POLITE)]
+    for job_id in jobs:
+        bench.stands(job_id, JobState.RUNNING)
+        bench.change(job_id, EndTime="now+1")
+    assert {report.state for report in bench.ended(*jobs)} == {JobState.TIMED_OUT}
+
+
+def test_a_job_that_is_cancelled_and_then_ends_well_is_cancelled(bench: SlurmBench) -> None:
+    job_id = bench.submit("polite-to-the-end", body=POLITE)
+    until(lambda: bench.text("up.txt"), "the job")
+    bench.scheduler.cancel([job_id])
+    assert bench.ended(job_id)[0].state is JobState.CANCELLED
 
 
 def test_a_job_that_somebody_cancels_elsewhere_is_cancelled(bench: SlurmBench) -> None:
@@ -96,6 +104,57 @@ def test_a_job_queued_again_waits_under_its_id_and_ends_as_its_last_run(bench: S
     assert bench.another().find(["again"]) == {"again": job_id}
     assert bench.ended(job_id)[0].state is JobState.SUCCEEDED
     assert bench.text("runs.txt") == "run\nrun\n"
+
+
+def test_a_job_that_ended_well_and_is_queued_again_by_hand_is_the_same_job(bench: SlurmBench) -> None:
+    job_id = bench.submit("once-more", body="echo ran >> ran.txt", head="#SBATCH --requeue\n")
+    bench.ended(job_id)
+    bench.cluster.say("scontrol", "requeue", job_id)
+    assert bench.stands(job_id, JobState.PENDING).ended is None
+    assert bench.another().submit(bench.request("once-more", body="true")) == job_id
+    bench.scheduler.cancel([job_id])
+    assert bench.ended(job_id)[0].state is JobState.CANCELLED
+    assert bench.text("ran.txt") == "ran\n"
+
+
+def test_a_job_on_a_node_that_is_drained_goes_on_to_its_end(bench: SlurmBench) -> None:
+    job_id = bench.submit("drained", head="#SBATCH --nodelist=n1\n")
+    bench.start(job_id)
+    bench.cluster.say("scontrol", "update", "nodename=n1", "state=drain", "reason=repair")
+    try:
+        assert bench.report(job_id).state is JobState.RUNNING
+        bench.finish(job_id)
+        assert bench.report(job_id).state is JobState.SUCCEEDED
+    finally:
+        bench.cluster.say("scontrol", "update", "nodename=n1", "state=resume")
+
+
+def test_a_job_whose_folder_is_gone_when_it_starts_runs_nowhere_else(bench: SlurmBench) -> None:
+    folder = bench.folder / "gone"
+    folder.mkdir()
+    job = JobScript("gone", str(folder), "00:05:00", 1, ("touch", "ran-elsewhere"))
+    request = bench.request("gone", body="true").model_copy(update={"chdir": str(folder)})
+    Path(request.script).write_text(render_script(job), encoding="utf-8")
+    held = request.model_copy(update={"after_ok": (bench.submit("first"),)})
+    job_id = bench.scheduler.submit(held)
+    folder.rmdir()
+    bench.finish(held.after_ok[0])
+    (report,) = bench.ended(job_id)
+    assert report.state is JobState.FAILED
+    assert not [place for place in (bench.folder, Path("/tmp")) if (place / "ran-elsewhere").exists()]
+
+
+def test_a_node_that_cannot_prepare_a_job_holds_it_and_is_not_taken_for_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_cluster(Setup(prolog="/bin/false", gpus=0)) as cluster, slurm_bench(cluster, tmp_path) as bench:
+        monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
+        job_id = bench.submit("unprepared", body="echo ran > ran.txt", head="#SBATCH --requeue\n")
+        report = bench.stands(job_id, JobState.PENDING, "launch failed requeued held")
+        assert (report.started, report.ended) == (None, None)
+        assert bench.another().submit(bench.request("unprepared", body="true")) == job_id
+        assert not bench.text("ran.txt")
+        bench.assert_no_duplicates()
 
 
 def test_a_job_whose_node_fails_is_queued_again_where_it_asks_for_that(bench: SlurmBench) -> None:
@@ -155,23 +214,3 @@ def test_a_job_that_loses_its_place_is_lost_or_queued_again(tmp_path: Path, monk
         until(lambda: bench.report(mild).state is not JobState.RUNNING, "its loss")
         assert bench.report(mild).state is JobState.PENDING
         bench.assert_no_duplicates()
-
-
-def test_a_cluster_leaves_no_process_and_no_folder_behind(tmp_path: Path) -> None:
-    with running_cluster(Setup(nodes=1, gpus=0)) as cluster:
-        job_id = cluster.sbatch("(setsid sleep 1000 & echo $! > child.txt); sleep 1000", folder=tmp_path)
-        child = tmp_path / "child.txt"
-        until(lambda: child.exists() and child.read_text(encoding="utf-8").strip(), f"job {job_id}")
-    assert not cluster.root.exists()
-    listing = subprocess.run(["ps", "-eo", "stat=,args="], capture_output=True, encoding="utf-8", check=True).stdout
-    assert not [line for line in listing.splitlines() if str(cluster.root) in line and not line.startswith("Z")]
-    number = int((tmp_path / "child.txt").read_text(encoding="utf-8"))
-    until(lambda: not _lives(number), "the end of what the job left")
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"

@@ -1,6 +1,10 @@
 """A whole experiment of cheap jobs on a real Slurm, by the commands that people type."""
 
 import json
+import os
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from cruijff_kit.cli.main import cli
+from cruijff_kit.errors import SchedulerError
 from tests.bit_design import bit_design
 from tests.gated_bench import until
 from tests.random_model import random_base
@@ -26,6 +31,18 @@ class Desk:
         done = CliRunner().invoke(cli, ["-C", str(self.root), *words])
         assert done.exit_code == 0, f"ck {' '.join(words)}: {done.output}{done.exception!r}"
         return done.output
+
+    def refused(self, *words: str) -> str:
+        done = CliRunner().invoke(cli, ["-C", str(self.root), *words], standalone_mode=False)
+        assert isinstance(done.exception, SchedulerError), done.output
+        return str(done.exception)
+
+    def names(self) -> list[str]:
+        """Return the names of the jobs that the queue holds or remembers."""
+        return self.cluster.say("squeue", "-h", "-t", "all", "-o", "%j").split("\n")
+
+    def verdicts(self) -> list[str | None]:
+        return [attempt["verdict"] for step in self.steps().values() for attempt in step["attempts"]]
 
     def steps(self) -> dict[str, dict[str, Any]]:
         return {step["run_id"]: step for step in json.loads(self.ck("status", "--json"))["steps"]}
@@ -92,3 +109,45 @@ def test_a_job_that_a_dead_controller_lost_is_told_as_unknown_and_the_rest_goes_
     until(lambda: desk.reasons() == {"Slurm holds no such job any more"}, "an answer of the controller")
     assert desk.phases() == ["unknown"] * 4
     assert not list(desk.root.glob("runs/*/ran.txt"))
+
+
+def test_two_that_submit_at_once_queue_every_job_once(desk: Desk) -> None:
+    desk.partitions("down")
+    submit = ("-C", str(desk.root), "submit", "--yes", "--reason", "at once")
+    command = (sys.executable, "-c", "from cruijff_kit.cli.main import main; main()", *submit)
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)]
+    said = [each.communicate()[0].decode() for each in both]
+    names = Counter(name.partition(":")[0] for name in desk.names())
+    desk.partitions("up")
+    assert names == dict.fromkeys(desk.steps(), 1), said
+    # The other one found the experiment busy, or everything submitted.
+    assert 0 in {each.returncode for each in both}, said
+    desk.ck("watch", "--poll", "0.2")
+    assert desk.phases() == ["completed"] * 4
+    for run_id, step in desk.steps().items():
+        assert (desk.root / "runs" / run_id / "ran.txt").read_text() == f"{step['attempts'][-1]['job_id']}\n"
+
+
+def test_while_the_queue_is_silent_no_command_concludes_or_submits_anything(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.partitions("down")
+    desk.ck("submit", "--yes", "--reason", "to be queued")
+    before = desk.names()
+    squeue = tmp_path / "bin" / "squeue"
+    squeue.parent.mkdir()
+    squeue.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+    squeue.chmod(0o755)
+    victim = min(desk.steps())
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
+        assert desk.phases() == ["unknown"] * 4
+        assert "not the head of a list" in next(iter(desk.reasons()))
+        assert "not the head of a list" in desk.refused("cancel", victim, "--yes", "--reason", "not now")
+        desk.ck("submit", "--yes", "--reason", "into the silence")
+    assert desk.verdicts() == [None] * 4
+    assert desk.phases() == ["pending"] * 4
+    desk.partitions("up")
+    desk.ck("watch", "--poll", "0.2")
+    assert desk.phases() == ["completed"] * 4
+    assert sorted(desk.names()) == sorted(before)

@@ -21,20 +21,24 @@ class Wait(NamedTuple):
     name: str
     head: str
     reason: str
+    operator: str = ""
 
 
 WAITS = (
     Wait("held", "#SBATCH --hold\n", "JobHeldUser"),
     Wait("later", "#SBATCH --begin=now+1hour\n", "BeginTime"),
-    Wait("reserved-node", "#SBATCH --nodelist=n2\n#SBATCH --exclusive\n", "Resources"),
+    Wait("held-by-an-operator", "#SBATCH --begin=now+1hour\n", "JobHeldAdmin", operator="hold"),
+    Wait("node-taken", "#SBATCH --nodelist=n2\n#SBATCH --exclusive\n", "Resources"),
 )
 
 
 @pytest.mark.parametrize("case", WAITS, ids=[each.name for each in WAITS])
 def test_a_job_that_waits_tells_why_and_can_be_cancelled(bench: SlurmBench, case: Wait) -> None:
-    blocker = bench.submit(f"blocks-{case.name}", head="#SBATCH --nodelist=n2\n#SBATCH --exclusive\n")
-    bench.start(blocker)
+    if case.reason == "Resources":
+        bench.start(bench.submit(f"blocks-{case.name}", head="#SBATCH --nodelist=n2\n#SBATCH --exclusive\n"))
     job_id = bench.submit(f"waits-{case.name}", head=case.head, body="true")
+    if case.operator:
+        bench.cluster.say("scontrol", case.operator, job_id)
     report = bench.stands(job_id, JobState.PENDING, case.reason)
     assert (report.started, report.ended, report.exit_code) == (None, None, None)
     bench.scheduler.cancel([job_id])
@@ -54,12 +58,31 @@ def test_a_job_waits_for_a_node_that_is_down_and_for_a_partition_that_is_closed(
         bench.cluster.say("scontrol", "update", "partitionname=low", "state=up")
 
 
-def test_a_suspended_job_still_runs_and_goes_on(bench: SlurmBench) -> None:
-    job_id = bench.submit("suspended")
+def test_a_job_waits_for_the_end_of_a_maintenance_that_it_would_reach_into(bench: SlurmBench) -> None:
+    when = ("starttime=now+5minutes", "duration=60", "users=root", "nodes=ALL", "flags=maint")
+    bench.cluster.say("scontrol", "create", "reservation", "reservationname=repair", *when)
+    try:
+        job_id = bench.submit("before-repair", head="#SBATCH --time=00:30:00\n", body="true")
+        bench.stands(job_id, JobState.PENDING, "Reserved for maintenance")
+    finally:
+        bench.cluster.say("scontrol", "delete", "reservationname=repair")
+    assert bench.ended(job_id)[0].state is JobState.SUCCEEDED
+
+
+PAUSES = {
+    "suspended": (("scontrol", "suspend"), ("scontrol", "resume")),
+    "stopped by a signal": (("scancel", "--signal=STOP"), ("scancel", "--signal=CONT")),
+}
+
+
+@pytest.mark.parametrize("told", PAUSES, ids=("suspended", "stopped"))
+def test_a_job_that_is_paused_still_runs_and_goes_on(bench: SlurmBench, told: str) -> None:
+    pause, resume = PAUSES[told]
+    job_id = bench.submit(told.partition(" ")[0])
     bench.start(job_id)
-    bench.cluster.say("scontrol", "suspend", job_id)
-    assert bench.stands(job_id, JobState.RUNNING, "suspended").ended is None
-    bench.cluster.say("scontrol", "resume", job_id)
+    bench.cluster.say(*pause, job_id)
+    assert bench.stands(job_id, JobState.RUNNING, told).ended is None
+    bench.cluster.say(*resume, job_id)
     bench.finish(job_id)
     assert bench.report(job_id).state is JobState.SUCCEEDED
 
@@ -134,6 +157,39 @@ def test_a_dependency_on_a_number_that_was_given_to_another_job_is_refused(bench
     with pytest.raises(SchedulerError, match="which Slurm does not know"):
         bench.scheduler.submit(request.model_copy(update={"after_tags": ("my-training",)}))
     assert bench.another().find(["child-of-stranger"]) == {}
+
+
+def test_jobs_of_other_forms_and_with_odd_names_stand_beside_ours_and_change_nothing(bench: SlurmBench) -> None:
+    ours = bench.submit("plain", head="#SBATCH --hold\n", body="true")
+    others = [
+        bench.by_hand("#SBATCH --hold\n#SBATCH hetjob\n#SBATCH --ntasks=1\nsleep 100"),
+        bench.cluster.sbatch("true", f"--job-name=odd\n{ours} FAILED 256 x:strange", "--hold", folder=bench.folder),
+        bench.cluster.sbatch("true", "--job-name=a|b|c", "--hold", folder=bench.folder),
+    ]
+    assert bench.report(ours).state is JobState.PENDING
+    assert bench.another().find(["plain"]) == {"plain": ours}
+    assert {report.state for report in bench.scheduler.reports([f"{others[0]}+0", *others[1:]]).values()} == {
+        JobState.UNKNOWN
+    }
+    bench.scheduler.cancel([ours, *others])
+    names = bench.cluster.say("squeue", "-h", "-o", "%i").split("\n")
+    assert {f"{others[0]}+0", f"{others[0]}+1", *others[1:]} == set(names)
+
+
+def test_the_longest_name_and_tag_are_known_again(bench: SlurmBench) -> None:
+    tag = "t" * 64
+    request = bench.request(tag, body="true", head="#SBATCH --hold\n").model_copy(update={"name": "n" * 64})
+    job_id = bench.scheduler.submit(request)
+    assert bench.another().find([tag]) == {tag: job_id}
+    assert bench.scheduler.reports([job_id], tags={job_id: tag})[job_id].state is JobState.PENDING
+
+
+def test_a_job_that_somebody_gave_another_name_is_no_longer_known_and_is_left_alone(bench: SlurmBench) -> None:
+    job_id = bench.submit("renamed", head="#SBATCH --hold\n", body="true")
+    bench.change(job_id, JobName="mine")
+    assert bench.stands(job_id, JobState.UNKNOWN).ended is None
+    bench.scheduler.cancel([job_id], tags={job_id: "renamed"})
+    assert bench.words(job_id) == "PENDING"
 
 
 def test_gpus_are_waited_for_and_given_by_number(bench: SlurmBench) -> None:
