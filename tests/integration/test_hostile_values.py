@@ -24,7 +24,7 @@ from cruijff_kit.rendering.sbatch import parse_script, render_script
 from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.site import Site
 from cruijff_kit.schema.site_reading import SiteFile
-from cruijff_kit.schema.spec import ExperimentSpec
+from cruijff_kit.schema.spec import Controls, ExperimentSpec
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from tests.fakes.designed import DESIGN, design, put_design, world_at
 from tests.fakes.model_hub import model_facts
@@ -47,19 +47,27 @@ CONDA = '#!/bin/sh\necho "$CK_STUBS"\n'
 ENTRY = known_models(Site())[0].model_dump(mode="json")
 
 
+KEY = "(key)"
+KEYS: dict[tuple[str, ...], tuple[str, ...]] = {}
+"""Names that a mapping takes, where it takes no others."""
+
+
 def texts_of(noun: type[Noun], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of every text in a noun, `[]` for an item of a list and `{}` for a value of a mapping."""
+    """Yield the path of every text in a noun, `[]` for an item of a list; keys of mappings are texts too."""
     for name, field in noun.model_fields.items():
         yield from _texts_in(field.annotation, (*prefix, name))
 
 
 def _texts_in(annotation: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    if annotation is str:
+    if annotation in (str, Any):
         yield path
     elif isinstance(annotation, type) and issubclass(annotation, Noun):
         yield from texts_of(annotation, path)
     elif getattr(annotation, "__origin__", None) is dict:
-        yield from ((*path, "{}") for arg in get_args(annotation)[1:] for _ in _texts_in(arg, ()))
+        value = get_args(annotation)[1]
+        yield (*path, f"{KEY}{json.dumps(_sample(value))}")
+        for name in KEYS.get(path, ("CK_TRIED",)):
+            yield from _texts_in(value, (*path, name))
     elif getattr(annotation, "__origin__", None) is tuple:
         yield from (found for arg in get_args(annotation)[:1] for found in _texts_in(arg, (*path, "[]")))
     else:
@@ -68,6 +76,16 @@ def _texts_in(annotation: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...
         yield from dict.fromkeys(found for arg in inner for found in _texts_in(arg, path))
 
 
+def _sample(annotation: Any) -> Any:
+    """Return a harmless value for a hostile key."""
+    if annotation is str:
+        return "x"
+    return [1] if getattr(annotation, "__origin__", None) is tuple else 1
+
+
+# What a design may vary is named in mappings; each of these names takes a text.
+VARIED = ("model", *sorted({path[0] for path in texts_of(Controls)}))
+KEYS.update({("factors",): VARIED, ("runs", "[]", "parameters"): VARIED})
 SITE_TEXTS = sorted(set(texts_of(Site)))
 DESIGN_TEXTS = sorted(set(texts_of(ExperimentSpec)))
 NEEDED: Mapping[tuple[str, ...], dict[str, Any]] = {
@@ -82,8 +100,8 @@ def put(base: Mapping[str, Any], path: tuple[str, ...], value: str) -> dict[str,
     if not rest:
         return {**base, name: value}
     inner = base.get(name)
-    if rest[0] == "{}":
-        return {**base, name: {**(inner or {}), "CK_TRIED": value}}
+    if rest[0].startswith(KEY):
+        return {**base, name: {**(inner or {}), value: json.loads(rest[0].removeprefix(KEY))}}
     if rest[0] != "[]":
         return {**base, name: put(inner or {}, tuple(rest), value)}
     if len(rest) == 1:
@@ -179,7 +197,7 @@ def test_some_hostile_values_do_reach_the_scripts(stubs: dict[str, str], tmp_pat
     # Else the two tests above would prove nothing.
     reached = {
         path: sum(bool(tried(put(BASE, path, value), SPEC, tmp_path)) for value in HOSTILE)
-        for path in (("environment", "variables", "{}"), ("environment", "modules", "[]"), ("output_dir_base",))
+        for path in (("environment", "variables", "CK_TRIED"), ("environment", "modules", "[]"), ("output_dir_base",))
     }
     assert all(count >= 10 for count in reached.values()), reached
 

@@ -37,9 +37,9 @@ class Desk:
         assert isinstance(done.exception, SchedulerError), done.output
         return str(done.exception)
 
-    def names(self) -> list[str]:
-        """Return the names of the jobs that the queue holds or remembers."""
-        return self.cluster.say("squeue", "-h", "-t", "all", "-o", "%j").split("\n")
+    def names(self, *options: str) -> list[str]:
+        """Return the names of the jobs in the queue; those of ended ones too, where asked for them."""
+        return sorted(self.cluster.say("squeue", "-h", *options, "-o", "%j").split("\n"))
 
     def verdicts(self) -> list[str | None]:
         return [attempt["verdict"] for step in self.steps().values() for attempt in step["attempts"]]
@@ -80,10 +80,10 @@ def test_an_experiment_is_submitted_watched_cancelled_and_retried_on_slurm(desk:
     before = desk.steps()
     assert desk.phases() == ["pending"] * 4
     victim = min(before)
-    names = desk.cluster.say("squeue", "-h", "-o", "%j").split("\n")
-    assert sorted(name.partition(":")[0] for name in names) == sorted(before)
+    names = desk.names()
+    assert [name.partition(":")[0] for name in names] == sorted(before)
     desk.ck("submit", "--yes", "--reason", "once more")
-    assert desk.cluster.say("squeue", "-h", "-o", "%j").split("\n") == names
+    assert desk.names() == names
     desk.ck("cancel", victim, "--yes", "--reason", "not this one")
     desk.partitions("up")
     desk.ck("watch", "--poll", "0.2")
@@ -114,7 +114,7 @@ def test_a_job_that_a_dead_controller_lost_is_told_as_unknown_and_the_rest_goes_
 def test_two_that_submit_at_once_queue_every_job_once(desk: Desk) -> None:
     desk.partitions("down")
     submit = ("-C", str(desk.root), "submit", "--yes", "--reason", "at once")
-    command = (sys.executable, "-c", "from cruijff_kit.cli.main import main; main()", *submit)
+    command = (sys.executable, "-m", "cruijff_kit.cli.main", *submit)
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)]
     said = [each.communicate()[0].decode() for each in both]
     names = Counter(name.partition(":")[0] for name in desk.names())
@@ -133,7 +133,7 @@ def test_while_the_queue_is_silent_no_command_concludes_or_submits_anything(
 ) -> None:
     desk.partitions("down")
     desk.ck("submit", "--yes", "--reason", "to be queued")
-    before = desk.names()
+    before = desk.names("--states=all")
     squeue = tmp_path / "bin" / "squeue"
     squeue.parent.mkdir()
     squeue.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
@@ -150,4 +150,4 @@ def test_while_the_queue_is_silent_no_command_concludes_or_submits_anything(
     desk.partitions("up")
     desk.ck("watch", "--poll", "0.2")
     assert desk.phases() == ["completed"] * 4
-    assert sorted(desk.names()) == sorted(before)
+    assert desk.names("--states=all") == before
