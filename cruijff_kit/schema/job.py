@@ -1,12 +1,19 @@
 """Job nouns: what is handed to a scheduler, and what is known of it later."""
 
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from cruijff_kit.schema.noun import Name, Noun, RunId, Timestamp
 from cruijff_kit.schema.policy import Decision
 from cruijff_kit.schema.site import Mail
 
 __all__ = ["Attempt", "Intent", "JobReport", "JobRequest", "JobState", "JobUsage", "Step"]
+
+
+_Place = Annotated[str, Field(pattern=r"^/[^\x00]*$")]
+_Words = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 
 
 class Step(StrEnum):
@@ -49,19 +56,19 @@ class JobState(StrEnum):
 class JobRequest(Noun):
     """Everything a scheduler needs to run one script."""
 
-    script: str
+    script: _Place
     """Absolute path of the job script; the scheduler takes a copy."""
     tag: Name
     """Idempotency key: the same tag is never queued twice."""
     name: Name
     """Job name shown in queues."""
-    chdir: str
+    chdir: _Place
     """Absolute directory the job starts in."""
     after_ok: tuple[str, ...] = ()
     """Job ids that must succeed first."""
     after_tags: tuple[Name, ...] = ()
     """The tags of those jobs, in the same order, where known: some schedulers give an id anew."""
-    comment: str = ""
+    comment: _Words = ""
     """Anchor of the design and audit log, shown by the scheduler."""
     mail: Mail | None = None
     """Where the scheduler writes one mail to when the job ends, for the last job of a submission."""
