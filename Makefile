@@ -16,7 +16,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types pytest test-slurm latest soak bench wheel-check clean
+.PHONY: help setup demo test lint types pytest test-slurm on-slurm latest soak bench wheel-check clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -26,7 +26,17 @@ setup: $(READY) ## make .venv with everything in it
 demo: $(READY) ## run one whole experiment here, end to end
 	@$(BIN)/python -m cruijff_kit.cli.demo $(ARGS)
 
-test: lint types pytest latest ## check and test everything, on both sets of versions
+test: lint types pytest latest ## check and test everything, on both sets of versions, and on a Slurm where one can be had
+	@if $(BIN)/python -m tests.slurm.cluster check --install; then \
+		$(MAKE) --no-print-directory on-slurm; \
+	else \
+		printf '%s\n' "" \
+			"******************************************************************************" \
+			"NOT RUN: the tests on a real Slurm, which is not here and was not installed." \
+			"Everything else has passed. Run them on a machine that has Slurm:" \
+			"    make test-slurm" \
+			"******************************************************************************" >&2; \
+	fi
 
 lint: $(READY) ## check style, layers and formatting
 	@echo "lint: ruff, formatting, layers"
@@ -43,8 +53,12 @@ pytest: $(READY) ## run every test, two at a time
 
 test-slurm: $(READY) ## run what needs a real Slurm, which is started from packages
 	@$(BIN)/python -m tests.slurm.cluster check --install
+	@$(MAKE) --no-print-directory on-slurm
+
+# They wait more than they compute, so there may be more of them than processors.
+on-slurm:
 	@echo "slurm: a real cluster, several of them"
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slurm and not soak" tests/contracts tests/slurm
+	@$(BIN)/python -m pytest -q -n 4 --dist loadfile -m "slurm and not soak" tests/contracts tests/slurm
 
 latest: $(LATEST)/.ready ## run what stands on libraries that move on their newest versions
 	@echo "latest: the newest versions, without torchtune"

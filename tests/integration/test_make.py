@@ -1,0 +1,44 @@
+"""`make test` runs the tests on a real Slurm where there is one, and says loudly where it did not."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# Stands for the interpreter of `.venv`: notes what it is to run and ends as it is told.
+PYTHON = '#!/bin/sh\necho "$@" >> "{calls}"\ncase "$*" in *"cluster check"*) exit {check};; *) exit {tests};; esac\n'
+DONE = ("lint", "types", "pytest", "latest", ".venv/.ready")
+
+
+def make(target: str, folder: Path, *, check: int, tests: int) -> tuple[int, str, str]:
+    """Run a target whose other parts count as done; return its code, what ran, and what it complained of."""
+    calls, python = folder / "calls", folder / "python"
+    python.write_text(PYTHON.format(calls=calls, check=check, tests=tests), encoding="utf-8")
+    python.chmod(0o755)
+    skipped = [word for name in DONE for word in ("-o", name)]
+    command = ("make", "--silent", target, f"BIN={folder}", *skipped)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    return done.returncode, calls.read_text(encoding="utf-8"), done.stderr
+
+
+@pytest.mark.parametrize("target", ("test", "test-slurm"))
+@pytest.mark.parametrize("fails", (0, 1))
+def test_where_a_slurm_is_its_tests_run_and_decide(target: str, fails: int, tmp_path: Path) -> None:
+    code, ran, complaint = make(target, tmp_path, check=0, tests=fails)
+    assert "slurm and not soak" in ran
+    assert bool(code) is bool(fails)
+    assert "NOT RUN" not in complaint
+
+
+def test_where_none_is_everything_else_decides_and_what_was_not_run_is_said_last(tmp_path: Path) -> None:
+    code, ran, complaint = make("test", tmp_path, check=1, tests=0)
+    assert (code, ran) == (0, "-m tests.slurm.cluster check --install\n")
+    assert "NOT RUN" in complaint
+    assert "make test-slurm" in complaint.splitlines()[-2]
+
+
+def test_whoever_asks_for_the_tests_on_slurm_alone_is_told_by_a_failure(tmp_path: Path) -> None:
+    code, ran, _ = make("test-slurm", tmp_path, check=1, tests=0)
+    assert code
+    assert "slurm and not soak" not in ran
