@@ -1,11 +1,12 @@
 """What a Slurm of the tests' own is made of: its settings, as the files its daemons read."""
 
-import getpass
+import os
+import pwd
 import socket
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Ports", "Setup", "write_files"]
+__all__ = ["Ports", "Setup", "user_name", "write_files"]
 
 _SLURM = """\
 ClusterName=test
@@ -94,7 +95,7 @@ class Setup(NamedTuple):
     mem: int = 16000
     """Megabytes that each node claims."""
     gpus: int = 4
-    """Pretend GPUs of each node; making their devices takes root."""
+    """Pretend GPUs of each node."""
     accounting: bool = False
     """Whether slurmdbd and a database keep what jobs did; seconds more to start."""
     munge: bool = False
@@ -137,6 +138,11 @@ class Ports(NamedTuple):
         return cls(controller, accounting, tuple(rest))
 
 
+def user_name() -> str:
+    """Return who the daemons run as: whoever this process is, whatever its environment says."""
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
 def write_files(root: Path, setup: Setup, *, ports: Ports, devices: list[Path]) -> None:
     """Write everything that the daemons of a cluster read below `root/etc`."""
     etc = root / "etc"
@@ -146,7 +152,7 @@ def write_files(root: Path, setup: Setup, *, ports: Ports, devices: list[Path]) 
         "root": root,
         "ports": ports,
         "host": socket.gethostname().partition(".")[0],
-        "user": getpass.getuser(),
+        "user": user_name(),
         "auth": auth,
         # A job that is queued again waits until its old credential has expired.
         "auth_info": f"{socket_info}cred_expire=5",

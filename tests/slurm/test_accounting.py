@@ -12,7 +12,7 @@ from cruijff_kit.schema.job import JobState
 from tests.gated_bench import until
 from tests.slurm.bench import SlurmBench, slurm_bench
 from tests.slurm.cluster import Cluster, running_cluster
-from tests.slurm.settings import Setup
+from tests.slurm.settings import Setup, user_name
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_a_job_that_ended_before_midnight_days_ago_is_known_and_its_tag_is_not_s
 
 
 def test_a_job_over_its_accounts_limit_waits_and_its_cluster_is_no_part_of_its_number(bench: SlurmBench) -> None:
-    bench.cluster.say("sacctmgr", "-i", "modify", "user", "root", "set", "maxjobs=0")
+    bench.cluster.say("sacctmgr", "-i", "modify", "user", user_name(), "set", "maxjobs=0")
     try:
         until(lambda: limited(bench, "MaxJobs=0"), "the limit in the controller")
         job_id = bench.submit("limited", head="#SBATCH --clusters=test\n", body="true")
@@ -212,12 +212,12 @@ def test_a_job_over_its_accounts_limit_waits_and_its_cluster_is_no_part_of_its_n
         assert bench.another().find(["limited"]) == {"limited": job_id}
         bench.scheduler.cancel([job_id])
     finally:
-        bench.cluster.say("sacctmgr", "-i", "modify", "user", "root", "set", "maxjobs=-1")
+        bench.cluster.say("sacctmgr", "-i", "modify", "user", user_name(), "set", "maxjobs=-1")
 
 
 def limited(bench: SlurmBench, limit: str) -> bool:
     """Return whether the controller has heard of a limit of this user's: accounting tells it."""
-    return limit in bench.cluster.say("scontrol", "show", "assoc_mgr", "flags=assoc", "users=root")
+    return limit in bench.cluster.say("scontrol", "show", "assoc_mgr", "flags=assoc", f"users={user_name()}")
 
 
 def test_a_lost_run_in_the_books_is_no_verdict_while_the_controller_may_hold_the_next(bench: SlurmBench) -> None:
@@ -249,12 +249,12 @@ def test_an_account_a_quality_or_a_full_queue_is_told_with_whether_waiting_helps
 ) -> None:
     request = bench.request(f"books-refused{transient}-{line[2:5]}", head=f"#SBATCH {line}\n", body="true")
     limit = "0" if transient else "-1"
-    bench.cluster.say("sacctmgr", "-i", "modify", "user", "root", "set", f"maxsubmitjobs={limit}")
+    bench.cluster.say("sacctmgr", "-i", "modify", "user", user_name(), "set", f"maxsubmitjobs={limit}")
     try:
         until(lambda: not transient or limited(bench, "MaxSubmitJobs=0"), "the limit in the controller")
         with pytest.raises(SchedulerError, match=said) as refusal:
             bench.scheduler.submit(request)
     finally:
-        bench.cluster.say("sacctmgr", "-i", "modify", "user", "root", "set", "maxsubmitjobs=-1")
+        bench.cluster.say("sacctmgr", "-i", "modify", "user", user_name(), "set", "maxsubmitjobs=-1")
     assert refusal.value.transient is transient
     assert refusal.value.hint

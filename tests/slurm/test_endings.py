@@ -1,5 +1,6 @@
 """How jobs end on a real Slurm, and what we make of it."""
 
+import os
 import signal
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,13 @@ from tests.slurm.bench import SlurmBench, slurm_bench
 from tests.slurm.cluster import running_cluster
 from tests.slurm.settings import Setup
 
-NOBODY = 65534
+STRANGER = os.geteuid() + 4242
+# Whoever may not become another user can be called one, which a cluster that believes everybody takes for true.
+AS_STRANGER = (
+    ("setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups")
+    if os.geteuid() == 0
+    else ("unshare", "--user", f"--map-user={STRANGER}")
+)
 POLITE = "trap 'exit 0' TERM; echo up > up.txt; while :; do sleep 0.05; done"
 STUBBORN = "trap '' TERM; echo up > up.txt; while :; do sleep 0.05; done"
 
@@ -190,14 +197,14 @@ def test_a_job_that_outlives_its_slurmd_is_known_to_the_next(bench: SlurmBench) 
 def test_another_users_job_is_unknown_to_us_and_never_cancelled(bench: SlurmBench) -> None:
     script = Path(bench.cluster.root / "stranger.sh")
     script.write_text("#!/bin/sh\nsleep 100\n", encoding="utf-8")
-    words = ("sbatch", "--parsable", "--job-name=mine:mine", "--chdir=/tmp", "--output=/dev/null", str(script))
-    theirs = bench.cluster.say("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *words)
-    until(lambda: bench.words(theirs) == "RUNNING", "their job")
+    words = ("--hold", "--job-name=mine:mine", "--chdir=/tmp", "--output=/dev/null", str(script))
+    theirs = bench.cluster.say(*AS_STRANGER, "sbatch", "--parsable", *words)
+    assert bench.words(theirs) == "PENDING"
     assert bench.scheduler.find(["mine"]) == {}
     assert bench.report(theirs).state is JobState.UNKNOWN
     bench.scheduler.cancel([theirs])
-    assert bench.words(theirs) == "RUNNING"
-    bench.cluster.say("scancel", theirs)
+    assert bench.words(theirs) == "PENDING"
+    bench.cluster.say(*AS_STRANGER, "scancel", theirs)
 
 
 def test_a_job_that_loses_its_place_is_lost_or_queued_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

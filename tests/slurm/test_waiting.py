@@ -10,7 +10,7 @@ from cruijff_kit.schema.job import JobState
 from tests.gated_bench import until
 from tests.slurm.bench import SlurmBench, slurm_bench
 from tests.slurm.cluster import running_cluster
-from tests.slurm.settings import Setup
+from tests.slurm.settings import Setup, user_name
 
 NEVER = "DependencyNeverSatisfied"
 
@@ -59,7 +59,7 @@ def test_a_job_waits_for_a_node_that_is_down_and_for_a_partition_that_is_closed(
 
 
 def test_a_job_waits_for_the_end_of_a_maintenance_that_it_would_reach_into(bench: SlurmBench) -> None:
-    when = ("starttime=now+5minutes", "duration=60", "users=root", "nodes=ALL", "flags=maint")
+    when = ("starttime=now+5minutes", "duration=60", f"users={user_name()}", "nodes=ALL", "flags=maint")
     bench.cluster.say("scontrol", "create", "reservation", "reservationname=repair", *when)
     try:
         job_id = bench.submit("before-repair", head="#SBATCH --time=00:30:00\n", body="true")
