@@ -69,9 +69,10 @@ class SlurmBench(GatedBench):
 
 @contextlib.contextmanager
 def slurm_bench(cluster: Cluster, folder: Path) -> Iterator[SlurmBench]:
-    """Yield a bench; its jobs end with it."""
+    """Yield a bench; its jobs end with it, and none of its tags may have been queued twice."""
     bench = SlurmBench(cluster, folder)
     try:
         yield bench
+        bench.assert_no_duplicates()
     finally:
         bench.open_gates()

@@ -271,6 +271,7 @@ def _main() -> int:
         sys.stderr.write(f"a real Slurm is needed here; missing: {', '.join(missing)}\nhint: as root: {APT}\n")
         return 1
     if chosen.verb == "start":
+        sweep()
         flags = {name: getattr(chosen, name) for name in _FLAGS}
         cluster = _started(Setup(nodes=chosen.nodes, **flags), owned=False)
         sys.stdout.write(f"export SLURM_CONF={cluster.environment['SLURM_CONF']}\n")

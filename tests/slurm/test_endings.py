@@ -161,7 +161,6 @@ def test_a_node_that_cannot_prepare_a_job_holds_it_and_is_not_taken_for_a_failur
         assert (report.started, report.ended) == (None, None)
         assert bench.another().submit(bench.request("unprepared", body="true")) == job_id
         assert not bench.text("ran.txt")
-        bench.assert_no_duplicates()
 
 
 def test_a_job_whose_node_fails_is_queued_again_where_it_asks_for_that(bench: SlurmBench) -> None:
@@ -220,4 +219,3 @@ def test_a_job_that_loses_its_place_is_lost_or_queued_again(tmp_path: Path, monk
         assert bench.report(frail).state is JobState.LOST
         until(lambda: bench.report(mild).state is not JobState.RUNNING, "its loss")
         assert bench.report(mild).state is JobState.PENDING
-        bench.assert_no_duplicates()
