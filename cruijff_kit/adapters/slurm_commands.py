@@ -56,7 +56,7 @@ def listed(answer: Answer, is_list: Callable[[str], bool]) -> Answer:
     if answer.code or is_list(answer.out):
         return answer
     said = next((line.strip() for line in answer.out.splitlines() if line.strip()), "")
-    return Answer(SILENT, err=f"no answer within what was printed: {said[:80]!r} is not the head of a list")
+    return Answer(SILENT, err=f"printed {said[:80]!r} instead of a list of jobs")
 
 
 def _where_slurm_is() -> dict[str, str]:

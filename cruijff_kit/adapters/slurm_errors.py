@@ -28,13 +28,13 @@ _KINDS = (
         "unable to contact slurm controller|socket timed out|connection (?:refused|failure|timed out)|connect failure"
         "|zero bytes were transmitted|transport endpoint|communication shutdown|resource temporarily unavailable"
         "|temporarily unable to accept|slurmctld is (?:down|not responding)|no answer within|try again"
-        "|message (?:receive|send) failure|standby mode"
+        "|instead of a list of jobs|message (?:receive|send) failure|standby mode"
         "|slurm database connection|problem talking to the database|unable to connect to database",
         _RESEND,
         transient=True,
     ),
     _Kind(
-        "munge|authentication (?:error|credential)|(?:expired|rewound) credential",
+        "\\bmunge (?:encode|decode)|authentication (?:error|credential)|(?:expired|rewound) credential",
         "`munge` must run on this machine and its clock be right: submit again in a minute, or tell those who run it",
         transient=True,
     ),

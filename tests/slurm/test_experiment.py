@@ -142,8 +142,8 @@ def test_while_the_queue_is_silent_no_command_concludes_or_submits_anything(
     with monkeypatch.context() as patched:
         patched.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
         assert desk.phases() == ["unknown"] * 4
-        assert "not the head of a list" in next(iter(desk.reasons()))
-        assert "not the head of a list" in desk.refused("cancel", victim, "--yes", "--reason", "not now")
+        assert "instead of a list of jobs" in next(iter(desk.reasons()))
+        assert "instead of a list of jobs" in desk.refused("cancel", victim, "--yes", "--reason", "not now")
         desk.ck("submit", "--yes", "--reason", "into the silence")
     assert desk.verdicts() == [None] * 4
     assert desk.phases() == ["pending"] * 4

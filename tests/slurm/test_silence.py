@@ -132,9 +132,13 @@ SILENCES = (
     Silence("settings-empty", configured(""), "Unable to process configuration", passes=False),
     Silence("settings-missing", unconfigured, "no answer within 1 seconds"),
     Silence("hanging", saying("exec sleep 100", "squeue", patience=0.5), "no answer within 0.5 seconds"),
-    Silence("empty", saying("exit 0", "squeue"), "no answer within what was printed: ''"),
-    Silence("nonsense", saying("echo Please use the portal instead", "squeue"), "Please use the portal"),
-    Silence("half", saying(HALF, "squeue"), "no answer within what was printed: 'JOBID"),
+    Silence("empty", saying("exit 0", "squeue"), "printed '' instead of a list of jobs"),
+    Silence(
+        "nonsense",
+        saying("echo Please use the portal instead", "squeue"),
+        "printed 'Please use the portal instead' instead of a list",
+    ),
+    Silence("half", saying(HALF, "squeue"), "printed 'JOBID  .*' instead of a list"),
     Silence("killed", saying('"$real" "$@"; kill -KILL $$', "squeue"), "ended by signal 9"),
 )
 
