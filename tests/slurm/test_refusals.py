@@ -1,7 +1,6 @@
 """What a real Slurm refuses, what it takes and we do not, and what is said of it."""
 
 import re
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,24 +125,3 @@ def test_a_folder_that_careless_shells_trip_over_is_no_danger(bench: SlurmBench,
     assert bench.ended(bench.scheduler.submit(hostile))[0].state is JobState.SUCCEEDED
     assert (hostile_path / "where.txt").read_text(encoding="utf-8") == f"{hostile_path}\n"
     assert not list(bench.folder.rglob("owned"))
-
-
-def test_a_command_that_answers_with_nonsense_queues_nothing_twice(
-    bench: SlurmBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A wrapper that some sites put before `sbatch` talks instead of answering, though the job is queued."""
-    real = shutil.which("sbatch")
-    wrapper = bench.folder / "bin" / "sbatch"
-    wrapper.parent.mkdir()
-    wrapper.write_text(
-        f'#!/bin/sh\n{real} "$@" >/dev/null && echo "Thank you for computing with us"\n', encoding="utf-8"
-    )
-    wrapper.chmod(0o755)
-    request = bench.request("chatty", body="true")
-    with monkeypatch.context() as patched:
-        patched.setenv("PATH", f"{wrapper.parent}:/usr/bin:/bin")
-        with pytest.raises(SchedulerError):
-            bench.scheduler.submit(request)
-    job_id = bench.scheduler.submit(request)
-    assert bench.scheduler.find(["chatty"]) == {"chatty": job_id}
-    bench.ended(job_id)

@@ -19,7 +19,6 @@ from tests.slurm.bench import SlurmBench, slurm_bench
 from tests.slurm.cluster import Cluster, running_cluster
 from tests.slurm.settings import Setup
 
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 Disturb = Callable[[SlurmBench, pytest.MonkeyPatch], contextlib.AbstractContextManager[None]]
 
 
@@ -100,7 +99,7 @@ def saying(body: str, *names: str, patience: float = 90.0) -> Disturb:
             put_before(bench.folder, name, body)
         with monkeypatch.context() as patched:
             patched.setattr("cruijff_kit.adapters.slurm_commands._PATIENCE", patience)
-            patched.setenv("PATH", f"{bench.folder}/bin:{PATH}")
+            patched.setenv("PATH", f"{bench.folder}/bin:{os.environ['PATH']}")
             yield
 
     return disturbed
