@@ -13,7 +13,7 @@ from cruijff_kit.adapters.processes import Process, family, send_signal
 from cruijff_kit.runtime.process_mark import ProcessMark, gone, own_mark
 from tests.gated_bench import until
 
-__all__ = ["claim", "is_root", "make_root", "note", "quick_disk", "stop", "sweep"]
+__all__ = ["claim", "is_root", "make_root", "note", "stop", "sweep"]
 
 _PIDS = "pids.json"
 _OWNER = "owner.json"
@@ -22,12 +22,7 @@ _PREFIX = "ck-slurm-"
 
 def make_root() -> Path:
     """Return a new folder for a cluster, on a disk in memory where there is one."""
-    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=quick_disk()))
-
-
-def quick_disk() -> Path:
-    """Return the disk in memory where there is one: databases flush at every step."""
-    return Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())
+    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_quick_disk()))
 
 
 def is_root(path: Path) -> bool:
@@ -51,7 +46,7 @@ def note(root: Path, pids: Iterable[int]) -> None:
 
 def sweep() -> list[Path]:
     """Stop the clusters whose owner is proven dead, and return their folders; all others are left alone."""
-    mine = [root for root in quick_disk().glob(f"{_PREFIX}*") if is_root(root)]
+    mine = [root for root in _quick_disk().glob(f"{_PREFIX}*") if is_root(root)]
     dead = [root for root in mine if (owner := _owner(root)) is not None and gone(owner)]
     for root in dead:
         stop(root)
@@ -60,11 +55,21 @@ def sweep() -> list[Path]:
 
 def stop(root: Path) -> None:
     """Kill a cluster's daemons and every process of every job, and remove its folder."""
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        daemons = [Process(*each) for each in json.loads((root / _PIDS).read_text(encoding="utf-8"))]
-        until(lambda: _killed(root, daemons), f"the end of {root}")
-    until(lambda: _killed(root, ()), f"the end of the jobs of {root}")
+    daemons = _daemons(root)
+    until(lambda: _killed(root, daemons), f"the end of {root}")
     shutil.rmtree(root, ignore_errors=True)
+
+
+def _quick_disk() -> Path:
+    """Return the disk in memory where there is one: databases flush at every step."""
+    return Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())
+
+
+def _daemons(root: Path) -> list[Process]:
+    try:
+        return [Process(*each) for each in json.loads((root / _PIDS).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def _killed(root: Path, daemons: Iterable[Process]) -> bool:
