@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.standing import read_status
     from cruijff_kit.workflow.submit import preview_submission, proposed_change, retry_run, submit_jobs
     from cruijff_kit.workflow.sync import sync_wandb
+    from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.watch import watch_jobs
 
 __all__ = [
@@ -51,12 +52,14 @@ __all__ = [
     "check_design",
     "check_model",
     "check_site",
+    "check_table_schema",
     "collect_results",
     "compare_answer_groups",
     "compare_run_groups",
     "convert_data",
     "copy_recipe",
     "describe_model",
+    "draft_table_schema",
     "embed_texts",
     "estimate_runs",
     "list_disk",
@@ -86,6 +89,7 @@ __all__ = [
     "submit_jobs",
     "sync_wandb",
     "tail_log",
+    "tell_table",
     "verify_audit",
     "watch_jobs",
     "write_design",
@@ -123,6 +127,7 @@ _HOMES = {
     "standing": ("read_status",),
     "submit": ("preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
+    "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
     "watch": ("watch_jobs",),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""
