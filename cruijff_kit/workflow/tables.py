@@ -140,7 +140,14 @@ def tell_table(
     key = dataset_key(_GENERATOR, arguments, hashes=hashes)
     with _open(place, shown=typed.source) as file:
         scan = scan_table(told, file, progress=progress)
-    receipt = TableReceipt(
+    receipt = _receipt(key, scan, tier=shown_tier)
+    if dry_run:
+        return _preview(receipt, told, scan=scan, count=count, world=world)
+    return _written(receipt, told, scan=scan, hashes=hashes, progress=progress, world=world)
+
+
+def _receipt(key: str, scan: Scan, *, tier: Tier) -> TableReceipt:
+    return TableReceipt(
         path=ExperimentLayout.dataset(key),
         key=key,
         written=False,
@@ -148,11 +155,8 @@ def tell_table(
         splits={},
         answers=_plain(scan.answers),
         skipped=dict(scan.skipped),
-        tier=shown_tier,
+        tier=tier,
     )
-    if dry_run:
-        return _preview(receipt, told, scan=scan, count=count, world=world)
-    return _written(receipt, told, scan=scan, hashes=hashes, progress=progress, world=world)
 
 
 def _preview(receipt: TableReceipt, told: Telling, *, scan: Scan, count: int, world: World) -> TableReceipt:

@@ -50,11 +50,12 @@ def telling_of(arguments: Tabular, files: Mapping[str, bytes]) -> Telling:
         SpecError: a file is not UTF-8, or they do not fit each other.
         SiteError: the extra that renders templates is not installed.
     """
-    schema = parse_schema(_text(files["schema_file"], arguments.schema_file, "schema_file"), name=arguments.schema_file)
-    template = files.get("template")
-    return telling(
-        arguments, schema, None if template is None else _text(template, str(arguments.template), "template")
+    schema = parse_schema(
+        _text(files["schema_file"], arguments.schema_file, argument="schema_file"), name=arguments.schema_file
     )
+    content = files.get("template")
+    template = None if content is None else _text(content, str(arguments.template), argument="template")
+    return telling(arguments, schema, template=template)
 
 
 def shares_text(arguments: Tabular) -> bool:
@@ -68,7 +69,7 @@ def stem(arguments: Tabular) -> str:
     return f"{arguments.condition}_{100 - sum(held)}-{held[0]}-{held[1]}_"
 
 
-def _text(content: bytes, name: str, argument: str) -> str:
+def _text(content: bytes, name: str, *, argument: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as err:

@@ -40,6 +40,8 @@ def cell_text(value: Any) -> str:
 
 def one_line(text: str) -> str:
     """Return a text with every run of blanks, line breaks and control characters as one space."""
+    if text.isprintable() and "  " not in text:
+        return text.strip()
     return _BLANKS.sub(" ", text).strip()
 
 

@@ -41,9 +41,9 @@ class Marks(NamedTuple):
     @classmethod
     def empty(cls) -> "Marks":
         """Return marks of no row."""
-        return cls(array("Q"), array("Q"), array("L"))
+        return cls(array("Q"), array("Q"), array("I"))
 
-    def add(self, text: int, entity: int | None, answer: int) -> None:
+    def add(self, text: int, *, entity: int | None, answer: int) -> None:
         """Keep a row."""
         self.texts.append(text)
         self.answers.append(answer)
@@ -52,7 +52,7 @@ class Marks(NamedTuple):
 
     def skip(self, entity: bool) -> None:
         """Keep the place of a row that is not used."""
-        self.add(0, 0 if entity else None, _UNUSED)
+        self.add(0, entity=0 if entity else None, answer=_UNUSED)
 
 
 def digest(text: str, *, seed: int) -> int:
@@ -73,37 +73,46 @@ def divide(marks: Marks, arguments: Tabular, *, answers: int) -> "np.ndarray[Any
     """
     import numpy as np
 
-    labels = np.array(marks.answers, dtype=np.int64)
-    codes = np.full(len(labels), NONE, dtype=np.uint8)
-    used = np.flatnonzero(labels != _UNUSED)
-    if not len(used):
+    labels = np.frombuffer(marks.answers, dtype=np.uint32)
+    used = labels != _UNUSED
+    if not used.any():
         raise SpecError("no row of the table can be used", hint="see what was skipped with `ck data schema --check`")
-    labels = labels[used] if arguments.stratify and answers <= _FEW_ANSWERS else np.zeros(len(used), dtype=np.int64)
-    order, block, first, counts = _blocks(_apart(marks, used, arguments))
-    stratum = labels[first]
+    # Digests are random already and `unique` sorts by them, so blocks come in an order that the seed fixes.
+    apart = _apart(marks, used, arguments=arguments)
+    first, block, counts = _blocks(apart)
+    del apart
+    strata = labels[used][first] if arguments.stratify and answers <= _FEW_ANSWERS else np.zeros(len(first), np.uint32)
+    drawn = slice(None) if arguments.limit is None else np.cumsum(counts) <= arguments.limit
     fate = np.full(len(counts), NONE, dtype=np.uint8)
-    kept = order if arguments.limit is None else order[np.cumsum(counts[order]) <= arguments.limit]
-    for label in np.unique(stratum):
-        chosen = kept[stratum[kept] == label]
+    for stratum in np.unique(strata[drawn]):
+        chosen = strata == stratum
+        if arguments.limit is not None:
+            chosen &= drawn
         fate[chosen] = _cut(counts[chosen], arguments)
+    codes = np.full(len(labels), NONE, dtype=np.uint8)
     codes[used] = fate[block]
     _refuse_empty(codes, arguments)
     return codes
 
 
-def _apart(marks: Marks, used: Any, arguments: Tabular) -> Any:
+def _apart(marks: Marks, used: Any, *, arguments: Tabular) -> Any:
     """Return for each row the number of what it may not be parted from."""
     import numpy as np
 
     together = arguments.same_text == "together"
-    texts = np.array(marks.texts, dtype=np.uint64)[used]
+    texts = np.frombuffer(marks.texts, dtype=np.uint64)[used] if together else None
     if not marks.entities:
-        # Without either every row stands alone, in an order of its own.
-        return (
-            texts if together else np.array([digest(f"row {at}", seed=arguments.seed) for at in used], dtype=np.uint64)
-        )
-    entities = np.array(marks.entities, dtype=np.uint64)[used]
-    return _joined(entities, texts) if together else entities
+        return _each(used, arguments) if texts is None else texts
+    entities = np.frombuffer(marks.entities, dtype=np.uint64)[used]
+    return entities if texts is None else _joined(entities, texts)
+
+
+def _each(used: Any, arguments: Tabular) -> Any:
+    """Return a digest of its place for each row: without entity or text every row stands alone."""
+    import numpy as np
+
+    places = (digest(f"row {at}", seed=arguments.seed) for at in np.flatnonzero(used))
+    return np.fromiter(places, dtype=np.uint64)
 
 
 def _joined(first: Any, second: Any) -> Any:
@@ -122,13 +131,18 @@ def _joined(first: Any, second: Any) -> Any:
             return least
 
 
-def _blocks(marks: Any) -> tuple[Any, Any, Any, Any]:
-    """Return blocks in hash order, each row's block, and each block's first row and size."""
+def _blocks(marks: Any) -> tuple[Any, Any, Any]:
+    """Return each block's first row, each row's block, and each block's size; blocks in the order of their marks."""
     import numpy as np
 
-    _, first, block, counts = np.unique(marks, return_index=True, return_inverse=True, return_counts=True)
-    # Digests are random already, and unique sorts by them.
-    return np.arange(len(counts)), block, first, counts
+    order = np.argsort(marks, kind="stable").astype(np.uint32)
+    ranked = marks[order]
+    starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
+    counts = np.diff(np.append(starts, len(marks))).astype(np.uint32)
+    del ranked
+    block = np.empty(len(marks), dtype=np.uint32)
+    block[order] = np.repeat(np.arange(len(starts), dtype=np.uint32), counts)
+    return order[starts], block, counts
 
 
 def _cut(counts: Any, arguments: Tabular) -> Any:

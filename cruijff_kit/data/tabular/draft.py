@@ -162,7 +162,7 @@ def _look(column: str, tally: _Tally, *, labelled: bool) -> ColumnLook:
         if kind == "date"
         else "",
         counts=dict(sorted(tally.counts.items(), key=_code_order)) if kind == "category" else {},
-        note=_note(column, tally, kind),
+        note=_note(column, tally, kind=kind),
     )
 
 
@@ -171,7 +171,7 @@ def _code_order(item: tuple[str, int]) -> tuple[bool, Decimal, str]:
     return number is None, Decimal(0) if number is None else number, item[0]
 
 
-def _note(column: str, tally: _Tally, kind: VariableType) -> str:
+def _note(column: str, tally: _Tally, *, kind: VariableType) -> str:
     """Return why a column is left out; or, of one that is kept, what to ask about it."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", column)
     if not tally.filled:
@@ -285,7 +285,7 @@ def misfits(file: IO[bytes], name: str, *, schema: TableSchema, sheet: str | Non
         SpecError: the table cannot be read, or lacks a column.
     """
     table = open_table(file, name, sheet=sheet)
-    fields = fields_of(schema, schema.variables, table.columns, source=name)
+    fields = fields_of(schema, schema.variables, columns=table.columns, source=name)
     if schema.entity is not None and schema.entity not in table.columns:
         yield f"entity: column `{schema.entity}` is not in the table"
     found: dict[tuple[str, str, str], list[int]] = {}

@@ -54,7 +54,7 @@ class Feature(NamedTuple):
         return f"{self.value} {self.unit}" if self.value is not None and self.unit else self.value
 
 
-def fields_of(schema: TableSchema, names: Iterable[str], columns: Sequence[str], *, source: str) -> list[Field]:
+def fields_of(schema: TableSchema, names: Iterable[str], *, columns: Sequence[str], source: str) -> list[Field]:
     """Return variables by name, their columns found in a table.
 
     Raises:
@@ -84,14 +84,20 @@ def canonical(text: str, variable: Variable) -> str:
     return text if number is None else number_text(number)
 
 
-def misfit(cell: str, variable: Variable) -> str | None:
-    """Return why a cell is none of its variable; None where it is one."""
+def misfit(cell: str, variable: Variable, *, ranged: bool = True) -> str | None:
+    """Return why a cell is none of its variable; None where it is one.
+
+    Args:
+        cell: in its one spelling.
+        variable: what it should be of.
+        ranged: whether a number outside the range is none.
+    """
     number = number_of(cell) if variable.type in {"integer", "number"} else None
     if variable.type in {"integer", "number"} and number is None and cell not in variable.value_map:
         return "it is no number"
     if variable.type == "integer" and number is not None and number != int(number):
         return "it is no whole number"
-    if number is not None and variable.range and not variable.range[0] <= number <= variable.range[1]:
+    if ranged and number is not None and variable.range and not variable.range[0] <= number <= variable.range[1]:
         return f"it lies outside {variable.range[0]:g} to {variable.range[1]:g}"
     if variable.type == "category" and variable.value_map and cell not in variable.value_map:
         return "`value_map` does not name it"

@@ -34,7 +34,7 @@ class Draw(NamedTuple):
         """Return a number in [0, 1) for one decision."""
         return uniform(f"{self.seed}:{kind}:{self.row}:{self.copy}:{what}", seed=self.seed, label=f"table {kind}")
 
-    def pick(self, kind: str, what: str, choices: Sequence[str]) -> str:
+    def pick(self, kind: str, what: str, *, choices: Sequence[str]) -> str:
         """Return one of several, each as likely."""
         return choices[int(self.roll(kind, what) * len(choices))]
 
@@ -63,13 +63,13 @@ def added(features: Sequence[Feature], draw: Draw) -> list[str]:
     if "clause_addition" not in draw.kinds or not able:
         return []
     chosen = able[int(draw.roll("clause_addition", "variable") * len(able))]
-    sentence = draw.pick("clause_addition", "sentence", chosen.variable.restatements)
+    sentence = draw.pick("clause_addition", "sentence", choices=chosen.variable.restatements)
     return [sentence.replace("{value}", str(chosen.words))]
 
 
 def _synonym(feature: Feature, draw: Draw) -> Feature:
     names = (feature.variable.display_name, *feature.variable.synonyms)
-    return feature._replace(label=draw.pick("synonym", feature.name, names)) if len(names) > 1 else feature
+    return feature._replace(label=draw.pick("synonym", feature.name, choices=names)) if len(names) > 1 else feature
 
 
 def _shorthand(feature: Feature, draw: Draw) -> Feature:

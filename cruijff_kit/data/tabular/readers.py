@@ -11,13 +11,14 @@ which is held whole.
 """
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from io import TextIOWrapper
 from itertools import chain
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 from cruijff_kit.data.tabular.cells import cell_text, one_line
 from cruijff_kit.errors import Problem, SiteError, SpecError
@@ -25,6 +26,8 @@ from cruijff_kit.errors import Problem, SiteError, SpecError
 __all__ = ["FORMATS", "Table", "TableRow", "open_table"]
 
 _BATCH = 4096
+_DATE_FORMAT = re.compile(r"(?:DATE|DDMMYY|MMDDYY|YYMMDD|E8601DA|WEEKDATE|WORDDATE)[A-Z]?\s*$")
+_IBM_ZERO = 16.0**-65
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _TORN = "the file is torn or of another format: copy it again, or save it anew from the program it comes from"
 
@@ -64,14 +67,14 @@ def open_table(file: IO[bytes], name: str, *, sheet: str | None = None) -> Table
     if sheet is not None and read is not _workbook:
         raise SpecError(f"`{name}` has no sheets", hint="leave `sheet` out; workbooks alone have them")
     file.seek(0)
-    table = _guarded(read, file, name, sheet=sheet)
+    table = _guarded(read, file, name=name, sheet=sheet)
     _refuse_names(table.columns, name)
     return table._replace(rows=_told(table.rows, name))
 
 
-def _guarded(read: "_Reader", file: IO[bytes], name: str, *, sheet: str | None) -> Table:
+def _guarded(read: "_Reader", file: IO[bytes], *, name: str, sheet: str | None) -> Table:
     try:
-        return read(file, name, sheet)
+        return read(file, name, sheet=sheet)
     except ImportError as err:
         raise _lacks(name, err) from err
     except (SpecError, SiteError):
@@ -113,11 +116,11 @@ def _refuse_names(columns: Sequence[str], name: str) -> None:
         raise SpecError(f"`{name}` is no table with named columns", problems=problems)
 
 
-def _comma(file: IO[bytes], name: str, sheet: str | None) -> Table:
+def _comma(file: IO[bytes], name: str, *, sheet: str | None) -> Table:
     return _delimited(file, name, delimiter=",")
 
 
-def _tab(file: IO[bytes], name: str, sheet: str | None) -> Table:
+def _tab(file: IO[bytes], name: str, *, sheet: str | None) -> Table:
     return _delimited(file, name, delimiter="\t")
 
 
@@ -125,10 +128,10 @@ def _delimited(file: IO[bytes], name: str, *, delimiter: str) -> Table:
     text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
     lines = csv.reader(text, delimiter=delimiter, strict=True)
     columns = tuple(one_line(cell) for cell in next(lines, ()))
-    return Table(columns, _records(lines, text, name, width=len(columns)))
+    return Table(columns, _records(lines, text, name=name, width=len(columns)))
 
 
-def _records(lines: Any, text: TextIOWrapper, name: str, *, width: int) -> Iterator[TableRow]:
+def _records(lines: Any, text: TextIOWrapper, *, name: str, width: int) -> Iterator[TableRow]:
     try:
         for cells in lines:
             if len(cells) == width:
@@ -144,7 +147,7 @@ def _records(lines: Any, text: TextIOWrapper, name: str, *, width: int) -> Itera
         text.detach()
 
 
-def _parquet(file: IO[bytes], name: str, sheet: str | None) -> Table:
+def _parquet(file: IO[bytes], name: str, *, sheet: str | None) -> Table:
     from pyarrow import parquet
 
     opened = parquet.ParquetFile(file)
@@ -168,7 +171,7 @@ def _cells(column: Any, *, narrow: bool) -> list[str]:
     return ["" if value is None else cell_text(float(str(np.float32(value)))) for value in column.to_pylist()]
 
 
-def _stata(file: IO[bytes], name: str, sheet: str | None) -> Table:
+def _stata(file: IO[bytes], name: str, *, sheet: str | None) -> Table:
     from pandas.io.stata import StataReader
 
     # The file belongs to whoever opened it, so the reader is never left.
@@ -188,13 +191,36 @@ def _stata(file: IO[bytes], name: str, sheet: str | None) -> Table:
     return Table(columns, _frames(frames), labels, named)
 
 
-def _sas(file: IO[bytes], name: str, sheet: str | None) -> Table:
+def _sas(file: IO[bytes], name: str, *, sheet: str | None) -> Table:
     import pandas as pd
 
-    kind: Any = "xport" if name.lower().endswith(".xpt") else "sas7bdat"
-    reader = pd.read_sas(file, format=kind, encoding="utf-8" if kind == "xport" else "infer", chunksize=_BATCH)
+    reader = pd.read_sas(file, format="sas7bdat", encoding="infer", chunksize=_BATCH)
     first = next(reader)
     return Table(tuple(map(str, first.columns)), _frames(chain([first], reader)))
+
+
+def _transport(file: IO[bytes], name: str, *, sheet: str | None) -> Table:
+    import pandas as pd
+
+    reader: Any = pd.read_sas(file, format="xport", encoding="utf-8", chunksize=_BATCH)
+    # A transport file tells a date by its format alone, and counts days.
+    dates = {
+        field["name"].decode()
+        for field in reader.fields
+        if _DATE_FORMAT.match(field["nform"].decode("ascii", "replace"))
+    }
+    first = next(reader)
+    frames = (_mended(frame, dates) for frame in chain([first], reader))
+    return Table(tuple(map(str, first.columns)), _frames(frames))
+
+
+def _mended(frame: Any, dates: set[str]) -> Any:
+    """Return a frame with its zeros, which pandas reads as the least IBM number, and its days as dates."""
+    import pandas as pd
+
+    numbers = {name: column.mask(column == _IBM_ZERO, 0.0) for name, column in frame.items() if column.dtype == float}
+    days = {name: pd.to_timedelta(numbers[name], unit="D") + pd.Timestamp(1960, 1, 1) for name in dates}
+    return frame.assign(**{**numbers, **days})
 
 
 def _frames(frames: Iterator[Any]) -> Iterator[TableRow]:
@@ -216,7 +242,7 @@ def _series(series: Any) -> list[str]:
     return [cell_text(value) for value in series.tolist()]
 
 
-def _workbook(file: IO[bytes], name: str, sheet: str | None) -> Table:
+def _workbook(file: IO[bytes], name: str, *, sheet: str | None) -> Table:
     import openpyxl
 
     book = openpyxl.load_workbook(file, read_only=True, data_only=True)
@@ -240,7 +266,10 @@ def _sheet_rows(lines: Iterator[Sequence[Any]], width: int) -> Iterator[TableRow
             yield row + [""] * (width - len(row))
 
 
-_Reader = Callable[[IO[bytes], str, str | None], Table]
+class _Reader(Protocol):
+    def __call__(self, file: IO[bytes], name: str, /, *, sheet: str | None) -> Table: ...
+
+
 _READERS: Mapping[str, _Reader] = MappingProxyType(
     {
         ".csv": _comma,
@@ -248,7 +277,7 @@ _READERS: Mapping[str, _Reader] = MappingProxyType(
         ".parquet": _parquet,
         ".dta": _stata,
         ".sas7bdat": _sas,
-        ".xpt": _sas,
+        ".xpt": _transport,
         ".xlsx": _workbook,
     }
 )

@@ -13,6 +13,7 @@ from cruijff_kit.schema.table import TableSchema, Tabular
 __all__ = ["ReadRow", "RowReader", "Telling"]
 
 _SHOWN = 20
+_REMEMBERED = 4096
 
 
 class Telling(NamedTuple):
@@ -56,13 +57,14 @@ class RowReader:
         table = open_table(file, name, sheet=telling.arguments.sheet)
 
         def fields(names: tuple[str, ...]) -> list[Field]:
-            return fields_of(telling.schema, names, table.columns, source=name)
+            return fields_of(telling.schema, names, columns=table.columns, source=name)
 
         self.rows = table.rows
         self.features = fields(telling.features)
         (self.target,) = fields((telling.arguments.target,))
         self.groups = fields(telling.arguments.groups)
         self.entity = self._column(telling.schema.entity, table.columns)
+        self._memo: dict[str, dict[str, Feature]] = {name: {} for name in telling.schema.variables}
         self.problems: list[Problem] = []
         self.threshold = None if telling.arguments.threshold is None else Decimal(repr(telling.arguments.threshold))
 
@@ -80,16 +82,28 @@ class RowReader:
         answer = self._answer(cell, row, number=number)
         if answer is None:
             return "its answer is mapped to nothing"
-        features = [shown(field, row) for field in self.features]
+        features = [self._feature(field, row, number=number) for field in self.features]
         if self.told.arguments.missing == "skip" and any(feature.value is None for feature in features):
             return "a feature is missing"
-        for field, feature in zip(self.features, features, strict=True):
-            self._check(field, feature, number=number)
-        said = [shown(field, row) for field in self.groups]
+        said = [self._feature(field, row, number=number) for field in self.groups]
         words = self.told.arguments.missing_text
         if self.told.arguments.missing == "say":
             features = [each if each.value is not None else each._replace(value=words, unit="") for each in features]
         return ReadRow(features, answer, {each.name: each.words or words for each in said})
+
+    def _feature(self, field: Field, row: TableRow, *, number: int) -> Feature:
+        """Return a variable of a row in words; cells come again and again, so some thousands are kept."""
+        memo, text = self._memo[field.name], row[field.at]
+        if text in memo:
+            return memo[text]
+        feature = shown(field, row)
+        why = None if feature.cell is None else misfit(feature.cell, field.variable, ranged=False)
+        if why is not None:
+            hint = "mend the schema; `ck data schema TABLE --check SCHEMA` lists all that does not fit"
+            self._note(number, f"a cell of `{field.name}` does not fit: {why}", hint=hint)
+        elif len(memo) < _REMEMBERED:
+            memo[text] = feature
+        return feature
 
     def _answer(self, cell: str, row: TableRow, *, number: int) -> str | None:
         mapping = self.told.arguments.mapping
@@ -98,36 +112,22 @@ class RowReader:
                 self._note(
                     number,
                     f"a cell of `{self.target.name}` is not in `mapping`",
-                    "add it, or map it to null to leave such rows out",
+                    hint="add it, or map it to null to leave such rows out",
                 )
             return mapping.get(cell)
         if self.threshold is None:
-            feature = shown(self.target, row)
-            self._check(self.target, feature, number=number)
-            return feature.value
+            return self._feature(self.target, row, number=number).value
         value = number_of(cell)
         if value is None:
             self._note(
                 number,
                 f"a cell of `{self.target.name}` is no number",
-                "name it in `missing` of the variable, or use `mapping`",
+                hint="name it in `missing` of the variable, or use `mapping`",
             )
             return None
         return "1" if value > self.threshold else "0"
 
-    def _check(self, field: Field, feature: Feature, *, number: int) -> None:
-        variable = field.variable
-        if feature.cell is None or (not variable.value_map and variable.type in {"text", "category", "date"}):
-            return
-        why = misfit(feature.cell, variable.model_copy(update={"range": None}) if variable.range else variable)
-        if why is not None:
-            self._note(
-                number,
-                f"a cell of `{field.name}` does not fit: {why}",
-                "mend the schema; `ck data schema TABLE --check SCHEMA` lists all that does not fit",
-            )
-
-    def _note(self, number: int, fact: str, hint: str) -> None:
+    def _note(self, number: int, fact: str, *, hint: str) -> None:
         self.problems.append(Problem(fact, place=f"{self.told.arguments.source} row {number}", hint=hint))
         if len(self.problems) >= _SHOWN:
             self.finish()

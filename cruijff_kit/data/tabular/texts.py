@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations, islice
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Scan", "scan_table", "split_names", "telling", "told_rows"]
 
-Opened = Callable[[], IO[bytes]]
+_Opened = Callable[[], IO[bytes]]
 """Opens the table anew; whoever gives it closes what it opened."""
 
 _STEP = 20_000
@@ -52,7 +52,7 @@ def split_names(arguments: Tabular) -> tuple[str, ...]:
     return tuple(name for name in SPLITS if shares[name] > 0)
 
 
-def telling(arguments: Tabular, schema: TableSchema, template: str | None) -> Telling:
+def telling(arguments: Tabular, schema: TableSchema, *, template: str | None) -> Telling:
     """Return how rows are told.
 
     Raises:
@@ -112,7 +112,7 @@ def scan_table(telling: Telling, file: IO[bytes], *, progress: Progress | None =
             continue
         text = telling.joint.join(telling.style(read.features))
         entity = None if reader.entity is None else _entity(row[reader.entity], number, telling=telling)
-        marks.add(digest(text, seed=seed), entity, answers.setdefault(read.answer, len(answers)))
+        marks.add(digest(text, seed=seed), entity=entity, answer=answers.setdefault(read.answer, len(answers)))
         if progress and number % _STEP == 0:
             progress(number, number, "rows looked at")
     reader.finish()
@@ -120,7 +120,9 @@ def scan_table(telling: Telling, file: IO[bytes], *, progress: Progress | None =
     if telling.arguments.limit is not None:
         beyond = int((splits == NONE).sum()) - sum(skipped.values())
         skipped["beyond `limit`"] = beyond
-    return Scan(splits, {why: count for why, count in skipped.items() if count}, _counted(marks, splits, answers))
+    return Scan(
+        splits, {why: count for why, count in skipped.items() if count}, _counted(marks, splits, answers=answers)
+    )
 
 
 def _entity(cell: str, number: int, *, telling: Telling) -> int:
@@ -129,12 +131,12 @@ def _entity(cell: str, number: int, *, telling: Telling) -> int:
     return digest(known_as, seed=telling.arguments.seed)
 
 
-def _counted(marks: Marks, splits: Any, answers: Mapping[str, int]) -> dict[str, dict[str, int]]:
+def _counted(marks: Marks, splits: Any, *, answers: Mapping[str, int]) -> dict[str, dict[str, int]]:
     import numpy as np
 
     if len(answers) > _FEW:
         return {}
-    labels = np.array(marks.answers, dtype=np.int64)
+    labels = np.frombuffer(marks.answers, dtype=np.uint32)
     return {
         name: {answer: int(((splits == code) & (labels == at)).sum()) for answer, at in sorted(answers.items())}
         for code, name in enumerate(SPLITS)
@@ -143,7 +145,7 @@ def _counted(marks: Marks, splits: Any, answers: Mapping[str, int]) -> dict[str,
 
 
 def told_rows(
-    telling: Telling, scan: Scan, *, opened: Opened, progress: Progress | None = None, most: int | None = None
+    telling: Telling, scan: Scan, *, opened: _Opened, progress: Progress | None = None, most: int | None = None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (split, row) of every text, split by split in file order; the table is read once a split.
 
@@ -158,7 +160,7 @@ def told_rows(
         SpecError: a template cannot tell a row, or perturbed texts of two splits are the same.
     """
     names = split_names(telling.arguments)
-    seen = {name: array("Q") for name in names}
+    seen, together = {name: array("Q") for name in names}, telling.arguments.same_text == "together"
     for turn, name in enumerate(names, 1):
 
         def step(number: int, *, turn: int = turn, name: str = name) -> None:
@@ -166,11 +168,17 @@ def told_rows(
                 progress(turn * scan.rows + number, (len(names) + 1) * scan.rows, f"rows told for {name}")
 
         with opened() as file:
-            for told in islice(_of_split(telling, scan, file=file, split=name, step=step), most):
-                seen[name].append(digest(str(told["input"]), seed=0))
-                yield name, told
-    if telling.arguments.same_text == "together":
-        _refuse_shared(seen)
+            rows = islice(_of_split(telling, scan, file=file, split=name, step=step), most)
+            yield from ((name, row) for row in _noted(rows, seen[name] if together else None))
+    _refuse_shared(seen)
+
+
+def _noted(rows: Iterable[dict[str, Any]], seen: "array[int] | None") -> Iterator[dict[str, Any]]:
+    """Yield rows and keep the digests of their texts, where they are wanted."""
+    for row in rows:
+        if seen is not None:
+            seen.append(digest(str(row["input"]), seed=0))
+        yield row
 
 
 def _of_split(
@@ -217,7 +225,7 @@ def _text(telling: Telling, features: list[Feature], draw: Draw) -> str:
 def _refuse_shared(seen: Mapping[str, "array[int]"]) -> None:
     import numpy as np
 
-    digests = {name: np.unique(np.array(found, dtype=np.uint64)) for name, found in seen.items()}
+    digests = {name: np.unique(np.frombuffer(found, dtype=np.uint64)) for name, found in seen.items()}
     for first, second in combinations(digests, 2):
         count = len(np.intersect1d(digests[first], digests[second], assume_unique=True))
         if count:
