@@ -14,7 +14,7 @@ COLUMNS = ("age", "score", "city", "born", "code")
 _CITIES = ("Ohio", "Zürich", "{{7*7}}", 'a "quoted", one', None)
 _ROWS = [
     (
-        None if n % 11 == 0 else 18 + n % 60,
+        None if n % 11 == 0 else 18 + n * 7 % 60,
         None if n % 7 == 3 else round(n / 10 - 3, 1),
         _CITIES[n % 5],
         date(1960 + n % 40, 1 + n % 12, 1 + n % 28),

@@ -1,6 +1,7 @@
 """Features: the variables of one row, each with its name and its value in words."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 from cruijff_kit.data.tabular.cells import number_of, number_text
@@ -97,8 +98,11 @@ def misfit(cell: str, variable: Variable, *, ranged: bool = True) -> str | None:
         return "it is no number"
     if variable.type == "integer" and number is not None and number != int(number):
         return "it is no whole number"
-    if ranged and number is not None and variable.range and not variable.range[0] <= number <= variable.range[1]:
-        return f"it lies outside {variable.range[0]:g} to {variable.range[1]:g}"
+    if ranged and number is not None and variable.range:
+        # A bound is meant as it is written, not as the float nearest to it.
+        least, greatest = (Decimal(repr(bound)) for bound in variable.range)
+        if not least <= number <= greatest:
+            return f"it lies outside {number_text(least)} to {number_text(greatest)}"
     if variable.type == "category" and variable.value_map and cell not in variable.value_map:
         return "`value_map` does not name it"
     return None

@@ -14,7 +14,6 @@ import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from io import TextIOWrapper
 from itertools import chain
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -125,26 +124,30 @@ def _tab(file: IO[bytes], name: str, *, sheet: str | None) -> Table:
 
 
 def _delimited(file: IO[bytes], name: str, *, delimiter: str) -> Table:
-    text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    lines = csv.reader(text, delimiter=delimiter, strict=True)
+    lines = csv.reader(_lines(file, name), delimiter=delimiter, strict=True)
     columns = tuple(one_line(cell) for cell in next(lines, ()))
-    return Table(columns, _records(lines, text, name=name, width=len(columns)))
+    return Table(columns, _records(lines, name, width=len(columns)))
 
 
-def _records(lines: Any, text: TextIOWrapper, *, name: str, width: int) -> Iterator[TableRow]:
-    try:
-        for cells in lines:
-            if len(cells) == width:
-                yield [one_line(cell) for cell in cells]
-            elif cells:
-                fact = f"a row of {len(cells)} cells under {width} columns"
-                hint = "quote cells that hold the separator, and end every row with its last cell"
-                raise SpecError(
-                    f"`{name}` cannot be read", problems=[Problem(fact, place=f"{name}:{lines.line_num}", hint=hint)]
-                )
-    finally:
-        # The file belongs to whoever opened it.
-        text.detach()
+def _lines(file: IO[bytes], name: str) -> Iterator[str]:
+    for number, line in enumerate(file, 1):
+        try:
+            yield line.decode("utf-8" if number > 1 else "utf-8-sig")
+        except UnicodeDecodeError as err:
+            fact, hint = f"it is not UTF-8: {err.reason}", "save it as UTF-8"
+            problem = Problem(fact, place=f"{name}:{number}", hint=hint)
+            raise SpecError(f"`{name}` cannot be read", problems=[problem]) from err
+
+
+def _records(lines: Any, name: str, *, width: int) -> Iterator[TableRow]:
+    for cells in lines:
+        if len(cells) == width:
+            yield [one_line(cell) for cell in cells]
+        elif cells:
+            fact = f"a row of {len(cells)} cells under {width} columns"
+            hint = "quote cells that hold the separator, and end every row with its last cell"
+            problem = Problem(fact, place=f"{name}:{lines.line_num}", hint=hint)
+            raise SpecError(f"`{name}` cannot be read", problems=[problem])
 
 
 def _parquet(file: IO[bytes], name: str, *, sheet: str | None) -> Table:
