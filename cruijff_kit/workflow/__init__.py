@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         make_tiny_model,
         pull_model,
     )
+    from cruijff_kit.workflow.new_task import make_task
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.scaffold import scaffold_runs
@@ -66,6 +67,7 @@ __all__ = [
     "list_models",
     "list_recipes",
     "look_up_model",
+    "make_task",
     "make_tiny_model",
     "merge_adapter",
     "port_adapter",
@@ -115,6 +117,7 @@ _HOMES = {
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "logs": ("tail_log",),
     "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
+    "new_task": ("make_task",),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
     "scaffold": ("scaffold_runs",),
