@@ -89,8 +89,8 @@ _LETTERS = """    columns = {column: str(value) for column, value in row.items()
 _TEST = '''"""The task asks every row, and tells right answers from wrong ones; no model is needed."""
 
 import asyncio
-from importlib.util import module_from_spec, spec_from_file_location
-{json}from pathlib import Path
+{json}from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 from inspect_ai.model import ModelOutput
 from inspect_ai.scorer import Target
