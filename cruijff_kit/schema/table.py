@@ -26,8 +26,6 @@ VariableType = Literal["integer", "number", "category", "text", "date"]
 Perturbation = Literal["synonym", "shorthand", "reorder", "clause_addition"]
 """Ways to say the same otherwise; none changes a target."""
 
-Share = Field(default=0.1, ge=0, lt=1)
-
 
 class Variable(Noun):
     """One variable of a table: how its column is read and how its values are said."""
@@ -106,9 +104,9 @@ class Tabular(Noun):
     """Words of `say`."""
     groups: tuple[str, ...] = ()
     """Variables kept as columns too, in words, so that results can be told apart by them."""
-    validation: float = Share
+    validation: float = Field(default=0.1, ge=0, lt=1)
     """Share of the rows for the validation loss."""
-    test: float = Share
+    test: float = Field(default=0.1, ge=0, lt=1)
     """Share of the rows for the evaluation."""
     stratify: bool = True
     """Whether every answer has the same share in every split, as nearly as entities allow."""

@@ -79,14 +79,14 @@ def _misfits(request: TaskRequest, rows: Iterable[Streamed]) -> Iterator[Problem
         if each.problem is not None:
             yield each.problem
         elif each.split in {request.split, "train"}:
-            yield from _misfit(request, each.row, each.place)
+            yield from _misfit(request, each.row, place=each.place)
     if splits - {"train"} and request.split not in splits:
         yield Problem(
             f"there is no split `{request.split}`", hint=f"name one of {', '.join(sorted(splits))} with `--split`"
         )
 
 
-def _misfit(request: TaskRequest, row: Mapping[str, Any], place: str) -> Iterator[Problem]:
+def _misfit(request: TaskRequest, row: Mapping[str, Any], *, place: str) -> Iterator[Problem]:
     wanted = [*placeholders(request.prompt), request.target, *(["choices"] if request.answer == "choice" else [])]
     lacking = [name for name in dict.fromkeys(wanted) if name not in row]
     for name in lacking:

@@ -24,7 +24,7 @@ def tier_of(file: Path, *, declared: Tier | None, world: World) -> Tier:
     said = [tier for tier in (declared, *_marks(file)) if tier is not None]
     if file.resolve().is_relative_to(world.store.root.resolve()) and _designed(world):
         said.append(read_design(world).data.tier)
-    return max(said, key=_TIERS.index, default="yellow")
+    return _TIERS[max(map(_TIERS.index, said), default=_TIERS.index("yellow"))]
 
 
 def withheld(tier: Tier, *, world: World) -> str:
@@ -46,12 +46,18 @@ def _marks(file: Path) -> list[Tier]:
     """Return what the folders around a file say."""
     found: list[Tier] = []
     for folder in file.resolve().parents:
-        found += [tier for tier in _TIERS if folder.name == tier and folder.parent.name == "data"]
+        found += _named(folder.name if folder.parent.name == "data" else "")
     mark = file.parent / "TIER"
     if mark.is_file():
         text = mark.read_text(encoding="utf-8").strip()
         if text not in _TIERS:
             fact = f"`{mark}` says `{text[:20]}`; tiers are `green`, `yellow` and `red`"
             raise SpecError(fact, hint="write one of them into that file")
-        found += [tier for tier in _TIERS if tier == text]
+        found += _named(text)
     return found
+
+
+def _named(text: str) -> list[Tier]:
+    """Return the tier that a word names; nothing where it names none."""
+    tiers: dict[str, Tier] = {tier: tier for tier in _TIERS}
+    return [tiers[text]] if text in tiers else []

@@ -129,7 +129,8 @@ def _environment() -> "Environment":
     class Closed(ImmutableSandboxedEnvironment):
         """A sandbox in which nothing has attributes and nothing can be called."""
 
-        is_safe_attribute = is_safe_callable = staticmethod(_never)
+        is_safe_attribute: Any = staticmethod(_never)
+        is_safe_callable: Any = staticmethod(_never)
 
     environment = Closed(undefined=StrictUndefined, autoescape=False, finalize=_words)
     environment.globals.clear()

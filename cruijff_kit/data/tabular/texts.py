@@ -188,10 +188,10 @@ def _of_split(
     for number, row in enumerate(reader.rows, 1):
         step(number)
         if scan.splits[number - 1] == code:
-            yield from _texts(telling, reader, row, number=number, split=split)
+            yield from _texts(telling, reader, row=row, number=number, split=split)
 
 
-def _texts(telling: Telling, reader: RowReader, row: TableRow, *, number: int, split: str) -> Iterator[dict[str, Any]]:
+def _texts(telling: Telling, reader: RowReader, *, row: TableRow, number: int, split: str) -> Iterator[dict[str, Any]]:
     read = reader.read(row, number)
     if isinstance(read, str):
         raise SpecError(
@@ -203,12 +203,12 @@ def _texts(telling: Telling, reader: RowReader, row: TableRow, *, number: int, s
     column = {"context": one_line(arguments.context)} if arguments.context_placement == "column" else {}
     for copy in range(copies):
         draw = Draw(arguments.seed, number, copy, kinds)
-        text = _text(telling, read.features, draw)
+        text = _text(telling, read.features, draw=draw)
         which = {"copy": copy} if arguments.copies > 1 else {}
         yield {"input": text, "output": read.answer, **column, **read.groups, "row": number, **which}
 
 
-def _text(telling: Telling, features: list[Feature], draw: Draw) -> str:
+def _text(telling: Telling, features: list[Feature], *, draw: Draw) -> str:
     said = renamed(features, draw)
     clauses = [*reordered(telling.style(said), draw), *added(said, draw)]
     told, context = telling.joint.join(clauses), telling.arguments.context.strip()
