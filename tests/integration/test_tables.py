@@ -234,7 +234,7 @@ def test_factors_vary_arguments_and_each_level_has_its_own_file(world: World) ->
     scaffold_runs(world=world)
     told = [
         json.loads(each.read_text("utf-8"))["train"][0]["input"]
-        for each in world.store.root.glob("data/*[0-9a-f].json")
+        for each in world.store.root.glob("data/*_????????.json")
     ]
     assert sorted(len(each.splitlines()) for each in told) == [2, 2]
     assert sum("sex" in each for each in told) == 1
