@@ -8,6 +8,7 @@ from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.noun import Name, Noun, Sha256
 
 __all__ = [
+    "RESERVED",
     "ColumnLook",
     "Perturbation",
     "SchemaDraft",
@@ -25,6 +26,10 @@ VariableType = Literal["integer", "number", "category", "text", "date"]
 
 Perturbation = Literal["synonym", "shorthand", "reorder", "clause_addition"]
 """Ways to say the same otherwise; none changes a target."""
+
+
+RESERVED = frozenset({"and", "else", "false", "if", "in", "is", "loop", "name", "none", "not", "or", "raw", "true"})
+"""Words that templates have a use for; no variable is called so."""
 
 
 class Variable(Noun):

@@ -141,6 +141,9 @@ def tell_table(
     with _open(place, shown=typed.source) as file:
         scan = scan_table(told, file, progress=progress)
     receipt = _receipt(key, scan, tier=shown_tier)
+    if typed.threshold is None and not typed.mapping and withheld(shown_tier, world=world):
+        # Answers by threshold or mapping are the user's own words; others are cells.
+        receipt = receipt.model_copy(update={"answers": {}})
     if dry_run:
         return _preview(receipt, told, scan=scan, count=count, world=world)
     return _written(receipt, told, scan=scan, hashes=hashes, progress=progress, world=world)

@@ -84,9 +84,22 @@ def test_every_kind_passes_its_test_and_is_evaluated_by_a_design(tmp_path: Path)
     )
     assert proven.returncode == 0, proven.stdout + proven.stderr
     assert f"{2 * len(KINDS)} passed" in proven.stdout
+    base = random_base(tmp_path / "base")
+    asked = subprocess.run(
+        [sys.executable, "-m", "inspect_ai", "eval", "tasks/words/task.py", "--model", "cruijff/base", "--limit", "2",
+         "-M", f"model_path={base}", "-M", "device=cpu", "--max-tokens", "2", "--display", "none",
+         "--log-dir", "alone"],
+        cwd=root,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    assert len(list((root / "alone").glob("*.eval"))) == 1
     world = open_world(root, root=tmp_path, kind="human", name="ada", client=None)
     tasks = "\n".join(f"    {entry}" for entry in entries)
-    write_design(DESIGN.format(base=random_base(tmp_path / "base"), tasks=tasks), reason="shown here", world=world)
+    write_design(DESIGN.format(base=base, tasks=tasks), reason="shown here", world=world)
     (run,) = scaffold_runs(world=world).runs
     done = subprocess.run(
         ["bash", str(root / RunLayout(run).eval_script)],

@@ -198,6 +198,15 @@ def test_cells_are_shown_only_as_far_as_the_tier_allows(
     assert [path.name for path in world.store.root.glob("data/*.json")] == []
 
 
+def test_answers_that_are_cells_are_counted_by_name_only_where_cells_may_be_shown(world: World) -> None:
+    given = arguments(target="sex", threshold=None)
+    assert tell_table(given, dry_run=True, world=world).answers == {}
+    shown = tell_table(given, dry_run=True, tier="green", world=world).answers
+    assert set(shown["train"]) == {"male", "female"}
+    own = tell_table(arguments(), dry_run=True, world=world).answers
+    assert set(own["train"]) == {"0", "1"}
+
+
 def test_a_design_with_consent_lets_yellow_texts_be_shown_and_one_that_says_red_hides_all(world: World) -> None:
     consent = {"who": "Ada", "when": "2026-11-20", "why": "she gathered them"}
     design = json.loads(designed())

@@ -15,7 +15,7 @@ from cruijff_kit.data.tabular.features import Field, fields_of, misfit
 from cruijff_kit.data.tabular.readers import Table, open_table
 from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import Progress
-from cruijff_kit.schema.table import ColumnLook, TableSchema, Variable, VariableType
+from cruijff_kit.schema.table import RESERVED, ColumnLook, TableSchema, Variable, VariableType
 
 __all__ = ["Look", "draft_schema", "look_at", "misfits"]
 
@@ -261,7 +261,7 @@ def _named_apart(variables: Mapping[str, Variable]) -> dict[str, Variable]:
 
 def _identifier(column: str) -> str:
     name = re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")[:60]
-    return name if name[:1].isalpha() else f"v_{name}".rstrip("_")
+    return name if name[:1].isalpha() and name not in RESERVED else f"v_{name}".rstrip("_")
 
 
 def _free(name: str, taken: Mapping[str, Variable]) -> str:

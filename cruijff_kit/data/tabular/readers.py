@@ -188,6 +188,7 @@ def _stata(file: IO[bytes], name: str, *, sheet: str | None) -> Table:
     first = next(reader, None)
     columns = tuple(labels if first is None else first.columns)
     frames = chain([] if first is None else [first], reader)
+    # Which column a set of labels belongs to, pandas keeps to itself.
     named = {
         column: words[label] for column, label in zip(reader._varlist, reader._lbllist, strict=True) if label in words
     }

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from cruijff_kit.data.tabular.cells import one_line
 from cruijff_kit.data.yaml_text import YamlPath, dotted, dump_yaml, load_yaml
 from cruijff_kit.errors import Problem, SpecError
-from cruijff_kit.schema.table import TableSchema, Variable
+from cruijff_kit.schema.table import RESERVED, TableSchema, Variable
 
 __all__ = ["parse_schema", "render_schema"]
 
@@ -109,14 +109,9 @@ def _ambiguous(schema: TableSchema) -> Iterator[tuple[YamlPath, Problem]]:
         if other != name:
             yield path, Problem(f"column `{variable.column or name}` is `{other}` too", hint="keep one of the two")
         yield from ((path, problem) for problem in _alike(variable))
-        if not name.isidentifier():
-            yield (
-                path,
-                Problem(
-                    f"`{name}` is no name for a template",
-                    hint="use letters, digits and `_`; name the file's column with `column`",
-                ),
-            )
+        if not name.isidentifier() or name in RESERVED:
+            hint = "use letters, digits and `_`, and no word of templates; name the file's column with `column`"
+            yield path, Problem(f"`{name}` is no name for a template", hint=hint)
 
 
 def _alike(variable: Variable) -> Iterator[Problem]:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from cruijff_kit.data.tabular.draft import draft_schema, look_at, misfits
 from cruijff_kit.data.tabular.schema_text import parse_schema, render_schema
 from cruijff_kit.errors import SpecError
-from cruijff_kit.schema.table import TableSchema, Variable
+from cruijff_kit.schema.table import RESERVED, TableSchema, Variable
 from tests.people import SCHEMA, csv_bytes, people
 from tests.table_files import ENDINGS, write_table
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
-NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
+NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: name not in RESERVED)
 BOUNDS = st.one_of(st.integers(-(10**6), 10**6), st.floats(-1e9, 1e9, allow_nan=False))
 
 
@@ -71,6 +71,7 @@ def test_what_is_written_reads_back_the_same(schema: TableSchema) -> None:
         ("range: [18, 99]", "range: [99, 18]", "the range ends before it starts"),
         ("  town:\n", "  town:\n    column: age\n", "column `age` is `age` too"),
         ("  town:\n", "  my-town:\n", "`my-town` is no name for a template"),
+        ("  town:\n", "  raw:\n", "`raw` is no name for a template"),
     ),
 )
 def test_what_is_wrong_in_a_schema_is_told_with_its_line(old: str, new: str, told: str) -> None:
