@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from io import BufferedReader
 from itertools import groupby
@@ -91,6 +91,26 @@ class DiskRunStore:
         parts = checked_parts(path)
         with _translated(path):
             write_file(self.root, parts, content=content.encode("utf-8") if isinstance(content, str) else content)
+
+    def write_parts(self, path: str, parts: Iterable[bytes]) -> tuple[str, int]:
+        """Write a file part by part, aside, fsync and rename; return its SHA-256 and size.
+
+        Where making a part fails, nothing is left and what was there stays.
+        """
+        checked, sha, size = checked_parts(path), hashlib.sha256(), 0
+
+        def counted() -> Iterator[bytes]:
+            nonlocal size
+            # What is missing where parts come from is no fault of the staging folder, and is not tried again.
+            with _missing_told(path):
+                for part in parts:
+                    sha.update(part)
+                    size += len(part)
+                    yield part
+
+        with _translated(path):
+            write_file(self.root, checked, content=counted())
+        return sha.hexdigest(), size
 
     def publish(self, files: Mapping[str, bytes], *, manifest: str, progress: Progress | None = None) -> None:
         """Publish many files as one: staged, flushed once, renamed folder by folder, `manifest` last.
@@ -190,6 +210,15 @@ def _translated(path: str) -> Iterator[None]:
             f"`{err.filename or path}` cannot be used: {err.strerror}",
             hint="see that it is a plain file or folder of yours and that the disk is not full",
         ) from err
+
+
+@contextmanager
+def _missing_told(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as err:
+        hint = "bring it back and try again; nothing was written"
+        raise SiteError(f"`{err.filename}` vanished while `{path}` was written from it", hint=hint) from err
 
 
 def _matching(folder: int, pattern: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -3,8 +3,8 @@
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from cruijff_kit.errors import SiteError, SpecError
@@ -12,6 +12,7 @@ from cruijff_kit.errors import SiteError, SpecError
 __all__ = ["checked_parts", "create_file", "flush_content", "open_file", "opened_folder"]
 
 _LONGEST_NAME = 255
+_BLOCK = 1 << 16
 # Nearly every path is of this form, which needs no closer look.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|%(?:2e|2f|5c|00)", re.IGNORECASE)
@@ -82,17 +83,33 @@ def open_file(folder: int, name: str) -> int:
     raise _refused(name, "it is not a file")
 
 
-def create_file(folder: int, name: str, *, content: bytes, flush: bool = True) -> None:
-    """Create a file that is not there yet and write it whole."""
+def create_file(folder: int, name: str, *, content: bytes | Iterable[bytes], flush: bool = True) -> None:
+    """Create a file that is not there yet and write it whole, at once or part by part; or leave none."""
     descriptor = os.open(name, _NEW, 0o666, dir_fd=folder)
     try:
-        left = memoryview(content)
-        while left:
-            left = left[os.write(descriptor, left) :]
+        for block in [content] if isinstance(content, bytes) else _blocks(content):
+            left = memoryview(block)
+            while left:
+                left = left[os.write(descriptor, left) :]
         if flush:
             os.fsync(descriptor)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=folder)
+        raise
     finally:
         os.close(descriptor)
+
+
+def _blocks(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield parts joined to blocks that are worth a system call."""
+    block = bytearray()
+    for part in parts:
+        block += part
+        if len(block) >= _BLOCK:
+            yield bytes(block)
+            block.clear()
+    yield bytes(block)
 
 
 def flush_content(descriptor: int) -> None:

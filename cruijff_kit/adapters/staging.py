@@ -5,7 +5,7 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -26,7 +26,7 @@ _TRIES = 100
 _count = itertools.count()
 
 
-def write_file(root: Path, parts: tuple[str, ...], *, content: bytes) -> None:
+def write_file(root: Path, parts: tuple[str, ...], *, content: bytes | Iterable[bytes]) -> None:
     """Write one file aside, flush it and rename it into its place."""
     *folders, name = parts
     with opened_folder(root, folders, create=True) as folder:
@@ -60,7 +60,7 @@ def flush_all(descriptor: int) -> None:
 
 
 @contextmanager
-def _set_aside(root: Path, content: bytes) -> Iterator[tuple[int, str]]:
+def _set_aside(root: Path, content: bytes | Iterable[bytes]) -> Iterator[tuple[int, str]]:
     name = f"aside-{os.getpid()}-{next(_count)}-{time.time_ns()}"
     with ExitStack() as stack:
         staging = _started(root, stack, start=lambda staging: create_file(staging, name, content=content))

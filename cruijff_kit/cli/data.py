@@ -1,8 +1,9 @@
-"""`ck data`: look at rows as a model reads them, or write a data set in another format."""
+"""`ck data`: look at rows as a model reads them, tell a table in words, or write a data set in another format."""
 
 import click
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.tables import from_table, schema
 from cruijff_kit.cli.world import enter
 from cruijff_kit.schema.proof import DataView
 
@@ -11,7 +12,11 @@ __all__ = ["data"]
 
 @click.group()
 def data() -> None:
-    """Look at rows as a model reads them, or write a data set in another format."""
+    """Look at rows as a model reads them, tell a table in words, or write a data set in another format."""
+
+
+data.add_command(schema)
+data.add_command(from_table)
 
 
 @data.command("show")

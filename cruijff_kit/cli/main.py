@@ -14,11 +14,12 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "design": ("design:design", "Check, write or amend the design."),
-    "data": ("data:data", "Look at rows as a model reads them, or convert a data set."),
+    "data": ("data:data", "Look at rows as a model reads them, tell a table in words, or convert a data set."),
     "estimate": ("estimate:estimate", "Estimate memory, time and disk of the runs."),
     "scaffold": ("runs:scaffold", "Write every run's configurations and job scripts."),
     "setup-finetune": ("setup_finetune:setup_finetune", "Write one run's finetune.yaml and finetune.slurm, no design."),
     "setup-inspect": ("setup_inspect:setup_inspect", "Write one evaluation's eval.yaml and inspect.slurm, no design."),
+    "task": ("task:task", "Make an evaluation task of your own, with its test."),
     "recipe": ("recipe:recipe", "List the training recipes, or start one of your own."),
     "adopt": ("runs:adopt", "Record a hand edit of a run's files."),
     "submit": ("jobs:submit", "Hand the jobs of the plan to the scheduler."),

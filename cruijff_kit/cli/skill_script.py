@@ -1,16 +1,18 @@
-"""Worked examples of skills, read as a script of tool calls."""
+"""Worked examples of skills, read as a script of tool calls or of commands."""
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Call", "filled", "read_calls"]
+__all__ = ["Call", "filled", "read_calls", "read_commands"]
 
 _FENCE = re.compile(
     r"^```json tool=(?P<tool>\w+)(?P<optional> optional)?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+_SHELL = re.compile(r"^```bash\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(r"\$\{(?P<name>[a-z_]+)(?::(?P<path>[^}]+))?\}")
 
 
@@ -34,6 +36,13 @@ def read_calls(skill: Path) -> list[Call]:
         Call(match["tool"], json.loads(match["body"]), match["optional"] is not None, skill)
         for match in _FENCE.finditer(text)
     ]
+
+
+def read_commands(skill: Path) -> list[list[str]]:
+    """Return the commands of a skill's worked examples, in the order written, one a line and split into words."""
+    text = (skill / "SKILL.md").read_text(encoding="utf-8")
+    lines = [line for match in _SHELL.finditer(text) for line in match["body"].splitlines()]
+    return [shlex.split(line) for line in lines if line.strip()]
 
 
 def filled(value: Any, variables: Mapping[str, str], skill: Path) -> Any:

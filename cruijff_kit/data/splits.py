@@ -1,12 +1,14 @@
 """Splits: named lists of rows that share no content, and their text on disk."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.turns import question_turns
 
-__all__ = ["Overlap", "Splits", "overlaps", "write_splits"]
+__all__ = ["Overlap", "Splits", "overlaps", "split_lines", "write_splits"]
 
 Splits = Mapping[str, Sequence[Mapping[str, Any]]]
 """Split name to rows; a row is column name to text or number."""
@@ -56,3 +58,24 @@ def write_splits(splits: Splits) -> bytes:
         lines = ",\n".join(f"  {json.dumps(dict(row), ensure_ascii=False)}" for row in rows)
         parts.append(f"{json.dumps(name)}: [\n{lines}\n]" if lines else f"{json.dumps(name)}: []")
     return ("{" + ",\n".join(parts) + "}\n").encode()
+
+
+def split_lines(names: Sequence[str], rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[bytes]:
+    """Yield a data set as `write_splits` writes it, one row after the other.
+
+    Args:
+        names: its splits, in order; one without rows is empty.
+        rows: split and row, those of one split together and in the order of `names`.
+    """
+    groups = groupby(rows, key=itemgetter(0))
+    name, group = next(groups, (None, iter(())))
+    for at, wanted in enumerate(names):
+        yield f"{',' + chr(10) if at else '{'}{json.dumps(wanted)}: ".encode()
+        if name != wanted:
+            yield b"[]"
+            continue
+        for index, (_, row) in enumerate(group):
+            yield f"{',' if index else '['}\n  {json.dumps(dict(row), ensure_ascii=False)}".encode()
+        yield b"\n]"
+        name, group = next(groups, (None, iter(())))
+    yield b"}\n" if names else b"{}\n"

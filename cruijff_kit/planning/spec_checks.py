@@ -16,6 +16,7 @@ from cruijff_kit.planning.data_checks import wanted_columns
 from cruijff_kit.planning.scorer_checks import check_outcome, check_scorers
 from cruijff_kit.planning.settings import READ_BY_EVALUATION
 from cruijff_kit.planning.time_limit import seconds_of
+from cruijff_kit.schema.data import TrainingData
 from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level
 
 __all__ = ["check_spec", "said"]
@@ -71,20 +72,28 @@ def _generator(spec: ExperimentSpec) -> Iterator[Problem]:
     training = spec.data.training
     if training.generator is None:
         return
-    for problem in check_arguments(training.generator, training.arguments):
+    levels = {
+        name.removeprefix(_DATA): each[0] for name, each in spec.factors.items() if name.startswith(_DATA) and each
+    }
+    levels.pop("path", None)
+    for problem in check_arguments(training.generator, {**levels, **training.arguments}):
+        if problem.path in levels and problem.path not in training.arguments:
+            continue
         path = f"data.training.arguments.{problem.path}" if problem.path else "data.training.generator"
         yield problem._replace(path=path)
     if training.generator not in GENERATORS:
         return
     for name, levels in spec.factors.items():
         if name.startswith(_DATA) and name != "data.path":
-            yield from _argument_levels(name, levels, generator=training.generator)
+            yield from _argument_levels(name, levels, training=training)
 
 
-def _argument_levels(name: str, levels: Iterable[Level], *, generator: str) -> Iterator[Problem]:
-    argument = name.removeprefix(_DATA)
+def _argument_levels(name: str, levels: Iterable[Level], *, training: TrainingData) -> Iterator[Problem]:
+    argument, generator = name.removeprefix(_DATA), str(training.generator)
     for index, level in enumerate(levels):
-        for problem in check_arguments(generator, {argument: level}):
+        for problem in check_arguments(generator, {**training.arguments, argument: level}):
+            if problem.path != argument:
+                continue
             known = argument in GENERATORS[generator].arguments.model_fields
             yield problem._replace(path=f"factors.{name}[{index}]" if known else f"factors.{name}")
             if not known:

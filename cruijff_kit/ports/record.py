@@ -43,6 +43,10 @@ class RunStore(Protocol):
         """Write aside, fsync and rename; parents are made."""
         ...
 
+    def write_parts(self, path: str, parts: Iterable[bytes]) -> tuple[str, int]:
+        """Write a file part by part, aside, fsync and rename; return its SHA-256 and size. No part, no file."""
+        ...
+
     def publish(self, files: Mapping[str, bytes], *, manifest: str, progress: Progress | None = None) -> None:
         """Publish many files as one: staged, flushed once, renamed folder by folder, `manifest` last.
 

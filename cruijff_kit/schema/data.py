@@ -91,3 +91,5 @@ class DatasetFacts(Noun):
     """Version of the generator's code, part of the key."""
     arguments: dict[str, Any] = {}
     """Arguments it was made with, defaults included."""
+    inputs: dict[str, Sha256] = Field(default={}, exclude_if=lambda found: not found)
+    """Hashes of the files that arguments name, by argument."""

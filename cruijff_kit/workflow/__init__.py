@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         make_tiny_model,
         pull_model,
     )
+    from cruijff_kit.workflow.new_task import make_task
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.scaffold import scaffold_runs
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.standing import read_status
     from cruijff_kit.workflow.submit import preview_submission, proposed_change, retry_run, submit_jobs
     from cruijff_kit.workflow.sync import sync_wandb
+    from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.watch import watch_jobs
 
 __all__ = [
@@ -51,18 +53,21 @@ __all__ = [
     "check_design",
     "check_model",
     "check_site",
+    "check_table_schema",
     "collect_results",
     "compare_answer_groups",
     "compare_run_groups",
     "convert_data",
     "copy_recipe",
     "describe_model",
+    "draft_table_schema",
     "embed_texts",
     "estimate_runs",
     "list_disk",
     "list_models",
     "list_recipes",
     "look_up_model",
+    "make_task",
     "make_tiny_model",
     "merge_adapter",
     "port_adapter",
@@ -86,6 +91,7 @@ __all__ = [
     "submit_jobs",
     "sync_wandb",
     "tail_log",
+    "tell_table",
     "verify_audit",
     "watch_jobs",
     "write_design",
@@ -111,6 +117,7 @@ _HOMES = {
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "logs": ("tail_log",),
     "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
+    "new_task": ("make_task",),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
     "scaffold": ("scaffold_runs",),
@@ -123,6 +130,7 @@ _HOMES = {
     "standing": ("read_status",),
     "submit": ("preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
+    "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
     "watch": ("watch_jobs",),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""

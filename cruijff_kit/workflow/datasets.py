@@ -1,13 +1,21 @@
 """Data sets: a user's files read, or rows generated, each distinct one once."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from cruijff_kit.data.formats import Content, content_sha256
-from cruijff_kit.data.generators.registry import make_dataset, named_files
+from cruijff_kit.data.generators.registry import (
+    GENERATORS,
+    check_arguments,
+    dataset_facts,
+    dataset_key,
+    make_dataset,
+    named_files,
+)
 from cruijff_kit.data.loaders import Columns, load_splits
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.errors import Problem, SpecError
@@ -15,6 +23,7 @@ from cruijff_kit.planning.grid import Variant
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.data import DataFormat, DatasetFacts, TrainingData
+from cruijff_kit.schema.layout import ExperimentLayout
 
 __all__ = ["Dataset", "read_datasets"]
 
@@ -86,6 +95,9 @@ def _generated(variant: Variant, world: World) -> Dataset:
     arguments = variant.values()
     generator = str(variant.generator)
     paths = named_files(generator, arguments)
+    there = _there(generator, arguments, paths=paths, world=world)
+    if there is not None:
+        return there
     files = {name: _read(Path.read_bytes, world.store.root / path, shown=path) for name, path in paths.items()}
     try:
         made = make_dataset(generator, arguments, files=files)
@@ -93,6 +105,31 @@ def _generated(variant: Variant, world: World) -> Dataset:
         placed = [each._replace(path=f"data.training.arguments.{each.path}".rstrip(".")) for each in err.problems]
         raise SpecError(str(err), problems=placed, hint=err.hint) from err
     return Dataset(made.facts, made.content, made.splits)
+
+
+def _there(generator: str, arguments: dict[str, Any], *, paths: dict[str, str], world: World) -> Dataset | None:
+    """Return a data set that was made before from the same files and arguments, proven by its hash; None where none is.
+
+    Only generators that read tables: they may take long, and others are as quick as reading.
+    """
+    known = GENERATORS.get(generator)
+    if known is None or known.stem is None or check_arguments(generator, arguments):
+        return None
+    found = {name: world.store.digest(str(world.store.root / path)) for name, path in paths.items()}
+    hashes = {name: sha256 for name, sha256 in found.items() if sha256 is not None}
+    key = dataset_key(generator, arguments, hashes=hashes)
+    content, meta = (
+        world.store.read(path) for path in (ExperimentLayout.dataset(key), ExperimentLayout.dataset_meta(key))
+    )
+    if content is None or meta is None:
+        return None
+    sha256 = hashlib.sha256(content).hexdigest()
+    if json.loads(meta).get("sha256") != sha256:
+        return None
+    splits = json.loads(content)
+    counts = {name: len(rows) for name, rows in splits.items()}
+    facts = dataset_facts(generator, arguments, key=key, splits=counts, written=(sha256, len(content)))
+    return Dataset(facts.model_copy(update={"inputs": hashes}), content, splits)
 
 
 def _read(read: Callable[[Path], _Read], place: Path, *, shown: str) -> _Read:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from cruijff_kit.data.generators.registry import named_files
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.errors import Problem, SpecError
@@ -76,7 +77,8 @@ def _file_of(task: EvalTask) -> str | None:
 def check_tiers(spec: ExperimentSpec, world: World) -> Iterator[Problem]:
     """Yield a problem for each folder of data that is marked more closely kept than the design says."""
     levels = [level for level in spec.factors.get("data.path", ()) if isinstance(level, str)]
-    files = [spec.data.training.path, *levels, *(task.dataset for task in spec.evaluation.tasks)]
+    named = named_files(spec.data.training.generator or "", spec.data.training.arguments)
+    files = [spec.data.training.path, *levels, *named.values(), *(task.dataset for task in spec.evaluation.tasks)]
     places = [world.store.root / file for file in files if file]
     for folder in dict.fromkeys(folder for place in places for folder in (place.parent, place) if folder.is_dir()):
         mark = folder / "TIER"

@@ -1,6 +1,7 @@
 """What every run store promises; run on the one in memory and on the one on disk."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,24 @@ def test_a_path_that_leaves_the_experiment_is_refused_by_every_operation(store: 
     with pytest.raises(SpecError):
         store.publish({path: b"x", "manifest": b""}, manifest="manifest")
     assert store.read("manifest") is None
+
+
+def test_parts_become_one_file_and_what_fails_midway_changes_nothing(store: RunStore) -> None:
+    parts = [b"a" * 70_000, b"", b"\xff\n"] * 3
+    content = b"".join(parts)
+    assert store.write_parts("data/big.json", iter(parts)) == (hashlib.sha256(content).hexdigest(), len(content))
+    assert store.read("data/big.json") == content
+
+    def failing() -> Iterator[bytes]:
+        yield b"b" * 200_000
+        raise SpecError("a row cannot be told")
+
+    with pytest.raises(SpecError, match="a row cannot be told"):
+        store.write_parts("data/big.json", failing())
+    with pytest.raises(SpecError, match="is not a plain relative path"):
+        store.write_parts("../big.json", iter(parts))
+    assert store.read("data/big.json") == content
+    assert store.glob("", "*") == ["data"]
 
 
 @given(st.text(alphabet="ab./~%2eF\\\0\n", max_size=12))

@@ -1,7 +1,7 @@
 """The files of one experiment, in memory."""
 
 import hashlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -55,6 +55,12 @@ class FakeRunStore:
     def write(self, path: str, content: bytes | str) -> None:
         """Keep a file's bytes."""
         self.files[_checked(path)] = content.encode("utf-8") if isinstance(content, str) else content
+
+    def write_parts(self, path: str, parts: Iterable[bytes]) -> tuple[str, int]:
+        """Keep a file's bytes once all its parts are made."""
+        content = b"".join(parts)
+        self.files[_checked(path)] = content
+        return hashlib.sha256(content).hexdigest(), len(content)
 
     def publish(self, files: Mapping[str, bytes], *, manifest: str, progress: Progress | None = None) -> None:
         """Keep many files, `manifest` last."""

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -16,9 +19,12 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from skills_ref import validate
 
 from cruijff_kit.cli.main import COMMANDS
-from cruijff_kit.cli.skill_script import filled, read_calls
+from cruijff_kit.cli.skill_script import filled, read_calls, read_commands
 from cruijff_kit.mcp_server.surface import SURFACE
+from cruijff_kit.schema.scoring_rules import ScorerName
 from cruijff_kit.schema.site import Partition, Site
+from cruijff_kit.schema.table import Perturbation, TableSchema, Tabular, Variable
+from cruijff_kit.schema.task import TaskRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 SKILLS = sorted(path.parent for path in (ROOT / "skills").glob("*/SKILL.md"))
@@ -26,7 +32,9 @@ PREFIXES = ("mcp__cruijff__", "mcp__plugin_cruijff-kit_cruijff__")
 HOST_KEYS = {"disable-model-invocation", "argument-hint"}
 VARIABLES = {"tiny_model": "/models/tiny", "plan_id": "0123456789abcdef", "run": "rank4-0123abcd"}
 NOT_TOOLS = {"dry_run", "plan_id", "experiment_summary", "lora_rank", "batch_size", "max_seq_len"}
-NOT_TOOLS |= {*Site.model_fields, *Partition.model_fields}
+NOT_TOOLS |= {*Site.model_fields, *Partition.model_fields, *TaskRequest.model_fields}
+NOT_TOOLS |= {*Tabular.model_fields, *TableSchema.model_fields, *Variable.model_fields}
+NOT_TOOLS |= {*get_args(Perturbation), *get_args(ScorerName)}
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +109,9 @@ def _inside(skill: Path, link: str) -> bool:
 
 
 def _examples(skill: Path, schemas: dict[str, dict[str, Any]]) -> Iterator[str]:
-    calls = read_calls(skill)
-    if not calls:
+    calls, commands = read_calls(skill), read_commands(skill)
+    yield from (f"example runs `{words[0]}`" for words in commands if words[0] not in {"ck", "python"})
+    if not calls and not commands:
         yield "no worked example"
     for call in calls:
         if call.tool not in schemas:
@@ -134,6 +143,29 @@ def _manners(head: dict[str, Any], body: str) -> Iterator[str]:
 @pytest.mark.parametrize("skill", SKILLS, ids=lambda path: path.name)
 def test_a_skill_names_only_what_exists(skill: Path, schemas: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     assert linted(skill, schemas, tmp_path) == []
+
+
+@pytest.mark.parametrize("skill", [each for each in SKILLS if read_commands(each)], ids=lambda path: path.name)
+def test_every_command_of_a_skill_is_run_in_order_and_does_what_it_says(skill: Path, tmp_path: Path) -> None:
+    shutil.copytree(skill / "assets", tmp_path, dirs_exist_ok=True)
+    programs = {"ck": [sys.executable, "-m", "cruijff_kit.cli.main"], "python": [sys.executable]}
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    for program, *words in read_commands(skill):
+        done = subprocess.run(
+            [*programs[program], *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "OMP_NUM_THREADS": "1"},
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+        )
+        assert done.returncode == 0, f"{program} {' '.join(words)}\n{done.stdout}{done.stderr}"
+        found = (path for path in tmp_path.rglob("*") if path.is_file())
+        now = {path for path in found if not re.search(r"/(?:\.|__)", path.relative_to(tmp_path.parent).as_posix())}
+        made = now - before
+        acts = "--dry-run" not in words and "--check" not in words and program == "ck"
+        assert bool(made) == acts, f"{program} {' '.join(words)} made {made}"
+        before |= now
 
 
 def test_every_tool_has_an_example_in_some_skill(schemas: dict[str, dict[str, Any]]) -> None:

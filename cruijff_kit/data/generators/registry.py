@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from cruijff_kit.data.generators import bit_sequences, capitalization
+from cruijff_kit.data.generators import bit_sequences, capitalization, tabular
 from cruijff_kit.data.splits import Splits, overlaps, write_splits
+from cruijff_kit.data.tabular.arguments import argument_problems
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.noun import Noun
+from cruijff_kit.schema.table import Tabular
 
 __all__ = [
     "GENERATORS",
@@ -22,6 +24,8 @@ __all__ = [
     "Generated",
     "Generator",
     "check_arguments",
+    "dataset_facts",
+    "dataset_key",
     "dataset_meta",
     "make_dataset",
     "named_files",
@@ -32,6 +36,14 @@ Files = Mapping[str, bytes]
 """Content of the files that arguments name, by argument."""
 
 _NO_FILES: Files = MappingProxyType({})
+
+
+def _no_problems(_: Any) -> list[Problem]:
+    return []
+
+
+def _never(_: Any) -> bool:
+    return False
 
 
 class Generator(NamedTuple):
@@ -47,6 +59,12 @@ class Generator(NamedTuple):
     """Splits it makes."""
     files: tuple[str, ...] = ()
     """Arguments that name a file."""
+    problems: Callable[[Any], list[Problem]] = _no_problems
+    """What is wrong with arguments taken together."""
+    shares: Callable[[Any], bool] = _never
+    """Whether two splits may hold the same question on purpose."""
+    stem: Callable[[Any], str] | None = None
+    """Start of a data set's key; the generator's name and a hyphen where None."""
 
 
 GENERATORS: Mapping[str, Generator] = MappingProxyType(
@@ -63,6 +81,16 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             capitalization.VERSION,
             ("train", "validation", "test", "other_lengths"),
             files=("words",),
+        ),
+        "tabular": Generator(
+            Tabular,
+            tabular.generate,
+            tabular.VERSION,
+            tabular.SPLITS,
+            files=tabular.FILES,
+            problems=argument_problems,
+            shares=tabular.shares_text,
+            stem=tabular.stem,
         ),
     }
 )
@@ -96,10 +124,10 @@ def check_arguments(generator: str, arguments: Mapping[str, Any]) -> list[Proble
         hint = f"write `{near[0]}`" if near else "name one of them, or give the rows as a file with `path`"
         return [Problem(f"unknown generator `{generator}`; generators are {names}", hint=hint)]
     try:
-        known.arguments.model_validate(dict(arguments))
+        typed = known.arguments.model_validate(dict(arguments))
     except ValidationError as err:
         return [_argument_problem(found, known) for found in err.errors()]
-    return []
+    return known.problems(typed)
 
 
 def make_dataset(generator: str, arguments: Mapping[str, Any], *, files: Files = _NO_FILES) -> Generated:
@@ -122,12 +150,56 @@ def make_dataset(generator: str, arguments: Mapping[str, Any], *, files: Files =
     known = GENERATORS[generator]
     typed = known.arguments.model_validate(dict(arguments))
     splits = known.generate(typed, files)
-    shared = overlaps(splits)
+    shared = [] if known.shares(typed) else overlaps(splits)
     if shared:
         raise AssertionError(f"generator `{generator}` repeats `{shared[0].example}` in two splits")
     content = write_splits(splits)
-    key = _key(generator, typed, files=files)
-    return Generated(_facts(generator, typed, key=key, content=content, splits=splits), content, splits)
+    hashes = {name: _sha256(each) for name, each in files.items()}
+    key = dataset_key(generator, arguments, hashes=hashes)
+    counts = {name: len(rows) for name, rows in splits.items()}
+    facts = dataset_facts(generator, arguments, key=key, splits=counts, written=(_sha256(content), len(content)))
+    return Generated(facts.model_copy(update={"inputs": hashes}), content, splits)
+
+
+def dataset_key(generator: str, arguments: Mapping[str, Any], *, hashes: Mapping[str, str]) -> str:
+    """Return a data set's key, from what fixes its rows; whoever makes or looks for it asks here.
+
+    Args:
+        generator: name in `GENERATORS`.
+        arguments: valid ones; defaults count as if written.
+        hashes: SHA-256 of the files the arguments name, by argument; they count by content, not by path.
+    """
+    known = GENERATORS[generator]
+    typed = known.arguments.model_validate(dict(arguments))
+    full = {**typed.model_dump(mode="json"), **dict(sorted(hashes.items()))}
+    identity = {"generator": generator, "version": known.version, "arguments": full}
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"{known.stem(typed) if known.stem else f'{generator}-'}{_sha256(text.encode())[:8]}"
+
+
+def dataset_facts(
+    generator: str, arguments: Mapping[str, Any], *, key: str, splits: Mapping[str, int], written: tuple[str, int]
+) -> DatasetFacts:
+    """Return the facts of a generated data set.
+
+    Args:
+        generator: name in `GENERATORS`.
+        arguments: valid ones; defaults are filled in.
+        key: what `dataset_key` says.
+        splits: rows by split.
+        written: hash and size of its file.
+    """
+    known = GENERATORS[generator]
+    return DatasetFacts(
+        key=key,
+        path=ExperimentLayout.dataset(key),
+        sha256=written[0],
+        bytes=written[1],
+        splits=dict(splits),
+        generator=generator,
+        generator_version=known.version,
+        arguments=known.arguments.model_validate(dict(arguments)).model_dump(mode="json"),
+    )
 
 
 def dataset_meta(facts: DatasetFacts) -> bytes:
@@ -137,31 +209,15 @@ def dataset_meta(facts: DatasetFacts) -> bytes:
     ).encode()
 
 
-def _facts(generator: str, typed: Noun, *, key: str, content: bytes, splits: Splits) -> DatasetFacts:
-    return DatasetFacts(
-        key=key,
-        path=ExperimentLayout.dataset(key),
-        sha256=hashlib.sha256(content).hexdigest(),
-        bytes=len(content),
-        splits={name: len(rows) for name, rows in splits.items()},
-        generator=generator,
-        generator_version=GENERATORS[generator].version,
-        arguments=typed.model_dump(mode="json"),
-    )
-
-
-def _key(generator: str, typed: Noun, *, files: Files) -> str:
-    """Derive a key from what fixes the rows; a file counts by content, not by path."""
-    known = GENERATORS[generator]
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
-    arguments = {**typed.model_dump(mode="json"), **hashes}
-    identity = {"generator": generator, "version": known.version, "arguments": arguments}
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"{generator}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _argument_problem(found: Any, known: Generator) -> Problem:
     name = str(found["loc"][0]) if found["loc"] else ""
+    if found["type"] == "missing":
+        doc = known.arguments.model_fields[name].description or ""
+        return Problem(f"argument `{name}` is missing", path=name, hint=f"add it. {' '.join(doc.split())}")
     if found["type"] != "extra_forbidden":
         text = f"`{found['input']}` is not a valid `{name}`: {found['msg'][:1].lower()}{found['msg'][1:]}"
         doc = known.arguments.model_fields[name].description if name in known.arguments.model_fields else ""

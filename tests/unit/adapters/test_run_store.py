@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -162,3 +163,15 @@ def test_writers_and_publishers_do_not_disturb_each_other(store: DiskRunStore) -
         f"runs/{number}/status.json": b"%d" % number for number in range(80)
     }
     assert sorted(path.name for path in store.root.iterdir()) == ["m", "runs"]
+
+
+def test_a_source_that_vanishes_while_a_file_is_written_from_it_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    store = DiskRunStore(tmp_path / "x")
+
+    def parts() -> Iterator[bytes]:
+        yield b"a"
+        yield (tmp_path / "gone.csv").read_bytes()
+
+    with pytest.raises(SiteError, match=r"gone\.csv` vanished while `data/big\.json` was written from it"):
+        store.write_parts("data/big.json", parts())
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -14,32 +14,39 @@ from cruijff_kit.data.splits import overlaps
 from cruijff_kit.data.words import load_words, pretraining_half
 from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.data import DatasetFacts
+from tests.people import SCHEMA, arguments, csv_bytes, people
 
 SMALL: Mapping[str, dict[str, Any]] = {
     "bit_sequences": {"bit_length": 6, "N": 40, "val_size": 10, "test_size": 8, "p": 0.25},
     "capitalization": {"train": 20, "validation": 5, "test": 10, "other_lengths": [4, 7], "other_count": 6},
+    "tabular": arguments(perturbations=["synonym", "shorthand", "reorder", "clause_addition"], copies=2),
+}
+FILES: Mapping[str, dict[str, bytes]] = {
+    "tabular": {"source": csv_bytes(people()), "schema_file": SCHEMA.encode()},
 }
 GOLDEN = {
     "bit_sequences": "bit_sequences-b799bd69 c35444891eed6d07",
     "capitalization": "capitalization-9433d8a3 50ec4ceeea50ef54",
+    "tabular": "table_80-10-10_30c72d90 ebd5f811cb4aac1d",
 }
 NAMES = st.sampled_from(sorted(GENERATORS))
 
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_rows_and_keys_are_the_same_bytes_on_every_machine(name: str) -> None:
-    made = make_dataset(name, SMALL[name])
+    made = make_dataset(name, SMALL[name], files=FILES.get(name, {}))
     assert made.facts.key + " " + made.facts.sha256[:16] == GOLDEN[name]
 
 
 @given(NAMES, st.integers(0, 2**40))
 @settings(max_examples=25, deadline=None)
 def test_splits_are_disjoint_declared_and_read_back(name: str, seed: int) -> None:
-    made = make_dataset(name, {**SMALL[name], "seed": seed})
+    files = FILES.get(name, {})
+    made = make_dataset(name, {**SMALL[name], "seed": seed}, files=files)
     assert tuple(made.splits) == GENERATORS[name].splits
     assert overlaps(made.splits) == []
     assert load_splits(made.content, name="x.json") == {key: list(rows) for key, rows in made.splits.items()}
-    assert make_dataset(name, {**SMALL[name], "seed": seed}) == made
+    assert make_dataset(name, {**SMALL[name], "seed": seed}, files=files) == made
 
 
 @pytest.mark.parametrize(

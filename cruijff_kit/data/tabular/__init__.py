@@ -1,0 +1,1 @@
+"""tables to text: readers, schema, features, styles, perturbations, splits"""
