@@ -25,7 +25,16 @@ SKILLS = sorted(path.parent for path in (ROOT / "skills").glob("*/SKILL.md"))
 PREFIXES = ("mcp__cruijff__", "mcp__plugin_cruijff-kit_cruijff__")
 HOST_KEYS = {"disable-model-invocation", "argument-hint"}
 VARIABLES = {"tiny_model": "/models/tiny", "plan_id": "0123456789abcdef", "run": "rank4-0123abcd"}
-NOT_TOOLS = {"dry_run", "plan_id", "experiment_summary", "lora_rank", "batch_size", "max_seq_len"}
+NOT_TOOLS = {
+    "first_error",
+    "apply_proposal",
+    "dry_run",
+    "plan_id",
+    "experiment_summary",
+    "lora_rank",
+    "batch_size",
+    "max_seq_len",
+}
 NOT_TOOLS |= {*Site.model_fields, *Partition.model_fields}
 
 
