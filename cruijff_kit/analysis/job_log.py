@@ -10,14 +10,14 @@ _TRACEBACK = "Traceback (most recent call last):"
 _ERROR = re.compile(
     r"\b(?:error|fatal|exception|killed|segmentation fault|out of memory|oom[-_ ]kill\w*)\b"
     r"|\b(?:no space left|cannot allocate)\b"
-    r"|\b[A-Za-z]\w*(?:Error|Exception)\b",
+    r"|\b(?-i:[A-Z]\w*(?:Error|Exception))\b",
     re.IGNORECASE,
 )
 # What says that there was none.
 _HARMLESS = re.compile(r"\b(?:no|0|without|zero) errors?\b|\berrors?[=:] ?0\b", re.IGNORECASE)
 _CHAINED = ("The above exception was the direct cause", "During handling of the above exception")
-_STAMP = re.compile(r"^\W{0,2}(?:(?P<date>\d{4}-\d\d-\d\d)[T ])?(?P<time>\d\d:\d\d:\d\d)(?!\d)")
-_AGO = re.compile(r"(?P<count>\d{1,6}) ?(?P<unit>[smhd])")
+_STAMP = re.compile(r"^\W{0,2}(?:(?P<date>\d{4}-\d\d-\d\d)[T ])?(?P<time>\d\d:\d\d:\d\d)(?!\d)", re.ASCII)
+_AGO = re.compile(r"(?P<count>[0-9]{1,6}) ?(?P<unit>[smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -48,7 +48,7 @@ def moment(text: str, now: datetime) -> datetime:
     ago = _AGO.fullmatch(text.strip())
     if ago:
         return now - timedelta(**{_UNITS[ago["unit"]]: int(ago["count"])})
-    if re.fullmatch(r"\d\d:\d\d(?::\d\d)?", text.strip()):
+    if re.fullmatch(r"\d\d:\d\d(?::\d\d)?", text.strip(), re.ASCII):
         named = datetime.combine(now.date(), time.fromisoformat(text.strip()), tzinfo=UTC)
         # Just after midnight `23:50` means yesterday's.
         return named if named <= now + timedelta(hours=1) else named - timedelta(days=1)

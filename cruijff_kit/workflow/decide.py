@@ -51,11 +51,16 @@ def record_decision(
     )
     told = (each for each in world.audit.records() if each.verb == _VERB)
     same = [each for each in told if each.inputs.get("question") == question.strip()]
-    if same and (same[-1].inputs, same[-1].outputs, same[-1].reason) == (event.inputs, event.outputs, event.reason):
+    # The first record of a log tells more than what it was handed.
+    if same and _said(same[-1]) == _said(event):
         return DecisionReceipt(seq=same[-1].seq, changed=False, replaces=None)
     anchor = world.audit.append(event)
     render_views(world=world)
     return DecisionReceipt(seq=anchor.seq, changed=True, replaces=same[-1].seq if same else None)
+
+
+def _said(event: AuditEvent) -> tuple[object, ...]:
+    return event.reason, event.inputs, event.outputs.get("choice"), event.outputs.get("chosen_by")
 
 
 def _check(question: str, *, choice: str, options: Sequence[str], reason: str) -> None:
