@@ -31,7 +31,7 @@ class User:
         self.answer = answer
         self.asked: list[str] = []
 
-    async def __call__(self, _context: Any, params: Any) -> ElicitResult:
+    async def __call__(self, context: Any, params: Any) -> ElicitResult:
         """Answer one question."""
         self.asked.append(params.message)
         if self.answer in ("decline", "cancel"):
