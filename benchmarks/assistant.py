@@ -45,19 +45,22 @@ async def measured(client: Client, calls: list[tuple[str, dict[str, Any]]], *, r
     for turn in range(rounds + 1):
         for index, row in enumerate(rows):
             start = time.perf_counter()
-            if index == 0:
-                listed = (await client.list_tools()).tools
-                size = sum(len(tool.model_dump_json()) for tool in listed)
-            else:
-                tool, given = calls[index - 1]
-                result = await client.call_tool(tool, {"experiment": NAME, **given})
-                size = sum(len(getattr(block, "text", "")) for block in result.content)
-                if result.is_error:
-                    raise RuntimeError(f"{tool}: {result.content}")
-            if turn:
-                row.seconds.append(time.perf_counter() - start)
-            rows[index] = row._replace(tokens=size // 4)
+            size = await (_call(client, calls[index - 1]) if index else _list(client))
+            spent = [time.perf_counter() - start] if turn else []
+            rows[index] = Row(row.name, [*row.seconds, *spent], size // 4)
     return rows
+
+
+async def _list(client: Client) -> int:
+    return sum(len(tool.model_dump_json()) for tool in (await client.list_tools()).tools)
+
+
+async def _call(client: Client, call: tuple[str, dict[str, Any]]) -> int:
+    tool, given = call
+    result = await client.call_tool(tool, {"experiment": NAME, **given})
+    if result.is_error:
+        raise RuntimeError(f"{tool}: {result.content}")
+    return sum(len(getattr(block, "text", "")) for block in result.content)
 
 
 def _name(tool: str, given: dict[str, Any]) -> str:

@@ -184,6 +184,16 @@ class SubmitPreview(Noun):
     """The site's cap on jobs."""
     max_gpu_hours: float
     """The site's cap on GPU-hours."""
+    cost: str = ""
+    """What these GPU-hours cost; empty where the site tells no price."""
+
+    @property
+    def asks(self) -> str:
+        """Return what is asked for at most, and the caps."""
+        cost = f", {self.cost}" if self.cost else ""
+        return (
+            f"at most {self.gpu_hours:g} GPU-hours{cost}; caps: {self.max_jobs} jobs, {self.max_gpu_hours:g} GPU-hours"
+        )
 
     @property
     def question(self) -> str:
@@ -191,8 +201,7 @@ class SubmitPreview(Noun):
         where = f"{self.scheduler}, partition {self.partition}" if self.partition else self.scheduler
         return (
             f"Submit {self.train_jobs} training and {self.eval_jobs} evaluation jobs of {self.experiment} "
-            f"to {where} (at most {self.gpu_hours:g} GPU-hours; caps: {self.max_jobs} jobs, "
-            f"{self.max_gpu_hours:g} GPU-hours; plan {self.plan_id[:12]})?"
+            f"to {where} ({self.asks}; plan {self.plan_id[:12]})?"
         )
 
 
@@ -213,8 +222,7 @@ class RetryPreview(Noun):
         change = f", changed so: {'; '.join(self.changes)}" if self.changes else ""
         return (
             f"Submit {asked.train_jobs} training and {asked.eval_jobs} evaluation jobs of {asked.experiment} again "
-            f"({named}; at most {asked.gpu_hours:g} GPU-hours; caps: {asked.max_jobs} jobs, "
-            f"{asked.max_gpu_hours:g} GPU-hours){change}?"
+            f"({named}; {asked.asks}){change}?"
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cruijff_kit.errors import PlanError, RunError
+from cruijff_kit.planning.estimates import price_of
 from cruijff_kit.planning.site_checks import site_problems
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.planning.verdicts import retryable
@@ -212,6 +213,7 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) 
         gpu_hours=gpu_hours,
         max_jobs=caps.max_jobs,
         max_gpu_hours=caps.max_gpu_hours,
+        cost=price_of(gpu_hours, world.site.gpu_hour_price),
     )
     if len(due) > caps.max_jobs:
         raise PlanError(

@@ -141,6 +141,21 @@ def test_an_impatient_double_submission_queues_every_job_once(bench: Bench) -> N
         assert len(trace.read_text(encoding="utf-8").splitlines()) == 1
 
 
+def test_a_price_of_the_site_is_in_the_question_and_among_the_estimates(bench: Bench) -> None:
+    (bench.root / "site.yaml").write_text("gpu_hour_price: 2.50 EUR\n", encoding="utf-8")
+    user = User("decline")
+    design = f'{bench.design}resources: {{gpus: 1, time: "02:00:00"}}\n'
+
+    async def dialogue(talk: Talk) -> Any:
+        checked = await talk.call("experiment_validate", design=design)
+        await talk.call("job_submit", plan_id=await talk.scaffold(design), reason=WHY)
+        return checked
+
+    checked = bench.talk(dialogue, user=user)
+    assert any(each.startswith("cost at most: 10 [0, 10] EUR") for each in checked.content["estimates"])
+    assert "at most 4 GPU-hours, 10.00 EUR" in user.asked[0]
+
+
 def test_a_cap_is_told_before_anybody_is_asked(bench: Bench) -> None:
     (bench.root / "site.yaml").write_text("caps: {max_jobs: 1}\n", encoding="utf-8")
     user = User("tick")
