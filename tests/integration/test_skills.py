@@ -25,16 +25,7 @@ SKILLS = sorted(path.parent for path in (ROOT / "skills").glob("*/SKILL.md"))
 PREFIXES = ("mcp__cruijff__", "mcp__plugin_cruijff-kit_cruijff__")
 HOST_KEYS = {"disable-model-invocation", "argument-hint"}
 VARIABLES = {"tiny_model": "/models/tiny", "plan_id": "0123456789abcdef", "run": "rank4-0123abcd"}
-NOT_TOOLS = {
-    "first_error",
-    "apply_proposal",
-    "dry_run",
-    "plan_id",
-    "experiment_summary",
-    "lora_rank",
-    "batch_size",
-    "max_seq_len",
-}
+NOT_TOOLS = {"next_cursor", "next_after", "experiment_summary", "lora_rank", "batch_size", "max_seq_len"}
 NOT_TOOLS |= {*Site.model_fields, *Partition.model_fields}
 
 
@@ -58,7 +49,7 @@ def linted(skill: Path, schemas: dict[str, dict[str, Any]], scratch: Path) -> li
         *_specification(skill, head, scratch),
         *_host_keys(head),
         *(f"allowed-tools names `{name}`" for name in _allowed(head) if not _known(name, schemas)),
-        *(f"body names `{name}`" for name in _named(body) if name not in schemas),
+        *(f"body names `{name}`" for name in _named(body) - _arguments(schemas) if name not in schemas),
         *(f"dead link `{link}`" for link in _links(body) if not _inside(skill, link)),
         *_examples(skill, schemas),
         *(f"no command `ck {name}`" for name in re.findall(r"`ck ([a-z-]+)", body) if name not in COMMANDS),
@@ -98,6 +89,10 @@ def _named(body: str) -> set[str]:
     """Return the backticked snake_case words of the prose that read as tool names."""
     prose = re.sub(r"^```.*?^```$", "", body, flags=re.MULTILINE | re.DOTALL)
     return {word for word in re.findall(r"`([a-z]+(?:_[a-z]+)+)`", prose) if word not in NOT_TOOLS}
+
+
+def _arguments(schemas: dict[str, dict[str, Any]]) -> set[str]:
+    return {name for schema in schemas.values() for name in schema["properties"]}
 
 
 def _links(body: str) -> list[str]:
