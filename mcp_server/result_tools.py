@@ -1,59 +1,74 @@
 """Tools that read answers, results and the record."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
 from cruijff_kit import workflow
-from cruijff_kit.mcp_server.result_replies import AuditReply, ReportReply, SpotReply, VerdictReply
-from cruijff_kit.mcp_server.session import enter, spoken, work
-from cruijff_kit.mcp_server.surface import ExperimentId, Limit, RunName
+from cruijff_kit.mcp_server.result_replies import AuditReply, FiguresReply, ReportReply
+from cruijff_kit.mcp_server.session import enter, work
+from cruijff_kit.mcp_server.surface import Cursor, Detail, ExperimentId, Limit, Reason, RunName
 
-__all__ = ["audit_read", "audit_verify", "results_report", "spot_check"]
-
-
-async def spot_check(
-    experiment: ExperimentId,
-    run: RunName,
-    ctx: Context[Any, Any],
-    count: Annotated[int, Field(ge=1, le=20)] = 5,
-) -> SpotReply:
-    """Show a few answers of a finished run: prompt, token ids, expected, got, probabilities.
-
-    Use it to see that a run does what its accuracy says. Refused for red data, and for yellow without consent.
-    """
-    with spoken():
-        world = enter(experiment, "spot_check", ctx)
-        return SpotReply.of(workflow.spot_check_run(run, count=count, world=world))
+__all__ = ["audit_read", "results_read", "results_report"]
 
 
-async def results_report(experiment: ExperimentId, ctx: Context[Any, Any], reason: str = "") -> ReportReply:
+async def results_report(
+    experiment: ExperimentId, reason: Reason, ctx: Context[Any, Any], response_format: Detail = "concise"
+) -> ReportReply:
     """Collect all results and write summary.md and report/index.html.
 
     Use it when job_watch says finished; unfinished runs are listed as incomplete with the reason. Cite its
     table; every figure traces to a file by hash.
     """
     world = enter(experiment, "results_report", ctx)
-    return ReportReply.of(await work(ctx, workflow.write_report, reason=reason, world=world))
+    receipt = await work(ctx, workflow.write_report, reason=reason, world=world)
+    return ReportReply.of(receipt, detail=response_format)
 
 
-def audit_read(
-    experiment: ExperimentId, ctx: Context[Any, Any], after: Annotated[int, Field(ge=-1)] = -1, limit: Limit = 20
+async def results_read(
+    experiment: ExperimentId,
+    *,
+    ctx: Context[Any, Any],
+    view: Annotated[Literal["figures", "answers"], Field(description="What to read.")] = "figures",
+    match: Annotated[str, Field(max_length=200, description="Words a figure's name must contain.")] = "",
+    run: RunName | None = None,
+    cursor: Cursor = 0,
+    limit: Limit = 20,
+    response_format: Detail = "concise",
+) -> FiguresReply:
+    """Read figures of the report, each with its interval and source, or look at a few answers of one run.
+
+    Use it after results_report. Figures are named accuracy/, training/, mean/, effect/, base/ (against the base
+    model), probability/, guarantee/ or group/ and what they are about. view=answers needs `run`, loads its model and
+    shows prompts, token ids and probabilities; refused for red data, and for yellow without consent.
+    """
+    world = enter(experiment, "results_read", ctx)
+    if view == "answers":
+        if run is None:
+            raise ToolError("view=answers needs `run`: the run whose answers are to be shown")
+        count = min(limit, 10)
+        return FiguresReply.answered(await work(ctx, workflow.spot_check_run, run=run, count=count, world=world))
+    words = f"{match} {run or ''}"
+    page = await work(ctx, workflow.read_results, match=words, after=cursor, limit=limit, world=world)
+    return FiguresReply.of(page, cursor=cursor, detail=response_format)
+
+
+async def audit_read(
+    experiment: ExperimentId,
+    *,
+    ctx: Context[Any, Any],
+    after: Annotated[int, Field(ge=-1, description="next_after of the page before.")] = -1,
+    limit: Limit = 20,
+    verify: bool = False,
+    response_format: Detail = "concise",
 ) -> AuditReply:
-    """Read the audit log, oldest first: who did what, when, why, with which files.
+    """Read the audit log, oldest first: who did what, when, why, with which files. With verify, prove it first.
 
-    Use `next_after` as `after` for the next page.
+    Use it with verify before citing results: that names the first line that does not hold.
     """
-    with spoken():
-        world = enter(experiment, "audit_read", ctx)
-        return AuditReply.of(workflow.read_audit(after=after, limit=limit, world=world))
-
-
-def audit_verify(experiment: ExperimentId, ctx: Context[Any, Any]) -> VerdictReply:
-    """Check that the audit log was not altered; names the first line that does not hold.
-
-    Use it before citing results.
-    """
-    with spoken():
-        return VerdictReply.of(workflow.verify_audit(world=enter(experiment, "audit_verify", ctx)))
+    world = enter(experiment, "audit_read", ctx)
+    verdict = await work(ctx, workflow.verify_audit, world=world) if verify else None
+    page = await work(ctx, workflow.read_audit, after=after, limit=limit, world=world)
+    return AuditReply.of(page, verdict=verdict, detail=response_format)

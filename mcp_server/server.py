@@ -14,7 +14,8 @@ from mcp.server import MCPServer
 from cruijff_kit import __version__
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.mcp_server import design_tools, job_tools, result_tools
-from cruijff_kit.mcp_server.session import Session
+from cruijff_kit.mcp_server.resources import add_resources
+from cruijff_kit.mcp_server.session import Session, guarded
 from cruijff_kit.mcp_server.surface import INSTRUCTIONS, SURFACE
 
 __all__ = ["TOOLS", "build", "main"]
@@ -41,7 +42,8 @@ def build(root: Path) -> MCPServer[Session]:
         "cruijff", version=__version__, instructions=INSTRUCTIONS, lifespan=lifespan, log_level="WARNING"
     )
     for name, entry in SURFACE.items():
-        server.add_tool(TOOLS[name], name=name, annotations=entry.annotations)
+        server.add_tool(guarded(TOOLS[name]), name=name, annotations=entry.annotations)
+    add_resources(server)
     return server
 
 

@@ -1,9 +1,11 @@
-"""From a tool call to an experiment's world, and from its errors to the model."""
+"""From a tool call to an experiment's world, and from its errors and answers to the model."""
 
+import inspect
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -11,16 +13,19 @@ import anyio.from_thread
 import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
+from pydantic import BaseModel
 
+from cruijff_kit import workflow
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.errors import CruijffError, SiteError
 
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
-__all__ = ["Session", "enter", "spoken", "work"]
+__all__ = ["Session", "enter", "guarded", "shown", "spoken", "work"]
 
 _Answer = TypeVar("_Answer")
+_Reply = TypeVar("_Reply", bound=BaseModel)
 
 
 class Session(NamedTuple):
@@ -49,7 +54,7 @@ def enter(experiment: str, tool: str, ctx: Context[Any, Any]) -> "World":
     """Return the world of an experiment, acting as the assistant behind the call."""
     # The schema says so too; this is the check at the effect.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", experiment):
-        raise ToolError(f"`{experiment}` is not the name of an experiment")
+        raise ToolError(f"`{experiment[:80]}` is not the name of an experiment")
     session: Session = ctx.request_context.lifespan_context
     with spoken():
         return open_world(
@@ -58,13 +63,15 @@ def enter(experiment: str, tool: str, ctx: Context[Any, Any]) -> "World":
 
 
 async def work(ctx: Context[Any, Any], verb: Callable[..., _Answer], **arguments: Any) -> _Answer:
-    """Run a verb in a worker thread, its progress reported to the client."""
+    """Run a verb in a worker thread, its progress reported to the client where it tells any."""
 
     def told(done: int, total: int, label: str) -> None:
         anyio.from_thread.run(partial(ctx.report_progress, done, total, label))
 
+    if "progress" in inspect.signature(verb).parameters:
+        arguments["progress"] = told
     with spoken():
-        return await anyio.to_thread.run_sync(partial(verb, progress=told, **arguments))
+        return await anyio.to_thread.run_sync(partial(verb, **arguments))
 
 
 @contextmanager
@@ -73,7 +80,49 @@ def spoken() -> Iterator[None]:
     try:
         yield
     except CruijffError as err:
-        raise ToolError(str(err)) from err
+        raise ToolError(shown(str(err))) from err
+
+
+def guarded(tool: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a tool whose answers hold no secret and no character that hides or misleads, whoever wrote the text."""
+    if inspect.iscoroutinefunction(tool):
+
+        @wraps(tool)
+        async def waited(*args: Any, **arguments: Any) -> Any:
+            return _safe(await tool(*args, **arguments))
+
+        return waited
+
+    @wraps(tool)
+    def called(*args: Any, **arguments: Any) -> Any:
+        return _safe(tool(*args, **arguments))
+
+    return called
+
+
+def shown(text: str) -> str:
+    """Return a text as it may leave: secrets masked, and no character that hides or misleads."""
+    return workflow.safe_text(text, secrets=_secrets())
+
+
+@cache
+def _secrets() -> tuple[str, ...]:
+    """Return the values of this process's variables that are named like secrets; they do not change while it runs."""
+    return workflow.secrets_of(os.environ)
+
+
+def _safe(reply: _Reply) -> _Reply:
+    return type(reply).model_validate(_made_safe(reply.model_dump(mode="python")))
+
+
+def _made_safe(value: Any) -> Any:
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, dict):
+        return {_made_safe(key): _made_safe(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_made_safe(each) for each in value]
+    return value
 
 
 def _client(ctx: Context[Any, Any]) -> str | None:

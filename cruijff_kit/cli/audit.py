@@ -1,4 +1,4 @@
-"""`ck audit show` and `ck audit verify`: the record, and whether it holds."""
+"""`ck audit show`, `verify` and `record`: the record, whether it holds, and a decision put on it."""
 
 import click
 
@@ -12,7 +12,7 @@ __all__ = ["audit"]
 
 @click.group()
 def audit() -> None:
-    """Read or verify the audit log."""
+    """Read or verify the audit log, or record a decision."""
 
 
 @audit.command("show")
@@ -36,6 +36,18 @@ def verify(experiment: str) -> None:
         raise ResultError(f"the audit log does not hold{place}: {verdict.problem}")
     anchor = "chain and anchors hold" if verdict.anchored else "the chain holds; no anchor outside it was found"
     click.echo("\n".join([f"{verdict.lines} lines: {anchor}", *(f"note: {note}" for note in verdict.notes)]))
+
+
+@audit.command("record")
+@click.argument("question")
+@click.option("--choice", required=True, help="What was chosen.")
+@click.option("--option", "options", multiple=True, help="What was offered; once for each.")
+@click.option("--reason", required=True, help="Why, in your words.")
+@click.pass_obj
+def record(experiment: str, question: str, choice: str, options: tuple[str, ...], reason: str) -> None:
+    """Put a decision on record: QUESTION, what was offered, what was chosen and why."""
+    receipt = workflow.record_decision(question, choice=choice, options=options, reason=reason, world=enter(experiment))
+    click.echo(f"line {receipt.seq} of the audit log" + ("" if receipt.changed else " says so already"))
 
 
 def _line(record: AuditRecord) -> str:

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import ElicitResult
 
-from cruijff_kit.cli.skill_script import Call, filled, read_calls
+from cruijff_kit.cli.main import cli
+from cruijff_kit.cli.skill_script import Call, Command, filled, read_steps
+from cruijff_kit.errors import CruijffError
 
 __all__ = ["main"]
 
@@ -29,18 +33,38 @@ class _RefusedError(Exception):
 class _Assistant:
     """Calls the tools, shows each call and answer, and remembers what later calls need."""
 
-    def __init__(self, client: Client, words: Path | None) -> None:
+    def __init__(self, client: Client, root: Path, *, words: Path | None) -> None:
         self._client = client
+        self._root = root
         self._words = words
         self._bar = _Bar()
         self.variables: dict[str, str] = {}
         self.report: dict[str, Any] = {}
 
     async def play_skill(self, skill: Path) -> None:
-        """Make the calls of a skill's worked examples, retries and cancellations left out."""
-        for call in read_calls(skill):
-            if not call.optional:
-                await self.play(call)
+        """Take the steps of a skill's worked examples, retries and cancellations left out."""
+        for step in read_steps(skill):
+            if step.optional:
+                continue
+            if isinstance(step, Command):
+                await asyncio.to_thread(self.run, step)
+            else:
+                await self.play(step)
+
+    def run(self, command: Command) -> None:
+        """Run one `ck` command as the user would in their terminal, and keep what later calls need of its answer."""
+        _, *words = filled(list(command.words), self.variables, command.skill)
+        click.secho(f"$ ck {' '.join(words)}", bold=True)
+        printed = StringIO()
+        try:
+            with redirect_stdout(printed):
+                cli.main(args=["-C", str(self._root), *words], prog_name="ck", standalone_mode=False)
+        except (CruijffError, click.ClickException) as err:
+            raise _RefusedError(str(err)) from err
+        if command.variable:
+            answer = json.loads(printed.getvalue())
+            self.variables[command.variable] = answer[command.key]
+            click.echo(f"← {_brief(answer)}\n")
 
     async def play(self, call: Call) -> None:
         """Make one call; follow the jobs to their end where it watches them."""
@@ -63,9 +87,7 @@ class _Assistant:
         return answer
 
     def _remember(self, tool: str, answer: dict[str, Any]) -> None:
-        if tool == "model_make_tiny":
-            self.variables["tiny_model"] = answer["path"]
-        elif tool == "experiment_validate":
+        if tool == "experiment_validate":
             self.variables["run"] = answer["first_runs"][0]
         elif tool == "runs_scaffold":
             self.variables["plan_id"] = answer["plan_id"]
@@ -115,7 +137,7 @@ async def _play(root: Path, words: Path | None) -> None:
         command=sys.executable, args=["-m", "cruijff_kit.mcp_server.server", "--root", str(root)], env=cluster
     )
     async with Client(stdio_client(server), elicitation_callback=_agree) as client:
-        assistant = _Assistant(client, words)
+        assistant = _Assistant(client, root, words=words)
         failure = await _play_skills(assistant)
     # Raised in there, it would reach the user as a traceback of the client's own tasks.
     if failure:

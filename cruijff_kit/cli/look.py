@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from cruijff_kit.cli.table import STATUS_COLUMNS, aligned, status_rows, status_t
 from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import RunError
 from cruijff_kit.schema.job import Step
+from cruijff_kit.schema.receipt import Excerpt
 from cruijff_kit.schema.run import ExperimentStatus, Phase
 
 __all__ = ["logs", "status", "watch"]
@@ -66,13 +68,17 @@ def watch(experiment: str, poll: float, timeout: float | None) -> None:
 @click.option("--eval", "evaluation", is_flag=True, help="The evaluation job instead of the training job.")
 @click.option("-n", "--lines", default=50, show_default=True, help="Lines to show, at most 500.")
 @click.option("--grep", default=None, help="Show only lines that match this regular expression.")
+@click.option("--since", default=None, metavar="TIME", help="Show lines from then on: `14:05` (UTC) or `10m` ago.")
+@click.option("--until", default=None, metavar="TIME", help="Show lines up to then.")
+@click.option("--first-error", is_flag=True, help="Show the first error in its context, a traceback whole.")
 @click.pass_obj
-def logs(experiment: str, run: str, evaluation: bool, lines: int, grep: str | None) -> None:
+def logs(experiment: str, run: str, evaluation: bool, **choices: Any) -> None:
     """Show the end of what RUN's job printed."""
-    page = workflow.tail_log(
-        run, step="eval" if evaluation else "train", lines=lines, grep=grep, world=enter(experiment)
-    )
+    step, excerpt = "eval" if evaluation else "train", Excerpt(**choices)
+    page = workflow.tail_log(run, step=step, excerpt=excerpt, world=enter(experiment))
     click.echo("\n".join(page.lines))
+    if page.note:
+        click.echo(page.note, err=True)
 
 
 def _lines(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:

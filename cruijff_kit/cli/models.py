@@ -65,12 +65,13 @@ def pull(experiment: str, repo: str, revision: str | None) -> None:
 
 @models.command("make-tiny")
 @click.option("--force", is_flag=True, help="Train it again even where it is cached.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
-def make_tiny(experiment: str, force: bool) -> None:
+def make_tiny(experiment: str, force: bool, as_json: bool) -> None:
     """Train the small base model of the demo on this machine's CPU, or find it cached."""
     with ProgressBar("base model") as progress:
         facts = workflow.make_tiny_model(force=force, progress=progress, world=enter(experiment))
-    click.echo(_facts(facts))
+    click.echo(facts.model_dump_json(indent=2) if as_json else _facts(facts))
 
 
 def _line(each: ModelListing) -> tuple[str, ...]:

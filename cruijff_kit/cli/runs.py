@@ -12,13 +12,14 @@ __all__ = ["adopt", "scaffold"]
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Print every file; write nothing.")
 @click.option("--overwrite", multiple=True, metavar="PATH", help="An edited file to replace.")
+@click.option("--reason", default=None, help="Why, in your words; kept in the audit log.")
 @click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
 @click.pass_obj
-def scaffold(experiment: str, dry_run: bool, overwrite: tuple[str, ...], as_json: bool) -> None:
+def scaffold(experiment: str, dry_run: bool, overwrite: tuple[str, ...], reason: str | None, as_json: bool) -> None:
     """Write every run's configurations and job scripts from the design."""
     with ProgressBar("scaffold") as progress:
         receipt = workflow.scaffold_runs(
-            dry_run=dry_run, overwrite=overwrite, progress=progress, world=enter(experiment)
+            dry_run=dry_run, overwrite=overwrite, reason=reason, progress=progress, world=enter(experiment)
         )
     click.echo(receipt.model_dump_json(indent=2) if as_json else _summary(receipt))
 

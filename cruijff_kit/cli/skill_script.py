@@ -1,4 +1,4 @@
-"""Worked examples of skills, read as a script of tool calls or of commands."""
+"""Worked examples of skills, read as a script of tool calls and commands."""
 
 import json
 import re
@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Call", "filled", "read_calls", "read_commands"]
+__all__ = ["Call", "Command", "filled", "read_calls", "read_commands", "read_steps"]
 
 _FENCE = re.compile(
-    r"^```json tool=(?P<tool>\w+)(?P<optional> optional)?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^```(?:json tool=(?P<tool>\w+)|bash(?: set=(?P<set>[a-z_]+):(?P<key>[a-z_]+))?)(?P<optional> optional)?\n"
+    r"(?P<body>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
 )
-_SHELL = re.compile(r"^```bash\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(r"\$\{(?P<name>[a-z_]+)(?::(?P<path>[^}]+))?\}")
 
 
@@ -29,20 +30,46 @@ class Call(NamedTuple):
     """Folder of the skill; files it names start there."""
 
 
+class Command(NamedTuple):
+    """One `ck` command of a worked example, run in the project's directory."""
+
+    words: tuple[str, ...]
+    """Its words, `ck` first, variables unfilled."""
+    variable: str
+    """Variable that keeps a part of what it prints; empty where none does."""
+    key: str
+    """Which part: a key of the JSON object that it prints."""
+    optional: bool
+    """Whether it is off the straight path."""
+    skill: Path
+    """Folder of the skill; files it names start there."""
+
+
+def read_steps(skill: Path) -> list[Call | Command]:
+    """Return the calls and commands of a skill's worked examples, in the order written."""
+    text = (skill / "SKILL.md").read_text(encoding="utf-8")
+    steps: list[Call | Command] = []
+    for match in _FENCE.finditer(text):
+        optional = match["optional"] is not None
+        if match["tool"]:
+            steps.append(Call(match["tool"], json.loads(match["body"]), optional, skill))
+            continue
+        lines = match["body"].replace("\\\n", " ").splitlines()
+        for line in filter(None, map(str.strip, lines)):
+            words = tuple(shlex.split(line, comments=True))
+            if words:
+                steps.append(Command(words, match["set"] or "", match["key"] or "", optional, skill))
+    return steps
+
+
 def read_calls(skill: Path) -> list[Call]:
-    """Return the calls of a skill's worked examples, in the order written."""
-    text = (skill / "SKILL.md").read_text(encoding="utf-8")
-    return [
-        Call(match["tool"], json.loads(match["body"]), match["optional"] is not None, skill)
-        for match in _FENCE.finditer(text)
-    ]
+    """Return the tool calls of a skill's worked examples, in the order written."""
+    return [step for step in read_steps(skill) if isinstance(step, Call)]
 
 
-def read_commands(skill: Path) -> list[list[str]]:
-    """Return the commands of a skill's worked examples, in the order written, one a line and split into words."""
-    text = (skill / "SKILL.md").read_text(encoding="utf-8")
-    lines = [line for match in _SHELL.finditer(text) for line in match["body"].splitlines()]
-    return [shlex.split(line) for line in lines if line.strip()]
+def read_commands(skill: Path) -> list[Command]:
+    """Return the commands of a skill's worked examples, in the order written."""
+    return [step for step in read_steps(skill) if isinstance(step, Command)]
 
 
 def filled(value: Any, variables: Mapping[str, str], skill: Path) -> Any:

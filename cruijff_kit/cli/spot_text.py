@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import exp
 
 from cruijff_kit.cli.table import aligned
-from cruijff_kit.schema.receipt import SpotCheck, SpotSample
+from cruijff_kit.schema.spot import SpotCheck, SpotSample
 
 __all__ = ["spot_text"]
 

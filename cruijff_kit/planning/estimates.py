@@ -14,7 +14,17 @@ from cruijff_kit.schema.plan import Estimate, PlannedRun
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import Controls, Resources
 
-__all__ = ["Basis", "adapter_bytes", "disk_span", "estimate_costs", "run_memory", "run_work", "time_figures"]
+__all__ = [
+    "Basis",
+    "adapter_bytes",
+    "disk_span",
+    "estimate_costs",
+    "price_of",
+    "priced",
+    "run_memory",
+    "run_work",
+    "time_figures",
+]
 
 _BYTES = {"fp32": 4, "bf16": 2}
 _MEMORY = "formula: what torch's modules keep for the backward pass; parts below"
@@ -48,6 +58,31 @@ def estimate_costs(runs: Sequence[PlannedRun], basis: Basis) -> tuple[Estimate, 
     if not trained:
         return (*unknown, *_gpu_hours(runs, basis, time=times[1]))
     return (*times, *unknown, _disk(trained, basis), *_memory(trained, basis), *_gpu_hours(runs, basis, time=times[1]))
+
+
+def price_of(hours: float, price: str | None) -> str:
+    """Return what GPU-hours cost, with the currency; empty where the site tells no price."""
+    if price is None:
+        return ""
+    amount, _, currency = price.partition(" ")
+    return f"{hours * float(amount):.2f} {currency}"
+
+
+def priced(estimates: Sequence[Estimate], price: str | None) -> tuple[Estimate, ...]:
+    """Return the estimates, each of GPU-hours followed by what they cost; the same where the site tells no price."""
+    if price is None:
+        return tuple(estimates)
+    amount, _, currency = price.partition(" ")
+    told: list[Estimate] = []
+    for each in estimates:
+        told.append(each)
+        if each.name.startswith("GPU-hours") and each.value is not None:
+            changes = {name: getattr(each, name) for name in ("value", "low", "high")}
+            costs = {name: None if value is None else value * float(amount) for name, value in changes.items()}
+            name = f"cost{each.name.removeprefix('GPU-hours')}"
+            source = f"{price} a GPU-hour, as the site says"
+            told.append(each.model_copy(update={**costs, "name": name, "unit": currency, "source": source}))
+    return tuple(told)
 
 
 def run_work(run: PlannedRun, basis: Basis, *, batch_size: int | None = None, **changes: Any) -> Work:

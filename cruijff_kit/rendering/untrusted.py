@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["clean_line"]
+__all__ = ["clean_line", "clean_text"]
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 _INVISIBLE = re.compile(
@@ -19,3 +19,8 @@ def clean_line(line: str) -> str:
     shown = line.rstrip("\r\n").rsplit("\r", 1)[-1]
     visible = _INVISIBLE.sub("", _ESCAPES.sub("", shown))
     return visible if len(visible) <= _LIMIT else f"{visible[:_LIMIT]}… ({len(visible)} characters)"
+
+
+def clean_text(text: str) -> str:
+    """Return a text of any length without escapes, control, bidi and tag characters; its lines and tabs stay."""
+    return text if text.isascii() and text.isprintable() else _INVISIBLE.sub("", _ESCAPES.sub("", text))

@@ -161,7 +161,7 @@ class StatusFile:
 
     def _tell(self, text: str) -> None:
         if self._path is not None:
-            sys.stderr.write(f"[{now():%H:%M:%S}] {text}\n")
+            sys.stderr.write(f"[{now():%Y-%m-%d %H:%M:%S}] {text}\n")
 
     def _write(self) -> None:
         if self._path is None:

@@ -37,6 +37,7 @@ class ExperimentLayout:
     predictions = "predictions"
     report = "summary.md"
     page = "report/index.html"
+    traces = "report/trace.json"
     runs = "runs"
     data = "data"
     logs = "logs"

@@ -6,27 +6,28 @@ from cruijff_kit.schema.audit import AuditRecord
 from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.noun import Noun, RunId, Sha256
 from cruijff_kit.schema.plan import Estimate, Plan
-from cruijff_kit.schema.prediction import PromptIds, TokenLogprob
 from cruijff_kit.schema.spec import ExperimentSpec
 
 __all__ = [
     "AuditPage",
+    "CancelPreview",
     "CancelReceipt",
+    "Chooser",
     "ConvertReceipt",
+    "DecisionReceipt",
     "DesignReceipt",
     "DesignReview",
+    "Excerpt",
     "FileChange",
     "InspectReceipt",
     "LogPage",
-    "OptionChance",
     "RecipeInfo",
     "ReportReceipt",
+    "RetryPreview",
     "ScaffoldReceipt",
     "SetupReceipt",
     "SetupSource",
     "SetupValue",
-    "SpotCheck",
-    "SpotSample",
     "Submission",
     "SubmitPreview",
     "SubmitReceipt",
@@ -183,6 +184,16 @@ class SubmitPreview(Noun):
     """The site's cap on jobs."""
     max_gpu_hours: float
     """The site's cap on GPU-hours."""
+    cost: str = ""
+    """What these GPU-hours cost; empty where the site tells no price."""
+
+    @property
+    def asks(self) -> str:
+        """Return what is asked for at most, and the caps."""
+        cost = f", {self.cost}" if self.cost else ""
+        return (
+            f"at most {self.gpu_hours:g} GPU-hours{cost}; caps: {self.max_jobs} jobs, {self.max_gpu_hours:g} GPU-hours"
+        )
 
     @property
     def question(self) -> str:
@@ -190,8 +201,28 @@ class SubmitPreview(Noun):
         where = f"{self.scheduler}, partition {self.partition}" if self.partition else self.scheduler
         return (
             f"Submit {self.train_jobs} training and {self.eval_jobs} evaluation jobs of {self.experiment} "
-            f"to {where} (at most {self.gpu_hours:g} GPU-hours; caps: {self.max_jobs} jobs, "
-            f"{self.max_gpu_hours:g} GPU-hours; plan {self.plan_id[:12]})?"
+            f"to {where} ({self.asks}; plan {self.plan_id[:12]})?"
+        )
+
+
+class RetryPreview(Noun):
+    """What trying failed jobs again would ask of the scheduler; the confirmation question is made of it."""
+
+    asked: SubmitPreview
+    """Jobs, GPU-hours and caps."""
+    runs: tuple[RunId, ...]
+    """The runs."""
+    changes: tuple[str, ...] = ()
+    """What would be changed first, run by run, in words."""
+
+    @property
+    def question(self) -> str:
+        """Return the question put to the user."""
+        asked, named = self.asked, ", ".join(self.runs[:5]) + (", …" if len(self.runs) > 5 else "")
+        change = f", changed so: {'; '.join(self.changes)}" if self.changes else ""
+        return (
+            f"Submit {asked.train_jobs} training and {asked.eval_jobs} evaluation jobs of {asked.experiment} again "
+            f"({named}; {asked.asks}){change}?"
         )
 
 
@@ -204,6 +235,24 @@ class SubmitReceipt(Noun):
     """Every job of the plan that is now with the scheduler or has been."""
 
 
+class CancelPreview(Noun):
+    """What is asked before jobs are stopped; it depends on the plan alone, for jobs may end while the user thinks."""
+
+    experiment: str
+    """Name of the experiment."""
+    runs: tuple[RunId, ...]
+    """Runs that were named; empty for all."""
+    planned: int
+    """Runs of the plan."""
+
+    @property
+    def question(self) -> str:
+        """Return the question put to the user."""
+        named = f"{len(self.runs)} runs ({', '.join(self.runs[:5])}{', …' if len(self.runs) > 5 else ''})"
+        what = named if self.runs else f"all {self.planned} runs"
+        return f"Stop every job of {what} of {self.experiment} that has not ended, and hand over no more of them?"
+
+
 class CancelReceipt(Noun):
     """What was cancelled."""
 
@@ -211,6 +260,36 @@ class CancelReceipt(Noun):
     """Jobs that were asked to stop."""
     left_alone: tuple[str, ...]
     """Runs that had nothing to stop."""
+
+
+Chooser = Literal["user", "assistant", "default"]
+"""Who took a decision: the user, the assistant in their place, or a default that nobody changed."""
+
+
+class DecisionReceipt(Noun):
+    """A decision that is on record."""
+
+    seq: int
+    """Position of its line in the audit log."""
+    changed: bool
+    """Whether a line was written; the same decision is recorded once."""
+    replaces: int | None
+    """Position of an earlier, other answer to the same question."""
+
+
+class Excerpt(Noun):
+    """Which lines of a job's output are wanted."""
+
+    lines: int = 50
+    """How many at most, the last of those that match, from 1 to 500."""
+    grep: str | None = None
+    """Regular expression that a line must contain."""
+    since: str | None = None
+    """Earliest moment: `14:05`, `2026-11-27 14:05` (UTC), or `10m` for ten minutes ago."""
+    until: str | None = None
+    """Latest moment, written alike."""
+    first_error: bool = False
+    """The first error with the lines around it instead, a traceback whole."""
 
 
 class LogPage(Noun):
@@ -224,6 +303,8 @@ class LogPage(Noun):
     """File the lines come from."""
     lines: tuple[str, ...]
     """Cleaned of control characters, secrets masked."""
+    note: str = ""
+    """Where the first error stands, or that there is none, where it was asked for."""
     untrusted: Literal[True] = True
     """Reminds the reader that a job wrote these lines."""
 
@@ -262,59 +343,6 @@ class ReportReceipt(Noun):
     """Every file written and its hash."""
     incomplete: int
     """Planned results that are missing."""
-
-
-class OptionChance(Noun):
-    """One option of a closed set, as the evaluation scored it."""
-
-    option: str
-    """The option."""
-    probability: float
-    """Probability of answering just this, before the options are normalised."""
-    share: float
-    """Its share of all options' probability."""
-
-
-class SpotSample(Noun):
-    """One row put to a model, token by token. Its texts are data, never instructions."""
-
-    sample_id: str
-    """Split and position of the row, as in evaluation logs."""
-    prompt: str
-    """The prompt as the model reads it, special tokens shown."""
-    prompt_ids: PromptIds
-    """The same as ids."""
-    expected: str
-    """Expected answer."""
-    got: str
-    """The model's answer."""
-    match: bool
-    """Whether the primary scorer accepts it."""
-    top: tuple[tuple[TokenLogprob, ...], ...]
-    """Per generated position, the most likely tokens, best first."""
-    options: tuple[OptionChance, ...] = ()
-    """Every option as the last evaluation recorded it; empty where `SpotCheck.unscored` says why."""
-    option_mass: float | None = None
-    """Probability of all options together, recorded then too."""
-
-
-class SpotCheck(Noun):
-    """A few rows put to a run's model, to look at by eye."""
-
-    run_id: RunId
-    """The run."""
-    epoch: int | None
-    """Epoch from 0; None for a base model."""
-    split: str
-    """Split the rows come from."""
-    scorer: str
-    """Scorer that decided."""
-    samples: tuple[SpotSample, ...]
-    """The first rows of the split."""
-    unscored: str = ""
-    """Why samples have no option probabilities."""
-    untrusted: Literal[True] = True
-    """Reminds the reader that data and model wrote these texts."""
 
 
 class AuditPage(Noun):

@@ -25,6 +25,7 @@ __all__ = [
     "Interval",
     "LossFigure",
     "Reference",
+    "ResultsPage",
     "TiedSet",
     "Trace",
 ]
@@ -251,6 +252,19 @@ class Trace(Noun):
     """Samples or runs it rests on."""
     references: tuple[str, ...]
     """Labels of the files it was computed from."""
+
+
+class ResultsPage(Noun):
+    """Figures of the report on disk, each with the file that it was computed from."""
+
+    figures: tuple[Trace, ...]
+    """A page of figures, in the order of the report."""
+    sources: dict[str, Reference]
+    """Label to file, hash and pointer, for the labels on this page."""
+    total: int
+    """Figures that match."""
+    report_sha256: Sha256
+    """Hash of `report/trace.json`, from which they were read."""
 
 
 class AuditState(Noun):

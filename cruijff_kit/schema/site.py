@@ -21,6 +21,7 @@ __all__ = [
     "Memory",
     "ModelFacts",
     "Partition",
+    "Price",
     "Site",
 ]
 
@@ -36,6 +37,9 @@ Folder = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f\x85\u2028\u2029]+$", ma
 
 Mail = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._%+-]{0,63}(@[A-Za-z0-9][A-Za-z0-9.-]{0,253})?$")]
 """A mail address, or the name of a local user."""
+
+Price = Annotated[str, Field(pattern=r"^\d{1,9}(\.\d{1,4})? [A-Z]{3}$")]
+"""An amount and its currency, such as `2.10 EUR`."""
 
 _TIME = r"^(?:\d{1,3}-)?\d{1,2}:[0-5]\d:[0-5]\d$"
 _HOST = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,253}(@[A-Za-z0-9][A-Za-z0-9.-]{0,253})?$"
@@ -143,6 +147,8 @@ class Site(Noun):
     """Default kind of GPU, as the scheduler calls it."""
     gpu_memory: Memory | None = None
     """Memory of one GPU, such as `80G`; estimates are held against it."""
+    gpu_hour_price: Price | None = None
+    """What a GPU costs for an hour, such as `2.10 EUR`; costs are shown where it is set."""
     gpu_sampling: int = Field(default=30, ge=0, le=3600)
     """Seconds between samples of the GPUs' use that a job keeps beside its metrics; 0 keeps none."""
     wandb_mode: Literal["offline", "disabled"] = "offline"

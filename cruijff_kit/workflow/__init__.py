@@ -8,13 +8,15 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.adopt import adopt_edit
     from cruijff_kit.workflow.audit import read_audit, verify_audit
     from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
-    from cruijff_kit.workflow.cancel import cancel_runs
+    from cruijff_kit.workflow.cancel import cancel_runs, preview_cancel
     from cruijff_kit.workflow.collect import collect_results
     from cruijff_kit.workflow.compute import show_compute
     from cruijff_kit.workflow.conversion import convert_data
     from cruijff_kit.workflow.data_view import show_data
+    from cruijff_kit.workflow.decide import record_decision
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
     from cruijff_kit.workflow.disk import list_disk, prune_disk
+    from cruijff_kit.workflow.documents import read_configuration, read_document, read_manual
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.new_task import make_task
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
+    from cruijff_kit.workflow.results import read_results
+    from cruijff_kit.workflow.safety import safe_text, secrets_of
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.setup_finetune import write_finetune
@@ -37,7 +41,13 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.site import check_site, propose_site, show_site, write_site
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.standing import read_status
-    from cruijff_kit.workflow.submit import preview_submission, proposed_change, retry_run, submit_jobs
+    from cruijff_kit.workflow.submit import (
+        preview_retry,
+        preview_submission,
+        proposed_change,
+        retry_run,
+        submit_jobs,
+    )
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.watch import watch_jobs
@@ -71,6 +81,8 @@ __all__ = [
     "make_tiny_model",
     "merge_adapter",
     "port_adapter",
+    "preview_cancel",
+    "preview_retry",
     "preview_submission",
     "propose_remedies",
     "propose_site",
@@ -78,11 +90,18 @@ __all__ = [
     "prune_disk",
     "pull_model",
     "read_audit",
+    "read_configuration",
+    "read_document",
+    "read_manual",
+    "read_results",
     "read_status",
+    "record_decision",
     "recorded_plan",
     "retry_run",
+    "safe_text",
     "scaffold_runs",
     "sealed_plan",
+    "secrets_of",
     "show_compute",
     "show_data",
     "show_site",
@@ -106,12 +125,14 @@ _HOMES = {
     "adopt": ("adopt_edit",),
     "audit": ("read_audit", "verify_audit"),
     "calibrate": ("apply_calibrator", "calibrate_run"),
-    "cancel": ("cancel_runs",),
+    "cancel": ("cancel_runs", "preview_cancel"),
     "collect": ("collect_results",),
     "compute": ("show_compute",),
     "conversion": ("convert_data",),
+    "decide": ("record_decision",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "disk": ("list_disk", "prune_disk"),
+    "documents": ("read_configuration", "read_document", "read_manual"),
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
@@ -120,6 +141,8 @@ _HOMES = {
     "new_task": ("make_task",),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
+    "results": ("read_results",),
+    "safety": ("safe_text", "secrets_of"),
     "scaffold": ("scaffold_runs",),
     "seal": ("recorded_plan", "sealed_plan"),
     "data_view": ("show_data",),
@@ -128,7 +151,7 @@ _HOMES = {
     "site": ("check_site", "propose_site", "show_site", "write_site"),
     "spot_check": ("spot_check_run",),
     "standing": ("read_status",),
-    "submit": ("preview_submission", "proposed_change", "retry_run", "submit_jobs"),
+    "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
     "watch": ("watch_jobs",),

@@ -2,7 +2,7 @@
 
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
-from cruijff_kit.schema.receipt import CancelReceipt
+from cruijff_kit.schema.receipt import CancelPreview, CancelReceipt
 from cruijff_kit.schema.run import Phase
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.audit import render_views
@@ -11,7 +11,18 @@ from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.wanted import no_longer_wanted
 
-__all__ = ["cancel_runs"]
+__all__ = ["cancel_runs", "preview_cancel"]
+
+
+def preview_cancel(*, runs: tuple[str, ...] = (), world: World) -> CancelPreview:
+    """Return what is to be asked before these runs, or all, are cancelled; never writes.
+
+    Raises:
+        RunError: a run is not known or its name is ambiguous.
+    """
+    plan, _ = recorded_plan(world=world)
+    named = tuple(dict.fromkeys(find_run(plan.runs, name).id for name in runs))
+    return CancelPreview(experiment=plan.experiment, runs=named, planned=len(plan.runs))
 
 
 def cancel_runs(*, runs: tuple[str, ...] = (), reason: str, world: World) -> CancelReceipt:

@@ -7,7 +7,7 @@ from cruijff_kit.data.yaml_text import Marks, load_yaml
 from cruijff_kit.errors import PlanError, Problem, SpecError
 from cruijff_kit.planning.data_checks import wanted_columns
 from cruijff_kit.planning.detectable import power_estimates
-from cruijff_kit.planning.estimates import Basis, estimate_costs
+from cruijff_kit.planning.estimates import Basis, estimate_costs, priced
 from cruijff_kit.planning.fits import Limit, memory_limit
 from cruijff_kit.planning.grid import Variant
 from cruijff_kit.planning.plan_warnings import memory_warnings, plan_warnings
@@ -114,7 +114,7 @@ def _survey(spec: ExperimentSpec, world: World) -> _Survey:
     tokens = TokenFindings([], []) if unfit else check_tokens(spec, planned, world=world)
     warnings = [*_place_warnings(spec, world), *plan_warnings(spec, planned.plan), *tokens.warnings]
     basis = basis_of(spec, planned, world=world)
-    costs = estimate_costs(planned.plan.runs, basis)
+    costs = priced(estimate_costs(planned.plan.runs, basis), world.site.gpu_hour_price)
     planned = planned._replace(plan=planned.plan.model_copy(update={"estimates": costs}))
     problems += _disk_problems(spec, planned.plan, world=world)
     warnings += memory_warnings(planned.plan.runs, basis, limits=_limits(planned, basis, world=world))

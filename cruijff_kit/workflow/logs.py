@@ -1,38 +1,42 @@
-"""Logs: the end of what a job printed, cleaned; or why it is withheld."""
+"""Logs: what a job printed, cleaned: its end, a stretch of it, its first error; or why it is withheld."""
 
-import re
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal
 
+from cruijff_kit.analysis.job_log import find_error, moment, within
 from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.redaction import redact
 from cruijff_kit.rendering.untrusted import clean_line
 from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.receipt import LogPage
+from cruijff_kit.schema.receipt import Excerpt, LogPage
 from cruijff_kit.workflow.attempts import find_run, read_attempts
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["last_lines", "tail_log"]
 
+_PATIENCE = 1.0
+"""Seconds that one line is searched at most."""
+_LAST = Excerpt()
 _MOST = 500
+_SEARCHED = 100_000
+"""Lines from the end that are looked through where not the last ones are asked for."""
 
 
-def tail_log(
-    run: str, *, step: Literal["train", "eval"] = "train", lines: int = 50, grep: str | None = None, world: World
-) -> LogPage:
-    """Return the last lines of a job's output; with `grep`, the last that match.
+def tail_log(run: str, *, step: Literal["train", "eval"] = "train", excerpt: Excerpt = _LAST, world: World) -> LogPage:
+    """Return the last lines of a job's output, or the last of those asked for; or its first error in its context.
 
     Args:
         run: run id, or an unambiguous start of it.
         step: which of its jobs.
-        lines: how many lines at most, from 1 to 500.
-        grep: regular expression that a line must contain.
+        excerpt: which lines.
         world: the experiment and its surroundings.
 
     Raises:
         RunError: the run is not known, was not submitted, or its data is red.
-        SpecError: `grep` is not a regular expression.
+        SpecError: `grep` is not a regular expression, a moment cannot be read, or no line tells its time.
     """
     plan, _ = recorded_plan(world=world)
     chosen = find_run(plan.runs, run)
@@ -47,10 +51,12 @@ def tail_log(
     if job_id is None:
         raise RunError(f"the {step} job of `{chosen.id}` was not submitted", run_id=chosen.id, hint="`ck submit`")
     path = RunLayout(chosen.id).job_output(job_id)
-    most = max(1, min(lines, _MOST))
-    found = last_lines(path, most if grep is None else 100_000, world=world)
-    wanted = found if grep is None else _matching(found, grep)
-    return LogPage(run_id=chosen.id, step=Step(step), path=path, lines=tuple(wanted[-most:]))
+    most = max(1, min(excerpt.lines, _MOST))
+    found: Sequence[str] = last_lines(path, _SEARCHED if _chooses(excerpt) else most, world=world)
+    found = _between(found, excerpt, now=world.clock.now())
+    found = found if excerpt.grep is None else _matching(found, excerpt.grep)
+    shown, note = _error_of(found, most) if excerpt.first_error else (found[-most:], "")
+    return LogPage(run_id=chosen.id, step=Step(step), path=path, lines=tuple(shown), note=note)
 
 
 def last_lines(path: str, lines: int, *, world: World) -> list[str]:
@@ -58,9 +64,46 @@ def last_lines(path: str, lines: int, *, world: World) -> list[str]:
     return [redact(clean_line(line)) for line in world.store.tail(path, lines)]
 
 
-def _matching(lines: list[str], grep: str) -> list[str]:
+def _chooses(excerpt: Excerpt) -> bool:
+    """Return whether other lines than simply the last ones are wanted."""
+    return excerpt.model_copy(update={"lines": _LAST.lines}) != _LAST
+
+
+def _between(lines: Sequence[str], excerpt: Excerpt, *, now: datetime) -> Sequence[str]:
+    if excerpt.since is None and excerpt.until is None:
+        return lines
+    since, until = (_moment(name, getattr(excerpt, name), now=now) for name in ("since", "until"))
+    kept = within(lines, since=since, until=until, ended=now)
+    if kept is None:
+        raise SpecError("no line of this output tells its time", hint="use `lines` or `grep` instead")
+    return kept
+
+
+def _moment(name: str, text: str | None, *, now: datetime) -> datetime | None:
     try:
-        pattern = re.compile(grep)
-    except re.error as err:
+        return moment(text, now) if text is not None else None
+    except ValueError as err:
+        hint = "write `14:05`, `2026-11-27 14:05` (UTC), or `10m` for ten minutes ago"
+        raise SpecError(f"`{name}` is `{text}`, which is no moment", hint=hint) from err
+
+
+def _error_of(lines: Sequence[str], most: int) -> tuple[Sequence[str], str]:
+    place = find_error(lines)
+    if place is None:
+        return (), f"no line of the last {len(lines):,} reads like an error"
+    start, end = place
+    cut = f"; the last {end - start - most} lines of it are cut" if end - start > most else ""
+    return lines[start:end][:most], f"lines {start + 1} to {end} of the last {len(lines):,}{cut}"
+
+
+def _matching(lines: Sequence[str], grep: str) -> list[str]:
+    # Unlike `re`, it gives up in time on an expression that would take for ever.
+    import regex
+
+    try:
+        pattern = regex.compile(grep)
+        return [line for line in lines if pattern.search(line, timeout=_PATIENCE)]
+    except regex.error as err:
         raise SpecError(f"`{grep}` is not a regular expression: {err}", hint="escape `. * + ? ( ) [ ] \\`") from err
-    return [line for line in lines if pattern.search(line)]
+    except TimeoutError as err:
+        raise SpecError(f"`{grep}` takes too long to look for", hint="look for plainer words") from err

@@ -126,7 +126,7 @@ def _files(dossier: Dossier) -> dict[str, bytes]:
     return {
         ExperimentLayout.report: render_summary(dossier).encode(),
         **{f"report/{drawing.name}.png": draw_png(drawing) for drawing in drawings},
-        "report/trace.json": (json.dumps(traces, indent=1, ensure_ascii=False) + "\n").encode(),
+        ExperimentLayout.traces: (json.dumps(traces, indent=1, ensure_ascii=False) + "\n").encode(),
         ExperimentLayout.page: render_page(dossier, drawings).encode(),
     }
 

@@ -44,7 +44,12 @@ class _Sheet(NamedTuple):
 
 
 def scaffold_runs(
-    *, dry_run: bool = False, overwrite: tuple[str, ...] = (), progress: Progress | None = None, world: World
+    *,
+    dry_run: bool = False,
+    overwrite: tuple[str, ...] = (),
+    reason: str | None = None,
+    progress: Progress | None = None,
+    world: World,
 ) -> ScaffoldReceipt:
     """Write data sets, run directories and job scripts, and seal them; safe to repeat and to kill.
 
@@ -56,6 +61,7 @@ def scaffold_runs(
     Args:
         dry_run: return the text of every file and write nothing.
         overwrite: edited files to replace: their paths, or run ids for all files of a run.
+        reason: why, in the words of whoever decided; kept in the audit log.
         progress: called as files are written.
         world: the experiment and its surroundings.
 
@@ -69,7 +75,7 @@ def scaffold_runs(
     with world.store.lock(LOCK_NAME):
         sheet = _sheet(overwrite, world)
         if _due(sheet) or not sheet.resembles_seal():
-            _publish(sheet, progress, world=world)
+            _publish(sheet, progress, reason=reason, world=world)
     return _receipt(sheet, {})
 
 
@@ -141,13 +147,13 @@ def _due(sheet: _Sheet) -> dict[str, bytes]:
     return {path: sheet.files[path] for path in paths}
 
 
-def _publish(sheet: _Sheet, progress: Progress | None, *, world: World) -> None:
+def _publish(sheet: _Sheet, progress: Progress | None, *, reason: str | None, world: World) -> None:
     """Record what is about to be sealed, then publish everything, the seal last.
 
     The record comes first: the seal then holds the hash of the very line that tells of it,
     and a crash in between is mended, and recorded again, by a repeat.
     """
-    anchor = world.audit.append(*_events(sheet, world))
+    anchor = world.audit.append(*(event.model_copy(update={"reason": reason}) for event in _events(sheet, world)))
     lock = DesignLock(**sheet.seal, anchor_seq=anchor.seq, anchor_sha256=anchor.sha256)
     files = {**_due(sheet), ExperimentLayout.lock: seal(lock)}
     world.store.publish(files, manifest=ExperimentLayout.lock, progress=progress)

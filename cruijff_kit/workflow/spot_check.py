@@ -19,9 +19,9 @@ from cruijff_kit.schema.evaluation import Generation
 from cruijff_kit.schema.layout import RunLayout, adapter_in
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
-from cruijff_kit.schema.receipt import OptionChance, SpotCheck, SpotSample
 from cruijff_kit.schema.run import Done
 from cruijff_kit.schema.scoring_rules import ScoringRules
+from cruijff_kit.schema.spot import OptionChance, SpotCheck, SpotSample
 from cruijff_kit.scoring.judging import text_verdict
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.evaluation_results import read_cell

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cruijff_kit.errors import PlanError, RunError
+from cruijff_kit.planning.estimates import price_of
 from cruijff_kit.planning.site_checks import site_problems
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.planning.verdicts import retryable
@@ -11,7 +12,7 @@ from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.plan import DesignLock, Plan, PlannedRun
 from cruijff_kit.schema.policy import Decision
-from cruijff_kit.schema.receipt import Submission, SubmitPreview, SubmitReceipt
+from cruijff_kit.schema.receipt import RetryPreview, Submission, SubmitPreview, SubmitReceipt
 from cruijff_kit.schema.spec import Resources
 from cruijff_kit.workflow.attempts import find_run, last_reports, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views
@@ -24,7 +25,7 @@ from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
 from cruijff_kit.workflow.standing import live_site, read_status
 from cruijff_kit.workflow.wanted import read_wanted, want
 
-__all__ = ["preview_submission", "proposed_change", "retry_run", "submit_jobs"]
+__all__ = ["preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"]
 
 
 def preview_submission(plan_id: str, *, runs: tuple[str, ...] = (), world: World) -> SubmitPreview:
@@ -119,6 +120,22 @@ def retry_run(run: str, *, apply_proposal: bool = False, reason: str, world: Wor
         return SubmitReceipt(plan_id=lock.plan_id, jobs=tuple(jobs))
 
 
+def preview_retry(plan_id: str, *, runs: tuple[str, ...], apply_proposal: bool = False, world: World) -> RetryPreview:
+    """Return what trying the failed jobs of runs again would ask of the scheduler; never writes.
+
+    Raises:
+        PlanError: the plan is another one, or a cap is exceeded.
+        RunError: nothing of a run failed or was cancelled, or nothing is proposed for it.
+    """
+    plan, lock = sealed_plan(world=world)
+    _check_plan(plan_id, lock)
+    chosen = _chosen(plan, runs)
+    due = [job for run in chosen for job in _failed(run, world)]
+    changes = [proposed_change(run.id, world=world).words for run in chosen] if apply_proposal else []
+    asked = _preview(plan, lock, due=due, world=world)
+    return RetryPreview(asked=asked, runs=tuple(run.id for run in chosen), changes=tuple(changes))
+
+
 def proposed_change(run: str, *, world: World) -> Decision:
     """Return the change that the failure policy proposes for a run, to be shown before it is approved; never writes.
 
@@ -196,6 +213,7 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) 
         gpu_hours=gpu_hours,
         max_jobs=caps.max_jobs,
         max_gpu_hours=caps.max_gpu_hours,
+        cost=price_of(gpu_hours, world.site.gpu_hour_price),
     )
     if len(due) > caps.max_jobs:
         raise PlanError(

@@ -30,7 +30,7 @@ __all__ = ["watch_jobs"]
 
 
 def watch_jobs(
-    *, poll: float = 1.0, timeout: float | None = None, world: World
+    *, poll: float = 1.0, timeout: float | None = None, reason: str | None = None, world: World
 ) -> Generator[ExperimentStatus, None, None]:
     """Yield the status until nothing moves any more, recording each verdict once.
 
@@ -42,6 +42,7 @@ def watch_jobs(
     Args:
         poll: seconds between two looks.
         timeout: seconds after which to stop looking, or None to look on.
+        reason: why it is watched, in the words of whoever decided; told where the record says that all have ended.
         world: the experiment and its surroundings.
     """
     recorded_plan(world=world)
@@ -63,7 +64,7 @@ def watch_jobs(
             # Also where the watch that saw the last verdict fall was killed before it could.
             write_compute(world=world)
         if recorded:
-            _close(status, world)
+            _close(status, reason, world=world)
 
 
 def _elect(stack: ExitStack, world: World) -> str:
@@ -148,7 +149,7 @@ def _feed(plan: Plan, status: ExperimentStatus, *, site: Site, world: World) -> 
     return hand_over(due, book, errand=errand, room=room, world=world)
 
 
-def _close(status: ExperimentStatus, world: World) -> None:
+def _close(status: ExperimentStatus, reason: str | None, *, world: World) -> None:
     """Record that everything has ended and what it took, where this look saw the last verdict fall."""
     if status.finished:
         used = read_compute(world=world)
@@ -159,6 +160,7 @@ def _close(status: ExperimentStatus, world: World) -> None:
             verb="watch",
             action=Action.ALL_COMPLETE,
             subject=status.experiment,
+            reason=reason,
             outputs={
                 "completed": str(completed),
                 "jobs": str(len(status.steps)),

@@ -185,9 +185,9 @@ async def _play(project: Project, *, kill_after: float | None) -> None:
 async def _calls(client: Client, project: Project) -> None:
     design = project.design.read_text(encoding="utf-8")
     await _call(client, "experiment_write_summary", design=design, reason="kill test")
-    plan = await _call(client, "runs_scaffold", dry_run=False)
+    plan = await _call(client, "runs_scaffold", dry_run=False, reason="kill test")
     await _call(client, "job_submit", plan_id=plan["plan_id"], reason="kill test")
-    while (await _call(client, "job_watch", timeout=5.0))["moving"]:
+    while (await _call(client, "job_watch", timeout=5.0, reason="kill test"))["moving"]:
         pass
 
 

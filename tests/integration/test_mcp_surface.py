@@ -15,9 +15,14 @@ from cruijff_kit import workflow
 from cruijff_kit.errors import SiteError
 from cruijff_kit.mcp_server.server import build
 from cruijff_kit.mcp_server.surface import INSTRUCTIONS, SURFACE
+from cruijff_kit.schema.receipt import Excerpt
 
-OURS = {"experiment", "cursor", "limit"}
-"""Arguments a tool may have beyond its verb's: where to look, and paging."""
+OURS = {"experiment", "cursor", "limit", "after", "response_format"}
+"""Arguments a tool may have beyond its verbs': where to look, how much, and paging."""
+CHOICES = {"retry", "view", "verify"}
+"""Arguments by which a tool chooses between its verbs."""
+RENAMED = {"text": "design"}
+"""Arguments that are called otherwise in a tool than in its verb."""
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +36,9 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tool]:
     return {tool.name: tool for tool in asyncio.run(listed())}
 
 
-def verb_of(tool: str) -> Any:
-    """Return the function of the workflow that a tool stands for."""
-    return getattr(workflow, SURFACE[tool].verb)
+def verbs_of(tool: str) -> list[Any]:
+    """Return the functions of the workflow that a tool stands for."""
+    return [getattr(workflow, verb) for verb in SURFACE[tool].verbs]
 
 
 def test_there_are_at_most_fifteen_tools_and_each_is_declared(tools: dict[str, Tool]) -> None:
@@ -42,21 +47,33 @@ def test_there_are_at_most_fifteen_tools_and_each_is_declared(tools: dict[str, T
 
 
 def test_every_tool_stands_for_a_public_verb() -> None:
-    assert {entry.verb for entry in SURFACE.values()} <= set(workflow.__all__)
+    assert {verb for entry in SURFACE.values() for verb in entry.verbs} <= set(workflow.__all__)
 
 
 @pytest.mark.parametrize("name", sorted(SURFACE))
-def test_a_tool_takes_what_its_verb_takes_with_the_same_defaults(name: str, tools: dict[str, Tool]) -> None:
+def test_a_tool_takes_what_its_verbs_take_with_the_same_defaults(name: str, tools: dict[str, Tool]) -> None:
     given = tools[name].input_schema["properties"]
-    verb = inspect.signature(verb_of(name)).parameters
-    names = {"text": "design"} if SURFACE[name].verb in ("check_design", "write_design") else {}
-    expected = {names.get(each, each): parameter for each, parameter in verb.items()}
-    assert set(given) - OURS <= set(expected)
-    for argument in set(given) & set(expected):
-        default = expected[argument].default
-        if default is not inspect.Parameter.empty and "default" in given[argument] and name != "runs_scaffold":
+    taken = [(RENAMED.get(each, each), what) for verb in verbs_of(name) for each, what in _parameters(verb).items()]
+    assert set(given) - OURS - CHOICES <= {argument for argument, _ in taken}
+    for argument, parameter in taken:
+        if argument in given and "default" in given[argument] and parameter.default is not inspect.Parameter.empty:
             plain = given[argument]["default"]
-            assert plain is None or str(plain) == str(default) or argument in ("limit", "timeout"), argument
+            known = argument in ("limit", "timeout", "count", "dry_run")
+            assert plain is None or str(plain) == str(parameter.default) or known, argument
+
+
+@pytest.mark.parametrize("name", sorted(SURFACE))
+def test_a_tool_that_acts_demands_a_reason_and_one_that_reads_has_none(name: str, tools: dict[str, Tool]) -> None:
+    schema = tools[name].input_schema
+    reads = SURFACE[name].annotations.read_only_hint
+    assert ("reason" in schema["required"]) is not reads
+    assert ("reason" in schema["properties"]) is not reads
+
+
+@pytest.mark.parametrize("name", sorted(SURFACE))
+def test_every_reason_reaches_the_verbs(name: str) -> None:
+    if not SURFACE[name].annotations.read_only_hint:
+        assert all("reason" in _parameters(verb) for verb in verbs_of(name))
 
 
 @pytest.mark.parametrize("name", sorted(SURFACE))
@@ -72,7 +89,7 @@ def test_a_description_is_short_printable_and_says_when_to_use_it(name: str, too
     text = tools[name].description or ""
     assert len(text.encode()) < 2048
     assert text.isascii()
-    assert any(word in text for word in ("Use it", "Follow", "Repeat", "Only", "only", "Use dry_run", "Use `"))
+    assert "Use it " in text or "Use dry_run " in text
 
 
 def test_the_whole_list_costs_a_model_at_most_4500_tokens(tools: dict[str, Tool]) -> None:
@@ -92,7 +109,8 @@ def test_the_list_is_in_the_same_order_every_time(tools: dict[str, Tool], tmp_pa
 def test_the_instructions_fit_in_two_kilobytes_and_name_real_tools() -> None:
     assert len(INSTRUCTIONS.encode()) <= 2_048
     mentioned = {word.strip("`.,;:()") for word in INSTRUCTIONS.split() if "_" in word}
-    assert {word for word in mentioned if word.split("=")[0] not in ("dry_run", "plan_id")} <= set(SURFACE)
+    arguments = {"dry_run", "plan_id", "first_error", "response_format", "next_cursor"}
+    assert {word for word in mentioned if word.split("=")[0] not in arguments} <= set(SURFACE)
 
 
 @pytest.mark.parametrize("root", ("/", "~"))
@@ -114,6 +132,16 @@ def test_commands_and_tools_that_share_a_verb_reach_the_same_function() -> None:
     commands = import_module("cruijff_kit.cli.main").COMMANDS
     for module, _ in (target.split(":") for target, _ in commands.values()):
         import_module(f"cruijff_kit.cli.{module}")
+
+
+def _parameters(verb: Any) -> dict[str, inspect.Parameter]:
+    """Return what a verb takes, the fields of an excerpt in its place."""
+    found = dict(inspect.signature(verb).parameters)
+    if found.pop("excerpt", None):
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        fields = Excerpt.model_fields.items()
+        found |= {name: inspect.Parameter(name, keyword, default=field.default) for name, field in fields}
+    return found
 
 
 def _tokens(tool: Tool) -> int:

@@ -10,7 +10,7 @@ from cruijff_kit.adapters.eval_logs import InspectLogs
 from cruijff_kit.cli.spot_text import spot_text
 from cruijff_kit.data.tokens import Encoding, encode_prompt, prompt_sha256
 from cruijff_kit.errors import PlanError, RunError, SpecError
-from cruijff_kit.mcp_server.result_replies import SpotReply
+from cruijff_kit.mcp_server.result_replies import FiguresReply
 from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell
@@ -228,7 +228,7 @@ def test_a_spot_check_is_told_in_aligned_columns_without_control_characters(tmp_
 def test_a_reply_to_an_assistant_has_the_probabilities_too(tmp_path: Path) -> None:
     world = scaffolded(tmp_path, Oracle())
     run = run_of(world, "control")
-    (reply,) = SpotReply.of(spot_check_run(run, count=1, world=evaluated(world, run))).samples
+    (reply,) = FiguresReply.answered(spot_check_run(run, count=1, world=evaluated(world, run))).answers
     assert reply.top == [{"1": -0.1}]
     assert (reply.options, reply.option_mass) == ({"0": 0.2, "1": 0.6}, 0.8)
 

@@ -1,0 +1,68 @@
+"""Results: figures of the report on disk, each with the file it was computed from; nothing is computed here."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from cruijff_kit.errors import ResultError, SpecError
+from cruijff_kit.ports import World
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.report import Reference, ResultsPage, Trace
+
+__all__ = ["read_results"]
+
+_MOST = 500
+_AGAIN = "`ck report` writes it anew"
+
+
+def read_results(*, match: str = "", after: int = 0, limit: int = 50, world: World) -> ResultsPage:
+    """Return figures of the report on disk, in its order; never writes.
+
+    A figure is named by what it is about: `accuracy/<run>/<task>/<epoch>/<scorer>`, `training/<run>/<loss>`,
+    `mean/<levels>`, `effect/<factor>/<contrast>`, `base/<run>/<task>`, `probability/…`, `guarantee/…`, `group/…`.
+
+    Args:
+        match: words that a figure's name must contain, all of them.
+        after: figures to pass over, of those that match.
+        limit: how many to return, from 1 to 500.
+        world: the experiment and its surroundings.
+
+    Raises:
+        SpecError: `limit` or `after` is out of range.
+        ResultError: there is no report, it is damaged, or results were collected since.
+    """
+    if not 1 <= limit <= _MOST or after < 0:
+        raise SpecError(f"`limit` goes from 1 to {_MOST} and `after` from 0", hint="ask for the next page")
+    raw = world.store.read(ExperimentLayout.traces)
+    if raw is None:
+        raise ResultError(
+            "nothing was reported yet", hint="`ck report` collects what has ended and computes the figures"
+        )
+    figures, references = _parsed(raw)
+    _require_current(references, world)
+    words = match.casefold().split()
+    chosen = [each for each in figures if all(word in str(each["figure"]).casefold() for word in words)]
+    page = tuple(Trace.model_validate(each) for each in chosen[after : after + limit])
+    labels = {label for each in page for label in each.references}
+    return ResultsPage(
+        figures=page,
+        sources={each["label"]: Reference.model_validate(each) for each in references if each["label"] in labels},
+        total=len(chosen),
+        report_sha256=sha256(raw).hexdigest(),
+    )
+
+
+def _parsed(raw: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    try:
+        found = json.loads(raw)
+        return found["figures"], found["references"]
+    except (ValueError, KeyError, TypeError) as err:
+        raise ResultError(f"`{ExperimentLayout.traces}` cannot be read: {err}", hint=_AGAIN) from err
+
+
+def _require_current(references: list[dict[str, Any]], world: World) -> None:
+    """Refuse figures of a result table that is no longer the one on disk."""
+    told = next((each["sha256"] for each in references if each["path"] == ExperimentLayout.results), None)
+    if told is not None and world.store.digest(ExperimentLayout.results) != told:
+        fact = f"the report was made of another `{ExperimentLayout.results}` than the one on disk"
+        raise ResultError(fact, hint=_AGAIN)
