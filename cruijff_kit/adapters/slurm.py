@@ -95,9 +95,7 @@ class SlurmScheduler:
         parts = parts_of(missing, self._edges(missing, request.name))
         for part in parts:
             mail = request.mail if part is parts[-1] else None
-            number = self._sbatch(
-                request.model_copy(update={"mail": mail}), *part.dependency, indices=part.indices
-            )
+            number = self._sbatch(request.model_copy(update={"mail": mail}), *part.dependency, indices=part.indices)
             held.update({tags[index]: f"{number}_{index}" for index in part.indices})
         return {tag: held[tag] for tag in tags.values()}
 

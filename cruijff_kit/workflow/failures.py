@@ -15,7 +15,7 @@ from cruijff_kit.schema.policy import Decision, Ending, Reaction
 from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.attempts import find_run, write_attempt
-from cruijff_kit.workflow.logs import last_lines
+from cruijff_kit.workflow.logs import printed
 from cruijff_kit.workflow.wanted import wanted_runs
 
 __all__ = ["apply_policy", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
@@ -66,6 +66,7 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
     except SchedulerError:
         return False
     gone = [entry for entry in silent if entry.attempts[-1].intent.tag not in held]
+    dead = _dead_trainings(status)
     for entry in gone:
         last, own = entry.attempts[-1], entry.own
         told = own is not None and own.state == "failed" and own.job_id == last.job_id
@@ -73,6 +74,9 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
         if told and own is not None:
             reason = f"failed: {own.message}; {reason}"
         verdict = JobState.FAILED if told else JobState.LOST
+        if not told and dead.get(entry.run_id, set()) & set(last.after_ok):
+            # It never began, and schedulers keep no account of elements that never did.
+            verdict = JobState.CANCELLED
         lost = entry.model_copy(update={"phase": Phase.FAILED, "reason": reason})
         world.audit.append(_verdict_event(lost, world))
         write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason}))
@@ -205,10 +209,7 @@ def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
 
 
 def _printed(entry: StepStatus, world: World) -> tuple[str, ...]:
-    job_id = entry.attempts[-1].job_id
-    if job_id is None:
-        return ()
-    return tuple(last_lines(RunLayout(entry.run_id).job_output(job_id), _LINES, world=world))
+    return tuple(printed(entry.attempts[-1], _LINES, world=world))
 
 
 def _reached(entry: StepStatus, last: Attempt, *, world: World) -> int | None:
