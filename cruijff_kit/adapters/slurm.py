@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from cruijff_kit.adapters.slurm_arrays import most_elements, parts_of, ranges
+from cruijff_kit.adapters.slurm_arrays import Part, most_elements, parts_of, ranges
 from cruijff_kit.adapters.slurm_commands import ABSENT, Answer, ask, order
 from cruijff_kit.adapters.slurm_errors import refusal
 from cruijff_kit.adapters.slurm_facts import config_values
@@ -70,8 +70,7 @@ class SlurmScheduler:
             return self._held[request.tag]
         _require_folder(request)
         edges = self._edges((request,), request.name)[0]
-        wait = (f"afterok:{':'.join(edges)}",) if edges else ()
-        job_id = self._sbatch(request, *wait)
+        job_id = self._sbatch(request, *_waiting(f"afterok:{':'.join(edges)}" if edges else ""))
         self._held[request.tag] = job_id
         return job_id
 
@@ -95,8 +94,7 @@ class SlurmScheduler:
         parts = parts_of(missing, self._edges(missing, request.name))
         for part in parts:
             mail = request.mail if part is parts[-1] else None
-            number = self._sbatch(request.model_copy(update={"mail": mail}), *part.dependency, indices=part.indices)
-            held.update({tags[index]: f"{number}_{index}" for index in part.indices})
+            held.update(self._part(request.model_copy(update={"mail": mail}), part))
         return {tag: held[tag] for tag in tags.values()}
 
     def most_elements(self) -> int:
@@ -198,18 +196,25 @@ class SlurmScheduler:
         ended = [row for row in queued if row.report.state.ended]
         return {row.tag: row.report.job_id for row in (*reversed(begun), *reversed(ended), *reversed(alive))}
 
-    def _sbatch(self, request: JobRequest | ArrayRequest, *wait: str, indices: Sequence[int] = ()) -> str:
-        """Queue a job, or an array of these indices, and return its number."""
-        options = [f"--job-name={request.name}:{request.tag}", f"--chdir={request.chdir}"]
+    def _part(self, request: ArrayRequest, part: Part) -> dict[str, str]:
+        """Queue some elements of an array by one `sbatch` and return their ids by tag."""
+        tags = {index: element_tag(request.tag, index) for index in part.indices}
+        if len(tags) > 1:
+            number = self._sbatch(request, *_waiting(part.dependency), f"--array={ranges(part.indices)}")
+            return {tag: f"{number}_{index}" for index, tag in tags.items()}
+        # Slurm forgets that a lone element is one once it is cancelled: it is a job, told its index as an argument.
+        ((index, tag),) = tags.items()
+        alone = "--output=slurm-%j.out"
+        return {tag: self._sbatch(request, *_waiting(part.dependency), alone, tag=tag, argument=str(index))}
+
+    def _sbatch(self, request: JobRequest | ArrayRequest, *options: str, tag: str = "", argument: str = "") -> str:
+        """Queue a job, or an array, and return its number."""
+        words = [f"--job-name={request.name}:{tag or request.tag}", f"--chdir={request.chdir}"]
         if request.comment:
-            options.append(f"--comment={request.comment}")
+            words.append(f"--comment={request.comment}")
         if request.mail:
-            options += ["--mail-type=END,FAIL", f"--mail-user={request.mail}"]
-        if wait:
-            options += [f"--dependency={','.join(wait)}", "--kill-on-invalid-dep=yes"]
-        if indices:
-            options.append(f"--array={ranges(indices)}")
-        answer = order("sbatch", "--parsable", *options, request.script)
+            words += ["--mail-type=END,FAIL", f"--mail-user={request.mail}"]
+        answer = order("sbatch", "--parsable", *words, *options, request.script, *filter(None, (argument,)))
         job_id = answer.out.strip().rpartition("\n")[2].partition(";")[0]
         if answer.code or not job_id.isdigit():
             # It may be queued all the same: look again before the next one.
@@ -292,6 +297,11 @@ def _unknown(job_id: str, past: JobReport | None, *, why: str) -> JobReport:
     nowhere = "" if why else "Slurm holds no such job any more"
     reason = "; ".join(part for part in (why or nowhere, last) if part)
     return JobReport(job_id=job_id, state=JobState.UNKNOWN, reason=reason)
+
+
+def _waiting(dependency: str) -> tuple[str, ...]:
+    """Return the options of a job that waits, and ends where what it waits for does not end well."""
+    return (f"--dependency={dependency}", "--kill-on-invalid-dep=yes") if dependency else ()
 
 
 def _unmet(name: str, job_id: str, *, report: JobReport | None, why: str) -> SchedulerError:

@@ -13,7 +13,7 @@ class Part(NamedTuple):
 
     indices: tuple[int, ...]
     """Their indices, rising."""
-    dependency: tuple[str, ...] = ()
+    dependency: str = ""
     """What `--dependency` says of all of them; empty where they wait for nothing."""
 
 
@@ -35,7 +35,7 @@ def parts_of(elements: Sequence[ArrayElement], edges: Sequence[Sequence[str]]) -
         else:
             key, dependency = f"only {element.index}", f"afterok:{':'.join(needed)}"
         parts.setdefault(key, (dependency, []))[1].append(element.index)
-    return [Part(tuple(indices), (words,) if words else ()) for words, indices in parts.values()]
+    return [Part(tuple(indices), words) for words, indices in parts.values()]
 
 
 def ranges(indices: Sequence[int]) -> str:

@@ -21,14 +21,15 @@ _SHA = re.compile(r"[0-9a-f]{64}")
 _ROW = re.compile(r"(\d+)\) set -- (\S+) (\S+) (\S+) ;;")
 _OWN = re.compile(r"#SBATCH --(?:job-name|chdir)=.*\n")
 _COMMAND = ("bash",)
-_CASE = 'case "$SLURM_ARRAY_TASK_ID" in'
+_CASE = 'case "$index" in'
+_INDEX = 'index="${SLURM_ARRAY_TASK_ID:-$1}"'
 _HERE, _ROOT = "here=", "root="
 
 # The file that Slurm opened for the job is given a second name in the run's folder, where people look: whatever Slurm
 # itself adds at the end is in both. Where a file system has no such names, the job's own output goes there instead.
 # What was approved is what runs: the copy that was made when the submission was recorded, held against its hash.
 _REST = """\
-*) echo "cruijff-kit: this array has no run of index $SLURM_ARRAY_TASK_ID" >&2; exit 78 ;;
+*) echo "cruijff-kit: this array has no run of index $index" >&2; exit 78 ;;
 esac
 job="${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}"
 job="${job:-$SLURM_JOB_ID}"
@@ -41,7 +42,7 @@ if [ "${found%% *}" != "$3" ]; then
   echo "cruijff-kit: approved was sha256 $3, found is ${found%% *}; \\`ck retry\\` submits what is sealed now" >&2
   exit 78
 fi
-echo "cruijff-kit: job $job, index $SLURM_ARRAY_TASK_ID of its array, runs $1/$2"
+echo "cruijff-kit: job $job, index $index of its array, runs $1/$2"
 exec bash "$2"
 """
 
@@ -120,6 +121,7 @@ def parse_array(text: str) -> ArrayScript:
 
 def _lines(array: ArrayScript) -> Iterator[str]:
     yield "set -e"
+    yield _INDEX
     yield f"{_HERE}{shlex.quote(array.job.folder)}"
     yield f"{_ROOT}{shlex.quote(array.root)}"
     yield _CASE
@@ -129,7 +131,7 @@ def _lines(array: ArrayScript) -> Iterator[str]:
 
 def _read(text: str) -> ArrayScript:
     head, _, body = text.partition("\n\n")
-    _, _, root, _, *rows, last = body.removesuffix(_REST).split("\n")
+    _, _, _, root, _, *rows, last = body.removesuffix(_REST).split("\n")
     if last or not body.endswith(_REST):
         raise ValueError("it does not end as ours do")
     job = JobScript(**read_head(head), command=_COMMAND)

@@ -97,7 +97,8 @@ class ArrayRequest(Noun):
     """Everything a scheduler needs to run one script many times, each time told another index."""
 
     script: str
-    """Absolute path of the script, which finds by `SLURM_ARRAY_TASK_ID` what to do; the scheduler takes a copy."""
+    """Absolute path of the script; the scheduler takes a copy. `SLURM_ARRAY_TASK_ID` tells it its index, or, where that
+    is not set, its first argument."""
     tag: Annotated[Name, Field(max_length=56)]
     """What the tags of its elements begin with: `<tag>.<index>`, none of which is ever queued twice."""
     name: Name

@@ -52,8 +52,9 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
 def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> bool:
     """Record as lost the jobs whose tag the scheduler no longer holds, with no sign of them for long; tell if any.
 
-    One that said itself that it failed has failed. An unknown state alone never is a failure;
-    and should such a job still run, the run lock keeps it from being trained twice.
+    One that said itself that it failed has failed; one whose training ended badly is cancelled.
+    An unknown state alone never is a failure; and should such a job still run, the run lock
+    keeps it from being trained twice.
     """
     now, limit = world.clock.now(), site.policy.forgotten_after
     silent = [
@@ -73,11 +74,11 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
         reason = f"the scheduler no longer knows it, and there was no sign of it for {limit:g} s"
         if told and own is not None:
             reason = f"failed: {own.message}; {reason}"
-        verdict = JobState.FAILED if told else JobState.LOST
-        if not told and dead.get(entry.run_id, set()) & set(last.after_ok):
-            # It never began, and schedulers keep no account of elements that never did.
-            verdict = JobState.CANCELLED
-        lost = entry.model_copy(update={"phase": Phase.FAILED, "reason": reason})
+        # One that waited for such a training never began, of which accounting may keep nothing.
+        in_vain = bool(dead.get(entry.run_id, set()) & set(last.after_ok))
+        verdict = JobState.FAILED if told else JobState.CANCELLED if in_vain else JobState.LOST
+        phase = Phase.CANCELLED if verdict is JobState.CANCELLED else Phase.FAILED
+        lost = entry.model_copy(update={"phase": phase, "reason": reason})
         world.audit.append(_verdict_event(lost, world))
         write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason}))
     return bool(gone)

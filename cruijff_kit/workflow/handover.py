@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.ports import Progress, World
-from cruijff_kit.rendering.array_script import ArrayRow, ArrayScript, job_of, render_array
+from cruijff_kit.rendering.array_script import ArrayRow, ArrayScript, job_of, parse_array, render_array
 from cruijff_kit.schema.job import ArrayElement, ArrayRequest, Attempt, Intent, JobRequest, Step, element_tag
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.noun import Sha256
@@ -158,15 +158,17 @@ def _why(earlier: tuple[Attempt, ...]) -> str:
 
 def _array_script(batch: Batch, intents: Sequence[Intent], *, errand: Errand, world: World) -> str:
     """Return the script of an array: which of its jobs runs what, and the hash that was approved."""
-    rows = []
+    before = world.store.read_text(ExperimentLayout.array_script(batch.array))
+    # One that is submitted in pieces tells of all of them in the end.
+    rows = {row.index: row for row in parse_array(before).rows} if before else {}
     for job, index, intent in zip(batch.jobs, batch.indices, intents, strict=True):
         layout = RunLayout(intent.run_id)
         copy = layout.submitted_script(intent.step, intent.number).removeprefix(f"{layout.folder}/")
-        rows.append(ArrayRow(index, layout.folder, copy, errand.sealed[job.script]))
+        rows[index] = ArrayRow(index, layout.folder, copy, errand.sealed[job.script])
     text = world.store.read_text(batch.jobs[0].script) or ""
     folder = str(world.store.root / ExperimentLayout.array(batch.array))
     job = job_of(text, name=_array_name(batch, errand), folder=folder)
-    return render_array(ArrayScript(job, str(world.store.root), tuple(rows)))
+    return render_array(ArrayScript(job, str(world.store.root), tuple(rows[index] for index in sorted(rows))))
 
 
 def _array_name(batch: Batch, errand: Errand) -> str:
