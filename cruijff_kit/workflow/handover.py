@@ -73,10 +73,12 @@ def hand_over(
             if submissions and errand.queue.stagger:
                 world.clock.sleep(errand.queue.stagger)
             attempts = _opened(batch, book, errand=errand, world=world)
+            # Whoever asks again after an error must ask under the same tags.
+            _enter(attempts, book)
             taken = _submit(batch, attempts, book, errand=errand, world=world)
             errand = errand._replace(wanted=accepted(errand.wanted, world=world))
             submissions += record_submissions(taken, adopted=False, world=world)
-            _enter(taken, book)
+            _enter([attempt.model_copy(update={"job_id": job_id}) for attempt, job_id in taken], book)
             if progress is not None:
                 progress(len(submissions), len(due), batch.jobs[-1].run.id)
     except SchedulerError as err:
@@ -90,12 +92,12 @@ def _batches(due: Sequence[Due], book: Book, *, errand: Errand, room: int, world
     return batches_of(due, book, queue=errand.queue, refusals=errand.wanted.refusals, room=room, world=world)
 
 
-def _enter(taken: Sequence[tuple[Attempt, str]], book: Book) -> None:
+def _enter(attempts: Sequence[Attempt], book: Book) -> None:
     """Put submissions into the book, each in the place of the intent that was there."""
-    for attempt, job_id in taken:
+    for attempt in attempts:
         key = attempt.intent.run_id, attempt.intent.step
         earlier = [each for each in book.get(key, ()) if each.intent.number < attempt.intent.number]
-        book[key] = (*earlier, attempt.model_copy(update={"job_id": job_id}))
+        book[key] = (*earlier, attempt)
 
 
 def _ready(batch: Batch, book: Book) -> Batch:
