@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import compress
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.ports import Progress, World
@@ -75,7 +76,7 @@ def hand_over(
             attempts = _opened(batch, book, errand=errand, world=world)
             # Whoever asks again after an error must ask under the same tags.
             _enter(attempts, book)
-            taken = _submit(batch, attempts, book, errand=errand, world=world)
+            taken = _submit(batch, attempts, book=book, errand=errand, world=world)
             errand = errand._replace(wanted=accepted(errand.wanted, world=world))
             submissions += record_submissions(taken, adopted=False, world=world)
             _enter([attempt.model_copy(update={"job_id": job_id}) for attempt, job_id in taken], book)
@@ -113,7 +114,7 @@ def _opened(batch: Batch, book: Book, *, errand: Errand, world: World) -> list[A
     """Return the attempts to submit, with what each waits for: those left open, and new ones, now on disk."""
     mark = mark_of(errand.comment, world=world)
     open_ones = [_left_open(job, book) for job in batch.jobs]
-    tags = [element_tag(batch.array, index) for index in batch.indices] or [_tag(batch.jobs[0], book, mark)]
+    tags = [element_tag(batch.array, index) for index in batch.indices] or [_tag(batch.jobs[0], book, mark=mark)]
     intents = [
         left or _intent(job, book, tag=tag, errand=errand, world=world)
         for job, tag, left in zip(batch.jobs, tags, open_ones, strict=True)
@@ -134,7 +135,7 @@ def _left_open(job: Due, book: Book) -> Intent | None:
     return earlier[-1].intent if earlier and earlier[-1].job_id is None else None
 
 
-def _tag(job: Due, book: Book, mark: str) -> str:
+def _tag(job: Due, book: Book, *, mark: str) -> str:
     return f"ck-{mark}-{job.run.id[-8:]}-{job.step.value}-{len(book.get(job.key, ())) + 1}"
 
 
@@ -178,34 +179,37 @@ def _array_name(batch: Batch, errand: Errand) -> str:
 
 
 def _submit(
-    batch: Batch, attempts: Sequence[Attempt], book: Book, *, errand: Errand, world: World
+    batch: Batch, attempts: Sequence[Attempt], *, book: Book, errand: Errand, world: World
 ) -> list[tuple[Attempt, str]]:
     """Queue a batch and return each attempt with its job id."""
-    mail = errand.mail if _has_last(batch, attempts, wanted=errand.wanted) else None
     edges = [edge_of(job, book) or () for job in batch.jobs]
-    after = [{"after_ok": ids_of(edge), "after_tags": tuple(each.intent.tag for each in edge)} for edge in edges]
+    waits = [{"after_ok": ids_of(edge), "after_tags": tuple(each.intent.tag for each in edge)} for edge in edges]
+    mail = errand.mail if _has_last(batch, attempts, wanted=errand.wanted) else None
     shared = {"comment": errand.comment, "mail": mail}
     if not batch.array:
-        job = batch.jobs[0]
-        request = {
-            "script": str(world.store.root / job.script),
-            "tag": attempts[0].intent.tag,
-            "name": job.run.id[:55] + ("-eval" if job.step is Step.EVAL else ""),
-            "chdir": str(world.store.root / RunLayout(job.run.id).folder),
-        }
-        return [(attempts[0], world.scheduler.submit(JobRequest.model_validate({**request, **shared, **after[0]})))]
+        request = _job(batch.jobs[0], root=world.store.root) | waits[0] | shared | {"tag": attempts[0].intent.tag}
+        return [(attempts[0], world.scheduler.submit(JobRequest.model_validate(request)))]
+    elements = [
+        ArrayElement.model_validate({"index": index, **edge}) for index, edge in zip(batch.indices, waits, strict=True)
+    ]
     request = {
         "script": str(world.store.root / ExperimentLayout.array_script(batch.array)),
         "tag": batch.array,
         "name": _array_name(batch, errand),
         "chdir": str(world.store.root / ExperimentLayout.array(batch.array)),
-        "elements": [
-            ArrayElement.model_validate({"index": index, **each})
-            for index, each in zip(batch.indices, after, strict=True)
-        ],
+        "elements": elements,
     }
-    ids = world.scheduler.submit_array(ArrayRequest.model_validate({**request, **shared}))
+    ids = world.scheduler.submit_array(ArrayRequest.model_validate(request | shared))
     return [(attempt, ids[attempt.intent.tag]) for attempt in attempts]
+
+
+def _job(job: Due, *, root: Path) -> dict[str, Any]:
+    """Return what a request of one job says of its run."""
+    return {
+        "script": str(root / job.script),
+        "name": job.run.id[:55] + ("-eval" if job.step is Step.EVAL else ""),
+        "chdir": str(root / RunLayout(job.run.id).folder),
+    }
 
 
 def _has_last(batch: Batch, attempts: Sequence[Attempt], *, wanted: Wanted) -> bool:
