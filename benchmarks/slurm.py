@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -38,6 +38,8 @@ from tests.slurm.cluster import Cluster, running_cluster
 from tests.slurm.counter import Counter
 from tests.slurm.settings import Setup
 
+Ids = TypeVar("Ids", str, dict[str, str])
+"""What a scheduler returns of a job, or of an array."""
 POLL, GROWTH = 2.0, 1.0
 """At most: seconds of a poll, megabytes that the looks after the second add."""
 
@@ -55,7 +57,7 @@ class Timed(SlurmScheduler):
         """Submit an array, timed."""
         return self._timed(lambda: super(Timed, self).submit_array(request))
 
-    def _timed(self, action: Callable[[], "str | dict[str, str]"]) -> "str | dict[str, str]":
+    def _timed(self, action: Callable[[], Ids]) -> Ids:
         start = time.perf_counter()
         try:
             return action()

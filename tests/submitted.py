@@ -181,6 +181,6 @@ def whose(request: JobRequest) -> tuple[str, Step]:
     parts, place = Path(request.script).parts, array_of(request.tag)
     if place is not None:
         rows = parse_array(Path(request.script).read_text(encoding="utf-8")).rows
-        (row,) = (row for row in rows if row.index == place[1])
+        (row,) = (row for row in rows if row.place == place[1])
         return row.folder.removeprefix("runs/"), Step(row.script.split("/")[1].partition("_")[0])
     return parts[parts.index("runs") + 1], Step.EVAL if "eval" in parts[-2:] else Step.TRAIN

@@ -50,8 +50,8 @@ exec bash "$2"
 class ArrayRow(NamedTuple):
     """What one element of an array runs."""
 
-    index: int
-    """Its index."""
+    place: int
+    """Its index in the array."""
     folder: str
     """The run's folder, relative to the root."""
     script: str
@@ -126,7 +126,7 @@ def _lines(array: ArrayScript) -> Iterator[str]:
     yield f"{_ROOT}{shlex.quote(array.root)}"
     yield _CASE
     for row in array.rows:
-        yield f"{row.index}) set -- {row.folder} {row.script} {row.sha256} ;;"
+        yield f"{row.place}) set -- {row.folder} {row.script} {row.sha256} ;;"
 
 
 def _read(text: str) -> ArrayScript:
@@ -151,9 +151,9 @@ def _faults(array: ArrayScript) -> Iterator[Problem]:
     if not array.root.startswith("/") or _UNFIT.search(array.root):
         hint = "move the project to a path without such characters"
         yield Problem(f"`{array.root!a}` is no absolute path on one line", "root", hint=hint)
-    indices = [row.index for row in array.rows]
+    indices = [row.place for row in array.rows]
     if indices != sorted(set(indices)) or min(indices, default=0) < 0:
         yield Problem("its indices do not rise", "rows")
     for row in array.rows:
         if not (_PLACE.fullmatch(row.folder) and _PLACE.fullmatch(row.script) and _SHA.fullmatch(row.sha256)):
-            yield Problem(f"row {row.index} holds what is no path or hash", "rows")
+            yield Problem(f"row {row.place} holds what is no path or hash", "rows")

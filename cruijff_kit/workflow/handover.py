@@ -163,7 +163,7 @@ def _array_script(batch: Batch, intents: Sequence[Intent], *, errand: Errand, wo
     """Return the script of an array: which of its jobs runs what, and the hash that was approved."""
     before = world.store.read_text(ExperimentLayout.array_script(batch.array))
     # One that is submitted in pieces tells of all of them in the end.
-    rows = {row.index: row for row in parse_array(before).rows} if before else {}
+    rows = {row.place: row for row in parse_array(before).rows} if before else {}
     for job, index, intent in zip(batch.jobs, batch.indices, intents, strict=True):
         layout = RunLayout(intent.run_id)
         copy = layout.submitted_script(intent.step, intent.number).removeprefix(f"{layout.folder}/")

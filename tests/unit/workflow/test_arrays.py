@@ -83,7 +83,7 @@ def test_each_index_is_one_run_and_the_hash_is_that_of_its_sealed_script(exp: Su
     assert lock is not None
     for tag, script in tables(exp).items():
         for row in script.rows:
-            (job_id,) = exp.scheduler.find([f"{tag}.{row.index}"]).values()
+            (job_id,) = exp.scheduler.find([f"{tag}.{row.place}"]).values()
             step = Step.TRAIN if "finetune" in row.script else Step.EVAL
             layout = RunLayout(row.folder.removeprefix("runs/"))
             assert exp.job_id(layout.run_id, step) == job_id
@@ -155,6 +155,7 @@ def test_an_array_that_is_refused_for_its_size_is_cut_until_it_fits(template: Pa
 
 
 def test_a_submitter_killed_anywhere_leaves_nothing_lost_and_nothing_twice(template: Path, tmp_path: Path) -> None:
+    moment = 0
     for moment in itertools.count(1):
         exp = arrayed(template, tmp_path / str(moment) / "parity")
         exp.bomb.left = moment
