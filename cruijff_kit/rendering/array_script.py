@@ -22,6 +22,7 @@ _ROW = re.compile(r"(\d+)\) set -- (\S+) (\S+) (\S+) ;;")
 _OWN = re.compile(r"#SBATCH --(?:job-name|chdir)=.*\n")
 _COMMAND = ("bash",)
 _CASE = 'case "$index" in'
+_AWAY = "move `array.slurm` away and submit again: no job is queued twice"
 _INDEX = 'index="${SLURM_ARRAY_TASK_ID:-$1}"'
 _HERE, _ROOT = "here=", "root="
 
@@ -113,9 +114,9 @@ def parse_array(text: str) -> ArrayScript:
     try:
         array = _read(text)
     except (KeyError, IndexError, ValueError) as err:
-        raise PlanError(f"the array's script cannot be read back: {err}", hint="submit again") from err
+        raise PlanError(f"the array's script cannot be read back: {err}", hint=_AWAY) from err
     if render_array(array) != text:
-        raise PlanError("the script holds more than an array's script of ours", hint="submit again")
+        raise PlanError("the script holds more than an array's script of ours", hint=_AWAY)
     return array
 
 

@@ -12,7 +12,6 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.job import ArrayRequest, Attempt, JobState, Step, array_of
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
-from cruijff_kit.schema.site import Environment, Site
 from cruijff_kit.workflow.cancel import cancel_runs
 from cruijff_kit.workflow.compute import read_compute
 from cruijff_kit.workflow.logs import tail_log
@@ -20,23 +19,14 @@ from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import retry_run, submit_jobs
 from cruijff_kit.workflow.watch import watch_jobs
-from tests.fakes.designed import design, put_design, world_at
+from tests.fakes.designed import world_at
 from tests.gated_bench import until
+from tests.light_grid import put_light_grid
 from tests.slurm.bench import SlurmBench
 from tests.slurm.cluster import Cluster
 from tests.slurm.counter import Counter
 
 RUNS = 30
-# Stands for the interpreter: leaves what a recipe or an evaluation owes, and what a test asks for.
-QUICK = """\
-#!/bin/sh
-case "$2" in *evaluate) step=eval; done=eval/DONE ;; *) step=train; done=DONE ;; esac
-echo "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_JOB_ID:+_$SLURM_ARRAY_TASK_ID}" >> "ran-$step.txt"
-echo "said by $step"
-if [ -e fails ]; then rm fails; exit 3; fi
-if [ -e hangs ]; then rm hangs; sleep 300 & wait; fi
-echo '{"exit_code": 0, "artefacts": {}, "finished": "2026-01-01T00:00:00.000Z"}' > "$done"
-"""
 
 
 class Killed(BaseException):
@@ -62,15 +52,7 @@ class Grid:
 
     def __init__(self, folder: Path, cluster: Cluster) -> None:
         self.root, self.cluster = folder / "parity", cluster
-        programs = folder / "programs"
-        programs.mkdir(parents=True)
-        (programs / "python").write_text(QUICK, encoding="utf-8")
-        (programs / "python").chmod(0o755)
-        path = {"PATH": f"{programs}:/usr/bin:/bin"}
-        self.site = Site(environment=Environment(kind="none", variables=path))
-        seeds, asked = list(range(1, RUNS // 2 + 1)), {"cpus": 1, "mem": "100M", "time": "00:10:00"}
-        spec = design(factors={"lora_rank": [4, 16]}, controls={"seeds": seeds}, runs=[], resources=asked)
-        put_design(self.root, spec)
+        self.site = put_light_grid(self.root, RUNS)
         self.plan_id = scaffold_runs(world=self.world()).plan_id
         self.counter = Counter(folder)
 
