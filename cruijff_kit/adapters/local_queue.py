@@ -156,23 +156,17 @@ class LocalQueue:
         Raises:
             SchedulerError: it waits for a job that this queue does not know.
         """
+        return self.add_all((new,))[0]
+
+    def add_all(self, jobs: Sequence[NewJob]) -> list[int]:
+        """Queue several jobs, or none of them, and return their numbers.
+
+        Raises:
+            SchedulerError: one of them waits for a job that this queue does not know.
+        """
         self._file.create()
         with self._file.writing() as db:
-            held = db.execute("SELECT id FROM job WHERE tag = ?", (new.tag,)).fetchone()
-            if held:
-                return held[0]
-            _require_known(db, new)
-            row = {**new._asdict(), "directives": json.dumps(new.directives), "submitted": time.time()}
-            row["environment"] = json.dumps(new.environment)
-            job_id = db.execute(
-                "INSERT INTO job (tag, name, comment, chdir, directives, script, environment, submitted)"
-                " VALUES (:tag, :name, :comment, :chdir, :directives, :script, :environment, :submitted)",
-                row,
-            ).lastrowid
-            assert job_id is not None  # noqa: S101 SQLite numbers every row it inserts
-            db.executemany("INSERT INTO edge VALUES (?, ?)", [(job_id, parent) for parent in set(new.after_ok)])
-            db.execute(f"{_DOOM} AND id = ?", (time.time(), job_id))
-            return job_id
+            return [_added(db, new) for new in jobs]
 
     def find(self, tags: Sequence[str]) -> dict[str, int]:
         """Return the numbers of the tags that are queued or were."""
@@ -280,6 +274,24 @@ class LocalQueue:
 def _cancelled(ending: Ending) -> Ending:
     """Return the ending of a job that asked for another turn and may have none."""
     return ending._replace(state="cancelled", reason="cancelled")
+
+
+def _added(db: sqlite3.Connection, new: NewJob) -> int:
+    held = db.execute("SELECT id FROM job WHERE tag = ?", (new.tag,)).fetchone()
+    if held:
+        return held[0]
+    _require_known(db, new)
+    row = {**new._asdict(), "directives": json.dumps(new.directives), "submitted": time.time()}
+    row["environment"] = json.dumps(new.environment)
+    job_id = db.execute(
+        "INSERT INTO job (tag, name, comment, chdir, directives, script, environment, submitted)"
+        " VALUES (:tag, :name, :comment, :chdir, :directives, :script, :environment, :submitted)",
+        row,
+    ).lastrowid
+    assert job_id is not None  # noqa: S101 SQLite numbers every row it inserts
+    db.executemany("INSERT INTO edge VALUES (?, ?)", [(job_id, parent) for parent in set(new.after_ok)])
+    db.execute(f"{_DOOM} AND id = ?", (time.time(), job_id))
+    return job_id
 
 
 def _require_known(db: sqlite3.Connection, new: NewJob) -> None:

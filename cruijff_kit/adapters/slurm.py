@@ -8,10 +8,13 @@ itself gives numbers anew when its controller dies within seconds of a submissio
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
+from cruijff_kit.adapters.slurm_arrays import Part, most_elements, parts_of, ranges
 from cruijff_kit.adapters.slurm_commands import ABSENT, Answer, ask, listed, order
 from cruijff_kit.adapters.slurm_errors import refusal
+from cruijff_kit.adapters.slurm_facts import config_values
 from cruijff_kit.adapters.slurm_states import (
     HISTORY_FIELDS,
     QUEUE_FIELDS,
@@ -24,7 +27,7 @@ from cruijff_kit.adapters.slurm_states import (
 )
 from cruijff_kit.adapters.slurm_usage import USAGE_FIELDS, usage_rows
 from cruijff_kit.errors import SchedulerError
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
+from cruijff_kit.schema.job import ArrayElement, ArrayRequest, JobReport, JobRequest, JobState, JobUsage, element_tag
 
 __all__ = ["SlurmScheduler"]
 
@@ -56,6 +59,7 @@ class SlurmScheduler:
         self._held: dict[str, str] | None = None
         self._accounted = True
         self._rests_until = 0.0
+        self._most: int | None = None
 
     # --- the port ---
 
@@ -74,22 +78,42 @@ class SlurmScheduler:
         if request.tag in self._held:
             return self._held[request.tag]
         _require_folder(request)
-        options = [f"--job-name={request.name}:{request.tag}", f"--chdir={request.chdir}"]
-        if request.comment:
-            options.append(f"--comment={request.comment}")
-        if request.mail:
-            options += ["--mail-type=END,FAIL", f"--mail-user={request.mail}"]
-        edges = self._edges(request)
-        if edges:
-            options += [f"--dependency=afterok:{':'.join(edges)}", "--kill-on-invalid-dep=yes"]
-        answer = order("sbatch", "--parsable", *options, request.script)
-        job_id = answer.out.strip().rpartition("\n")[2].partition(";")[0]
-        if answer.code or not job_id.isdigit():
-            # It may be queued all the same: look again before the next one.
-            self._forget()
-            raise refusal(answer, f"Slurm did not take job `{request.name}`")
+        edges = self._edges((request,), request.name)[0]
+        job_id = self._sbatch(request, *_waiting(f"afterok:{':'.join(edges)}" if edges else ""))
         self._held[request.tag] = job_id
         return job_id
+
+    def submit_array(self, request: ArrayRequest) -> dict[str, str]:
+        """Queue the elements that are not queued yet, by one `sbatch` where their edges allow it.
+
+        Edges to the elements of one other array, each to the same index, are one `aftercorr`;
+        elements without edges are one more array. What else waits is queued by itself.
+
+        Raises:
+            SchedulerError: Slurm refused or did not answer, or an element waits for a job that Slurm does not know.
+            SiteError: there is no `sbatch` here.
+        """
+        if self._held is None:
+            self._held = self._tagged(strict=False)
+        held = self._held
+        tags = {each.index: element_tag(request.tag, each.index) for each in request.elements}
+        missing = [each for each in request.elements if tags[each.index] not in held]
+        if missing:
+            _require_folder(request)
+        parts = parts_of(missing, self._edges(missing, request.name))
+        for part in parts:
+            mail = request.mail if part is parts[-1] else None
+            held.update(self._part(request.model_copy(update={"mail": mail}), part))
+        return {tag: held[tag] for tag in tags.values()}
+
+    def most_elements(self) -> int:
+        """Return how many elements this cluster lets an array have, asked once."""
+        if self._most is None:
+            answer = ask("scontrol", "show", "config")
+            if answer.code:
+                raise refusal(answer, "it is not known how many jobs an array may have")
+            self._most = most_elements(config_values(answer.out))
+        return self._most
 
     def find(self, tags: Sequence[str]) -> dict[str, str]:
         """Return the numbers of those tags that are queued, run or ran within a month.
@@ -140,8 +164,12 @@ class SlurmScheduler:
         if answer.code:
             raise refusal(answer, "jobs could not be cancelled")
         rows = (row for row in queue_rows(answer.out) if _is_meant(row, wanted, tags=tags or {}))
-        alive = [row.report.job_id for row in rows if not row.report.state.ended]
-        for some in _handfuls(alive):
+        alive = [row.report for row in rows if not row.report.state.ended]
+        # An element that was never looked at alone leaves no trace when it is cancelled; held ones are looked at alone.
+        waiting = [each.job_id for each in alive if "_" in each.job_id and each.state is JobState.PENDING]
+        for some in _handfuls(waiting):
+            order("scontrol", "hold", ",".join(some))
+        for some in _handfuls([each.job_id for each in alive]):
             # No `--user` beside the ids: with it Slurm cancels every element that waits, not the one that was named.
             done = order("scancel", *some)
             if done.code:
@@ -178,23 +206,47 @@ class SlurmScheduler:
         ended = [row for row in queued if row.report.state.ended]
         return {row.tag: row.report.job_id for row in (*reversed(begun), *reversed(ended), *reversed(alive))}
 
-    def _edges(self, request: JobRequest) -> list[str]:
-        """Return the jobs that Slurm itself must wait for; it takes an unknown one as one that succeeded."""
-        ids, tags = set(request.after_ok), dict(zip(request.after_ok, request.after_tags, strict=False))
+    def _part(self, request: ArrayRequest, part: Part) -> dict[str, str]:
+        """Queue some elements of an array by one `sbatch` and return their ids by tag."""
+        tags = {index: element_tag(request.tag, index) for index in part.indices}
+        if len(tags) > 1:
+            number = self._sbatch(request, *_waiting(part.dependency), f"--array={ranges(part.indices)}")
+            return {tag: f"{number}_{index}" for index, tag in tags.items()}
+        # Slurm forgets that a lone element is one once it is cancelled: it is a job, told its index as an argument.
+        ((index, tag),) = tags.items()
+        alone = "--output=slurm-%j.out"
+        return {tag: self._sbatch(request, *_waiting(part.dependency), alone, tag=tag, argument=str(index))}
+
+    def _sbatch(self, request: JobRequest | ArrayRequest, *options: str, tag: str = "", argument: str = "") -> str:
+        """Queue a job, or an array, and return its number."""
+        words = [f"--job-name={request.name}:{tag or request.tag}", f"--chdir={request.chdir}"]
+        if request.comment:
+            words.append(f"--comment={request.comment}")
+        if request.mail:
+            words += ["--mail-type=END,FAIL", f"--mail-user={request.mail}"]
+        answer = order("sbatch", "--parsable", *words, *options, request.script, *filter(None, (argument,)))
+        job_id = answer.out.strip().rpartition("\n")[2].partition(";")[0]
+        if answer.code or not job_id.isdigit():
+            # It may be queued all the same: look again before the next one.
+            self._forget()
+            raise refusal(answer, f"Slurm did not take job `{request.name}`")
+        return job_id
+
+    def _edges(self, jobs: Sequence[JobRequest | ArrayElement], name: str) -> list[list[str]]:
+        """Return, for each of these jobs, those that Slurm itself must wait for; it takes an unknown one as met."""
+        pairs = [pair for job in jobs for pair in zip_longest(job.after_ok, job.after_tags[: len(job.after_ok)])]
+        ids, tags = {job_id for job_id, _ in pairs}, {job_id: tag for job_id, tag in pairs if tag}
         if not ids:
-            return []
+            return [[] for _ in jobs]
         rows, why = self._queued({each for each in ids if elements(each) == (each,)})
         found = {row.report.job_id: row.report for row in rows if _is_meant(row, ids, tags=tags)}
         past = self._past(sorted(ids - found.keys()), tags) if ids - found.keys() else {}
-        edges = []
-        for job_id in request.after_ok:
-            report = found.get(job_id) or past.get(job_id)
-            if report is not None and report.state is JobState.SUCCEEDED:
-                continue
-            if job_id not in found:
-                raise _unmet(request, job_id, report=report, why=why)
-            edges.append(job_id)
-        return edges
+        known = past | found
+        met = {job_id for job_id, report in known.items() if report.state is JobState.SUCCEEDED}
+        unmet = sorted(ids - met - found.keys())
+        if unmet:
+            raise _unmet(name, unmet[0], report=known.get(unmet[0]), why=why)
+        return [[job_id for job_id in job.after_ok if job_id not in met] for job in jobs]
 
     # --- accounting ---
 
@@ -258,18 +310,23 @@ def _unknown(job_id: str, past: JobReport | None, *, why: str) -> JobReport:
     return JobReport(job_id=job_id, state=JobState.UNKNOWN, reason=reason)
 
 
-def _unmet(request: JobRequest, job_id: str, *, report: JobReport | None, why: str) -> SchedulerError:
+def _waiting(dependency: str) -> tuple[str, ...]:
+    """Return the options of a job that waits, and ends where what it waits for does not end well."""
+    return (f"--dependency={dependency}", "--kill-on-invalid-dep=yes") if dependency else ()
+
+
+def _unmet(name: str, job_id: str, *, report: JobReport | None, why: str) -> SchedulerError:
     if why:
-        fact = f"job `{request.name}` waits for job `{job_id}`, of which nothing is known now: {why}"
+        fact = f"job `{name}` waits for job `{job_id}`, of which nothing is known now: {why}"
         return SchedulerError(fact, transient=True, stderr=why, hint="submit again in a minute")
     if report is not None and report.state.ended:
-        fact = f"job `{request.name}` waits for job `{job_id}`, which ended as {report.state.value}"
+        fact = f"job `{name}` waits for job `{job_id}`, which ended as {report.state.value}"
         return SchedulerError(fact, transient=False, hint="retry the job it waits for first, with `ck retry`")
-    fact = f"job `{request.name}` waits for job `{job_id}`, which Slurm does not know"
+    fact = f"job `{name}` waits for job `{job_id}`, which Slurm does not know"
     return SchedulerError(fact, transient=False, hint="submit the job it waits for first")
 
 
-def _require_folder(request: JobRequest) -> None:
+def _require_folder(request: JobRequest | ArrayRequest) -> None:
     if not Path(request.chdir).is_dir():
         # Slurm takes such a job and runs it elsewhere.
         fact = f"job `{request.name}` cannot start in `{request.chdir}`: no such directory"
@@ -277,9 +334,10 @@ def _require_folder(request: JobRequest) -> None:
 
 
 def _lines(job_ids: list[str]) -> Iterator[str]:
-    """Yield the ids, joined by commas, in as few lines as an argument may be long."""
+    """Yield the ids, elements by their array, joined by commas in as few lines as an argument may be long."""
     line = ""
-    for job_id in job_ids:
+    # Accounting does not find an element that has not begun by its own id.
+    for job_id in sorted({job_id.partition("_")[0] for job_id in job_ids}):
         if len(line) + len(job_id) >= _LINE:
             yield line
             line = ""

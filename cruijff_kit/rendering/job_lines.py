@@ -45,7 +45,8 @@ _EVERY = re.compile(r"read -rt (\d+) ")
 # ends; between samples it waits on that pipe. It is the program that the script becomes, so signals go there alone.
 _SAMPLER = (
     "if command -v nvidia-smi > /dev/null; then exec 9> >("
-    'file="gpu-${SLURM_JOB_ID:-$$}.csv"; [ -s "$file" ] || echo "%(columns)s" > "$file"; '
+    'job="${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}"; '
+    'file="gpu-${job:-${SLURM_JOB_ID:-$$}}.csv"; [ -s "$file" ] || echo "%(columns)s" > "$file"; '
     "while :; do timeout 20 nvidia-smi --query-gpu=%(columns)s --format=csv,noheader,nounits"
     ' ${CUDA_VISIBLE_DEVICES:+-i "$CUDA_VISIBLE_DEVICES"} >> "$file" || :; '
     'code=0; read -rt %(every)d || code=$?; [ "$code" -gt 128 ] || break; done > /dev/null 2>&1); fi'

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.runtime.files import FencedError, file_sha256, write_aside
+from cruijff_kit.runtime.requeue import own_job_id
 from cruijff_kit.schema.run import Done, JobStatus, MetricPoint
 
 __all__ = [
@@ -40,7 +41,7 @@ def now() -> datetime:
 
 def job_ids() -> tuple[str, ...]:
     """Return the scheduler's id of this job; empty outside a scheduler."""
-    job_id = os.environ.get("SLURM_JOB_ID", "")
+    job_id = own_job_id()
     return (job_id,) if job_id else ()
 
 

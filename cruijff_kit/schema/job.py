@@ -9,7 +9,19 @@ from cruijff_kit.schema.noun import Name, Noun, RunId, Timestamp
 from cruijff_kit.schema.policy import Decision
 from cruijff_kit.schema.site import Mail
 
-__all__ = ["Attempt", "Intent", "JobReport", "JobRequest", "JobState", "JobUsage", "Step"]
+__all__ = [
+    "ArrayElement",
+    "ArrayRequest",
+    "Attempt",
+    "Intent",
+    "JobReport",
+    "JobRequest",
+    "JobState",
+    "JobUsage",
+    "Step",
+    "array_of",
+    "element_tag",
+]
 
 
 _Place = Annotated[str, Field(pattern=r"^/[^\x00]*$")]
@@ -72,6 +84,48 @@ class JobRequest(Noun):
     """Anchor of the design and audit log, shown by the scheduler."""
     mail: Mail | None = None
     """Where the scheduler writes one mail to when the job ends, for the last job of a submission."""
+
+
+class ArrayElement(Noun):
+    """One job of an array."""
+
+    index: int = Field(ge=0)
+    """Its place in the array, which the job is told; places may be left out."""
+    after_ok: tuple[str, ...] = ()
+    """Job ids that must succeed before this one element starts."""
+    after_tags: tuple[Name, ...] = ()
+    """The tags of those jobs, in the same order, where known."""
+
+
+class ArrayRequest(Noun):
+    """Everything a scheduler needs to run one script many times, each time told another index."""
+
+    script: str
+    """Absolute path of the script; the scheduler takes a copy. `SLURM_ARRAY_TASK_ID` tells it its index, or, where that
+    is not set, its first argument."""
+    tag: Annotated[Name, Field(max_length=56)]
+    """What the tags of its elements begin with: `<tag>.<index>`, none of which is ever queued twice."""
+    name: Name
+    """Job name shown in queues."""
+    chdir: str
+    """Absolute directory the jobs start in; `slurm-<job id>.out` there is their output."""
+    elements: tuple[ArrayElement, ...] = Field(min_length=1)
+    """Its jobs, by rising index."""
+    comment: str = ""
+    """Anchor of the design and audit log, shown by the scheduler."""
+    mail: Mail | None = None
+    """Where the scheduler writes one mail to when the last of its jobs has ended."""
+
+
+def element_tag(array: str, index: int) -> str:
+    """Return the tag of one element of an array."""
+    return f"{array}.{index}"
+
+
+def array_of(tag: str) -> tuple[str, int] | None:
+    """Return the array's tag and the index that an element's tag tells; None for a job of its own."""
+    array, dot, index = tag.rpartition(".")
+    return (array, int(index)) if dot and index.isascii() and index.isdigit() else None
 
 
 class JobReport(Noun):

@@ -58,6 +58,8 @@ class Queue(Noun):
 
     max_queued: int = Field(default=200, ge=1)
     """Jobs of one experiment that may be with the scheduler at once; the others wait."""
+    arrays: int = Field(default=10, ge=0)
+    """Like jobs from which on one array is submitted of them; 0: never."""
     stagger: float = Field(default=0.0, ge=0)
     """Seconds between two submissions, for caches and controllers that cannot take many at once."""
     backoff: Backoff = Backoff()

@@ -15,7 +15,7 @@ from cruijff_kit.schema.policy import Decision, Ending, Reaction
 from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.attempts import find_run, write_attempt
-from cruijff_kit.workflow.logs import last_lines
+from cruijff_kit.workflow.logs import printed
 from cruijff_kit.workflow.wanted import wanted_runs
 
 __all__ = ["apply_policy", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
@@ -52,8 +52,9 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
 def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> bool:
     """Record as lost the jobs whose tag the scheduler no longer holds, with no sign of them for long; tell if any.
 
-    One that said itself that it failed has failed. An unknown state alone never is a failure;
-    and should such a job still run, the run lock keeps it from being trained twice.
+    One that said itself that it failed has failed; one whose training ended badly is cancelled.
+    An unknown state alone never is a failure; and should such a job still run, the run lock
+    keeps it from being trained twice.
     """
     now, limit = world.clock.now(), site.policy.forgotten_after
     silent = [
@@ -66,14 +67,18 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
     except SchedulerError:
         return False
     gone = [entry for entry in silent if entry.attempts[-1].intent.tag not in held]
+    dead = _dead_trainings(status)
     for entry in gone:
         last, own = entry.attempts[-1], entry.own
         told = own is not None and own.state == "failed" and own.job_id == last.job_id
         reason = f"the scheduler no longer knows it, and there was no sign of it for {limit:g} s"
         if told and own is not None:
             reason = f"failed: {own.message}; {reason}"
-        verdict = JobState.FAILED if told else JobState.LOST
-        lost = entry.model_copy(update={"phase": Phase.FAILED, "reason": reason})
+        # One that waited for such a training never began, of which accounting may keep nothing.
+        in_vain = bool(dead.get(entry.run_id, set()) & set(last.after_ok))
+        verdict = JobState.FAILED if told else JobState.CANCELLED if in_vain else JobState.LOST
+        phase = Phase.CANCELLED if verdict is JobState.CANCELLED else Phase.FAILED
+        lost = entry.model_copy(update={"phase": phase, "reason": reason})
         world.audit.append(_verdict_event(lost, world))
         write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason}))
     return bool(gone)
@@ -205,10 +210,7 @@ def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
 
 
 def _printed(entry: StepStatus, world: World) -> tuple[str, ...]:
-    job_id = entry.attempts[-1].job_id
-    if job_id is None:
-        return ()
-    return tuple(last_lines(RunLayout(entry.run_id).job_output(job_id), _LINES, world=world))
+    return tuple(printed(entry.attempts[-1], _LINES, world=world))
 
 
 def _reached(entry: StepStatus, last: Attempt, *, world: World) -> int | None:

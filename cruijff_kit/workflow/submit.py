@@ -17,8 +17,9 @@ from cruijff_kit.schema.spec import Resources
 from cruijff_kit.workflow.attempts import find_run, last_reports, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.disk import disk_shortage
+from cruijff_kit.workflow.due import Book, Due, due_jobs, known_edges, room_in
 from cruijff_kit.workflow.estimate import apply_remedy
-from cruijff_kit.workflow.handover import Book, Due, Errand, due_jobs, errand_of, hand_over, known_edges, room_in
+from cruijff_kit.workflow.handover import Errand, errand_of, hand_over
 from cruijff_kit.workflow.mask_gate import GateFindings, pass_gate, proof_events
 from cruijff_kit.workflow.reconcile import adopt_submitted
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan

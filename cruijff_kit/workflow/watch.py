@@ -13,6 +13,7 @@ from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.compute import read_compute, write_compute
+from cruijff_kit.workflow.due import due_jobs, known_edges, room_in
 from cruijff_kit.workflow.failures import (
     apply_policy,
     cancel_orphans,
@@ -20,7 +21,7 @@ from cruijff_kit.workflow.failures import (
     record_verdicts,
     settle_forgotten,
 )
-from cruijff_kit.workflow.handover import due_jobs, errand_of, hand_over, known_edges, room_in
+from cruijff_kit.workflow.handover import errand_of, hand_over
 from cruijff_kit.workflow.reconcile import adopt_submitted
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
 from cruijff_kit.workflow.standing import live_site, stand

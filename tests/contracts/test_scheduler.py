@@ -9,7 +9,7 @@ import pytest
 
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.ports import Scheduler
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState
+from cruijff_kit.schema.job import ArrayElement, ArrayRequest, JobReport, JobRequest, JobState
 from tests.fakes.scheduler import FakeScheduler
 from tests.local_bench import local_bench
 from tests.slurm.bench import slurm_bench
@@ -26,6 +26,8 @@ class Bench(Protocol):
 
     def request(self, tag: str, after_ok: Sequence[str] = ()) -> JobRequest: ...
     def submit(self, tag: str, after_ok: Sequence[str] = ()) -> str: ...
+    def array(self, tag: str, edges: Sequence[Sequence[str]], *, indices: Sequence[int] = ()) -> ArrayRequest: ...
+    def submit_array(self, request: ArrayRequest) -> list[str]: ...
     def start(self, job_id: str) -> None: ...
     def finish(self, job_id: str, code: int = 0, *, signal: int | None = None) -> None: ...
     def lose(self, job_id: str) -> None: ...
@@ -46,6 +48,14 @@ class FakeBench:
     def submit(self, tag: str, after_ok: Sequence[str] = ()) -> str:
         return self.scheduler.submit(self.request(tag, after_ok))
 
+    def array(self, tag: str, edges: Sequence[Sequence[str]], *, indices: Sequence[int] = ()) -> ArrayRequest:
+        places = indices or range(len(edges))
+        elements = [ArrayElement(index=index, after_ok=tuple(edge)) for index, edge in zip(places, edges, strict=True)]
+        return ArrayRequest(script="/array.slurm", tag=tag, name=tag, chdir="/", elements=tuple(elements))
+
+    def submit_array(self, request: ArrayRequest) -> list[str]:
+        return list(self.scheduler.submit_array(request).values())
+
     def ended(self, *job_ids: str) -> list[JobReport]:
         reports = list(self.scheduler.reports(job_ids).values())
         assert all(report.state.ended for report in reports), reports
@@ -63,7 +73,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
             yield real
         return
-    with local_bench(tmp_path) as local:
+    with local_bench(tmp_path, slots=4) as local:
         yield local
 
 
@@ -225,3 +235,103 @@ def test_a_scheduler_opened_anew_knows_the_tags_that_are_queued(bench: Bench) ->
     assert bench.scheduler.find(["kept", "never"]) == {"kept": job_id}
     assert bench.scheduler.find([]) == {}
     assert bench.scheduler.reports([]) == {}
+
+
+def test_the_elements_of_an_array_are_found_reported_and_end_one_by_one(bench: Bench) -> None:
+    ids = bench.submit_array(bench.array("grid", [[], [], []], indices=[0, 2, 7]))
+    assert bench.scheduler.find(["grid.0", "grid.1", "grid.2", "grid.7", "grid"]) == {
+        "grid.0": ids[0],
+        "grid.2": ids[1],
+        "grid.7": ids[2],
+    }
+    bench.finish(ids[0])
+    bench.finish(ids[1], 3)
+    states = [(report.state, report.exit_code) for report in bench.ended(*ids[:2])]
+    assert states == [(JobState.SUCCEEDED, 0), (JobState.FAILED, 3)]
+    assert not bench.scheduler.reports(ids)[ids[2]].state.ended
+    assert set(bench.scheduler.usage(ids)) == set(ids[:2])
+
+
+def test_an_element_is_queued_once_whoever_died_after_the_array_was_taken(bench: Bench) -> None:
+    ids = bench.submit_array(bench.array("grid", [[], []]))
+    bench.scheduler.cancel(ids[1:])
+    bench.ended(ids[1])
+    bench.scheduler.revive()
+    assert bench.submit_array(bench.array("grid", [[], []])) == ids
+    more = bench.submit_array(bench.array("grid", [[]] * 4))
+    assert more[:2] == ids
+    assert len(set(more)) == 4
+    bench.scheduler.revive()
+    assert list(bench.scheduler.find([f"grid.{index}" for index in range(5)]).values()) == more
+
+
+def test_cancelling_an_element_leaves_the_others_alone_the_last_one_too(bench: Bench) -> None:
+    gate = bench.submit("gate")
+    ids = bench.submit_array(bench.array("grid", [[], [gate], [gate], [gate]]))
+    bench.start(ids[0])
+    bench.scheduler.cancel([ids[1], ids[3]])
+    assert [each.state for each in bench.ended(ids[1], ids[3])] == [JobState.CANCELLED] * 2
+    reports = bench.scheduler.reports(ids)
+    assert (reports[ids[0]].state, reports[ids[2]].state) == (JobState.RUNNING, JobState.PENDING)
+    bench.scheduler.cancel([ids[0]])
+    assert bench.ended(ids[0])[0].state is JobState.CANCELLED
+    assert bench.scheduler.reports(ids)[ids[2]].state is JobState.PENDING
+
+
+def test_an_element_that_nobody_looked_at_is_known_to_be_cancelled(bench: Bench) -> None:
+    ids = bench.submit_array(bench.array("grid", [[]] * 4))
+    bench.scheduler.cancel(ids[2:])
+    bench.scheduler.revive()
+    assert {each.state for each in bench.ended(*ids[2:])} == {JobState.CANCELLED}
+    assert set(bench.scheduler.find(["grid.2", "grid.3"])) == {"grid.2", "grid.3"}
+
+
+def test_each_element_waits_for_its_own_jobs_alone(bench: Bench) -> None:
+    trained = bench.submit_array(bench.array("train", [[], [], []]))
+    scored = bench.submit_array(bench.array("score", [[each] for each in trained]))
+    bench.finish(trained[1])
+    bench.finish(scored[1])
+    bench.finish(trained[2], 1)
+    assert [(each.state, each.reason) for each in bench.ended(scored[2])] == [(JobState.CANCELLED, NEVER)]
+    assert bench.ended(scored[1])[0].state is JobState.SUCCEEDED
+    waiting = bench.scheduler.reports(scored)[scored[0]]
+    assert (waiting.state, waiting.reason) == (JobState.PENDING, "Dependency")
+    bench.finish(trained[0])
+    bench.finish(scored[0])
+    assert bench.ended(scored[0])[0].state is JobState.SUCCEEDED
+
+
+def test_elements_may_wait_for_anything_or_nothing(bench: Bench) -> None:
+    alone, other = bench.submit("alone"), bench.submit_array(bench.array("other", [[], []]))
+    bench.finish(other[0])
+    edges = [[], [alone], [other[1]], [other[0], alone], [other[0]]]
+    ids = bench.submit_array(bench.array("mixed", edges))
+    for job_id in (ids[0], ids[4]):
+        bench.finish(job_id)
+    bench.finish(alone)
+    for job_id in (ids[1], ids[3]):
+        bench.finish(job_id)
+    assert bench.scheduler.reports(ids)[ids[2]].state is JobState.PENDING
+    bench.finish(other[1], 1)
+    assert bench.ended(ids[2])[0].reason == NEVER
+    assert {each.state for each in bench.ended(ids[0], ids[1], ids[3], ids[4])} == {JobState.SUCCEEDED}
+
+
+def test_an_array_that_waits_for_an_unknown_job_is_refused_and_queues_nothing(bench: Bench) -> None:
+    with pytest.raises(SchedulerError, match="424242") as refusal:
+        bench.submit_array(bench.array("grid", [[], ["424242"]]))
+    assert not refusal.value.transient
+    assert bench.scheduler.find(["grid.0", "grid.1"]) == {}
+
+
+def test_an_element_under_another_tag_is_nobodys_and_is_never_cancelled(bench: Bench) -> None:
+    ids = bench.submit_array(bench.array("mine", [[], []]))
+    tags = {ids[0]: "mine.1", ids[1]: "mine.1"}
+    assert bench.scheduler.reports(ids, tags=tags)[ids[0]].state is JobState.UNKNOWN
+    bench.scheduler.cancel(ids, tags=tags)
+    assert bench.ended(ids[1])[0].state is JobState.CANCELLED
+    assert not bench.scheduler.reports(ids)[ids[0]].state.ended
+
+
+def test_an_array_may_have_many_elements(bench: Bench) -> None:
+    assert bench.scheduler.most_elements() >= 1000

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cruijff_kit.errors import SchedulerError
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
+from cruijff_kit.schema.job import ArrayRequest, JobReport, JobRequest, JobState, JobUsage, element_tag
 
 __all__ = ["FakeScheduler"]
 
@@ -23,6 +23,10 @@ class FakeScheduler:
         """Every accepted request by job id, in order of submission; the test may look."""
         self.took: dict[str, JobUsage] = {}
         """What jobs took, by id; a test sets it."""
+        self.arrays = 0
+        """How many arrays were queued."""
+        self.largest_array = 1000
+        """How many jobs an array may have; a test sets it."""
         self.revived = 0
         """How often `revive` was called."""
         self._reports: dict[str, JobReport] = {}
@@ -46,6 +50,31 @@ class FakeScheduler:
         self._reports[job_id] = JobReport(job_id=job_id, state=JobState.PENDING, submitted=self._now())
         self._settle()
         return job_id
+
+    def submit_array(self, request: ArrayRequest) -> dict[str, str]:
+        """Queue the elements that are not held, or none of them; each is a job `<array>_<index>`."""
+        held = self.find([element_tag(request.tag, each.index) for each in request.elements])
+        missing = [each for each in request.elements if element_tag(request.tag, each.index) not in held]
+        if missing and self._refusals:
+            raise self._refusals.pop(0)
+        unknown = [job_id for each in missing for job_id in each.after_ok if job_id not in self._reports]
+        if unknown:
+            raise SchedulerError(f"array `{request.name}` waits for unknown job `{unknown[0]}`", transient=False)
+        array = len(self.requests) + 1
+        self.arrays += bool(missing)
+        for each in missing:
+            job_id = f"{array}_{each.index}"
+            told = {"tag": element_tag(request.tag, each.index), "after_ok": each.after_ok}
+            told |= {"after_tags": each.after_tags, "script": request.script, "mail": request.mail}
+            rest = {"name": request.name, "chdir": request.chdir, "comment": request.comment}
+            self.requests[job_id] = JobRequest.model_validate(told | rest)
+            self._reports[job_id] = JobReport(job_id=job_id, state=JobState.PENDING, submitted=self._now())
+        self._settle()
+        return self.find([element_tag(request.tag, each.index) for each in request.elements])
+
+    def most_elements(self) -> int:
+        """Return what a test set."""
+        return self.largest_array
 
     def find(self, tags: Sequence[str]) -> dict[str, str]:
         """Return the ids of the tags not forgotten."""

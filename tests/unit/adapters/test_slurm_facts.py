@@ -49,7 +49,8 @@ def test_settings_that_surprise_are_told() -> None:
     told = "\n".join(config_warnings(config_values(CONFIG)))
     for words in ("wait for ever", "no accounting", "not queued again", "forgotten after 30 s"):
         assert words in told
-    assert not list(config_warnings({"EnforcePartLimits": "ALL", "MinJobAge": "300 sec"}))
+    assert not list(config_warnings({"EnforcePartLimits": "ALL", "MinJobAge": "300 sec", "MaxArraySize": "1001"}))
+    assert "no job arrays" in "\n".join(config_warnings({"MaxArraySize": "0"}))
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,16 @@ def test_gpus_are_sampled_beside_the_metrics_and_the_sampler_ends_with_the_job(t
     assert "-i 0,2" in (tmp_path / "asked").read_text(encoding="utf-8")
 
 
+def test_the_samples_of_an_arrays_job_are_named_by_array_and_index(tmp_path: Path) -> None:
+    text = render_script(PLAIN._replace(folder=str(tmp_path), gpus=1, sampling=3600))
+    (line,) = (line for line in text.split("\n") if "gpu-" in line)
+    names = line[line.index('job="') : line.index("; [ -s")]
+    env = {"SLURM_JOB_ID": "17", "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "4"}
+    for told, expected in ((env, "gpu-17_4.csv"), ({"SLURM_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "4"}, "gpu-17.csv")):
+        command = ["bash", "-c", f'{names}; echo "$file"']
+        assert subprocess.run(command, env=told, capture_output=True, check=True, text=True).stdout == f"{expected}\n"
+
+
 def test_a_sampler_that_fails_or_is_missing_does_not_touch_the_job(tmp_path: Path) -> None:
     done = sampled(tmp_path, ("/bin/sh", "-c", "echo done"), sampler="#!/bin/sh\necho no driver >&2; exit 9\n")
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")

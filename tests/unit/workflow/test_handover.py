@@ -9,7 +9,7 @@ import pytest
 
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.schema.audit import Action
-from cruijff_kit.schema.job import Attempt, Step
+from cruijff_kit.schema.job import Attempt, JobRequest, Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.policy import Backoff, Queue
 from cruijff_kit.schema.run import Phase
@@ -85,6 +85,25 @@ def test_refusals_that_may_pass_are_waited_for_longer_each_time_and_told_once(te
     (told,) = exp.records(Action.APPLY_POLICY)
     assert (told.inputs["rule"], told.outputs["reaction"]) == ("refused", "retry")
     assert told.error == "the controller did not answer"
+
+
+def test_a_job_that_was_queued_though_no_answer_came_is_asked_for_again_under_its_tag(
+    template: Path, tmp_path: Path
+) -> None:
+    exp = Submitted(template, tmp_path / "parity")
+    take, silent = exp.scheduler.submit, [True, True, False]
+
+    def unheard(request: JobRequest) -> str:
+        job_id = take(request)
+        if silent and silent.pop():
+            raise SchedulerError("no answer within 90 seconds", transient=True)
+        return job_id
+
+    exp.scheduler.submit = unheard
+    submit_jobs(exp.plan_id, world=exp.world)
+    tags = [request.tag for request in exp.scheduler.requests.values()]
+    assert len(tags) == len(set(tags)) == JOBS
+    assert {attempts[-1].intent.tag for attempts in read_attempts(exp.world.store).values()} == set(tags)
 
 
 def test_what_a_submission_could_not_hand_over_a_watch_does_without_asking_too_often(exp: Submitted) -> None:
