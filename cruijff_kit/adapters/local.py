@@ -13,7 +13,7 @@ from pathlib import Path
 from cruijff_kit.adapters.doorbell import call_runner, ring
 from cruijff_kit.adapters.job_env import clean_environment
 from cruijff_kit.adapters.local_queue import Facts, Limits, LocalQueue, NewJob
-from cruijff_kit.adapters.sbatch_lines import Directives, read_directives
+from cruijff_kit.adapters.sbatch_lines import Directives, read_directives, seconds_of
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
 from cruijff_kit.schema.site import Site
@@ -55,8 +55,8 @@ class LocalScheduler:
     def submit(self, request: JobRequest) -> str:
         """Queue a copy of a script, durably, and see that a runner lives.
 
-        The request's name and directory win over the script's own, as a command
-        line wins over it in `sbatch`. The job inherits an allowlist of this
+        The request's name, directory and time limit win over the script's own, as a
+        command line wins over it in `sbatch`. The job inherits an allowlist of this
         process's environment.
 
         Raises:
@@ -133,7 +133,7 @@ class LocalScheduler:
         if not Path(request.chdir).is_dir():
             fact = f"job `{request.name}` cannot start in `{request.chdir}`: no such directory"
             raise SchedulerError(fact, transient=False, hint="scaffold the experiment again")
-        return script, directives
+        return script, directives._replace(seconds=seconds_of(request.time)) if request.time else directives
 
 
 def visible_gpus() -> tuple[str, ...]:

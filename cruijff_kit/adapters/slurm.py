@@ -54,7 +54,7 @@ class SlurmScheduler:
         """Queue a script by `sbatch` and return its number; a tag already queued returns its own.
 
         What is queued is looked up once and then kept until `revive`, `find` or an error.
-        The request's name and directory win over the script's own.
+        The request's name, directory and time limit win over the script's own.
 
         Raises:
             SchedulerError: Slurm refused or did not answer, or the job waits for one that Slurm does not know.
@@ -68,6 +68,8 @@ class SlurmScheduler:
         options = [f"--job-name={request.name}:{request.tag}", f"--chdir={request.chdir}"]
         if request.comment:
             options.append(f"--comment={request.comment}")
+        if request.time:
+            options.append(f"--time={request.time}")
         if request.mail:
             options += ["--mail-type=END,FAIL", f"--mail-user={request.mail}"]
         edges = self._edges(request)

@@ -154,6 +154,12 @@ class StatusFile:
         if step == total or time.monotonic() - self._written >= self._every:
             self._write()
 
+    def begin(self, step: int) -> None:
+        """Note that everything is loaded and steps are taken from here on; those up to the given one were done."""
+        known = {"saved": step, "step": step, "first": step, "first_at": now()}
+        self.status = self.status.model_copy(update=known)
+        self.enter("running", f"training from step {step}" if step else "training")
+
     def keep(self, step: int) -> None:
         """Note that a checkpoint of this step can be resumed from; written at once."""
         self.status = self.status.model_copy(update={"saved": step})

@@ -207,8 +207,7 @@ class TrainingJob:
         loop = Loop(self.config, trainee, rows=rows, ranks=self.ranks, metrics=measured)
         if not (resume and self._restored(loop)):
             self._start_afresh()
-        status.keep(loop.tally.step)
-        status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")
+        status.begin(loop.tally.step)
         with (
             MetricsFile(self._written("metrics.jsonl"), after=loop.tally.step) as metrics,
             Tracker(self.config, main=self.ranks.main) as tracker,

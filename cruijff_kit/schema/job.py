@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from cruijff_kit.schema.noun import Name, Noun, RunId, Timestamp
+from cruijff_kit.schema.noun import Name, Noun, RunId, TimeLimit, Timestamp
 from cruijff_kit.schema.policy import Decision
 from cruijff_kit.schema.site import Mail
 
@@ -65,6 +65,8 @@ class JobRequest(Noun):
     """Anchor of the design and audit log, shown by the scheduler."""
     mail: Mail | None = None
     """Where the scheduler writes one mail to when the job ends, for the last job of a submission."""
+    time: TimeLimit | None = None
+    """Time limit, which wins over the script's own; that one where None."""
 
 
 class JobReport(Noun):
@@ -116,6 +118,8 @@ class Intent(Noun):
     """The idempotency key the scheduler will hold."""
     why: str
     """Why this attempt was opened: `first attempt`, or the reason of a retry."""
+    time: TimeLimit | None = None
+    """Time limit that it asks for where that is shorter than its script's: what is left takes no longer."""
     recorded: Timestamp
     """When the intent was written."""
 

@@ -39,6 +39,10 @@ class JobStatus(Noun):
     """The scheduler's id, from the job's environment."""
     saved: int = 0
     """Step of the last checkpoint to resume from; 0 where there is none."""
+    first: int = 0
+    """Step that this job went on from; 0 where it began the training."""
+    first_at: Timestamp | None = None
+    """When it had loaded everything and began with its steps; None before that."""
     host: str = ""
     """Node it runs on."""
     pid: int = 0

@@ -81,7 +81,7 @@ def _job(run: PlannedRun, attempt: Attempt, *, plan: Plan, usage: Mapping[str, J
         attempt=attempt.intent.number,
         job_id=attempt.job_id or "",
         state=verdict,
-        limit_seconds=_limit(plan, step),
+        limit_seconds=seconds_of(attempt.intent.time) if attempt.intent.time else _limit(plan, step),
         gpus=_gpus(plan, step) if told.gpus is None else told.gpus,
         usage=_merged(attempt, told),
         gpu=gpu_use(_samples(run.id, attempt.job_id or "", world=world)),

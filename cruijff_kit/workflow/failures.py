@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.planning.policy import Case, decide, ending_of, gpu_hours
-from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.job import Attempt, JobState, JobUsage, Step
@@ -117,7 +116,8 @@ class _Spending(NamedTuple):
     """GPU-hours of the experiment."""
 
     spent: float
-    asks: dict[Step, float]
+    gpus: dict[Step, int]
+    limits: dict[Step, str]
     allowed: float
 
     @classmethod
@@ -125,9 +125,8 @@ class _Spending(NamedTuple):
         gpus = {Step.TRAIN: plan.resources.all_gpus, Step.EVAL: min(1, plan.resources.gpus)}
         spent = sum(gpu_hours(entry.attempts, gpus=gpus[entry.step]) for entry in status.steps)
         limits = {Step.TRAIN: plan.resources.time, Step.EVAL: plan.resources.eval_time}
-        asks = {step: seconds_of(text) * gpus[step] / 3600 for step, text in limits.items()}
         most = site.policy.max_gpu_hours
-        return cls(spent, asks, site.caps.max_gpu_hours if most is None else most)
+        return cls(spent, gpus, limits, site.caps.max_gpu_hours if most is None else most)
 
 
 def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: _Spending, world: World) -> Decision | None:
@@ -138,8 +137,8 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: _Spending,
     ending = ending_of(entry, log)
     if ending is None:
         return None
-    run = find_run(plan.runs, entry.run_id)
-    case = Case(entry, run, log, spending.spent, spending.asks[entry.step], spending.allowed)
+    run, gpus, limit = find_run(plan.runs, entry.run_id), spending.gpus[entry.step], spending.limits[entry.step]
+    case = Case(entry, run, log, spending.spent, gpus=gpus, limit=limit, allowed=spending.allowed)
     return decide(case, site.policy, ending=ending, now=world.clock.now())
 
 
@@ -194,6 +193,7 @@ def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
         },
         outputs={
             "reaction": decision.reaction.value,
+            **({"time": decision.time} if decision.time else {}),
             **{name: str(value) for name, value in decision.proposal.items()},
         },
         result=Outcome.SUCCESS if decision.reaction is Reaction.RETRY else Outcome.WARNING,

@@ -10,7 +10,7 @@ from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.job import Attempt, Intent, JobReport, JobRequest, JobState, Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import DesignLock, Plan, PlannedRun
-from cruijff_kit.schema.policy import Queue, Reaction, Wanted
+from cruijff_kit.schema.policy import Decision, Queue, Reaction, Wanted
 from cruijff_kit.schema.receipt import Submission
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.attempts import AttemptKey, steps_of, write_intent
@@ -50,6 +50,8 @@ class Errand(NamedTuple):
     """How fast, and how many."""
     mail: str | None = None
     """Where the scheduler tells of the last of them."""
+    by_hand: bool = False
+    """Whether a person wants these jobs tried again: what the failure policy decided before counts no more."""
 
 
 def errand_of(plan: Plan, lock: DesignLock, *, wanted: Wanted, why: str, site: Site, world: World) -> Errand:
@@ -121,8 +123,8 @@ def hand_over(
 def _open(last: Attempt, now: datetime) -> bool:
     if last.job_id is None:
         return True
-    decision = last.decision
-    if decision is None or decision.reaction is not Reaction.RETRY:
+    decision = _again((last,))
+    if decision is None:
         return False
     return decision.not_before is None or decision.not_before <= now
 
@@ -131,7 +133,7 @@ def _opened(job: Due, earlier: tuple[Attempt, ...], *, errand: Errand, world: Wo
     """Return the attempt to submit: the one left open, or a new one now on disk."""
     if earlier and earlier[-1].job_id is None:
         return earlier[-1]
-    number, now = len(earlier) + 1, world.clock.now()
+    number, now, again = len(earlier) + 1, world.clock.now(), None if errand.by_hand else _again(earlier)
     # A directory made again at the same place must not be taken for the one before it.
     where = hashlib.sha256(f"{world.store.root} {now.isoformat()} {errand.comment}".encode()).hexdigest()[:8]
     intent = Intent(
@@ -139,18 +141,17 @@ def _opened(job: Due, earlier: tuple[Attempt, ...], *, errand: Errand, world: Wo
         step=job.step,
         number=number,
         tag=f"ck-{where}-{job.run.id[-8:]}-{job.step.value}-{number}",
-        why=_why(earlier) or errand.why,
+        why=f"{again.rule.value}: {again.reason}" if again else errand.why,
+        time=again.time if again else None,
         recorded=now,
     )
     return write_intent(world.store, intent, files=_files(job))
 
 
-def _why(earlier: tuple[Attempt, ...]) -> str:
-    """Return why the failure policy tries a job again; empty where it does not."""
+def _again(earlier: tuple[Attempt, ...]) -> Decision | None:
+    """Return by which decision of the failure policy a job is tried again; None where by none."""
     decision = earlier[-1].decision if earlier else None
-    if decision is None or decision.reaction is not Reaction.RETRY:
-        return ""
-    return f"{decision.rule.value}: {decision.reason}"
+    return decision if decision is not None and decision.reaction is Reaction.RETRY else None
 
 
 def _files(job: Due) -> tuple[str, ...]:
@@ -171,6 +172,7 @@ def _request(job: Due, attempt: Attempt, *, edge: tuple[Attempt, ...], errand: E
         after_ok=_ids(edge),
         after_tags=tuple(each.intent.tag for each in edge),
         comment=errand.comment,
+        time=attempt.intent.time,
         mail=errand.mail if _is_last(job, attempt, wanted=errand.wanted) else None,
     )
 

@@ -51,7 +51,11 @@ def record_submission(attempt: Attempt, job_id: str, *, adopted: bool, world: Wo
         action=_ACTIONS[intent.step],
         subject=subject,
         reason=why,
-        inputs={"tag": intent.tag, "attempt": str(intent.number)},
+        inputs={
+            "tag": intent.tag,
+            "attempt": str(intent.number),
+            **({"time": intent.time} if intent.time else {}),
+        },
         outputs={"job_id": job_id, "scheduler": world.scheduler.name},
     )
     world.audit.append(event)
