@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cruijff_kit.planning.remaining import time_left
 from cruijff_kit.planning.time_limit import seconds_of, text_of
-from cruijff_kit.planning.verdicts import out_of_memory
+from cruijff_kit.planning.verdicts import out_of_memory, spent_memory
 from cruijff_kit.schema.job import Attempt, JobState
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.policy import Decision, Ending, Policy, Reaction, Rule
@@ -20,17 +20,6 @@ HELD = 75
 # The notice before a time limit ended it, and it could not be queued again: it did not know the signal, or was refused.
 _NOTICED = "killed by signal 10"
 _HELD_TEXT = "which works on it; this job does nothing"
-_SPENT_MEMORY = (
-    "CUDA out of memory",
-    "HIP out of memory",
-    "OutOfMemoryError",
-    "can't allocate memory",
-    "MemoryError",
-    "oom-kill",
-    "oom_kill",
-    "Exceeded job memory limit",
-    "Out Of Memory",
-)
 _LONGEST_WAIT = 3600.0
 
 
@@ -62,7 +51,7 @@ def ending_of(entry: StepStatus, log: Sequence[str]) -> Ending | None:
         return Ending.LOST
     if verdict is JobState.TIMED_OUT:
         return Ending.TIMED_OUT
-    if out_of_memory(entry) is not None or any(words in text for words in _SPENT_MEMORY):
+    if out_of_memory(entry) is not None or spent_memory(log)[0]:
         return Ending.OUT_OF_MEMORY
     # The reason was recorded with the verdict; by now the scheduler may have forgotten the rest.
     if _HELD_TEXT in text or entry.reason.startswith(f"exit code {HELD}"):
@@ -97,9 +86,10 @@ def decide(case: Case, policy: Policy, *, ending: Ending, now: datetime) -> Deci
 
 
 def gpu_hours(attempts: Sequence[Attempt], *, gpus: int) -> float:
-    """Return the GPU-hours that attempts with a verdict have taken."""
+    """Return the GPU-hours that attempts with a verdict have taken, every turn of a job that was queued again."""
     moments = [(each.started, each.ended) for each in attempts]
-    return sum((end - start).total_seconds() for start, end in moments if start and end) * gpus / 3600
+    earlier = sum(each.earlier_seconds for each in attempts if each.verdict is not None)
+    return (earlier + sum((end - start).total_seconds() for start, end in moments if start and end)) * gpus / 3600
 
 
 def smaller_passes(run: PlannedRun) -> dict[str, int]:
@@ -179,4 +169,6 @@ def _proposal(case: Case, ending: Ending, *, now: datetime) -> Decision:
         f"{size} rows a pass and {steps} passes a step need less memory, the effective batch stays {size * steps}; "
         f"`ck retry {run_id} --apply-proposal --reason …` approves it"
     )
+    if case.gpus and out_of_memory(case.entry) == "host":
+        reason += f"; it was the node's memory, which a higher `mem` mends more surely: see `ck estimate {run_id}`"
     return _decision(ending, Reaction.PROPOSE, reason=reason, now=now).model_copy(update={"proposal": passes})

@@ -149,6 +149,10 @@ class Attempt(Noun):
     """When it ended, recorded with the verdict."""
     reached: int | None = None
     """Step of its last checkpoint, or cells evaluated, recorded with the verdict."""
+    turns: int = 1
+    """How often it was started, by its own account: once more each time that it was queued again."""
+    earlier_seconds: float = 0.0
+    """Seconds that it ran before its last start, by its own account; schedulers forget them."""
     decision: Decision | None = None
     """What followed, where it ended badly and the failure policy was asked."""
     usage: JobUsage | None = None

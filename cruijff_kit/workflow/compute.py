@@ -95,7 +95,11 @@ def _merged(attempt: Attempt, told: JobUsage) -> JobUsage:
     """Return the scheduler's figures, the job's own where it has none, and the time between start and end."""
     known = {name: value for name, value in told.model_dump().items() if value is not None}
     if attempt.started and attempt.ended:
-        known.setdefault("elapsed_seconds", (attempt.ended - attempt.started).total_seconds())
+        last = (attempt.ended - attempt.started).total_seconds()
+        known.setdefault("elapsed_seconds", last)
+        if attempt.earlier_seconds:
+            # Without accounting a scheduler knows the last turn of a job only.
+            known["elapsed_seconds"] = max(known["elapsed_seconds"], attempt.earlier_seconds + last)
     return (attempt.usage or JobUsage()).model_copy(update=known)
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.planning.policy import Case, decide, ending_of, gpu_hours
+from cruijff_kit.planning.verdicts import spent_memory
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.job import Attempt, JobState, JobUsage, Step
@@ -33,26 +34,37 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
     """Append one event per verdict, then keep it with its attempt, with what schedulers forget."""
     if not news:
         return
-    world.audit.append(*(_verdict_event(entry, world) for entry in news))
-    for entry in news:
+    logs = [() if entry.phase is Phase.COMPLETED else _printed(entry, world) for entry in news]
+    explained = [(_explained(entry, log), log) for entry, log in zip(news, logs, strict=True)]
+    world.audit.append(*(_verdict_event(entry, world) for entry, _ in explained))
+    for entry, log in explained:
         completed, report, last = entry.phase is Phase.COMPLETED, entry.report, entry.attempts[-1]
         changes = {
-            "verdict": JobState.SUCCEEDED if completed else _end_state(entry),
+            "verdict": JobState.SUCCEEDED if completed else _end_state(entry, log),
             "reason": "" if completed else entry.reason,
-            "log": () if completed or plan.tier == "red" else _printed(entry, world),
+            "log": () if plan.tier == "red" else log,
             "started": report.started if report is not None else None,
             "ended": report.ended if report is not None else None,
             "reached": _reached(entry, last, world=world),
-            "usage": _own_usage(entry, last),
+            **_own_account(entry, last),
         }
         write_attempt(world.store, last.model_copy(update=changes))
+
+
+def _explained(entry: StepStatus, log: tuple[str, ...]) -> StepStatus:
+    """Return an entry whose reason tells of too little memory, where the job's last lines do and it did not yet."""
+    words, _ = spent_memory(log)
+    if entry.phase is not Phase.FAILED or not words or words in entry.reason:
+        return entry
+    return entry.model_copy(update={"reason": f"{entry.reason}; it printed `{words}`"})
 
 
 def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> bool:
     """Record as lost the jobs whose tag the scheduler no longer holds, with no sign of them for long; tell if any.
 
-    One that said itself that it failed has failed. An unknown state alone never is a failure;
-    and should such a job still run, the run lock keeps it from being trained twice.
+    One that said itself that it failed has failed, and one that was stopped stays so, for it may
+    have been a person. An unknown state alone never is a failure; and should such a job still
+    run, the run lock keeps it from being trained twice.
     """
     now, limit = world.clock.now(), site.policy.forgotten_after
     silent = [
@@ -67,12 +79,12 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
     gone = [entry for entry in silent if entry.attempts[-1].intent.tag not in held]
     for entry in gone:
         last, own = entry.attempts[-1], entry.own
-        told = own is not None and own.state == "failed" and own.job_id == last.job_id
         reason = f"the scheduler no longer knows it, and there was no sign of it for {limit:g} s"
-        if told and own is not None:
-            reason = f"failed: {own.message}; {reason}"
-        verdict = JobState.FAILED if told else JobState.LOST
-        lost = entry.model_copy(update={"phase": Phase.FAILED, "reason": reason})
+        verdict, phase = JobState.LOST, Phase.FAILED
+        if own is not None and own.job_id == last.job_id and own.state in ("failed", "stopped"):
+            stopped, reason = own.state == "stopped", f"{own.state}: {own.message}; {reason}"
+            verdict, phase = (JobState.CANCELLED, Phase.CANCELLED) if stopped else (JobState.FAILED, phase)
+        lost = entry.model_copy(update={"phase": phase, "reason": reason})
         world.audit.append(_verdict_event(lost, world))
         write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason}))
     return bool(gone)
@@ -219,11 +231,13 @@ def _reached(entry: StepStatus, last: Attempt, *, world: World) -> int | None:
     return own.saved if own is not None and own.job_id == last.job_id else None
 
 
-def _own_usage(entry: StepStatus, last: Attempt) -> JobUsage | None:
+def _own_account(entry: StepStatus, last: Attempt) -> dict[str, object]:
+    """Return what a job says of itself that its attempt keeps."""
     own = entry.own
     if own is None or own.job_id != last.job_id:
-        return None
-    return JobUsage(cpu_seconds=own.cpu_seconds, max_memory_bytes=own.max_memory_bytes)
+        return {}
+    usage = JobUsage(cpu_seconds=own.cpu_seconds, max_memory_bytes=own.max_memory_bytes)
+    return {"usage": usage, "turns": own.turn, "earlier_seconds": own.earlier_seconds}
 
 
 def _sign(entry: StepStatus) -> datetime:
@@ -233,10 +247,12 @@ def _sign(entry: StepStatus) -> datetime:
     return max(moment for moment in moments if moment is not None)
 
 
-def _end_state(entry: StepStatus) -> JobState:
+def _end_state(entry: StepStatus, log: tuple[str, ...]) -> JobState:
     if entry.phase is Phase.CANCELLED:
         return JobState.CANCELLED
     state = entry.report.state if entry.report is not None else JobState.FAILED
+    if state is JobState.FAILED and spent_memory(log)[1]:
+        return JobState.OUT_OF_MEMORY
     return JobState.FAILED if state in (JobState.SUCCEEDED, JobState.UNKNOWN) else state
 
 
@@ -248,7 +264,14 @@ def _verdict_event(entry: StepStatus, world: World) -> AuditEvent:
         action=Action.STATE_CHANGE,
         subject=f"{entry.run_id}/{entry.step.value}",
         inputs={"job_id": last.job_id or "", "attempt": str(last.intent.number)},
-        outputs={"phase": entry.phase.value},
+        outputs={"phase": entry.phase.value, **_turns(entry)},
         result=_OUTCOMES.get(entry.phase, Outcome.WARNING),
         error=entry.reason or None,
     )
+
+
+def _turns(entry: StepStatus) -> dict[str, str]:
+    """Return how often a job was started, where it was queued again."""
+    own, last = entry.own, entry.attempts[-1]
+    several = own is not None and own.job_id == last.job_id and own.turn > 1
+    return {"turns": str(own.turn)} if several and own is not None else {}

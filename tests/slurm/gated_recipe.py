@@ -27,7 +27,8 @@ SAVE = 6
 def build(config: TrainConfig, ranks: Ranks) -> Any:
     """Return what the recipe builds, with gates before a pass and within a save."""
     run = Path(config.run_dir)
-    print(f"turn {os.environ.get('SLURM_RESTART_COUNT', '0')} of job {os.environ['SLURM_JOB_ID']}", flush=True)
+    turn, job_id = os.environ.get("SLURM_RESTART_COUNT", "0"), os.environ["SLURM_JOB_ID"]
+    sys.stderr.write(f"turn {turn} of job {job_id}\n")
     recipe = import_module(f"cruijff_kit.recipes.{run.parent.parent.name.rpartition('-')[0]}")
     trainee = recipe.build(config, ranks)
 

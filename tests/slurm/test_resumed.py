@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from cruijff_kit.cli.main import cli
-from cruijff_kit.schema.run import Done, MetricPoint
 from cruijff_kit.runtime.files import file_sha256
+from cruijff_kit.schema.run import Done, Manifest, MetricPoint
 from tests.gated_bench import until
 from tests.random_model import random_base
 from tests.slurm.cluster import Cluster, running_cluster
@@ -60,18 +60,18 @@ class Training:
 
     def __init__(self, root: Path, cluster: Cluster) -> None:
         self.root, self.cluster = root, cluster
-        self.opened: int | None = None
+        self.step: dict[str, Any] = {}
+        self._gate: int | None = None
 
     def ck(self, *words: str) -> str:
+        """Type a command."""
         done = CliRunner().invoke(cli, ["-C", str(self.root), *words])
         assert done.exit_code == 0, f"ck {' '.join(words)}: {done.output}{done.exception!r}"
         return done.output
 
-    @property
-    def step(self) -> dict[str, Any]:
-        """Return where the training stands."""
-        (step,) = json.loads(self.ck("status", "--json"))["steps"]
-        return step
+    def look(self) -> None:
+        """See where the training stands."""
+        (self.step,) = json.loads(self.ck("status", "--json"))["steps"]
 
     @property
     def run(self) -> Path:
@@ -84,30 +84,39 @@ class Training:
         """Return the number of the last job."""
         return self.step["attempts"][-1]["job_id"]
 
-    @property
-    def output(self) -> str:
+    def printed(self) -> str:
         """Return what the jobs printed, oldest first."""
         files = sorted(self.run.glob("slurm-*.out"), key=lambda path: int(path.stem.rpartition("-")[2]))
         return "".join(path.read_text(encoding="utf-8") for path in files)
 
-    def arrive(self, gate: Path) -> None:
-        """Wait until the job waits at its gate, which is there for no later one."""
-        until(lambda: self._reached(gate), f"the gate {gate}: {self.output}")
-        gate.unlink()
+    def points(self) -> list[MetricPoint]:
+        """Return the curve."""
+        lines = (self.run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return [MetricPoint.model_validate_json(line) for line in lines]
+
+    def adapters(self) -> dict[str, str]:
+        """Return the hash of every file of the adapters that were kept."""
+        (output,) = (self.root / "outputs").iterdir()
+        kept = [path for path in output.rglob("*") if path.is_file()]
+        return {path.relative_to(output).as_posix(): file_sha256(path) for path in kept}
+
+    def events(self, action: str) -> list[dict[str, Any]]:
+        """Return what the record tells of one kind."""
+        lines = (self.root / "logs" / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+        return [record for record in map(json.loads, lines) if record["action"] == action]
 
     def node(self) -> str:
         """Return the node of the job."""
         return self.cluster.say("squeue", "-h", "-j", self.job_id, "-o", "%N")
 
-    def let_go(self) -> None:
-        """Open the gate."""
-        if self.opened is not None:
-            os.close(self.opened)
-            self.opened = None
+    def arrive(self, gate: str) -> None:
+        """Wait until the job waits at its gate, which no later one finds."""
+        until(lambda: self._knocked(self.run / gate), f"job at `{gate}`: {self.printed()}")
+        (self.run / gate).unlink()
 
-    def _reached(self, gate: Path) -> bool:
+    def _knocked(self, gate: Path) -> bool:
         try:
-            self.opened = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+            self._gate = os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:
             return False
         return True
@@ -144,7 +153,7 @@ class Disturbance(NamedTuple):
 
     gate: str
     happens: Callable[[Training], None]
-    resumed: int
+    goes_on: int
     """Step of the checkpoint that it goes on from."""
     verdicts: tuple[str, ...] = ("succeeded",)
 
@@ -170,38 +179,86 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.fixture(scope="module")
-def trainings(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Training]:
+@pytest.fixture(scope="module", params=["peft_lora", pytest.param("lora_single_device", marks=pytest.mark.soak)])
+def trainings(
+    request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Training]:
     """Return one training that nobody disturbs and one for each disturbance, all at once, each at its end."""
     root = tmp_path_factory.mktemp("resumed")
     base = random_base(root / "base")
-    made = {name: submitted(root / f"peft_lora-{name}", cluster, base=base) for name in ("whole", *DISTURBANCES)}
+    names = ("whole", *DISTURBANCES)
+    made = {name: submitted(root / f"{request.param}-{name}", cluster, base=base) for name in names}
     for name, disturbance in DISTURBANCES.items():
-        made[name].arrive(made[name].run / disturbance.gate)
+        made[name].arrive(disturbance.gate)
         disturbance.happens(made[name])
-    for training in made.values():
-        training.ck("watch", "--poll", "0.2")
+    # The first one waits for its watch; the others' are queued again by themselves.
+    for name in sorted(made, key=lambda name: -len(DISTURBANCES[name].verdicts) if name in DISTURBANCES else 0):
+        made[name].ck("watch", "--poll", "0.2")
+        made[name].look()
     return made
 
 
 def submitted(root: Path, cluster: Cluster, *, base: str) -> Training:
-    """Return a training that was submitted, a gate before it where it is to be disturbed."""
+    """Return a training that was submitted; one that is to be disturbed finds a gate."""
     root.mkdir()
-    training, (backend, _, name) = Training(root, cluster), root.name.partition("-")
-    recipe = GATED if name in DISTURBANCES else backend
-    design = root.with_suffix(".yaml")
-    text = DESIGN.format(name=root.name, tool="peft", model=base, recipe=recipe)
-    design.write_text(text, encoding="utf-8")
+    training, (recipe, _, name) = Training(root, cluster), root.name.rpartition("-")
+    design, tool = root.with_suffix(".yaml"), "peft" if recipe == "peft_lora" else "torchtune"
+    made_by = GATED if name in DISTURBANCES else recipe
+    design.write_text(DESIGN.format(name=root.name, tool=tool, model=base, recipe=made_by), encoding="utf-8")
     training.ck("design", "write", str(design), "--reason", "shown here")
     training.ck("scaffold")
     if name in DISTURBANCES:
         os.mkfifo(training.run / DISTURBANCES[name].gate)
     training.ck("submit", "--yes", "--reason", "to be disturbed")
+    training.look()
     return training
 
 
 @pytest.mark.parametrize("name", DISTURBANCES)
 def test_a_training_that_was_disturbed_ends_as_one_that_was_not(trainings: dict[str, Training], name: str) -> None:
-    print(trainings[name].output)
-    print(json.dumps(trainings[name].step, indent=1))
-    assert 0
+    whole, disturbed = trainings["whole"], trainings[name]
+    assert disturbed.step["phase"] == "completed", disturbed.printed()
+    assert [point.step for point in disturbed.points()] == list(range(1, STEPS + 1))
+    for point, expected in zip(disturbed.points(), whole.points(), strict=True):
+        # To the last bit.
+        assert (point.loss, point.val_loss, point.lr) == (expected.loss, expected.val_loss, expected.lr)
+        assert (point.tokens, point.supervised_tokens) == (expected.tokens, expected.supervised_tokens)
+    assert disturbed.adapters() == whole.adapters()
+    assert {"best/adapter_model.safetensors", "epoch_2/adapter_model.safetensors"} < disturbed.adapters().keys()
+    done = Done.model_validate_json((disturbed.run / "DONE").read_bytes())
+    assert (done.exit_code, done.token) == (0, 2)
+    assert {file_sha256(disturbed.root / path) for path in done.artefacts} == set(done.artefacts.values())
+
+
+@pytest.mark.parametrize("name", DISTURBANCES)
+def test_what_happened_to_a_training_is_told_and_nothing_it_printed_is_lost(
+    trainings: dict[str, Training], name: str
+) -> None:
+    disturbed, expected = trainings[name], DISTURBANCES[name]
+    attempts, printed = disturbed.step["attempts"], disturbed.printed()
+    assert tuple(attempt["verdict"] for attempt in attempts) == expected.verdicts
+    jobs = [attempt["job_id"] for attempt in attempts]
+    assert list(Manifest.model_validate_json((disturbed.run / "manifest.json").read_bytes()).job_ids) == jobs
+    # The first turn's words are still there, before the second's.
+    turns = [(0, jobs[0]), (1, jobs[0])] if len(jobs) == 1 else [(0, job_id) for job_id in jobs]
+    first, second = (printed.index(f"turn {turn} of job {job_id}\n") for turn, job_id in turns)
+    assert first < printed.index("step 18/45, epoch 1") < second
+    assert f"training from step {expected.goes_on}\n" in printed
+    verdict = disturbed.events("STATE_CHANGE")[-1]
+    assert verdict["outputs"] == {"phase": "completed", **({"turns": "2"} if len(jobs) == 1 else {})}
+    assert attempts[-1]["turns"] == 3 - len(jobs)
+    assert bool(attempts[-1]["earlier_seconds"]) == (len(jobs) == 1)
+
+
+def test_a_training_stopped_at_its_limit_asks_for_the_time_that_is_left(trainings: dict[str, Training]) -> None:
+    limited = trainings["limited"]
+    stopped, last = limited.step["attempts"]
+    assert stopped["reached"] == 20
+    assert stopped["decision"]["time"] == last["intent"]["time"] == "00:10:00"
+    assert "25 steps at" in stopped["decision"]["reason"]
+    assert "so it asks for 00:10:00" in last["intent"]["why"]
+    (decided,) = limited.events("APPLY_POLICY")
+    assert (decided["inputs"]["rule"], decided["outputs"]) == ("timed_out", {"reaction": "retry", "time": "00:10:00"})
+    assert [each["inputs"].get("time") for each in limited.events("SUBMIT_JOB")] == [None, "00:10:00"]
+    limits = [limited.cluster.say("squeue", "-h", "-t", "all", "-j", each["job_id"], "-o", "%l") for each in (last,)]
+    assert limits == ["10:00"]
