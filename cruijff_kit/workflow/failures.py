@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.planning.policy import Case, decide, ending_of, gpu_hours
-from cruijff_kit.planning.verdicts import spent_memory
+from cruijff_kit.planning.verdicts import out_of_memory, spent_memory
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.job import Attempt, JobState, JobUsage, Step
@@ -54,7 +54,7 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
 def _explained(entry: StepStatus, log: tuple[str, ...]) -> StepStatus:
     """Return an entry whose reason tells of too little memory, where the job's last lines do and it did not yet."""
     words, _ = spent_memory(log)
-    if entry.phase is not Phase.FAILED or not words or words in entry.reason:
+    if entry.phase is not Phase.FAILED or not words or out_of_memory(entry) is not None:
         return entry
     return entry.model_copy(update={"reason": f"{entry.reason}; it printed `{words}`"})
 
