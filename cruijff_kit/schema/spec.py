@@ -47,7 +47,6 @@ Factors = dict[str, tuple[Level, ...]]
 """Factor name to its levels, in the order they were written."""
 
 
-
 class Tools(Noun):
     """Which engines prepare and evaluate the models."""
 

@@ -1,10 +1,9 @@
 """Failures: verdicts put on record, and what the failure policy makes of them."""
 
 from datetime import datetime
-from typing import NamedTuple
 
 from cruijff_kit.errors import SchedulerError
-from cruijff_kit.planning.policy import Case, decide, ending_of, gpu_hours
+from cruijff_kit.planning.policy import Case, decide, ending_of
 from cruijff_kit.planning.verdicts import out_of_memory, spent_memory
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
@@ -16,6 +15,7 @@ from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.attempts import find_run, write_attempt
 from cruijff_kit.workflow.logs import last_lines
+from cruijff_kit.workflow.spending import Spending
 from cruijff_kit.workflow.wanted import wanted_runs
 
 __all__ = ["apply_policy", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
@@ -109,7 +109,7 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: Wor
     Each decision is in the audit log, with the rule that fired, before it is kept with its attempt.
     """
     wanted, found = wanted_runs(world), False
-    spending = _Spending.of(status, plan, site=site)
+    spending = Spending.of(status, plan, site=site)
     trainings: dict[str, StepStatus] = {}
     for entry in status.steps:
         if entry.run_id not in wanted:
@@ -124,24 +124,7 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: Wor
     return found
 
 
-class _Spending(NamedTuple):
-    """GPU-hours of the experiment."""
-
-    spent: float
-    gpus: dict[Step, int]
-    limits: dict[Step, str]
-    allowed: float
-
-    @classmethod
-    def of(cls, status: ExperimentStatus, plan: Plan, *, site: Site) -> "_Spending":
-        gpus = {Step.TRAIN: plan.resources.all_gpus, Step.EVAL: min(1, plan.resources.gpus)}
-        spent = sum(gpu_hours(entry.attempts, gpus=gpus[entry.step]) for entry in status.steps)
-        limits = {Step.TRAIN: plan.resources.time, Step.EVAL: plan.resources.eval_time}
-        most = site.policy.max_gpu_hours
-        return cls(spent, gpus, limits, site.caps.max_gpu_hours if most is None else most)
-
-
-def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: _Spending, world: World) -> Decision | None:
+def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: Spending, world: World) -> Decision | None:
     last = entry.attempts[-1] if entry.attempts else None
     if last is None or last.verdict is None or last.decision is not None:
         return None
