@@ -115,12 +115,12 @@ class Training:
 
     def node(self) -> str:
         """Return the node of the job."""
-        return self.cluster.say("squeue", "-h", "-j", self.job_id, "-o", "%N")
+        return self.cluster.say("squeue", "-h", "-t", "all", "-j", self.job_id, "-o", "%N")
 
-    def reach(self, step: int) -> None:
-        """Wait until the curve has so many points."""
+    def steps(self) -> int:
+        """Return how many points the curve has."""
         curve = self.run / "metrics.jsonl"
-        until(lambda: curve.exists() and len(curve.read_bytes().splitlines()) >= step, f"step {step}: {self.printed()}")
+        return curve.read_bytes().count(b"\n") if curve.exists() else 0
 
     def arrive(self, gate: str) -> None:
         """Wait until the job waits at its gate, which no later one finds."""
@@ -231,12 +231,15 @@ def test_trainings_disturbed_at_random_moments_end_as_one_that_was_not(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: Path, seed: int
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(site))
+    monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
     draw, base = random.Random(seed), random_base(tmp_path / "base")
     whole, *others = (submitted(tmp_path / f"peft_lora-{name}", cluster, base=base) for name in ("0", *"abcd"))
-    for training in others:
-        happens = draw.choice((is_preempted, loses_its_node, is_queued_again, is_killed))
-        training.reach(draw.randrange(1, STEPS - 5))
-        happens(training)
+    ways = (is_preempted, loses_its_node, is_queued_again, is_killed)
+    moments = {training: (draw.randrange(1, STEPS - 10), draw.choice(ways)) for training in others}
+    while moments:
+        until(lambda: any(each.steps() >= step for each, (step, _) in moments.items()), f"a step of {moments}")
+        for training in [each for each, (step, _) in moments.items() if each.steps() >= step]:
+            moments.pop(training)[1](training)
     for training in (whole, *others):
         training.ck("watch", "--poll", "0.2")
         training.look()
