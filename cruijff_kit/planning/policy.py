@@ -1,5 +1,6 @@
 """What follows when a job ends badly: the failure policy applied to one case; pure."""
 
+import signal
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -17,8 +18,8 @@ __all__ = ["HELD", "Case", "decide", "ending_of", "gpu_hours", "smaller_passes"]
 HELD = 75
 """Exit code of a job whose run another process held."""
 
-# The notice before a time limit ended it, and it could not be queued again: it did not know the signal, or was refused.
-_NOTICED = "killed by signal 10"
+# The notice before a time limit, which ends a recipe that does not know it.
+_NOTICE = f"killed by signal {int(signal.SIGUSR1)}"
 _HELD_TEXT = "which works on it; this job does nothing"
 _LONGEST_WAIT = 3600.0
 
@@ -56,9 +57,11 @@ def ending_of(entry: StepStatus, log: Sequence[str]) -> Ending | None:
     # The reason was recorded with the verdict; by now the scheduler may have forgotten the rest.
     if _HELD_TEXT in text or entry.reason.startswith(f"exit code {HELD}"):
         return Ending.HELD
-    if entry.reason.startswith(_NOTICED):
+    own = entry.own.state if entry.own is not None and entry.own.job_id == entry.attempts[-1].job_id else ""
+    # Its own word counts beside the exit code, which accounting does not tell from that of a signal.
+    if own == "noticed" or entry.reason.startswith(_NOTICE):
         return Ending.TIMED_OUT
-    return Ending.KILLED if entry.reason.startswith("killed by signal") else Ending.FAILED
+    return Ending.KILLED if own == "stopped" or entry.reason.startswith("killed by signal") else Ending.FAILED
 
 
 def decide(case: Case, policy: Policy, *, ending: Ending, now: datetime) -> Decision:
@@ -135,7 +138,9 @@ def _refusal(case: Case, policy: Policy, *, rule: Rule, ending: Ending, limit: s
 
 def _why(case: Case, ending: Ending) -> str:
     if ending is Ending.TIMED_OUT and not _further(case.entry.attempts):
-        return "it came no further in the time that was left by its speed, so it asks for its whole limit"
+        shortened = case.entry.attempts[-1].intent.time is not None
+        left = " it was left by its speed, so it asks for its whole limit" if shortened else " before its limit"
+        return f"it came no further in the time{left}"
     reached = case.entry.attempts[-1].reached
     goes_on = f"; it goes on from its checkpoint of step {reached}" if reached and case.entry.step == "train" else ""
     words = {

@@ -133,7 +133,7 @@ def _completed(done: Done | None) -> tuple[Phase, str]:
 
 def _reason(state: JobState, evidence: Evidence) -> str:
     report, own = evidence.report, evidence.own
-    said = own.message if own is not None and own.state in ("failed", "stopped") else ""
+    said = own.message if own is not None and own.state in ("failed", "stopped", "noticed") else ""
     if state is JobState.FAILED:
         return _ending(report, said)
     parts = (_REASONS.get(state, ""), report.reason if report else "", said)

@@ -136,14 +136,16 @@ class StatusFile:
             # The file speaks for the process that holds the run now.
             return
         if isinstance(error, Stopped) and error.again:
-            self.enter("starting", f"checkpoint made at step {self.status.step}; asks to be queued again")
+            self.enter("noticed", f"checkpoint made at step {self.status.step}; asks to be queued again")
         elif isinstance(error, Stopped):
             # Not a failure of its own: whoever stopped it may have queued it again.
             self.enter("stopped", str(error))
         elif error is not None:
             self.enter("failed", str(error).partition("\n\nhint: ")[0] or type(error).__name__)
 
-    def enter(self, state: Literal["starting", "running", "done", "failed", "stopped"], message: str = "") -> None:
+    def enter(
+        self, state: Literal["starting", "running", "done", "failed", "stopped", "noticed"], message: str = ""
+    ) -> None:
         """Write a new state at once."""
         self.status = self.status.model_copy(update={"state": state, "message": message})
         self._write()

@@ -25,8 +25,12 @@ class JobStatus(Noun):
 
     schema_version: Literal[1] = 1
     """Version of this form."""
-    state: Literal["starting", "running", "done", "failed", "stopped"]
-    """Where the job stands, in its own words; one that was `stopped` by a signal may have another turn."""
+    state: Literal["starting", "running", "done", "failed", "stopped", "noticed"]
+    """Where the job stands, in its own words.
+
+    One that a signal `stopped` may have another turn; one that was `noticed` before its
+    time limit has made a checkpoint and asked for it.
+    """
     step: int = 0
     """Optimiser steps or samples done."""
     total: int = 0

@@ -90,7 +90,7 @@ def test_a_turn_after_the_first_of_a_job_carries_what_those_before_it_took(
     file.advance(4, 9)
     file.__exit__(Stopped, stop, None)
     first = status(status_path)
-    assert (first.turn, first.earlier_seconds, first.first, first.state) == (1, 0, 0, "starting")
+    assert (first.turn, first.earlier_seconds, first.first, first.state) == (1, 0, 0, "noticed")
     assert first.first_at is not None
     StatusFile(status_path).begin(4)
     second = status(status_path)

@@ -3,6 +3,7 @@
 import signal
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,8 +52,9 @@ def look(exp: Submitted) -> None:
     next(watch_jobs(world=exp.world))
 
 
-def trains(exp: Submitted, run: str, *, load: float, each: float, done: int, first: int = 0, saved: int) -> None:
+def trains(exp: Submitted, run: str, *, load: float, each: float, done: int, saved: int, **told: Any) -> None:
     """Let the last job of a run take steps out of a hundred, and tell of them."""
+    first = told.pop("first", 0)
     job_id = exp.job_id(run)
     if exp.scheduler.reports([job_id])[job_id].state is JobState.PENDING:
         exp.scheduler.start(job_id)
@@ -60,9 +62,16 @@ def trains(exp: Submitted, run: str, *, load: float, each: float, done: int, fir
     assert started is not None
     begun = started + timedelta(seconds=load)
     own = JobStatus(
-        state="running", step=first + done, total=100, saved=saved, first=first, first_at=begun, job_id=job_id,
-        started=started + timedelta(seconds=load / 2), updated=begun + timedelta(seconds=each * done),
-    )  # fmt: skip
+        state=told.pop("state", "running"),
+        step=first + done,
+        total=100,
+        saved=saved,
+        job_id=job_id,
+        first=first,
+        first_at=begun,
+        started=started + timedelta(seconds=load / 2),
+        updated=begun + timedelta(seconds=each * done),
+    )
     DiskRunStore(exp.world.store.root).write(RunLayout(run).status("train"), own.model_dump_json())
 
 
@@ -168,13 +177,24 @@ def test_what_a_person_tries_again_has_its_scripts_limit_and_that_persons_reason
     assert exp.last(run).intent.why == "seen"
 
 
-def test_a_job_that_its_notice_ended_was_stopped_at_its_limit(exp: Submitted, run: str) -> None:
-    trains(exp, run, load=20, each=1, done=90, saved=90)
-    exp.scheduler.finish(exp.job_id(run), signal=signal.SIGUSR1)
+@pytest.mark.parametrize("knows", (True, False))
+def test_a_job_that_its_notice_ended_was_stopped_at_its_limit(exp: Submitted, run: str, knows: bool) -> None:
+    """It could not be queued again, or is a recipe that the signal ends; accounting calls it an exit code of 10."""
+    trains(exp, run, load=20, each=1, done=90, saved=90, state="noticed" if knows else "running")
+    exp.scheduler.finish(exp.job_id(run), *((10,) if knows else ()), signal=None if knows else signal.SIGUSR1)
     look(exp)
     decision = exp.step(run).attempts[0].decision
     assert decision is not None
     assert (decision.rule, decision.reaction, decision.time) == (Ending.TIMED_OUT, Reaction.RETRY, "00:10:00")
+
+
+def test_a_job_that_a_signal_stopped_has_not_failed_by_itself(exp: Submitted, run: str) -> None:
+    trains(exp, run, load=20, each=1, done=90, saved=90, state="stopped")
+    exp.scheduler.finish(exp.job_id(run), 15)
+    look(exp)
+    decision = exp.step(run).attempts[0].decision
+    assert decision is not None
+    assert (decision.rule, decision.reaction, decision.time) == (Ending.KILLED, Reaction.RETRY, None)
 
 
 # --- turns ---
@@ -182,11 +202,10 @@ def test_a_job_that_its_notice_ended_was_stopped_at_its_limit(exp: Submitted, ru
 
 def turns(exp: Submitted, run: str, *, turn: int, earlier: float, state: str = "running") -> None:
     """Let the last job of a run tell that it was queued again."""
-    job_id, now = exp.job_id(run), exp.clock.now()
-    own = JobStatus(
-        state=state, step=40, total=100, saved=40, job_id=job_id, turn=turn, earlier_seconds=earlier,
-        started=now - timedelta(seconds=900), updated=now,
-    )  # pyright: ignore[reportArgumentType]  # one of the states, as a parameter  # fmt: skip
+    now = exp.clock.now()
+    times = {"started": now - timedelta(seconds=900), "updated": now, "earlier_seconds": earlier, "turn": turn}
+    told = {"state": state, "step": 40, "total": 100, "saved": 40, "job_id": exp.job_id(run), **times}
+    own = JobStatus.model_validate(told)
     DiskRunStore(exp.world.store.root).write(RunLayout(run).status("train"), own.model_dump_json())
 
 
@@ -215,7 +234,7 @@ def test_a_job_that_waits_for_a_turn_beyond_the_budget_is_cancelled_and_says_why
     submit_jobs(exp.plan_id, world=exp.world)
     run = read_status(world=exp.world).steps[0].run_id
     # A quarter of an hour after three: it asked for another turn and waits for it.
-    turns(exp, run, turn=2, earlier=2700, state="starting")
+    turns(exp, run, turn=2, earlier=2700, state="noticed")
     look(exp)
     entry = exp.step(run)
     assert entry.phase is (Phase.PENDING if goes_on else Phase.CANCELLED)
