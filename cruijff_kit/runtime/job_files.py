@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import IO, Literal, Self
+from typing import IO, Any, Literal, Self
 
 from pydantic import ValidationError
 
@@ -192,7 +192,7 @@ def _turn_before(path: Path | None) -> JobStatus | None:
     return before if before is not None and before.job_id and (before.job_id,) == job_ids() else None
 
 
-def _carried(before: JobStatus | None) -> dict[str, float | int]:
+def _carried(before: JobStatus | None) -> dict[str, Any]:
     """Return which turn follows, and how long those before it ran."""
     if before is None:
         return {}

@@ -80,13 +80,15 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
     for entry in gone:
         last, own = entry.attempts[-1], entry.own
         reason = f"the scheduler no longer knows it, and there was no sign of it for {limit:g} s"
-        verdict, phase = JobState.LOST, Phase.FAILED
-        if own is not None and own.job_id == last.job_id and own.state in ("failed", "stopped"):
+        verdict, phase, facts = JobState.LOST, Phase.FAILED, _own_account(entry, last)
+        if own is not None and facts:
+            facts |= {"started": own.started, "ended": own.updated, "reached": _reached(entry, last, world=world)}
+        if own is not None and facts and own.state in ("failed", "stopped"):
             stopped, reason = own.state == "stopped", f"{own.state}: {own.message}; {reason}"
             verdict, phase = (JobState.CANCELLED, Phase.CANCELLED) if stopped else (JobState.FAILED, phase)
         lost = entry.model_copy(update={"phase": phase, "reason": reason})
         world.audit.append(_verdict_event(lost, world))
-        write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason}))
+        write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason, **facts}))
     return bool(gone)
 
 

@@ -22,6 +22,8 @@ from tests.slurm.settings import Setup
 
 GATED = Path(__file__).parent / "gated_recipe.py"
 STEPS = 45
+PATIENCE = 400.0
+"""Seconds until all of them have begun, on however busy a machine: each imports its libraries."""
 DESIGN = """\
 name: {name}
 question: Does a disturbance change anything?
@@ -117,6 +119,12 @@ class Training:
         """Return the node of the job."""
         return self.cluster.say("squeue", "-h", "-t", "all", "-j", self.job_id, "-o", "%N")
 
+    def tried_again(self) -> bool:
+        """Let a watch look once; return whether there is a further attempt."""
+        self.ck("watch", "--timeout", "0")
+        self.look()
+        return len(self.attempts) > 1
+
     def steps(self) -> int:
         """Return how many points the curve has."""
         curve = self.run / "metrics.jsonl"
@@ -124,7 +132,7 @@ class Training:
 
     def arrive(self, gate: str) -> None:
         """Wait until the job waits at its gate, which no later one finds."""
-        until(lambda: self._knocked(self.run / gate), f"job at `{gate}`: {self.printed()}")
+        until(lambda: self._knocked(self.run / gate), f"job at `{gate}`", patience=PATIENCE)
         (self.run / gate).unlink()
 
     def _knocked(self, gate: Path) -> bool:
@@ -138,6 +146,11 @@ class Training:
 def runs_out_soon(training: Training) -> None:
     """Let the end of the limit come near."""
     training.cluster.say("scontrol", "update", f"jobid={training.job_id}", "EndTime=now+100")
+
+
+def runs_out_for_good(training: Training) -> None:
+    """Let the end of the limit come near, for a job that Slurm will not queue again."""
+    training.cluster.say("scontrol", "update", f"jobid={training.job_id}", "Requeue=0", "EndTime=now+100")
 
 
 def runs_out(training: Training) -> None:
@@ -180,6 +193,7 @@ class Disturbance(NamedTuple):
 
 DISTURBANCES = {
     "noticed": Disturbance("slow-pass", runs_out_soon, 23),
+    "refused": Disturbance("slow-pass", runs_out_for_good, 23, ("failed", "succeeded")),
     "limited": Disturbance("stuck-pass", runs_out, 20, ("timed_out", "succeeded")),
     "preempted": Disturbance("slow-pass", is_preempted, 23),
     "unplugged": Disturbance("stuck-pass", loses_its_node, 20),
@@ -218,10 +232,12 @@ def trainings(
     for name, disturbance in DISTURBANCES.items():
         made[name].arrive(disturbance.gate)
         disturbance.happens(made[name])
-    # The first one waits for its watch; the others' are queued again by themselves.
-    for name in sorted(made, key=lambda name: -len(DISTURBANCES[name].verdicts) if name in DISTURBANCES else 0):
-        made[name].ck("watch", "--poll", "0.2")
-        made[name].look()
+    # Most are queued again by themselves; these wait for a watch.
+    stopped = [made[name] for name, disturbance in DISTURBANCES.items() if len(disturbance.verdicts) > 1]
+    until(lambda: all(each.tried_again() for each in stopped), f"attempts of {stopped}", patience=PATIENCE)
+    for training in made.values():
+        training.ck("watch", "--poll", "0.2")
+        training.look()
     return made
 
 
@@ -237,7 +253,11 @@ def test_trainings_disturbed_at_random_moments_end_as_one_that_was_not(
     ways = (is_preempted, loses_its_node, is_queued_again, is_killed)
     moments = {training: (draw.randrange(1, STEPS - 10), draw.choice(ways)) for training in others}
     while moments:
-        until(lambda: any(each.steps() >= step for each, (step, _) in moments.items()), f"a step of {moments}")
+        until(
+            lambda: any(each.steps() >= step for each, (step, _) in moments.items()),
+            f"steps of {moments}",
+            patience=PATIENCE,
+        )
         for training in [each for each, (step, _) in moments.items() if each.steps() >= step]:
             moments.pop(training)[1](training)
     for training in (whole, *others):
@@ -304,15 +324,17 @@ def test_what_happened_to_a_training_is_told_and_nothing_it_printed_is_lost(
     assert bool(attempts[-1]["earlier_seconds"]) == (len(jobs) == 1)
 
 
-def test_a_training_stopped_at_its_limit_asks_for_the_time_that_is_left(trainings: dict[str, Training]) -> None:
-    limited = trainings["limited"]
+@pytest.mark.parametrize("name", [name for name, each in DISTURBANCES.items() if len(each.verdicts) > 1])
+def test_a_training_stopped_at_its_limit_asks_for_the_time_that_is_left(
+    trainings: dict[str, Training], name: str
+) -> None:
+    limited, step = trainings[name], DISTURBANCES[name].goes_on
     stopped, last = limited.attempts
-    assert stopped["reached"] == 20
+    assert stopped["reached"] == step
     assert stopped["decision"]["time"] == last["intent"]["time"] == "00:10:00"
-    assert "25 steps at" in stopped["decision"]["reason"]
+    assert f"{STEPS - step} steps at" in stopped["decision"]["reason"]
     assert "so it asks for 00:10:00" in last["intent"]["why"]
     (decided,) = limited.events("APPLY_POLICY")
     assert (decided["inputs"]["rule"], decided["outputs"]) == ("timed_out", {"reaction": "retry", "time": "00:10:00"})
     assert [each["inputs"].get("time") for each in limited.events("SUBMIT_JOB")] == [None, "00:10:00"]
-    limits = [limited.cluster.say("squeue", "-h", "-t", "all", "-j", each["job_id"], "-o", "%l") for each in (last,)]
-    assert limits == ["10:00"]
+    assert limited.cluster.say("squeue", "-h", "-t", "all", "-j", last["job_id"], "-o", "%l") == "10:00"
