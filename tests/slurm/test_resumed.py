@@ -165,8 +165,10 @@ def is_preempted(training: Training) -> None:
 
 
 def loses_its_node(training: Training) -> None:
-    """Take the node away."""
-    training.cluster.say("scontrol", "update", f"nodename={training.node()}", "state=down", "reason=lost")
+    """Take the node away, and keep it for repair: where the job's end drags on, Slurm starts none of that number."""
+    node = training.node()
+    for state in ("down", "drain"):
+        training.cluster.say("scontrol", "update", f"nodename={node}", f"state={state}", "reason=lost")
 
 
 def is_queued_again(training: Training) -> None:
@@ -212,12 +214,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(site: Path) -> Iterator[Cluster]:
-    """Yield a cluster with a node for each training, which a partition may take from another."""
-    setup = Setup(nodes=1 + len(DISTURBANCES), cpus=1, gpus=0, preemption=True)
+    """Yield a cluster with a node for each training and one to spare; a partition may take nodes from another."""
+    setup = Setup(nodes=2 + len(DISTURBANCES), cpus=1, gpus=0, preemption=True)
     with running_cluster(setup) as cluster, pytest.MonkeyPatch.context() as patched:
         patched.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
         patched.setenv("XDG_CONFIG_HOME", str(site))
         yield cluster
+
+
+def mend_nodes(cluster: Cluster) -> None:
+    """Give back the nodes that were taken away."""
+    for node in cluster.say("sinfo", "-h", "-N", "-p", "low", "-t", "drain", "-o", "%N").split():
+        cluster.say("scontrol", "update", f"nodename={node}", "state=resume")
 
 
 @pytest.fixture(scope="module", params=["peft_lora", pytest.param("lora_single_device", marks=pytest.mark.soak)])
@@ -238,6 +246,7 @@ def trainings(
     for training in made.values():
         training.ck("watch", "--poll", "0.2")
         training.look()
+    mend_nodes(cluster)
     return made
 
 
@@ -263,6 +272,7 @@ def test_trainings_disturbed_at_random_moments_end_as_one_that_was_not(
     for training in (whole, *others):
         training.ck("watch", "--poll", "0.2")
         training.look()
+    mend_nodes(cluster)
     for training in others:
         assert_same(training, whole)
     assert any(attempt["turns"] > 1 or len(each.step["attempts"]) > 1 for each in others for attempt in each.attempts)
