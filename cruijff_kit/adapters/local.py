@@ -13,7 +13,7 @@ from pathlib import Path
 from cruijff_kit.adapters.doorbell import call_runner, ring
 from cruijff_kit.adapters.job_env import clean_environment
 from cruijff_kit.adapters.local_queue import Facts, Limits, LocalQueue, NewJob
-from cruijff_kit.adapters.sbatch_lines import Directives, read_directives
+from cruijff_kit.adapters.sbatch_lines import Directives, read_directives, seconds_of
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.schema.job import ArrayRequest, JobReport, JobRequest, JobState, JobUsage, element_tag
 from cruijff_kit.schema.site import Site
@@ -57,8 +57,8 @@ class LocalScheduler:
     def submit(self, request: JobRequest) -> str:
         """Queue a copy of a script, durably, and see that a runner lives.
 
-        The request's name and directory win over the script's own, as a command
-        line wins over it in `sbatch`. The job inherits an allowlist of this
+        The request's name, directory and time limit win over the script's own, as a
+        command line wins over it in `sbatch`. The job inherits an allowlist of this
         process's environment.
 
         Raises:
@@ -165,7 +165,8 @@ class LocalScheduler:
         if not Path(request.chdir).is_dir():
             fact = f"job `{request.name}` cannot start in `{request.chdir}`: no such directory"
             raise SchedulerError(fact, transient=False, hint="scaffold the experiment again")
-        return script, directives
+        limit = request.time if isinstance(request, JobRequest) else None
+        return script, directives._replace(seconds=seconds_of(limit)) if limit else directives
 
 
 def visible_gpus() -> tuple[str, ...]:

@@ -67,7 +67,7 @@ class SlurmScheduler:
         """Queue a script by `sbatch` and return its number; a tag already queued returns its own.
 
         What is queued is looked up once and then kept until `revive`, `find` or an error.
-        The request's name and directory win over the script's own.
+        The request's name, directory and time limit win over the script's own.
 
         Raises:
             SchedulerError: Slurm refused or did not answer, or the job waits for one that Slurm does not know.
@@ -222,6 +222,8 @@ class SlurmScheduler:
         words = [f"--job-name={request.name}:{tag or request.tag}", f"--chdir={request.chdir}"]
         if request.comment:
             words.append(f"--comment={request.comment}")
+        if isinstance(request, JobRequest) and request.time:
+            words.append(f"--time={request.time}")
         if request.mail:
             words += ["--mail-type=END,FAIL", f"--mail-user={request.mail}"]
         answer = order("sbatch", "--parsable", *words, *options, request.script, *filter(None, (argument,)))

@@ -82,6 +82,9 @@ _TOLD = {
 }
 _SILENT = {"", "None", "(null)", "N/A", "NonZeroExitCode"}
 _LAUNCH = "JobLaunchFailure"
+# Seen where a node was lost and took the job again before the last of it had gone: it would wait for ever, silently.
+_HELD_LAUNCH = "launch failed requeued held"
+_RELEASE = "Slurm holds it until somebody says `scontrol release` and its number; see that its node is well first"
 _UNLAUNCHED = "could not be started on its node: see that its folder can be written from there"
 
 _ID = re.compile(r"(\d+)(?:_(?:(\d+)|\[([\d,:-]+)(?:\.\.\.)?(?:%\d+)?\]))?", re.ASCII)
@@ -210,6 +213,8 @@ def _reason(state: JobState, whole: str, *, said: str, ending: tuple[int | None,
     said = "" if said in _SILENT or (state is JobState.CANCELLED and said.startswith("JobHeld")) else said
     if state is JobState.UNKNOWN and whole not in _TOLD:
         return f"Slurm calls it `{whole}`"
+    if said.replace("_", " ") == _HELD_LAUNCH:
+        return f"{said}: {_RELEASE}"
     if state is JobState.FAILED and said == _LAUNCH:
         return said if ending[1] else f"{said}: {_UNLAUNCHED}"
     return said or _TOLD.get(whole, "")

@@ -1,11 +1,12 @@
 """Where a step of a run stands, all evidence considered; pure."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from cruijff_kit.schema.job import Attempt, JobReport, JobState, Step
 from cruijff_kit.schema.run import Done, JobStatus, Phase, StepStatus
 
-__all__ = ["Evidence", "judge", "out_of_memory", "retryable"]
+__all__ = ["Evidence", "judge", "out_of_memory", "retryable", "spent_memory"]
 
 _PHASES = {
     JobState.PENDING: Phase.PENDING,
@@ -23,6 +24,17 @@ _REASONS = {
     JobState.OUT_OF_MEMORY: "ran out of memory",
     JobState.LOST: "its node or process vanished",
 }
+
+
+_NODE_MEMORY = (
+    "Exceeded job memory limit",
+    "exceeded memory limit",
+    "oom-kill",
+    "oom_kill",
+    "out-of-memory handler",
+    "Out Of Memory",
+)
+_OTHER_MEMORY = ("CUDA out of memory", "HIP out of memory", "OutOfMemoryError", "can't allocate memory", "MemoryError")
 
 
 class Evidence(NamedTuple):
@@ -57,6 +69,16 @@ def retryable(status: StepStatus) -> bool:
     return status.phase in (Phase.FAILED, Phase.CANCELLED)
 
 
+def spent_memory(log: Sequence[str]) -> tuple[str, bool]:
+    """Return the words by which a job's last lines tell of too little memory, and whether the node killed it for that.
+
+    Without cgroups a scheduler kills with a signal and calls it a failure; its own words are in the job's output.
+    """
+    text = "\n".join(log)
+    killed = next((words for words in _NODE_MEMORY if words in text), "")
+    return (killed, True) if killed else (next((words for words in _OTHER_MEMORY if words in text), ""), False)
+
+
 def out_of_memory(status: StepStatus) -> Literal["host", "gpu"] | None:
     """Return which memory a step ended for want of: the node's or the GPU's; None for any other ending.
 
@@ -67,7 +89,7 @@ def out_of_memory(status: StepStatus) -> Literal["host", "gpu"] | None:
         return None
     verdict = status.attempts[-1].verdict if status.attempts else None
     said = status.reason + (status.own.message if status.own is not None else "")
-    if "CUDA out of memory" in said or "HIP out of memory" in said:
+    if any(words in said for words in ("CUDA out of memory", "HIP out of memory")):
         return "gpu"
     state = verdict or (status.report.state if status.report is not None else None)
     host = state is JobState.OUT_OF_MEMORY or "can't allocate memory" in said or "MemoryError" in said
@@ -111,7 +133,7 @@ def _completed(done: Done | None) -> tuple[Phase, str]:
 
 def _reason(state: JobState, evidence: Evidence) -> str:
     report, own = evidence.report, evidence.own
-    said = own.message if own is not None and own.state == "failed" else ""
+    said = own.message if own is not None and own.state in ("failed", "stopped", "noticed") else ""
     if state is JobState.FAILED:
         return _ending(report, said)
     parts = (_REASONS.get(state, ""), report.reason if report else "", said)

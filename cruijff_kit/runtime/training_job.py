@@ -101,6 +101,8 @@ class TrainingJob:
     """The step that the last checkpoint knows as the best: its adapter is kept until the next one."""
     token: int = 0
     """Fencing token of the run lock: what this job publishes carries it."""
+    jobs: tuple[str, ...] = ()
+    """Scheduler ids of the jobs that did the steps it goes on from."""
     saved_at: float = field(default_factory=time.monotonic)
     """When the last checkpoint was made."""
 
@@ -146,7 +148,7 @@ class TrainingJob:
     def _finish(self, made: list[Path], status: StatusFile) -> None:
         """Write provenance, then the last marker."""
         earlier = _earlier_manifest(self.run_dir)
-        provenance = self._manifest(earlier.job_ids if earlier else (), status)
+        provenance = self._manifest((*(earlier.job_ids if earlier else ()), *self.jobs), status)
         write_aside(self.run_dir / "manifest.json", provenance.model_dump_json(indent=2) + "\n")
         hashes = artefact_hashes([*made, self.run_dir / "manifest.json"], experiment=self.run_dir.parent.parent)
         status.enter("done")
@@ -207,8 +209,7 @@ class TrainingJob:
         loop = Loop(self.config, trainee, rows=rows, ranks=self.ranks, metrics=measured)
         if not (resume and self._restored(loop)):
             self._start_afresh()
-        status.keep(loop.tally.step)
-        status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")
+        status.begin(loop.tally.step)
         with (
             MetricsFile(self._written("metrics.jsonl"), after=loop.tally.step) as metrics,
             Tracker(self.config, main=self.ranks.main) as tracker,
@@ -267,6 +268,7 @@ class TrainingJob:
                 best_loss=self.best[0] if self.best else None,
                 best_step=self.best[1] if self.best else None,
                 random=texts,
+                job_ids=tuple(dict.fromkeys((*self.jobs, *job_ids()))),
             )
             save_checkpoint(self.output, progress, tensors={**tensors, **generators})
         self.safe_best = self.best[1] if self.best else None
@@ -284,6 +286,7 @@ class TrainingJob:
         if found is None:
             return False
         progress = found.progress
+        self.jobs = progress.job_ids
         restore_training(loop, found, ranks=self.ranks)
         if progress.best_loss is not None and progress.best_step is not None:
             self.best, self.safe_best = (progress.best_loss, progress.best_step), progress.best_step

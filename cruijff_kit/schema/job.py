@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cruijff_kit.schema.noun import Name, Noun, RunId, Timestamp
+from cruijff_kit.schema.noun import Name, Noun, RunId, TimeLimit, Timestamp
 from cruijff_kit.schema.policy import Decision
 from cruijff_kit.schema.site import Mail
 
@@ -84,6 +84,8 @@ class JobRequest(Noun):
     """Anchor of the design and audit log, shown by the scheduler."""
     mail: Mail | None = None
     """Where the scheduler writes one mail to when the job ends, for the last job of a submission."""
+    time: TimeLimit | None = None
+    """Time limit, which wins over the script's own; that one where None."""
 
 
 class ArrayElement(Noun):
@@ -177,6 +179,8 @@ class Intent(Noun):
     """The idempotency key the scheduler will hold."""
     why: str
     """Why this attempt was opened: `first attempt`, or the reason of a retry."""
+    time: TimeLimit | None = None
+    """Time limit that it asks for where that is shorter than its script's: what is left takes no longer."""
     recorded: Timestamp
     """When the intent was written."""
 
@@ -206,6 +210,10 @@ class Attempt(Noun):
     """When it ended, recorded with the verdict."""
     reached: int | None = None
     """Step of its last checkpoint, or cells evaluated, recorded with the verdict."""
+    turns: int = 1
+    """How often it was started, by its own account: once more each time that it was queued again."""
+    earlier_seconds: float = 0.0
+    """Seconds that it ran before its last start, by its own account; schedulers forget them."""
     decision: Decision | None = None
     """What followed, where it ended badly and the failure policy was asked."""
     usage: JobUsage | None = None

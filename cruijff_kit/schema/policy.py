@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cruijff_kit.schema.noun import Noun, RunId, Sha256, Timestamp
+from cruijff_kit.schema.noun import Noun, RunId, Sha256, TimeLimit, Timestamp
 
 __all__ = ["Backoff", "Decision", "Ending", "Policy", "Queue", "Reaction", "Rule", "Wanted"]
 
@@ -35,7 +35,7 @@ class Reaction(StrEnum):
     RETRY = "retry"
     """A further attempt of the same run; a training goes on from its checkpoint."""
     RESUME = "resume"
-    """A further attempt where the last one came further than those before it, else a proposal."""
+    """A further attempt, for the time that is left, where the last one came further than before, else a proposal."""
     PROPOSE = "propose"
     """A change is proposed and waits for approval."""
     STOP = "stop"
@@ -113,6 +113,8 @@ class Decision(Noun):
     """Settings that are proposed; nothing changes before they are approved."""
     not_before: Timestamp | None = None
     """When a further attempt may be handed over."""
+    time: TimeLimit | None = None
+    """Time limit that a further attempt asks for; its script's own where None."""
     decided: Timestamp
     """When it was decided."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from cruijff_kit.schema.noun import Name, Noun, Sha256
+from cruijff_kit.schema.noun import Name, Noun, Sha256, TimeLimit
 from cruijff_kit.schema.policy import Policy, Queue
 from cruijff_kit.schema.registry import ModelEntry
 
@@ -41,7 +41,6 @@ Mail = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._%+-]{0,63}(@[A-Za
 Price = Annotated[str, Field(pattern=r"^\d{1,9}(\.\d{1,4})? [A-Z]{3}$")]
 """An amount and its currency, such as `2.10 EUR`."""
 
-_TIME = r"^(?:\d{1,3}-)?\d{1,2}:[0-5]\d:[0-5]\d$"
 _HOST = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,253}(@[A-Za-z0-9][A-Za-z0-9.-]{0,253})?$"
 _PREFIXES = "SLURM|SBATCH|SRUN|CRUIJFF|PET|TORCH_ELASTIC"
 RESERVED = re.compile(rf"(?:{_PREFIXES})_.*|OMP_NUM_THREADS|WANDB_MODE|HF_\w+_OFFLINE|TOKENIZERS_PARALLELISM")
@@ -96,7 +95,7 @@ class Partition(Noun):
 
     name: Name
     """Its name."""
-    max_time: str | None = Field(default=None, pattern=_TIME)
+    max_time: TimeLimit | None = None
     """Longest time limit, `[days-]hours:minutes:seconds`; None where it has none."""
     gpus: tuple[GpuKind, ...] = ()
     """GPUs of its nodes."""

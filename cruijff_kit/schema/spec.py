@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from cruijff_kit.schema.data import DataSpec
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.evaluation import Evaluation
-from cruijff_kit.schema.noun import Name, Noun, Sha256
+from cruijff_kit.schema.noun import Name, Noun, Sha256, TimeLimit
 
 __all__ = [
     "Analysis",
@@ -45,9 +45,6 @@ Level = str | int | float | bool | None
 
 Factors = dict[str, tuple[Level, ...]]
 """Factor name to its levels, in the order they were written."""
-
-# Seconds are required: Slurm reads `10:00` as ten minutes, people as ten hours.
-_TIME = r"^(?:\d{1,3}-)?\d{1,2}:[0-5]\d:[0-5]\d$"
 
 
 class Tools(Noun):
@@ -224,9 +221,9 @@ class Analysis(Noun):
 class Resources(Noun):
     """What each job asks of the scheduler."""
 
-    time: str = Field(default="01:00:00", pattern=_TIME)
+    time: TimeLimit = "01:00:00"
     """Time limit of a training job, `[days-]hours:minutes:seconds`."""
-    eval_time: str = Field(default="01:00:00", pattern=_TIME)
+    eval_time: TimeLimit = "01:00:00"
     """Time limit of an evaluation job."""
     gpus: int = Field(default=0, ge=0, le=64)
     """GPUs of a training job on each of its nodes, one process each; an evaluation takes one. 0 computes on the CPU."""

@@ -1,11 +1,10 @@
 """Failures: verdicts put on record, and what the failure policy makes of them."""
 
 from datetime import datetime
-from typing import NamedTuple
 
 from cruijff_kit.errors import SchedulerError
-from cruijff_kit.planning.policy import Case, decide, ending_of, gpu_hours
-from cruijff_kit.planning.time_limit import seconds_of
+from cruijff_kit.planning.policy import Case, decide, ending_of
+from cruijff_kit.planning.verdicts import out_of_memory, spent_memory
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.job import Attempt, JobState, JobUsage, Step
@@ -16,6 +15,7 @@ from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.attempts import find_run, write_attempt
 from cruijff_kit.workflow.logs import printed
+from cruijff_kit.workflow.spending import Spending
 from cruijff_kit.workflow.wanted import wanted_runs
 
 __all__ = ["apply_policy", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
@@ -34,27 +34,37 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
     """Append one event per verdict, then keep it with its attempt, with what schedulers forget."""
     if not news:
         return
-    world.audit.append(*(_verdict_event(entry, world) for entry in news))
-    for entry in news:
+    logs = [() if entry.phase is Phase.COMPLETED else _printed(entry, world) for entry in news]
+    explained = [(_explained(entry, log), log) for entry, log in zip(news, logs, strict=True)]
+    world.audit.append(*(_verdict_event(entry, world) for entry, _ in explained))
+    for entry, log in explained:
         completed, report, last = entry.phase is Phase.COMPLETED, entry.report, entry.attempts[-1]
         changes = {
-            "verdict": JobState.SUCCEEDED if completed else _end_state(entry),
+            "verdict": JobState.SUCCEEDED if completed else _end_state(entry, log),
             "reason": "" if completed else entry.reason,
-            "log": () if completed or plan.tier == "red" else _printed(entry, world),
+            "log": () if plan.tier == "red" else log,
             "started": report.started if report is not None else None,
             "ended": report.ended if report is not None else None,
             "reached": _reached(entry, last, world=world),
-            "usage": _own_usage(entry, last),
+            **_own_account(entry, last),
         }
         write_attempt(world.store, last.model_copy(update=changes))
+
+
+def _explained(entry: StepStatus, log: tuple[str, ...]) -> StepStatus:
+    """Return an entry whose reason tells of too little memory, where the job's last lines do and it did not yet."""
+    words, _ = spent_memory(log)
+    if entry.phase is not Phase.FAILED or not words or out_of_memory(entry) is not None:
+        return entry
+    return entry.model_copy(update={"reason": f"{entry.reason}; it printed `{words}`"})
 
 
 def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> bool:
     """Record as lost the jobs whose tag the scheduler no longer holds, with no sign of them for long; tell if any.
 
-    One that said itself that it failed has failed; one whose training ended badly is cancelled.
-    An unknown state alone never is a failure; and should such a job still run, the run lock
-    keeps it from being trained twice.
+    One that said itself that it failed has failed, and one that was stopped stays so, for it may
+    have been a person; one whose training ended badly is cancelled. An unknown state alone never is
+    a failure; and should such a job still run, the run lock keeps it from being trained twice.
     """
     now, limit = world.clock.now(), site.policy.forgotten_after
     silent = [
@@ -70,17 +80,19 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
     dead = _dead_trainings(status)
     for entry in gone:
         last, own = entry.attempts[-1], entry.own
-        told = own is not None and own.state == "failed" and own.job_id == last.job_id
         reason = f"the scheduler no longer knows it, and there was no sign of it for {limit:g} s"
-        if told and own is not None:
-            reason = f"failed: {own.message}; {reason}"
+        verdict, phase, facts = JobState.LOST, Phase.FAILED, _own_account(entry, last)
+        if own is not None and facts:
+            facts |= {"started": own.started, "ended": own.updated, "reached": _reached(entry, last, world=world)}
         # One that waited for such a training never began, of which accounting may keep nothing.
-        in_vain = bool(dead.get(entry.run_id, set()) & set(last.after_ok))
-        verdict = JobState.FAILED if told else JobState.CANCELLED if in_vain else JobState.LOST
-        phase = Phase.CANCELLED if verdict is JobState.CANCELLED else Phase.FAILED
+        if dead.get(entry.run_id, set()) & set(last.after_ok):
+            verdict, phase = JobState.CANCELLED, Phase.CANCELLED
+        if own is not None and facts and own.state in ("failed", "stopped"):
+            stopped, reason = own.state == "stopped", f"{own.state}: {own.message}; {reason}"
+            verdict, phase = (JobState.CANCELLED, Phase.CANCELLED) if stopped else (JobState.FAILED, Phase.FAILED)
         lost = entry.model_copy(update={"phase": phase, "reason": reason})
         world.audit.append(_verdict_event(lost, world))
-        write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason}))
+        write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason, **facts}))
     return bool(gone)
 
 
@@ -103,7 +115,7 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: Wor
     Each decision is in the audit log, with the rule that fired, before it is kept with its attempt.
     """
     wanted, found = wanted_runs(world), False
-    spending = _Spending.of(status, plan, site=site)
+    spending = Spending.of(status, plan, site=site)
     trainings: dict[str, StepStatus] = {}
     for entry in status.steps:
         if entry.run_id not in wanted:
@@ -118,24 +130,7 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: Wor
     return found
 
 
-class _Spending(NamedTuple):
-    """GPU-hours of the experiment."""
-
-    spent: float
-    asks: dict[Step, float]
-    allowed: float
-
-    @classmethod
-    def of(cls, status: ExperimentStatus, plan: Plan, *, site: Site) -> "_Spending":
-        gpus = {Step.TRAIN: plan.resources.all_gpus, Step.EVAL: min(1, plan.resources.gpus)}
-        spent = sum(gpu_hours(entry.attempts, gpus=gpus[entry.step]) for entry in status.steps)
-        limits = {Step.TRAIN: plan.resources.time, Step.EVAL: plan.resources.eval_time}
-        asks = {step: seconds_of(text) * gpus[step] / 3600 for step, text in limits.items()}
-        most = site.policy.max_gpu_hours
-        return cls(spent, asks, site.caps.max_gpu_hours if most is None else most)
-
-
-def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: _Spending, world: World) -> Decision | None:
+def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: Spending, world: World) -> Decision | None:
     last = entry.attempts[-1] if entry.attempts else None
     if last is None or last.verdict is None or last.decision is not None:
         return None
@@ -143,8 +138,8 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: _Spending,
     ending = ending_of(entry, log)
     if ending is None:
         return None
-    run = find_run(plan.runs, entry.run_id)
-    case = Case(entry, run, log, spending.spent, spending.asks[entry.step], spending.allowed)
+    run, gpus, limit = find_run(plan.runs, entry.run_id), spending.gpus[entry.step], spending.limits[entry.step]
+    case = Case(entry, run, log, spending.spent, gpus=gpus, limit=limit, allowed=spending.allowed)
     return decide(case, site.policy, ending=ending, now=world.clock.now())
 
 
@@ -199,6 +194,7 @@ def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
         },
         outputs={
             "reaction": decision.reaction.value,
+            **({"time": decision.time} if decision.time else {}),
             **{name: str(value) for name, value in decision.proposal.items()},
         },
         result=Outcome.SUCCESS if decision.reaction is Reaction.RETRY else Outcome.WARNING,
@@ -221,11 +217,13 @@ def _reached(entry: StepStatus, last: Attempt, *, world: World) -> int | None:
     return own.saved if own is not None and own.job_id == last.job_id else None
 
 
-def _own_usage(entry: StepStatus, last: Attempt) -> JobUsage | None:
+def _own_account(entry: StepStatus, last: Attempt) -> dict[str, object]:
+    """Return what a job says of itself that its attempt keeps."""
     own = entry.own
     if own is None or own.job_id != last.job_id:
-        return None
-    return JobUsage(cpu_seconds=own.cpu_seconds, max_memory_bytes=own.max_memory_bytes)
+        return {}
+    usage = JobUsage(cpu_seconds=own.cpu_seconds, max_memory_bytes=own.max_memory_bytes)
+    return {"usage": usage, "turns": own.turn, "earlier_seconds": own.earlier_seconds}
 
 
 def _sign(entry: StepStatus) -> datetime:
@@ -235,10 +233,12 @@ def _sign(entry: StepStatus) -> datetime:
     return max(moment for moment in moments if moment is not None)
 
 
-def _end_state(entry: StepStatus) -> JobState:
+def _end_state(entry: StepStatus, log: tuple[str, ...]) -> JobState:
     if entry.phase is Phase.CANCELLED:
         return JobState.CANCELLED
     state = entry.report.state if entry.report is not None else JobState.FAILED
+    if state is JobState.FAILED and spent_memory(log)[1]:
+        return JobState.OUT_OF_MEMORY
     return JobState.FAILED if state in (JobState.SUCCEEDED, JobState.UNKNOWN) else state
 
 
@@ -250,7 +250,14 @@ def _verdict_event(entry: StepStatus, world: World) -> AuditEvent:
         action=Action.STATE_CHANGE,
         subject=f"{entry.run_id}/{entry.step.value}",
         inputs={"job_id": last.job_id or "", "attempt": str(last.intent.number)},
-        outputs={"phase": entry.phase.value},
+        outputs={"phase": entry.phase.value, **_turns(entry)},
         result=_OUTCOMES.get(entry.phase, Outcome.WARNING),
         error=entry.reason or None,
     )
+
+
+def _turns(entry: StepStatus) -> dict[str, str]:
+    """Return how often a job was started, where it was queued again."""
+    own, last = entry.own, entry.attempts[-1]
+    several = own is not None and own.job_id == last.job_id and own.turn > 1
+    return {"turns": str(own.turn)} if several and own is not None else {}

@@ -12,7 +12,7 @@ from cruijff_kit.schema.job import ArrayElement, ArrayRequest, Attempt, Intent, 
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.noun import Sha256
 from cruijff_kit.schema.plan import DesignLock, Plan
-from cruijff_kit.schema.policy import Queue, Reaction, Wanted
+from cruijff_kit.schema.policy import Decision, Queue, Reaction, Wanted
 from cruijff_kit.schema.receipt import Submission
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.attempts import steps_of, write_intent, write_intents
@@ -41,6 +41,8 @@ class Errand(NamedTuple):
     """Name of the experiment."""
     mail: str | None = None
     """Where the scheduler tells of the last of them."""
+    by_hand: bool = False
+    """Whether a person wants these jobs tried again: what the failure policy decided before counts no more."""
 
 
 def errand_of(plan: Plan, lock: DesignLock, *, wanted: Wanted, why: str, site: Site, world: World) -> Errand:
@@ -141,22 +143,22 @@ def _tag(job: Due, book: Book, *, mark: str) -> str:
 
 def _intent(job: Due, book: Book, *, tag: str, errand: Errand, world: World) -> Intent:
     earlier = book.get(job.key, ())
+    again = None if errand.by_hand else _again(earlier)
     return Intent(
         run_id=job.run.id,
         step=job.step,
         number=len(earlier) + 1,
         tag=tag,
-        why=_why(earlier) or errand.why,
+        why=f"{again.rule.value}: {again.reason}" if again else errand.why,
+        time=again.time if again else None,
         recorded=world.clock.now(),
     )
 
 
-def _why(earlier: tuple[Attempt, ...]) -> str:
-    """Return why the failure policy tries a job again; empty where it does not."""
+def _again(earlier: tuple[Attempt, ...]) -> Decision | None:
+    """Return by which decision of the failure policy a job is tried again; None where by none."""
     decision = earlier[-1].decision if earlier else None
-    if decision is None or decision.reaction is not Reaction.RETRY:
-        return ""
-    return f"{decision.rule.value}: {decision.reason}"
+    return decision if decision is not None and decision.reaction is Reaction.RETRY else None
 
 
 def _array_script(batch: Batch, intents: Sequence[Intent], *, errand: Errand, world: World) -> str:
@@ -187,7 +189,8 @@ def _submit(
     mail = errand.mail if _has_last(batch, attempts, wanted=errand.wanted) else None
     shared = {"comment": errand.comment, "mail": mail}
     if not batch.array:
-        request = _job(batch.jobs[0], root=world.store.root) | waits[0] | shared | {"tag": attempts[0].intent.tag}
+        request = _job(batch.jobs[0], root=world.store.root) | waits[0] | shared
+        request |= {"tag": attempts[0].intent.tag, "time": attempts[0].intent.time}
         return [(attempts[0], world.scheduler.submit(JobRequest.model_validate(request)))]
     elements = [
         ArrayElement.model_validate({"index": index, **edge}) for index, edge in zip(batch.indices, waits, strict=True)

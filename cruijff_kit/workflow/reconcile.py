@@ -58,6 +58,7 @@ def record_submissions(taken: Sequence[tuple[Attempt, str]], *, adopted: bool, w
     intent = taken[0][0].intent
     place = array_of(intent.tag)
     subject = intent.run_id if intent.step is Step.TRAIN else f"{intent.run_id}/eval"
+    why = "adopted after an interrupted submission" if adopted else intent.why
     told = {"job_id": taken[0][1]}
     if place is not None:
         # The event of an array tells which of its jobs is which run's.
@@ -68,8 +69,12 @@ def record_submissions(taken: Sequence[tuple[Attempt, str]], *, adopted: bool, w
         verb="submit",
         action=_ACTIONS[intent.step],
         subject=subject,
-        reason="adopted after an interrupted submission" if adopted else intent.why,
-        inputs={"tag": place[0] if place else intent.tag, "attempt": str(intent.number)},
+        reason=why,
+        inputs={
+            "tag": place[0] if place else intent.tag,
+            "attempt": str(intent.number),
+            **({"time": intent.time} if intent.time else {}),
+        },
         outputs={**told, "scheduler": world.scheduler.name},
     )
     world.audit.append(event)

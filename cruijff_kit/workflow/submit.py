@@ -116,6 +116,7 @@ def retry_run(run: str, *, apply_proposal: bool = False, reason: str, world: Wor
         book = read_attempts(world.store)
         wanted = want([chosen.id], lock=lock, reason=reason, world=world)
         errand = errand_of(plan, lock, wanted=wanted, why=reason, site=live_site(world), world=world)
+        errand = errand._replace(by_hand=True)
         jobs = _patiently(due, book, errand=errand, room=len(due), world=world)
         render_views(world=world)
         return SubmitReceipt(plan_id=lock.plan_id, jobs=tuple(jobs))

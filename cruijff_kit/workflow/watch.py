@@ -24,6 +24,7 @@ from cruijff_kit.workflow.failures import (
 from cruijff_kit.workflow.handover import errand_of, hand_over
 from cruijff_kit.workflow.reconcile import adopt_submitted
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
+from cruijff_kit.workflow.spending import end_overspent
 from cruijff_kit.workflow.standing import live_site, stand
 from cruijff_kit.workflow.wanted import read_wanted
 
@@ -113,7 +114,7 @@ def _act(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
         status = stand(plan, reports=reports, world=world)
     decided = apply_policy(status, plan, site=site, world=world)
     cancel_orphans(status, world=world)
-    if decided:
+    if end_overspent(status, plan, site=site, world=world) or decided:
         status = stand(plan, reports=reports, world=world)
     fed = _feed(plan, status, site=site, world=world)
     if fed:

@@ -32,6 +32,7 @@ class Bench(Protocol):
     def finish(self, job_id: str, code: int = 0, *, signal: int | None = None) -> None: ...
     def lose(self, job_id: str) -> None: ...
     def ended(self, *job_ids: str) -> list[JobReport]: ...
+    def limit(self, job_id: str) -> int | None: ...
 
 
 class FakeBench:
@@ -40,7 +41,7 @@ class FakeBench:
     def __init__(self) -> None:
         fake = FakeScheduler()
         self.scheduler: Scheduler = fake
-        self.start, self.finish, self.lose = fake.start, fake.finish, fake.lose
+        self.start, self.finish, self.lose, self.limit = fake.start, fake.finish, fake.lose, fake.limit
 
     def request(self, tag: str, after_ok: Sequence[str] = ()) -> JobRequest:
         return JobRequest(script="/run.slurm", tag=tag, name=tag, chdir="/", after_ok=tuple(after_ok))
@@ -85,6 +86,18 @@ def test_a_queued_job_is_found_by_its_tag_and_has_not_ended(bench: Bench) -> Non
     assert report.state in (JobState.PENDING, JobState.RUNNING)
     assert report.submitted is not None
     assert report.ended is None
+
+
+def test_a_time_limit_of_the_request_wins_over_the_scripts(bench: Bench) -> None:
+    plain, shorter = bench.request("plain"), bench.request("shorter").model_copy(update={"time": "00:02:00"})
+    days = bench.request("days").model_copy(update={"time": "0-01:30:00"})
+    script = Path(shorter.script)
+    if script.exists():
+        for each in (plain, shorter, days):
+            text = Path(each.script).read_text(encoding="utf-8")
+            Path(each.script).write_text(text.replace("\n", "\n#SBATCH --time=01:00:00\n", 1), encoding="utf-8")
+    limits = [bench.limit(bench.scheduler.submit(each)) for each in (plain, shorter, days)]
+    assert limits == [3600, 120, 5400]
 
 
 def test_a_tag_is_queued_once_and_answers_with_its_first_id_for_ever(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cruijff_kit.errors import SchedulerError
+from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.schema.job import ArrayRequest, JobReport, JobRequest, JobState, JobUsage, element_tag
 
 __all__ = ["FakeScheduler"]
@@ -142,6 +143,10 @@ class FakeScheduler:
     def lose(self, job_id: str, reason: str = "the node failed") -> None:
         """Let the node of a running job vanish."""
         self._end(job_id, JobState.LOST, reason=reason)
+
+    def limit(self, job_id: str) -> int:
+        """Return the seconds that a job may run: those of its request, else the hour of every script here."""
+        return seconds_of(self.requests[job_id].time or "01:00:00")
 
     def forget(self, job_id: str) -> None:
         """Purge a job from the scheduler's memory, its tag too."""

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cruijff_kit.adapters.sbatch_lines import seconds_of
 from cruijff_kit.adapters.slurm import SlurmScheduler
 from cruijff_kit.ports import Scheduler
 from cruijff_kit.schema.job import ArrayRequest, JobReport, JobRequest, JobState, element_tag
@@ -52,6 +53,10 @@ class SlurmBench(GatedBench):
         """Wait until a job stands so, and return what is told of it."""
         until(lambda: self._is(job_id, state, reason), f"{state} {reason} of {job_id}; it is {self.report(job_id)}")
         return self.report(job_id)
+
+    def limit(self, job_id: str) -> int | None:
+        """Return the seconds that a job may run."""
+        return seconds_of(self.cluster.say("squeue", "-h", "-r", "-t", "all", "-j", job_id, "-o", "%l"))
 
     def words(self, job_id: str) -> str:
         """Return Slurm's own word for a job's state."""

@@ -98,6 +98,14 @@ def test_a_job_that_waits_has_neither_begun_nor_ended_whatever_is_foreseen() -> 
     assert report.submitted == datetime.fromtimestamp(1795739900, UTC)
 
 
+@pytest.mark.parametrize("said", ("launch failed requeued held", "launch_failed_requeued_held"))
+def test_a_job_that_slurm_holds_after_a_launch_that_failed_says_what_lets_it_go(said: str) -> None:
+    report = queued(state="PENDING", reason=said)
+    assert report.state is JobState.PENDING
+    assert report.reason.startswith(f"{said}: ")
+    assert "`scontrol release`" in report.reason
+
+
 def test_a_job_whose_end_is_foreseen_still_runs() -> None:
     report = queued(state="COMPLETING", raw="768")
     assert (report.state, report.ended, report.exit_code) == (JobState.RUNNING, None, None)

@@ -67,6 +67,14 @@ def test_every_bad_end_is_a_failure_with_its_reason(state: JobState) -> None:
     assert found.reason.endswith("; why")
 
 
+def test_a_job_that_a_signal_stopped_may_wait_again_so_silence_is_no_failure_of_it() -> None:
+    own = JobStatus(state="stopped", message="stopped by SIGTERM", job_id="7", started=NOW, updated=NOW)
+    assert verdict(attempt(), state=JobState.UNKNOWN, own=own).phase is Phase.UNKNOWN
+    failed = own.model_copy(update={"state": "failed"})
+    assert verdict(attempt(), state=JobState.UNKNOWN, own=failed).phase is Phase.FAILED
+    assert verdict(attempt(), state=JobState.TIMED_OUT, own=own).reason.endswith("stopped by SIGTERM")
+
+
 def test_a_recorded_verdict_outlives_the_schedulers_memory() -> None:
     found = verdict(attempt(verdict=JobState.TIMED_OUT, reason="stopped at its time limit"), state=JobState.UNKNOWN)
     assert (found.phase, found.reason) == (Phase.FAILED, "stopped at its time limit")

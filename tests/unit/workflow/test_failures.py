@@ -13,6 +13,7 @@ from cruijff_kit.schema.policy import Ending, Policy, Reaction, Rule
 from cruijff_kit.schema.run import Phase
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.cancel import cancel_runs
+from cruijff_kit.workflow.estimate import propose_remedies
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import proposed_change, retry_run, submit_jobs
@@ -106,6 +107,11 @@ def test_out_of_memory_is_a_proposal_that_keeps_the_effective_batch(exp: Submitt
     assert (decision.rule, decision.reaction) == (Ending.OUT_OF_MEMORY, Reaction.PROPOSE)
     assert decision.proposal == {"batch_size": 2, "gradient_accumulation_steps": 2}
     assert "the effective batch stays 4" in entry.reason
+    # What a scheduler without cgroups calls a failure, its own words in the output tell.
+    stopped = JobState.FAILED if how == "gpu" else JobState.OUT_OF_MEMORY
+    assert entry.attempts[-1].verdict is stopped
+    assert ("a higher `mem` mends more surely" in entry.reason) == (how != "gpu")
+    assert [each.fact for each in propose_remedies(run, world=exp.world)]
     assert len(exp.scheduler.requests) == 5
 
 
