@@ -71,7 +71,7 @@ SEVERAL_SCRIPT = SEVERAL_SCRIPT.replace("task=4\n", "task=4\n#SBATCH --gres=gpu:
     'export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-4}"\nexec /opt/python',
     "export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=120\n"
     'export OMP_NUM_THREADS="$((${SLURM_CPUS_PER_TASK:-4} > 2 ? ${SLURM_CPUS_PER_TASK:-4} / 2 : 1))"\n'
-    "exec /opt/python -m torch.distributed.run --standalone --signals-to-handle SIGTERM,SIGINT,SIGUSR1"
+    "exec /opt/python -m cruijff_kit.runtime.launcher --standalone --signals-to-handle SIGTERM,SIGINT,SIGUSR1"
     " --nproc-per-node 2",
 )
 BREAKS = (

@@ -1,0 +1,68 @@
+"""`torchrun` as jobs start it: patient with its processes, and it ends with the exit code of the one that failed first.
+
+    python -m cruijff_kit.runtime.launcher [options of torch.distributed.run] -m RECIPE …
+
+`torchrun` alone ends with 1 whatever happened, below its own traceback, and a second
+signal makes it leave its processes in the middle of a checkpoint. Schedulers send two as
+a rule: to the job's steps, and by `srun` once more.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Start the processes of this node, wait for them, and return the exit code that tells most."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args, run
+
+    options = parse_args(list(sys.argv[1:] if argv is None else argv))
+    _heed_one_signal()
+    try:
+        run(options)
+    except ChildFailedError as err:
+        return _failure(err)
+    except SignalException as err:
+        sys.stderr.write(f"stopped by {err.sigval.name}\n")
+        # `srun` ends the other nodes with SIGTERM when a process of one failed, and passes on the highest code.
+        other_node = err.sigval == signal.SIGTERM and options.nnodes != "1"
+        return 1 if other_node else 128 + err.sigval
+    return 0
+
+
+def _failure(err: "ChildFailedError") -> int:
+    """Tell of the process of this node that failed first, and return its exit code as a shell would."""
+    rank, first = err.get_first_failure()
+    killed = first.exitcode < 0
+    how = f"was killed by {first.signal_name()}" if killed else f"ended with exit code {first.exitcode}"
+    sys.stderr.write(f"process {rank} (number {first.pid} on this node) {how}\n")
+    return 128 - first.exitcode if killed else first.exitcode
+
+
+def _heed_one_signal() -> None:
+    """Let only the first signal end the wait for processes: they get the later ones themselves."""
+    from torch.distributed.elastic.multiprocessing import api
+
+    heard: list[int] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        if len(heard) == 1:
+            name = signal.Signals(number)
+            raise api.SignalException(f"stopped by {name.name}", sigval=name)
+
+    # There is no public way to say so; where the name has changed, a second signal is as abrupt as it was.
+    vars(api).update(_terminate_process_handler=hear)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
