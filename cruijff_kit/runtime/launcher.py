@@ -7,6 +7,7 @@ signal makes it leave its processes in the middle of a checkpoint. Schedulers se
 a rule: to the job's steps, and by `srun` once more.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,21 +22,27 @@ __all__ = ["main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Start the processes of this node, wait for them, and return the exit code that tells most."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    # `srun` ends the other nodes with SIGTERM when one has failed, and passes on the highest code: that of the cause.
+    ended = 128 + signal.SIGTERM if "--standalone" in words else 1
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(ended))
+    from torch.distributed import DistError
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import RendezvousError
     from torch.distributed.run import parse_args, run
 
-    options = parse_args(list(sys.argv[1:] if argv is None else argv))
     _heed_one_signal()
     try:
-        run(options)
+        run(parse_args(words))
     except ChildFailedError as err:
         return _failure(err)
     except SignalException as err:
         sys.stderr.write(f"stopped by {err.sigval.name}\n")
-        # `srun` ends the other nodes with SIGTERM when a process of one failed, and passes on the highest code.
-        other_node = err.sigval == signal.SIGTERM and options.nnodes != "1"
-        return 1 if other_node else 128 + err.sigval
+        return ended if err.sigval == signal.SIGTERM else 128 + err.sigval
+    except (RendezvousError, DistError) as err:
+        sys.stderr.write(f"this node lost, or never met, the others: {str(err).strip().splitlines()[0]}\n")
+        return 1
     return 0
 
 
@@ -65,4 +72,8 @@ def _heed_one_signal() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # An interpreter that tidies up takes a while, and dies of any signal meanwhile.
+    os._exit(code)

@@ -8,6 +8,7 @@ from cruijff_kit.schema.data import DataSpec
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.evaluation import Evaluation
 from cruijff_kit.schema.noun import Name, Noun, Sha256
+from cruijff_kit.schema.policy import DesignPolicy
 
 __all__ = [
     "Analysis",
@@ -308,6 +309,9 @@ class ExperimentSpec(Noun):
     """What jobs ask for."""
     output: Output = Output()
     """Where checkpoints go."""
+    # A design that says nothing of it keeps the hash it had before there was such a key.
+    policy: DesignPolicy | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What follows when jobs end badly, where it differs from the site's `policy`."""
 
     @field_validator("factors", mode="after")
     @classmethod

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from cruijff_kit.errors import SchedulerError
+from cruijff_kit.planning.design_policy import allowed_gpu_hours, policy_of
 from cruijff_kit.planning.policy import Case, decide, ending_of, gpu_hours
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.ports import World
@@ -126,8 +127,7 @@ class _Spending(NamedTuple):
         spent = sum(gpu_hours(entry.attempts, gpus=gpus[entry.step]) for entry in status.steps)
         limits = {Step.TRAIN: plan.resources.time, Step.EVAL: plan.resources.eval_time}
         asks = {step: seconds_of(text) * gpus[step] / 3600 for step, text in limits.items()}
-        most = site.policy.max_gpu_hours
-        return cls(spent, asks, site.caps.max_gpu_hours if most is None else most)
+        return cls(spent, asks, allowed_gpu_hours(plan.policy, site))
 
 
 def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: _Spending, world: World) -> Decision | None:
@@ -140,7 +140,7 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: _Spending,
         return None
     run = find_run(plan.runs, entry.run_id)
     case = Case(entry, run, log, spending.spent, spending.asks[entry.step], spending.allowed)
-    return decide(case, site.policy, ending=ending, now=world.clock.now())
+    return decide(case, policy_of(plan.policy, site), ending=ending, now=world.clock.now())
 
 
 def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Decision | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cruijff_kit.errors import PlanError, RunError
+from cruijff_kit.planning.design_policy import policy_problems
 from cruijff_kit.planning.site_checks import site_problems
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.planning.verdicts import retryable
@@ -207,7 +208,8 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) 
             f"the submission asks for up to {gpu_hours:g} GPU-hours; the site's cap is {caps.max_gpu_hours:g}",
             hint="shorten `resources.time`, submit fewer runs, or raise `caps.max_gpu_hours` in site.yaml",
         )
-    problems = [*site_problems(_said(resources), world.site), *disk_shortage(_trained(due), world=world)]
+    problems = [*site_problems(_said(resources), world.site), *policy_problems(plan.policy, world.site)]
+    problems += disk_shortage(_trained(due), world=world)
     if problems:
         raise PlanError("this machine does not have what the jobs ask for", problems=problems)
     return preview
