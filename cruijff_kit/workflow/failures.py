@@ -123,7 +123,7 @@ class _Spending(NamedTuple):
 
     @classmethod
     def of(cls, status: ExperimentStatus, plan: Plan, *, site: Site) -> "_Spending":
-        gpus = {Step.TRAIN: plan.resources.all_gpus, Step.EVAL: min(1, plan.resources.gpus)}
+        gpus = {Step.TRAIN: plan.resources.all_gpus, Step.EVAL: plan.resources.eval_gpus}
         spent = sum(gpu_hours(entry.attempts, gpus=gpus[entry.step]) for entry in status.steps)
         limits = {Step.TRAIN: plan.resources.time, Step.EVAL: plan.resources.eval_time}
         asks = {step: seconds_of(text) * gpus[step] / 3600 for step, text in limits.items()}
