@@ -5,7 +5,6 @@ are the site's to give: a design may ask for less of them, never for more.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from cruijff_kit.errors import Problem
 from cruijff_kit.schema.policy import DesignPolicy, DesignRule, Ending, Policy, Rule
@@ -17,20 +16,11 @@ RULES = tuple(ending.value for ending in Ending if ending is not Ending.ORPHANED
 """Endings that have a rule, by name, in the order of the form."""
 
 
-class StatedRule(NamedTuple):
-    """What a design says of one ending."""
-
-    ending: str
-    """The ending."""
-    rule: DesignRule
-    """What it says."""
-
-
 def policy_of(asked: DesignPolicy | None, site: Site) -> Policy:
     """Return the policy that counts: the design's word over the site's, its budgets at most the site's."""
     if asked is None:
         return site.policy
-    rules = {each.ending: _over(each.rule, getattr(site.policy, each.ending)) for each in stated_rules(asked)}
+    rules = {ending: _over(rule, getattr(site.policy, ending)) for ending, rule in stated_rules(asked).items()}
     most, own = site.policy.max_retries, asked.max_retries
     changes = {**rules, "max_retries": most if own is None else min(most, own)}
     return site.policy.model_copy(update=changes)
@@ -42,10 +32,10 @@ def allowed_gpu_hours(asked: DesignPolicy | None, site: Site) -> float:
     return most if own is None else min(most, own)
 
 
-def stated_rules(asked: DesignPolicy) -> tuple[StatedRule, ...]:
-    """Return the rules of which a design says anything."""
-    found = (StatedRule(ending, getattr(asked, ending)) for ending in RULES)
-    return tuple(each for each in found if each.rule != DesignRule())
+def stated_rules(asked: DesignPolicy) -> dict[str, DesignRule]:
+    """Return what a design says of the endings that it says anything of, by their names."""
+    found = {ending: getattr(asked, ending) for ending in RULES}
+    return {ending: rule for ending, rule in found.items() if rule != DesignRule()}
 
 
 def policy_problems(asked: DesignPolicy | None, site: Site) -> Iterator[Problem]:
@@ -59,7 +49,7 @@ def policy_problems(asked: DesignPolicy | None, site: Site) -> Iterator[Problem]
             fact = f"`{name}: {wanted:g}` is more than this site's budget, `{most:g}`"
             yield Problem(fact, f"policy.{name}", hint=f"ask for at most {most:g}, or leave it out")
     allowed = policy_of(asked, site).max_retries
-    for ending, rule in stated_rules(asked):
+    for ending, rule in stated_rules(asked).items():
         if rule.retries is not None and rule.retries > allowed:
             fact = f"`retries: {rule.retries}` can never be spent: all rules together may open {allowed} attempts"
             yield Problem(fact, f"policy.{ending}.retries", hint=f"ask for at most {allowed}")
