@@ -18,9 +18,9 @@ GATED = 'read -r word < "$GATE"; case $word in -*) kill "$word" $$ ;; *) exit "$
 _PATIENCE = 60.0
 
 
-def until(condition: Callable[[], object], what: str) -> None:
+def until(condition: Callable[[], object], what: str, *, patience: float = _PATIENCE) -> None:
     """Wait for something that a process outside brings about."""
-    end, tick = time.monotonic() + _PATIENCE, threading.Event()
+    end, tick = time.monotonic() + patience, threading.Event()
     while not condition():
         assert time.monotonic() < end, f"never happened: {what}"
         tick.wait(0.005)

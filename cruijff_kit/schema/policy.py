@@ -103,6 +103,8 @@ class Policy(Noun):
     """An error of the job's own."""
     forgotten_after: float = Field(default=3600.0, ge=0)
     """Seconds without any sign after which a job whose tag the scheduler no longer holds counts as lost."""
+    seen_within: float = Field(default=60.0, ge=0)
+    """Seconds that what a node wrote last may take to be seen here, on a file system that machines share."""
     max_retries: int = Field(default=25, ge=0)
     """Further attempts of one job that all rules together may open."""
     max_gpu_hours: float | None = Field(default=None, ge=0)
