@@ -9,8 +9,7 @@ _TABLE = Path("/proc/self/mountinfo")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 # All others count as shared: a name that nobody knows here is some site's own.
 _OWN = frozenset(
-    ("apfs", "bcachefs", "btrfs", "exfat", "ext2", "ext3", "ext4", "f2fs", "hfs", "jfs", "overlay", "ramfs", "rootfs")
-    + ("squashfs", "tmpfs", "vfat", "xfs", "zfs")
+    ("btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "rootfs", "squashfs", "tmpfs", "xfs", "zfs")
 )
 
 
