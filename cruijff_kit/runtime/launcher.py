@@ -68,7 +68,7 @@ def _heed_one_signal() -> None:
             raise api.SignalException(f"stopped by {name.name}", sigval=name)
 
     # There is no public way to say so; where the name has changed, a second signal is as abrupt as it was.
-    vars(api).update(_terminate_process_handler=hear)
+    api.__dict__["_terminate_process_handler"] = hear
 
 
 if __name__ == "__main__":
