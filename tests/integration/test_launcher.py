@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-LAUNCHER = (sys.executable, "-m", "cruijff_kit.runtime.launcher", "--standalone", "--nproc-per-node", "1")
+LAUNCHER = (sys.executable, "-m", "cruijff_kit.runtime.launcher", "--standalone", "--nproc-per-node")
 SIGNALS = ("--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1")
 # It is told to end, has its launcher told again, and takes its time for a last file.
 SLOW = """
@@ -23,11 +23,29 @@ open("saved", "x").close()
 sys.exit(138)
 """
 
+# All stop at one step; the first process has its last words to say.
+TOGETHER = """
+import os, sys, threading
+from pathlib import Path
+from types import SimpleNamespace
+from cruijff_kit.runtime.job_files import Stopped
+from cruijff_kit.runtime.process_group import join_processes
+try:
+    with join_processes(SimpleNamespace(device="cpu", run_id="r-1")) as ranks:
+        if ranks.main:
+            threading.Event().wait(1.5)
+            Path("said").touch()
+        raise Stopped(10)
+except Stopped as stop:
+    Path(f"left_{os.environ['RANK']}_{Path('said').exists()}").touch()
+    sys.exit(stop.exit_code)
+"""
 
-def launched(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+
+def launched(program: str, folder: Path, *, processes: int = 1) -> subprocess.CompletedProcess[str]:
     script = folder / "program.py"
     script.write_text(program, encoding="utf-8")
-    command = (*LAUNCHER, *SIGNALS, str(script))
+    command = (*LAUNCHER, str(processes), *SIGNALS, str(script))
     return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False, timeout=120)
 
 
@@ -50,3 +68,9 @@ def test_a_second_signal_does_not_end_it_before_its_processes(tmp_path: Path) ->
     done = launched(SLOW, tmp_path)
     assert (tmp_path / "saved").exists(), done.stderr
     assert done.returncode == 128 + signal.SIGUSR1
+
+
+def test_processes_that_stop_leave_no_sooner_than_the_first_has_said_its_last_words(tmp_path: Path) -> None:
+    done = launched(TOGETHER, tmp_path, processes=2)
+    assert done.returncode == 128 + signal.SIGUSR1, done.stderr
+    assert sorted(path.name for path in tmp_path.glob("left_*")) == ["left_0_True", "left_1_True"]

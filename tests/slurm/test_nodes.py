@@ -256,9 +256,7 @@ def test_a_cancelled_job_leaves_no_process_on_either_node(pair: Pair) -> None:
     pair.gone()
     pair.ck("watch", "--poll", "0.2")
     assert [each["verdict"] for each in pair.attempts()] == ["cancelled"]
-    # It was told in time to make a checkpoint.
-    assert (pair.status().state, pair.status().saved) == ("failed", pair.steps())
-    assert pair.output(pair.attempts()[0]["job_id"]).count("checkpoint made") == 0
+    assert "asks to be queued again" not in pair.output(pair.attempts()[0]["job_id"])
 
 
 def test_each_process_is_told_its_node_its_number_and_the_gpus_of_its_node(bench: SlurmBench) -> None:
