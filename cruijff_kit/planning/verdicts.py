@@ -88,7 +88,7 @@ def _phase(evidence: Evidence) -> tuple[Phase, str]:
     if last.verdict is not None and last.reason:
         return _PHASES.get(last.verdict, Phase.FAILED), last.reason
     state = last.verdict or (evidence.report.state if evidence.report else JobState.UNKNOWN)
-    if evidence.fresh and _unseen(state, evidence, last):
+    if evidence.fresh and _unseen(state, evidence, last=last):
         return Phase.RUNNING, _UNSEEN
     if state is JobState.UNKNOWN and _owned_up(evidence, last):
         return Phase.FAILED, _ending(None, evidence.own.message if evidence.own else "")
@@ -97,7 +97,7 @@ def _phase(evidence: Evidence) -> tuple[Phase, str]:
     return _PHASES[state], _reason(state, evidence)
 
 
-def _unseen(state: JobState, evidence: Evidence, last: Attempt) -> bool:
+def _unseen(state: JobState, evidence: Evidence, *, last: Attempt) -> bool:
     """Return whether the last words that such an end is judged by are missing: a marker, a failure, a checkpoint."""
     if state is JobState.SUCCEEDED:
         return evidence.done is None

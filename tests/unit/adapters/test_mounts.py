@@ -11,7 +11,7 @@ TABLE = """\
 30 22 0:26 / /dev/shm rw,nosuid - tmpfs tmpfs rw
 41 22 0:40 / /home rw,relatime shared:20 - nfs4 server:/export/home rw,vers=4.2
 42 22 0:41 /ada /home/ada/with\\040space rw - ext4 /dev/sdb1 rw
-43 22 0:42 / /scratch rw - lustre 10.0.0.1@tcp:/fs rw
+43 22 0:42 / /scratch rw - lustre mgs@tcp:/fs rw
 44 22 0:43 / /mnt rw - ext4 /dev/sdc1 rw
 45 44 0:44 / /mnt rw - fuse.sshfs ada@cluster: rw
 46 22 0:45 / /gpfs rw - gpfs gpfs0 rw
