@@ -190,7 +190,7 @@ def _eval_job(run: PlannedRun, shared: Frame) -> JobScript:
     configs = (shared.places.at(layout.cell_config(cell.name)) for cell in run.cells)
     command = evaluation_command(shared.eval_job.command[0], tuple(configs))
     # A model behind an API computes elsewhere.
-    job = shared.eval_job._replace(gpus=0) if run.model.api is not None else shared.eval_job
+    job = shared.eval_job._replace(gpus=0, gpu_type=None, sampling=0) if run.model.api is not None else shared.eval_job
     return job._replace(name=f"{run.id}-eval", folder=shared.places.at(layout.folder), command=command)
 
 
