@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # `srun` ends the other nodes with SIGTERM when one has failed, and passes on the highest code: that of the cause.
     ended = 128 + signal.SIGTERM if "--standalone" in words else 1
     signal.signal(signal.SIGTERM, lambda *_: os._exit(ended))
+    # Where a node has gone, the others would bury the cause below a stack of C++ for every look at its store.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from torch.distributed import DistError
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
