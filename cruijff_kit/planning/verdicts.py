@@ -25,6 +25,8 @@ _REASONS = {
     JobState.LOST: "its node or process vanished",
 }
 
+_UNSEEN = "its job has ended; what it wrote last is not seen here yet"
+
 
 _NODE_MEMORY = (
     "Exceeded job memory limit",
@@ -48,6 +50,8 @@ class Evidence(NamedTuple):
     """What the job says of itself."""
     done: Done | None
     """The marker it left, where its artefacts still have their hashes."""
+    fresh: bool = False
+    """Whether it ended so lately that what it wrote last may not be seen here yet."""
 
 
 def judge(run_id: str, step: Step, *, evidence: Evidence) -> StepStatus:
@@ -106,11 +110,20 @@ def _phase(evidence: Evidence) -> tuple[Phase, str]:
     if last.verdict is not None and last.reason:
         return _PHASES.get(last.verdict, Phase.FAILED), last.reason
     state = last.verdict or (evidence.report.state if evidence.report else JobState.UNKNOWN)
+    if evidence.fresh and _unseen(state, evidence, last=last):
+        return Phase.RUNNING, _UNSEEN
     if state is JobState.UNKNOWN and _owned_up(evidence, last):
         return Phase.FAILED, _ending(None, evidence.own.message if evidence.own else "")
     if state is JobState.SUCCEEDED or (state is JobState.UNKNOWN and _finished(evidence.done)):
         return _completed(evidence.done)
     return _PHASES[state], _reason(state, evidence)
+
+
+def _unseen(state: JobState, evidence: Evidence, *, last: Attempt) -> bool:
+    """Return whether the last words that such an end is judged by are missing: a marker, a failure, a checkpoint."""
+    if state is JobState.SUCCEEDED:
+        return evidence.done is None
+    return state in (JobState.FAILED, JobState.TIMED_OUT) and not _owned_up(evidence, last)
 
 
 def _finished(done: Done | None) -> bool:

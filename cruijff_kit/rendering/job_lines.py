@@ -22,18 +22,23 @@ _THREADS = "export OMP_NUM_THREADS="
 _SHARE = re.compile(r" / (\d+) : 1")
 # The launcher ends its processes with the signal it was sent; a notice has to reach them like a stop.
 _SIGNALS = ("--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1")
-_LAUNCHER = ("-m", "torch.distributed.run")
+_LAUNCHER = ("-m", "cruijff_kit.runtime.launcher")
 _COUNT = "--nproc-per-node"
 _ALONE = ("--standalone",)
 _SEVERAL = ("--rdzv-backend", "c10d", "--nnodes")
 # It kills them after a while: a step and a checkpoint have to fit in.
 _PATIENCE = "export TORCH_ELASTIC_SHUTDOWN_TIMEOUT="
 _LEAST_PATIENCE = 30
-# The script runs on the first node, which therefore is where the launchers meet; `srun` no longer inherits the CPUs.
+# The script runs on the first node, which therefore is where the launchers meet: at a port that differs between jobs,
+# is none of those that systems lend (from 32768 on), and at which nobody listens yet. The name differs between turns of
+# a job, so that who is left of the last one meets nobody.
 _MEETING = (
-    'export PET_RDZV_ID="$SLURM_JOB_ID"',
-    'export PET_RDZV_ENDPOINT="$(hostname):$((20000 + SLURM_JOB_ID % 20000))"',
+    "port=$((20000 + SLURM_JOB_ID % 12000))",
+    'while (: < "/dev/tcp/$(hostname)/$port") 2> /dev/null; do port=$((port < 32000 ? port + 1 : 20000)); done',
+    'export PET_RDZV_ID="$SLURM_JOB_ID.$$"',
+    'export PET_RDZV_ENDPOINT="$(hostname):$port"',
 )
+# `srun` no longer inherits the CPUs.
 _STEP_CPUS = "export SRUN_CPUS_PER_TASK="
 _SRUN = ("srun", "--kill-on-bad-exit=1")
 # A shell that is no login shell may not know `module` yet; a profile is not written to stop at its first fault.

@@ -221,13 +221,8 @@ class Stopped(BaseException):
         self.again = again
 
 
-def exit_code_of(work: Callable[[], object], *, stopped: Callable[[], object] | None = None) -> int:
-    """Do a job's work and return its exit code; what went wrong is told on stderr.
-
-    Args:
-        work: what the job does.
-        stopped: what to do after a stop that the job is to be queued again for.
-    """
+def exit_code_of(work: Callable[[], object]) -> int:
+    """Do a job's work and return its exit code; what went wrong is told on stderr."""
     try:
         work()
     except CruijffError as err:
@@ -235,8 +230,6 @@ def exit_code_of(work: Callable[[], object], *, stopped: Callable[[], object] | 
         return err.exit_code
     except Stopped as stop:
         sys.stderr.write(f"{stop}\n")
-        if stop.again and stopped is not None:
-            stopped()
         return stop.exit_code
     return 0
 

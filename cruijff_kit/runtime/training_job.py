@@ -27,6 +27,7 @@ from cruijff_kit.runtime.interruption import Interruption
 from cruijff_kit.runtime.job_files import (
     MetricsFile,
     StatusFile,
+    Stopped,
     artefact_hashes,
     exit_code_of,
     finished,
@@ -74,9 +75,15 @@ def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None) ->
     def train() -> None:
         config = load_train_config(options.config)
         with join_processes(config) as ranks:
-            TrainingJob(config, options.config, ranks).run(build, resume=options.resume)
+            try:
+                TrainingJob(config, options.config, ranks).run(build, resume=options.resume)
+            except Stopped as stop:
+                # While the others stay: their end would make `srun` end this process.
+                if stop.again:
+                    queue_again()
+                raise
 
-    return exit_code_of(train, stopped=queue_again)
+    return exit_code_of(train)
 
 
 @dataclass(slots=True, eq=False)
@@ -134,7 +141,8 @@ class TrainingJob:
             # Whoever held the run before may have finished it.
             if self._finished():
                 return
-            with StatusFile(self._written("status.json"), token=self.token) as status:
+            path, run_id = self._written("status.json"), self.config.run_id
+            with StatusFile(path, token=self.token) as status, self.ranks.told(run_id):
                 self.interruption.listen(alone=self.ranks.size == 1)
                 check_inputs(self.config)
                 require_tracking(self.config)

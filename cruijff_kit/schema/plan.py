@@ -2,9 +2,12 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from cruijff_kit.schema.data import Consent, DatasetFacts, Tier
 from cruijff_kit.schema.evaluation import EvalTask, Generation
 from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
+from cruijff_kit.schema.policy import DesignPolicy
 from cruijff_kit.schema.spec import Level, ModelRef, Resources
 
 __all__ = ["Cell", "DesignLock", "Estimate", "Plan", "PlannedRun", "Resolved", "Source"]
@@ -101,6 +104,8 @@ class Plan(Noun):
     """Compute estimates."""
     resources: Resources = Resources()
     """What each job asks of the scheduler."""
+    policy: DesignPolicy | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What the design asks to follow when jobs end badly."""
     tier: Tier = "yellow"
     """How freely data, and whatever shows it, may be shown."""
     consent: Consent | None = None

@@ -134,7 +134,7 @@ def _speed(run: PlannedRun, plan: Plan, *, root: Path) -> Speed | None:
 
 
 def _gpus(plan: Plan, step: Step) -> int:
-    return plan.resources.all_gpus if step is Step.TRAIN else min(1, plan.resources.gpus)
+    return plan.resources.all_gpus if step is Step.TRAIN else plan.resources.eval_gpus
 
 
 def _limit(plan: Plan, step: Step) -> int:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from cruijff_kit.errors import SchedulerError
+from cruijff_kit.planning.design_policy import policy_of
 from cruijff_kit.planning.policy import Case, decide, ending_of
 from cruijff_kit.planning.verdicts import out_of_memory, spent_memory
 from cruijff_kit.ports import World
@@ -140,7 +141,7 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: Spending, 
         return None
     run, gpus, limit = find_run(plan.runs, entry.run_id), spending.gpus[entry.step], spending.limits[entry.step]
     case = Case(entry, run, log, spending.spent, gpus=gpus, limit=limit, allowed=spending.allowed)
-    return decide(case, site.policy, ending=ending, now=world.clock.now())
+    return decide(case, policy_of(plan.policy, site), ending=ending, now=world.clock.now())
 
 
 def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Decision | None:

@@ -73,6 +73,7 @@ def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
         datasets=tuple(dataset.facts for dataset in datasets.values()),
         runs=runs,
         resources=spec.resources,
+        policy=spec.policy,
         tier=spec.data.tier,
         consent=spec.data.consent,
     )

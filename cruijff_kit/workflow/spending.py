@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from cruijff_kit.planning.design_policy import allowed_gpu_hours
 from cruijff_kit.planning.policy import gpu_hours
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.ports import World
@@ -31,12 +32,11 @@ class Spending(NamedTuple):
     @classmethod
     def of(cls, status: ExperimentStatus, plan: Plan, *, site: Site) -> "Spending":
         """Return where an experiment stands."""
-        gpus = {Step.TRAIN: plan.resources.all_gpus, Step.EVAL: min(1, plan.resources.gpus)}
+        gpus = {Step.TRAIN: plan.resources.all_gpus, Step.EVAL: plan.resources.eval_gpus}
         spent = sum(gpu_hours(entry.attempts, gpus=gpus[entry.step]) for entry in status.steps)
         spent += sum(_turns_before(entry) * gpus[entry.step] for entry in status.steps) / 3600
         limits = {Step.TRAIN: plan.resources.time, Step.EVAL: plan.resources.eval_time}
-        most = site.policy.max_gpu_hours
-        return cls(spent, gpus, limits, site.caps.max_gpu_hours if most is None else most)
+        return cls(spent, gpus, limits, allowed_gpu_hours(plan.policy, site))
 
 
 def end_overspent(status: ExperimentStatus, plan: Plan, *, site: Site, world: World) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cruijff_kit.errors import PlanError, RunError
+from cruijff_kit.planning.design_policy import policy_problems
 from cruijff_kit.planning.estimates import price_of
 from cruijff_kit.planning.site_checks import site_problems
 from cruijff_kit.planning.time_limit import seconds_of
@@ -203,7 +204,7 @@ def _failed(run: PlannedRun, world: World) -> list[Due]:
 def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) -> SubmitPreview:
     caps, resources = world.site.caps, plan.resources
     limits = {Step.TRAIN: seconds_of(resources.time), Step.EVAL: seconds_of(resources.eval_time)}
-    gpus = {Step.TRAIN: resources.all_gpus, Step.EVAL: min(1, resources.gpus)}
+    gpus = {Step.TRAIN: resources.all_gpus, Step.EVAL: resources.eval_gpus}
     gpu_hours = sum(limits[job.step] * gpus[job.step] for job in due) / 3600
     preview = SubmitPreview(
         plan_id=lock.plan_id,
@@ -227,7 +228,8 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) 
             f"the submission asks for up to {gpu_hours:g} GPU-hours; the site's cap is {caps.max_gpu_hours:g}",
             hint="shorten `resources.time`, submit fewer runs, or raise `caps.max_gpu_hours` in site.yaml",
         )
-    problems = [*site_problems(_said(resources), world.site), *disk_shortage(_trained(due), world=world)]
+    problems = [*site_problems(_said(resources), world.site), *policy_problems(plan.policy, world.site)]
+    problems += disk_shortage(_trained(due), world=world)
     if problems:
         raise PlanError("this machine does not have what the jobs ask for", problems=problems)
     return preview

@@ -9,7 +9,7 @@ from cruijff_kit.errors import RunError
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.job import JobState, Step
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.policy import Ending, Policy, Reaction, Rule
+from cruijff_kit.schema.policy import DesignPolicy, Ending, Policy, Reaction, Rule
 from cruijff_kit.schema.run import Phase
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.cancel import cancel_runs
@@ -194,6 +194,26 @@ def test_the_budget_of_gpu_hours_counts_what_attempts_took_and_may_take(template
     assert exp.step(run).phase is Phase.FAILED
     assert "a further attempt may take 2 GPU-hours" in exp.step(run).reason
     assert "the experiment may take 1.5" in exp.step(run).reason
+
+
+def test_what_the_design_says_of_an_ending_counts_over_the_site(tmp_path: Path) -> None:
+    policy = {"killed": {"retries": 2}, "lost": {"reaction": "stop"}, "max_gpu_hours": 4.5}
+    changes = {"resources": {"gpus": 1, "time": "02:00:00"}, "policy": policy}
+    template = scaffolded_template(tmp_path / "template" / "parity", **changes)
+    exp = Submitted(template, tmp_path / "parity", site=Site(policy=Policy(killed=Rule(reaction=Reaction.STOP))))
+    submit_jobs(exp.plan_id, world=exp.world)
+    run = read_status(world=exp.world).steps[0].run_id
+    assert recorded_plan(world=exp.world)[0].policy == DesignPolicy.model_validate(policy)
+    exp.scheduler.lose(exp.job_id(run))
+    look(exp)
+    assert exp.step(run).phase is Phase.FAILED
+    assert len(exp.step(run).attempts) == 1
+    # A site that is changed later counts from the next look on, a budget of it too.
+    exp.site = Site(policy=Policy(max_gpu_hours=1.0))
+    other = next(each.run_id for each in read_status(world=exp.world).steps if each.run_id != run)
+    exp.scheduler.finish(exp.job_id(other), signal=signal.SIGKILL)
+    look(exp)
+    assert "the experiment may take 1" in exp.step(other).reason
 
 
 def test_all_rules_together_open_no_more_attempts_than_allowed(template: Path, tmp_path: Path) -> None:
