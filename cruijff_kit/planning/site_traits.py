@@ -1,14 +1,14 @@
 """What was found of a machine, held against its settings: each thing, whether it will do, how to mend it."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.schema.site import Partition, Site
 from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, SiteTrait
 
-__all__ = ["cluster_traits", "folder_trait", "machine_traits", "python_traits"]
+__all__ = ["cluster_traits", "folder_trait", "input_traits", "machine_traits", "python_traits"]
 
 _NEEDED = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
 _ROOM = 1_000_000_000
@@ -77,8 +77,8 @@ def folder_trait(name: str, found: FolderFacts, *, reads_only: bool = False) -> 
     return SiteTrait(name=name, ok=True, found=f"{room}; written, flushed, locked")
 
 
-def python_traits(found: dict[str, object] | None, *, fault: str, version: str) -> Iterator[SiteTrait]:
-    """Yield what a job's Python is, and whether every input resolved in it without a network.
+def python_traits(found: Mapping[str, object] | None, *, fault: str, version: str) -> Iterator[SiteTrait]:
+    """Yield what a job's Python is.
 
     Args:
         found: what the preflight printed; None where it printed nothing.
@@ -97,7 +97,11 @@ def python_traits(found: dict[str, object] | None, *, fault: str, version: str) 
     hint = "" if same else "install the same version in the environment that jobs activate"
     place = f"cruijff-kit {found['package']} in {found['package_path']}"
     yield SiteTrait(name="package", ok=same, found=place if same else f"{place}; here it is {version}", hint=hint)
-    inputs = found["inputs"]
+
+
+def input_traits(found: Mapping[str, object] | None) -> Iterator[SiteTrait]:
+    """Yield whether each input of the jobs resolved without a network."""
+    inputs = found["inputs"] if found is not None else {}
     for path, wrong in inputs.items() if isinstance(inputs, dict) else ():
         hint = "pull or copy it to this machine: jobs have no network" if wrong else ""
         yield SiteTrait(

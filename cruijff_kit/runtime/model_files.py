@@ -15,6 +15,7 @@ from cruijff_kit.runtime.files import file_sha256
 __all__ = [
     "MODEL_FILES",
     "WeightHeader",
+    "expected_bytes",
     "load_tokenizer",
     "model_config",
     "model_files",
@@ -145,6 +146,18 @@ def weight_headers(folder: Path) -> dict[str, WeightHeader]:
     for path in weight_files(folder):
         headers.update(_headers(path))
     return headers
+
+
+def expected_bytes(path: Path) -> int:
+    """Return a safetensors file's size by its own header, up to the last tensor's end; -1 where that is not said."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entries = json.loads(file.read(length))
+    try:
+        ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
+    except (KeyError, IndexError, TypeError):
+        return -1
+    return 8 + length + max(ends, default=0)
 
 
 def _headers(path: Path) -> dict[str, WeightHeader]:

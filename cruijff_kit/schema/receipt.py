@@ -183,6 +183,8 @@ class SubmitPreview(Noun):
     """The site's cap on jobs."""
     max_gpu_hours: float
     """The site's cap on GPU-hours."""
+    warnings: tuple[str, ...] = ()
+    """What is worth a second look before the answer."""
 
     @property
     def question(self) -> str:
