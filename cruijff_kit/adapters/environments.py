@@ -62,7 +62,7 @@ class DiskEnvironments:
             package=OwnPackage(version=about.version, path=str(home), code=inventory.code_hash(home)),
             python=str(Path(getattr(sys, "_base_executable", sys.executable))),
             version=".".join(map(str, sys.version_info[:3])),
-            extras=tuple(name for name in offered if name not in _FOR_DEVELOPERS and _complete(about, name, here)),
+            extras=tuple(name for name in offered if name not in _FOR_DEVELOPERS and _complete(about, name, here=here)),
             offered=offered,
             pins={name: each.version.partition("+")[0] for name, each in sorted(here.items()) if _pinned(name, each)},
         )
@@ -135,11 +135,18 @@ def _built(order: BuildOrder, place: Path, *, made: datetime, progress: Progress
     python = str(place / "bin" / "python")
     progress(1, len(_STEPS), _STEPS[1])
     wheel = pack_wheel(place)
+    code = inventory.code_hash(Path(cruijff_kit.__file__).parent)
     packages = _chosen(order, wheel, python=python)
     progress(2, len(_STEPS), _STEPS[2])
     _install(order, packages, python=python, progress=progress)
     progress(3, len(_STEPS), _STEPS[3])
-    lock = _locked(order, packages, made=made, python=python)
+    found = _asked(order, python=python)
+    lock = _locked(order, packages, found=found, made=made)
+    faults = lock_faults(lock_traits(lock, found, code=code))
+    if faults:
+        hint = "run the command again: it starts anew"
+        raise SiteError(f"what was installed is not what was chosen: {'; '.join(faults)}", hint=hint)
+    _said((python, "-m", "pip", "check"), modules=order.modules)
     DiskEnvironments().write_lock(str(place / LOCK_FILE), render_lock(lock))
     return lock
 
@@ -197,11 +204,17 @@ def _install(order: BuildOrder, packages: Sequence[LockedPackage], *, python: st
                 progress(min(seen, len(packages)), len(packages), f"installing {match[1][:30]}")
 
 
-def _locked(order: BuildOrder, packages: tuple[LockedPackage, ...], *, made: datetime, python: str) -> EnvironmentLock:
-    """Ask the new interpreter what it has, and return the lock that it is then held against."""
+def _asked(order: BuildOrder, *, python: str) -> Inventory:
+    """Return what the new interpreter says of itself."""
     told = _said((python, str(Path(inventory.__file__))), modules=order.modules)
-    found = Inventory.model_validate_json(told.strip().splitlines()[-1])
-    lock = EnvironmentLock(
+    return Inventory.model_validate_json(told.strip().splitlines()[-1])
+
+
+def _locked(
+    order: BuildOrder, packages: tuple[LockedPackage, ...], *, found: Inventory, made: datetime
+) -> EnvironmentLock:
+    """Return the lock of what was chosen, with the facts of the interpreter that has it."""
+    return EnvironmentLock(
         made=made,
         python=found.version,
         platform=found.platform,
@@ -212,13 +225,6 @@ def _locked(order: BuildOrder, packages: tuple[LockedPackage, ...], *, made: dat
         key=order.key,
         packages=packages,
     )
-    here = inventory.code_hash(Path(cruijff_kit.__file__).parent)
-    faults = lock_faults(lock_traits(lock, found, code=here))
-    if faults:
-        hint = "run the command again: it starts anew"
-        raise SiteError(f"what was installed is not what was chosen: {'; '.join(faults)}", hint=hint)
-    _said((python, "-m", "pip", "check"), modules=order.modules)
-    return lock
 
 
 def _sources(order: BuildOrder) -> tuple[str, ...]:
@@ -306,7 +312,7 @@ def _pinned(name: str, found: Distribution) -> bool:
     return name not in _NOT_PINNED and found.read_text("direct_url.json") is None
 
 
-def _complete(about: Distribution, extra: str, here: Mapping[str, Distribution]) -> bool:
+def _complete(about: Distribution, extra: str, *, here: Mapping[str, Distribution]) -> bool:
     """Return whether everything that an extra asks for is installed here."""
     asked = [each for each in about.requires or () if (found := _EXTRA.search(each)) and found[1] == extra]
     names = [match[0] for each in asked if (match := _REQUIRED.match(each))]

@@ -80,14 +80,11 @@ def _told(receipt: BuildReceipt, *, dry_run: bool) -> str:
     what = f"{order.kind} of Python {order.version}{extras} in {order.folder}"
     source = f"wheels in {order.wheels}" if order.wheels else "pip's index"
     if dry_run:
-        there = {
-            "absent": "",
-            "unfinished": "; an unfinished one there is removed first",
-            "whole": "; it is there already",
-        }
+        there = {"unfinished": "; an unfinished one there is removed first", "whole": "; it is there already"}
         return f"would build: {what}\nfrom {source}, {len(order.pins)} versions as here{there.get(receipt.state, '')}"
     torch = f", torch {receipt.torch}" if receipt.torch else ""
-    fact = f"{'built' if receipt.built else 'there already'}: {what}\n{receipt.packages} packages{torch}, locked in {receipt.lock}"
+    fact = f"{'built' if receipt.built else 'there already'}: {what}"
+    fact += f"\n{receipt.packages} packages{torch}, locked in {receipt.lock}"
     anew = "an unfinished build was removed first\n" if receipt.state == "unfinished" else ""
     site = f"\n{receipt.diff.rstrip()}\nwrote {receipt.site}" if receipt.site else ""
     return f"{anew}{fact}{site}\n`ck site env check` holds it against its lock"

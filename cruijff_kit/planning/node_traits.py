@@ -48,9 +48,9 @@ def node_traits(found: Mapping[str, Any], expected: Expected) -> Iterator[SiteTr
     fact = "a name taken here is refused there" if held else "a name that was taken here could be taken again there"
     yield SiteTrait(name="node lock", ok=held, found=fact, hint="" if held else hint)
     for name, path in expected.folders.items():
-        yield _folder(name, path, found["folders"].get(path, {"exists": False}))
+        yield _folder(name, path, told=found["folders"].get(path, {"exists": False}))
     for name, path in expected.reads.items():
-        yield _read(name, path, found["read"].get(path, "it was not tried"))
+        yield _read(name, path, fault=found["read"].get(path, "it was not tried"))
     yield _clock(found, expected)
     yield _gpus(found, expected)
 
@@ -68,7 +68,7 @@ def _package(found: Mapping[str, Any], expected: Expected) -> Iterator[SiteTrait
     yield SiteTrait(name="node torch", ok=True if torch else None, found=fact, hint="" if torch else _BUILD)
 
 
-def _folder(name: str, path: str, told: Mapping[str, Any]) -> SiteTrait:
+def _folder(name: str, path: str, *, told: Mapping[str, Any]) -> SiteTrait:
     """Return whether a node can do in a directory what jobs do there."""
     if not told["exists"]:
         hint = "name a directory on a file system that compute nodes mount"
@@ -91,7 +91,7 @@ def _folder(name: str, path: str, told: Mapping[str, Any]) -> SiteTrait:
     return SiteTrait(name=f"node {name}", ok=True, found=f"{room}; written, locked, fenced")
 
 
-def _read(name: str, path: str, fault: str) -> SiteTrait:
+def _read(name: str, path: str, *, fault: str) -> SiteTrait:
     hint = "put it on a file system that compute nodes mount" if fault else ""
     return SiteTrait(name=f"node {name}", ok=not fault, found=f"`{path}`: {fault or 'read'}", hint=hint)
 

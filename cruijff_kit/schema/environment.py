@@ -21,9 +21,7 @@ __all__ = [
     "TorchFacts",
 ]
 
-Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
-"""Text on one line."""
-
+_Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 FolderState = Literal["absent", "foreign", "unfinished", "whole"]
 """What lies where an environment would: nothing, something not made here, a build that did not end, or one that did."""
 
@@ -31,7 +29,7 @@ FolderState = Literal["absent", "foreign", "unfinished", "whole"]
 class OwnPackage(Noun):
     """This package as one interpreter has it."""
 
-    version: Line
+    version: _Line
     """Its version."""
     path: str
     """Its folder."""
@@ -42,9 +40,9 @@ class OwnPackage(Noun):
 class TorchFacts(Noun):
     """Torch as its own file tells it; it was not loaded."""
 
-    version: Line
+    version: _Line
     """Version, its build included: `2.13.0+cpu`."""
-    cuda: Line
+    cuda: _Line
     """CUDA it was built for; empty for a build without."""
 
 
@@ -53,11 +51,11 @@ class Inventory(Noun):
 
     python: str
     """The interpreter."""
-    version: Line
+    version: _Line
     """Version of Python."""
     prefix: str
     """Folder of its environment."""
-    platform: Line
+    platform: _Line
     """System and processor."""
     packages: dict[str, str]
     """Version of every package, by normal name."""
@@ -76,7 +74,7 @@ class OwnEnvironment(Noun):
     """This package."""
     python: str
     """Interpreter that environments are made with, outside of any environment."""
-    version: Line
+    version: _Line
     """Version of Python."""
     extras: tuple[str, ...]
     """Extras of which everything is here, those for developers aside."""
@@ -95,7 +93,7 @@ class LockedPackage(Noun):
     """Version, its build included."""
     sha256: Sha256 | None = None
     """Hash of the file it was installed from; None where it was locked as it was found."""
-    file: Line = ""
+    file: _Line = ""
     """Address of a file that lies beside the lock; empty for one that pip looks up."""
 
 
@@ -106,19 +104,19 @@ class EnvironmentLock(Noun):
     """Version of this form."""
     made: Timestamp
     """When it was locked."""
-    python: Line
+    python: _Line
     """Version of Python."""
-    platform: Line
+    platform: _Line
     """System and processor."""
-    torch: Line
+    torch: _Line
     """Build of torch; empty where there is none."""
-    cuda: Line
+    cuda: _Line
     """CUDA that torch was built for; empty for a build without."""
-    extras: tuple[Line, ...] = ()
+    extras: tuple[_Line, ...] = ()
     """Extras of this package that it was built with."""
     code: Sha256 | None
     """Hash over all files of this package; None where it was not there."""
-    key: Line
+    key: _Line
     """What it was built from, as eight digits; empty where it was locked as it was found."""
     packages: tuple[LockedPackage, ...]
     """Every package, by name."""
@@ -154,17 +152,17 @@ class BuildWish(Noun):
 
     into: Folder | None = None
     """Where the environment shall lie; a folder named by its content where None."""
-    python: Line | None = None
+    python: _Line | None = None
     """Interpreter to make it with, or version that conda is asked for; that which runs here where None."""
     conda: bool = False
     """Whether conda makes it."""
     build: Annotated[str, Field(pattern=r"^(cpu|cu\d{2,3})$")] | None = None
     """Build of torch: `cpu`, or `cu128` for CUDA 12.8; whichever is found where None."""
-    extras: tuple[Line, ...] = ()
+    extras: tuple[_Line, ...] = ()
     """Extras of this package; those that are complete here where none are named."""
     wheels: Folder | None = None
     """Folder of wheels to install from, without a network."""
-    indexes: tuple[Line, ...] = ()
+    indexes: tuple[_Line, ...] = ()
     """Further indexes to ask."""
 
 

@@ -1,4 +1,4 @@
-"""Preflight: every input of jobs, tried once in the jobs' own environment with the network shut, before any is queued."""
+"""Preflight: every input of jobs, tried in their own environment with the network shut, before any is queued."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -95,15 +95,9 @@ def input_problems(runs: Sequence[PlannedRun], plan: Plan, *, world: World) -> l
         )
         return [Problem(f"the environment of jobs does not start: {answer.fault}", "environment", hint=hint)]
     faults = answer.found["inputs"]
-    return [
-        Problem(
-            f"{each.kind} `{each.shown}` does not resolve without a network: {faults[each.name]}",
-            each.said,
-            hint=each.hint,
-        )
-        for each in inputs
-        if faults.get(each.name)
-    ]
+    wrong = ((each, fault) for each in inputs if (fault := faults.get(each.name)))
+    fact = "{} `{}` does not resolve without a network: {}"
+    return [Problem(fact.format(each.kind, each.shown, fault), each.said, hint=each.hint) for each, fault in wrong]
 
 
 def _inputs_of(run: PlannedRun, plan: Plan, *, world: World) -> Iterator[JobInput]:
