@@ -12,6 +12,7 @@ __all__ = ["cluster_traits", "folder_trait", "input_traits", "machine_traits", "
 
 _NEEDED = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
 _ROOM = 1_000_000_000
+_FILES = 1_000
 _SKEW = 5.0
 _FEATURE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -69,6 +70,8 @@ def folder_trait(name: str, found: FolderFacts, *, reads_only: bool = False) -> 
         return SiteTrait(name=name, ok=False, found=f"`{found.path}` is not there", hint=hint)
     left = [size for size in (found.free, found.quota_left) if size is not None]
     room = f"`{found.path}`, {min(left) / 1e9:.3g} GB left" if left else f"`{found.path}`"
+    if found.quota_left is not None and found.quota_left == min(left):
+        room += f" by the quota of {found.quota_of}" if found.quota_of else " by quota"
     if reads_only:
         return SiteTrait(name=name, ok=True, found=room)
     for wrong, fact, hint in _folder_faults(found, least=min(left, default=_ROOM)):
@@ -152,5 +155,7 @@ def _folder_faults(found: FolderFacts, *, least: int) -> Iterator[tuple[bool, st
     hint = "locks do not hold between processes here: use another file system, or have it mounted with `flock`"
     yield found.locks is False, "a lock did not keep another process out", hint
     yield least < _ROOM, "less than 1 GB is left", "`ck disk` proposes what may go, or name a larger disk"
+    few = found.files_left is not None and found.files_left < _FILES
+    yield few, f"only {found.files_left} more files may be made", "remove small files, or name a larger disk"
     skew = found.skew or 0.0
     yield abs(skew) > _SKEW, f"its clock is {skew:+.0f} s from this machine's", "have the clocks set: records would lie"
