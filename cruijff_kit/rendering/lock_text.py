@@ -34,7 +34,8 @@ def render_lock(lock: EnvironmentLock) -> str:
     said = {**facts, "extras": ",".join(lock.extras)}
     lines = [f"# {name}: {'' if value is None else value}".rstrip() for name, value in said.items()]
     text = "\n".join((*_HEAD, *lines, *_packages(lock))) + "\n"
-    if parse_lock(text, name=LOCK_FILE) != lock:
+    # As text a moment has milliseconds, whatever the clock told.
+    if parse_lock(text, name=LOCK_FILE).model_dump(mode="json") != lock.model_dump(mode="json"):
         raise SiteError("the lock does not read back", hint="report this as a defect")
     return text
 

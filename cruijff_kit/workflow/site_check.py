@@ -49,7 +49,7 @@ def _python_traits(world: World) -> Iterator[SiteTrait]:
     yield from input_traits(answer.found)
     if told:
         yield SiteTrait(name="inputs", ok=None, found=told)
-    if world.environments is not None and answer.found is not None:
+    if world.environments is not None:
         yield from environment_traits(sight=False, world=world)
 
 

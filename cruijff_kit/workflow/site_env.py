@@ -142,13 +142,14 @@ def environment_traits(*, sight: bool = True, world: World) -> Iterator[SiteTrai
     """Yield what the environment of jobs is, and whether it is as it was locked.
 
     Args:
-        sight: tell what it would import and see, too.
+        sight: tell whether it runs, and what it would import and see, too.
         world: the surroundings.
     """
     found, fault = _look(world)
-    if found is None:
+    if found is None and sight:
         hint = "mend `environment` in site.yaml, or `ck site env build` one"
         yield SiteTrait(name="environment", ok=False, found=f"its Python does not run: {fault}", hint=hint)
+    if found is None:
         return
     if sight:
         yield SiteTrait(name="environment", ok=True, found=f"{found.python}, Python {found.version}")
