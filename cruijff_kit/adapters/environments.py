@@ -24,9 +24,10 @@ from cruijff_kit.errors import SiteError
 from cruijff_kit.planning.lock_traits import lock_faults, lock_traits
 from cruijff_kit.ports import Progress
 from cruijff_kit.rendering.job_lines import module_lines
-from cruijff_kit.rendering.lock_text import LOCK_FILE, parse_lock, render_lock
+from cruijff_kit.rendering.lock_text import parse_lock, render_lock
 from cruijff_kit.runtime import inventory
 from cruijff_kit.schema.environment import (
+    LOCK_FILE,
     BuildOrder,
     EnvironmentLock,
     FolderState,

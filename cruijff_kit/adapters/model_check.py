@@ -10,6 +10,7 @@ from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.model_files import (
     WeightHeader,
     expected_bytes,
+    has_vocabulary,
     model_config,
     weight_files,
     weight_headers,
@@ -19,7 +20,6 @@ from cruijff_kit.schema.registry import ModelTrait
 __all__ = ["check_files"]
 
 _DTYPES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
-_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "*.tiktoken", "tekken.json")
 _AGAIN = "pull or copy it again"
 
 
@@ -104,8 +104,7 @@ def _dtype(config: dict[str, Any], headers: dict[str, WeightHeader]) -> ModelTra
 
 
 def _tokenizer(folder: Path, config: dict[str, Any], *, load: Callable[[], Tokenizer]) -> ModelTrait:
-    if not any(True for pattern in _VOCABULARIES for _ in folder.glob(pattern)):
-        # A library may make an empty one up where there is none.
+    if not has_vocabulary(folder):
         return ModelTrait(name="tokenizer", ok=False, found="there is no file with its vocabulary", hint=_AGAIN)
     try:
         tokenizer = load()

@@ -7,12 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from cruijff_kit.errors import SiteError
-from cruijff_kit.schema.environment import EnvironmentLock
+from cruijff_kit.schema.environment import LOCK_FILE, EnvironmentLock
 
-__all__ = ["LOCK_FILE", "parse_lock", "render_lock"]
-
-LOCK_FILE = "environment-lock.txt"
-"""Name of a lock; in a built environment it is written last, and means that it is whole."""
+__all__ = ["parse_lock", "render_lock"]
 
 _HEAD = (
     "# The environment of jobs: `ck site env check` compares, `ck site env build` installs exactly this.",

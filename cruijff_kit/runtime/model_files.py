@@ -16,6 +16,7 @@ __all__ = [
     "MODEL_FILES",
     "WeightHeader",
     "expected_bytes",
+    "has_vocabulary",
     "load_tokenizer",
     "model_config",
     "model_files",
@@ -38,6 +39,7 @@ MODEL_FILES = (
 """What makes a model what it is: name patterns of configuration, weights and tokenizer."""
 
 _MAX_HEADER = 100_000_000
+_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "*.tiktoken", "tekken.json")
 
 
 class WeightHeader(NamedTuple):
@@ -102,6 +104,11 @@ def model_sha256(folder: Path, *, digest: Callable[[Path], str] = file_sha256) -
     """
     lines = "".join(f"{path.name} {digest(path)}\n" for path in model_files(folder))
     return hashlib.sha256(lines.encode("utf-8")).hexdigest()
+
+
+def has_vocabulary(folder: Path) -> bool:
+    """Return whether a tokenizer's vocabulary lies in a directory: a library may make an empty one up where not."""
+    return any(True for pattern in _VOCABULARIES for _ in folder.glob(pattern))
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -24,7 +24,7 @@ from typing import Any
 import cruijff_kit
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.runtime.files import write_aside
-from cruijff_kit.runtime.model_files import expected_bytes, model_files, weight_files
+from cruijff_kit.runtime.model_files import expected_bytes, has_vocabulary, model_files, weight_files
 from cruijff_kit.runtime.user_folders import cache_dir
 
 __all__ = ["KINDS", "main", "preflight"]
@@ -115,6 +115,8 @@ def _model_fault(path: str) -> str:
         return "no `config.json`"
     if not list(folder.glob("*.safetensors")):
         return "no weights (`*.safetensors`)"
+    if not has_vocabulary(folder):
+        return "no tokenizer: there is no file with its vocabulary"
     try:
         short = [file.name for file in weight_files(folder) if file.stat().st_size != expected_bytes(file)]
         if short:
@@ -215,8 +217,6 @@ def _task_fault(path: str) -> str:
         return _first_line(err)
     except Exception as err:  # noqa: BLE001  # the task is somebody's own code: whatever it raises here, a job would raise
         return f"it cannot be built: {_first_line(err)}"
-    if not len(task.dataset):
-        return "its data set is empty"
     faults = (f"judge `{name}`: {fault}" for name in _judges(task) if (fault := _judge_fault(name)))
     return "; ".join(faults)
 

@@ -8,6 +8,7 @@ from cruijff_kit.schema.noun import Noun, Sha256, Timestamp
 from cruijff_kit.schema.site import Folder
 
 __all__ = [
+    "LOCK_FILE",
     "BuildOrder",
     "BuildReceipt",
     "BuildWish",
@@ -22,6 +23,9 @@ __all__ = [
 ]
 
 _Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
+LOCK_FILE = "environment-lock.txt"
+"""Name of a lock; in a built environment it is written last, and means that it is whole."""
+
 FolderState = Literal["absent", "foreign", "unfinished", "whole"]
 """What lies where an environment would: nothing, something not made here, a build that did not end, or one that did."""
 

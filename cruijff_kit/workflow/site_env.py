@@ -11,10 +11,11 @@ from cruijff_kit.errors import Problem, SiteError, SpecError
 from cruijff_kit.planning.lock_traits import lock_traits, locked_as_found, sight_traits
 from cruijff_kit.planning.run_ids import canonical_json
 from cruijff_kit.ports import Environments, Progress, SiteFiles, SiteProbe, World
-from cruijff_kit.rendering.lock_text import LOCK_FILE, parse_lock, render_lock
+from cruijff_kit.rendering.lock_text import parse_lock, render_lock
 from cruijff_kit.rendering.sbatch import JobScript, render_script
 from cruijff_kit.runtime import inventory
 from cruijff_kit.schema.environment import (
+    LOCK_FILE,
     BuildOrder,
     BuildReceipt,
     BuildWish,

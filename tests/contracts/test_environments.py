@@ -10,8 +10,8 @@ import pytest
 from cruijff_kit.adapters.environments import DiskEnvironments
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Environments
-from cruijff_kit.rendering.lock_text import LOCK_FILE, parse_lock
-from cruijff_kit.schema.environment import BuildOrder
+from cruijff_kit.rendering.lock_text import parse_lock
+from cruijff_kit.schema.environment import LOCK_FILE, BuildOrder
 from tests.fakes.environments import FakeEnvironments
 from tests.tiny_wheels import stand_ins
 

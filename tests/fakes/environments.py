@@ -5,8 +5,9 @@ from datetime import datetime
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Progress
-from cruijff_kit.rendering.lock_text import LOCK_FILE, render_lock
+from cruijff_kit.rendering.lock_text import render_lock
 from cruijff_kit.schema.environment import (
+    LOCK_FILE,
     BuildOrder,
     EnvironmentLock,
     FolderState,

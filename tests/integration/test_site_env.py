@@ -19,8 +19,8 @@ from cruijff_kit.adapters.site_probe import MachineProbe
 from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.ports import World
-from cruijff_kit.rendering.lock_text import LOCK_FILE, parse_lock
-from cruijff_kit.schema.environment import BuildWish
+from cruijff_kit.rendering.lock_text import parse_lock
+from cruijff_kit.schema.environment import LOCK_FILE, BuildWish
 from cruijff_kit.schema.site_facts import ScriptAnswer, SiteTrait
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.site import show_site
