@@ -46,7 +46,7 @@ _NOT_PINNED = {_OURS, "pip", "setuptools", "wheel"}
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([a-z0-9-]+)['"]""")
 _REQUIRED = re.compile(r"[A-Za-z0-9._-]+")
 _FETCHED = re.compile(r"\s*(?:Collecting|Processing) (\S+)")
-_LONGEST_WAIT = 3600.0
+_LONGEST_WAIT = 10.0
 _STEPS = ("making the environment", "choosing packages", "installing packages", "trying it")
 
 

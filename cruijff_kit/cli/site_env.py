@@ -1,11 +1,12 @@
 """`ck site env`: build the environment that jobs run in, lock it, or check it against its lock."""
 
 import click
+from pydantic import ValidationError
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.site_report import reported
 from cruijff_kit.cli.world import ProgressBar, enter
-from cruijff_kit.errors import SiteError
+from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.environment import BuildReceipt, BuildWish
 from cruijff_kit.schema.site_reading import SiteLevel
 
@@ -39,10 +40,10 @@ def build(
     pip asks its usual index, unless --wheels says where all files lie. An interrupted build is made anew.
     """
     if cuda and cpu:
-        raise SiteError("`--cuda` and `--cpu` exclude each other", hint="give one of them")
+        raise SpecError("`--cuda` and `--cpu` exclude each other", hint="give one of them")
     tag = "cpu" if cpu else f"cu{cuda.replace('.', '')}" if cuda else None
     names = tuple(name.strip() for name in extras.split(",") if name.strip())
-    wish = BuildWish.model_validate({**said, "build": tag, "extras": names})
+    wish = _wish({**said, "build": tag, "extras": names})
     with ProgressBar("build") as progress:
         receipt = workflow.build_environment(
             wish, level=_level(project), dry_run=dry_run, progress=progress, world=enter(experiment)
@@ -68,6 +69,25 @@ def lock(experiment: str, into: str | None, project: bool) -> None:
 def check(experiment: str, as_json: bool) -> None:
     """Hold the environment of jobs against its lock; exit 3 if it is another."""
     reported(workflow.check_environment(world=enter(experiment)), as_json=as_json)
+
+
+def _wish(said: dict[str, object]) -> BuildWish:
+    """Return what was asked for.
+
+    Raises:
+        SpecError: a value has a form that nothing could be made of; all of them at once.
+    """
+    try:
+        return BuildWish.model_validate(said)
+    except ValidationError as err:
+        options = {"build": "--cuda", "indexes": "--index"}
+        problems = [
+            Problem(f"`{each['input']!a}` has a form that is not taken", options.get(name, f"--{name}"))
+            for each in err.errors()
+            for name in (str(each["loc"][0]),)
+        ]
+        hint = "`--cuda` takes a version such as 12.8; no value may hold a control character"
+        raise SpecError("this environment cannot be built", problems=problems, hint=hint) from err
 
 
 def _level(project: bool) -> SiteLevel | None:

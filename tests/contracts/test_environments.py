@@ -93,3 +93,29 @@ def test_what_runs_here_is_told_with_versions_that_an_index_knows(bench: Bench) 
     assert not [version for version in own.pins.values() if "+" in version]
     assert set(own.extras) <= set(own.offered)
     assert not {"all", "dev", "test"} & set(own.extras)
+
+
+def test_modules_are_loaded_before_an_interpreter_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BASH_FUNC_module%%", '() { [ "$*" = "load python/3.12 cuda" ] && export LOADED=1; }')
+    assert DiskEnvironments().version(sys.executable, modules=("python/3.12", "cuda")).startswith("3.")
+    with pytest.raises(SiteError, match="failed"):
+        DiskEnvironments().version(sys.executable, modules=("other",))
+
+
+def test_conda_makes_the_environment_where_it_is_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A stand-in: it makes what `conda create -p` makes, an interpreter with pip below a folder.
+    real, conda = DiskEnvironments(), tmp_path / "bin" / "conda"
+    conda.parent.mkdir()
+    kept = f'[ "$1 $5" = "create -p" ] || exit 2\necho "$@" > "{tmp_path}/asked"\n'
+    conda.write_text(f'#!/bin/sh\n{kept}exec {real.own().python} -m venv "$6"\n', encoding="utf-8")
+    conda.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{conda.parent}:/usr/bin:/bin")
+    wheels = stand_ins(tmp_path / "wheels", *NEEDED)
+    order = BuildOrder(
+        folder=str(tmp_path / "env"), key="0123abcd", kind="conda", python="3.11", version="3.11", extras=(), pins={},
+        wheels=str(wheels),
+    )  # fmt: skip
+    lock = real.build(order, made=MADE)
+    assert {each.name for each in lock.packages} == {*NEEDED, "cruijff-kit"}
+    asked = f"create --yes --quiet --offline -p {tmp_path}/env python=3.11 pip\n"
+    assert (tmp_path / "asked").read_text(encoding="utf-8") == asked

@@ -317,3 +317,11 @@ def test_traits_of_an_environment_are_nouns_that_a_report_holds(tmp_path: Path) 
     report = check_environment(world=world)
     assert all(isinstance(trait, SiteTrait) for trait in report.traits)
     assert {trait.name for trait in report.traits} >= {"environment", "package", "torch", "lock"}
+
+
+def test_values_that_nothing_can_be_made_of_are_refused_in_words(ck: Ck) -> None:
+    code, said = ck("site", "env", "build", "--cuda", "banana", "--into", "a\nb", "--dry-run")
+    assert code == 2
+    assert "--cuda: `'cubanana'` has a form" in said
+    assert r"--into: `'a\nb'` has a form" in said
+    assert ck("site", "env", "build", "--cuda", "12.8", "--cpu")[0] == 2
