@@ -179,7 +179,11 @@ def _tried(scratch: Path) -> tuple[float, bool]:
 def _room(place: Path) -> dict[str, Any]:
     """Return what is left where a directory lies or would lie, and on which file system."""
     there = next((each for each in (place, *place.absolute().parents) if each.is_dir()), Path("/"))
-    stat = os.statvfs(there)
+    try:
+        stat = os.statvfs(there)
+    except OSError:
+        # A mount whose server is gone.
+        return {}
     # A file system that counts no files says it has none.
     files = stat.f_favail if stat.f_files else None
     found: dict[str, Any] = {"free": stat.f_bavail * stat.f_frsize, "files_left": files}

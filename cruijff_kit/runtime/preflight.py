@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cruijff_kit
 from cruijff_kit.errors import CruijffError
@@ -63,7 +63,7 @@ def preflight(inputs: Sequence[tuple[str, str]]) -> dict[str, Any]:
 def _refuse_network() -> None:
     """Let no socket of this process reach another machine; nothing here listens either."""
 
-    def refuse(*_: object, **__: object) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError("a job has no network")
 
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):

@@ -39,9 +39,12 @@ __all__ = [
     "lock_environment",
 ]
 
-_NEWEST_OLD = (3, 11)
+_OLDEST = (3, 11)
 _PLACE = "ck-environments"
 _LONGEST = 120.0
+# Bytes that an environment takes, by whether torch is in it and for what.
+_CUDA, _CPU, _LIGHT = 9_000_000_000, 3_000_000_000, 500_000_000
+_WITH_TORCH = {"all", "eval", "torchtune", "train"}
 
 
 def build_environment(
@@ -78,6 +81,8 @@ def build_environment(
         raise SiteError(f"`{order.folder}` holds an environment of other versions", hint=hint)
     if dry_run:
         return BuildReceipt(order=order, state=state, built=False)
+    if whole is None:
+        _check_room(order, wish, world=world)
     lock = whole or environments.build(order, made=world.clock.now(), progress=progress)
     named = _named(order, site.environment)
     written = _write(named, level=level, world=world)
@@ -220,16 +225,14 @@ def _order(wish: BuildWish, own: OwnEnvironment, *, environments: Environments, 
         raise SpecError("this environment cannot be built", problems=problems)
     modules = world.site.environment.modules
     if wish.conda:
-        python = wish.python or ".".join(own.version.split(".")[:2])
-        version = python
+        version = python = wish.python or ".".join(own.version.split(".")[:2])
     else:
         python = wish.python or own.python
         version = environments.version(python, modules=modules)
-        if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _NEWEST_OLD:
-            hint = "load a newer one with `environment.modules`, or name one with `--python`"
-            raise SiteError(
-                f"`{python}` is Python {version or 'of no version'}, and 3.11 or newer is needed", hint=hint
-            )
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _OLDEST:
+        hint = "load a newer one with `environment.modules`, or name one with `--python`"
+        fact = f"`{python}` is Python {version or 'of no version'}, and 3.11 or newer is needed"
+        raise SiteError(fact, hint=hint)
     pins = dict(own.pins)
     if wish.build and "torch" in pins:
         pins["torch"] += f"+{wish.build}"
@@ -263,6 +266,27 @@ def _wish_problems(wish: BuildWish, own: OwnEnvironment) -> Iterator[Problem]:
         )
     if wish.build and "torch" not in own.pins:
         yield Problem("torch is not here, so no build of it can be chosen", "--cuda", hint="leave it out")
+
+
+def _check_room(order: BuildOrder, wish: BuildWish, *, world: World) -> None:
+    """Refuse a build that would fill a home directory or a quota half-way.
+
+    Raises:
+        SiteError: less is left than such an environment takes.
+    """
+    if world.probe is None:
+        return
+    torch = bool(_WITH_TORCH & set(order.extras))
+    needed = _CPU if torch and wish.build == "cpu" else _CUDA if torch else _LIGHT
+    if order.wheels is not None:
+        # What is packed takes about three times as much once it is installed.
+        needed = 3 * sum(path.stat().st_size for path in Path(order.wheels).glob("*.whl"))
+    found = world.probe.folder(order.folder, tries=False)
+    left = [size for size in (found.free, found.quota_left) if size is not None]
+    if left and min(left) < needed:
+        whose = f" by the quota of {found.quota_of}" if found.quota_left == min(left) and found.quota_of else ""
+        fact = f"it takes about {needed / 1e9:.3g} GB, and {min(left) / 1e9:.3g} GB are left{whose} at `{order.folder}`"
+        raise SiteError(fact, hint="name a larger disk with `--into`, or set `scratch_dir` in site.yaml")
 
 
 def _home(world: World) -> Path:

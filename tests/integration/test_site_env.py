@@ -21,7 +21,7 @@ from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.lock_text import parse_lock
 from cruijff_kit.schema.environment import LOCK_FILE, BuildWish
-from cruijff_kit.schema.site_facts import ScriptAnswer, SiteTrait
+from cruijff_kit.schema.site_facts import FolderFacts, ScriptAnswer, SiteTrait
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.site import show_site
 from cruijff_kit.workflow.site_env import build_environment, check_environment, lock_environment
@@ -263,10 +263,21 @@ def test_wishes_that_cannot_be_met_are_refused_all_at_once(tmp_path: Path) -> No
     assert [problem.path for problem in caught.value.problems] == ["--extras", "--wheels"]
     with pytest.raises(SiteError, match=r"Python 3\.6\.8, and 3\.11 or newer"):
         build_environment(BuildWish(python="/usr/bin/python3.6"), world=world)
+    with pytest.raises(SiteError, match=r"Python 3\.9, and 3\.11 or newer"):
+        build_environment(BuildWish(conda=True, python="3.9"), world=world)
     environments.foreign.add("/envs/mine")
     with pytest.raises(SiteError, match="was not made by `ck site env build`"):
         build_environment(BuildWish(into="/envs/mine"), world=world)
     assert environments.orders == []
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+    room = FolderFacts(path="/envs/kit", exists=False, free=10**12, quota_left=4 * 10**9, quota_of="user ada")
+    world, files, environments = told_world(tmp_path, "scheduler: local\n", probe=FakeProbe(room))
+    with pytest.raises(SiteError, match=r"about 9 GB, and 4 GB are left by the quota of user ada at `/envs/kit`"):
+        build_environment(BuildWish(into="/envs/kit"), world=world)
+    assert (environments.orders, files.texts["user"]) == ([], "scheduler: local\n")
+    assert build_environment(BuildWish(into="/envs/kit", build="cpu"), world=world).built
 
 
 def test_conda_is_asked_for_a_version_and_named_as_such(tmp_path: Path) -> None:
