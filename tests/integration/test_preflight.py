@@ -11,10 +11,11 @@ import pytest
 
 from cruijff_kit.adapters.model_hub import LocalHub
 from cruijff_kit.adapters.site_probe import MachineProbe
-from cruijff_kit.errors import PlanError
+from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.site import Environment, Site
 from cruijff_kit.schema.site_facts import ScriptAnswer
+from cruijff_kit.workflow.design import check_design
 from cruijff_kit.workflow.preflight import planned_inputs
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan
@@ -224,3 +225,19 @@ def test_all_inputs_that_do_not_resolve_are_told_at_once_each_with_its_remedy(su
     assert len(caught.value.problems) == len(names)
     assert "ck models pull" in str(caught.value)
     assert "ck site env build" in str(caught.value)
+
+
+def test_names_of_the_hub_are_told_how_to_come_here(tmp_path: Path) -> None:
+    world = world_at(tmp_path / "parity")
+    text = json.dumps(
+        {
+            **design().model_dump(mode="json", exclude_defaults=True),
+            "models": [{"name": "llama", "path": "owner/Llama-9"}],
+            "data": {"training": {"path": "owner/questions"}, "tier": "green"},
+        }
+    )
+    with pytest.raises(SpecError) as caught:
+        check_design(text, world=world)
+    said = str(caught.value)
+    assert "`ck models pull owner/Llama-9` brings it into `models_dir`; then write `path: Llama-9`" in said
+    assert "a data set of the hub is saved to files first" in said

@@ -6,22 +6,17 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from cruijff_kit.adapters.shelf import DiskShelf
 from cruijff_kit.adapters.site_probe import MachineProbe
 from cruijff_kit.cli.main import cli, main
 from cruijff_kit.errors import PlanError, SiteError, SpecError
 from cruijff_kit.ports import World
-from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.run import Done
 from cruijff_kit.schema.site import Caps, Environment, GpuKind, Partition, Site
 from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, OldScript, ScriptAnswer, SiteTrait
-from cruijff_kit.workflow.design import check_design
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.site import propose_site, show_site, write_site
 from cruijff_kit.workflow.site_check import check_site
@@ -323,43 +318,6 @@ def test_a_submission_that_has_no_room_is_refused_before_anything_is_queued(tmp_
         assert "ck disk" in str(caught.value)
         assert isinstance(world.scheduler, FakeScheduler)
         assert not world.scheduler.requests
-
-
-def test_a_quota_that_is_too_small_is_named_with_its_file_system_and_what_may_go(tmp_path: Path) -> None:
-    root = tmp_path / "parity"
-    small = folder(root / "outputs", quota_left=1000, quota_of="group lab", mount="/scratch", files_left=3)
-    world, plan_id = scaffolded(tmp_path, FakeProbe(small, folder(root, free=10, mount="/home")))
-    first = scaffold_runs(world=world).runs[0]
-    checkpoint = root / "outputs" / RunLayout(first).output / "recipe_state" / "step_3" / "tensors.safetensors"
-    checkpoint.parent.mkdir(parents=True)
-    checkpoint.write_bytes(b"x" * 2_000_000)
-    done = Done(exit_code=0, artefacts={}, finished=datetime(2026, 11, 27, tzinfo=UTC))
-    world.store.write(RunLayout(first).done("train"), done.model_dump_json())
-    with pytest.raises(PlanError) as caught:
-        preview_submission(plan_id, world=world._replace(shelf=DiskShelf()))
-    place = f"at `{root / 'outputs'}`, on `/scratch`"
-    told = [problem.message for problem in caught.value.problems]
-    assert len(told) == 3
-    assert told[0].endswith(f"1e-06 GB are left by the quota of group lab {place}")
-    assert told[1] == f"8 runs make some 400 files, and 3 more may be made {place}"
-    assert told[2].endswith(f"GB are free at `{root}`, on `/home`")
-    assert "`ck disk --prune` frees 0.002 GB here" in str(caught.value)
-
-
-def test_names_of_the_hub_are_told_how_to_come_here(tmp_path: Path) -> None:
-    world = world_with(tmp_path, "scheduler: local\n")
-    text = json.dumps(
-        {
-            **design().model_dump(mode="json", exclude_defaults=True),
-            "models": [{"name": "llama", "path": "owner/Llama-9"}],
-            "data": {"training": {"path": "owner/questions"}, "tier": "green"},
-        }
-    )
-    with pytest.raises(SpecError) as caught:
-        check_design(text, world=world)
-    said = str(caught.value)
-    assert "`ck models pull owner/Llama-9` brings it into `models_dir`; then write `path: Llama-9`" in said
-    assert "a data set of the hub is saved to files first" in said
 
 
 def test_what_the_site_does_not_allow_is_refused_at_submission_too(tmp_path: Path) -> None:

@@ -226,10 +226,10 @@ def told_world(tmp_path: Path, text: str, **changes: object) -> tuple[World, Fak
 
 
 def test_what_is_not_said_is_as_it_is_here_and_lies_below_scratch(tmp_path: Path) -> None:
-    world, files, environments = told_world(tmp_path, "scratch_dir: /scratch\nenvironment: {modules: [python/3.12]}\n")
+    world, files, environments = told_world(tmp_path, "scratch_dir: /home/ada\nenvironment: {modules: [python/3.12]}\n")
     receipt = build_environment(BuildWish(build="cu128"), world=world)
     (order,) = environments.orders
-    assert order.folder == f"/scratch/ck-environments/0.1.0-{order.key}"
+    assert order.folder == f"/home/ada/ck-environments/0.1.0-{order.key}"
     assert (order.extras, order.modules, order.python) == (("eval", "train"), ("python/3.12",), "/usr/bin/python3")
     assert order.pins["torch"] == "2.13.0+cu128"
     assert receipt.diff
