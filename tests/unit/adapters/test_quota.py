@@ -54,6 +54,26 @@ def test_gpfs_tells_of_users_groups_and_filesets_of_one_file_system() -> None:
     assert list(left_by_gpfs("mmlsquota: not a file system\n", device="gpfs0")) == []
 
 
+@pytest.mark.parametrize(
+    "answer,left",
+    (
+        ("/dev/sda1 100 200 300 0 1 0 0 0\n", 100 * 1024),
+        ("Filesystem blocks quota limit\n/dev/sda1 150* 100 300 0 1 0 0 0\n", 0),
+        ("/dev/sda1 100 0 300 0 1 0 0 0\n", 200 * 1024),
+        ("/dev/sda1 100 0 0 0 1 0 0 0\n", None),
+        ("/dev/sdb1 100 200 300 0 1 0 0 0\n", None),
+        ("", None),
+        ("Disk quotas for user ada: none\n", None),
+    ),
+)
+def test_what_is_left_of_bytes_alone(answer: str, left: int | None) -> None:
+    found = left_by_quota(answer, device="/dev/sda1", whose="user ada")
+    assert (found.bytes if found else None) == left
+    if "/dev/sda1" in answer and "Filesystem" not in answer:
+        found = left_by_lustre(answer.replace("/dev/sda1", "/lustre"), whose="user ada")
+        assert (found.bytes if found else None) == left
+
+
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Return what puts a program on PATH that answers by its arguments."""
