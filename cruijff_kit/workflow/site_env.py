@@ -37,6 +37,7 @@ __all__ = [
     "environment_traits",
     "environment_warnings",
     "lock_environment",
+    "own_code",
 ]
 
 _OLDEST = (3, 11)
@@ -109,7 +110,7 @@ def lock_environment(*, into: str | None = None, level: SiteLevel | None = None,
         world: the surroundings.
 
     Raises:
-        SiteError: the environment cannot be asked, or the file not be written.
+        SiteError: the environment cannot be asked, or the file is another's or cannot be written.
     """
     site = show_site(world=world).site
     world = world._replace(site=site)
@@ -128,6 +129,10 @@ def lock_environment(*, into: str | None = None, level: SiteLevel | None = None,
     )
     beside = PurePosixPath(_file(level, world=world).path).with_name(LOCK_FILE)
     path = str(Path(into).absolute()) if into is not None else str(beside)
+    before = _lock_at(path, world=world)
+    if before is not None and before.key:
+        hint = "name another file with `--into`: versions alone would replace its hashes"
+        raise SiteError(f"`{path}` is the lock that `ck site env build` wrote", hint=hint)
     _environments(world).write_lock(path, render_lock(lock))
     written = _write(site.environment.model_copy(update={"lock": path}), level=level, world=world)
     site_file = written.path if written.written else ""
@@ -173,7 +178,7 @@ def environment_traits(*, sight: bool = True, world: World) -> Iterator[SiteTrai
     if lock is None:
         yield SiteTrait(name="lock", ok=False, found=f"`{path}` is not there", hint=_missing(path, world))
         return
-    yield from lock_traits(lock, found, code=_environments(world).own().package.code)
+    yield from lock_traits(lock, found, code=own_code())
 
 
 def environment_warnings(*, world: World) -> tuple[str, ...]:
@@ -182,6 +187,11 @@ def environment_warnings(*, world: World) -> tuple[str, ...]:
         return ()
     wrong = [trait for trait in environment_traits(sight=False, world=world) if trait.ok is False]
     return tuple(f"the environment of jobs: {trait.name}: {trait.found}; {trait.hint}" for trait in wrong)
+
+
+def own_code() -> str:
+    """Return the hash over the files of this package as they run here."""
+    return inventory.code_hash(Path(inventory.__file__).parents[1])
 
 
 def environment_job(world: World, *command: str) -> JobScript:

@@ -16,7 +16,7 @@ from cruijff_kit.schema.site import Site
 from cruijff_kit.schema.site_facts import SiteReport, SiteTrait
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.site import show_site
-from cruijff_kit.workflow.site_env import environment_job
+from cruijff_kit.workflow.site_env import environment_job, own_code
 
 __all__ = ["check_nodes"]
 
@@ -87,7 +87,7 @@ def _prepared(site: Site, world: World) -> _Errand:
         constraint=site.constraint,
     )
     expected = Expected(
-        code=inventory.code_hash(Path(inventory.__file__).parents[1]),
+        code=own_code(),
         probe=hashlib.sha256(mark.encode()).hexdigest(),
         skew=_probe(world).folder(str(world.store.root)).skew or 0.0,
         folders=_folders(site, world),

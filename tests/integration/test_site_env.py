@@ -295,9 +295,19 @@ def test_the_environment_that_jobs_use_is_locked_as_it_is(tmp_path: Path) -> Non
     assert receipt.packages == len(lock.packages) > 50
     assert {each.sha256 for each in lock.packages} == {None}
     assert show_site(world=world).site.environment.lock == receipt.path
-    environments.told = environments.told.model_copy(update={"package": DiskEnvironments().own().package})
     traits = {trait.name: trait.ok for trait in check_environment(world=world).traits}
     assert (traits["locked packages"], traits["locked python"], traits["locked code"]) == (True, True, True)
+
+
+def test_a_file_that_is_no_lock_or_one_with_hashes_is_not_overwritten(tmp_path: Path) -> None:
+    world, _, environments = told_world(tmp_path, "environment: {kind: python}\n", probe=MachineProbe())
+    environments.locks["/home/ada/thesis.txt"] = "years of work\n"
+    with pytest.raises(SiteError, match="is not the lock of an environment"):
+        lock_environment(into="/home/ada/thesis.txt", world=world)
+    built = build_environment(BuildWish(into="/envs/kit", extras=("ui",)), world=world).lock
+    with pytest.raises(SiteError, match="versions alone would replace its hashes"):
+        lock_environment(into=built, world=world._replace(sites=FakeSiteFiles(user="scheduler: local\n")))
+    assert environments.locks["/home/ada/thesis.txt"] == "years of work\n"
 
 
 def test_an_environment_that_does_not_run_is_told(tmp_path: Path) -> None:
