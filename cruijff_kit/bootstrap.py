@@ -24,6 +24,7 @@ def open_world(
     from cruijff_kit.adapters.audit_log import DiskAuditLog
     from cruijff_kit.adapters.clock import SystemClock
     from cruijff_kit.adapters.embedder import LocalEmbedder
+    from cruijff_kit.adapters.environments import DiskEnvironments
     from cruijff_kit.adapters.eval_logs import InspectLogs
     from cruijff_kit.adapters.local import LocalScheduler
     from cruijff_kit.adapters.lora_adapters import LocalAdapters
@@ -54,6 +55,7 @@ def open_world(
         embedder=LocalEmbedder(),
         sites=sites,
         probe=MachineProbe(),
+        environments=DiskEnvironments(),
         shelf=DiskShelf(),
         settings=lambda: DiskSiteFiles(root).read().site,
     )

@@ -10,10 +10,11 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cruijff_kit.adapters.job_env import clean_environment
 from cruijff_kit.adapters.old_script import read_old_script
-from cruijff_kit.adapters.quota import left_by_lustre, left_by_quota
+from cruijff_kit.adapters.quota import left_of_quotas
 from cruijff_kit.adapters.slurm_facts import (
     ASSOCIATIONS,
     PARTITIONS,
@@ -89,10 +90,8 @@ class MachineProbe:
     def folder(self, path: str, *, tries: bool = True) -> FolderFacts:
         """Return how much is left in a directory, and whether it can be written, locked and flushed."""
         place = Path(path)
-        if not place.is_dir():
-            return FolderFacts(path=path, exists=False, free=_free(place))
-        found = FolderFacts(path=path, exists=True, free=shutil.disk_usage(place).free, quota_left=_quota_left(path))
-        if not tries:
+        found = FolderFacts(path=path, exists=place.is_dir(), **_room(place))
+        if not tries or not found.exists:
             return found
         try:
             with tempfile.TemporaryDirectory(prefix=".ck-probe-", dir=place) as scratch:
@@ -113,16 +112,6 @@ class MachineProbe:
         except (OSError, UnicodeDecodeError) as err:
             raise SiteError(f"`{path}` cannot be read: {err}", hint="name a job script of yours") from err
         return read_old_script(text, name=path)
-
-
-def _free(path: Path) -> int | None:
-    """Return the bytes free on the file system that an absent directory would lie on."""
-    for place in path.parents:
-        try:
-            return shutil.disk_usage(place).free
-        except OSError:
-            continue
-    return None
 
 
 def _ask(*argv: str) -> ScriptAnswer:
@@ -187,14 +176,28 @@ def _tried(scratch: Path) -> tuple[float, bool]:
     return skew, other.returncode != 0 and b"BlockingIOError" in other.stderr
 
 
-def _quota_left(path: str) -> int | None:
-    if shutil.which("lfs"):
-        told = _ask("lfs", "quota", "-q", "-u", getpass.getuser(), path)
-        if told.code == 0:
-            return left_by_lustre(told.output)
-    device = _lines("df", "--output=source", path)[-1:]
-    told = _ask("quota", "-wp") if device else None
-    return left_by_quota(told.output, device=device[0].strip()) if told and told.output else None
+def _room(place: Path) -> dict[str, Any]:
+    """Return what is left where a directory lies or would lie, and on which file system."""
+    there = next((each for each in (place, *place.absolute().parents) if each.is_dir()), Path("/"))
+    try:
+        stat = os.statvfs(there)
+    except OSError:
+        # A mount whose server is gone.
+        return {}
+    # A file system that counts no files says it has none.
+    files = stat.f_favail if stat.f_files else None
+    found: dict[str, Any] = {"free": stat.f_bavail * stat.f_frsize, "files_left": files}
+    source = _lines("df", "--output=source,target", str(there))[-1:]
+    if not source:
+        return found
+    device, _, mount = source[0].strip().partition(" ")
+    quotas = left_of_quotas(str(there), device=device, ask=_ask)
+    found["mount"] = mount.strip()
+    least = min((each for each in quotas if each.bytes is not None), key=lambda each: each.bytes or 0, default=None)
+    if least is not None:
+        found |= {"quota_left": least.bytes, "quota_of": least.whose}
+    counts = [each.files for each in quotas if each.files is not None]
+    return {**found, "files_left": min([*counts, *([] if files is None else [files])], default=None)}
 
 
 def _fresh(environment: Mapping[str, str]) -> dict[str, str]:

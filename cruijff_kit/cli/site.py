@@ -7,10 +7,12 @@ from typing import Any
 import click
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.site_env import env
+from cruijff_kit.cli.site_report import reported
 from cruijff_kit.cli.table import aligned
-from cruijff_kit.cli.world import enter
+from cruijff_kit.cli.world import ProgressBar, enter
 from cruijff_kit.errors import SiteError
-from cruijff_kit.schema.site_facts import SiteProposal, SiteReport
+from cruijff_kit.schema.site_facts import SiteProposal
 from cruijff_kit.schema.site_reading import SiteLevel, SiteReading
 
 __all__ = ["site"]
@@ -67,16 +69,25 @@ def setup(experiment: str, *, script: str | None, project: bool, yes: bool, dry_
 
 
 @site.command("check")
+@click.option("--job", is_flag=True, help="Submit one short job too, wait for it, and tell what a node sees.")
+@click.option("--limit", default=600.0, show_default=True, metavar="SECONDS", help="Longest wait for that job.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
-def check(experiment: str, as_json: bool) -> None:
-    """Try everything that jobs need of this machine; exit 3 if something fails."""
-    report = workflow.check_site(world=enter(experiment))
-    click.echo(report.model_dump_json(indent=2) if as_json else _report(report))
-    wrong = [trait for trait in report.traits if trait.ok is False]
-    if wrong:
-        count = "one thing" if len(wrong) == 1 else f"{len(wrong)} things"
-        raise SiteError(f"{count} will not do: {', '.join(dict.fromkeys(trait.name for trait in wrong))}")
+def check(experiment: str, job: bool, limit: float, as_json: bool) -> None:
+    """Try everything that jobs need of this machine; exit 3 if something fails.
+
+    With --job a node is asked as well. An interrupt cancels that job.
+    """
+    world = enter(experiment)
+    report = workflow.check_site(world=world)
+    if job:
+        with ProgressBar("waiting for a node") as progress:
+            nodes = workflow.check_nodes(limit=limit, progress=progress, world=world)
+        report = report.model_copy(update={"traits": (*report.traits, *nodes.traits)})
+    reported(report, as_json=as_json)
+
+
+site.add_command(env)
 
 
 def _asked(proposals: tuple[SiteProposal, ...]) -> dict[str, str]:
@@ -107,13 +118,6 @@ def _agreed(question: str) -> bool:
 def _shown(reading: SiteReading) -> str:
     rows = [(each.key, _text(each.value), each.place or each.source) for each in reading.values]
     return aligned(("setting", "value", "said by"), rows)
-
-
-def _report(report: SiteReport) -> str:
-    marks = {True: "ok", False: "WRONG", None: "-"}
-    rows = [(marks[trait.ok], trait.name, trait.found) for trait in report.traits]
-    hints = [f"{trait.name}: {trait.hint}" for trait in report.traits if trait.hint and trait.ok is False]
-    return "\n".join([aligned(("", "what", "found"), rows), *(["", "To mend:", *hints] if hints else [])])
 
 
 def _text(value: Any) -> str:

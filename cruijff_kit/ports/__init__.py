@@ -4,7 +4,7 @@ from cruijff_kit.ports.clock import Clock, Progress
 from cruijff_kit.ports.jobs import Prober, Scheduler
 from cruijff_kit.ports.models import Adapters, Embedder, Inference, ModelHub, Tokenizer
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf, Tracking
-from cruijff_kit.ports.site import SiteFiles, SiteProbe
+from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
 from cruijff_kit.ports.world import World
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "AuditLog",
     "Clock",
     "Embedder",
+    "Environments",
     "EvalLogs",
     "Inference",
     "ModelHub",

@@ -1,11 +1,15 @@
 """The machine and its cluster: its settings, and what is found there."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
+from cruijff_kit.ports.clock import Progress
+from cruijff_kit.schema.environment import BuildOrder, EnvironmentLock, FolderState, OwnEnvironment
 from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, OldScript, ScriptAnswer
 from cruijff_kit.schema.site_reading import SiteFile, SiteLevel
 
-__all__ = ["SiteFiles", "SiteProbe"]
+__all__ = ["Environments", "SiteFiles", "SiteProbe"]
 
 
 class SiteFiles(Protocol):
@@ -41,4 +45,42 @@ class SiteProbe(Protocol):
 
     def old_script(self, path: str) -> OldScript:
         """Read what another job script asks for and activates; SiteError where it cannot be read."""
+        ...
+
+
+class Environments(Protocol):
+    """Python environments made here for jobs; none that was not made here is ever changed."""
+
+    def own(self) -> OwnEnvironment:
+        """Return what runs here: this package, its extras that are complete, and the versions beside it.
+
+        Raises:
+            SiteError: this package runs from files that were never installed.
+        """
+        ...
+
+    def version(self, python: str, *, modules: Sequence[str] = ()) -> str:
+        """Return the version of an interpreter, once modules are loaded; SiteError where it does not run."""
+        ...
+
+    def state(self, folder: str) -> FolderState:
+        """Return what lies in a folder where an environment would."""
+        ...
+
+    def build(self, order: BuildOrder, *, made: datetime, progress: Progress | None = None) -> EnvironmentLock:
+        """Build an environment whole, its lock written last, and return the lock.
+
+        What an interrupted build has left there is removed first.
+
+        Raises:
+            SiteError: something else lies there, or it could not be made; the tool's last words are told.
+        """
+        ...
+
+    def read_lock(self, path: str) -> str | None:
+        """Return the text of a lock; None where there is none."""
+        ...
+
+    def write_lock(self, path: str, text: str) -> None:
+        """Write a lock, aside and renamed."""
         ...

@@ -2,12 +2,12 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cruijff_kit.rendering.job_script import JobScript
 
-__all__ = ["body_lines", "read_body"]
+__all__ = ["body_lines", "module_lines", "read_body"]
 
 _WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"'")+""")
 _PIECE = re.compile(r"""'([^']*)'|"(')"|([^'"]+)""")
@@ -74,6 +74,11 @@ def body_lines(job: JobScript) -> tuple[str, ...]:
     )
 
 
+def module_lines(modules: Sequence[str]) -> tuple[str, ...]:
+    """Return the lines of a shell that load environment modules; none where there are none."""
+    return (_MODULES, f"module load {shlex.join(modules)}") if modules else ()
+
+
 def read_body(lines: list[str]) -> dict[str, Any]:
     """Return the fields of a job that the lines below its directives tell.
 
@@ -130,9 +135,7 @@ def _unlaunched(words: tuple[str, ...], *, several: bool, launched: bool) -> tup
 
 
 def _activation(job: JobScript) -> Iterator[str]:
-    if job.modules:
-        yield _MODULES
-        yield f"module load {shlex.join(job.modules)}"
+    yield from module_lines(job.modules)
     if job.venv:
         yield f"source {shlex.quote(f'{job.venv}/bin/activate')}"
     if job.conda:

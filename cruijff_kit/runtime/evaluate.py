@@ -33,7 +33,7 @@ from cruijff_kit.runtime.job_files import (
     raise_if_stopped,
     stop_on_signals,
 )
-from cruijff_kit.runtime.provenance import git_state, package_versions
+from cruijff_kit.runtime.provenance import environment_lock, git_state, package_versions
 from cruijff_kit.runtime.run_lock import hold_run
 from cruijff_kit.runtime.train_config import check_inputs
 from cruijff_kit.schema.config import EvalConfig
@@ -185,6 +185,7 @@ def _manifest(cell: CellJob, inputs: dict[str, str], *, started: Timestamp, pari
         git_sha=commit,
         git_patch_sha256=patch,
         packages=package_versions(),
+        environment=environment_lock(),
         inputs=inputs,
         seeds={"samples": cell.config.seed},
         host=socket.gethostname(),

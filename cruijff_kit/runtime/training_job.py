@@ -37,7 +37,7 @@ from cruijff_kit.runtime.job_files import (
 from cruijff_kit.runtime.loop import Loop
 from cruijff_kit.runtime.optimizer_state import every_random_state, restore_training, training_tensors
 from cruijff_kit.runtime.process_group import join_processes
-from cruijff_kit.runtime.provenance import git_state, package_versions
+from cruijff_kit.runtime.provenance import environment_lock, git_state, package_versions
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.requeue import queue_again
 from cruijff_kit.runtime.run_lock import HeldError, hold_run
@@ -349,6 +349,7 @@ class TrainingJob:
             git_sha=commit,
             git_patch_sha256=patch,
             packages=package_versions(),
+            environment=environment_lock(),
             inputs={
                 "model": self.config.base_model.sha256,
                 "data": self.config.dataset.sha256,

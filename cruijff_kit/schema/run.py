@@ -133,6 +133,8 @@ class Manifest(Noun):
     """Hash of uncommitted changes, where there are any."""
     packages: dict[str, str]
     """Versions of the packages that shape the result."""
+    environment: Sha256 | None = None
+    """Hash of the lock of the environment it ran in; None where `ck site env build` did not make that."""
     inputs: dict[str, Sha256]
     """Model, data and configuration hashes."""
     seeds: dict[str, int]

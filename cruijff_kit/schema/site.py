@@ -69,6 +69,8 @@ class Environment(Noun):
     """Modules to load first."""
     variables: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)], str] = {}
     """Variables that every job gets, such as `NCCL_SOCKET_IFNAME: ib0`; no secrets, they stand in the scripts."""
+    lock: Folder | None = None
+    """File that its packages are held against, as `ck site env` writes it; None where it was not locked."""
 
     @field_validator("variables", mode="after")
     @classmethod
@@ -154,6 +156,8 @@ class Site(Noun):
     """What trackers do in a job: `offline` keeps runs for `ck wandb sync`, `disabled` keeps none."""
     mail: Mail | None = None
     """Where the scheduler writes to when a design sets `resources.notify`."""
+    prove_inputs: bool = True
+    """Whether every input is tried in the jobs' own environment before any is queued; false leaves it to the jobs."""
     login_host: str | None = Field(default=None, pattern=_HOST)
     """Host of the cluster as `ssh` knows it, `[user@]host`; None where jobs are submitted from here."""
     models: tuple[ModelEntry, ...] = ()

@@ -75,8 +75,14 @@ class FolderFacts(Noun):
     """Whether a lock held by one process kept another out; None where that was not tried."""
     free: int | None = None
     """Bytes free on its file system."""
+    mount: str = ""
+    """Where that is mounted; empty where nobody says."""
     quota_left: int | None = None
-    """Bytes left of this user's quota there; None where no quota is told."""
+    """Bytes left of the tightest quota there; None where no quota is told."""
+    quota_of: str = ""
+    """Whose quota that is, such as `user ada`."""
+    files_left: int | None = None
+    """Files that may still be made there; None where they are not counted."""
     skew: float | None = None
     """Seconds by which the file system's clock is ahead of this machine's."""
     fault: str = ""

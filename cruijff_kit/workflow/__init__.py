@@ -38,7 +38,10 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.setup_inspect import write_inspect
-    from cruijff_kit.workflow.site import check_site, propose_site, show_site, write_site
+    from cruijff_kit.workflow.site import propose_site, show_site, write_site
+    from cruijff_kit.workflow.site_check import check_site
+    from cruijff_kit.workflow.site_env import build_environment, check_environment, lock_environment
+    from cruijff_kit.workflow.site_job import check_nodes
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.standing import read_status
     from cruijff_kit.workflow.submit import (
@@ -57,11 +60,14 @@ __all__ = [
     "amend_design",
     "apply_calibrator",
     "apply_remedy",
+    "build_environment",
     "calibrate_run",
     "cancel_runs",
     "check_adapter",
     "check_design",
+    "check_environment",
     "check_model",
+    "check_nodes",
     "check_site",
     "check_table_schema",
     "collect_results",
@@ -76,6 +82,7 @@ __all__ = [
     "list_disk",
     "list_models",
     "list_recipes",
+    "lock_environment",
     "look_up_model",
     "make_task",
     "make_tiny_model",
@@ -148,7 +155,10 @@ _HOMES = {
     "data_view": ("show_data",),
     "setup_finetune": ("write_finetune",),
     "setup_inspect": ("write_inspect",),
-    "site": ("check_site", "propose_site", "show_site", "write_site"),
+    "site": ("propose_site", "show_site", "write_site"),
+    "site_check": ("check_site",),
+    "site_env": ("build_environment", "check_environment", "lock_environment"),
+    "site_job": ("check_nodes",),
     "spot_check": ("spot_check_run",),
     "standing": ("read_status",),
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),

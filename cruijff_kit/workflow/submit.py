@@ -22,8 +22,10 @@ from cruijff_kit.workflow.due import Book, Due, due_jobs, known_edges, room_in
 from cruijff_kit.workflow.estimate import apply_remedy
 from cruijff_kit.workflow.handover import Errand, errand_of, hand_over
 from cruijff_kit.workflow.mask_gate import GateFindings, pass_gate, proof_events
+from cruijff_kit.workflow.preflight import input_problems
 from cruijff_kit.workflow.reconcile import adopt_submitted
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
+from cruijff_kit.workflow.site_env import environment_warnings
 from cruijff_kit.workflow.standing import live_site, read_status
 from cruijff_kit.workflow.wanted import read_wanted, want
 
@@ -217,6 +219,7 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) 
         max_jobs=caps.max_jobs,
         max_gpu_hours=caps.max_gpu_hours,
         cost=price_of(gpu_hours, world.site.gpu_hour_price),
+        warnings=environment_warnings(world=world) if due else (),
     )
     if len(due) > caps.max_jobs:
         raise PlanError(
@@ -228,8 +231,13 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) 
             f"the submission asks for up to {gpu_hours:g} GPU-hours; the site's cap is {caps.max_gpu_hours:g}",
             hint="shorten `resources.time`, submit fewer runs, or raise `caps.max_gpu_hours` in site.yaml",
         )
-    problems = [*site_problems(_said(resources), world.site), *policy_problems(plan.policy, world.site)]
-    problems += disk_shortage(_trained(due), world=world)
+    runs = list({job.run.id: job.run for job in due}.values())
+    problems = [
+        *site_problems(_said(resources), world.site),
+        *policy_problems(plan.policy, world.site),
+        *disk_shortage(_trained(due), world=world),
+        *input_problems(runs, plan, world=world),
+    ]
     if problems:
         raise PlanError("this machine does not have what the jobs ask for", problems=problems)
     return preview
