@@ -14,7 +14,7 @@ from cruijff_kit.adapters.slurm_commands import ABSENT, Answer, ask, order
 from cruijff_kit.adapters.slurm_errors import refusal
 from cruijff_kit.adapters.slurm_states import HISTORY_FIELDS, QUEUE_FIELDS, Row, elements, history_rows, queue_rows
 from cruijff_kit.adapters.slurm_usage import USAGE_FIELDS, usage_rows
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError, SchedulerError
 from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
 
 __all__ = ["SlurmScheduler"]
@@ -23,6 +23,8 @@ _SINCE = "now-30days"
 """How far back a tag is looked for in accounting; a job that ended before cannot run beside its repetition."""
 _REST = 60.0
 """Seconds that accounting is left alone after it gave no answer."""
+_PROMPT = 1.0
+"""Seconds within which no controller was killed, started again and asked for a job."""
 _FEW = 20
 """Job ids that the controller is asked for one by one rather than with all of this user's."""
 _LINE = 100_000
@@ -70,6 +72,7 @@ class SlurmScheduler:
             options.append(f"--comment={request.comment}")
         if request.mail:
             options += ["--mail-type=END,FAIL", f"--mail-user={request.mail}"]
+        began = time.monotonic()
         edges = self._edges(request)
         if edges:
             options += [f"--dependency=afterok:{':'.join(edges)}", "--kill-on-invalid-dep=yes"]
@@ -80,6 +83,8 @@ class SlurmScheduler:
             self._forget()
             raise refusal(answer, f"Slurm did not take job `{request.name}`")
         self._held[request.tag] = job_id
+        if edges and time.monotonic() - began > _PROMPT:
+            self._cancel_in_vain(request, job_id)
         return job_id
 
     def find(self, tags: Sequence[str]) -> dict[str, str]:
@@ -186,6 +191,16 @@ class SlurmScheduler:
             edges.append(job_id)
         return edges
 
+    def _cancel_in_vain(self, request: JobRequest, job_id: str) -> None:
+        """Cancel a job whose edge leads nowhere: `sbatch` waits for a controller, and a new one may have lost the parent."""
+        try:
+            self._edges(request)
+        except DependencyError:
+            self.cancel([job_id], tags={job_id: request.tag})
+        except SchedulerError as err:
+            if not err.transient:
+                raise
+
     # --- accounting ---
 
     def _past(self, job_ids: list[str], tags: Mapping[str, str]) -> dict[str, JobReport]:
@@ -253,9 +268,9 @@ def _unmet(request: JobRequest, job_id: str, *, report: JobReport | None, why: s
         return SchedulerError(fact, transient=True, stderr=why, hint="submit again in a minute")
     if report is not None and report.state.ended:
         fact = f"job `{request.name}` waits for job `{job_id}`, which ended as {report.state.value}"
-        return SchedulerError(fact, transient=False, hint="retry the job it waits for first, with `ck retry`")
+        return DependencyError(fact, hint="retry the job it waits for first, with `ck retry`")
     fact = f"job `{request.name}` waits for job `{job_id}`, which Slurm does not know"
-    return SchedulerError(fact, transient=False, hint="submit the job it waits for first")
+    return DependencyError(fact, hint="submit the job it waits for first")
 
 
 def _require_folder(request: JobRequest) -> None:

@@ -1,5 +1,6 @@
 """Failures: verdicts put on record, and what the failure policy makes of them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -81,12 +82,12 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
 
 def cancel_orphans(status: ExperimentStatus, *, world: World) -> None:
     """Cancel the jobs that wait for a training that ended badly: such an edge can never be met."""
-    dead = _dead_trainings(status)
+    trainings = {entry.run_id: entry.attempts for entry in status.steps if entry.step is Step.TRAIN}
     waiting = (Phase.PENDING, Phase.UNKNOWN)
     orphans = {
         entry.attempts[-1].job_id or "": entry.attempts[-1].intent.tag
         for entry in status.steps
-        if entry.phase in waiting and dead.get(entry.run_id, set()) & set(entry.attempts[-1].after_ok)
+        if entry.phase in waiting and _waited_in_vain(entry.attempts[-1], trainings.get(entry.run_id, ()))
     }
     if orphans:
         world.scheduler.cancel(sorted(orphans), tags=orphans)
@@ -146,7 +147,7 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: _Spending,
 def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Decision | None:
     """Return what follows for an evaluation that was cancelled because its training ended badly."""
     last = entry.attempts[-1] if entry.attempts else None
-    if last is None or last.verdict is not JobState.CANCELLED or not _waited_in_vain(last, training):
+    if last is None or last.verdict is not JobState.CANCELLED or not _waited_in_vain(last, training.attempts):
         return None
     newest = training.attempts[-1]
     again = newest.verdict in (None, JobState.SUCCEEDED) or _tried_again(newest)
@@ -159,22 +160,16 @@ def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Dec
     return Decision.model_validate({"rule": Ending.ORPHANED, "reaction": reaction, "reason": why, "decided": now})
 
 
-def _waited_in_vain(attempt: Attempt, training: StepStatus) -> bool:
-    dead = {each.job_id for each in training.attempts if each.verdict not in (None, JobState.SUCCEEDED)}
-    return bool(dead & set(attempt.after_ok))
+def _waited_in_vain(attempt: Attempt, trainings: Sequence[Attempt]) -> bool:
+    """Return whether a job waited for one that ended badly: known by its tag, for a later one may have its id."""
+    dead = [each for each in trainings if each.verdict not in (None, JobState.SUCCEEDED)]
+    if attempt.after_tags:
+        return any(each.intent.tag in attempt.after_tags for each in dead)
+    return any(each.job_id in attempt.after_ok for each in dead)
 
 
 def _tried_again(attempt: Attempt) -> bool:
     return attempt.decision is not None and attempt.decision.reaction is Reaction.RETRY
-
-
-def _dead_trainings(status: ExperimentStatus) -> dict[str, set[str | None]]:
-    """Return, by run, the training jobs that ended and did not succeed."""
-    return {
-        entry.run_id: {each.job_id for each in entry.attempts if each.verdict not in (None, JobState.SUCCEEDED)}
-        for entry in status.steps
-        if entry.step is Step.TRAIN
-    }
 
 
 def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError, SchedulerError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.job import Attempt, Intent, JobReport, JobRequest, JobState, Step
 from cruijff_kit.schema.layout import RunLayout
@@ -84,7 +84,8 @@ def hand_over(
 ) -> list[Submission]:
     """Submit jobs in order while there is room, training before the evaluation that waits for it.
 
-    A refusal that may pass ends the round: the record says when to try again.
+    A refusal that may pass ends the round: the record says when to try again. An evaluation
+    whose training was lost or ended badly meanwhile stays open, and holds nobody up.
 
     Raises:
         SchedulerError: the scheduler refused a job for good; those before it stay.
@@ -100,18 +101,24 @@ def hand_over(
             continue
         if submissions and errand.queue.stagger:
             world.clock.sleep(errand.queue.stagger)
-        attempt = _opened(job, book.get(job.key, ()), errand=errand, world=world)
+        earlier = book.get(job.key, ())
+        attempt = _opened(job, earlier, errand=errand, world=world)
+        earlier = tuple(each for each in earlier if each.intent.number < attempt.intent.number)
+        # Whoever asks again, after a refusal that was none perhaps, asks under the same tag.
+        book[job.key] = (*earlier, attempt)
         try:
             job_id = world.scheduler.submit(_request(job, attempt, edge=edge, errand=errand, world=world))
+        except DependencyError:
+            # What became of its training a later look tells; then it goes on, or follows it.
+            continue
         except SchedulerError as err:
             if not err.transient:
                 raise
             refused(err, errand.wanted, queue=errand.queue, world=world)
             break
         errand = errand._replace(wanted=accepted(errand.wanted, world=world))
-        submitted = attempt.model_copy(update={"after_ok": _ids(edge)})
+        submitted = attempt.model_copy(update={"after_ok": _ids(edge), "after_tags": _tags(edge)})
         submissions.append(record_submission(submitted, job_id, adopted=False, world=world))
-        earlier = [each for each in book.get(job.key, ()) if each.intent.number < attempt.intent.number]
         book[job.key] = (*earlier, submitted.model_copy(update={"job_id": job_id}))
         if progress is not None:
             progress(count, len(due), job.run.id)
@@ -169,7 +176,7 @@ def _request(job: Due, attempt: Attempt, *, edge: tuple[Attempt, ...], errand: E
         name=job.run.id[:55] + ("-eval" if job.step is Step.EVAL else ""),
         chdir=str(world.store.root / layout.folder),
         after_ok=_ids(edge),
-        after_tags=tuple(each.intent.tag for each in edge),
+        after_tags=_tags(edge),
         comment=errand.comment,
         mail=errand.mail if _is_last(job, attempt, wanted=errand.wanted) else None,
     )
@@ -183,6 +190,10 @@ def _is_last(job: Due, attempt: Attempt, *, wanted: Wanted) -> bool:
 
 def _ids(edge: tuple[Attempt, ...]) -> tuple[str, ...]:
     return tuple(each.job_id for each in edge if each.job_id is not None)
+
+
+def _tags(edge: tuple[Attempt, ...]) -> tuple[str, ...]:
+    return tuple(each.intent.tag for each in edge if each.job_id is not None)
 
 
 def _edge(job: Due, book: Book) -> tuple[Attempt, ...] | None:

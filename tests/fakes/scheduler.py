@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError, SchedulerError
 from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
 
 __all__ = ["FakeScheduler"]
@@ -40,7 +40,7 @@ class FakeScheduler:
             raise self._refusals.pop(0)
         unknown = [job_id for job_id in request.after_ok if job_id not in self._reports]
         if unknown:
-            raise SchedulerError(f"job `{request.name}` waits for unknown job `{unknown[0]}`", transient=False)
+            raise DependencyError(f"job `{request.name}` waits for unknown job `{unknown[0]}`")
         job_id = str(len(self.requests) + 1)
         self.requests[job_id] = request
         self._reports[job_id] = JobReport(job_id=job_id, state=JobState.PENDING, submitted=self._now())

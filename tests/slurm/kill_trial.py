@@ -12,6 +12,7 @@ import json
 import os
 import random
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -329,6 +330,7 @@ class Trial:
         """End whatever of this trial still runs."""
         for each in (*self.submitters, *self.watchers):
             each.kill(whole=True)
+        shutil.copytree(self.cluster.root / "log", self.root / "log", dirs_exist_ok=True)
         if self._cut is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._cut.pid, signal.SIGKILL)
