@@ -7,6 +7,7 @@ itself gives numbers anew when its controller dies within seconds of a submissio
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _REST = 60.0
 """Seconds that accounting is left alone after it gave no answer."""
 _PROMPT = 1.0
 """Seconds within which no controller was killed, started again and asked for a job."""
+_STARTS = 5
+"""Times that one process lets go of a job that Slurm holds since its start failed."""
 _FEW = 20
 """Job ids that the controller is asked for one by one rather than with all of this user's."""
 _LINE = 100_000
@@ -49,6 +52,8 @@ class SlurmScheduler:
         self._held: dict[str, str] | None = None
         self._accounted = True
         self._rests_until = 0.0
+        self._stuck: set[str] = set()
+        self._released: Counter[str] = Counter()
 
     # --- the port ---
 
@@ -105,7 +110,9 @@ class SlurmScheduler:
         expected = tags or {}
         wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
         queued, why = self._queued(wanted)
-        found = {row.report.job_id: row.report for row in queued if _is_meant(row, wanted, tags=expected)}
+        meant = [row for row in queued if _is_meant(row, wanted, tags=expected)]
+        found = {row.report.job_id: row.report for row in meant}
+        self._stuck = {row.report.job_id for row in meant if row.stuck}
         past = self._past(sorted(wanted - found.keys()), expected) if wanted - found.keys() else {}
         return {job_id: found.get(job_id) or _unknown(job_id, past.get(job_id), why=why) for job_id in job_ids}
 
@@ -143,8 +150,18 @@ class SlurmScheduler:
                 raise refusal(done, "jobs could not be cancelled")
 
     def revive(self) -> None:
-        """Forget what was looked up: Slurm moves its queue by itself."""
+        """Forget what was looked up, and let go of jobs that Slurm put back and holds since their start failed.
+
+        A controller that died may start a job on a node where it still runs; that start fails, and
+        nothing moves the job again by itself. Each is let go of a few times only.
+        """
         self._forget()
+        stuck = sorted(job_id for job_id in self._stuck if self._released[job_id] < _STARTS)
+        if stuck:
+            self._released.update(stuck)
+            # Whether it helped, the next look tells.
+            order("scontrol", "release", ",".join(stuck))
+        self._stuck = set()
 
     # --- the queue ---
 

@@ -70,6 +70,7 @@ _TOLD = {
     "SUSPENDED": "suspended",
 }
 _SILENT = {"", "None", "(null)", "N/A", "NonZeroExitCode"}
+_HELD = "launch failed requeued held"
 _LAUNCH = "JobLaunchFailure"
 _UNLAUNCHED = "could not be started on its node: see that its folder can be written from there"
 
@@ -90,6 +91,11 @@ class Row(NamedTuple):
     """Idempotency key that its name carries; empty for jobs that are not ours."""
     refused: bool = False
     """Whether `sbatch` was told no: what it could not place anywhere stays in the listings, as failed."""
+
+    @property
+    def stuck(self) -> bool:
+        """Return whether it waits for somebody to let it go, since Slurm failed to start it on its node."""
+        return self.report.state is JobState.PENDING and self.report.reason == _HELD
 
 
 def queue_rows(text: str) -> Iterator[Row]:

@@ -58,10 +58,26 @@ def ending_of(entry: StepStatus, log: Sequence[str]) -> Ending | None:
         return Ending.TIMED_OUT
     if out_of_memory(entry) is not None or any(words in text for words in _SPENT_MEMORY):
         return Ending.OUT_OF_MEMORY
+    if _never_ran(entry, log):
+        return Ending.LOST
     # The reason was recorded with the verdict; by now the scheduler may have forgotten the rest.
     if _HELD_TEXT in text or entry.reason.startswith(f"exit code {HELD}"):
         return Ending.HELD
     return Ending.KILLED if entry.reason.startswith("killed by signal") else Ending.FAILED
+
+
+def _never_ran(entry: StepStatus, log: Sequence[str]) -> bool:
+    """Return whether a scheduler called a job failed that it could not start, or whose start it forgot.
+
+    A controller that died and came back ends such a job with an exit code of its own in the second in which
+    it starts it; the job itself printed nothing, or tells of no end, or of one from outside.
+    """
+    last, own = entry.attempts[-1], entry.own
+    if last.started is None or last.started != last.ended or not entry.reason.startswith("exit code"):
+        return False
+    if own is None or own.job_id != last.job_id:
+        return not log
+    return own.state in ("starting", "running") or own.stopped
 
 
 def decide(case: Case, policy: Policy, *, ending: Ending, now: datetime) -> Decision:
@@ -133,7 +149,7 @@ def _why(case: Case, ending: Ending) -> str:
     reached = case.entry.attempts[-1].reached
     goes_on = f"; it goes on from its checkpoint of step {reached}" if reached and case.entry.step == "train" else ""
     words = {
-        Ending.LOST: "its node failed, it was preempted, or it vanished",
+        Ending.LOST: "its node failed, it was preempted, it was never started, or it vanished",
         Ending.TIMED_OUT: "it came further before its time limit than any attempt before",
         Ending.KILLED: "it was killed by a signal that nobody explains",
         Ending.HELD: "another process held its run",

@@ -98,7 +98,7 @@ def _finished(done: Done | None) -> bool:
 def _owned_up(evidence: Evidence, last: Attempt) -> bool:
     """Return whether the job of this attempt told of its failure itself, which no silence takes back."""
     own = evidence.own
-    return own is not None and own.state == "failed" and own.job_id == last.job_id
+    return own is not None and own.state == "failed" and own.job_id == last.job_id and not own.stopped
 
 
 def _completed(done: Done | None) -> tuple[Phase, str]:

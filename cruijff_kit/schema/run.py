@@ -54,6 +54,11 @@ class JobStatus(Noun):
     updated: Timestamp
     """When this file was written."""
 
+    @property
+    def stopped(self) -> bool:
+        """Return whether a signal ended the job: whoever sent it knows why, the job does not."""
+        return self.state == "failed" and self.message.startswith("stopped by SIG")
+
 
 class Lease(Noun):
     """`lock/<step>/<token>.json`: which process may publish for a step of a run."""

@@ -69,7 +69,7 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
     gone = [entry for entry in silent if entry.attempts[-1].intent.tag not in held]
     for entry in gone:
         last, own = entry.attempts[-1], entry.own
-        told = own is not None and own.state == "failed" and own.job_id == last.job_id
+        told = own is not None and own.state == "failed" and own.job_id == last.job_id and not own.stopped
         reason = f"the scheduler no longer knows it, and there was no sign of it for {limit:g} s"
         if told and own is not None:
             reason = f"failed: {own.message}; {reason}"
@@ -105,8 +105,8 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: Wor
         if entry.run_id not in wanted:
             continue
         decision = _decision(entry, plan, site=site, spending=spending, world=world)
-        if decision is None and entry.step is Step.EVAL and entry.run_id in trainings:
-            decision = _following(entry, trainings[entry.run_id], now=world.clock.now())
+        if entry.step is Step.EVAL and entry.run_id in trainings:
+            decision = _following(entry, trainings[entry.run_id], now=world.clock.now()) or decision
         found = found or decision is not None
         settled = entry if decision is None else _keep(entry, decision, world=world)
         if entry.step is Step.TRAIN:
@@ -145,9 +145,9 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: _Spending,
 
 
 def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Decision | None:
-    """Return what follows for an evaluation that was cancelled because its training ended badly."""
+    """Return what follows for an evaluation that was cancelled, or failed, for want of its training."""
     last = entry.attempts[-1] if entry.attempts else None
-    if last is None or last.verdict is not JobState.CANCELLED or not _waited_in_vain(last, training.attempts):
+    if last is None or not (_cancelled_in_vain(last, training) or _came_too_early(entry, training)):
         return None
     newest = training.attempts[-1]
     again = newest.verdict in (None, JobState.SUCCEEDED) or _tried_again(newest)
@@ -158,6 +158,21 @@ def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Dec
         return None
     why = "its training is tried again" if again else f"its training ended badly: {training.reason}"
     return Decision.model_validate({"rule": Ending.ORPHANED, "reaction": reaction, "reason": why, "decided": now})
+
+
+def _cancelled_in_vain(attempt: Attempt, training: StepStatus) -> bool:
+    return attempt.verdict is JobState.CANCELLED and _waited_in_vain(attempt, training.attempts)
+
+
+def _came_too_early(entry: StepStatus, training: StepStatus) -> bool:
+    """Return whether an evaluation failed before its training was done: a scheduler that lost the edge started it."""
+    last, own, trained = entry.attempts[-1], entry.own, training.own
+    if last.verdict is not JobState.FAILED or last.decision is not None:
+        return False
+    if training.phase is not Phase.COMPLETED:
+        return True
+    known = own is not None and own.job_id == last.job_id and trained is not None
+    return known and trained.updated > own.started
 
 
 def _waited_in_vain(attempt: Attempt, trainings: Sequence[Attempt]) -> bool:

@@ -114,6 +114,17 @@ class FakeScheduler:
         """Let the node of a running job vanish."""
         self._end(job_id, JobState.LOST, reason=reason)
 
+    def fail_to_start(self, job_id: str) -> None:
+        """End a job as Slurm ends one that it cannot start: with exit code 1, in the second in which it began."""
+        self._end(job_id, JobState.FAILED, exit_code=1)
+        report = self._reports[job_id]
+        self._reports[job_id] = report.model_copy(update={"started": report.ended})
+
+    def lose_edge(self, job_id: str) -> None:
+        """Let a job wait for nobody any more."""
+        self.requests[job_id] = self.requests[job_id].model_copy(update={"after_ok": ()})
+        self._settle()
+
     def forget(self, job_id: str) -> None:
         """Purge a job from the scheduler's memory, its tag too."""
         del self._reports[job_id]
