@@ -100,9 +100,9 @@ class SchedulerError(CruijffError):
 class DependencyError(SchedulerError):
     """A job would wait for one that the scheduler does not know, or that ended badly; nothing else is held up."""
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        """Keep the message; trying again makes sense once that job was settled."""
-        super().__init__(message, transient=False, hint=hint)
+    def __init__(self, message: str, *, stderr: str = "", hint: str = "") -> None:
+        """Keep what the scheduler said; trying again makes sense once that job was settled."""
+        super().__init__(message, transient=False, stderr=stderr, hint=hint)
 
 
 class RunError(CruijffError):

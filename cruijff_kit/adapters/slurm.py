@@ -24,8 +24,8 @@ _SINCE = "now-30days"
 """How far back a tag is looked for in accounting; a job that ended before cannot run beside its repetition."""
 _REST = 60.0
 """Seconds that accounting is left alone after it gave no answer."""
-_PROMPT = 1.0
-"""Seconds within which no controller was killed, started again and asked for a job."""
+_PROMPT = 0.2
+"""Seconds within which no controller is killed, started again and asked for a job."""
 _STARTS = 5
 """Times that one process lets go of a job that Slurm holds since its start failed."""
 _FEW = 20

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError
 from cruijff_kit.ports import Scheduler
 from cruijff_kit.schema.job import JobReport, JobRequest, JobState
 from tests.fakes.scheduler import FakeScheduler
@@ -162,7 +162,7 @@ def test_what_waits_for_a_failed_job_is_cancelled_and_so_is_what_waits_for_that(
 
 def test_waiting_for_an_unknown_job_is_refused_and_queues_nothing(bench: Bench) -> None:
     for unknown in ("424242", "not-a-number"):
-        with pytest.raises(SchedulerError, match=unknown) as refusal:
+        with pytest.raises(DependencyError, match=unknown) as refusal:
             bench.submit(f"child-of-{unknown}", [unknown])
         assert not refusal.value.transient
     assert bench.scheduler.find(["child-of-424242", "child-of-not-a-number"]) == {}
