@@ -119,7 +119,10 @@ class Trial:
         self.watchers: list[Command] = []
         self.submitters: list[Command] = []
         self.runs: list[str] = []
+        self.stopped: set[int] = set()
+        """Processes that were stopped for a while; nobody else may ever be fenced off."""
         self._cut: Cut | None = None
+        self._cutting = False
         self._typed = 0
         self._tick = threading.Event()
         self._env = {
@@ -276,8 +279,10 @@ class Trial:
 
     def _cut_off(self, *, last: bool) -> None:
         """Now and then stop a training on a node that is cut off, and let it go on once another has its run."""
-        if self._cut is None and not last and self.dice.random() < 0.1:
+        self._cutting = not last and (self._cutting or self.dice.random() < 0.05)
+        if self._cut is None and self._cutting:
             self._cut = self._stopped()
+            self._cutting = self._cut is None
         elif self._cut is not None and (last or self._taken_over(self._cut)):
             cut, self._cut = self._cut, None
             with contextlib.suppress(ProcessLookupError):
@@ -295,6 +300,7 @@ class Trial:
                 continue
             with contextlib.suppress(ProcessLookupError):
                 os.kill(last["pid"], signal.SIGSTOP)
+                self.stopped.add(last["pid"])
                 self.cluster.end(node, signal.SIGKILL)
                 self.cluster.say("scontrol", "update", f"nodename={node}", "state=down", "reason=cut-off")
                 self.seen["nodes cut off"] += 1
@@ -362,7 +368,7 @@ def _main() -> int:
         finally:
             trial.end()
             took = {"seconds": round(time.monotonic() - started)}
-            sys.stdout.write(f"{json.dumps({**trial.figures(), **took}, indent=1)}\nleft in {root}\n")
+            sys.stdout.write(f"{json.dumps({**trial.figures(), **took}, indent=1)}\nall of it lies in {root}\n")
     return 0
 
 

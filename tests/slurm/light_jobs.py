@@ -87,6 +87,7 @@ def _train(config: dict[str, Any]) -> None:
                 status.enter("done")
                 hashes = artefact_hashes(made, experiment=experiment)
                 done = Done(exit_code=0, artefacts=hashes, token=token, finished=now())
+                ledger.tell("trained", token=token)
                 write_aside(marker, done.model_dump_json() + "\n")
             except FencedError:
                 ledger.tell("fenced", token=token)
