@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.adapters.queue_file import QueueFile
 from cruijff_kit.adapters.sbatch_lines import Directives, Notice
-from cruijff_kit.errors import DependencyError, SchedulerError
+from cruijff_kit.errors import DependencyError
 
 __all__ = ["Ending", "Facts", "Job", "Limits", "LocalQueue", "NewJob", "Standing"]
 
@@ -154,7 +154,7 @@ class LocalQueue:
         """Queue a job and return its number; a tag already queued returns its own.
 
         Raises:
-            SchedulerError: it waits for a job that this queue does not know.
+            DependencyError: it waits for a job that this queue does not know.
         """
         self._file.create()
         with self._file.writing() as db:

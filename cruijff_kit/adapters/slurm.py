@@ -209,7 +209,10 @@ class SlurmScheduler:
         return edges
 
     def _cancel_in_vain(self, request: JobRequest, job_id: str) -> None:
-        """Cancel a job whose edge leads nowhere: `sbatch` waits for a controller, and a new one may have lost the parent."""
+        """Cancel a job whose edge leads nowhere.
+
+        `sbatch` waits for a controller that is away, and the one that comes back may have lost the parent.
+        """
         try:
             self._edges(request)
         except DependencyError:

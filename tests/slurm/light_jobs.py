@@ -10,7 +10,6 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +147,13 @@ def _main() -> int:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("cells", nargs="*", type=Path)
     chosen = parser.parse_args()
-    read: Callable[[Path], Any] = lambda path: yaml.safe_load(path.read_text(encoding="utf-8"))
     if chosen.module is None:
-        return exit_code_of(lambda: _train(read(chosen.config)))
-    return exit_code_of(lambda: _evaluate([read(path) for path in chosen.cells]))
+        return exit_code_of(lambda: _train(_read(chosen.config)))
+    return exit_code_of(lambda: _evaluate([_read(path) for path in chosen.cells]))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def test_a_job_that_slurm_holds_since_it_could_not_start_it_is_let_go(
 ) -> None:
     """Such a start takes a controller that died at the right moment; here a job is held, and the reason is told so."""
     job_id = bench.submit("not-started", body="[ -e again ] || { touch again; sleep 100; }")
-    until(lambda: (bench.folder / "again").exists(), "its first start")
+    until((bench.folder / "again").exists, "its first start")
     bench.change(job_id, Requeue="1")
     bench.cluster.say("scontrol", "requeuehold", job_id)
     bench.stands(job_id, JobState.PENDING, "job requeued in held state")

@@ -57,7 +57,8 @@ def test_a_lost_training_is_tried_again_with_its_evaluation_behind_it(exp: Submi
     again = exp.last(run)
     assert again.intent.number == 2
     assert again.intent.why == (
-        "lost: its node failed, it was preempted, it was never started, or it vanished; it goes on from its checkpoint of step 3"
+        "lost: its node failed, it was preempted, it was never started, or it vanished; "
+        "it goes on from its checkpoint of step 3"
     )
     assert again.job_id != first
     assert exp.step(run).attempts[0].decision is not None
