@@ -107,7 +107,9 @@ class Cut(NamedTuple):
 class Trial:
     """One experiment, and everything that is done to it; the same seed draws the same moments."""
 
-    def __init__(self, root: Path, cluster: Cluster, *, model: str, kills: int, seed: int, arrays: str = "") -> None:
+    def __init__(
+        self, root: Path, cluster: Cluster, *, model: str, kills: int, seed: int, arrays: bool | None = None
+    ) -> None:
         self.root, self.cluster, self.kills = root, cluster, kills
         self.experiment, self.ledger = root / "project" / NAME, root / "ledger"
         self.dice = random.Random(seed)
@@ -264,8 +266,8 @@ class Trial:
 
     def _look(self) -> dict[str, str]:
         """Return the names of the controller's jobs by number; none of our tags may be alive twice."""
-        listed = self.cluster.say("squeue", "-h", "-r", "-t", "all", "-o", "%A %T %j").splitlines()
-        jobs = {number: name for number, _, name in (line.split(" ", 2) for line in listed)}
+        listed = self.cluster.say("squeue", "-h", "-r", "-t", "all", "-o", "%A %j.%K").splitlines()
+        jobs = dict(line.split(" ", 1) for line in listed)
         for number, name in jobs.items():
             self.names.setdefault(number, set()).add(name)
         twice = [name for name, count in Counter(self._alive()).items() if count > 1]
@@ -273,7 +275,8 @@ class Trial:
         return jobs
 
     def _alive(self) -> list[str]:
-        return self.cluster.say("squeue", "-h", "-r", "-t", _ALIVE, "-o", "%j").splitlines()
+        # An element of an array is told from the others by its index.
+        return self.cluster.say("squeue", "-h", "-r", "-t", _ALIVE, "-o", "%j.%K").splitlines()
 
     # --- a node that nobody reaches ---
 
@@ -291,12 +294,13 @@ class Trial:
 
     def _stopped(self) -> Cut | None:
         """Stop a training that runs; its node is told to be down while its daemon is dead."""
-        running = self.cluster.say("squeue", "-h", "-t", "RUNNING", "-o", "%A %N %j").splitlines()
-        nodes = {number: (node, name) for number, node, name in (line.split(" ", 2) for line in running)}
+        running = self.cluster.say("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%A %F_%K %N %j").splitlines()
+        rows = [line.split(" ", 3) for line in running]
+        nodes = {number: (node, name) for one, other, node, name in rows for number in (one, other)}
         for path in sorted(self.ledger.glob("*.train.jsonl")):
             last = entries(path)[-1]
             node, name = nodes.get(last["job_id"], ("", ""))
-            if last["event"] != "begin" or not name.endswith(last["tag"]):
+            if last["event"] != "begin" or name != last["name"]:
                 continue
             with contextlib.suppress(ProcessLookupError):
                 os.kill(last["pid"], signal.SIGSTOP)
@@ -313,7 +317,7 @@ class Trial:
 
     # --- the experiment ---
 
-    def _prepare(self, model: str, arrays: str) -> None:
+    def _prepare(self, model: str, arrays: bool | None) -> None:
         for folder in (self.ledger, self.root / "said", self.experiment, self.root / "config" / "cruijff-kit"):
             folder.mkdir(parents=True)
         environment, jobs = self.root / "environment", Path(__file__).with_name("light_jobs.py")
@@ -323,7 +327,8 @@ class Trial:
         values = {"jobs": jobs, "source": Path(__file__).parents[2], "python": sys.executable}
         (binaries / "python").write_text(_PYTHON.format(**values), encoding="utf-8")
         (binaries / "python").chmod(0o755)
-        site = _SITE.format(environment=environment, variable=LEDGER, ledger=self.ledger, arrays=arrays)
+        queue = "" if arrays is None else f", arrays: {str(arrays).lower()}"
+        site = _SITE.format(environment=environment, variable=LEDGER, ledger=self.ledger, arrays=queue)
         (self.root / "config" / "cruijff-kit" / "site.yaml").write_text(site, encoding="utf-8")
         design = self.root / "design.yaml"
         seeds = tuple(range(1, _SEEDS + 1))
@@ -357,11 +362,13 @@ def _main() -> int:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--accounting", action="store_true")
+    parser.add_argument("--arrays", action=argparse.BooleanOptionalAction, help="what the site says of them")
     chosen = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="ck-kills-"))
     started = time.monotonic()
     with trial_cluster(accounting=chosen.accounting) as cluster:
-        trial = Trial(root, cluster, model=random_base(root / "base"), kills=chosen.kills, seed=chosen.seed)
+        how = {"kills": chosen.kills, "seed": chosen.seed, "arrays": chosen.arrays}
+        trial = Trial(root, cluster, model=random_base(root / "base"), **how)
         try:
             trial.play()
             everything_is_whole(trial)

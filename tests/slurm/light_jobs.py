@@ -59,7 +59,7 @@ class Ledger:
         ended = {each["token"] for each in told if each["event"] == "end"}
         begun = [each for each in told if each["event"] == "begin" and each["token"] not in ended]
         alive = [each["pid"] for each in begun if not gone(ProcessMark(*each["mark"]))]
-        self.tell("begin", token=token, mark=own_mark(), tag=_tag(), alive=alive, **facts)
+        self.tell("begin", token=token, mark=own_mark(), name=_name(), alive=alive, **facts)
 
 
 def entries(path: Path) -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ def _evaluate(configs: list[dict[str, Any]]) -> None:
     ):
         stop_on_signals()
         if not finished(trained, experiment=experiment):
-            ledger.tell("early", token=token, tag=_tag())
+            ledger.tell("early", token=token, name=_name())
             fact = f"run `{layout.run_id}` cannot be evaluated: its training left no valid `{trained}`"
             raise RunError(fact, run_id=layout.run_id)
         ledger.begin(token)
@@ -136,8 +136,8 @@ def _evaluate(configs: list[dict[str, Any]]) -> None:
         ledger.tell("end", token=token)
 
 
-def _tag() -> str:
-    return os.environ.get("SLURM_JOB_NAME", "").rpartition(":")[2]
+def _name() -> str:
+    return os.environ.get("SLURM_JOB_NAME", "")
 
 
 def _main() -> int:
