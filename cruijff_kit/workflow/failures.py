@@ -171,8 +171,9 @@ def _came_too_early(entry: StepStatus, training: StepStatus) -> bool:
         return False
     if training.phase is not Phase.COMPLETED:
         return True
-    known = own is not None and own.job_id == last.job_id and trained is not None
-    return known and trained.updated > own.started
+    if own is None or own.job_id != last.job_id or trained is None:
+        return False
+    return trained.updated > own.started
 
 
 def _waited_in_vain(attempt: Attempt, trainings: Sequence[Attempt]) -> bool:
