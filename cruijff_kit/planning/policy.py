@@ -70,14 +70,14 @@ def _never_ran(entry: StepStatus, log: Sequence[str]) -> bool:
     """Return whether a scheduler called a job failed that it could not start, or whose start it forgot.
 
     A controller that died and came back ends such a job with an exit code of its own in the second in which
-    it starts it; the job itself printed nothing, or tells of no end, or of one from outside.
+    it starts it; the job itself printed nothing, or tells of no failure of its own: it may even be done.
     """
     last, own = entry.attempts[-1], entry.own
     if last.started is None or last.started != last.ended or not entry.reason.startswith("exit code"):
         return False
     if own is None or own.job_id != last.job_id:
         return not log
-    return own.state in ("starting", "running") or own.stopped
+    return own.state != "failed" or own.stopped
 
 
 def decide(case: Case, policy: Policy, *, ending: Ending, now: datetime) -> Decision:

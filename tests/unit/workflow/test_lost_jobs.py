@@ -103,12 +103,12 @@ def test_an_evaluation_is_not_cancelled_for_an_older_training_that_had_the_same_
     assert exp.step(run, Step.EVAL).phase is Phase.PENDING
 
 
-@pytest.mark.parametrize("own", (None, "running", "stopped"))
+@pytest.mark.parametrize("own", (None, "running", "done", "stopped"))
 def test_a_job_that_its_scheduler_could_not_start_is_tried_again(exp: Submitted, run: str, own: str | None) -> None:
     submit_jobs(exp.plan_id, world=exp.world)
     job_id = exp.job_id(run)
-    if own == "running":
-        exp.saves(job_id, 3)
+    if own in ("running", "done"):
+        exp.saves(job_id, 3, state=own)
     elif own == "stopped":
         exp.saves(job_id, 3, state="failed", message="stopped by SIGTERM")
     exp.scheduler.fail_to_start(job_id)
