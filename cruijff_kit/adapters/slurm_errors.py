@@ -31,6 +31,8 @@ _KINDS = (
         "|zero bytes were transmitted|transport endpoint|communication shutdown|resource temporarily unavailable"
         "|temporarily unable to accept|slurmctld is (?:down|not responding)|no answer within|try again"
         "|message (?:receive|send) failure|standby mode"
+        # What a controller leaves that dies in the middle of an answer.
+        "|missing socket|slurm_(?:msg|send|receive)\\w*|header lengths|insane message length|broken pipe|reset by peer"
         "|slurm database connection|problem talking to the database|unable to connect to database",
         _RESEND,
         transient=True,
