@@ -73,7 +73,7 @@ def _never_ran(entry: StepStatus, log: Sequence[str]) -> bool:
     it starts it; the job itself printed nothing, or tells of no failure of its own: it may even be done.
     """
     last, own = entry.attempts[-1], entry.own
-    if last.started is None or last.started != last.ended or not entry.reason.startswith("exit code"):
+    if last.started is None or last.started != last.ended or entry.reason.partition(":")[0] != "exit code 1":
         return False
     if own is None or own.job_id != last.job_id:
         return not log

@@ -147,7 +147,11 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: _Spending,
 def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Decision | None:
     """Return what follows for an evaluation that was cancelled, or failed, for want of its training."""
     last = entry.attempts[-1] if entry.attempts else None
-    if last is None or not (_cancelled_in_vain(last, training) or _came_too_early(entry, training)):
+    if (
+        last is None
+        or not training.attempts
+        or not (_cancelled_in_vain(last, training) or _came_too_early(entry, training))
+    ):
         return None
     newest = training.attempts[-1]
     again = newest.verdict in (None, JobState.SUCCEEDED) or _tried_again(newest)
@@ -169,8 +173,10 @@ def _came_too_early(entry: StepStatus, training: StepStatus) -> bool:
     last, own, trained = entry.attempts[-1], entry.own, training.own
     if last.verdict is not JobState.FAILED or last.decision is not None:
         return False
-    if training.phase is not Phase.COMPLETED:
+    if training.phase not in _ENDED:
         return True
+    if training.phase is not Phase.COMPLETED:
+        return training.attempts[-1].verdict is not JobState.SUCCEEDED
     if own is None or own.job_id != last.job_id or trained is None:
         return False
     return trained.updated > own.started

@@ -8,6 +8,7 @@ import pytest
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.job import JobRequest, JobState, Step
+from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.policy import Ending, Reaction
 from cruijff_kit.schema.run import Phase
 from cruijff_kit.workflow.attempts import write_attempt
@@ -172,3 +173,18 @@ def test_an_evaluation_that_was_let_go_before_its_training_was_done_is_tried_aga
     look(exp)
     assert exp.step(run, Step.EVAL).phase is Phase.FAILED
     assert exp.last(run, Step.EVAL).intent.number == 2
+
+
+def test_an_evaluation_whose_training_was_done_and_then_lost_its_marker_is_not_tried_again(
+    exp: Submitted, run: str
+) -> None:
+    submit_jobs(exp.plan_id, world=exp.world)
+    exp.saves(exp.job_id(run), 9, state="done")
+    exp.succeed(exp.job_id(run))
+    look(exp)
+    (exp.world.store.root / RunLayout(run).done("train")).unlink()
+    exp.scheduler.finish(exp.job_id(run, Step.EVAL), 5)
+    for _ in range(3):
+        look(exp)
+    assert exp.step(run, Step.EVAL).phase is Phase.FAILED
+    assert len(exp.step(run, Step.EVAL).attempts) == 1
