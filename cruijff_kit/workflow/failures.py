@@ -19,7 +19,7 @@ from cruijff_kit.workflow.attempts import find_run, write_attempt
 from cruijff_kit.workflow.logs import last_lines
 from cruijff_kit.workflow.wanted import wanted_runs
 
-__all__ = ["apply_policy", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
+__all__ = ["apply_policy", "cancel_leftovers", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
 
 _OUTCOMES = {Phase.COMPLETED: Outcome.SUCCESS, Phase.FAILED: Outcome.FAILURE}
 _LINES = 20
@@ -91,6 +91,23 @@ def cancel_orphans(status: ExperimentStatus, *, world: World) -> None:
     }
     if orphans:
         world.scheduler.cancel(sorted(orphans), tags=orphans)
+
+
+def cancel_leftovers(status: ExperimentStatus, *, world: World) -> None:
+    """Cancel what is left of a finished experiment: a controller that came back puts ended jobs into its queue again.
+
+    Some wait for parents that nobody runs, some it believes to run; one that really runs finds its work done.
+    """
+    tags = [each.intent.tag for entry in status.steps for each in entry.attempts if each.job_id is not None]
+    try:
+        held = {job_id: tag for tag, job_id in world.scheduler.find(tags).items()}
+        reports = world.scheduler.reports(sorted(held), tags=held)
+        left = sorted(job_id for job_id, report in reports.items() if not report.state.ended)
+        if left:
+            world.scheduler.cancel(left, tags=held)
+    except SchedulerError as err:
+        if not err.transient:
+            raise
 
 
 def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: World) -> bool:

@@ -120,6 +120,10 @@ class FakeScheduler:
         report = self._reports[job_id]
         self._reports[job_id] = report.model_copy(update={"started": report.ended})
 
+    def bring_back(self, job_id: str) -> None:
+        """Let a job that ended wait again, as after the death of a controller that had not written its end down."""
+        self._reports[job_id] = JobReport(job_id=job_id, state=JobState.PENDING, submitted=self._now())
+
     def lose_edge(self, job_id: str) -> None:
         """Let a job wait for nobody any more."""
         self.requests[job_id] = self.requests[job_id].model_copy(update={"after_ok": ()})

@@ -178,7 +178,7 @@ class Trial:
         self._tend(last=True)
         self.ck("submit", "--yes", "--reason", "whatever is left")
         self.ck("watch", "--poll", "0.2")
-        until(lambda: not self._alive(), f"an empty queue; it holds {self._alive()}")
+        until(lambda: not self._alive(), "an empty queue")
 
     def figures(self) -> dict[str, int]:
         """Return how often each thing was done and seen."""

@@ -188,3 +188,17 @@ def test_an_evaluation_whose_training_was_done_and_then_lost_its_marker_is_not_t
         look(exp)
     assert exp.step(run, Step.EVAL).phase is Phase.FAILED
     assert len(exp.step(run, Step.EVAL).attempts) == 1
+
+
+def test_jobs_that_came_back_into_the_queue_of_a_finished_experiment_are_cancelled(exp: Submitted, run: str) -> None:
+    submit_jobs(exp.plan_id, world=exp.world)
+    for job_id, _ in exp.alive():
+        exp.succeed(job_id)
+    look(exp)
+    exp.scheduler.bring_back("1")
+    exp.scheduler.bring_back("2")
+    exp.scheduler.start("1")
+    list(watch_jobs(world=exp.world))
+    states = [report.state for report in exp.scheduler.reports(["1", "2"]).values()]
+    assert states == [JobState.CANCELLED] * 2
+    assert {entry.phase for entry in read_status(world=exp.world).steps} == {Phase.COMPLETED}
