@@ -28,6 +28,8 @@ _SPENT_MEMORY = (
     "Out Of Memory",
 )
 _LONGEST_WAIT = 3600.0
+_AT_ONCE = 2.0
+"""Seconds within which a job that was never started ends."""
 
 
 class Case(NamedTuple):
@@ -69,15 +71,17 @@ def ending_of(entry: StepStatus, log: Sequence[str]) -> Ending | None:
 def _never_ran(entry: StepStatus, log: Sequence[str]) -> bool:
     """Return whether a scheduler called a job failed that it could not start, or whose start it forgot.
 
-    A controller that died and came back ends such a job with an exit code of its own in the second in which
-    it starts it; the job itself printed nothing, or tells of no failure of its own: it may even be done.
+    A controller that died and came back ends such a job with exit code 1 at once when it starts it; the job
+    itself printed nothing, or tells of no failure of its own: it may even be done.
     """
     last, own = entry.attempts[-1], entry.own
-    if last.started is None or last.started != last.ended or entry.reason.partition(":")[0] != "exit code 1":
+    if entry.reason.partition(":")[0] != "exit code 1":
         return False
-    if own is None or own.job_id != last.job_id:
-        return not log
-    return own.state != "failed" or own.stopped
+    if own is not None and own.job_id == last.job_id:
+        return own.state != "failed" or own.stopped
+    if last.started is None or last.ended is None:
+        return False
+    return not log and (last.ended - last.started).total_seconds() <= _AT_ONCE
 
 
 def decide(case: Case, policy: Policy, *, ending: Ending, now: datetime) -> Decision:
