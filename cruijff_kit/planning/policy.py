@@ -28,7 +28,7 @@ _SPENT_MEMORY = (
     "Out Of Memory",
 )
 _LONGEST_WAIT = 3600.0
-_AT_ONCE = 2.0
+_AT_ONCE = 1.0
 """Seconds within which a job that was never started ends."""
 
 
