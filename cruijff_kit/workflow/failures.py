@@ -27,8 +27,9 @@ _ENDED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
 
 def is_news(entry: StepStatus) -> bool:
-    """Return whether the last attempt has ended and its verdict is not on record."""
-    return entry.phase in _ENDED and bool(entry.attempts) and entry.attempts[-1].verdict is None
+    """Return whether the last attempt has ended and its verdict is not on record; what was never queued has none."""
+    last = entry.attempts[-1] if entry.attempts else None
+    return entry.phase in _ENDED and last is not None and last.job_id is not None and last.verdict is None
 
 
 def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None:

@@ -15,7 +15,7 @@ from cruijff_kit.workflow.attempts import write_attempt
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import submit_jobs
 from cruijff_kit.workflow.watch import watch_jobs
-from tests.submitted import Submitted, scaffolded_template
+from tests.submitted import Killed, Submitted, scaffolded_template
 
 JOBS = 5
 
@@ -66,10 +66,15 @@ def test_a_training_lost_before_its_evaluation_was_queued_holds_nobody_up(exp: S
     look(exp)
     assert exp.step(run, Step.EVAL).phase is Phase.WAITING
     exp.later(hours=2)
+    exp.bomb.left = 4
+    with pytest.raises(Killed):
+        look(exp)
+    assert exp.last(run).verdict is JobState.LOST
     look(exp)
     look(exp)
     training, evaluation = exp.last(run), exp.last(run, Step.EVAL)
     assert training.intent.number == 2
+    assert evaluation.verdict is None
     assert (evaluation.after_ok, evaluation.after_tags) == ((training.job_id,), (training.intent.tag,))
     assert evaluation.intent.number == 1
 
