@@ -160,11 +160,17 @@ class Submitted:
 
     def saves(self, job_id: str, step: int, **facts: Any) -> None:
         """Let a training tell of a checkpoint, and whatever else it says of itself."""
-        run_id, _ = whose(self.scheduler.requests[job_id])
+        self._tells(job_id, step=step, total=99, saved=step, **facts)
+
+    def evaluates(self, job_id: str, **facts: Any) -> None:
+        """Let an evaluation tell of itself."""
+        self._tells(job_id, **facts)
+
+    def _tells(self, job_id: str, **facts: Any) -> None:
+        run_id, step = whose(self.scheduler.requests[job_id])
         now = self.clock.now()
-        told = {"state": "running", "step": step, "total": 99, "saved": step, "job_id": job_id, **facts}
-        own = JobStatus(**told, started=now, updated=now)
-        DiskRunStore(self.world.store.root).write(RunLayout(run_id).status("train"), own.model_dump_json())
+        own = JobStatus(**{"state": "running", "job_id": job_id, **facts}, started=now, updated=now)
+        DiskRunStore(self.world.store.root).write(RunLayout(run_id).status(step.value), own.model_dump_json())
 
     def prints(self, job_id: str, text: str) -> None:
         """Let a job print."""

@@ -14,7 +14,7 @@ from cruijff_kit.adapters.doorbell import call_runner, ring
 from cruijff_kit.adapters.job_env import clean_environment
 from cruijff_kit.adapters.local_queue import Facts, Limits, LocalQueue, NewJob
 from cruijff_kit.adapters.sbatch_lines import Directives, read_directives, seconds_of
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError, SchedulerError
 from cruijff_kit.schema.job import ArrayRequest, JobReport, JobRequest, JobState, JobUsage, element_tag
 from cruijff_kit.schema.site import Site
 
@@ -182,7 +182,7 @@ def _known_form(name: str, after_ok: tuple[str, ...]) -> tuple[int, ...]:
     strange = [job_id for job_id in after_ok if not _is_number(job_id)]
     if strange:
         fact = f"job `{name}` waits for job `{strange[0]}`, which this queue does not know"
-        raise SchedulerError(fact, transient=False, hint="submit the job it waits for first")
+        raise DependencyError(fact, hint="submit the job it waits for first")
     return tuple(int(job_id) for job_id in after_ok)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.adapters.queue_file import QueueFile
 from cruijff_kit.adapters.sbatch_lines import Directives, Notice
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError
 
 __all__ = ["Ending", "Facts", "Job", "Limits", "LocalQueue", "NewJob", "Standing"]
 
@@ -154,7 +154,7 @@ class LocalQueue:
         """Queue a job and return its number; a tag already queued returns its own.
 
         Raises:
-            SchedulerError: it waits for a job that this queue does not know.
+            DependencyError: it waits for a job that this queue does not know.
         """
         return self.add_all((new,))[0]
 
@@ -298,11 +298,8 @@ def _require_known(db: sqlite3.Connection, new: NewJob) -> None:
     known = db.execute("SELECT id FROM job WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(new.after_ok),))
     unknown = sorted(set(new.after_ok) - {row[0] for row in known})
     if unknown:
-        raise SchedulerError(
-            f"job `{new.name}` waits for job `{unknown[0]}`, which this queue does not know",
-            transient=False,
-            hint="submit the job it waits for first",
-        )
+        fact = f"job `{new.name}` waits for job `{unknown[0]}`, which this queue does not know"
+        raise DependencyError(fact, hint="submit the job it waits for first")
 
 
 def _cancel_doomed(db: sqlite3.Connection) -> None:

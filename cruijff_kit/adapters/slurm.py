@@ -7,6 +7,7 @@ itself gives numbers anew when its controller dies within seconds of a submissio
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -26,7 +27,7 @@ from cruijff_kit.adapters.slurm_states import (
     queue_rows,
 )
 from cruijff_kit.adapters.slurm_usage import USAGE_FIELDS, usage_rows
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError, SchedulerError
 from cruijff_kit.schema.job import ArrayElement, ArrayRequest, JobReport, JobRequest, JobState, JobUsage, element_tag
 
 __all__ = ["SlurmScheduler"]
@@ -35,6 +36,10 @@ _SINCE = "now-30days"
 """How far back a tag is looked for in accounting; a job that ended before cannot run beside its repetition."""
 _REST = 60.0
 """Seconds that accounting is left alone after it gave no answer."""
+_PROMPT = 0.2
+"""Seconds within which no controller is killed, started again and asked for a job."""
+_STARTS = 5
+"""Times that one process lets go of a job that Slurm holds since its start failed."""
 _FEW = 20
 """Job ids that the controller is asked for one by one rather than with all of this user's."""
 _LINE = 100_000
@@ -60,6 +65,8 @@ class SlurmScheduler:
         self._accounted = True
         self._rests_until = 0.0
         self._most: int | None = None
+        self._stuck: set[str] = set()
+        self._released: Counter[str] = Counter()
 
     # --- the port ---
 
@@ -78,9 +85,12 @@ class SlurmScheduler:
         if request.tag in self._held:
             return self._held[request.tag]
         _require_folder(request)
+        began = time.monotonic()
         edges = self._edges((request,), request.name)[0]
         job_id = self._sbatch(request, *_waiting(f"afterok:{':'.join(edges)}" if edges else ""))
         self._held[request.tag] = job_id
+        if edges and time.monotonic() - began > _PROMPT:
+            self._cancel_in_vain({job_id: request}, request.name, tags={job_id: request.tag})
         return job_id
 
     def submit_array(self, request: ArrayRequest) -> dict[str, str]:
@@ -100,10 +110,14 @@ class SlurmScheduler:
         missing = [each for each in request.elements if tags[each.index] not in held]
         if missing:
             _require_folder(request)
+        began = time.monotonic()
         parts = parts_of(missing, self._edges(missing, request.name))
         for part in parts:
             mail = request.mail if part is parts[-1] else None
             held.update(self._part(request.model_copy(update={"mail": mail}), part))
+        waiting = {held[tags[each.index]]: each for each in missing if each.after_ok}
+        if waiting and time.monotonic() - began > _PROMPT:
+            self._cancel_in_vain(waiting, request.name, tags={held[tag]: tag for tag in tags.values()})
         return {tag: held[tag] for tag in tags.values()}
 
     def most_elements(self) -> int:
@@ -133,7 +147,9 @@ class SlurmScheduler:
         expected = tags or {}
         wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
         queued, why = self._queued(wanted)
-        found = {row.report.job_id: row.report for row in queued if _is_meant(row, wanted, tags=expected)}
+        meant = [row for row in queued if _is_meant(row, wanted, tags=expected)]
+        found = {row.report.job_id: row.report for row in meant}
+        self._stuck = {row.report.job_id for row in meant if row.stuck}
         past = self._past(sorted(wanted - found.keys()), expected) if wanted - found.keys() else {}
         return {job_id: found.get(job_id) or _unknown(job_id, past.get(job_id), why=why) for job_id in job_ids}
 
@@ -176,8 +192,18 @@ class SlurmScheduler:
                 raise refusal(done, "jobs could not be cancelled")
 
     def revive(self) -> None:
-        """Forget what was looked up: Slurm moves its queue by itself."""
+        """Forget what was looked up, and let go of jobs that Slurm put back and holds since their start failed.
+
+        A controller that died may start a job on a node where it still runs; that start fails, and
+        nothing moves the job again by itself. Each is let go of a few times only.
+        """
         self._forget()
+        stuck = sorted(job_id for job_id in self._stuck if self._released[job_id] < _STARTS)
+        if stuck:
+            self._released.update(stuck)
+            # Whether it helped, the next look tells.
+            order("scontrol", "release", ",".join(stuck))
+        self._stuck = set()
 
     # --- the queue ---
 
@@ -249,6 +275,28 @@ class SlurmScheduler:
         if unmet:
             raise _unmet(name, unmet[0], report=known.get(unmet[0]), why=why)
         return [[job_id for job_id in job.after_ok if job_id not in met] for job in jobs]
+
+    def _cancel_in_vain(
+        self, queued: Mapping[str, JobRequest | ArrayElement], name: str, *, tags: Mapping[str, str]
+    ) -> None:
+        """Cancel those jobs whose edges lead nowhere.
+
+        `sbatch` waits for a controller that is away, and the one that comes back may have lost the parent.
+        """
+        try:
+            self._edges(tuple(queued.values()), name)
+        except DependencyError:
+            self.cancel([job_id for job_id, job in queued.items() if self._leads_nowhere(job, name)], tags=tags)
+        except SchedulerError as err:
+            if not err.transient:
+                raise
+
+    def _leads_nowhere(self, job: JobRequest | ArrayElement, name: str) -> bool:
+        try:
+            self._edges((job,), name)
+        except DependencyError:
+            return True
+        return False
 
     # --- accounting ---
 
@@ -323,9 +371,9 @@ def _unmet(name: str, job_id: str, *, report: JobReport | None, why: str) -> Sch
         return SchedulerError(fact, transient=True, stderr=why, hint="submit again in a minute")
     if report is not None and report.state.ended:
         fact = f"job `{name}` waits for job `{job_id}`, which ended as {report.state.value}"
-        return SchedulerError(fact, transient=False, hint="retry the job it waits for first, with `ck retry`")
+        return DependencyError(fact, hint="retry the job it waits for first, with `ck retry`")
     fact = f"job `{name}` waits for job `{job_id}`, which Slurm does not know"
-    return SchedulerError(fact, transient=False, hint="submit the job it waits for first")
+    return DependencyError(fact, hint="submit the job it waits for first")
 
 
 def _require_folder(request: JobRequest | ArrayRequest) -> None:

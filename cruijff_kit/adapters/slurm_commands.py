@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from cruijff_kit.adapters.file_lock import held
 from cruijff_kit.adapters.job_env import clean_environment
 
 __all__ = ["ABSENT", "SILENT", "Answer", "ask", "listed", "order"]
@@ -45,7 +46,9 @@ def order(*command: str) -> Answer:
     A job inherits the environment of the `sbatch` that submitted it, so this one sees
     an allowlist: no keys and tokens, and nothing that would override the script.
     """
-    return _run(command, {**clean_environment(os.environ), **_where_slurm_is(), "LC_MESSAGES": "C"})
+    environment = {**clean_environment(os.environ), **_where_slurm_is(), "LC_MESSAGES": "C"}
+    # It goes on when this process is killed: until it has ended nobody else may submit.
+    return _run(command, environment, keeping=held())
 
 
 def listed(answer: Answer, is_list: Callable[[str], bool]) -> Answer:
@@ -63,7 +66,7 @@ def _where_slurm_is() -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT if name in os.environ}
 
 
-def _run(command: tuple[str, ...], environment: Mapping[str, str]) -> Answer:
+def _run(command: tuple[str, ...], environment: Mapping[str, str], *, keeping: tuple[int, ...] = ()) -> Answer:
     try:
         done = subprocess.run(
             command,
@@ -74,6 +77,7 @@ def _run(command: tuple[str, ...], environment: Mapping[str, str]) -> Answer:
             errors="replace",
             timeout=_PATIENCE,
             check=False,
+            pass_fds=keeping,
         )
     except FileNotFoundError:
         return Answer(ABSENT, err=f"{command[0]} is not on the PATH")

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from cruijff_kit.adapters.slurm_commands import ABSENT, SILENT, Answer
-from cruijff_kit.errors import CruijffError, SchedulerError, SiteError
+from cruijff_kit.errors import CruijffError, DependencyError, SchedulerError, SiteError
 
 __all__ = ["is_silence", "refusal"]
 
@@ -20,6 +20,8 @@ class _Kind(NamedTuple):
     """Whether the same request may be taken later."""
 
 
+# A job whose parent was lost may get the parent's number, and cannot wait for itself.
+_DEPENDENCY = "dependency problem|job dependency"
 _RESEND = "the controller may be restarting or busy; submit again in a minute, nothing is queued twice"
 _ROOM = "wait until some of your jobs have ended, then submit again; what is queued stays queued"
 
@@ -29,6 +31,8 @@ _KINDS = (
         "|zero bytes were transmitted|transport endpoint|communication shutdown|resource temporarily unavailable"
         "|temporarily unable to accept|slurmctld is (?:down|not responding)|no answer within|try again"
         "|instead of a list of jobs|message (?:receive|send) failure|standby mode"
+        # What a controller leaves that dies in the middle of an answer.
+        "|missing socket|slurm_(?:msg|send|receive)\\w*|header lengths|insane message length|broken pipe|reset by peer"
         "|slurm database connection|problem talking to the database|unable to connect to database",
         _RESEND,
         transient=True,
@@ -62,7 +66,7 @@ _KINDS = (
         "see `sinfo -o '%P %c %m %G'` for what the nodes have, then lower `resources`",
     ),
     _Kind("user's size and/or time limits|accounting/qos policy", "ask for less time or fewer GPUs, or another QoS"),
-    _Kind("dependency problem|job dependency", "submit the job it waits for first"),
+    _Kind(_DEPENDENCY, "submit the job it waits for first"),
     _Kind("access/permission denied|permission denied", "only your own jobs can be changed, in partitions open to you"),
     _Kind(
         "batch script|dos line breaks|unable to open file|unrecognized option|invalid --",
@@ -87,6 +91,8 @@ def refusal(answer: Answer, what: str) -> CruijffError:
         hint = "log in to a node where Slurm's commands are, or set `scheduler: local` in site.yaml"
         return SiteError(f"{what}: `{_said(answer)}`", hint=hint)
     kind = _kind(answer)
+    if kind.words == _DEPENDENCY:
+        return DependencyError(f"{what}: `{_said(answer)}`", stderr=answer.err.strip(), hint=kind.hint)
     return SchedulerError(
         f"{what}: `{_said(answer)}`", transient=kind.transient, stderr=answer.err.strip(), hint=kind.hint
     )

@@ -81,6 +81,7 @@ _TOLD = {
     "SUSPENDED": "suspended",
 }
 _SILENT = {"", "None", "(null)", "N/A", "NonZeroExitCode"}
+_HELD = "launch failed requeued held"
 _LAUNCH = "JobLaunchFailure"
 # Seen where a node was lost and took the job again before the last of it had gone: it would wait for ever, silently.
 _HELD_LAUNCH = "launch failed requeued held"
@@ -104,6 +105,11 @@ class Row(NamedTuple):
     """Idempotency key that its name carries, in an array with its index; empty for jobs that are not ours."""
     refused: bool = False
     """Whether `sbatch` was told no: what it could not place anywhere stays in the listings, as failed."""
+
+    @property
+    def stuck(self) -> bool:
+        """Return whether it waits for somebody to let it go, since Slurm failed to start it on its node."""
+        return self.report.state is JobState.PENDING and self.report.reason == _HELD
 
 
 def is_queue(text: str) -> bool:

@@ -22,6 +22,8 @@ HELD = 75
 _NOTICE = f"killed by signal {int(signal.SIGUSR1)}"
 _HELD_TEXT = "which works on it; this job does nothing"
 _LONGEST_WAIT = 3600.0
+_AT_ONCE = 1.0
+"""Seconds within which a job that was never started ends."""
 
 
 class Case(NamedTuple):
@@ -54,6 +56,8 @@ def ending_of(entry: StepStatus, log: Sequence[str]) -> Ending | None:
         return Ending.TIMED_OUT
     if out_of_memory(entry) is not None or spent_memory(log)[0]:
         return Ending.OUT_OF_MEMORY
+    if _never_ran(entry, log):
+        return Ending.LOST
     # The reason was recorded with the verdict; by now the scheduler may have forgotten the rest.
     if _HELD_TEXT in text or entry.reason.startswith(f"exit code {HELD}"):
         return Ending.HELD
@@ -62,6 +66,22 @@ def ending_of(entry: StepStatus, log: Sequence[str]) -> Ending | None:
     if own == "noticed" or entry.reason.startswith(_NOTICE):
         return Ending.TIMED_OUT
     return Ending.KILLED if own == "stopped" or entry.reason.startswith("killed by signal") else Ending.FAILED
+
+
+def _never_ran(entry: StepStatus, log: Sequence[str]) -> bool:
+    """Return whether a scheduler called a job failed that it could not start, or whose start it forgot.
+
+    A controller that died and came back ends such a job with exit code 1 at once when it starts it; the job
+    itself printed nothing, or tells of no failure of its own: it may even be done.
+    """
+    last, own = entry.attempts[-1], entry.own
+    if entry.reason.partition(":")[0] != "exit code 1":
+        return False
+    if own is not None and own.job_id == last.job_id:
+        return own.state != "failed"
+    if last.started is None or last.ended is None:
+        return False
+    return not log and (last.ended - last.started).total_seconds() <= _AT_ONCE
 
 
 def decide(case: Case, policy: Policy, *, ending: Ending, now: datetime) -> Decision:
@@ -144,7 +164,7 @@ def _why(case: Case, ending: Ending) -> str:
     reached = case.entry.attempts[-1].reached
     goes_on = f"; it goes on from its checkpoint of step {reached}" if reached and case.entry.step == "train" else ""
     words = {
-        Ending.LOST: "its node failed, it was preempted, or it vanished",
+        Ending.LOST: "its node failed, it was preempted, it was never started, or it vanished",
         Ending.TIMED_OUT: "it came further before its time limit than any attempt before",
         Ending.KILLED: "it was killed by a signal that nobody explains",
         Ending.HELD: "another process held its run",

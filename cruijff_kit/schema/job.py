@@ -204,6 +204,8 @@ class Attempt(Noun):
     """Last lines of its output, recorded with the verdict of one that failed; empty where data is red."""
     after_ok: tuple[str, ...] = ()
     """Job ids it was to wait for."""
+    after_tags: tuple[Name, ...] = ()
+    """The tags of those jobs, in the same order: schedulers give ids anew."""
     started: Timestamp | None = None
     """When it started, recorded with the verdict."""
     ended: Timestamp | None = None

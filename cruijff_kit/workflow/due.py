@@ -10,7 +10,7 @@ from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.policy import Queue, Reaction
 from cruijff_kit.workflow.attempts import AttemptKey, steps_of
 
-__all__ = ["Book", "Due", "due_jobs", "edge_of", "ids_of", "known_edges", "room_in"]
+__all__ = ["Book", "Due", "due_jobs", "edge_of", "ids_of", "known_edges", "room_in", "tags_of"]
 
 Book = dict[AttemptKey, tuple[Attempt, ...]]
 """Submissions on disk, oldest first, by run and step."""
@@ -78,6 +78,11 @@ def edge_of(job: Due, book: Book) -> tuple[Attempt, ...] | None:
 def ids_of(edge: tuple[Attempt, ...]) -> tuple[str, ...]:
     """Return the job ids of an edge."""
     return tuple(each.job_id for each in edge if each.job_id is not None)
+
+
+def tags_of(edge: tuple[Attempt, ...]) -> tuple[str, ...]:
+    """Return the tags of an edge, in the order of `ids_of`."""
+    return tuple(each.intent.tag for each in edge if each.job_id is not None)
 
 
 def _open(last: Attempt, now: datetime) -> bool:

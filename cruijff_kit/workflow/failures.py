@@ -1,5 +1,6 @@
 """Failures: verdicts put on record, and what the failure policy makes of them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from cruijff_kit.errors import SchedulerError
@@ -19,7 +20,7 @@ from cruijff_kit.workflow.logs import printed
 from cruijff_kit.workflow.spending import Spending
 from cruijff_kit.workflow.wanted import wanted_runs
 
-__all__ = ["apply_policy", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
+__all__ = ["apply_policy", "cancel_leftovers", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
 
 _OUTCOMES = {Phase.COMPLETED: Outcome.SUCCESS, Phase.FAILED: Outcome.FAILURE}
 _LINES = 20
@@ -27,8 +28,9 @@ _ENDED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
 
 def is_news(entry: StepStatus) -> bool:
-    """Return whether the last attempt has ended and its verdict is not on record."""
-    return entry.phase in _ENDED and bool(entry.attempts) and entry.attempts[-1].verdict is None
+    """Return whether the last attempt has ended and its verdict is not on record; what was never queued has none."""
+    last = entry.attempts[-1] if entry.attempts else None
+    return entry.phase in _ENDED and last is not None and last.job_id is not None and last.verdict is None
 
 
 def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None:
@@ -63,9 +65,10 @@ def _explained(entry: StepStatus, log: tuple[str, ...]) -> StepStatus:
 def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> bool:
     """Record as lost the jobs whose tag the scheduler no longer holds, with no sign of them for long; tell if any.
 
-    One that said itself that it failed has failed, and one that was stopped stays so, for it may
-    have been a person; one whose training ended badly is cancelled. An unknown state alone never is
-    a failure; and should such a job still run, the run lock keeps it from being trained twice.
+    One that said itself that it failed has failed; one whose training ended badly is cancelled. Who
+    stopped one that a signal ended nobody can tell any more: it is lost, for what a person no longer
+    wants `ck cancel` takes off the list. An unknown state alone never is a failure; and should such a
+    job still run, the run lock keeps it from being trained twice.
     """
     now, limit = world.clock.now(), site.policy.forgotten_after
     silent = [
@@ -78,7 +81,7 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
     except SchedulerError:
         return False
     gone = [entry for entry in silent if entry.attempts[-1].intent.tag not in held]
-    dead = _dead_trainings(status)
+    trainings = {entry.run_id: entry.attempts for entry in status.steps if entry.step is Step.TRAIN}
     for entry in gone:
         last, own = entry.attempts[-1], entry.own
         reason = f"the scheduler no longer knows it, and there was no sign of it for {limit:g} s"
@@ -86,11 +89,11 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
         if own is not None and facts:
             facts |= {"started": own.started, "ended": own.updated, "reached": _reached(entry, last, world=world)}
         # One that waited for such a training never began, of which accounting may keep nothing.
-        if dead.get(entry.run_id, set()) & set(last.after_ok):
+        if _waited_in_vain(last, trainings.get(entry.run_id, ())):
             verdict, phase = JobState.CANCELLED, Phase.CANCELLED
         if own is not None and facts and own.state in ("failed", "stopped"):
-            stopped, reason = own.state == "stopped", f"{own.state}: {own.message}; {reason}"
-            verdict, phase = (JobState.CANCELLED, Phase.CANCELLED) if stopped else (JobState.FAILED, Phase.FAILED)
+            reason = f"{own.state}: {own.message}; {reason}"
+            verdict = JobState.FAILED if own.state == "failed" else verdict
         lost = entry.model_copy(update={"phase": phase, "reason": reason})
         world.audit.append(_verdict_event(lost, world))
         write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason, **facts}))
@@ -99,15 +102,32 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
 
 def cancel_orphans(status: ExperimentStatus, *, world: World) -> None:
     """Cancel the jobs that wait for a training that ended badly: such an edge can never be met."""
-    dead = _dead_trainings(status)
+    trainings = {entry.run_id: entry.attempts for entry in status.steps if entry.step is Step.TRAIN}
     waiting = (Phase.PENDING, Phase.UNKNOWN)
     orphans = {
         entry.attempts[-1].job_id or "": entry.attempts[-1].intent.tag
         for entry in status.steps
-        if entry.phase in waiting and dead.get(entry.run_id, set()) & set(entry.attempts[-1].after_ok)
+        if entry.phase in waiting and _waited_in_vain(entry.attempts[-1], trainings.get(entry.run_id, ()))
     }
     if orphans:
         world.scheduler.cancel(sorted(orphans), tags=orphans)
+
+
+def cancel_leftovers(status: ExperimentStatus, *, world: World) -> None:
+    """Cancel what is left of a finished experiment: a controller that came back puts ended jobs into its queue again.
+
+    Some wait for parents that nobody runs, some it believes to run; one that really runs finds its work done.
+    """
+    tags = [each.intent.tag for entry in status.steps for each in entry.attempts if each.job_id is not None]
+    try:
+        held = {job_id: tag for tag, job_id in world.scheduler.find(tags).items()}
+        reports = world.scheduler.reports(sorted(held), tags=held)
+        left = sorted(job_id for job_id, report in reports.items() if not report.state.ended)
+        if left:
+            world.scheduler.cancel(left, tags=held)
+    except SchedulerError as err:
+        if not err.transient:
+            raise
 
 
 def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: World) -> bool:
@@ -122,8 +142,8 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: Wor
         if entry.run_id not in wanted:
             continue
         decision = _decision(entry, plan, site=site, spending=spending, world=world)
-        if decision is None and entry.step is Step.EVAL and entry.run_id in trainings:
-            decision = _following(entry, trainings[entry.run_id], now=world.clock.now())
+        if entry.step is Step.EVAL and entry.run_id in trainings:
+            decision = _following(entry, trainings[entry.run_id], now=world.clock.now()) or decision
         found = found or decision is not None
         settled = entry if decision is None else _keep(entry, decision, world=world)
         if entry.step is Step.TRAIN:
@@ -145,9 +165,13 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: Spending, 
 
 
 def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Decision | None:
-    """Return what follows for an evaluation that was cancelled because its training ended badly."""
+    """Return what follows for an evaluation that was cancelled, or failed, for want of its training."""
     last = entry.attempts[-1] if entry.attempts else None
-    if last is None or last.verdict is not JobState.CANCELLED or not _waited_in_vain(last, training):
+    if (
+        last is None
+        or not training.attempts
+        or not (_cancelled_in_vain(last, training) or _came_too_early(entry, training))
+    ):
         return None
     newest = training.attempts[-1]
     again = newest.verdict in (None, JobState.SUCCEEDED) or _tried_again(newest)
@@ -160,22 +184,34 @@ def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Dec
     return Decision.model_validate({"rule": Ending.ORPHANED, "reaction": reaction, "reason": why, "decided": now})
 
 
-def _waited_in_vain(attempt: Attempt, training: StepStatus) -> bool:
-    dead = {each.job_id for each in training.attempts if each.verdict not in (None, JobState.SUCCEEDED)}
-    return bool(dead & set(attempt.after_ok))
+def _cancelled_in_vain(attempt: Attempt, training: StepStatus) -> bool:
+    return attempt.verdict is JobState.CANCELLED and _waited_in_vain(attempt, training.attempts)
+
+
+def _came_too_early(entry: StepStatus, training: StepStatus) -> bool:
+    """Return whether an evaluation failed before its training was done: a scheduler that lost the edge started it."""
+    last, own, trained = entry.attempts[-1], entry.own, training.own
+    if last.verdict is not JobState.FAILED or last.decision is not None:
+        return False
+    if training.phase not in _ENDED:
+        return True
+    if training.phase is not Phase.COMPLETED:
+        return training.attempts[-1].verdict is not JobState.SUCCEEDED
+    if own is None or own.job_id != last.job_id or trained is None:
+        return False
+    return trained.updated > own.started
+
+
+def _waited_in_vain(attempt: Attempt, trainings: Sequence[Attempt]) -> bool:
+    """Return whether a job waited for one that ended badly: known by its tag, for a later one may have its id."""
+    dead = [each for each in trainings if each.verdict not in (None, JobState.SUCCEEDED)]
+    if attempt.after_tags:
+        return any(each.intent.tag in attempt.after_tags for each in dead)
+    return any(each.job_id in attempt.after_ok for each in dead)
 
 
 def _tried_again(attempt: Attempt) -> bool:
     return attempt.decision is not None and attempt.decision.reaction is Reaction.RETRY
-
-
-def _dead_trainings(status: ExperimentStatus) -> dict[str, set[str | None]]:
-    """Return, by run, the training jobs that ended and did not succeed."""
-    return {
-        entry.run_id: {each.job_id for each in entry.attempts if each.verdict not in (None, JobState.SUCCEEDED)}
-        for entry in status.steps
-        if entry.step is Step.TRAIN
-    }
 
 
 def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:

@@ -5,7 +5,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError, SchedulerError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.rendering.array_script import ArrayRow, ArrayScript, job_of, parse_array, render_array
 from cruijff_kit.schema.job import ArrayElement, ArrayRequest, Attempt, Intent, JobRequest, Step, element_tag
@@ -17,7 +17,7 @@ from cruijff_kit.schema.receipt import Submission
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.attempts import steps_of, write_intent, write_intents
 from cruijff_kit.workflow.batches import Batch, batches_of, mark_of
-from cruijff_kit.workflow.due import Book, Due, edge_of, ids_of
+from cruijff_kit.workflow.due import Book, Due, edge_of, ids_of, tags_of
 from cruijff_kit.workflow.reconcile import record_submissions
 from cruijff_kit.workflow.wanted import accepted, refused
 
@@ -60,7 +60,8 @@ def hand_over(
     """Submit jobs in order while there is room, training before the evaluation that waits for it.
 
     Many that ask for the same are one array. A refusal that may pass ends the round: the
-    record says when to try again.
+    record says when to try again. An evaluation whose training was lost or ended badly
+    meanwhile stays open, and holds nobody up.
 
     Raises:
         SchedulerError: the scheduler refused a job for good; those before it stay.
@@ -79,8 +80,8 @@ def hand_over(
             # Whoever asks again after an error must ask under the same tags.
             _enter(attempts, book)
             taken = _submit(batch, attempts, book=book, errand=errand, world=world)
-            errand = errand._replace(wanted=accepted(errand.wanted, world=world))
-            submissions += record_submissions(taken, adopted=False, world=world)
+            errand = errand._replace(wanted=accepted(errand.wanted, world=world)) if taken else errand
+            submissions += record_submissions(taken, adopted=False, world=world) if taken else []
             _enter([attempt.model_copy(update={"job_id": job_id}) for attempt, job_id in taken], book)
             if progress is not None:
                 progress(len(submissions), len(due), batch.jobs[-1].run.id)
@@ -128,7 +129,10 @@ def _opened(batch: Batch, book: Book, *, errand: Errand, world: World) -> list[A
     elif not open_ones[0]:
         write_intent(world.store, intents[0], files=batch.jobs[0].files)
     edges = [edge_of(job, book) or () for job in batch.jobs]
-    return [Attempt(intent=intent, after_ok=ids_of(edge)) for intent, edge in zip(intents, edges, strict=True)]
+    return [
+        Attempt(intent=intent, after_ok=ids_of(edge), after_tags=tags_of(edge))
+        for intent, edge in zip(intents, edges, strict=True)
+    ]
 
 
 def _left_open(job: Due, book: Book) -> Intent | None:
@@ -183,9 +187,19 @@ def _array_name(batch: Batch, errand: Errand) -> str:
 def _submit(
     batch: Batch, attempts: Sequence[Attempt], *, book: Book, errand: Errand, world: World
 ) -> list[tuple[Attempt, str]]:
-    """Queue a batch and return each attempt with its job id."""
+    """Queue a batch and return each attempt with its job id; none where a training that is waited for was lost."""
+    try:
+        return _queue(batch, attempts, book=book, errand=errand, world=world)
+    except DependencyError:
+        # What became of the training a later look tells; then the evaluation goes on, or follows it.
+        return []
+
+
+def _queue(
+    batch: Batch, attempts: Sequence[Attempt], *, book: Book, errand: Errand, world: World
+) -> list[tuple[Attempt, str]]:
     edges = [edge_of(job, book) or () for job in batch.jobs]
-    waits = [{"after_ok": ids_of(edge), "after_tags": tuple(each.intent.tag for each in edge)} for edge in edges]
+    waits = [{"after_ok": ids_of(edge), "after_tags": tags_of(edge)} for edge in edges]
     mail = errand.mail if _has_last(batch, attempts, wanted=errand.wanted) else None
     shared = {"comment": errand.comment, "mail": mail}
     if not batch.array:

@@ -31,7 +31,7 @@ def adopt_submitted(plan: Plan, *, world: World) -> list[Submission]:
     known = world.scheduler.find([attempt.intent.tag for attempt in open_ones])
     adopted = [(attempt, known[attempt.intent.tag]) for attempt in open_ones if attempt.intent.tag in known]
     book = read_attempts(world.store)
-    with_edge = [(attempt.model_copy(update={"after_ok": _edge(attempt, book)}), job_id) for attempt, job_id in adopted]
+    with_edge = [(attempt.model_copy(update=_edge(attempt, book)), job_id) for attempt, job_id in adopted]
     arrays: dict[str, list[tuple[Attempt, str]]] = {}
     for attempt, job_id in with_edge:
         place = array_of(attempt.intent.tag)
@@ -40,11 +40,12 @@ def adopt_submitted(plan: Plan, *, world: World) -> list[Submission]:
     return [submission for each in found for submission in each]
 
 
-def _edge(attempt: Attempt, book: dict[AttemptKey, tuple[Attempt, ...]]) -> tuple[str, ...]:
-    """Return the job that an evaluation was handed over to wait for: nothing was tried again since."""
+def _edge(attempt: Attempt, book: dict[AttemptKey, tuple[Attempt, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return id and tag of the job that an evaluation was handed over to wait for: nothing was tried again since."""
     training = book.get((attempt.intent.run_id, Step.TRAIN), ()) if attempt.intent.step is Step.EVAL else ()
-    job_id = training[-1].job_id if training else None
-    return () if job_id is None else (job_id,)
+    if not training or training[-1].job_id is None:
+        return {}
+    return {"after_ok": (training[-1].job_id,), "after_tags": (training[-1].intent.tag,)}
 
 
 def record_submissions(taken: Sequence[tuple[Attempt, str]], *, adopted: bool, world: World) -> list[Submission]:

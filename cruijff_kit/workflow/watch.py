@@ -16,6 +16,7 @@ from cruijff_kit.workflow.compute import read_compute, write_compute
 from cruijff_kit.workflow.due import due_jobs, known_edges, room_in
 from cruijff_kit.workflow.failures import (
     apply_policy,
+    cancel_leftovers,
     cancel_orphans,
     is_news,
     record_verdicts,
@@ -64,6 +65,7 @@ def watch_jobs(
             world.clock.sleep(poll)
         if elected and status.finished:
             # Also where the watch that saw the last verdict fall was killed before it could.
+            cancel_leftovers(status, world=world)
             write_compute(world=world)
         if recorded:
             _close(status, reason, world=world)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError
 from cruijff_kit.ports import Scheduler
 from cruijff_kit.schema.job import ArrayElement, ArrayRequest, JobReport, JobRequest, JobState
 from tests.fakes.scheduler import FakeScheduler
@@ -185,7 +185,7 @@ def test_what_waits_for_a_failed_job_is_cancelled_and_so_is_what_waits_for_that(
 
 def test_waiting_for_an_unknown_job_is_refused_and_queues_nothing(bench: Bench) -> None:
     for unknown in ("424242", "not-a-number"):
-        with pytest.raises(SchedulerError, match=unknown) as refusal:
+        with pytest.raises(DependencyError, match=unknown) as refusal:
             bench.submit(f"child-of-{unknown}", [unknown])
         assert not refusal.value.transient
     assert bench.scheduler.find(["child-of-424242", "child-of-not-a-number"]) == {}
@@ -331,7 +331,7 @@ def test_elements_may_wait_for_anything_or_nothing(bench: Bench) -> None:
 
 
 def test_an_array_that_waits_for_an_unknown_job_is_refused_and_queues_nothing(bench: Bench) -> None:
-    with pytest.raises(SchedulerError, match="424242") as refusal:
+    with pytest.raises(DependencyError, match="424242") as refusal:
         bench.submit_array(bench.array("grid", [[], ["424242"]]))
     assert not refusal.value.transient
     assert bench.scheduler.find(["grid.0", "grid.1"]) == {}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError, SchedulerError
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.schema.job import ArrayRequest, JobReport, JobRequest, JobState, JobUsage, element_tag
 
@@ -45,7 +45,7 @@ class FakeScheduler:
             raise self._refusals.pop(0)
         unknown = [job_id for job_id in request.after_ok if job_id not in self._reports]
         if unknown:
-            raise SchedulerError(f"job `{request.name}` waits for unknown job `{unknown[0]}`", transient=False)
+            raise DependencyError(f"job `{request.name}` waits for unknown job `{unknown[0]}`")
         job_id = str(len(self.requests) + 1)
         self.requests[job_id] = request
         self._reports[job_id] = JobReport(job_id=job_id, state=JobState.PENDING, submitted=self._now())
@@ -147,6 +147,21 @@ class FakeScheduler:
     def limit(self, job_id: str) -> int:
         """Return the seconds that a job may run: those of its request, else the hour of every script here."""
         return seconds_of(self.requests[job_id].time or "01:00:00")
+
+    def fail_to_start(self, job_id: str) -> None:
+        """End a job as Slurm ends one that it cannot start: with exit code 1, in the second in which it began."""
+        self._end(job_id, JobState.FAILED, exit_code=1)
+        report = self._reports[job_id]
+        self._reports[job_id] = report.model_copy(update={"started": report.ended})
+
+    def bring_back(self, job_id: str) -> None:
+        """Let a job that ended wait again, as after the death of a controller that had not written its end down."""
+        self._reports[job_id] = JobReport(job_id=job_id, state=JobState.PENDING, submitted=self._now())
+
+    def lose_edge(self, job_id: str) -> None:
+        """Let a job wait for nobody any more."""
+        self.requests[job_id] = self.requests[job_id].model_copy(update={"after_ok": ()})
+        self._settle()
 
     def forget(self, job_id: str) -> None:
         """Purge a job from the scheduler's memory, its tag too."""

@@ -1,5 +1,6 @@
 """Why jobs wait on a real Slurm, and what waits for what."""
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,6 +97,28 @@ def test_a_job_queued_again_and_held_waits_and_has_not_failed(bench: SlurmBench,
     bench.stands(job_id, JobState.PENDING)
     until(lambda: bench.words(job_id) in {"PENDING", "SPECIAL_EXIT"}, "its hold")
     assert bench.report(job_id).state is JobState.PENDING
+
+
+def test_a_job_that_slurm_holds_since_it_could_not_start_it_is_let_go(
+    bench: SlurmBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a start takes a controller that died at the right moment; here a job is held, and the reason is told so."""
+    job_id = bench.submit("not-started", body="[ -e again ] || { touch again; sleep 100; }")
+    until((bench.folder / "again").exists, "its first start")
+    bench.change(job_id, Requeue="1")
+    bench.cluster.say("scontrol", "requeuehold", job_id)
+    bench.stands(job_id, JobState.PENDING, "job requeued in held state")
+    bench.scheduler.revive()
+    assert bench.stands(job_id, JobState.PENDING).reason == "job requeued in held state"
+    wrapper = bench.folder / "bin" / "squeue"
+    wrapper.parent.mkdir()
+    words = "s/job requeued in held state /launch failed requeued held/"
+    wrapper.write_text(f'#!/bin/sh\n{shutil.which("squeue")} "$@" | sed "{words}"\n', encoding="utf-8")
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:/usr/bin:/bin")
+    bench.stands(job_id, JobState.PENDING, "launch failed requeued held")
+    bench.scheduler.revive()
+    assert bench.ended(job_id)[0].state is JobState.SUCCEEDED
 
 
 def test_elements_of_an_array_are_told_one_by_one_whatever_holds_them(bench: SlurmBench) -> None:

@@ -24,6 +24,15 @@ with DiskRunStore(Path(sys.argv[1])).lock("submit"):
     sys.stdin.read()
 """
 
+ORDERING = """
+import sys
+from pathlib import Path
+from cruijff_kit.adapters.run_store import DiskRunStore
+from cruijff_kit.adapters.slurm_commands import order
+with DiskRunStore(Path(sys.argv[1])).lock("submit"):
+    order("cat", sys.argv[2])
+"""
+
 
 class Replaced(DiskRunStore):
     """Files that another machine replaces while they are read, so many times."""
@@ -158,6 +167,20 @@ def test_a_lock_dies_with_the_process_that_held_it(store: DiskRunStore) -> None:
         holder.wait()
         with store.lock("submit", wait=5):
             pass
+
+
+def test_a_lock_outlives_its_holder_while_a_command_that_changes_something_goes_on(
+    store: DiskRunStore, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "gate")
+    command = [sys.executable, "-c", ORDERING, str(store.root), str(tmp_path / "gate")]
+    with subprocess.Popen(command, start_new_session=True) as holder, (tmp_path / "gate").open("wb"):
+        holder.kill()
+        holder.wait()
+        with pytest.raises(SiteError, match=f"process {holder.pid} on "), store.lock("submit", wait=0.05):
+            pass
+    with store.lock("submit", wait=5):
+        pass
 
 
 def test_two_names_for_one_directory_share_their_locks(store: DiskRunStore, tmp_path: Path) -> None:

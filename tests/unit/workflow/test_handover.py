@@ -159,6 +159,7 @@ def test_an_evaluation_is_never_handed_over_before_its_training(exp: Submitted) 
     exp.site = Site(queue=Queue(max_queued=1))
     submit_jobs(exp.plan_id, world=exp.world)
     run = _runs(exp)[0]
+    exp.prints(exp.job_id(run), "no such column\n")
     exp.scheduler.finish(exp.job_id(run), 1)
     for _ in range(3):
         look(exp)
