@@ -5,12 +5,10 @@ queue, accounting and whoever types `squeue` know it again, whoever crashed: Slu
 itself gives numbers anew when its controller dies within seconds of a submission.
 """
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
-from cruijff_kit.adapters.slurm_commands import ABSENT, Answer, ask, order
+from cruijff_kit.adapters.slurm_commands import ABSENT, NOWHERE, Answer, CommandsHere, SlurmCommands
 from cruijff_kit.adapters.slurm_errors import refusal
 from cruijff_kit.adapters.slurm_states import HISTORY_FIELDS, QUEUE_FIELDS, Row, elements, history_rows, queue_rows
 from cruijff_kit.adapters.slurm_usage import USAGE_FIELDS, usage_rows
@@ -42,8 +40,9 @@ class SlurmScheduler:
 
     name = "slurm"
 
-    def __init__(self) -> None:
-        """Ask nothing yet."""
+    def __init__(self, commands: SlurmCommands | None = None) -> None:
+        """Keep where the commands are, this machine where that is not said; ask nothing yet."""
+        self._slurm = commands or CommandsHere()
         self._held: dict[str, str] | None = None
         self._accounted = True
         self._rests_until = 0.0
@@ -64,7 +63,6 @@ class SlurmScheduler:
             self._held = self._tagged(strict=False)
         if request.tag in self._held:
             return self._held[request.tag]
-        _require_folder(request)
         options = [f"--job-name={request.name}:{request.tag}", f"--chdir={request.chdir}"]
         if request.comment:
             options.append(f"--comment={request.comment}")
@@ -73,7 +71,10 @@ class SlurmScheduler:
         edges = self._edges(request)
         if edges:
             options += [f"--dependency=afterok:{':'.join(edges)}", "--kill-on-invalid-dep=yes"]
-        answer = order("sbatch", "--parsable", *options, request.script)
+        # Slurm takes a job whose directory is not there, and runs it elsewhere.
+        answer = self._slurm.order("sbatch", "--parsable", *options, request.script, folder=request.chdir)
+        if answer.code == NOWHERE:
+            raise _nowhere(request, self._slurm.place)
         job_id = answer.out.strip().rpartition("\n")[2].partition(";")[0]
         if answer.code or not job_id.isdigit():
             # It may be queued all the same: look again before the next one.
@@ -126,14 +127,14 @@ class SlurmScheduler:
         wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
         if not wanted:
             return
-        answer = _ask_queue(wanted)
+        answer = self._ask_queue(wanted)
         if answer.code:
             raise refusal(answer, "jobs could not be cancelled")
         rows = (row for row in queue_rows(answer.out) if _is_meant(row, wanted, tags=tags or {}))
         alive = [row.report.job_id for row in rows if not row.report.state.ended]
         for some in _handfuls(alive):
             # No `--user` beside the ids: with it Slurm cancels every element that waits, not the one that was named.
-            done = order("scancel", *some)
+            done = self._slurm.order("scancel", *some)
             if done.code:
                 raise refusal(done, "jobs could not be cancelled")
 
@@ -150,14 +151,14 @@ class SlurmScheduler:
         """Return the rows of the queue, and why there are none where Slurm did not answer."""
         if not wanted:
             return iter(()), ""
-        answer = _ask_queue(wanted)
+        answer = self._ask_queue(wanted)
         if answer.code:
             return iter(()), str(refusal(answer, "Slurm does not answer").args[0])
         return queue_rows(answer.out), ""
 
     def _tagged(self, *, strict: bool) -> dict[str, str]:
         """Return the numbers of all tags, those that live before those that ended."""
-        answer = _ask_queue(())
+        answer = self._ask_queue(())
         if answer.code:
             raise refusal(answer, "the queue could not be read, so nothing is submitted")
         queued = [row for row in queue_rows(answer.out) if row.tag and not row.refused]
@@ -186,6 +187,22 @@ class SlurmScheduler:
             edges.append(job_id)
         return edges
 
+    def _ask_queue(self, job_ids: Iterable[str]) -> Answer:
+        """List jobs of this user, ended ones too as long as the controller remembers them."""
+        # An element of an array that has not begun is found under the array's number only.
+        few = sorted({job_id.partition("_")[0] for job_id in job_ids})
+        # One question for all costs the controller less than a list of many numbers to look for.
+        which = (f"--jobs={','.join(few)}",) if few and len(few) <= _FEW else ()
+        shape = ("--noheader", "--array", "--states=all", f"--Format={QUEUE_FIELDS}")
+        answer = self._ask_mine("squeue", *shape, *which)
+        # A single number that is not known is an error to Slurm and an empty list to us.
+        return Answer(0) if answer.code and _UNKNOWN_ID in answer.err else answer
+
+    def _ask_mine(self, command: str, *options: str) -> Answer:
+        """Ask for this user's jobs alone, under the number that the user has where the commands are."""
+        user = self._slurm.user()
+        return self._slurm.ask(command, f"--user={user.out}", *options) if user.code == 0 else user
+
     # --- accounting ---
 
     def _past(self, job_ids: list[str], tags: Mapping[str, str]) -> dict[str, JobReport]:
@@ -204,7 +221,8 @@ class SlurmScheduler:
         """Return what accounting lists; nothing where there is none, or it does not answer and need not."""
         if not self._accounted or (not strict and time.monotonic() < self._rests_until):
             return ""
-        answer = ask("sacct", "-n", "-P", "--duplicates", f"--user={os.geteuid()}", f"--format={fields}", *options)
+        shape = ("-n", "-P", "--duplicates", f"--format={fields}")
+        answer = self._ask_mine("sacct", *shape, *options)
         if not answer.code:
             return answer.out
         if answer.code == ABSENT or _NO_ACCOUNTING in answer.err:
@@ -214,18 +232,6 @@ class SlurmScheduler:
         else:
             self._rests_until = time.monotonic() + _REST
         return ""
-
-
-def _ask_queue(job_ids: Iterable[str]) -> Answer:
-    """List jobs of this user, ended ones too as long as the controller remembers them."""
-    # An element of an array that has not begun is found under the array's number only.
-    few = sorted({job_id.partition("_")[0] for job_id in job_ids})
-    # One question for all costs the controller less than a list of many numbers to look for.
-    which = (f"--jobs={','.join(few)}",) if few and len(few) <= _FEW else ()
-    mine = (f"--user={os.geteuid()}", *which)
-    answer = ask("squeue", "--noheader", "--array", "--states=all", f"--Format={QUEUE_FIELDS}", *mine)
-    # A single number that is not known is an error to Slurm and an empty list to us.
-    return Answer(0) if answer.code and _UNKNOWN_ID in answer.err else answer
 
 
 def _is_meant(row: Row, wanted: set[str], *, tags: Mapping[str, str]) -> bool:
@@ -258,11 +264,12 @@ def _unmet(request: JobRequest, job_id: str, *, report: JobReport | None, why: s
     return SchedulerError(fact, transient=False, hint="submit the job it waits for first")
 
 
-def _require_folder(request: JobRequest) -> None:
-    if not Path(request.chdir).is_dir():
-        # Slurm takes such a job and runs it elsewhere.
-        fact = f"job `{request.name}` cannot start in `{request.chdir}`: no such directory"
-        raise SchedulerError(fact, transient=False, hint="scaffold the experiment again")
+def _nowhere(request: JobRequest, place: str) -> SchedulerError:
+    fact = f"job `{request.name}` cannot start in `{request.chdir}`: no such directory"
+    if not place:
+        return SchedulerError(fact, transient=False, hint="scaffold the experiment again")
+    hint = "name as `remote.dir` in site.yaml where experiments lie there, or mount the same directory here and there"
+    return SchedulerError(f"{fact} on `{place}`", transient=False, hint=hint)
 
 
 def _lines(job_ids: list[str]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from cruijff_kit.adapters.processes import Process, family, send_signal
 from tests.gated_bench import until
+from tests.slurm.remote.login import SSH_APT, install_ssh, missing_ssh_programs
 from tests.slurm.settings import APT, Ports, Setup, missing_programs, write_files
 
 __all__ = ["Cluster", "running_cluster"]
@@ -301,7 +302,12 @@ def _install() -> list[str]:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in ("apt-get update -q", APT):
         subprocess.run(command.split(), env=quiet, stdout=subprocess.DEVNULL, check=False)
-    return missing_programs(Setup(accounting=True))
+    install_ssh()
+    return _missing()
+
+
+def _missing() -> list[str]:
+    return [*missing_programs(Setup(accounting=True)), *missing_ssh_programs()]
 
 
 def _main() -> int:
@@ -318,11 +324,11 @@ def _main() -> int:
     if chosen.verb == "stop":
         _stop(chosen.folder)
         return 0
-    missing = missing_programs(Setup(accounting=True))
+    missing = _missing()
     if missing and getattr(chosen, "install", False) and os.geteuid() == 0 and shutil.which("apt-get"):
         missing = _install()
     if missing:
-        sys.stderr.write(f"a real Slurm is needed here; missing: {', '.join(missing)}\nhint: {APT}\n")
+        sys.stderr.write(f"a real Slurm is needed here; missing: {', '.join(missing)}\nhint: {APT}\n{SSH_APT}\n")
         return 1
     if chosen.verb == "start":
         flags = {name: getattr(chosen, name) for name in ("accounting", "munge", "preemption")}
