@@ -113,7 +113,8 @@ class LoginHost:
     def _told(self, script: str, *, what: str, seconds: float) -> Answer:
         """Run lines that leave a `code`, and return what they printed between two words of our own."""
         mark = secrets.token_hex(16)
-        framed = f"exec </dev/null\nprintf '%s\\n' {mark}\nprintf '%s\\n' {mark} >&2\n{script}\nprintf '\\n%s %s' {mark} \"$code\""
+        begin = f"exec </dev/null\nprintf '%s\\n' {mark}\nprintf '%s\\n' {mark} >&2"
+        framed = f"{begin}\n{script}\nprintf '\\n%s %s' {mark} \"$code\""
         spoken = self.ssh.say(framed, seconds=seconds + _SLACK)
         text = spoken.out.decode("utf-8", "surrogateescape")
         _, begun, rest = text.partition(f"{mark}\n")

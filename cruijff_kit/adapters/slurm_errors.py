@@ -26,7 +26,7 @@ _ROOM = "wait until some of your jobs have ended, then submit again; what is que
 _KINDS = (
     _Kind(
         "by ssh: .*(?:host key|host identification)",
-        "connect once by hand with `ssh` to that host, and hold the key it shows against the one that its site publishes",
+        "connect once by hand with `ssh` to that host, and hold the key it shows against the one its site publishes",
     ),
     _Kind(
         "by ssh: .*(?:permission denied|authentication fail|too many authentication)",

@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from cruijff_kit import workflow
+from cruijff_kit.bootstrap import open_probe
+from cruijff_kit.cli.mirror import check_there
 from cruijff_kit.cli.table import aligned
-from cruijff_kit.cli.world import enter
+from cruijff_kit.cli.world import enter_site
 from cruijff_kit.errors import SiteError
 from cruijff_kit.schema.site_facts import SiteProposal, SiteReport
 from cruijff_kit.schema.site_reading import SiteLevel, SiteReading
@@ -26,7 +28,7 @@ def site() -> None:
 @click.pass_obj
 def show(experiment: str, as_json: bool) -> None:
     """Show every setting and the file and line that says it."""
-    reading = workflow.show_site(world=enter(experiment))
+    reading = workflow.show_site(world=enter_site(experiment))
     click.echo(reading.model_dump_json(indent=2) if as_json else _shown(reading))
 
 
@@ -34,20 +36,23 @@ def show(experiment: str, as_json: bool) -> None:
 @click.option(
     "--from-script", "script", metavar="OLD.slurm", help="Read the directives and activation of a job script."
 )
+@click.option("--login-host", "host", metavar="HOST", help="Look at the cluster behind a host that `ssh` reaches.")
 @click.option("--project", is_flag=True, help="Write the file beside the experiments, instead of your own.")
 @click.option(
     "--yes", is_flag=True, help="Take what was found without asking; a file that differs is still not replaced."
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be written; write nothing.")
 @click.pass_obj
-def setup(experiment: str, *, script: str | None, project: bool, yes: bool, dry_run: bool) -> None:
+def setup(experiment: str, *, script: str | None, host: str | None, project: bool, yes: bool, dry_run: bool) -> None:
     """Find this machine's settings, ask about each, and write them into site.yaml.
 
     The change is shown before it is written. What else the file says stays as it is.
     """
-    world = enter(experiment)
+    world = enter_site(experiment, new=True)
+    if host is not None:
+        world = world._replace(probe=open_probe(host))
     level: SiteLevel = "project" if project else "user"
-    found = workflow.propose_site(script=script, world=world)
+    found = workflow.propose_site(script=script, login_host=host, world=world)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
     told = {each.key: each.value for each in found.proposals if each.value}
@@ -71,12 +76,21 @@ def setup(experiment: str, *, script: str | None, project: bool, yes: bool, dry_
 @click.pass_obj
 def check(experiment: str, as_json: bool) -> None:
     """Try everything that jobs need of this machine; exit 3 if something fails."""
-    report = workflow.check_site(world=enter(experiment))
+    report = workflow.check_site(world=enter_site(experiment))
     click.echo(report.model_dump_json(indent=2) if as_json else _report(report))
+    # Experiments may lie on a login host: then the rest is tried there, by the package there.
+    elsewhere = 0 if as_json or _unreached(report) else check_there(experiment)
     wrong = [trait for trait in report.traits if trait.ok is False]
     if wrong:
         count = "one thing" if len(wrong) == 1 else f"{len(wrong)} things"
         raise SiteError(f"{count} will not do: {', '.join(dict.fromkeys(trait.name for trait in wrong))}")
+    if elsewhere:
+        raise SiteError("the check there found what will not do")
+
+
+def _unreached(report: SiteReport) -> bool:
+    needed = ("login host", "remote directory", "cruijff-kit there", "login shell", "rsync")
+    return any(trait.ok is False and trait.name in needed for trait in report.traits)
 
 
 def _asked(proposals: tuple[SiteProposal, ...]) -> dict[str, str]:

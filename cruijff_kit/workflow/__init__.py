@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.logs import tail_log
+    from cruijff_kit.workflow.mirror import run_there, sync_mirror
     from cruijff_kit.workflow.models import (
         check_model,
         describe_model,
@@ -76,6 +77,7 @@ __all__ = [
     "read_status",
     "recorded_plan",
     "retry_run",
+    "run_there",
     "scaffold_runs",
     "sealed_plan",
     "show_compute",
@@ -84,6 +86,7 @@ __all__ = [
     "spec_json_schema",
     "spot_check_run",
     "submit_jobs",
+    "sync_mirror",
     "sync_wandb",
     "tail_log",
     "verify_audit",
@@ -110,6 +113,7 @@ _HOMES = {
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "logs": ("tail_log",),
+    "mirror": ("run_there", "sync_mirror"),
     "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),

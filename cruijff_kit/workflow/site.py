@@ -8,13 +8,14 @@ from typing import Any
 from cruijff_kit import __version__
 from cruijff_kit.data.yaml_text import load_yaml
 from cruijff_kit.errors import CruijffError, SiteError
+from cruijff_kit.planning.login_traits import login_traits
 from cruijff_kit.planning.site_parse import read_sites
 from cruijff_kit.planning.site_proposal import propose_settings, script_notes
 from cruijff_kit.planning.site_traits import cluster_traits, folder_trait, machine_traits, python_traits
 from cruijff_kit.ports import SiteFiles, SiteProbe, World
 from cruijff_kit.rendering.sbatch import JobScript, render_script
 from cruijff_kit.rendering.site_text import with_settings
-from cruijff_kit.schema.site_facts import SiteFindings, SiteReport, SiteTrait
+from cruijff_kit.schema.site_facts import SiteFindings, SiteProposal, SiteReport, SiteTrait
 from cruijff_kit.schema.site_reading import SiteLevel, SiteReading, SiteWriting
 from cruijff_kit.workflow.changes import diff_of
 from cruijff_kit.workflow.run_files import equipped, interpreter
@@ -35,11 +36,12 @@ def show_site(*, world: World) -> SiteReading:
     return read_sites(_sites(world).files())
 
 
-def propose_site(*, script: str | None = None, world: World) -> SiteFindings:
+def propose_site(*, script: str | None = None, login_host: str | None = None, world: World) -> SiteFindings:
     """Return the settings that were found on the machine, on its cluster and in an old job script; never writes.
 
     Args:
         script: path of a job script written for this cluster.
+        login_host: the host that the probe looks at, to be proposed too.
         world: the surroundings.
 
     Raises:
@@ -49,7 +51,12 @@ def propose_site(*, script: str | None = None, world: World) -> SiteFindings:
     old = probe.old_script(script) if script is not None else None
     machine, cluster = probe.machine(), probe.cluster()
     notes = tuple(script_notes(cluster, old)) if old is not None else ()
-    return SiteFindings(proposals=tuple(propose_settings(machine, cluster, old=old)), notes=notes)
+    proposals = tuple(propose_settings(machine, cluster, old=old))
+    if login_host is not None:
+        source, question = "`--login-host`", "Which host of the cluster does `ssh` reach?"
+        host = SiteProposal(key="login_host", value=json.dumps(login_host), source=source, question=question)
+        proposals = (proposals[0], host, *proposals[1:])
+    return SiteFindings(proposals=proposals, notes=notes)
 
 
 def write_site(
@@ -67,7 +74,7 @@ def write_site(
         SpecError: the file would not be valid; all problems at once, and nothing is written.
     """
     files = _sites(world).files()
-    file = next(each for each in files if each.level == level)
+    file = next(each for each in reversed(files) if each.level == level)
     values = {key: load_yaml(value, name=f"the value of `{key}`").value for key, value in settings.items()}
     text = with_settings(file.text, values)
     read_sites([each.model_copy(update={"text": text}) if each is file else each for each in files])
@@ -91,10 +98,16 @@ def check_site(*, world: World) -> SiteReport:
 
 def _traits(world: World) -> Iterator[SiteTrait]:
     site, probe = world.site, _probe(world)
-    yield from machine_traits(site, probe.machine())
-    yield from cluster_traits(site, probe.cluster())
     # An experiment that is not there yet will lie beside the others.
     root = world.store.root if world.store.root.is_dir() else world.store.root.parent
+    login = probe.login(site.remote, folder=str(root)) if site.login_host is not None else None
+    if login is not None:
+        yield from login_traits(login, version=__version__)
+        if login.fault or site.remote is not None:
+            # Where experiments lie there, a check there tries the rest: its files, its cluster, its Python.
+            return
+    yield from machine_traits(site, probe.machine())
+    yield from cluster_traits(site, probe.cluster())
     yield folder_trait("experiment", probe.folder(str(root)))
     for name in ("output_dir_base", "scratch_dir"):
         path = getattr(site, name)
