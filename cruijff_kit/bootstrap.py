@@ -64,6 +64,8 @@ def open_site(experiment: Path, *, root: Path, site: str | None = None, new: boo
 
 def open_mirror(experiment: Path, *, root: Path, site: str | None = None) -> "Mirror | None":
     """Return an experiment that lies on a login host; None where its site has its experiments here."""
+    from cruijff_kit.adapters.audit_log import DiskAuditLog
+    from cruijff_kit.adapters.clock import SystemClock
     from cruijff_kit.adapters.mirror import SshHome
     from cruijff_kit.adapters.run_store import DiskRunStore
     from cruijff_kit.adapters.site_file import chosen_site
@@ -73,7 +75,8 @@ def open_mirror(experiment: Path, *, root: Path, site: str | None = None) -> "Mi
     settings = sites.read().site
     if settings.remote is None:
         return None
-    return Mirror(SshHome(experiment, root=root, site=settings, name=sites.name), DiskRunStore(experiment))
+    home = SshHome(experiment, root=root, site=settings, name=sites.name)
+    return Mirror(home, DiskRunStore(experiment), DiskAuditLog(experiment, clock=SystemClock()))
 
 
 def open_probe(host: str | None = None) -> "SiteProbe":

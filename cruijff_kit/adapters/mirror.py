@@ -121,9 +121,9 @@ class SshHome:
             content = ("--checksum",) if again else ()
             files += self._copy((*options, *content), (source, target))
         else:
-            spared = ("-path", f"{_literal(self._mark.dir)}/outputs", "-prune", "-o", "-not", "-path", "*/.*")
+            apart = ("-path", f"{_literal(self._mark.dir)}/outputs", "-prune", "-o", "-not", "-path", "*/.*")
             sized = ("-type", "f", "-size", f"+{most}c", "-printf", r"%P\0")
-            told = self._run("find", self._mark.dir, *spared, *sized)
+            told = self._run("find", self._mark.dir, *apart, *sized)
             left = tuple(sorted(filter(None, told.split("\0"))))
         return Fetched(files=tuple(dict.fromkeys(files)), left=left)
 

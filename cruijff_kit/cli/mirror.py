@@ -35,9 +35,8 @@ def sync(experiment: str, adapters: bool, as_json: bool) -> None:
     if as_json:
         click.echo(receipt.model_dump_json(indent=2))
         return
-    click.echo(
-        f"{receipt.home}: sent {len(receipt.sent)}, fetched {len(receipt.fetched)}, {receipt.verified} hashes hold"
-    )
+    came = f"sent {len(receipt.sent)}, fetched {len(receipt.fetched)}"
+    click.echo(f"{receipt.home}: {came}; {receipt.verified} hashes and {receipt.lines} lines of the record hold")
     for path in receipt.left[:20]:
         click.echo(f"too large to come by itself: {path}", err=True)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from cruijff_kit.ports.record import RunStore
+from cruijff_kit.ports.record import AuditLog, RunStore
 from cruijff_kit.schema.mirror import Fetched
 
 __all__ = ["Home", "Mirror"]
@@ -44,3 +44,5 @@ class Mirror(NamedTuple):
     """Where it lies."""
     copy: RunStore
     """What of it is here; only copying writes there."""
+    audit: AuditLog
+    """Its record, as far as it is here."""

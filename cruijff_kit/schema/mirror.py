@@ -47,3 +47,5 @@ class MirrorReceipt(Noun):
     """Files that stayed there for their size."""
     verified: int
     """Files here of which a finished job says the hash, and have it."""
+    lines: int
+    """Lines of the audit log, whose chain holds."""

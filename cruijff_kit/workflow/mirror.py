@@ -6,8 +6,10 @@ from pydantic import ValidationError
 
 from cruijff_kit.errors import Problem, ResultError
 from cruijff_kit.ports import Mirror, RunStore
+from cruijff_kit.schema.audit import Anchor
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.mirror import MirrorReceipt
+from cruijff_kit.schema.plan import DesignLock
 from cruijff_kit.schema.run import Done
 
 __all__ = ["run_there", "sync_mirror"]
@@ -48,12 +50,19 @@ def sync_mirror(*, adapters: bool = False, mirror: Mirror) -> MirrorReceipt:
     """
     sent = mirror.home.send()
     fetched = mirror.home.fetch(adapters=adapters)
-    verified = _verified(mirror, adapters=adapters)
-    return MirrorReceipt(home=mirror.home.words, sent=sent, fetched=fetched.files, left=fetched.left, verified=verified)
+    verified, lines = _verified(mirror, adapters=adapters)
+    return MirrorReceipt(
+        home=mirror.home.words,
+        sent=sent,
+        fetched=fetched.files,
+        left=fetched.left,
+        verified=verified,
+        lines=lines,
+    )
 
 
-def _verified(mirror: Mirror, *, adapters: bool) -> int:
-    """Return how many files are as finished jobs say; what changed while it was copied is copied once more."""
+def _verified(mirror: Mirror, *, adapters: bool) -> tuple[int, int]:
+    """Return how many files are as finished jobs say, and lines of the record; what changed is copied anew."""
     wrong, right = _compared(mirror.copy)
     if wrong:
         mirror.home.fetch(adapters=adapters, again=True)
@@ -64,7 +73,19 @@ def _verified(mirror: Mirror, *, adapters: bool) -> int:
             f"`ck status` tells whether it is so on {mirror.home.words} too; a finished job does not change its files"
         )
         raise ResultError(f"{len(wrong)} files came that no job made", problems=problems, hint=hint)
-    return right
+    return right, _chained(mirror)
+
+
+def _chained(mirror: Mirror) -> int:
+    """Return the lines of the record that came, which must hold, the line that the seal is anchored in too."""
+    text = mirror.copy.read_text(ExperimentLayout.lock)
+    lock = None if text is None else DesignLock.model_validate_json(text)
+    anchors = () if lock is None else (Anchor(seq=lock.anchor_seq, sha256=lock.anchor_sha256),)
+    verdict = mirror.audit.verify(anchors)
+    if not verdict.ok:
+        hint = f"`ck audit verify` tells whether it is so at {mirror.home.words} too"
+        raise ResultError(f"line {verdict.line} of the audit log that came {verdict.problem}", hint=hint)
+    return verdict.lines
 
 
 def _compared(store: RunStore) -> tuple[list[tuple[str, str]], int]:

@@ -40,6 +40,7 @@ PrintMotd no
 PrintLastLog no
 MaxStartups 100
 Subsystem sftp internal-sftp
+ForceCommand test -f "{root}/greeting" && . "{root}/greeting"; eval "$SSH_ORIGINAL_COMMAND"
 """
 _CLIENT = """\
 Host {name}
@@ -65,6 +66,7 @@ class Login:
         self.config = root / "ssh_config"
         self._daemon: subprocess.Popen[bytes] | None = None
         self.port = 0
+        self._client = ""
 
     def start(self) -> None:
         """Make the keys, write the settings, start the daemon and wait until it answers."""
@@ -79,7 +81,8 @@ class Login:
         values = {"root": self.root, "port": self.port, "name": self.name, "user": getpass.getuser()}
         given = " ".join(f'"{name}={value}"' for name, value in self.variables.items())
         self._write("sshd_config", _SERVER.format(**values) + (f"SetEnv {given}\n" if given else ""))
-        self._write("ssh_config", _CLIENT.format(**values))
+        self._client = _CLIENT.format(**values)
+        self._write("ssh_config", self._client)
         self.trust()
         self.listen()
 
@@ -99,6 +102,31 @@ class Login:
         """Write the one host key that is known: its own where no other is given."""
         kind, own = (self.root / "host_key.pub").read_text(encoding="utf-8").split()[:2]
         self._write("known_hosts", f"[127.0.0.1]:{self.port} {kind} {key or own}\n")
+
+    def restore(self) -> None:
+        """Have everything as at the start, and no connection."""
+        self.hang_up()
+        shutil.copy(self.root / "user_key.pub", self.root / "authorized_keys")
+        self.trust()
+        self._write("ssh_config", self._client)
+        (self.root / "greeting").unlink(missing_ok=True)
+        self.listen()
+
+    def configure(self, line: str) -> None:
+        """Add a line to the configuration of `ssh`."""
+        self._write("ssh_config", f"{self._client}  {line}\n")
+
+    def greet_with(self, script: str) -> None:
+        """Have every session begin with some commands, as careless start-up files do."""
+        self._write("greeting", script)
+
+    def connections(self) -> int:
+        """Return how often somebody was let in."""
+        return (self.root / "sshd.log").read_text(encoding="utf-8").count("Accepted publickey")
+
+    def impersonate(self) -> None:
+        """Know another key than the host has, as where somebody else answers."""
+        self.trust((self.root / "user_key.pub").read_text(encoding="utf-8").split()[1])
 
     def distrust(self) -> None:
         """Know no host key."""
