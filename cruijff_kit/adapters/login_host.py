@@ -123,7 +123,7 @@ class LoginHost:
             return self._unheard(spoken, what=what, seconds=seconds)
         errors = spoken.err.decode("utf-8", "replace").partition(f"{mark}\n")[2]
         if int(code) == ABSENT and not errors:
-            errors = f"{what} is not on the PATH of `{self.place}`"
+            errors = f"{what} is not on the PATH of {self.place}"
         if int(code) == NOWHERE:
             errors = "no such directory"
         return Answer(int(code), out, errors)
@@ -131,8 +131,8 @@ class LoginHost:
     def _unheard(self, spoken: Spoken, *, what: str, seconds: float) -> Answer:
         """Return what is to be said where a command did not end in our sight: never that it failed."""
         if spoken.code is None:
-            return Answer(SILENT, err=f"{what} on `{self.place}`: no answer within {seconds + _SLACK:g} seconds")
+            return Answer(SILENT, err=f"{what} on {self.place}: no answer within {seconds + _SLACK:g} seconds")
         lines = spoken.err.decode("utf-8", "replace").splitlines()
         said = [line.strip() for line in lines if line.strip() and not _CHATTER.match(line)]
         told = "; ".join(dict.fromkeys(said[-3:])) or f"the connection ended with code {spoken.code}"
-        return Answer(UNREACHED, err=f"`{self.place}` cannot be reached by ssh: {told}")
+        return Answer(UNREACHED, err=f"{self.place} cannot be reached by ssh: {told}")

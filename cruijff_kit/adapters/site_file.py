@@ -82,10 +82,11 @@ def load_site(root: Path) -> Site:
 def chosen_site(experiment: Path, *, root: Path, name: str | None) -> DiskSiteFiles:
     """Return the files of the site that is asked for, else of the experiment's own, else of `CRUIJFF_SITE`.
 
-    Its own is that which it was sealed for, or whose mirror it is; it may be the one without a name.
+    Its own is that whose mirror it is, or which it was sealed for; it may be the one without a name.
     """
     if name is None:
-        own = [_site_in(experiment / each) for each in (ExperimentLayout.lock, ExperimentLayout.mirror)]
+        # The seal of a mirror was made on the other side, where sites are called otherwise.
+        own = [_site_in(experiment / each) for each in (ExperimentLayout.mirror, ExperimentLayout.lock)]
         known = next((each for each in own if each is not None), None)
         name = os.environ.get("CRUIJFF_SITE") if known is None else known
     return DiskSiteFiles(root, name or None)

@@ -40,7 +40,12 @@ PrintMotd no
 PrintLastLog no
 MaxStartups 100
 Subsystem sftp internal-sftp
-ForceCommand test -f "{root}/greeting" && . "{root}/greeting"; eval "$SSH_ORIGINAL_COMMAND"
+ForceCommand . "{root}/session"
+"""
+_SESSION = """\
+echo "$SSH_ORIGINAL_COMMAND" >>"{root}/lines"
+test -f "{root}/greeting" && . "{root}/greeting"
+eval "$SSH_ORIGINAL_COMMAND"
 """
 _CLIENT = """\
 Host {name}
@@ -81,6 +86,7 @@ class Login:
         values = {"root": self.root, "port": self.port, "name": self.name, "user": getpass.getuser()}
         given = " ".join(f'"{name}={value}"' for name, value in self.variables.items())
         self._write("sshd_config", _SERVER.format(**values) + (f"SetEnv {given}\n" if given else ""))
+        self._write("session", _SESSION.format(**values))
         self._client = _CLIENT.format(**values)
         self._write("ssh_config", self._client)
         self.trust()
@@ -119,6 +125,10 @@ class Login:
     def greet_with(self, script: str) -> None:
         """Have every session begin with some commands, as careless start-up files do."""
         self._write("greeting", script)
+
+    def lines(self) -> list[str]:
+        """Return the lines that the login shell was given to read."""
+        return (self.root / "lines").read_text(encoding="utf-8").splitlines()
 
     def connections(self) -> int:
         """Return how often somebody was let in."""

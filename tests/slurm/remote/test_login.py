@@ -17,19 +17,13 @@ from cruijff_kit.schema.job import JobRequest, JobState
 from cruijff_kit.schema.site import Remote, Site
 from tests.slurm.remote.login import Login, running_login
 
-HOSTILE = (
-    "with space",
-    "quo'te",
-    'dou"ble',
-    "$(echo no)",
-    "`echo no`",
-    "new\nline",
-    "semi; echo no",
-    "-n",
-    "ünï",
-    "!!",
-    "",
+HOSTILE = ("with space", "quo'te", 'dou"ble', "$(no)", "`no`", "new\nline", "a; echo no", "-n", "ünï", "!!", "")
+SAFE = (
+    r"/bin/sh -s",
+    r"""/bin/sh -c 'eval "\$\(echo [A-Za-z0-9+/=]+ \| base64 -d\)"'""",
+    r"rsync --server [-A-Za-z0-9., ]+",
 )
+"""Lines that every login shell reads alike."""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +48,14 @@ def test_words_arrive_as_they_were_said(host: LoginHost) -> None:
     assert host.run(("printf", "%s|", *HOSTILE)).out == "".join(f"{word}|" for word in HOSTILE)
 
 
+def test_no_word_of_anybodys_stands_in_a_line_that_a_login_shell_reads(host: LoginHost, login: Login) -> None:
+    host.run(("true", *HOSTILE), folder="/$(x)")
+    script = host.script(("true", *HOSTILE))
+    assert isinstance(script, str)
+    assert host.ssh.attach(f"{script}\nexit $code", terminal=False) == 0
+    assert [line for line in login.lines() if not any(re.fullmatch(safe, line) for safe in SAFE)] == []
+
+
 def test_code_output_and_complaint_come_back_apart(host: LoginHost) -> None:
     for code in (0, 3, 124, 254, 255):
         answer = host.run(("sh", "-c", f"printf 'a\\n\\n'; echo b >&2; exit {code}"))
@@ -66,7 +68,7 @@ def test_a_folder_that_is_not_there_and_a_command_that_is_not_are_told_apart(hos
     folder.mkdir()
     assert host.order("pwd", folder=str(folder)).out == f"{folder}\n"
     answer = host.order("no-such-program", folder=str(folder))
-    assert (answer.code, "`login.test`" in answer.err) == (ABSENT, True)
+    assert (answer.code, "login.test" in answer.err) == (ABSENT, True)
     assert isinstance(refusal(answer, "nothing was submitted"), SiteError)
 
 
@@ -123,7 +125,7 @@ def test_the_options_pass_on_no_agent_no_display_and_ask_for_no_password(login: 
         ("distrust", "Host key verification failed", "connect once by hand", False),
         (
             "impersonate",
-            "HOST IDENTIFICATION HAS CHANGED|[Hh]ost key verification failed",
+            "(?i)host key verification failed",
             "connect once by hand",
             False,
         ),
@@ -162,7 +164,7 @@ def test_a_host_that_has_no_name_is_told(login: Login) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ("-oProxyCommand=touch x", "a;touch x", "a b", "$(touch x)", "me@-oProxyCommand=x", "a:b", "a\nb", "a/b", ""),
+    ("-oProxyCommand=touch x", "a;touch x", "a b", "$(touch x)", "me@-oProxy", "a:b", "a\nb", "a/b", ""),
 )
 def test_no_site_takes_a_host_that_ssh_or_a_shell_would_read_otherwise(name: str) -> None:
     with pytest.raises(ValidationError):
