@@ -23,6 +23,14 @@ def site() -> None:
     """Set up, show or check the settings of this machine."""
 
 
+@site.command("list")
+@click.pass_obj
+def list_all(experiment: str) -> None:
+    """List the sites that have a file of their own, for `ck --site NAME`."""
+    names = workflow.list_sites(world=enter_site(experiment))
+    click.echo("\n".join(names) if names else "there is one site, without a name: that of site.yaml")
+
+
 @site.command("show")
 @click.option("--json", "as_json", is_flag=True, help="Print the settings as JSON.")
 @click.pass_obj

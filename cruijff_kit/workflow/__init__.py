@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.setup_inspect import write_inspect
-    from cruijff_kit.workflow.site import check_site, propose_site, show_site, write_site
+    from cruijff_kit.workflow.site import check_site, list_sites, propose_site, show_site, write_site
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.standing import read_status
     from cruijff_kit.workflow.submit import preview_submission, proposed_change, retry_run, submit_jobs
@@ -63,6 +63,7 @@ __all__ = [
     "list_disk",
     "list_models",
     "list_recipes",
+    "list_sites",
     "look_up_model",
     "make_tiny_model",
     "merge_adapter",
@@ -122,7 +123,7 @@ _HOMES = {
     "data_view": ("show_data",),
     "setup_finetune": ("write_finetune",),
     "setup_inspect": ("write_inspect",),
-    "site": ("check_site", "propose_site", "show_site", "write_site"),
+    "site": ("check_site", "list_sites", "propose_site", "show_site", "write_site"),
     "spot_check": ("spot_check_run",),
     "standing": ("read_status",),
     "submit": ("preview_submission", "proposed_change", "retry_run", "submit_jobs"),

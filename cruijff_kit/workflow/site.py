@@ -21,7 +21,7 @@ from cruijff_kit.workflow.changes import diff_of
 from cruijff_kit.workflow.run_files import equipped, interpreter
 from cruijff_kit.workflow.seal import recorded_plan
 
-__all__ = ["check_site", "propose_site", "show_site", "write_site"]
+__all__ = ["check_site", "list_sites", "propose_site", "show_site", "write_site"]
 
 _PREFLIGHT = "cruijff_kit.runtime.preflight"
 _LONGEST = 300.0
@@ -34,6 +34,11 @@ def show_site(*, world: World) -> SiteReading:
         SpecError: a site file has unknown keys or values; all problems at once.
     """
     return read_sites(_sites(world).files())
+
+
+def list_sites(*, world: World) -> tuple[str, ...]:
+    """Return the names of the sites that have a file of their own; never writes."""
+    return _sites(world).names()
 
 
 def propose_site(*, script: str | None = None, login_host: str | None = None, world: World) -> SiteFindings:

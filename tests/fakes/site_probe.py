@@ -78,14 +78,15 @@ class FakeProbe:
 class FakeSiteFiles:
     """Two files in memory."""
 
-    def __init__(self, *, user: str | None = None, project: str | None = None) -> None:
+    def __init__(self, *, user: str | None = None, project: str | None = None, names: tuple[str, ...] = ()) -> None:
+        self._names = names
         self.texts: dict[SiteLevel, str | None] = {"user": user, "project": project}
 
     def files(self) -> tuple[SiteFile, ...]:
         return tuple(SiteFile(level=level, path=f"/{level}/site.yaml", text=text) for level, text in self.texts.items())
 
     def names(self) -> tuple[str, ...]:
-        return ()
+        return self._names
 
     def read(self) -> SiteReading:
         return read_sites(self.files())

@@ -49,7 +49,7 @@ def test_a_named_site_counts_over_what_all_sites_share(tmp_path: Path, monkeypat
     assert (alpha.site.scheduler, alpha.site.partition, alpha.site.qos) == ("slurm", "gpu", "urgent")
     assert (alpha.site.account, alpha.site.allow_unattended, alpha.site_name) == ("lab", True, "alpha")
     assert (plain.site.partition, plain.site_name) == ("cpu", None)
-    assert DiskSiteFiles(project).names() == ("alpha", "beta")
+    assert ck(project / "exp", "site", "list").output == "alpha\nbeta\n"
     monkeypatch.setenv("CRUIJFF_SITE", "beta")
     assert opened(project / "exp").site.partition == "big"
     assert opened(project / "exp", "alpha").site.partition == "gpu"

@@ -128,7 +128,8 @@ class Login:
 
     def lines(self) -> list[str]:
         """Return the lines that the login shell was given to read."""
-        return (self.root / "lines").read_text(encoding="utf-8").splitlines()
+        path = self.root / "lines"
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
     def connections(self) -> int:
         """Return how often somebody was let in."""

@@ -77,7 +77,7 @@ def test_a_command_has_what_a_login_there_has_and_no_keys_of_either_side(
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "mine")
     monkeypatch.setenv("SLURM_CONF", "/here/slurm.conf")
-    names = dict(line.partition("=")[::2] for line in host.order("env").out.splitlines())
+    names = {name: value for name, _, value in (line.partition("=") for line in host.order("env").out.splitlines())}
     assert names["SLURM_CONF"] == "/far away/slurm.conf"
     assert names["PATH"]
     assert {"HF_TOKEN", "SBATCH_ACCOUNT", "AWS_SECRET_ACCESS_KEY", "SSH_AUTH_SOCK"}.isdisjoint(names)

@@ -1,7 +1,8 @@
 """A whole experiment on a cluster that sees the same directories: files are written here, commands run there."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from cruijff_kit.adapters.slurm import SlurmScheduler
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.schema.job import JobRequest
 from tests.bit_design import bit_design
+from tests.gated_bench import until
 from tests.random_model import random_base
 from tests.slurm.cluster import Cluster
+from tests.slurm.remote.bench import login_bench
 from tests.slurm.remote.login import Login, running_login
 from tests.slurm.test_experiment import RECIPE, Desk
 
@@ -72,6 +75,40 @@ def test_an_experiment_is_submitted_watched_cancelled_retried_and_reported_throu
         trace = (desk.root / "runs" / run_id / "ran.txt").read_text(encoding="utf-8")
         assert trace == f"{step['attempts'][-1]['job_id']}\n"
     assert "Best setting" in desk.ck("report")
+
+
+def test_a_connection_that_is_cut_while_jobs_are_submitted_has_none_queued_twice_or_lost(
+    login: Login, slurm_cluster: Cluster, tmp_path: Path
+) -> None:
+    slurm_cluster.say("scontrol", "update", "partitionname=debug", "state=down")
+    with login_bench(slurm_cluster, tmp_path, login=login) as bench:
+        broken = 0
+        for count in range(6):
+            requests = [bench.request(f"cut-{count}-{number}", body="exit 0") for number in range(3)]
+            lines = len(login.lines()) if count else 0
+            with ThreadPoolExecutor(1) as pool:
+                going = pool.submit(submit_all, bench.another(), requests)
+                # Each round is cut a command later, from the first look at the queue to the last job.
+                until(lambda going=going, goal=lines + 1 + count: going.done() or said(login) > goal, "commands")
+                login.hang_up()
+                broken += going.exception() is not None
+            login.listen()
+            ids = submit_all(bench.another(), requests)
+            assert submit_all(bench.another(), requests) == ids
+            assert len(set(ids)) == 3
+        assert broken
+        bench.assert_no_duplicates()
+        names = slurm_cluster.say("squeue", "-h", "-o", "%j").split("\n")
+        assert len([name for name in names if ":cut-" in name]) == 18
+    slurm_cluster.say("scontrol", "update", "partitionname=debug", "state=up")
+
+
+def submit_all(scheduler: SlurmScheduler, requests: Sequence[JobRequest]) -> list[str]:
+    return [scheduler.submit(request) for request in requests]
+
+
+def said(login: Login) -> int:
+    return len(login.lines())
 
 
 def test_a_job_whose_directory_is_not_seen_there_is_refused_and_not_run_elsewhere(
