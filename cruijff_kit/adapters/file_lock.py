@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cruijff_kit.errors import SiteError
 
-__all__ = ["hold_lock"]
+__all__ = ["hold_descriptor", "hold_lock"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
 
@@ -22,13 +22,24 @@ def hold_lock(path: Path, *, name: str, wait: float) -> Iterator[None]:
     Raises:
         SiteError: another process held it for longer than `wait` seconds.
     """
+    with hold_descriptor(path, name=name, wait=wait):
+        yield
+
+
+@contextmanager
+def hold_descriptor(path: Path, *, name: str, wait: float) -> Iterator[int]:
+    """Hold a lock and yield its descriptor: a child that inherits it holds the lock too, until it ends.
+
+    Raises:
+        SiteError: another process held it for longer than `wait` seconds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _acquire(descriptor, name=name, wait=wait)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -17,9 +17,8 @@ UNREACHED = 1_002
 
 _SLACK = 30.0
 """Seconds that a connection may take besides the command."""
-_CHATTER = re.compile(
-    r"^(?:Warning: Permanently added|\*\* |kex_exchange_identification: (?=$)|Connection to \S+ closed)", re.IGNORECASE
-)
+_CHATTER = re.compile(r"^(?:Warning: Permanently added|\*\* )")
+"""What ssh says of a connection beside what is wrong with it."""
 
 
 class _Greeting(NamedTuple):

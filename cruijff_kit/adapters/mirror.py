@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from cruijff_kit.adapters.file_lock import hold_lock
+from cruijff_kit.adapters.file_lock import hold_descriptor
 from cruijff_kit.adapters.login_host import UNREACHED, LoginHost
 from cruijff_kit.adapters.slurm_commands import ABSENT, SILENT, Answer
 from cruijff_kit.adapters.slurm_errors import refusal
@@ -30,6 +30,7 @@ __all__ = ["SshHome", "refuse_mirror"]
 _STAGING = ".arriving"
 """Folder of the mirror in which files lie until they are whole."""
 _LONG = 24 * 3600.0
+_WAIT = 30.0
 _FAILED_SSH = 255
 _VANISHED = 24
 """Code of rsync where files went while it copied, as those of an experiment at work do."""
@@ -58,7 +59,7 @@ class SshHome:
 
     def send(self) -> tuple[str, ...]:
         """Copy the project's inputs there, by content, each renamed once it is whole."""
-        with self._held():
+        with self._held() as lock:
             paths = [path for path in self._remote.inputs if (self._root / path).exists()]
             self._refuse_links(paths)
             self._run("mkdir", "-p", "--", self._mark.dir)
@@ -66,24 +67,28 @@ class SshHome:
                 return ()
             options = ("--recursive", "--times", "--relative", "--checksum", "--partial-dir=.ck-part")
             ends = (*(f"./{path}" for path in paths), self._far(f"{self._remote.dir}/"))
-            return self._copy((*options, "--exclude=.*"), ends)
+            return self._copy((*options, "--exclude=.*"), ends, lock=lock)
 
     def fetch(self, *, adapters: bool = False, again: bool = False) -> Fetched:
         """Copy the experiment's files here, each renamed once it is whole, and read-only."""
-        with self._held():
-            if self._host.run(("test", "-d", self._mark.dir)).code == 1:
+        with self._held() as lock:
+            found = self._host.run(("test", "-d", self._mark.dir))
+            if found.code in (SILENT, UNREACHED):
+                raise _unreached(found)
+            if found.code:
                 return Fetched(files=())
             staging = self._experiment / _STAGING
             # What a copy that was killed left half-done.
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir()
             try:
-                return self._fetched(adapters=adapters, again=again)
+                return self._fetched(adapters=adapters, again=again, lock=lock)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
 
     def call(self, words: Sequence[str]) -> int:
         """Run `ck` there, in the directory that corresponds to the one here."""
+        self._require_mark()
         folder = self._folder_there()
         self._run("mkdir", "-p", "--", folder)
         terminal = all(os.isatty(descriptor) for descriptor in (0, 1, 2))
@@ -103,7 +108,7 @@ class SshHome:
 
     # --- copying ---
 
-    def _fetched(self, *, adapters: bool, again: bool) -> Fetched:
+    def _fetched(self, *, adapters: bool, again: bool, lock: int) -> Fetched:
         most = self._bytes()
         # Half-written files are hidden; locks and checkpoints are of use where the jobs are.
         options = (
@@ -112,14 +117,14 @@ class SshHome:
             "--exclude=recipe_state/",
             f"--temp-dir={self._experiment / _STAGING}",
         )
-        options = ("--recursive", "--times", "--chmod=D755,F444", *options)
+        options = ("--recursive", "--times", "--chmod=Du+rwx,F-w", *options)
         source, target = self._far(f"{self._mark.dir}/"), f"{self._experiment}/"
         small = (*options, "--checksum", "--exclude=/outputs/", f"--max-size={most}")
-        files = self._copy(small, (source, target))
+        files = self._copy(small, (source, target), lock=lock)
         left: tuple[str, ...] = ()
         if adapters:
             content = ("--checksum",) if again else ()
-            files += self._copy((*options, *content), (source, target))
+            files += self._copy((*options, *content), (source, target), lock=lock)
         else:
             apart = ("-path", f"{_literal(self._mark.dir)}/outputs", "-prune", "-o", "-not", "-path", "*/.*")
             sized = ("-type", "f", "-size", f"+{most}c", "-printf", r"%P\0")
@@ -130,8 +135,11 @@ class SshHome:
     def _far(self, path: str) -> str:
         return f"{self._host.place}:{path}"
 
-    def _copy(self, options: tuple[str, ...], ends: tuple[str, ...]) -> tuple[str, ...]:
-        """Run rsync one way and return the files that were copied; paths never reach a shell."""
+    def _copy(self, options: tuple[str, ...], ends: tuple[str, ...], *, lock: int) -> tuple[str, ...]:
+        """Run rsync one way and return the files that were copied; paths never reach a shell.
+
+        It inherits the lock: where this process is killed, the lock is held until rsync has ended too.
+        """
         shape = ("-s", f"--rsh={self._host.ssh.transport()}", "--out-format=%i %n", "--8-bit-output")
         try:
             done = subprocess.run(
@@ -140,6 +148,7 @@ class SshHome:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=_LONG,
+                pass_fds=(lock,),
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as err:
@@ -168,14 +177,18 @@ class SshHome:
     # --- whose folder it is ---
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
+    def _held(self) -> Iterator[int]:
         """Hold the lock of the mirror, once the folder here is found to be one, or made one."""
         key = hashlib.sha256(os.fsencode(self._experiment)).hexdigest()[:16]
-        with hold_lock(state_dir() / "locks" / f"{key}-mirror.lock", name="mirror", wait=30.0):
-            self._claim()
-            yield
+        with hold_descriptor(state_dir() / "locks" / f"{key}-mirror.lock", name="mirror", wait=_WAIT) as lock:
+            if not self._require_mark():
+                self._experiment.mkdir(parents=True, exist_ok=True)
+                content = f"{self._mark.model_dump_json(indent=1)}\n".encode()
+                write_file(self._experiment, (ExperimentLayout.mirror,), content=content)
+            yield lock
 
-    def _claim(self) -> None:
+    def _require_mark(self) -> bool:
+        """Return whether the folder here is this mirror already; refuse one that is something else."""
         path = self._experiment / ExperimentLayout.mirror
         try:
             mark = MirrorMark.model_validate_json(path.read_bytes())
@@ -186,7 +199,7 @@ class SshHome:
                 f"`{path}` cannot be read: {err}", hint="move the folder away; `ck sync` makes it anew"
             ) from err
         if mark == self._mark:
-            return
+            return True
         if mark is not None:
             fact = f"`{self._experiment}` is a copy of {mark.words}, and {self._mark.words} is asked for"
             raise SiteError(fact, hint="use its own site, or another folder: an experiment lies in one place")
@@ -194,10 +207,7 @@ class SshHome:
             fact = f"`{self._experiment}` holds files of its own, and its site keeps experiments on {self.words}"
             hint = f"inputs belong into `{self._root / self._remote.inputs[0]}`; an experiment begun here stays here"
             raise SiteError(fact, hint=f"{hint}: name its site with `--site`")
-        self._experiment.mkdir(parents=True, exist_ok=True)
-        write_file(
-            self._experiment, (ExperimentLayout.mirror,), content=f"{self._mark.model_dump_json(indent=1)}\n".encode()
-        )
+        return False
 
     def _refuse_links(self, paths: Sequence[str]) -> None:
         """Refuse what would send more than it says, or both ways: a link may lead anywhere on this machine."""

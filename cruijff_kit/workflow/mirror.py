@@ -14,7 +14,9 @@ from cruijff_kit.schema.run import Done
 
 __all__ = ["run_there", "sync_mirror"]
 
-_LOOKING = frozenset({"status", "logs", "estimate", "audit", "models", "data", "site"})
+_LOOKING = frozenset({"status", "logs", "audit", "site"})
+"""Commands that read no input."""
+_LEAVING_NOTHING = _LOOKING | {"estimate", "models", "data"}
 """Commands that leave nothing new: what is here stays as it is."""
 
 
@@ -29,9 +31,11 @@ def run_there(words: Sequence[str], *, mirror: Mirror) -> int:
         SiteError: the host cannot be reached, or the folder here is no copy of the experiment.
         ResultError: a file that came is not the one that a finished job vouches for.
     """
-    mirror.home.send()
+    command = words[0] if words else ""
+    if command not in _LOOKING:
+        mirror.home.send()
     code = mirror.home.call(words)
-    if words[:1] and words[0] not in _LOOKING:
+    if command not in _LEAVING_NOTHING:
         mirror.home.fetch()
         _verified(mirror, adapters=False)
     return code

@@ -103,7 +103,7 @@ def test_a_folder_with_files_of_its_own_is_left_alone(sides: Sides) -> None:
     sides.copy.mkdir()
     (sides.copy / "plan.json").write_text("mine", encoding="utf-8")
     home = sides.home()
-    for verb in (home.send, home.fetch):
+    for verb in (home.send, home.fetch, lambda: home.call(["status"])):
         with pytest.raises(SiteError, match="files of its own"):
             verb()
     assert (sides.copy / "plan.json").read_text(encoding="utf-8") == "mine"

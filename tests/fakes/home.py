@@ -33,13 +33,17 @@ class FakeHome:
         return Fetched(files=_copied(self.home, self.copy, spared=() if adapters else ("outputs",)))
 
     def call(self, words: Sequence[str]) -> int:
+        self._require()
         self.called.append(tuple(words))
         return self._act(words)
 
     def _claim(self) -> None:
+        self._require()
+        self.copy.mkdir(exist_ok=True)
+
+    def _require(self) -> None:
         if not self._ours:
             raise SiteError(f"`{self.copy}` holds files of its own", hint="use another folder")
-        self.copy.mkdir(exist_ok=True)
 
 
 def _copied(source: Path, target: Path, *, prefix: str = "", spared: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -113,7 +113,10 @@ def test_a_copy_that_is_killed_leaves_whole_files_and_the_next_one_finishes(lapt
     killed = 0
     for count in range(8):
         for path in (small, big, sent):
-            path.write_bytes(bytes([count]) * (20_000_000 if path.suffix == ".bin" else 20))
+            # Written aside and renamed, as everything is: a copy that lost its parent may still be reading.
+            aside = path.with_name(".aside")
+            aside.write_bytes(bytes([count]) * (20_000_000 if path.suffix == ".bin" else 20))
+            aside.replace(path)
         going = laptop.start("sync")
         until(lambda going=going: under_way(going), "a file on its way")
         killed += going.poll() is None
@@ -176,10 +179,13 @@ def test_large_files_stay_there_and_are_named(laptop: Laptop) -> None:
     laptop.site.write_text(site.replace("remote: {", "remote: {largest: 1K, "), encoding="utf-8")
     laptop.home.mkdir()
     (laptop.home / "small.txt").write_text("few", encoding="utf-8")
+    (laptop.home / "small.txt").chmod(0o600)
     (laptop.home / "large\n'file").write_bytes(bytes(1025))
     (laptop.home / ".hidden.part").write_bytes(bytes(2000))
     receipt = json.loads(laptop.ck("sync", "--json"))
     assert (receipt["fetched"], receipt["left"]) == (["small.txt"], ["large\n'file"])
+    # Read-only, and as private as it is there.
+    assert (laptop.copy / "small.txt").stat().st_mode & 0o777 == 0o400
 
 
 def test_an_experiment_that_lies_elsewhere_is_refused_where_no_terminal_command_acts(laptop: Laptop) -> None:
