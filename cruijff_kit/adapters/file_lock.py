@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cruijff_kit.errors import SiteError
 
-__all__ = ["held", "hold_lock"]
+__all__ = ["held", "hold_descriptor", "hold_lock"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
 _held: list[int] = []
@@ -32,6 +32,17 @@ def hold_lock(path: Path, *, name: str, wait: float) -> Iterator[None]:
     Raises:
         SiteError: another process held it for longer than `wait` seconds.
     """
+    with hold_descriptor(path, name=name, wait=wait):
+        yield
+
+
+@contextmanager
+def hold_descriptor(path: Path, *, name: str, wait: float) -> Iterator[int]:
+    """Hold a lock and yield its descriptor: a child that inherits it holds the lock too, until it ends.
+
+    Raises:
+        SiteError: another process held it for longer than `wait` seconds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -39,7 +50,7 @@ def hold_lock(path: Path, *, name: str, wait: float) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         _held.append(descriptor)
-        yield
+        yield descriptor
     finally:
         if descriptor in _held:
             _held.remove(descriptor)

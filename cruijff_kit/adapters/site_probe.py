@@ -12,28 +12,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cruijff_kit.adapters.cluster_facts import read_cluster
 from cruijff_kit.adapters.job_env import clean_environment
 from cruijff_kit.adapters.old_script import read_old_script
 from cruijff_kit.adapters.quota import left_of_quotas
-from cruijff_kit.adapters.slurm_facts import (
-    ASSOCIATIONS,
-    PARTITIONS,
-    USER,
-    config_values,
-    config_warnings,
-    read_features,
-    read_partitions,
-)
 from cruijff_kit.errors import SiteError
-from cruijff_kit.schema.site import GpuKind
-from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, OldScript, ScriptAnswer
+from cruijff_kit.schema.site import GpuKind, Remote
+from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, LoginFacts, MachineFacts, OldScript, ScriptAnswer
 
-__all__ = ["MachineProbe"]
+__all__ = ["COMMANDS", "MachineProbe"]
 
-_COMMANDS = (
+COMMANDS = (
     "bash", "sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacct", "sacctmgr", "srun", "nvidia-smi", "conda",
     "git", "rsync", "ssh",
 )  # fmt: skip
+"""Programs that are looked for."""
 # A controller that is down is reported by Slurm's own programs after some nine seconds.
 _PATIENCE = 30.0
 _TAIL = 4_000
@@ -47,7 +40,7 @@ class MachineProbe:
     def machine(self) -> MachineFacts:
         """Return the programs, modules, environments and GPUs that are here."""
         return MachineFacts(
-            commands={name: shutil.which(name) or "" for name in _COMMANDS},
+            commands={name: shutil.which(name) or "" for name in COMMANDS},
             modules=_ask("bash", "-lc", "type module").code == 0,
             venv=os.environ.get("VIRTUAL_ENV") or (None if sys.prefix == sys.base_prefix else sys.prefix),
             conda=os.environ.get("CONDA_DEFAULT_ENV"),
@@ -59,33 +52,11 @@ class MachineProbe:
         """Return what the cluster says of itself; None where its programs are not here."""
         if shutil.which("scontrol") is None or shutil.which("sinfo") is None:
             return None
-        config = _ask("scontrol", "show", "config")
-        nodes = _ask("sinfo", "-h", "-o", PARTITIONS)
-        if config.code or nodes.code:
-            return ClusterFacts(fault=(config.errors or nodes.errors or nodes.output).strip() or "no answer")
-        values = config_values(config.output)
-        partitions, default = read_partitions(nodes.output)
-        user = f"user={getpass.getuser()}"
-        rows = [
-            line.split("|") for line in _lines("sacctmgr", "-nP", "show", "associations", user, _format(ASSOCIATIONS))
-        ]
-        limits = [int(row[2]) for row in rows if len(row) == 3 and row[2].isdigit()]
-        charged = _lines("sacctmgr", "-nP", "show", "user", getpass.getuser(), _format(USER))
-        return ClusterFacts(
-            name=values.get("ClusterName", ""),
-            version=values.get("SLURM_VERSION", ""),
-            partitions=partitions,
-            default_partition=default,
-            accounts=tuple(dict.fromkeys(row[0] for row in rows if row[0])),
-            default_account=next(iter(charged), None),
-            qos_levels=tuple(
-                dict.fromkeys(name for row in rows if len(row) == 3 for name in row[1].split(",") if name)
-            ),
-            features=read_features(nodes.output),
-            max_array=_number(values.get("MaxArraySize")),
-            max_submit=min(limits, default=None),
-            warnings=tuple(config_warnings(values)),
-        )
+        return read_cluster(_ask, user=getpass.getuser())
+
+    def login(self, remote: Remote | None, *, folder: str) -> LoginFacts | None:
+        """Return nothing: jobs are submitted from here."""
+        return None
 
     def folder(self, path: str, *, tries: bool = True) -> FolderFacts:
         """Return how much is left in a directory, and whether it can be written, locked and flushed."""
@@ -142,14 +113,6 @@ def _lines(*argv: str) -> list[str]:
     """Return the lines of an answer; none where there is no answer, as without accounting."""
     answer = _ask(*argv)
     return [line for line in answer.output.splitlines() if line] if answer.code == 0 else []
-
-
-def _format(columns: str) -> str:
-    return f"format={columns}"
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
 
 
 def _driver_gpus() -> tuple[GpuKind, ...]:

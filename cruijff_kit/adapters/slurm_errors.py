@@ -27,6 +27,21 @@ _ROOM = "wait until some of your jobs have ended, then submit again; what is que
 
 _KINDS = (
     _Kind(
+        "by ssh: .*(?:host key|host identification)",
+        "connect once by hand with `ssh` to that host, and hold the key it shows against the one its site publishes",
+    ),
+    _Kind(
+        "by ssh: .*(?:permission denied|authentication fail|too many authentication)",
+        "nobody is asked for a password here: load your key into the agent, or open a connection that `ControlPath` of"
+        " your ssh configuration keeps; `ssh -o BatchMode=yes` to that host must let you in",
+    ),
+    _Kind("by ssh: .*(?:bad configuration option|cannot be run here|no such identity)", "see `ssh -G` to that host"),
+    _Kind(
+        "by ssh:",
+        "see that `ssh` to that host works from here; submit again then, nothing is queued twice",
+        transient=True,
+    ),
+    _Kind(
         "unable to contact slurm controller|socket timed out|connection (?:refused|failure|timed out)|connect failure"
         "|zero bytes were transmitted|transport endpoint|communication shutdown|resource temporarily unavailable"
         "|temporarily unable to accept|slurmctld is (?:down|not responding)|no answer within|try again"
@@ -88,7 +103,10 @@ def refusal(answer: Answer, what: str) -> CruijffError:
         what: what was refused, in the user's words, such as `Slurm refused job ...`.
     """
     if answer.code == ABSENT:
-        hint = "log in to a node where Slurm's commands are, or set `scheduler: local` in site.yaml"
+        hint = (
+            "log in to a node where Slurm's commands are, or name one as `login_host` in site.yaml;"
+            " without a cluster: `scheduler: local`"
+        )
         return SiteError(f"{what}: `{_said(answer)}`", hint=hint)
     kind = _kind(answer)
     if kind.words == _DEPENDENCY:
@@ -107,7 +125,7 @@ def _kind(answer: Answer) -> _Kind:
     if answer.code < 0:
         # Somebody or something killed the command, whatever it had said by then.
         return _Kind("", _RESEND, transient=True)
-    return next((kind for kind in _KINDS if re.search(kind.words, answer.err, re.IGNORECASE)), _UNHEARD)
+    return next((kind for kind in _KINDS if re.search(kind.words, answer.err, re.IGNORECASE | re.DOTALL)), _UNHEARD)
 
 
 def _said(answer: Answer) -> str:

@@ -7,10 +7,12 @@ from typing import Any
 import click
 
 from cruijff_kit import workflow
+from cruijff_kit.bootstrap import open_probe
+from cruijff_kit.cli.mirror import check_there
 from cruijff_kit.cli.site_env import env
-from cruijff_kit.cli.site_report import reported
+from cruijff_kit.cli.site_report import reported, unreached
 from cruijff_kit.cli.table import aligned
-from cruijff_kit.cli.world import ProgressBar, enter
+from cruijff_kit.cli.world import ProgressBar, enter_site
 from cruijff_kit.errors import SiteError
 from cruijff_kit.schema.site_facts import SiteProposal
 from cruijff_kit.schema.site_reading import SiteLevel, SiteReading
@@ -23,12 +25,20 @@ def site() -> None:
     """Set up, show or check the settings of this machine."""
 
 
+@site.command("list")
+@click.pass_obj
+def list_all(experiment: str) -> None:
+    """List the sites that have a file of their own, for `ck --site NAME`."""
+    names = workflow.list_sites(world=enter_site(experiment))
+    click.echo("\n".join(names) if names else "there is one site, without a name: that of site.yaml")
+
+
 @site.command("show")
 @click.option("--json", "as_json", is_flag=True, help="Print the settings as JSON.")
 @click.pass_obj
 def show(experiment: str, as_json: bool) -> None:
     """Show every setting and the file and line that says it."""
-    reading = workflow.show_site(world=enter(experiment))
+    reading = workflow.show_site(world=enter_site(experiment))
     click.echo(reading.model_dump_json(indent=2) if as_json else _shown(reading))
 
 
@@ -36,20 +46,23 @@ def show(experiment: str, as_json: bool) -> None:
 @click.option(
     "--from-script", "script", metavar="OLD.slurm", help="Read the directives and activation of a job script."
 )
+@click.option("--login-host", "host", metavar="HOST", help="Look at the cluster behind a host that `ssh` reaches.")
 @click.option("--project", is_flag=True, help="Write the file beside the experiments, instead of your own.")
 @click.option(
     "--yes", is_flag=True, help="Take what was found without asking; a file that differs is still not replaced."
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be written; write nothing.")
 @click.pass_obj
-def setup(experiment: str, *, script: str | None, project: bool, yes: bool, dry_run: bool) -> None:
+def setup(experiment: str, *, script: str | None, host: str | None, project: bool, yes: bool, dry_run: bool) -> None:
     """Find this machine's settings, ask about each, and write them into site.yaml.
 
     The change is shown before it is written. What else the file says stays as it is.
     """
-    world = enter(experiment)
+    world = enter_site(experiment, new=True)
+    if host is not None:
+        world = world._replace(probe=open_probe(host))
     level: SiteLevel = "project" if project else "user"
-    found = workflow.propose_site(script=script, world=world)
+    found = workflow.propose_site(script=script, login_host=host, world=world)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
     told = {each.key: each.value for each in found.proposals if each.value}
@@ -78,13 +91,17 @@ def check(experiment: str, job: bool, limit: float, as_json: bool) -> None:
 
     With --job a node is asked as well. An interrupt cancels that job.
     """
-    world = enter(experiment)
+    world = enter_site(experiment)
     report = workflow.check_site(world=world)
     if job:
         with ProgressBar("waiting for a node") as progress:
             nodes = workflow.check_nodes(limit=limit, progress=progress, world=world)
         report = report.model_copy(update={"traits": (*report.traits, *nodes.traits)})
+    # Experiments may lie on a login host: then the rest is tried there, by the package there.
+    elsewhere = 0 if as_json or unreached(report) else check_there(experiment)
     reported(report, as_json=as_json)
+    if elsewhere:
+        raise SiteError("the check there found what will not do")
 
 
 site.add_command(env)

@@ -6,7 +6,7 @@ from cruijff_kit.cli.table import aligned
 from cruijff_kit.errors import SiteError
 from cruijff_kit.schema.site_facts import SiteReport
 
-__all__ = ["reported"]
+__all__ = ["reported", "unreached"]
 
 
 def reported(report: SiteReport, *, as_json: bool) -> None:
@@ -20,6 +20,12 @@ def reported(report: SiteReport, *, as_json: bool) -> None:
     if wrong:
         count = "one thing" if len(wrong) == 1 else f"{len(wrong)} things"
         raise SiteError(f"{count} will not do: {', '.join(dict.fromkeys(trait.name for trait in wrong))}")
+
+
+def unreached(report: SiteReport) -> bool:
+    """Return whether a login host cannot be asked to check itself."""
+    needed = ("login host", "remote directory", "cruijff-kit there", "login shell", "rsync")
+    return any(trait.ok is False and trait.name in needed for trait in report.traits)
 
 
 def _report(report: SiteReport) -> str:

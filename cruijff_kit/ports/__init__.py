@@ -2,6 +2,7 @@
 
 from cruijff_kit.ports.clock import Clock, Progress
 from cruijff_kit.ports.jobs import Prober, Scheduler
+from cruijff_kit.ports.mirror import Home, Mirror
 from cruijff_kit.ports.models import Adapters, Embedder, Inference, ModelHub, Tokenizer
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf, Tracking
 from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
@@ -14,7 +15,9 @@ __all__ = [
     "Embedder",
     "Environments",
     "EvalLogs",
+    "Home",
     "Inference",
+    "Mirror",
     "ModelHub",
     "Prober",
     "Progress",

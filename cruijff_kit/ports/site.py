@@ -6,7 +6,8 @@ from typing import Protocol
 
 from cruijff_kit.ports.clock import Progress
 from cruijff_kit.schema.environment import BuildOrder, EnvironmentLock, FolderState, OwnEnvironment
-from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, OldScript, ScriptAnswer
+from cruijff_kit.schema.site import Remote
+from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, LoginFacts, MachineFacts, OldScript, ScriptAnswer
 from cruijff_kit.schema.site_reading import SiteFile, SiteLevel
 
 __all__ = ["Environments", "SiteFiles", "SiteProbe"]
@@ -16,7 +17,11 @@ class SiteFiles(Protocol):
     """The site files: the user's own, and the project's over it."""
 
     def files(self) -> tuple[SiteFile, ...]:
-        """Return both files, the user's first, as they lie on disk."""
+        """Return the files as they lie on disk, the user's first, those of a named site last."""
+        ...
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the sites that have a file of their own."""
         ...
 
     def write(self, level: SiteLevel, text: str) -> None:
@@ -33,6 +38,15 @@ class SiteProbe(Protocol):
 
     def cluster(self) -> ClusterFacts | None:
         """Return what the cluster says of itself, or its words where it does not answer; None where there is none."""
+        ...
+
+    def login(self, remote: Remote | None, *, folder: str) -> LoginFacts | None:
+        """Return what is found of the login host, and undo what was tried; None where jobs are submitted from here.
+
+        Args:
+            remote: where experiments lie there; None where both sides see the same directories.
+            folder: directory here that both sides should see then.
+        """
         ...
 
     def folder(self, path: str, *, tries: bool = True) -> FolderFacts:

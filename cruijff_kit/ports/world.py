@@ -49,3 +49,5 @@ class World(NamedTuple):
     """Output directories; None where a world does without."""
     settings: Callable[[], Site] | None = None
     """Reads the site's settings anew, for verbs that go on for long; None where they never change."""
+    site_name: str | None = None
+    """What the site is called where it is one of several; None where it is the only one."""

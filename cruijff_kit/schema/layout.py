@@ -45,6 +45,7 @@ class ExperimentLayout:
     findings = "findings.md"
     wanted = "wanted.json"
     compute = "compute.json"
+    mirror = ".mirror.json"
 
     @staticmethod
     def predictions_of(run_id: str) -> str:

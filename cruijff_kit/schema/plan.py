@@ -131,6 +131,8 @@ class DesignLock(Noun):
     """Every scaffolded file and its hash."""
     inputs: dict[str, Sha256]
     """Every model, data set and file of custom metrics, and its hash."""
+    site: Name | None = None
+    """The one of several sites that it was scaffolded for, and whose jobs its runs become."""
     adopted: dict[str, Sha256] = {}
     """Files whose hand edit was adopted, and the hash of the rendered text each stands for."""
     anchor_seq: int

@@ -6,6 +6,7 @@ from cruijff_kit.schema.site import GpuKind, Partition
 __all__ = [
     "ClusterFacts",
     "FolderFacts",
+    "LoginFacts",
     "MachineFacts",
     "OldScript",
     "ScriptAnswer",
@@ -87,6 +88,33 @@ class FolderFacts(Noun):
     """Seconds by which the file system's clock is ahead of this machine's."""
     fault: str = ""
     """The system's words where something failed."""
+
+
+class LoginFacts(Noun):
+    """What was found of a login host."""
+
+    host: str
+    """Its name, as `ssh` knows it."""
+    fault: str = ""
+    """Why it was not reached."""
+    hint: str = ""
+    """What mends that."""
+    chatter: str = ""
+    """What a connection prints before anything was asked."""
+    rsync_here: str = ""
+    """Version of `rsync` on this machine; empty where there is none."""
+    rsync_there: str = ""
+    """The same, there."""
+    skew: float | None = None
+    """Seconds by which its clock is ahead of this machine's."""
+    shared: bool | None = None
+    """Whether a file written beside the experiments here is seen there; None where that is not asked."""
+    folder: str = ""
+    """The project's directory there; empty where both sides see the same."""
+    writable: bool = False
+    """Whether that directory is there and can be written."""
+    package: str | None = None
+    """Version of this package there; None where it is not there, or not asked."""
 
 
 class ScriptAnswer(Noun):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.logs import tail_log
+    from cruijff_kit.workflow.mirror import run_there, sync_mirror
     from cruijff_kit.workflow.models import (
         check_model,
         describe_model,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.setup_inspect import write_inspect
-    from cruijff_kit.workflow.site import propose_site, show_site, write_site
+    from cruijff_kit.workflow.site import list_sites, propose_site, show_site, write_site
     from cruijff_kit.workflow.site_check import check_site
     from cruijff_kit.workflow.site_env import build_environment, check_environment, lock_environment
     from cruijff_kit.workflow.site_job import check_nodes
@@ -82,6 +83,7 @@ __all__ = [
     "list_disk",
     "list_models",
     "list_recipes",
+    "list_sites",
     "lock_environment",
     "look_up_model",
     "make_task",
@@ -105,6 +107,7 @@ __all__ = [
     "record_decision",
     "recorded_plan",
     "retry_run",
+    "run_there",
     "safe_text",
     "scaffold_runs",
     "sealed_plan",
@@ -115,6 +118,7 @@ __all__ = [
     "spec_json_schema",
     "spot_check_run",
     "submit_jobs",
+    "sync_mirror",
     "sync_wandb",
     "tail_log",
     "tell_table",
@@ -144,6 +148,7 @@ _HOMES = {
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "logs": ("tail_log",),
+    "mirror": ("run_there", "sync_mirror"),
     "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
     "new_task": ("make_task",),
     "recipes": ("copy_recipe", "list_recipes"),
@@ -155,7 +160,7 @@ _HOMES = {
     "data_view": ("show_data",),
     "setup_finetune": ("write_finetune",),
     "setup_inspect": ("write_inspect",),
-    "site": ("propose_site", "show_site", "write_site"),
+    "site": ("list_sites", "propose_site", "show_site", "write_site"),
     "site_check": ("check_site",),
     "site_env": ("build_environment", "check_environment", "lock_environment"),
     "site_job": ("check_nodes",),

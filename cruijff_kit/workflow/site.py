@@ -1,5 +1,6 @@
 """Site: what this machine's settings are, and what they could be."""
 
+import json
 from collections.abc import Mapping
 
 from cruijff_kit.data.yaml_text import load_yaml
@@ -8,11 +9,11 @@ from cruijff_kit.planning.site_parse import read_sites
 from cruijff_kit.planning.site_proposal import propose_settings, script_notes
 from cruijff_kit.ports import SiteFiles, SiteProbe, World
 from cruijff_kit.rendering.site_text import with_settings
-from cruijff_kit.schema.site_facts import SiteFindings
+from cruijff_kit.schema.site_facts import SiteFindings, SiteProposal
 from cruijff_kit.schema.site_reading import SiteLevel, SiteReading, SiteWriting
 from cruijff_kit.workflow.changes import diff_of
 
-__all__ = ["propose_site", "show_site", "write_site"]
+__all__ = ["list_sites", "propose_site", "show_site", "write_site"]
 
 
 def show_site(*, world: World) -> SiteReading:
@@ -24,11 +25,17 @@ def show_site(*, world: World) -> SiteReading:
     return read_sites(_sites(world).files())
 
 
-def propose_site(*, script: str | None = None, world: World) -> SiteFindings:
+def list_sites(*, world: World) -> tuple[str, ...]:
+    """Return the names of the sites that have a file of their own; never writes."""
+    return _sites(world).names()
+
+
+def propose_site(*, script: str | None = None, login_host: str | None = None, world: World) -> SiteFindings:
     """Return the settings that were found on the machine, on its cluster and in an old job script; never writes.
 
     Args:
         script: path of a job script written for this cluster.
+        login_host: the host that the probe looks at, to be proposed too.
         world: the surroundings.
 
     Raises:
@@ -38,7 +45,12 @@ def propose_site(*, script: str | None = None, world: World) -> SiteFindings:
     old = probe.old_script(script) if script is not None else None
     machine, cluster = probe.machine(), probe.cluster()
     notes = tuple(script_notes(cluster, old)) if old is not None else ()
-    return SiteFindings(proposals=tuple(propose_settings(machine, cluster, old=old)), notes=notes)
+    proposals = tuple(propose_settings(machine, cluster, old=old))
+    if login_host is not None:
+        source, question = "`--login-host`", "Which host of the cluster does `ssh` reach?"
+        host = SiteProposal(key="login_host", value=json.dumps(login_host), source=source, question=question)
+        proposals = (proposals[0], host, *proposals[1:])
+    return SiteFindings(proposals=proposals, notes=notes)
 
 
 def write_site(
@@ -56,7 +68,7 @@ def write_site(
         SpecError: the file would not be valid; all problems at once, and nothing is written.
     """
     files = _sites(world).files()
-    file = next(each for each in files if each.level == level)
+    file = next(each for each in reversed(files) if each.level == level)
     values = {key: load_yaml(value, name=f"the value of `{key}`").value for key, value in settings.items()}
     text = with_settings(file.text, values)
     read_sites([each.model_copy(update={"text": text}) if each is file else each for each in files])

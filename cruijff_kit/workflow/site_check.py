@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from cruijff_kit import __version__
 from cruijff_kit.errors import CruijffError, SiteError
+from cruijff_kit.planning.login_traits import login_traits
 from cruijff_kit.planning.site_traits import cluster_traits, folder_trait, input_traits, machine_traits, python_traits
 from cruijff_kit.ports import SiteProbe, World
 from cruijff_kit.schema.site_facts import SiteReport, SiteTrait
@@ -27,10 +29,16 @@ def check_site(*, world: World) -> SiteReport:
 
 def _traits(world: World) -> Iterator[SiteTrait]:
     site, probe = world.site, _probe(world)
-    yield from machine_traits(site, probe.machine())
-    yield from cluster_traits(site, probe.cluster())
     # An experiment that is not there yet will lie beside the others.
     root = world.store.root if world.store.root.is_dir() else world.store.root.parent
+    login = probe.login(site.remote, folder=str(root)) if site.login_host is not None else None
+    if login is not None:
+        yield from login_traits(login, version=__version__)
+        if login.fault or site.remote is not None:
+            # Where experiments lie there, a check there tries the rest: its files, its cluster, its Python.
+            return
+    yield from machine_traits(site, probe.machine())
+    yield from cluster_traits(site, probe.cluster())
     yield folder_trait("experiment", probe.folder(str(root)))
     for name in ("output_dir_base", "scratch_dir"):
         path = getattr(site, name)

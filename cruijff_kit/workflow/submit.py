@@ -211,7 +211,7 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) 
     preview = SubmitPreview(
         plan_id=lock.plan_id,
         experiment=plan.experiment,
-        scheduler=world.scheduler.name,
+        scheduler=world.scheduler.name + (f" on {world.site.login_host}" if world.site.login_host else ""),
         partition=resources.partition or world.site.partition,
         train_jobs=sum(job.step is Step.TRAIN for job in due),
         eval_jobs=sum(job.step is Step.EVAL for job in due),

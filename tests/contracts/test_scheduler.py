@@ -1,4 +1,4 @@
-"""What every scheduler promises; run on the one in memory, on the one that runs jobs here, and on a real Slurm."""
+"""What every scheduler promises: the one in memory, the one that runs jobs here, a real Slurm, and one behind `ssh`."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,8 @@ from tests.fakes.scheduler import FakeScheduler
 from tests.local_bench import local_bench
 from tests.slurm.bench import slurm_bench
 from tests.slurm.cluster import running_cluster
+from tests.slurm.remote.bench import login_bench
+from tests.slurm.remote.login import running_login
 from tests.slurm.settings import Setup
 
 NEVER = "DependencyNeverSatisfied"
@@ -63,7 +65,10 @@ class FakeBench:
         return reports
 
 
-@pytest.fixture(params=["fake", "local", pytest.param("slurm", marks=pytest.mark.slurm)])
+ON_SLURM = [pytest.param(name, marks=pytest.mark.slurm) for name in ("slurm", "login host")]
+
+
+@pytest.fixture(params=["fake", "local", *ON_SLURM])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     if request.param == "fake":
         yield FakeBench()
@@ -72,6 +77,15 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         # One each, for the tests use the same tags; starting one takes no longer than emptying one.
         with running_cluster(Setup()) as cluster, slurm_bench(cluster, tmp_path) as real:
             monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
+            yield real
+        return
+    if request.param == "login host":
+        with (
+            running_cluster(Setup()) as cluster,
+            running_login(cluster.environment) as login,
+            login_bench(cluster, tmp_path, login=login) as real,
+        ):
+            monkeypatch.setenv("CRUIJFF_SSH_CONFIG", str(login.config))
             yield real
         return
     with local_bench(tmp_path, slots=4) as local:
