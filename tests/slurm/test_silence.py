@@ -85,7 +85,7 @@ def configured(text: str) -> Disturb:
 def unconfigured(bench: SlurmBench, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The settings are not there: Slurm's commands look again and again, for a minute."""
     with monkeypatch.context() as patched:
-        patched.setattr("cruijff_kit.adapters.slurm_commands._PATIENCE", 1.0)
+        patched.setattr("cruijff_kit.adapters.slurm_commands.PATIENCE", 1.0)
         patched.setenv("SLURM_CONF", str(bench.folder / "none.conf"))
         yield
 
@@ -98,7 +98,7 @@ def saying(body: str, *names: str, patience: float = 90.0) -> Disturb:
         for name in names:
             put_before(bench.folder, name, body)
         with monkeypatch.context() as patched:
-            patched.setattr("cruijff_kit.adapters.slurm_commands._PATIENCE", patience)
+            patched.setattr("cruijff_kit.adapters.slurm_commands.PATIENCE", patience)
             patched.setenv("PATH", f"{bench.folder}/bin:{os.environ['PATH']}")
             yield
 

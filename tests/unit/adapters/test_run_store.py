@@ -28,9 +28,9 @@ ORDERING = """
 import sys
 from pathlib import Path
 from cruijff_kit.adapters.run_store import DiskRunStore
-from cruijff_kit.adapters.slurm_commands import order
+from cruijff_kit.adapters.slurm_commands import CommandsHere
 with DiskRunStore(Path(sys.argv[1])).lock("submit"):
-    order("cat", sys.argv[2])
+    CommandsHere().order("cat", sys.argv[2])
 """
 
 
