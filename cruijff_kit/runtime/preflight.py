@@ -151,12 +151,14 @@ def _data_fault(path: str) -> str:
 def _code_fault(path: str) -> str:
     """Return why a Python file will not start: it is not there, is no Python, or imports what is not installed.
 
-    What it imports of this package is looked into too: a recipe is ours, and stands on others' libraries.
+    What it imports of this package is looked into too: a recipe is ours, and stands on others' libraries. Of a
+    file that says itself where modules lie (`sys.path`), what else it needs shows when it runs.
     """
     beside, seen, missing, due = Path(path).parent, set[str](), list[str](), [Path(path)]
     while due:
         try:
-            tree = ast.parse(due.pop().read_bytes())
+            text = due.pop().read_bytes()
+            tree = ast.parse(text)
         except OSError as err:
             return err.strerror or str(err)
         except (SyntaxError, ValueError) as err:
@@ -165,7 +167,8 @@ def _code_fault(path: str) -> str:
         seen.update(fresh)
         ours = [name for name in fresh if name.startswith(f"{cruijff_kit.__name__}.")]
         due += [source for name in ours if (source := _source(name))]
-        missing += [name for name in fresh if name not in ours and not _found(name, beside)]
+        if b"sys.path" not in text:
+            missing += [name for name in fresh if name not in ours and not _found(name, beside)]
     lacking = ", ".join(f"`{name}`" for name in dict.fromkeys(missing))
     return f"it needs {lacking}, not to be found here" if missing else ""
 

@@ -129,6 +129,8 @@ def _cell_inputs(run: PlannedRun, cell: Cell, *, world: World) -> Iterator[JobIn
 def _code_of(run: PlannedRun, *, world: World) -> Iterator[JobInput]:
     """Yield what a training starts: its recipe, and metrics of the user's own."""
     hint = "install what it needs where jobs run: `ck site env build --extras …`, or mend the file"
+    if "recipe" not in run.settings:
+        return
     recipe = resolve_recipe(str(run.settings["recipe"].value))
     if recipe.kind == "file":
         path = str(world.store.root / recipe.name)

@@ -60,7 +60,7 @@ class FakeScheduler:
             raise self._refusals.pop(0)
         unknown = [job_id for each in missing for job_id in each.after_ok if job_id not in self._reports]
         if unknown:
-            raise SchedulerError(f"array `{request.name}` waits for unknown job `{unknown[0]}`", transient=False)
+            raise DependencyError(f"array `{request.name}` waits for unknown job `{unknown[0]}`")
         array = len(self.requests) + 1
         self.arrays += bool(missing)
         for each in missing:

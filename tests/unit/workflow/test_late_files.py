@@ -109,6 +109,6 @@ def test_a_site_says_how_long_files_may_take(exp: Submitted) -> None:
     exp.site = Site(policy=Policy(seen_within=0))
     run = look(exp)
     exp.scheduler.start(exp.job_id(run))
-    exp.scheduler.finish(exp.job_id(run), 1)
+    exp.scheduler.finish(exp.job_id(run), 2)
     look(exp)
     assert exp.step(run).phase is Phase.FAILED

@@ -116,7 +116,7 @@ def test_a_job_that_its_scheduler_could_not_start_is_tried_again(exp: Submitted,
     if own in ("running", "done"):
         exp.saves(job_id, 3, state=own)
     elif own == "stopped":
-        exp.saves(job_id, 3, state="failed", message="stopped by SIGTERM")
+        exp.saves(job_id, 3, state="stopped", message="stopped by SIGTERM")
     exp.scheduler.fail_to_start(job_id)
     look(exp)
     assert exp.step(run).attempts[0].verdict is JobState.FAILED
@@ -143,7 +143,7 @@ def test_a_job_that_was_stopped_from_outside_has_not_failed_while_its_scheduler_
     exp: Submitted, run: str
 ) -> None:
     submit_jobs(exp.plan_id, world=exp.world)
-    exp.saves(exp.job_id(run), 2, state="failed", message="stopped by SIGTERM")
+    exp.saves(exp.job_id(run), 2, state="stopped", message="stopped by SIGTERM")
     exp.scheduler.forget(exp.job_id(run))
     look(exp)
     assert exp.step(run).phase is Phase.UNKNOWN

@@ -258,5 +258,6 @@ def test_a_job_that_was_stopped_and_waits_again_is_no_failure_when_the_scheduler
     assert exp.step(run).phase is Phase.UNKNOWN
     exp.later(hours=2)
     look(exp)
-    # A person may have stopped it: nobody but a person starts it again.
-    assert (exp.step(run).phase, len(exp.step(run).attempts)) == (Phase.CANCELLED, 1)
+    # Whoever stopped it, it is still wanted: what a person no longer wants, `ck cancel` takes off the list.
+    attempts = exp.step(run).attempts
+    assert (attempts[0].verdict, len(attempts)) == (JobState.LOST, 2)
