@@ -81,11 +81,10 @@ _TOLD = {
     "SUSPENDED": "suspended",
 }
 _SILENT = {"", "None", "(null)", "N/A", "NonZeroExitCode"}
-_HELD = "launch failed requeued held"
 _LAUNCH = "JobLaunchFailure"
 # Seen where a node was lost and took the job again before the last of it had gone: it would wait for ever, silently.
 _HELD_LAUNCH = "launch failed requeued held"
-_RELEASE = "Slurm holds it until somebody says `scontrol release` and its number; see that its node is well first"
+_RELEASE = "Slurm holds it; `ck watch` releases it a few times, and then `scontrol release` and its number may"
 _UNLAUNCHED = "could not be started on its node: see that its folder can be written from there"
 
 _ID = re.compile(r"(\d+)(?:_(?:(\d+)|\[([\d,:-]+)(?:\.\.\.)?(?:%\d+)?\]))?", re.ASCII)
@@ -109,7 +108,7 @@ class Row(NamedTuple):
     @property
     def stuck(self) -> bool:
         """Return whether it waits for somebody to let it go, since Slurm failed to start it on its node."""
-        return self.report.state is JobState.PENDING and self.report.reason == _HELD
+        return self.report.state is JobState.PENDING and self.report.reason.endswith(_RELEASE)
 
 
 def is_queue(text: str) -> bool:

@@ -1,5 +1,7 @@
 """What was checked of a site, as text or JSON, and the exit code that follows from it."""
 
+from collections.abc import Callable
+
 import click
 
 from cruijff_kit.cli.table import aligned
@@ -9,17 +11,25 @@ from cruijff_kit.schema.site_facts import SiteReport
 __all__ = ["reported", "unreached"]
 
 
-def reported(report: SiteReport, *, as_json: bool) -> None:
+def reported(report: SiteReport, *, as_json: bool, there: Callable[[], int] | None = None) -> None:
     """Print what was checked of a site, and end with an error where something will not do.
+
+    Args:
+        report: what was checked here.
+        as_json: whether to print it as JSON.
+        there: checks the rest where experiments lie, and returns the exit code of that.
 
     Raises:
         SiteError: something is wrong; what and how to mend it was printed.
     """
     click.echo(report.model_dump_json(indent=2) if as_json else _report(report))
+    elsewhere = there() if there is not None else 0
     wrong = [trait for trait in report.traits if trait.ok is False]
     if wrong:
         count = "one thing" if len(wrong) == 1 else f"{len(wrong)} things"
         raise SiteError(f"{count} will not do: {', '.join(dict.fromkeys(trait.name for trait in wrong))}")
+    if elsewhere:
+        raise SiteError("the check there found what will not do")
 
 
 def unreached(report: SiteReport) -> bool:

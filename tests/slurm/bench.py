@@ -65,7 +65,7 @@ class SlurmBench(GatedBench):
     def assert_no_duplicates(self) -> None:
         """Hold that the controller knows each tag of this bench once at most."""
         listed = self.cluster.say("squeue", "-h", "-r", "-t", "all", "-o", "%i %j")
-        rows = (row.split() for row in listed.splitlines())
+        rows = (row.strip().partition(" ")[::2] for row in listed.splitlines())
         named = ((job_id, name.rpartition(":")[2]) for job_id, name in rows)
         held = Counter(element_tag(tag, int(each.partition("_")[2])) if "_" in each else tag for each, tag in named)
         assert {tag: held[tag] for tag in self._tags if held[tag] > 1} == {}

@@ -41,6 +41,7 @@ _LONGEST_MOMENT = 3.0
 _ALIVE = "PENDING,RUNNING,COMPLETING,SUSPENDED,CONFIGURING"
 _SITE = """\
 scheduler: slurm
+prove_inputs: false
 allow_unattended: true
 queue: {{max_queued: 16, backoff: {{first: 0.2, longest: 1}}{arrays}}}
 policy:
