@@ -21,7 +21,7 @@ from cruijff_kit.schema.job import ArrayElement, ArrayRequest, JobReport, JobReq
 
 __all__ = ["SlurmScheduler"]
 
-_PROMPT = 0.05
+_PROMPT = 0.02
 """Seconds within which no controller is killed, started again and asked for a job."""
 _STARTS = 5
 """Times that one process lets go of a job that Slurm holds since its start failed."""
