@@ -16,7 +16,7 @@ from tests.fakes.environments import FakeEnvironments
 from tests.tiny_wheels import stand_ins
 
 MADE = datetime(2026, 11, 27, 4, tzinfo=UTC)
-NEEDED = ("click", "numpy", "pydantic", "pyyaml")
+NEEDED = ("click", "numpy", "pydantic", "pyyaml", "regex")
 
 
 class Bench(NamedTuple):

@@ -163,7 +163,7 @@ def submission(models: Path, tmp_path: Path) -> Mapping[str, Any]:
         (root / "own.py").write_text(TASKS, encoding="utf-8")
         tasks = [{"name": name.replace("_", "-"), "task": f"own.py@{name}", "scorers": []} for name in names]
         ref = {"name": "tiny", "path": str(models / "whole")}
-        put_design(root, design(models=[ref], evaluation={"tasks": tasks}))
+        put_design(root, design(models=[ref], evaluation={"tasks": tasks}, tools={"preparation": "peft"}))
         world = world_at(root, site=site)._replace(hub=LocalHub(), probe=MachineProbe())
         return world, scaffold_runs(world=world).plan_id
 

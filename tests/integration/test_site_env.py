@@ -35,7 +35,7 @@ from tests.tiny_wheels import stand_ins, tiny_wheel
 SITE = (
     "# mine\nscheduler: local\nenvironment: {kind: python, variables: {NCCL_DEBUG: INFO}}  # as it was\naccount: lab\n"
 )
-NEEDED = ("click", "numpy", "pydantic", "pyyaml", "rich")
+NEEDED = ("click", "numpy", "pydantic", "pyyaml", "regex", "rich")
 
 
 class Project(NamedTuple):
