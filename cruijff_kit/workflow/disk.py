@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 from pydantic import ValidationError
 
 from cruijff_kit.data.yaml_text import load_yaml
-from cruijff_kit.errors import CruijffError, Problem, SiteError
+from cruijff_kit.errors import CruijffError, Problem
 from cruijff_kit.planning.estimates import disk_span
-from cruijff_kit.ports import Shelf, World
+from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.disk import DiskItem, DiskKind, DiskReport, PruneReceipt
 from cruijff_kit.schema.layout import MERGED, STASH, RunLayout
@@ -20,6 +20,7 @@ from cruijff_kit.schema.site_facts import FolderFacts
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.standing import read_status
+from cruijff_kit.workflow.surroundings import shelf_of
 
 __all__ = ["disk_shortage", "list_disk", "outputs_of", "prune_disk"]
 
@@ -70,7 +71,7 @@ def prune_disk(*, kinds: tuple[DiskKind, ...] = (), reason: str = "", world: Wor
         freed = 0
         for item, files in chosen:
             _forget(item, files, world=world)
-            freed += _shelf(world).remove(item.folder, files)
+            freed += shelf_of(world).remove(item.folder, files)
         render_views(world=world)
         return PruneReceipt(files=sum(len(files) for _, files in chosen), bytes=freed)
 
@@ -135,7 +136,7 @@ def _items(world: World) -> Iterator[tuple[DiskItem, list[str]]]:
     ended = {
         (entry.run_id, entry.step.value): entry.phase is Phase.COMPLETED for entry in read_status(world=world).steps
     }
-    shelf, root = _shelf(world), str(world.store.root)
+    shelf, root = shelf_of(world), str(world.store.root)
     for run in plan.runs:
         folder = _output(run, world)
         if folder is None:
@@ -226,9 +227,3 @@ def _event(item: DiskItem, *, reason: str, world: World) -> AuditEvent:
         inputs={"folder": item.folder},
         outputs={"removed": item.kind, "files": str(item.files), "bytes": str(item.bytes)},
     )
-
-
-def _shelf(world: World) -> Shelf:
-    if world.shelf is None:
-        raise SiteError("this world looks at no output directories", hint="use `ck disk` at a terminal")
-    return world.shelf

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 from cruijff_kit import __version__
 from cruijff_kit.data.recipe_names import resolve_recipe
 from cruijff_kit.data.tasks import parse_task
-from cruijff_kit.errors import Problem, SiteError
+from cruijff_kit.errors import Problem
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.sbatch import render_script
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.site_facts import ScriptAnswer
 from cruijff_kit.workflow.site_env import environment_job
+from cruijff_kit.workflow.surroundings import probe_of
 
 __all__ = ["JobInput", "TriedInputs", "input_problems", "planned_inputs", "try_inputs"]
 
@@ -69,12 +70,10 @@ def try_inputs(inputs: Iterable[JobInput], *, world: World) -> TriedInputs:
     Raises:
         SiteError: this world looks at no machine.
     """
-    if world.probe is None:
-        raise SiteError("this world looks at no machine", hint="use `ck` at a terminal")
     words = (word for each in inputs for word in (f"--{each.kind}", each.name))
     text = render_script(environment_job(world, "-m", _MODULE, *words))
     fresh = world.site.environment.kind != "none"
-    answer = world.probe.run_script(text, fresh=fresh, seconds=_LONGEST)
+    answer = probe_of(world).run_script(text, fresh=fresh, seconds=_LONGEST)
     fault = next(reversed(answer.errors.strip().splitlines()), f"exit code {answer.code}")
     return TriedInputs(_printed(answer) if answer.code == 0 else None, fault)
 

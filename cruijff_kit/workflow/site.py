@@ -4,14 +4,14 @@ import json
 from collections.abc import Mapping
 
 from cruijff_kit.data.yaml_text import load_yaml
-from cruijff_kit.errors import SiteError
 from cruijff_kit.planning.site_parse import read_sites
 from cruijff_kit.planning.site_proposal import propose_settings, script_notes
-from cruijff_kit.ports import SiteFiles, SiteProbe, World
+from cruijff_kit.ports import World
 from cruijff_kit.rendering.site_text import with_settings
 from cruijff_kit.schema.site_facts import SiteFindings, SiteProposal
 from cruijff_kit.schema.site_reading import SiteLevel, SiteReading, SiteWriting
 from cruijff_kit.workflow.changes import diff_of
+from cruijff_kit.workflow.surroundings import probe_of, sites_of
 
 __all__ = ["list_sites", "propose_site", "show_site", "write_site"]
 
@@ -22,12 +22,12 @@ def show_site(*, world: World) -> SiteReading:
     Raises:
         SpecError: a site file has unknown keys or values; all problems at once.
     """
-    return read_sites(_sites(world).files())
+    return read_sites(sites_of(world).files())
 
 
 def list_sites(*, world: World) -> tuple[str, ...]:
     """Return the names of the sites that have a file of their own; never writes."""
-    return _sites(world).names()
+    return sites_of(world).names()
 
 
 def propose_site(*, script: str | None = None, login_host: str | None = None, world: World) -> SiteFindings:
@@ -41,7 +41,7 @@ def propose_site(*, script: str | None = None, login_host: str | None = None, wo
     Raises:
         SiteError: the script cannot be read.
     """
-    probe = _probe(world)
+    probe = probe_of(world)
     old = probe.old_script(script) if script is not None else None
     machine, cluster = probe.machine(), probe.cluster()
     notes = tuple(script_notes(cluster, old)) if old is not None else ()
@@ -67,7 +67,7 @@ def write_site(
     Raises:
         SpecError: the file would not be valid; all problems at once, and nothing is written.
     """
-    files = _sites(world).files()
+    files = sites_of(world).files()
     file = next(each for each in reversed(files) if each.level == level)
     values = {key: load_yaml(value, name=f"the value of `{key}`").value for key, value in settings.items()}
     text = with_settings(file.text, values)
@@ -75,17 +75,5 @@ def write_site(
     changed = text != file.text
     diff = diff_of(file.path, (file.text or "").encode(), planned=text.encode()) if changed else ""
     if changed and not dry_run:
-        _sites(world).write(level, text)
+        sites_of(world).write(level, text)
     return SiteWriting(path=file.path, text=text, diff=diff, written=changed and not dry_run)
-
-
-def _sites(world: World) -> SiteFiles:
-    if world.sites is None:
-        raise SiteError("this world has no site files", hint="use `ck site` at a terminal")
-    return world.sites
-
-
-def _probe(world: World) -> SiteProbe:
-    if world.probe is None:
-        raise SiteError("this world looks at no machine", hint="use `ck site` at a terminal")
-    return world.probe

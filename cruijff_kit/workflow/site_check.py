@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 
 from cruijff_kit import __version__
-from cruijff_kit.errors import CruijffError, SiteError
+from cruijff_kit.errors import CruijffError
 from cruijff_kit.planning.login_traits import login_traits
 from cruijff_kit.planning.site_traits import cluster_traits, folder_trait, input_traits, machine_traits, python_traits
-from cruijff_kit.ports import SiteProbe, World
+from cruijff_kit.ports import World
 from cruijff_kit.schema.site_facts import SiteReport, SiteTrait
 from cruijff_kit.workflow.preflight import JobInput, planned_inputs, try_inputs
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.site import show_site
 from cruijff_kit.workflow.site_env import environment_traits
+from cruijff_kit.workflow.surroundings import probe_of
 
 __all__ = ["check_site"]
 
@@ -28,7 +29,7 @@ def check_site(*, world: World) -> SiteReport:
 
 
 def _traits(world: World) -> Iterator[SiteTrait]:
-    site, probe = world.site, _probe(world)
+    site, probe = world.site, probe_of(world)
     # An experiment that is not there yet will lie beside the others.
     root = world.store.root if world.store.root.is_dir() else world.store.root.parent
     login = probe.login(site.remote, folder=str(root)) if site.login_host is not None else None
@@ -68,9 +69,3 @@ def _inputs(world: World) -> tuple[tuple[JobInput, ...], str]:
     except CruijffError as err:
         return (), f"not tried: {str(err).partition(chr(10))[0]}"
     return planned_inputs(plan.runs, plan, world=world), ""
-
-
-def _probe(world: World) -> SiteProbe:
-    if world.probe is None:
-        raise SiteError("this world looks at no machine", hint="use `ck site` at a terminal")
-    return world.probe

@@ -10,7 +10,7 @@ from cruijff_kit.data.yaml_text import dump_yaml
 from cruijff_kit.errors import Problem, SiteError, SpecError
 from cruijff_kit.planning.lock_traits import lock_traits, locked_as_found, sight_traits
 from cruijff_kit.planning.run_ids import canonical_json
-from cruijff_kit.ports import Environments, Progress, SiteFiles, SiteProbe, World
+from cruijff_kit.ports import Environments, Progress, World
 from cruijff_kit.rendering.lock_text import parse_lock, render_lock
 from cruijff_kit.rendering.sbatch import JobScript, render_script
 from cruijff_kit.runtime import inventory
@@ -29,6 +29,7 @@ from cruijff_kit.schema.site_facts import ScriptAnswer, SiteReport, SiteTrait
 from cruijff_kit.schema.site_reading import SiteFile, SiteLevel, SiteWriting
 from cruijff_kit.workflow.run_files import equipped, interpreter
 from cruijff_kit.workflow.site import show_site, write_site
+from cruijff_kit.workflow.surroundings import environments_of, probe_of, sites_of
 
 __all__ = [
     "build_environment",
@@ -70,7 +71,7 @@ def build_environment(
     """
     reading = show_site(world=world)
     site = reading.site
-    environments = _environments(world)
+    environments = environments_of(world)
     order = _order(wish, environments.own(), environments=environments, world=world._replace(site=site))
     state = environments.state(order.folder)
     if state == "foreign":
@@ -133,7 +134,7 @@ def lock_environment(*, into: str | None = None, level: SiteLevel | None = None,
     if before is not None and before.key:
         hint = "name another file with `--into`: versions alone would replace its hashes"
         raise SiteError(f"`{path}` is the lock that `ck site env build` wrote", hint=hint)
-    _environments(world).write_lock(path, render_lock(lock))
+    environments_of(world).write_lock(path, render_lock(lock))
     written = _write(site.environment.model_copy(update={"lock": path}), level=level, world=world)
     site_file = written.path if written.written else ""
     return LockReceipt(path=path, packages=len(lock.packages), site=site_file, diff=written.diff)
@@ -214,7 +215,7 @@ def _look(world: World) -> tuple[Inventory | None, str]:
     """Ask the interpreter of jobs what it has, as jobs come to it; None and the last words where it does not answer."""
     text = render_script(environment_job(world, str(Path(inventory.__file__))))
     fresh = world.site.environment.kind != "none"
-    answer = _probe(world).run_script(text, fresh=fresh, seconds=_LONGEST)
+    answer = probe_of(world).run_script(text, fresh=fresh, seconds=_LONGEST)
     if answer.code == 0:
         try:
             return Inventory.model_validate_json(_last_object(answer)), ""
@@ -319,7 +320,7 @@ def _write(environment: Environment, *, level: SiteLevel | None, world: World) -
 
 def _file(level: SiteLevel | None, *, world: World) -> SiteFile:
     """Return the site file to change: the one asked for, or else the one that says `environment` last."""
-    files = _files(world).files()
+    files = sites_of(world).files()
     said = {value.source for value in show_site(world=world).values if value.key.startswith("environment")}
     chosen = level or ("project" if "project" in said else "user")
     return next(each for each in files if each.level == chosen)
@@ -330,30 +331,12 @@ def _lock_of(order: BuildOrder) -> str:
 
 
 def _lock_at(path: str, *, world: World) -> EnvironmentLock | None:
-    text = _environments(world).read_lock(path)
+    text = environments_of(world).read_lock(path)
     return None if text is None else parse_lock(text, name=path)
 
 
 def _missing(path: str, world: World) -> str:
-    state = _environments(world).state(str(PurePosixPath(path).parent))
+    state = environments_of(world).state(str(PurePosixPath(path).parent))
     if state == "unfinished":
         return "its build did not end: `ck site env build` starts anew"
     return "bring it back, or `ck site env lock`"
-
-
-def _environments(world: World) -> Environments:
-    if world.environments is None:
-        raise SiteError("this world makes no environments", hint="use `ck site env` at a terminal")
-    return world.environments
-
-
-def _files(world: World) -> SiteFiles:
-    if world.sites is None:
-        raise SiteError("this world has no site files", hint="use `ck site` at a terminal")
-    return world.sites
-
-
-def _probe(world: World) -> SiteProbe:
-    if world.probe is None:
-        raise SiteError("this world looks at no machine", hint="use `ck site` at a terminal")
-    return world.probe

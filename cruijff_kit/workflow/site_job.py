@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.errors import CruijffError, SiteError
 from cruijff_kit.planning.node_traits import Expected, node_traits
-from cruijff_kit.ports import Progress, Shelf, SiteProbe, World
+from cruijff_kit.ports import Progress, World
 from cruijff_kit.rendering.sbatch import render_script
 from cruijff_kit.runtime import inventory
 from cruijff_kit.schema.job import JobReport, JobRequest, JobState
@@ -17,6 +17,7 @@ from cruijff_kit.schema.site_facts import SiteReport, SiteTrait
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.site import show_site
 from cruijff_kit.workflow.site_env import environment_job, own_code
+from cruijff_kit.workflow.surroundings import probe_of, shelf_of
 
 __all__ = ["check_nodes"]
 
@@ -62,7 +63,7 @@ def check_nodes(
     try:
         traits = tuple(_asked(errand, limit=limit, poll=poll, progress=progress, world=world))
     finally:
-        shelf, root = _shelf(world), str(world.store.root)
+        shelf, root = shelf_of(world), str(world.store.root)
         left = shelf.files(str(errand.place))
         shelf.remove(root, [f"{errand.folder}/{name}" for name in left])
     return SiteReport(scheduler=site.scheduler, traits=traits)
@@ -89,7 +90,7 @@ def _prepared(site: Site, world: World) -> _Errand:
     expected = Expected(
         code=own_code(),
         probe=hashlib.sha256(mark.encode()).hexdigest(),
-        skew=_probe(world).folder(str(world.store.root)).skew or 0.0,
+        skew=probe_of(world).folder(str(world.store.root)).skew or 0.0,
         folders=_folders(site, world),
         reads=_reads(site, world),
         gpus=gpus,
@@ -197,15 +198,3 @@ def _reads(site: Site, world: World) -> dict[str, str]:
     models = {f"model {run.model.name}": run.model_path for run in plan.runs if run.model_path}
     data = {f"data {facts.key}": str(world.store.root / facts.path) for facts in plan.datasets}
     return {**found, **models, **data}
-
-
-def _shelf(world: World) -> Shelf:
-    if world.shelf is None:
-        raise SiteError("this world looks at no directories", hint="use `ck site check --job` at a terminal")
-    return world.shelf
-
-
-def _probe(world: World) -> SiteProbe:
-    if world.probe is None:
-        raise SiteError("this world looks at no machine", hint="use `ck site check --job` at a terminal")
-    return world.probe
