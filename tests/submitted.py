@@ -17,10 +17,11 @@ from cruijff_kit.schema.run import Done, JobStatus, StepStatus
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.standing import read_status
+from cruijff_kit.workflow.watch import watch_jobs
 from tests.fakes.designed import design, put_design, world_at
 from tests.fakes.scheduler import FakeScheduler
 
-__all__ = ["Bomb", "Killed", "Submitted", "scaffolded_template", "whose"]
+__all__ = ["Bomb", "Killed", "Submitted", "look", "scaffolded_template", "whose"]
 
 
 class Killed(BaseException):
@@ -190,3 +191,8 @@ def whose(request: JobRequest) -> tuple[str, Step]:
         (row,) = (row for row in rows if row.place == place[1])
         return row.folder.removeprefix("runs/"), Step(row.script.split("/")[1].partition("_")[0])
     return parts[parts.index("runs") + 1], Step.EVAL if "eval" in parts[-2:] else Step.TRAIN
+
+
+def look(exp: Submitted) -> None:
+    """Let a watch look once."""
+    next(watch_jobs(world=exp.world))

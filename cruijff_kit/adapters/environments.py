@@ -19,6 +19,7 @@ from urllib.request import url2pathname
 
 import cruijff_kit
 from cruijff_kit.adapters.file_lock import hold_lock
+from cruijff_kit.adapters.own_file import write_own
 from cruijff_kit.adapters.own_wheel import own_distribution, pack_wheel
 from cruijff_kit.errors import SiteError
 from cruijff_kit.planning.lock_traits import lock_faults, lock_traits
@@ -102,17 +103,7 @@ class DiskEnvironments:
 
     def write_lock(self, path: str, text: str) -> None:
         """Write a lock, aside and renamed."""
-        place = Path(path)
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False, encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(file.name).chmod(0o644)
-            Path(file.name).replace(place)
-        except OSError as err:
-            raise SiteError(f"`{path}` cannot be written: {err.strerror}", hint="see that it is yours") from err
+        write_own(Path(path), text, mode=0o644)
 
     def _guarded(self, order: BuildOrder, place: Path, *, made: datetime, progress: Progress | None) -> EnvironmentLock:
         with hold_lock(place.with_name(f".{place.name}.lock"), name=place.name, wait=_LONGEST_WAIT):

@@ -3,9 +3,9 @@
 import json
 import os
 import re
-import tempfile
 from pathlib import Path
 
+from cruijff_kit.adapters.own_file import write_own
 from cruijff_kit.adapters.state_dir import config_dir
 from cruijff_kit.errors import SiteError
 from cruijff_kit.planning.site_parse import read_sites
@@ -59,15 +59,7 @@ class DiskSiteFiles:
     def write(self, level: SiteLevel, text: str) -> None:
         """Write one of the files, that of the named site where one is meant, aside, flush it and rename it."""
         path = self._folders[level] / (f"{_SITES}/{self.name}.yaml" if self.name else _FILE)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except OSError as err:
-            raise SiteError(f"`{path}` cannot be written: {err.strerror}", hint="see that it is yours") from err
+        write_own(path, text)
 
 
 def load_site(root: Path) -> Site:

@@ -21,6 +21,7 @@ from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.task import TaskRequest
 from cruijff_kit.workflow import collect_results, scaffold_runs, write_design
 from tests.random_model import random_base
+from tests.task_design import task_design
 
 KINDS: Mapping[str, Sequence[str]] = {
     "letters": ("--answer", "choice", "--prompt", "What is {thing}?", "--scorer", "match", "--scorer", "risk"),
@@ -32,21 +33,6 @@ KINDS: Mapping[str, Sequence[str]] = {
     "reviews": ("--answer", "options", "--option", "bad", "--option", "good", "--data", "data/reviews.json", "--prompt",
                 "{text}", "--target", "mood", "--split", "validation"),
 }  # fmt: skip
-DESIGN = """
-name: anyone
-question: What does the base say?
-created: 2026-11-20
-models: [{{name: tiny, path: {base}}}]
-data:
-  training: {{generator: bit_sequences, arguments: {{bit_length: 6, N: 40, val_size: 8, test_size: 8}}}}
-  tier: green
-design: list
-runs: [{{name: base, type: control}}]
-evaluation:
-  tasks:
-{tasks}
-  generation: {{max_tokens: 4}}
-"""
 
 
 def ck(folder: Path, *words: str) -> Result:
@@ -98,8 +84,7 @@ def test_every_kind_passes_its_test_and_is_evaluated_by_a_design(tmp_path: Path)
     assert asked.returncode == 0, asked.stdout + asked.stderr
     assert len(list((root / "alone").glob("*.eval"))) == 1
     world = open_world(root, root=tmp_path, kind="human", name="ada", client=None)
-    tasks = "\n".join(f"    {entry}" for entry in entries)
-    write_design(DESIGN.format(base=base, tasks=tasks), reason="shown here", world=world)
+    write_design(task_design(base, *entries), reason="shown here", world=world)
     (run,) = scaffold_runs(world=world).runs
     done = subprocess.run(
         ["bash", str(root / RunLayout(run).eval_script)],

@@ -8,6 +8,7 @@ from cruijff_kit.bootstrap import open_world
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.workflow import collect_results, scaffold_runs, write_design, write_report
 from tests.random_model import random_base
+from tests.task_design import task_design
 
 TASK = """
 from inspect_ai import Task, task
@@ -26,23 +27,10 @@ def own():
     samples = [Sample(id=f"own-{n}", input=f"say {n}", target=str(n)) for n in range(5)]
     return Task(dataset=samples, solver=[generate()], scorer=[match(), length()])
 """
-DESIGN = """
-name: anyone
-question: What does the base say?
-created: 2026-11-20
-models: [{{name: tiny, path: {base}}}]
-data:
-  training: {{generator: bit_sequences, arguments: {{bit_length: 6, N: 40, val_size: 8, test_size: 8}}}}
-  tier: green
-design: list
-runs: [{{name: base, type: control}}]
-evaluation:
-  tasks:
-    - {{name: own, task: mine.py@own, scorers: []}}
-    - {{name: numbers, task: mine.py@own, scorers: [continuous]}}
-  generation: {{max_tokens: 4}}
-analysis: {{primary_metric: length}}
-"""
+TASKS = (
+    "- {name: own, task: mine.py@own, scorers: []}",
+    "- {name: numbers, task: mine.py@own, scorers: [continuous]}",
+)
 
 
 def test_a_task_file_with_its_own_data_and_scorers_ends_in_the_report(tmp_path: Path) -> None:
@@ -50,7 +38,8 @@ def test_a_task_file_with_its_own_data_and_scorers_ends_in_the_report(tmp_path: 
     root.mkdir()
     (root / "mine.py").write_text(TASK, encoding="utf-8")
     world = open_world(root, root=tmp_path, kind="human", name="ada", client=None)
-    write_design(DESIGN.format(base=random_base(tmp_path / "base")), reason="shown here", world=world)
+    design = task_design(random_base(tmp_path / "base"), *TASKS) + "analysis: {primary_metric: length}\n"
+    write_design(design, reason="shown here", world=world)
     (run,) = scaffold_runs(world=world).runs
     before = {(row.task, row.metric): row.reason for row in collect_results(world=world).rows}
     assert before["own", "own"] == "it was not evaluated"

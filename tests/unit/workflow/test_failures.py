@@ -17,8 +17,7 @@ from cruijff_kit.workflow.estimate import propose_remedies
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import proposed_change, retry_run, submit_jobs
-from cruijff_kit.workflow.watch import watch_jobs
-from tests.submitted import Submitted, scaffolded_template
+from tests.submitted import Submitted, look, scaffolded_template
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +34,6 @@ def exp(template: Path, tmp_path: Path) -> Submitted:
     made = Submitted(template, tmp_path / "parity")
     submit_jobs(made.plan_id, world=made.world)
     return made
-
-
-@pytest.fixture
-def run(exp: Submitted) -> str:
-    """Return the first run's id."""
-    return read_status(world=exp.world).steps[0].run_id
-
-
-def look(exp: Submitted) -> None:
-    """Let a watch look once."""
-    next(watch_jobs(world=exp.world))
 
 
 @pytest.mark.parametrize("reason", ("NodeFail", "Preempted"))

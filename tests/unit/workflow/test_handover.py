@@ -19,7 +19,7 @@ from cruijff_kit.workflow.cancel import cancel_runs
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import submit_jobs
 from cruijff_kit.workflow.watch import watch_jobs
-from tests.submitted import Submitted, scaffolded_template
+from tests.submitted import Submitted, look, scaffolded_template
 
 JOBS = 5
 
@@ -35,10 +35,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exp(template: Path, tmp_path: Path) -> Submitted:
     """Return the experiment on a site that takes two jobs at once."""
     return Submitted(template, tmp_path / "parity", site=Site(queue=Queue(max_queued=2)))
-
-
-def look(exp: Submitted) -> None:
-    next(watch_jobs(world=exp.world))
 
 
 def test_no_more_jobs_than_the_cap_are_in_the_queue_and_all_come_to_it(exp: Submitted) -> None:

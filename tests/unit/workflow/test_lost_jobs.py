@@ -15,7 +15,7 @@ from cruijff_kit.workflow.attempts import write_attempt
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import submit_jobs
 from cruijff_kit.workflow.watch import watch_jobs
-from tests.submitted import Killed, Submitted, scaffolded_template
+from tests.submitted import Killed, Submitted, look, scaffolded_template
 
 JOBS = 5
 
@@ -31,17 +31,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exp(template: Path, tmp_path: Path) -> Submitted:
     """Return the experiment, nothing submitted."""
     return Submitted(template, tmp_path / "parity")
-
-
-@pytest.fixture
-def run(exp: Submitted) -> str:
-    """Return the first run's id."""
-    return read_status(world=exp.world).steps[0].run_id
-
-
-def look(exp: Submitted) -> None:
-    """Let a watch look once."""
-    next(watch_jobs(world=exp.world))
 
 
 def before_each(exp: Submitted, what: Callable[[JobRequest], None]) -> None:

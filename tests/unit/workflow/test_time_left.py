@@ -18,8 +18,7 @@ from cruijff_kit.workflow.cancel import cancel_runs
 from cruijff_kit.workflow.compute import read_compute
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import retry_run, submit_jobs
-from cruijff_kit.workflow.watch import watch_jobs
-from tests.submitted import Submitted, scaffolded_template
+from tests.submitted import Submitted, look, scaffolded_template
 
 LIMIT = 2 * 3600
 NOTICE = 120
@@ -39,17 +38,6 @@ def exp(template: Path, tmp_path: Path) -> Submitted:
     made = Submitted(template, tmp_path / "parity")
     submit_jobs(made.plan_id, world=made.world)
     return made
-
-
-@pytest.fixture
-def run(exp: Submitted) -> str:
-    """Return the first run's id."""
-    return read_status(world=exp.world).steps[0].run_id
-
-
-def look(exp: Submitted) -> None:
-    """Let a watch look once."""
-    next(watch_jobs(world=exp.world))
 
 
 def trains(exp: Submitted, run: str, *, load: float, each: float, done: int, saved: int, **told: Any) -> None:
