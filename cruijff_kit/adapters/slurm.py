@@ -105,7 +105,7 @@ class SlurmScheduler:
         if self._most is None:
             answer = self._slurm.ask("scontrol", "show", "config")
             if answer.code:
-                raise refusal(answer, "it is not known how many jobs an array may have")
+                raise refusal(answer, "the settings of the cluster could not be read, so nothing is submitted")
             self._most = most_elements(config_values(answer.out))
         return self._most
 

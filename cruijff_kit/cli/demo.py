@@ -188,12 +188,16 @@ def _brief(value: dict[str, Any]) -> str:
 def _short(value: Any) -> str:
     if isinstance(value, str):
         first, *more = value.strip().splitlines() or [""]
-        return f"{first[:70]}…" if more or len(first) > 70 else first
+        return f"{first[:70]}…" if more else _cut(first)
     if isinstance(value, list):
-        return f"[{len(value)}]" if value and isinstance(value[0], (dict, list)) else str(value[:3])[:80]
+        return f"[{len(value)}]" if value and isinstance(value[0], (dict, list)) else _cut(str(value[:3]))
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_short(each)}" for key, each in list(value.items())[:5]) + "}"
     return str(value)
+
+
+def _cut(text: str) -> str:
+    return f"{text[:70]}…" if len(text) > 70 else text
 
 
 if __name__ == "__main__":
