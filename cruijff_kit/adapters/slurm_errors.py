@@ -122,8 +122,9 @@ def is_silence(answer: Answer) -> bool:
 
 
 def _kind(answer: Answer) -> _Kind:
-    if answer.code < 0:
-        # Somebody or something killed the command, whatever it had said by then.
+    if answer.code < 0 or not answer.err.strip():
+        # Somebody or something killed the command, whatever it had said by then, or it lost its controller in the
+        # middle of an answer, as `scontrol` does without a word: a refusal has words.
         return _Kind("", _RESEND, transient=True)
     return next((kind for kind in _KINDS if re.search(kind.words, answer.err, re.IGNORECASE | re.DOTALL)), _UNHEARD)
 

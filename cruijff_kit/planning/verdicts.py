@@ -36,7 +36,9 @@ _NODE_MEMORY = (
     "out-of-memory handler",
     "Out Of Memory",
 )
-_OTHER_MEMORY = ("CUDA out of memory", "HIP out of memory", "OutOfMemoryError", "can't allocate memory", "MemoryError")
+_GPU_MEMORY = ("CUDA out of memory", "HIP out of memory")
+_HOST_MEMORY = ("can't allocate memory", "MemoryError")
+_OTHER_MEMORY = (*_GPU_MEMORY, "OutOfMemoryError", *_HOST_MEMORY)
 
 
 class Evidence(NamedTuple):
@@ -56,7 +58,7 @@ class Evidence(NamedTuple):
 
 def judge(run_id: str, step: Step, *, evidence: Evidence) -> StepStatus:
     """Return where the step stands; no answer is `unknown`, never a failure."""
-    phase, reason = _phase(evidence)
+    phase, reason = _phase(evidence._replace(own=_of_last(evidence.own, evidence.attempts)))
     return StepStatus(
         run_id=run_id,
         step=step,
@@ -92,12 +94,19 @@ def out_of_memory(status: StepStatus) -> Literal["host", "gpu"] | None:
     if status.phase is not Phase.FAILED:
         return None
     verdict = status.attempts[-1].verdict if status.attempts else None
-    said = status.reason + (status.own.message if status.own is not None else "")
-    if any(words in said for words in ("CUDA out of memory", "HIP out of memory")):
+    own = _of_last(status.own, status.attempts)
+    said = status.reason + (own.message if own is not None else "")
+    if any(words in said for words in _GPU_MEMORY):
         return "gpu"
     state = verdict or (status.report.state if status.report is not None else None)
-    host = state is JobState.OUT_OF_MEMORY or "can't allocate memory" in said or "MemoryError" in said
+    host = state is JobState.OUT_OF_MEMORY or any(words in said for words in _HOST_MEMORY)
     return "host" if host else None
+
+
+def _of_last(own: JobStatus | None, attempts: Sequence[Attempt]) -> JobStatus | None:
+    """Return what the job of the last attempt says of itself; None where the words are those of an earlier one."""
+    known = own is not None and attempts and attempts[-1].job_id is not None and own.job_id
+    return None if known and own is not None and own.job_id != attempts[-1].job_id else own
 
 
 def _phase(evidence: Evidence) -> tuple[Phase, str]:

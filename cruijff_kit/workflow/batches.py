@@ -9,7 +9,7 @@ from cruijff_kit.rendering.array_script import MOST_ROWS, asked_of
 from cruijff_kit.schema.job import Step, array_of
 from cruijff_kit.schema.policy import Queue
 from cruijff_kit.workflow.attempts import AttemptKey
-from cruijff_kit.workflow.due import Book, Due, edge_of
+from cruijff_kit.workflow.due import Book, Due, edge_of, left_open
 
 __all__ = ["Batch", "batches_of", "mark_of"]
 
@@ -95,8 +95,8 @@ def _with_room(due: Sequence[Due], book: Book, *, room: int) -> list[Due]:
 
 def _left_open(job: Due, book: Book) -> _Place | None:
     """Return the place that an interrupted submission gave a job."""
-    last = book[job.key][-1] if job.key in book else None
-    return array_of(last.intent.tag) if last is not None and last.job_id is None else None
+    left = left_open(job, book)
+    return array_of(left.tag) if left is not None else None
 
 
 def _left(jobs: Sequence[Due], book: Book, *, sizes: _Sizes) -> Iterator[Batch]:

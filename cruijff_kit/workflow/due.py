@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from cruijff_kit.schema.job import Attempt, JobReport, JobState, Step
+from cruijff_kit.schema.job import Attempt, Intent, JobReport, JobState, Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.policy import Queue, Reaction
 from cruijff_kit.workflow.attempts import AttemptKey, steps_of
 
-__all__ = ["Book", "Due", "due_jobs", "edge_of", "ids_of", "known_edges", "room_in", "tags_of"]
+__all__ = ["Book", "Due", "due_jobs", "edge_of", "ids_of", "known_edges", "left_open", "room_in", "tags_of"]
 
 Book = dict[AttemptKey, tuple[Attempt, ...]]
 """Submissions on disk, oldest first, by run and step."""
@@ -78,6 +78,12 @@ def edge_of(job: Due, book: Book) -> tuple[Attempt, ...] | None:
 def ids_of(edge: tuple[Attempt, ...]) -> tuple[str, ...]:
     """Return the job ids of an edge."""
     return tuple(each.job_id for each in edge if each.job_id is not None)
+
+
+def left_open(job: Due, book: Book) -> Intent | None:
+    """Return the intent that an interrupted submission left."""
+    earlier = book.get(job.key, ())
+    return earlier[-1].intent if earlier and earlier[-1].job_id is None else None
 
 
 def tags_of(edge: tuple[Attempt, ...]) -> tuple[str, ...]:

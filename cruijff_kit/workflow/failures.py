@@ -130,13 +130,12 @@ def cancel_leftovers(status: ExperimentStatus, *, world: World) -> None:
             raise
 
 
-def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: World) -> bool:
+def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, spending: Spending, world: World) -> bool:
     """Decide on every attempt of a wanted run that ended badly and was not decided on; return whether any was.
 
     Each decision is in the audit log, with the rule that fired, before it is kept with its attempt.
     """
     wanted, found = wanted_runs(world), False
-    spending = Spending.of(status, plan, site=site)
     trainings: dict[str, StepStatus] = {}
     for entry in status.steps:
         if entry.run_id not in wanted:

@@ -17,7 +17,7 @@ from cruijff_kit.schema.receipt import Submission
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.attempts import steps_of, write_intent, write_intents
 from cruijff_kit.workflow.batches import Batch, batches_of, mark_of
-from cruijff_kit.workflow.due import Book, Due, edge_of, ids_of, tags_of
+from cruijff_kit.workflow.due import Book, Due, edge_of, ids_of, left_open, tags_of
 from cruijff_kit.workflow.reconcile import record_submissions
 from cruijff_kit.workflow.wanted import accepted, refused
 
@@ -116,7 +116,7 @@ def _ready(batch: Batch, book: Book) -> Batch:
 def _opened(batch: Batch, book: Book, *, errand: Errand, world: World) -> list[Attempt]:
     """Return the attempts to submit, with what each waits for: those left open, and new ones, now on disk."""
     mark = mark_of(errand.comment, world=world)
-    open_ones = [_left_open(job, book) for job in batch.jobs]
+    open_ones = [left_open(job, book) for job in batch.jobs]
     tags = [element_tag(batch.array, index) for index in batch.indices] or [_tag(batch.jobs[0], book, mark=mark)]
     intents = [
         left or _intent(job, book, tag=tag, errand=errand, world=world)
@@ -133,12 +133,6 @@ def _opened(batch: Batch, book: Book, *, errand: Errand, world: World) -> list[A
         Attempt(intent=intent, after_ok=ids_of(edge), after_tags=tags_of(edge))
         for intent, edge in zip(intents, edges, strict=True)
     ]
-
-
-def _left_open(job: Due, book: Book) -> Intent | None:
-    """Return the intent that an interrupted submission left."""
-    earlier = book.get(job.key, ())
-    return earlier[-1].intent if earlier and earlier[-1].job_id is None else None
 
 
 def _tag(job: Due, book: Book, *, mark: str) -> str:
@@ -198,8 +192,7 @@ def _submit(
 def _queue(
     batch: Batch, attempts: Sequence[Attempt], *, book: Book, errand: Errand, world: World
 ) -> list[tuple[Attempt, str]]:
-    edges = [edge_of(job, book) or () for job in batch.jobs]
-    waits = [{"after_ok": ids_of(edge), "after_tags": tags_of(edge)} for edge in edges]
+    waits = [{"after_ok": each.after_ok, "after_tags": each.after_tags} for each in attempts]
     mail = errand.mail if _has_last(batch, attempts, wanted=errand.wanted) else None
     shared = {"comment": errand.comment, "mail": mail}
     if not batch.array:

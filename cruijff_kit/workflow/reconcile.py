@@ -21,16 +21,12 @@ def adopt_submitted(plan: Plan, *, world: World) -> list[Submission]:
     stay open: submitting again with the same tag settles them.
     """
     planned = {run.id for run in plan.runs}
-    open_ones = [
-        each[-1]
-        for (run_id, _), each in read_attempts(world.store).items()
-        if run_id in planned and each[-1].job_id is None
-    ]
+    book = read_attempts(world.store)
+    open_ones = [each[-1] for (run_id, _), each in book.items() if run_id in planned and each[-1].job_id is None]
     if not open_ones:
         return []
     known = world.scheduler.find([attempt.intent.tag for attempt in open_ones])
     adopted = [(attempt, known[attempt.intent.tag]) for attempt in open_ones if attempt.intent.tag in known]
-    book = read_attempts(world.store)
     with_edge = [(attempt.model_copy(update=_edge(attempt, book)), job_id) for attempt, job_id in adopted]
     arrays: dict[str, list[tuple[Attempt, str]]] = {}
     for attempt, job_id in with_edge:

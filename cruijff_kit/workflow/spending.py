@@ -39,13 +39,13 @@ class Spending(NamedTuple):
         return cls(spent, gpus, limits, allowed_gpu_hours(plan.policy, site))
 
 
-def end_overspent(status: ExperimentStatus, plan: Plan, *, site: Site, world: World) -> bool:
+def end_overspent(status: ExperimentStatus, spending: Spending, *, world: World) -> bool:
     """Cancel jobs that wait for another turn which the budget does not hold; return whether there was any.
 
     A job that queues itself again asks nobody, so this is where it is held to what the
     experiment may take. Its checkpoint stays, for whoever raises the budget and tries again.
     """
-    spending, wanted = Spending.of(status, plan, site=site), wanted_runs(world)
+    wanted = wanted_runs(world)
     over = [
         entry
         for entry in status.steps

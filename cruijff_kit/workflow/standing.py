@@ -43,17 +43,20 @@ def live_site(world: World) -> Site:
         return world.site
 
 
-def stand(plan: Plan, *, reports: Mapping[str, JobReport] | None = None, world: World) -> ExperimentStatus:
+def stand(
+    plan: Plan, *, reports: Mapping[str, JobReport] | None = None, site: Site | None = None, world: World
+) -> ExperimentStatus:
     """Return where every step of a plan stands; never writes.
 
     Args:
         plan: the plan.
         reports: what the scheduler says by job id, where it was asked already.
+        site: the site's settings as they are now, where they were read already.
         world: the experiment and its surroundings.
     """
     attempts, wanted, lock = read_attempts(world.store), read_wanted(world), read_lock(world)
     said = last_reports(world.scheduler, attempts) if reports is None else reports
-    held, late = holders(attempts), _seen_since(world)
+    held, late = holders(attempts), _seen_since(world, site)
     current = wanted is not None and lock is not None and wanted.plan_id == lock.plan_id
     entries: list[StepStatus] = []
     for run in plan.runs:
@@ -109,9 +112,9 @@ class _Told(NamedTuple):
     seen_since: datetime | None
 
 
-def _seen_since(world: World) -> datetime | None:
+def _seen_since(world: World, site: Site | None) -> datetime | None:
     """Return the moment before which all that nodes wrote is seen here; None where everything is seen at once."""
-    within = live_site(world).policy.seen_within if world.store.shared() else 0.0
+    within = (site or live_site(world)).policy.seen_within if world.store.shared() else 0.0
     return world.clock.now() - timedelta(seconds=within) if within else None
 
 

@@ -25,7 +25,7 @@ from cruijff_kit.workflow.failures import (
 from cruijff_kit.workflow.handover import errand_of, hand_over
 from cruijff_kit.workflow.reconcile import adopt_submitted
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
-from cruijff_kit.workflow.spending import end_overspent
+from cruijff_kit.workflow.spending import Spending, end_overspent
 from cruijff_kit.workflow.standing import live_site, stand
 from cruijff_kit.workflow.wanted import read_wanted
 
@@ -103,25 +103,26 @@ def _act(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
     The scheduler is asked once how its jobs are, whatever their number.
     """
     site = live_site(world)
-    status = stand(plan, world=world)
+    status = stand(plan, site=site, world=world)
     if any(entry.attempts and entry.attempts[-1].job_id is None for entry in status.steps) and adopt_submitted(
         plan, world=world
     ):
-        status = stand(plan, world=world)
+        status = stand(plan, site=site, world=world)
     reports = _reports(status)
     news = [entry for entry in status.steps if is_news(entry)]
     record_verdicts(news, plan, world=world)
     forgotten = settle_forgotten(status, site, world=world)
     if news or forgotten:
-        status = stand(plan, reports=reports, world=world)
-    decided = apply_policy(status, plan, site=site, world=world)
+        status = stand(plan, reports=reports, site=site, world=world)
+    spending = Spending.of(status, plan, site=site)
+    decided = apply_policy(status, plan, site=site, spending=spending, world=world)
     cancel_orphans(status, world=world)
-    if end_overspent(status, plan, site=site, world=world) or decided:
-        status = stand(plan, reports=reports, world=world)
+    if end_overspent(status, spending, world=world) or decided:
+        status = stand(plan, reports=reports, site=site, world=world)
     fed = _feed(plan, status, site=site, world=world)
     if fed:
         queued = {job.job_id: JobReport(job_id=job.job_id, state=JobState.PENDING) for job in fed}
-        status = stand(plan, reports=reports | queued, world=world)
+        status = stand(plan, reports=reports | queued, site=site, world=world)
     return status, bool(news or forgotten)
 
 

@@ -47,7 +47,6 @@ LASTING = (
     "sbatch: error: Batch job submission failed: Job dependency problem",
     "scancel: error: Kill job error on job id 7: Access/permission denied",
     "sbatch: error: something that no version has said yet",
-    "",
 )
 
 
@@ -82,3 +81,10 @@ def test_silence_may_pass_and_a_missing_command_is_the_machines() -> None:
     assert isinstance(silence, SchedulerError)
     assert silence.transient
     assert isinstance(refusal(Answer(ABSENT, err="squeue is not on the PATH"), "it failed"), SiteError)
+
+
+def test_a_command_that_fails_without_a_word_has_refused_nothing() -> None:
+    refused = refusal(Answer(1), "the settings of the cluster could not be read")
+    assert isinstance(refused, SchedulerError)
+    assert refused.transient
+    assert "without a word" in str(refused)

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cruijff_kit.planning.verdicts import Evidence, judge, retryable
+from cruijff_kit.planning.verdicts import Evidence, judge, out_of_memory, retryable
 from cruijff_kit.schema.job import Attempt, Intent, JobReport, JobState, Step
 from cruijff_kit.schema.run import Done, JobStatus, Phase, StepStatus
 
@@ -121,3 +121,12 @@ def test_an_end_is_not_judged_while_what_the_job_wrote_last_may_not_be_seen_yet(
 def test_an_end_that_no_word_of_the_job_changes_is_judged_at_once(state: JobState) -> None:
     evidence = Evidence((attempt(),), JobReport(job_id="7", state=state), None, None, fresh=True)
     assert judge("r-1", Step.TRAIN, evidence=evidence).phase is not Phase.RUNNING
+
+
+def test_what_an_earlier_attempt_said_is_no_word_of_this_one() -> None:
+    own = JobStatus(state="failed", message="CUDA out of memory", job_id="6", started=NOW, updated=NOW)
+    found = verdict(attempt("6"), attempt(), state=JobState.FAILED, own=own)
+    assert found.reason == "exit code 3"
+    assert out_of_memory(found) is None
+    same = verdict(attempt("6"), attempt(), state=JobState.FAILED, own=own.model_copy(update={"job_id": "7"}))
+    assert out_of_memory(same) == "gpu"
