@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from cruijff_kit.ports import Tracking, World
+    from cruijff_kit.ports import ClientFiles, Tracking, World
 
-__all__ = ["World", "open_tracking", "open_world"]
+__all__ = ["World", "open_clients", "open_tracking", "open_world"]
 
 
 def open_world(
@@ -64,3 +64,10 @@ def open_tracking() -> "Tracking":
     from cruijff_kit.adapters.tracking import WandbRuns
 
     return WandbRuns()
+
+
+def open_clients(project: Path) -> "ClientFiles":
+    """Return the assistants' configuration files of a project and of the user."""
+    from cruijff_kit.adapters.client_files import DiskClientFiles
+
+    return DiskClientFiles(project)

@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("models:models", "List, look at, check or pull base models."),
     "disk": ("disk:disk", "Show what an experiment takes on disk, and what may go."),
     "site": ("site:site", "Set up, show or check the settings of this machine."),
+    "mcp": ("mcp:mcp", "Tell an assistant of the server, here or on a login node, or start it."),
     "schema": ("design:schema", "Print the JSON Schema of a design."),
 }
 """Command to the module and function that hold it, and its line in the help."""
