@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 __all__ = ["parse_json", "with_member"]
@@ -69,7 +69,9 @@ def with_member(text: str, path: Sequence[str], *, value: Any, comments: bool) -
                 nested = {outer: nested}
             return _inserted(text, found, name=name, value=nested, unit=unit)
         found, place = inner.value, inner.start
-    new = _dumped(value, unit=unit, indent=_indent(text, place))
+    # What stands on one line stays on one.
+    flat = bool(found.plain) and "\n" not in text[found.start : found.end]
+    new = _flat(value) if flat else _dumped(value, unit=unit, indent=_indent(text, place))
     return text[: found.start] + _lines(text, new) + text[found.end :]
 
 
@@ -157,7 +159,7 @@ class _Reader:
         return ValueError(f"line {line}: {what}")
 
 
-def _inserted(text: str, found: _Value, *, name: str, value: Mapping[str, Any] | Any, unit: str) -> str:
+def _inserted(text: str, found: _Value, *, name: str, value: Any, unit: str) -> str:
     """Return the text with one more member at the end of an object; a comment after the last one stays with it."""
     close = found.end - 1
     if not found.members:
@@ -168,7 +170,7 @@ def _inserted(text: str, found: _Value, *, name: str, value: Mapping[str, Any] |
         return text[: found.start + 1] + kept + _lines(text, f"{member}\n{indent}") + text[close:]
     first, last = found.members[0], found.members[-1]
     if "\n" not in text[found.start : first.start]:
-        member = f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}"
+        member = f"{json.dumps(name)}: {_flat(value)}"
         gap = " " if found.comma else ", "
         end = len(text[:close].rstrip())
         return text[:end] + gap + member + text[end:]
@@ -181,6 +183,10 @@ def _inserted(text: str, found: _Value, *, name: str, value: Mapping[str, Any] |
 
 def _dumped(value: Any, *, unit: str, indent: str) -> str:
     return json.dumps(value, indent=unit, ensure_ascii=False).replace("\n", f"\n{indent}")
+
+
+def _flat(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _lines(text: str, new: str) -> str:

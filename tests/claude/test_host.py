@@ -69,11 +69,15 @@ def test_a_bare_skill_is_run_its_tools_pass_unasked_and_their_answers_and_errors
     assert {f"{BARE}{tool}" for tool in SURFACE} <= set(ran.start["tools"])
     assert set(SKILLS) <= set(ran.start["slash_commands"])
     # The skill's own words are in every request, once.
-    counts = [json.dumps(each, ensure_ascii=False).count(first_words("design-experiment")) for each in ran.model.requests]
+    counts = [
+        json.dumps(each, ensure_ascii=False).count(first_words("design-experiment")) for each in ran.model.requests
+    ]
     assert counts == [1, 1, 1]
     (checked, answer), (refused, why) = ran.results
-    assert not checked and "runs" in json.loads(answer)
-    assert refused and "String should match pattern" in why
+    assert not checked
+    assert "runs" in json.loads(answer)
+    assert refused
+    assert "String should match pattern" in why
     assert "String should match pattern" in ran.model.heard()
 
 
@@ -95,11 +99,13 @@ def test_where_nobody_can_be_asked_nothing_is_submitted_and_the_model_is_told(
     )
     assert ran.denied == []
     assert content(ran)["submitted"] is False
-    assert "cancel" in ran.model.heard().lower()
+    assert "nothing was submitted" in content(ran)["note"]
     assert submitted(bench) == 0
 
 
-@pytest.mark.parametrize("answer,queued", ((("accept", True), True), (("accept", False), False), (("decline", True), False)))
+@pytest.mark.parametrize(
+    "answer,queued", ((("accept", True), True), (("accept", False), False), (("decline", True), False))
+)
 def test_the_plugin_submits_only_what_the_user_has_confirmed(
     host: Host,
     bench: Bench,
@@ -123,7 +129,8 @@ def test_the_plugin_submits_only_what_the_user_has_confirmed(
     (asked,) = host.questions()
     assert asked["hook_event_name"] == "Elicitation"
     assert (asked["mode"], asked["mcp_server_name"]) == ("form", "plugin:cruijff-kit:cruijff")
-    assert "2 training" in asked["message"] and plan_id[:12] in asked["message"]
+    assert "2 training" in asked["message"]
+    assert plan_id[:12] in asked["message"]
     assert list(asked["requested_schema"]["properties"]) == ["confirm"]
     assert submitted(bench) == (2 if queued else 0)
     if queued:
@@ -150,7 +157,8 @@ def test_the_plugin_is_well_formed_and_is_installed_with_its_skills_and_its_serv
         done = host.call("plugin", *words)
         assert done.returncode == 0, done.stdout + done.stderr
     (line,) = [line for line in host.call("mcp", "list").stdout.splitlines() if "cruijff" in line]
-    assert line.startswith("plugin:cruijff-kit:cruijff:") and line.endswith("Connected")
+    assert line.startswith("plugin:cruijff-kit:cruijff:")
+    assert line.endswith("Connected")
 
 
 def test_words_for_those_who_change_the_code_reach_the_model_once(host: Host) -> None:
@@ -160,15 +168,26 @@ def test_words_for_those_who_change_the_code_reach_the_model_once(host: Host) ->
     assert ran.model.heard().count("Zandvoort") == 1
 
 
-@pytest.mark.parametrize("denied", (True, False))
-def test_the_documented_rule_keeps_a_model_with_a_shell_from_the_cluster(host: Host, denied: bool) -> None:
+@pytest.mark.parametrize(
+    "command,ruled,queued",
+    (
+        ("sbatch job.sh", True, False),
+        ("true && env X=1 timeout 9 sbatch job.sh", True, False),
+        ("sbatch job.sh", False, True),
+        # The page says so: the rule looks at commands, not at what they start.
+        ("sh -c 'sbatch job.sh'", True, True),
+    ),
+)
+def test_the_documented_rule_keeps_a_model_with_a_shell_from_the_cluster_as_far_as_the_page_says(
+    host: Host, command: str, ruled: bool, queued: bool
+) -> None:
     page = (ROOT / "docs" / "assistants.md").read_text(encoding="utf-8")
     rules = json.loads(page.partition("```json permissions\n")[2].partition("```")[0])
     called = fake_sbatch(host)
-    step = Step("Bash", {"command": "sbatch job.sh", "description": "queue a job"})
-    ran = host.run("hello", [step], "--allowedTools", "Bash", settings=rules if denied else None)
-    assert called.exists() is not denied
-    assert bool(ran.results[0][0]) is denied
+    step = Step("Bash", {"command": command, "description": "queue a job"})
+    ran = host.run("hello", [step], "--allowedTools", "Bash", settings=rules if ruled else None)
+    assert called.exists() is queued
+    assert ran.results[0][0] is not queued
 
 
 def fake_sbatch(host: Host) -> Path:
