@@ -58,7 +58,7 @@ def with_member(text: str, path: Sequence[str], *, value: Any, comments: bool) -
         ValueError: the text is not JSON, or something on the way is no object.
     """
     found = _Reader(text, comments=comments).document()
-    unit = _unit(text, found)
+    unit, place = _unit(text, found), found.start
     for depth, name in enumerate(path):
         if not isinstance(found.plain, dict):
             raise ValueError(f"`{'.'.join(path[:depth]) or 'the whole'}` is not an object")

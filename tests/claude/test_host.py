@@ -81,6 +81,17 @@ def test_a_bare_skill_is_run_its_tools_pass_unasked_and_their_answers_and_errors
     assert "String should match pattern" in ran.model.heard()
 
 
+def test_inside_this_repository_skills_have_their_bare_names_and_the_server_is_found(host: Host) -> None:
+    here = Host(host.binary, host.home, ROOT)
+    ran = here.run("/design-experiment", [], settings={"enabledMcpjsonServers": ["cruijff"]})
+    assert ran.code == 0, ran.complaints
+    assert [(each["name"], each["status"]) for each in ran.start["mcp_servers"]] == [("cruijff", "connected")]
+    assert set(SKILLS) <= set(ran.start["slash_commands"])
+    assert ran.model.heard().count(first_words("design-experiment")) == 1
+    title = (ROOT / "CLAUDE.md").read_text(encoding="utf-8").splitlines()[0]
+    assert ran.model.heard().count(title) == 1
+
+
 def test_what_no_skill_allows_is_not_called(host: Host, bench: Bench, told: tuple[str, ...]) -> None:
     plan_id = scaffolded(bench)
     ran = host.run("/run-experiment bits", [looked(BARE), submission(plan_id, prefix=BARE)], *told)
