@@ -5,7 +5,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from cruijff_kit.errors import SiteError
@@ -51,18 +51,19 @@ class DiskClientFiles:
         path = Path(file.path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as aside:
-                aside.write(text.encode())
-                aside.flush()
-                os.fsync(aside.fileno())
-            try:
+            with ExitStack() as undo:
+                handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+                aside = Path(name)
+                undo.callback(aside.unlink, missing_ok=True)
+                with os.fdopen(handle, "wb") as file_aside:
+                    file_aside.write(text.encode())
+                    file_aside.flush()
+                    os.fsync(file_aside.fileno())
                 with suppress(FileNotFoundError):
-                    Path(aside.name).chmod(stat.S_IMODE(path.stat().st_mode))
+                    aside.chmod(stat.S_IMODE(path.stat().st_mode))
                 if _text(path) != file.text:
                     raise SiteError(f"`{path}` was changed meanwhile; nothing was written", hint="repeat the command")
-                Path(aside.name).replace(path)
-            finally:
-                Path(aside.name).unlink(missing_ok=True)
+                aside.replace(path)
         except OSError as err:
             raise SiteError(f"`{path}` cannot be written: {err.strerror}", hint="see that it is yours") from err
 

@@ -106,8 +106,9 @@ def render_manifests() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write every manifest and link below a directory, which is the repository's."""
-    (root,) = sys.argv[1:] if arguments is None else arguments
+    """Write every manifest and link below the directory named, the current one where none is."""
+    words = sys.argv[1:] if arguments is None else arguments
+    root = words[0] if words else "."
     for path, text in render_manifests().items():
         place = Path(root) / path
         place.parent.mkdir(parents=True, exist_ok=True)

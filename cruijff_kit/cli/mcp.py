@@ -64,7 +64,12 @@ def install(
     elif not planned.diff:
         click.echo(f"{planned.path} says it already")
     else:
-        click.echo(planned.diff.rstrip("\n"))
+        # Neighbours of ours may hold keys, and a project's file whatever somebody has put there.
+        secrets = workflow.secrets_of(os.environ)
+        click.echo(workflow.safe_text(planned.diff.rstrip("\n"), secrets=secrets))
+        if "\n@@" not in planned.diff:
+            # The file is too long to be compared.
+            click.echo(f"what is put into it:\n{planned.shown}")
         if not dry_run:
             _write(planned, server, level=level, yes=yes, files=files)
 

@@ -111,6 +111,31 @@ def test_a_file_that_cannot_be_parsed_is_left_alone(project: Path, client: str) 
     assert [each.name for each in path.parent.iterdir() if each.is_file()] == [path.name]
 
 
+def test_keys_beside_ours_are_not_shown_and_stay(project: Path) -> None:
+    key = "sk-" + "a1B2" * 8
+    (project / ".mcp.json").write_text(
+        json.dumps({"mcpServers": {"other": {"command": "x", "env": {"KEY": key}}}}, indent=2), encoding="utf-8"
+    )
+    assert key not in ck("install", "--project", "--yes").output
+    assert key in (project / ".mcp.json").read_text(encoding="utf-8")
+
+
+def test_codex_is_told_which_variable_ssh_needs_and_the_host_which_directory(project: Path) -> None:
+    shown = ck("install", "--client", "codex", "--ssh", "login", "--root", "llm").stdout
+    entry = READ["codex"](shown)["cruijff"]
+    assert entry["env_vars"] == ["SSH_AUTH_SOCK"]
+    assert entry["args"][-1] == "cruijff-mcp --root=llm"
+    with pytest.raises(SpecError, match="needs a directory there"):
+        ck("install", "--ssh", "login")
+
+
+def test_of_a_file_too_long_to_be_compared_what_is_put_into_it_is_shown(project: Path) -> None:
+    (project / ".mcp.json").write_text(json.dumps({"notes": ["x" * 100] * 5_000}, indent=2), encoding="utf-8")
+    shown = ck("install", "--project", "--dry-run").output
+    assert "too long to compare" in shown
+    assert '"cruijff": {' in shown
+
+
 def test_nothing_is_written_that_nobody_has_agreed_to(project: Path) -> None:
     with pytest.raises(SiteError, match="there is no terminal"):
         ck("install", "--project")
