@@ -4,13 +4,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from cruijff_kit.ports import ClientFiles, Tracking, World
+    from cruijff_kit.adapters.site_file import DiskSiteFiles
+    from cruijff_kit.ports import ClientFiles, Mirror, Scheduler, SiteProbe, Tracking, World
+    from cruijff_kit.schema.audit import Actor
+    from cruijff_kit.schema.site import Site
 
-__all__ = ["World", "open_clients", "open_tracking", "open_world"]
+__all__ = ["Mirror", "World", "open_clients", "open_mirror", "open_probe", "open_site", "open_tracking", "open_world"]
 
 
 def open_world(
-    experiment: Path, *, root: Path, kind: Literal["human", "assistant"], name: str, client: str | None
+    experiment: Path,
+    *,
+    root: Path,
+    kind: Literal["human", "assistant"],
+    name: str,
+    client: str | None,
+    site: str | None = None,
 ) -> "World":
     """Return the world of one experiment directory; nothing is written by opening it.
 
@@ -20,43 +29,62 @@ def open_world(
         kind: whether a person or an assistant acts.
         name: login name of the person, or tool the assistant calls.
         client: program that speaks for the actor, with its version.
+        site: which of several sites; the one that the experiment remembers where None.
+
+    Raises:
+        SiteError: the experiment lies on another machine, or there is no such site.
     """
-    from cruijff_kit.adapters.audit_log import DiskAuditLog
-    from cruijff_kit.adapters.clock import SystemClock
-    from cruijff_kit.adapters.embedder import LocalEmbedder
-    from cruijff_kit.adapters.eval_logs import InspectLogs
-    from cruijff_kit.adapters.local import LocalScheduler
-    from cruijff_kit.adapters.lora_adapters import LocalAdapters
-    from cruijff_kit.adapters.model_hub import LocalHub
-    from cruijff_kit.adapters.probe import StepProber
-    from cruijff_kit.adapters.run_store import DiskRunStore
-    from cruijff_kit.adapters.shelf import DiskShelf
-    from cruijff_kit.adapters.site_file import DiskSiteFiles
-    from cruijff_kit.adapters.site_probe import MachineProbe
-    from cruijff_kit.adapters.slurm import SlurmScheduler
-    from cruijff_kit.adapters.state_dir import state_dir
-    from cruijff_kit.ports import World
+    from cruijff_kit.adapters.mirror import refuse_mirror
+    from cruijff_kit.adapters.site_file import chosen_site
     from cruijff_kit.schema.audit import Actor
 
-    sites, clock = DiskSiteFiles(root), SystemClock()
-    site = sites.read().site
-    return World(
-        store=DiskRunStore(experiment),
-        audit=DiskAuditLog(experiment, clock=clock),
-        scheduler=SlurmScheduler() if site.scheduler == "slurm" else LocalScheduler(state_dir() / "queue", site=site),
-        clock=clock,
-        hub=LocalHub(models_dir=site.models_dir),
-        adapters=LocalAdapters(),
-        evaluations=InspectLogs(),
-        site=site,
-        actor=Actor(kind=kind, name=name, client=client),
-        prober=StepProber(),
-        embedder=LocalEmbedder(),
-        sites=sites,
-        probe=MachineProbe(),
-        shelf=DiskShelf(),
-        settings=lambda: DiskSiteFiles(root).read().site,
-    )
+    sites = chosen_site(experiment, root=root, name=site)
+    settings = sites.read().site
+    refuse_mirror(experiment, settings)
+    return _world(experiment, sites=sites, site=settings, actor=Actor(kind=kind, name=name, client=client))
+
+
+def open_site(experiment: Path, *, root: Path, site: str | None = None, new: bool = False) -> "World":
+    """Return the world of whoever looks at a site or sets it up: also of one where experiments lie elsewhere.
+
+    Args:
+        experiment: the experiment directory, which need not exist.
+        root: project root.
+        site: which of several sites.
+        new: whether it may be one that no file tells of yet.
+    """
+    from cruijff_kit.adapters.site_file import chosen_site
+    from cruijff_kit.planning.site_parse import read_sites
+    from cruijff_kit.schema.audit import Actor
+
+    sites = chosen_site(experiment, root=root, name=site)
+    settings = (read_sites(sites.files()) if new else sites.read()).site
+    return _world(experiment, sites=sites, site=settings, actor=Actor(kind="human", name="site", client="ck"))
+
+
+def open_mirror(experiment: Path, *, root: Path, site: str | None = None) -> "Mirror | None":
+    """Return an experiment that lies on a login host; None where its site has its experiments here."""
+    from cruijff_kit.adapters.audit_log import DiskAuditLog
+    from cruijff_kit.adapters.clock import SystemClock
+    from cruijff_kit.adapters.mirror import SshHome
+    from cruijff_kit.adapters.run_store import DiskRunStore
+    from cruijff_kit.adapters.site_file import chosen_site
+    from cruijff_kit.ports import Mirror
+
+    sites = chosen_site(experiment, root=root, name=site)
+    settings = sites.read().site
+    if settings.remote is None:
+        return None
+    home = SshHome(experiment, root=root, site=settings, name=sites.name)
+    return Mirror(home, DiskRunStore(experiment), DiskAuditLog(experiment, clock=SystemClock()))
+
+
+def open_probe(host: str | None = None) -> "SiteProbe":
+    """Return what looks at this machine, or at the cluster behind a login host."""
+    from cruijff_kit.adapters.login_probe import LoginProbe
+    from cruijff_kit.adapters.site_probe import MachineProbe
+
+    return MachineProbe() if host is None else LoginProbe(host)
 
 
 def open_tracking() -> "Tracking":
@@ -71,3 +99,49 @@ def open_clients(project: Path) -> "ClientFiles":
     from cruijff_kit.adapters.client_files import DiskClientFiles
 
     return DiskClientFiles(project)
+
+
+def _world(experiment: Path, *, sites: "DiskSiteFiles", site: "Site", actor: "Actor") -> "World":
+    from cruijff_kit.adapters.audit_log import DiskAuditLog
+    from cruijff_kit.adapters.clock import SystemClock
+    from cruijff_kit.adapters.embedder import LocalEmbedder
+    from cruijff_kit.adapters.environments import DiskEnvironments
+    from cruijff_kit.adapters.eval_logs import InspectLogs
+    from cruijff_kit.adapters.lora_adapters import LocalAdapters
+    from cruijff_kit.adapters.model_hub import LocalHub
+    from cruijff_kit.adapters.probe import StepProber
+    from cruijff_kit.adapters.run_store import DiskRunStore
+    from cruijff_kit.adapters.shelf import DiskShelf
+    from cruijff_kit.ports import World
+
+    clock = SystemClock()
+    return World(
+        store=DiskRunStore(experiment),
+        audit=DiskAuditLog(experiment, clock=clock),
+        scheduler=_scheduler(site),
+        clock=clock,
+        hub=LocalHub(models_dir=site.models_dir),
+        adapters=LocalAdapters(),
+        evaluations=InspectLogs(),
+        site=site,
+        actor=actor,
+        prober=StepProber(),
+        embedder=LocalEmbedder(),
+        sites=sites,
+        probe=open_probe(site.login_host),
+        environments=DiskEnvironments(),
+        shelf=DiskShelf(),
+        settings=lambda: sites.read().site,
+        site_name=sites.name,
+    )
+
+
+def _scheduler(site: "Site") -> "Scheduler":
+    from cruijff_kit.adapters.local import LocalScheduler
+    from cruijff_kit.adapters.login_host import LoginHost
+    from cruijff_kit.adapters.slurm import SlurmScheduler
+    from cruijff_kit.adapters.state_dir import state_dir
+
+    if site.scheduler != "slurm":
+        return LocalScheduler(state_dir() / "queue", site=site)
+    return SlurmScheduler(None if site.login_host is None else LoginHost(site.login_host))

@@ -5,6 +5,7 @@ CruijffError                 carries `.hint`; never raised itself
  ├ PlanError(ValueError)     cannot be planned        exit 2
  ├ SiteError                 this machine or cluster  exit 3
  ├ SchedulerError            the scheduler said no    exit 4
+ │  └ DependencyError        it waits for a lost job  exit 4
  ├ RunError                  a run went wrong         exit 5
  └ ResultError               results not usable       exit 6
 
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 __all__ = [
     "CruijffError",
+    "DependencyError",
     "PlanError",
     "Problem",
     "ResultError",
@@ -93,6 +95,14 @@ class SchedulerError(CruijffError):
         super().__init__(message, hint=hint)
         self.transient = transient
         self.stderr = stderr
+
+
+class DependencyError(SchedulerError):
+    """A job would wait for one that the scheduler does not know, or that ended badly; nothing else is held up."""
+
+    def __init__(self, message: str, *, stderr: str = "", hint: str = "") -> None:
+        """Keep what the scheduler said; trying again makes sense once that job was settled."""
+        super().__init__(message, transient=False, stderr=stderr, hint=hint)
 
 
 class RunError(CruijffError):

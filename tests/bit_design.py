@@ -6,7 +6,7 @@ _DESIGN = """\
 name: {name}
 question: Does anything get lost?
 created: "2026-01-02"
-tools: {{evaluation: none}}
+{evaluation}
 models:
   - {{name: base, path: {model}}}
 data:
@@ -24,6 +24,10 @@ controls:
 """
 
 
-def bit_design(name: str, *, model: object, recipe: object, seeds: tuple[int, ...], batch_size: int = 4) -> str:
-    """Return the text of a design: two ranks, one run a seed of each, nothing evaluated."""
-    return _DESIGN.format(name=name, model=model, recipe=recipe, seeds=list(seeds), batch_size=batch_size)
+def bit_design(
+    name: str, *, model: object, recipe: object, seeds: tuple[int, ...], batch_size: int = 4, evaluated: bool = False
+) -> str:
+    """Return the text of a design: two ranks, one run a seed of each, evaluated or not."""
+    evaluation = "evaluation: {tasks: [{name: bits, task: rows}]}" if evaluated else "tools: {evaluation: none}"
+    values = {"model": model, "recipe": recipe, "seeds": list(seeds), "batch_size": batch_size}
+    return _DESIGN.format(name=name, evaluation=evaluation, **values)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cruijff_kit.ports import Scheduler
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState
+from cruijff_kit.schema.job import ArrayElement, ArrayRequest, JobReport, JobRequest, JobState
 
 __all__ = ["GATED", "GatedBench", "until"]
 
@@ -18,9 +18,9 @@ GATED = 'read -r word < "$GATE"; case $word in -*) kill "$word" $$ ;; *) exit "$
 _PATIENCE = 60.0
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for something that a process outside brings about."""
-    end, tick = time.monotonic() + _PATIENCE, threading.Event()
+def until(condition: Callable[[], object], what: str, *, patience: float = _PATIENCE) -> None:
+    """Wait for something that a process outside brings about; not for ever, in seconds."""
+    end, tick = time.monotonic() + patience, threading.Event()
     while not condition():
         assert time.monotonic() < end, f"never happened: {what}"
         tick.wait(0.005)
@@ -53,6 +53,33 @@ class GatedBench:
         job_id = self.scheduler.submit(self.request(tag, after_ok, body=body, head=head))
         self._gates[job_id] = self.folder / f"{tag}.gate"
         return job_id
+
+    def array(
+        self, tag: str, edges: Sequence[Sequence[str]], *, indices: Sequence[int] = (), body: str | None = None
+    ) -> ArrayRequest:
+        """Write a script for an array and return the request for it; each element waits at a gate of its own.
+
+        Args:
+            tag: the array's tag.
+            edges: for each element, the jobs that it waits for.
+            indices: their indices; by default they are counted.
+            body: what to run instead of waiting.
+        """
+        script, places = self.folder / f"{tag}.slurm", indices or range(len(edges))
+        for index in places if body is None else ():
+            if not (self.folder / f"{tag}.{index}.gate").exists():
+                os.mkfifo(self.folder / f"{tag}.{index}.gate")
+        body = body or f'GATE={_quoted(self.folder / tag)}."${{SLURM_ARRAY_TASK_ID:-$1}}".gate\n{GATED}'
+        head = f"{self._head}#SBATCH --output=slurm-%A_%a.out\n"
+        script.write_text(f"#!/bin/sh\n{head}\n{body}\n", encoding="utf-8")
+        elements = [ArrayElement(index=index, after_ok=tuple(edge)) for index, edge in zip(places, edges, strict=True)]
+        return ArrayRequest(script=str(script), tag=tag, name=tag, chdir=str(self.folder), elements=tuple(elements))
+
+    def submit_array(self, request: ArrayRequest) -> list[str]:
+        """Submit an array and return its job ids in order."""
+        ids = self.scheduler.submit_array(request)
+        self._gates |= {job_id: self.folder / f"{tag}.gate" for tag, job_id in ids.items()}
+        return list(ids.values())
 
     def submit_script(self, script: Path) -> str:
         """Submit a script that is there, to run where it lies."""

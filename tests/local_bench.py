@@ -1,14 +1,18 @@
 """A real local queue in a test's own folder, with jobs that wait at a gate."""
 
 import contextlib
+import json
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from cruijff_kit.adapters.doorbell import hold_lock
 from cruijff_kit.adapters.local import LocalScheduler
 from cruijff_kit.adapters.processes import family, send_signal
+from cruijff_kit.adapters.sbatch_lines import Directives
 from cruijff_kit.ports import Scheduler
 from cruijff_kit.schema.site import Caps, Site
 from tests.gated_bench import GATED, GatedBench, until
@@ -36,6 +40,12 @@ class LocalBench(GatedBench):
         """Kill all processes of a job behind the scheduler's back."""
         send_signal(signal.SIGKILL, to=family(self.leader(job_id)))
         self.ended(job_id)
+
+    def limit(self, job_id: str) -> int | None:
+        """Return the seconds that a job may run."""
+        with closing(sqlite3.connect(self.root / "queue.db", timeout=30)) as db:
+            (text,) = db.execute("SELECT directives FROM job WHERE id = ?", (job_id,)).fetchone()
+        return Directives(*json.loads(text)).seconds
 
     def leader(self, job_id: str) -> int:
         """Return the number of the job's session, once it has one."""

@@ -8,9 +8,10 @@ from typing import Any
 
 from cruijff_kit.adapters.audit_log import DiskAuditLog
 from cruijff_kit.adapters.run_store import DiskRunStore
-from cruijff_kit.ports import World
+from cruijff_kit.ports import Progress, World
+from cruijff_kit.rendering.array_script import parse_array
 from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, AuditRecord
-from cruijff_kit.schema.job import Attempt, JobRequest, Step
+from cruijff_kit.schema.job import ArrayRequest, Attempt, JobRequest, Step, array_of
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.run import Done, JobStatus, StepStatus
 from cruijff_kit.schema.site import Site
@@ -59,6 +60,13 @@ class BombedStore(DiskRunStore):
         """Write, or be killed before or after."""
         self._bomb.around(lambda: super(BombedStore, self).write(path, content))
 
+    def publish(self, files: Mapping[str, bytes], *, manifest: str, progress: Progress | None = None) -> None:
+        """Publish, or be killed before, half-way, or after: a publication may end with any of its folders there."""
+        half = dict(list(files.items())[: len(files) // 2])
+        if half:
+            self._bomb.around(lambda: super(BombedStore, self).publish(half, manifest=next(iter(half))))
+        self._bomb.around(lambda: super(BombedStore, self).publish(files, manifest=manifest, progress=progress))
+
 
 class BombedAudit(DiskAuditLog):
     """A record whose writer may be killed."""
@@ -82,6 +90,10 @@ class BombedScheduler(FakeScheduler):
     def submit(self, request: JobRequest) -> str:
         """Queue, or be killed before or after."""
         return self._bomb.around(lambda: super(BombedScheduler, self).submit(request))
+
+    def submit_array(self, request: ArrayRequest) -> dict[str, str]:
+        """Queue, or be killed before or after."""
+        return self._bomb.around(lambda: super(BombedScheduler, self).submit_array(request))
 
     def cancel(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> None:
         """Cancel, or be killed before or after."""
@@ -148,11 +160,17 @@ class Submitted:
 
     def saves(self, job_id: str, step: int, **facts: Any) -> None:
         """Let a training tell of a checkpoint, and whatever else it says of itself."""
-        run_id, _ = whose(self.scheduler.requests[job_id])
+        self._tells(job_id, step=step, total=99, saved=step, **facts)
+
+    def evaluates(self, job_id: str, **facts: Any) -> None:
+        """Let an evaluation tell of itself."""
+        self._tells(job_id, **facts)
+
+    def _tells(self, job_id: str, **facts: Any) -> None:
+        run_id, step = whose(self.scheduler.requests[job_id])
         now = self.clock.now()
-        told = {"state": "running", "step": step, "total": 99, "saved": step, "job_id": job_id, **facts}
-        own = JobStatus(**told, started=now, updated=now)
-        DiskRunStore(self.world.store.root).write(RunLayout(run_id).status("train"), own.model_dump_json())
+        own = JobStatus(**{"state": "running", "job_id": job_id, **facts}, started=now, updated=now)
+        DiskRunStore(self.world.store.root).write(RunLayout(run_id).status(step.value), own.model_dump_json())
 
     def prints(self, job_id: str, text: str) -> None:
         """Let a job print."""
@@ -165,6 +183,10 @@ class Submitted:
 
 
 def whose(request: JobRequest) -> tuple[str, Step]:
-    """Return run and step of a request, from where its script lies."""
-    parts = Path(request.script).parts
+    """Return run and step of a request, from where its script lies, or from its array's table."""
+    parts, place = Path(request.script).parts, array_of(request.tag)
+    if place is not None:
+        rows = parse_array(Path(request.script).read_text(encoding="utf-8")).rows
+        (row,) = (row for row in rows if row.place == place[1])
+        return row.folder.removeprefix("runs/"), Step(row.script.split("/")[1].partition("_")[0])
     return parts[parts.index("runs") + 1], Step.EVAL if "eval" in parts[-2:] else Step.TRAIN

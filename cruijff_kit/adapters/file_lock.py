@@ -10,14 +10,35 @@ from pathlib import Path
 
 from cruijff_kit.errors import SiteError
 
-__all__ = ["hold_lock"]
+__all__ = ["held", "hold_descriptor", "hold_lock"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
+_held: list[int] = []
+
+
+def held() -> tuple[int, ...]:
+    """Return the descriptors of the locks that this process holds.
+
+    A child that inherits them keeps the locks until it has ended, though its parent was killed:
+    a command that still waits for its scheduler is as much a submitter as whoever started it.
+    """
+    return tuple(_held)
 
 
 @contextmanager
 def hold_lock(path: Path, *, name: str, wait: float) -> Iterator[None]:
     """Hold the lock that a file stands for; the file stays, the lock goes with its holder.
+
+    Raises:
+        SiteError: another process held it for longer than `wait` seconds.
+    """
+    with hold_descriptor(path, name=name, wait=wait):
+        yield
+
+
+@contextmanager
+def hold_descriptor(path: Path, *, name: str, wait: float) -> Iterator[int]:
+    """Hold a lock and yield its descriptor: a child that inherits it holds the lock too, until it ends.
 
     Raises:
         SiteError: another process held it for longer than `wait` seconds.
@@ -28,8 +49,11 @@ def hold_lock(path: Path, *, name: str, wait: float) -> Iterator[None]:
         _acquire(descriptor, name=name, wait=wait)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        yield
+        _held.append(descriptor)
+        yield descriptor
     finally:
+        if descriptor in _held:
+            _held.remove(descriptor)
         os.close(descriptor)
 
 

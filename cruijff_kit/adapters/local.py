@@ -13,12 +13,14 @@ from pathlib import Path
 from cruijff_kit.adapters.doorbell import call_runner, ring
 from cruijff_kit.adapters.job_env import clean_environment
 from cruijff_kit.adapters.local_queue import Facts, Limits, LocalQueue, NewJob
-from cruijff_kit.adapters.sbatch_lines import Directives, read_directives
-from cruijff_kit.errors import SchedulerError
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
+from cruijff_kit.adapters.sbatch_lines import Directives, read_directives, seconds_of
+from cruijff_kit.errors import DependencyError, SchedulerError
+from cruijff_kit.schema.job import ArrayRequest, JobReport, JobRequest, JobState, JobUsage, element_tag
 from cruijff_kit.schema.site import Site
 
 __all__ = ["LocalScheduler", "visible_gpus"]
+
+_ELEMENTS = 1_000_000
 
 
 class LocalScheduler:
@@ -55,8 +57,8 @@ class LocalScheduler:
     def submit(self, request: JobRequest) -> str:
         """Queue a copy of a script, durably, and see that a runner lives.
 
-        The request's name and directory win over the script's own, as a command
-        line wins over it in `sbatch`. The job inherits an allowlist of this
+        The request's name, directory and time limit win over the script's own, as a
+        command line wins over it in `sbatch`. The job inherits an allowlist of this
         process's environment.
 
         Raises:
@@ -69,6 +71,35 @@ class LocalScheduler:
         job_id = self._queue.add(self._new(request))
         self._call()
         return str(job_id)
+
+    def submit_array(self, request: ArrayRequest) -> dict[str, str]:
+        """Queue one job an element, all in one transaction; each has a number of its own, and is told its index.
+
+        Raises:
+            SchedulerError: the script is refused, or an element waits for an unknown job.
+        """
+        script, asked = self._accepted(request)
+        environment = clean_environment(os.environ)
+        jobs = [
+            NewJob(
+                tag=element_tag(request.tag, each.index),
+                name=request.name,
+                comment=request.comment,
+                chdir=request.chdir,
+                directives=asked._replace(output=asked.output.replace("%A_%a", "%j")),
+                script=script,
+                environment={**environment, "SLURM_ARRAY_TASK_ID": str(each.index)},
+                after_ok=_known_form(request.name, each.after_ok),
+            )
+            for each in request.elements
+        ]
+        numbers = self._queue.add_all(jobs)
+        self._call()
+        return {job.tag: str(number) for job, number in zip(jobs, numbers, strict=True)}
+
+    def most_elements(self) -> int:
+        """Return a number that no grid has: here an array is nothing but its jobs."""
+        return _ELEMENTS
 
     def find(self, tags: Sequence[str]) -> dict[str, str]:
         """Return the job ids of those tags that were ever queued here."""
@@ -117,10 +148,10 @@ class LocalScheduler:
             directives=directives,
             script=script,
             environment=clean_environment(os.environ),
-            after_ok=_known_form(request),
+            after_ok=_known_form(request.name, request.after_ok),
         )
 
-    def _accepted(self, request: JobRequest) -> tuple[bytes, Directives]:
+    def _accepted(self, request: JobRequest | ArrayRequest) -> tuple[bytes, Directives]:
         try:
             script = Path(request.script).read_bytes()
         except OSError as err:
@@ -134,7 +165,8 @@ class LocalScheduler:
         if not Path(request.chdir).is_dir():
             fact = f"job `{request.name}` cannot start in `{request.chdir}`: no such directory"
             raise SchedulerError(fact, transient=False, hint="scaffold the experiment again")
-        return script, directives
+        limit = request.time if isinstance(request, JobRequest) else None
+        return script, directives._replace(seconds=seconds_of(limit)) if limit else directives
 
 
 def visible_gpus() -> tuple[str, ...]:
@@ -146,12 +178,12 @@ def visible_gpus() -> tuple[str, ...]:
     return tuple(sorted((number for number in numbers if number.isdigit()), key=int))
 
 
-def _known_form(request: JobRequest) -> tuple[int, ...]:
-    strange = [job_id for job_id in request.after_ok if not _is_number(job_id)]
+def _known_form(name: str, after_ok: tuple[str, ...]) -> tuple[int, ...]:
+    strange = [job_id for job_id in after_ok if not _is_number(job_id)]
     if strange:
-        fact = f"job `{request.name}` waits for job `{strange[0]}`, which this queue does not know"
-        raise SchedulerError(fact, transient=False, hint="submit the job it waits for first")
-    return tuple(int(job_id) for job_id in request.after_ok)
+        fact = f"job `{name}` waits for job `{strange[0]}`, which this queue does not know"
+        raise DependencyError(fact, hint="submit the job it waits for first")
+    return tuple(int(job_id) for job_id in after_ok)
 
 
 def _numbers(job_ids: Sequence[str]) -> list[int]:

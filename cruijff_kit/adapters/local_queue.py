@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.adapters.queue_file import QueueFile
 from cruijff_kit.adapters.sbatch_lines import Directives, Notice
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError
 
 __all__ = ["Ending", "Facts", "Job", "Limits", "LocalQueue", "NewJob", "Standing"]
 
@@ -154,25 +154,19 @@ class LocalQueue:
         """Queue a job and return its number; a tag already queued returns its own.
 
         Raises:
-            SchedulerError: it waits for a job that this queue does not know.
+            DependencyError: it waits for a job that this queue does not know.
+        """
+        return self.add_all((new,))[0]
+
+    def add_all(self, jobs: Sequence[NewJob]) -> list[int]:
+        """Queue several jobs, or none of them, and return their numbers.
+
+        Raises:
+            SchedulerError: one of them waits for a job that this queue does not know.
         """
         self._file.create()
         with self._file.writing() as db:
-            held = db.execute("SELECT id FROM job WHERE tag = ?", (new.tag,)).fetchone()
-            if held:
-                return held[0]
-            _require_known(db, new)
-            row = {**new._asdict(), "directives": json.dumps(new.directives), "submitted": time.time()}
-            row["environment"] = json.dumps(new.environment)
-            job_id = db.execute(
-                "INSERT INTO job (tag, name, comment, chdir, directives, script, environment, submitted)"
-                " VALUES (:tag, :name, :comment, :chdir, :directives, :script, :environment, :submitted)",
-                row,
-            ).lastrowid
-            assert job_id is not None  # noqa: S101 SQLite numbers every row it inserts
-            db.executemany("INSERT INTO edge VALUES (?, ?)", [(job_id, parent) for parent in set(new.after_ok)])
-            db.execute(f"{_DOOM} AND id = ?", (time.time(), job_id))
-            return job_id
+            return [_added(db, new) for new in jobs]
 
     def find(self, tags: Sequence[str]) -> dict[str, int]:
         """Return the numbers of the tags that are queued or were."""
@@ -282,15 +276,30 @@ def _cancelled(ending: Ending) -> Ending:
     return ending._replace(state="cancelled", reason="cancelled")
 
 
+def _added(db: sqlite3.Connection, new: NewJob) -> int:
+    held = db.execute("SELECT id FROM job WHERE tag = ?", (new.tag,)).fetchone()
+    if held:
+        return held[0]
+    _require_known(db, new)
+    row = {**new._asdict(), "directives": json.dumps(new.directives), "submitted": time.time()}
+    row["environment"] = json.dumps(new.environment)
+    job_id = db.execute(
+        "INSERT INTO job (tag, name, comment, chdir, directives, script, environment, submitted)"
+        " VALUES (:tag, :name, :comment, :chdir, :directives, :script, :environment, :submitted)",
+        row,
+    ).lastrowid
+    assert job_id is not None  # noqa: S101 SQLite numbers every row it inserts
+    db.executemany("INSERT INTO edge VALUES (?, ?)", [(job_id, parent) for parent in set(new.after_ok)])
+    db.execute(f"{_DOOM} AND id = ?", (time.time(), job_id))
+    return job_id
+
+
 def _require_known(db: sqlite3.Connection, new: NewJob) -> None:
     known = db.execute("SELECT id FROM job WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(new.after_ok),))
     unknown = sorted(set(new.after_ok) - {row[0] for row in known})
     if unknown:
-        raise SchedulerError(
-            f"job `{new.name}` waits for job `{unknown[0]}`, which this queue does not know",
-            transient=False,
-            hint="submit the job it waits for first",
-        )
+        fact = f"job `{new.name}` waits for job `{unknown[0]}`, which this queue does not know"
+        raise DependencyError(fact, hint="submit the job it waits for first")
 
 
 def _cancel_doomed(db: sqlite3.Connection) -> None:

@@ -7,13 +7,19 @@ from typing import Any
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Tokenizer
-from cruijff_kit.runtime.model_files import WeightHeader, model_config, weight_files, weight_headers
+from cruijff_kit.runtime.model_files import (
+    WeightHeader,
+    expected_bytes,
+    has_vocabulary,
+    model_config,
+    weight_files,
+    weight_headers,
+)
 from cruijff_kit.schema.registry import ModelTrait
 
 __all__ = ["check_files"]
 
 _DTYPES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
-_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "*.tiktoken", "tekken.json")
 _AGAIN = "pull or copy it again"
 
 
@@ -50,7 +56,7 @@ def _wrong(name: str, err: Exception) -> ModelTrait:
 
 def _weights(folder: Path, headers: dict[str, WeightHeader]) -> Iterator[ModelTrait]:
     files = weight_files(folder)
-    short = [path.name for path in files if path.stat().st_size != _expected(path)]
+    short = [path.name for path in files if path.stat().st_size != expected_bytes(path)]
     if short:
         fact = f"{len(short)} of {len(files)} files have another size than their header says: `{short[0]}`"
         yield ModelTrait(name="weights", ok=False, found=fact, hint=_AGAIN)
@@ -58,18 +64,6 @@ def _weights(folder: Path, headers: dict[str, WeightHeader]) -> Iterator[ModelTr
         size = sum(path.stat().st_size for path in files) / 1e9
         yield ModelTrait(name="weights", ok=True, found=f"{len(files)} files, {size:.3g} GB, {len(headers)} tensors")
     yield _index(folder, files)
-
-
-def _expected(path: Path) -> int:
-    """Return a safetensors file's size by its own header, up to the last tensor's end; -1 where that is not said."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        entries = json.loads(file.read(length))
-    try:
-        ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
-    except (KeyError, IndexError, TypeError):
-        return -1
-    return 8 + length + max(ends, default=0)
 
 
 def _index(folder: Path, files: list[Path]) -> ModelTrait:
@@ -110,8 +104,7 @@ def _dtype(config: dict[str, Any], headers: dict[str, WeightHeader]) -> ModelTra
 
 
 def _tokenizer(folder: Path, config: dict[str, Any], *, load: Callable[[], Tokenizer]) -> ModelTrait:
-    if not any(True for pattern in _VOCABULARIES for _ in folder.glob(pattern)):
-        # A library may make an empty one up where there is none.
+    if not has_vocabulary(folder):
         return ModelTrait(name="tokenizer", ok=False, found="there is no file with its vocabulary", hint=_AGAIN)
     try:
         tokenizer = load()

@@ -1,17 +1,20 @@
 """The files of one experiment, on disk."""
 
+import errno
 import fnmatch
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from io import BufferedReader
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from cruijff_kit.adapters.file_lock import hold_lock
+from cruijff_kit.adapters.mounts import is_shared
 from cruijff_kit.adapters.safe_paths import checked_parts, open_file, opened_folder
 from cruijff_kit.adapters.staging import publish_files, write_file
 from cruijff_kit.adapters.state_dir import state_dir
@@ -26,6 +29,9 @@ _BLOCK = 1 << 16
 _MOST_TAIL = 1 << 22
 """Bytes that `tail` reads at most, however long the lines are."""
 _MOST_DIGESTS = 10_000
+_REOPENED = 10
+"""Times that a file is opened anew because another machine replaced it while it was read."""
+_Read = TypeVar("_Read")
 _LOCK_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 
@@ -39,8 +45,12 @@ class DiskRunStore:
 
     def read(self, path: str) -> bytes | None:
         """Return a file's bytes, or None where there is none."""
-        with self._opened(path) as file:
-            return file.read() if file else None
+
+        def whole() -> bytes | None:
+            with self._opened(path) as file:
+                return file.read() if file else None
+
+        return _unless_stale(whole)
 
     def read_text(self, path: str) -> str | None:
         """Return a file's text (UTF-8), or None where there is none."""
@@ -62,6 +72,9 @@ class DiskRunStore:
         if path.startswith("/") and Path(path).is_dir():
             with _translated(path):
                 return data_sha256(Path(path))
+        return _unless_stale(lambda: self._digest(path))
+
+    def _digest(self, path: str) -> str | None:
         with _outside(path) if path.startswith("/") else self._opened(path) as file:
             if file is None:
                 return None
@@ -136,8 +149,12 @@ class DiskRunStore:
 
         At most 4 MiB are read, so of a longer line only its end is returned.
         """
-        with self._opened(path) as file:
-            return _last_lines(file, lines) if file and lines > 0 else []
+
+        def end() -> list[str]:
+            with self._opened(path) as file:
+                return _last_lines(file, lines) if file and lines > 0 else []
+
+        return _unless_stale(end)
 
     def lock(self, name: str, *, wait: float = 30.0) -> AbstractContextManager[None]:
         """Hold a named lock between processes; it dies with its holder.
@@ -155,6 +172,10 @@ class DiskRunStore:
         place = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
         usage = shutil.disk_usage(place)
         return DiskSpace(free=usage.free, total=usage.total)
+
+    def shared(self) -> bool:
+        """Return whether the experiment lies on a file system that other machines may write to."""
+        return is_shared(self.root)
 
     @contextmanager
     def _opened(self, path: str) -> Iterator[BufferedReader | None]:
@@ -188,6 +209,20 @@ def _holds(folder: int, path: str, *, content: bytes) -> bool:
         return False
     with os.fdopen(descriptor, "rb") as file:
         return os.fstat(descriptor).st_size == len(content) and file.read() == content
+
+
+def _unless_stale(look: Callable[[], _Read]) -> _Read:
+    """Look at a file, anew by its name where the one that was opened is gone from its server.
+
+    Jobs replace their files by a rename; over a network that takes the old one away from who reads it.
+    """
+    for _ in range(_REOPENED):
+        try:
+            return look()
+        except (OSError, SiteError) as err:
+            if errno.ESTALE not in (getattr(err, "errno", None), getattr(err.__cause__, "errno", None)):
+                raise
+    return look()
 
 
 @contextmanager

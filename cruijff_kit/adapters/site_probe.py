@@ -10,29 +10,23 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from cruijff_kit.adapters.cluster_facts import read_cluster
 from cruijff_kit.adapters.job_env import clean_environment
 from cruijff_kit.adapters.old_script import read_old_script
-from cruijff_kit.adapters.quota import left_by_lustre, left_by_quota
-from cruijff_kit.adapters.slurm_facts import (
-    ASSOCIATIONS,
-    PARTITIONS,
-    USER,
-    config_values,
-    config_warnings,
-    read_features,
-    read_partitions,
-)
+from cruijff_kit.adapters.quota import left_of_quotas
 from cruijff_kit.errors import SiteError
-from cruijff_kit.schema.site import GpuKind
-from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, OldScript, ScriptAnswer
+from cruijff_kit.schema.site import GpuKind, Remote
+from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, LoginFacts, MachineFacts, OldScript, ScriptAnswer
 
-__all__ = ["MachineProbe"]
+__all__ = ["COMMANDS", "MachineProbe"]
 
-_COMMANDS = (
+COMMANDS = (
     "bash", "sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacct", "sacctmgr", "srun", "nvidia-smi", "conda",
     "git", "rsync", "ssh",
 )  # fmt: skip
+"""Programs that are looked for."""
 # A controller that is down is reported by Slurm's own programs after some nine seconds.
 _PATIENCE = 30.0
 _TAIL = 4_000
@@ -46,7 +40,7 @@ class MachineProbe:
     def machine(self) -> MachineFacts:
         """Return the programs, modules, environments and GPUs that are here."""
         return MachineFacts(
-            commands={name: shutil.which(name) or "" for name in _COMMANDS},
+            commands={name: shutil.which(name) or "" for name in COMMANDS},
             modules=_ask("bash", "-lc", "type module").code == 0,
             venv=os.environ.get("VIRTUAL_ENV") or (None if sys.prefix == sys.base_prefix else sys.prefix),
             conda=os.environ.get("CONDA_DEFAULT_ENV"),
@@ -58,41 +52,17 @@ class MachineProbe:
         """Return what the cluster says of itself; None where its programs are not here."""
         if shutil.which("scontrol") is None or shutil.which("sinfo") is None:
             return None
-        config = _ask("scontrol", "show", "config")
-        nodes = _ask("sinfo", "-h", "-o", PARTITIONS)
-        if config.code or nodes.code:
-            return ClusterFacts(fault=(config.errors or nodes.errors or nodes.output).strip() or "no answer")
-        values = config_values(config.output)
-        partitions, default = read_partitions(nodes.output)
-        user = f"user={getpass.getuser()}"
-        rows = [
-            line.split("|") for line in _lines("sacctmgr", "-nP", "show", "associations", user, _format(ASSOCIATIONS))
-        ]
-        limits = [int(row[2]) for row in rows if len(row) == 3 and row[2].isdigit()]
-        charged = _lines("sacctmgr", "-nP", "show", "user", getpass.getuser(), _format(USER))
-        return ClusterFacts(
-            name=values.get("ClusterName", ""),
-            version=values.get("SLURM_VERSION", ""),
-            partitions=partitions,
-            default_partition=default,
-            accounts=tuple(dict.fromkeys(row[0] for row in rows if row[0])),
-            default_account=next(iter(charged), None),
-            qos_levels=tuple(
-                dict.fromkeys(name for row in rows if len(row) == 3 for name in row[1].split(",") if name)
-            ),
-            features=read_features(nodes.output),
-            max_array=_number(values.get("MaxArraySize")),
-            max_submit=min(limits, default=None),
-            warnings=tuple(config_warnings(values)),
-        )
+        return read_cluster(_ask, user=getpass.getuser())
+
+    def login(self, remote: Remote | None, *, folder: str) -> LoginFacts | None:
+        """Return nothing: jobs are submitted from here."""
+        return None
 
     def folder(self, path: str, *, tries: bool = True) -> FolderFacts:
         """Return how much is left in a directory, and whether it can be written, locked and flushed."""
         place = Path(path)
-        if not place.is_dir():
-            return FolderFacts(path=path, exists=False, free=_free(place))
-        found = FolderFacts(path=path, exists=True, free=shutil.disk_usage(place).free, quota_left=_quota_left(path))
-        if not tries:
+        found = FolderFacts(path=path, exists=place.is_dir(), **_room(place))
+        if not tries or not found.exists:
             return found
         try:
             with tempfile.TemporaryDirectory(prefix=".ck-probe-", dir=place) as scratch:
@@ -113,16 +83,6 @@ class MachineProbe:
         except (OSError, UnicodeDecodeError) as err:
             raise SiteError(f"`{path}` cannot be read: {err}", hint="name a job script of yours") from err
         return read_old_script(text, name=path)
-
-
-def _free(path: Path) -> int | None:
-    """Return the bytes free on the file system that an absent directory would lie on."""
-    for place in path.parents:
-        try:
-            return shutil.disk_usage(place).free
-        except OSError:
-            continue
-    return None
 
 
 def _ask(*argv: str) -> ScriptAnswer:
@@ -155,14 +115,6 @@ def _lines(*argv: str) -> list[str]:
     return [line for line in answer.output.splitlines() if line] if answer.code == 0 else []
 
 
-def _format(columns: str) -> str:
-    return f"format={columns}"
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
-
-
 def _driver_gpus() -> tuple[GpuKind, ...]:
     counts: dict[str, int] = {}
     for line in _lines("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"):
@@ -187,14 +139,28 @@ def _tried(scratch: Path) -> tuple[float, bool]:
     return skew, other.returncode != 0 and b"BlockingIOError" in other.stderr
 
 
-def _quota_left(path: str) -> int | None:
-    if shutil.which("lfs"):
-        told = _ask("lfs", "quota", "-q", "-u", getpass.getuser(), path)
-        if told.code == 0:
-            return left_by_lustre(told.output)
-    device = _lines("df", "--output=source", path)[-1:]
-    told = _ask("quota", "-wp") if device else None
-    return left_by_quota(told.output, device=device[0].strip()) if told and told.output else None
+def _room(place: Path) -> dict[str, Any]:
+    """Return what is left where a directory lies or would lie, and on which file system."""
+    there = next((each for each in (place, *place.absolute().parents) if each.is_dir()), Path("/"))
+    try:
+        stat = os.statvfs(there)
+    except OSError:
+        # A mount whose server is gone.
+        return {}
+    # A file system that counts no files says it has none.
+    files = stat.f_favail if stat.f_files else None
+    found: dict[str, Any] = {"free": stat.f_bavail * stat.f_frsize, "files_left": files}
+    source = _lines("df", "--output=source,target", str(there))[-1:]
+    if not source:
+        return found
+    device, _, mount = source[0].strip().partition(" ")
+    quotas = left_of_quotas(str(there), device=device, ask=_ask)
+    found["mount"] = mount.strip()
+    least = min((each for each in quotas if each.bytes is not None), key=lambda each: each.bytes or 0, default=None)
+    if least is not None:
+        found |= {"quota_left": least.bytes, "quota_of": least.whose}
+    counts = [each.files for each in quotas if each.files is not None]
+    return {**found, "files_left": min([*counts, *([] if files is None else [files])], default=None)}
 
 
 def _fresh(environment: Mapping[str, str]) -> dict[str, str]:

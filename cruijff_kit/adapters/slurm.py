@@ -5,41 +5,28 @@ queue, accounting and whoever types `squeue` know it again, whoever crashed: Slu
 itself gives numbers anew when its controller dies within seconds of a submission.
 """
 
-import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 
-from cruijff_kit.adapters.slurm_commands import ABSENT, Answer, ask, listed, order
+from cruijff_kit.adapters.slurm_arrays import Part, most_elements, parts_of, ranges
+from cruijff_kit.adapters.slurm_commands import NOWHERE, CommandsHere, SlurmCommands
 from cruijff_kit.adapters.slurm_errors import refusal
-from cruijff_kit.adapters.slurm_states import (
-    HISTORY_FIELDS,
-    QUEUE_FIELDS,
-    Row,
-    elements,
-    history_rows,
-    is_history,
-    is_queue,
-    queue_rows,
-)
-from cruijff_kit.adapters.slurm_usage import USAGE_FIELDS, usage_rows
-from cruijff_kit.errors import SchedulerError
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
+from cruijff_kit.adapters.slurm_facts import config_values
+from cruijff_kit.adapters.slurm_look import SlurmLook, is_meant
+from cruijff_kit.adapters.slurm_states import elements
+from cruijff_kit.errors import DependencyError, SchedulerError
+from cruijff_kit.schema.job import ArrayElement, ArrayRequest, JobReport, JobRequest, JobState, JobUsage, element_tag
 
 __all__ = ["SlurmScheduler"]
 
-_SINCE = "now-30days"
-"""How far back a tag is looked for in accounting; a job that ended before cannot run beside its repetition."""
-_REST = 60.0
-"""Seconds that accounting is left alone after it gave no answer."""
-_FEW = 20
-"""Job ids that the controller is asked for one by one rather than with all of this user's."""
-_LINE = 100_000
-"""Characters of one argument; the system takes some more."""
+_PROMPT = 0.2
+"""Seconds within which no controller is killed, started again and asked for a job."""
+_STARTS = 5
+"""Times that one process lets go of a job that Slurm holds since its start failed."""
 _HANDFUL = 1_000
 """Jobs that one command cancels."""
-_NO_ACCOUNTING = "accounting storage is disabled"
-_UNKNOWN_ID = "Invalid job id"
 
 
 class SlurmScheduler:
@@ -51,11 +38,18 @@ class SlurmScheduler:
 
     name = "slurm"
 
-    def __init__(self) -> None:
-        """Ask nothing yet."""
+    def __init__(self, commands: SlurmCommands | None = None) -> None:
+        """Ask nothing yet.
+
+        Args:
+            commands: Slurm's commands where they are; those of this machine where absent.
+        """
+        self._slurm = commands or CommandsHere()
+        self._look = SlurmLook(self._slurm)
         self._held: dict[str, str] | None = None
-        self._accounted = True
-        self._rests_until = 0.0
+        self._most: int | None = None
+        self._stuck: set[str] = set()
+        self._released: Counter[str] = Counter()
 
     # --- the port ---
 
@@ -63,33 +57,57 @@ class SlurmScheduler:
         """Queue a script by `sbatch` and return its number; a tag already queued returns its own.
 
         What is queued is looked up once and then kept until `revive`, `find` or an error.
-        The request's name and directory win over the script's own.
+        The request's name, directory and time limit win over the script's own.
 
         Raises:
             SchedulerError: Slurm refused or did not answer, or the job waits for one that Slurm does not know.
             SiteError: there is no `sbatch` here.
         """
         if self._held is None:
-            self._held = self._tagged(strict=False)
+            self._held = self._look.tagged(strict=False)
         if request.tag in self._held:
             return self._held[request.tag]
-        _require_folder(request)
-        options = [f"--job-name={request.name}:{request.tag}", f"--chdir={request.chdir}"]
-        if request.comment:
-            options.append(f"--comment={request.comment}")
-        if request.mail:
-            options += ["--mail-type=END,FAIL", f"--mail-user={request.mail}"]
-        edges = self._edges(request)
-        if edges:
-            options += [f"--dependency=afterok:{':'.join(edges)}", "--kill-on-invalid-dep=yes"]
-        answer = order("sbatch", "--parsable", *options, request.script)
-        job_id = answer.out.strip().rpartition("\n")[2].partition(";")[0]
-        if answer.code or not job_id.isdigit():
-            # It may be queued all the same: look again before the next one.
-            self._forget()
-            raise refusal(answer, f"Slurm did not take job `{request.name}`")
+        began = time.monotonic()
+        edges = self._edges((request,), request.name)[0]
+        job_id = self._sbatch(request, *_waiting(f"afterok:{':'.join(edges)}" if edges else ""))
         self._held[request.tag] = job_id
+        if edges and time.monotonic() - began > _PROMPT:
+            self._cancel_in_vain({job_id: request}, request.name, tags={job_id: request.tag})
         return job_id
+
+    def submit_array(self, request: ArrayRequest) -> dict[str, str]:
+        """Queue the elements that are not queued yet, by one `sbatch` where their edges allow it.
+
+        Edges to the elements of one other array, each to the same index, are one `aftercorr`;
+        elements without edges are one more array. What else waits is queued by itself.
+
+        Raises:
+            SchedulerError: Slurm refused or did not answer, or an element waits for a job that Slurm does not know.
+            SiteError: there is no `sbatch` here.
+        """
+        if self._held is None:
+            self._held = self._look.tagged(strict=False)
+        held = self._held
+        tags = {each.index: element_tag(request.tag, each.index) for each in request.elements}
+        missing = [each for each in request.elements if tags[each.index] not in held]
+        began = time.monotonic()
+        parts = parts_of(missing, self._edges(missing, request.name))
+        for part in parts:
+            mail = request.mail if part is parts[-1] else None
+            held.update(self._part(request.model_copy(update={"mail": mail}), part))
+        waiting = {held[tags[each.index]]: each for each in missing if each.after_ok}
+        if waiting and time.monotonic() - began > _PROMPT:
+            self._cancel_in_vain(waiting, request.name, tags={held[tag]: tag for tag in tags.values()})
+        return {tag: held[tag] for tag in tags.values()}
+
+    def most_elements(self) -> int:
+        """Return how many elements this cluster lets an array have, asked once."""
+        if self._most is None:
+            answer = self._slurm.ask("scontrol", "show", "config")
+            if answer.code:
+                raise refusal(answer, "it is not known how many jobs an array may have")
+            self._most = most_elements(config_values(answer.out))
+        return self._most
 
     def find(self, tags: Sequence[str]) -> dict[str, str]:
         """Return the numbers of those tags that are queued, run or ran within a month.
@@ -97,7 +115,7 @@ class SlurmScheduler:
         Raises:
             SchedulerError: the controller or accounting, where there is one, did not answer.
         """
-        self._held = self._tagged(strict=True)
+        self._held = self._look.tagged(strict=True)
         return {tag: self._held[tag] for tag in tags if tag in self._held}
 
     def reports(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> dict[str, JobReport]:
@@ -108,21 +126,20 @@ class SlurmScheduler:
         """
         expected = tags or {}
         wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
-        queued, why = self._queued(wanted)
-        found = {row.report.job_id: row.report for row in queued if _is_meant(row, wanted, tags=expected)}
-        past = self._past(sorted(wanted - found.keys()), expected) if wanted - found.keys() else {}
+        queued, why = self._look.queued(wanted)
+        meant = [row for row in queued if is_meant(row, wanted, tags=expected)]
+        found = {row.report.job_id: row.report for row in meant}
+        self._stuck = {row.report.job_id for row in meant if row.stuck}
+        past = self._look.past(sorted(wanted - found.keys()), expected) if wanted - found.keys() else {}
         return {job_id: found.get(job_id) or _unknown(job_id, past.get(job_id), why=why) for job_id in job_ids}
 
     def usage(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> dict[str, JobUsage]:
         """Return what ended jobs took: from accounting, asked once; else how long, while the controller remembers."""
         expected = tags or {}
         wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
-        found: dict[str, JobUsage] = {}
-        for line in _lines(sorted(wanted)):
-            told = usage_rows(self._accounting(USAGE_FIELDS, "--jobs", line, strict=False), tags=expected)
-            found.update({job_id: usage for job_id, usage in told.items() if job_id in wanted})
-        rows, _ = self._queued(wanted - found.keys())
-        for report in (row.report for row in rows if _is_meant(row, wanted - found.keys(), tags=expected)):
+        found = self._look.usage(wanted, expected)
+        rows, _ = self._look.queued(wanted - found.keys())
+        for report in (row.report for row in rows if is_meant(row, wanted - found.keys(), tags=expected)):
             if report.state.ended and report.started and report.ended:
                 found[report.job_id] = JobUsage(elapsed_seconds=(report.ended - report.started).total_seconds())
         return {job_id: found[job_id] for job_id in job_ids if job_id in found}
@@ -136,113 +153,107 @@ class SlurmScheduler:
         wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
         if not wanted:
             return
-        answer = _ask_queue(wanted)
-        if answer.code:
-            raise refusal(answer, "jobs could not be cancelled")
-        rows = (row for row in queue_rows(answer.out) if _is_meant(row, wanted, tags=tags or {}))
-        alive = [row.report.job_id for row in rows if not row.report.state.ended]
-        for some in _handfuls(alive):
+        listed = self._look.rows(wanted, lest="jobs could not be cancelled")
+        rows = (row for row in listed if is_meant(row, wanted, tags=tags or {}))
+        alive = [row.report for row in rows if not row.report.state.ended]
+        # An element that was never looked at alone leaves no trace when it is cancelled; held ones are looked at alone.
+        waiting = [each.job_id for each in alive if "_" in each.job_id and each.state is JobState.PENDING]
+        for some in _handfuls(waiting):
+            self._slurm.order("scontrol", "hold", ",".join(some))
+        for some in _handfuls([each.job_id for each in alive]):
             # No `--user` beside the ids: with it Slurm cancels every element that waits, not the one that was named.
-            done = order("scancel", *some)
+            done = self._slurm.order("scancel", *some)
             if done.code:
                 raise refusal(done, "jobs could not be cancelled")
 
     def revive(self) -> None:
-        """Forget what was looked up: Slurm moves its queue by itself."""
+        """Forget what was looked up, and let go of jobs that Slurm put back and holds since their start failed.
+
+        A controller that died may start a job on a node where it still runs; that start fails, and
+        nothing moves the job again by itself. Each is let go of a few times only.
+        """
         self._forget()
+        stuck = sorted(job_id for job_id in self._stuck if self._released[job_id] < _STARTS)
+        if stuck:
+            self._released.update(stuck)
+            # Whether it helped, the next look tells.
+            self._slurm.order("scontrol", "release", ",".join(stuck))
+        self._stuck = set()
 
     # --- the queue ---
 
     def _forget(self) -> None:
         self._held = None
 
-    def _queued(self, wanted: set[str]) -> tuple[Iterator[Row], str]:
-        """Return the rows of the queue, and why there are none where Slurm did not answer."""
-        if not wanted:
-            return iter(()), ""
-        answer = _ask_queue(wanted)
-        if answer.code:
-            return iter(()), str(refusal(answer, "Slurm does not answer").args[0])
-        return queue_rows(answer.out), ""
+    def _part(self, request: ArrayRequest, part: Part) -> dict[str, str]:
+        """Queue some elements of an array by one `sbatch` and return their ids by tag."""
+        tags = {index: element_tag(request.tag, index) for index in part.indices}
+        if len(tags) > 1:
+            number = self._sbatch(request, *_waiting(part.dependency), f"--array={ranges(part.indices)}")
+            return {tag: f"{number}_{index}" for index, tag in tags.items()}
+        # Slurm forgets that a lone element is one once it is cancelled: it is a job, told its index as an argument.
+        ((index, tag),) = tags.items()
+        alone = "--output=slurm-%j.out"
+        return {tag: self._sbatch(request, *_waiting(part.dependency), alone, tag=tag, argument=str(index))}
 
-    def _tagged(self, *, strict: bool) -> dict[str, str]:
-        """Return the numbers of all tags, those that live before those that ended."""
-        answer = _ask_queue(())
-        if answer.code:
-            raise refusal(answer, "the queue could not be read, so nothing is submitted")
-        queued = [row for row in queue_rows(answer.out) if row.tag and not row.refused]
-        past = self._history("--starttime", _SINCE, strict=strict)
-        # What accounting calls waiting and the queue does not hold, the controller has lost.
-        begun = [row for row in past if row.tag and not row.refused and row.report.state is not JobState.PENDING]
-        alive = [row for row in queued if not row.report.state.ended]
-        ended = [row for row in queued if row.report.state.ended]
-        return {row.tag: row.report.job_id for row in (*reversed(begun), *reversed(ended), *reversed(alive))}
+    def _sbatch(self, request: JobRequest | ArrayRequest, *options: str, tag: str = "", argument: str = "") -> str:
+        """Queue a job, or an array, and return its number."""
+        words = [f"--job-name={request.name}:{tag or request.tag}", f"--chdir={request.chdir}"]
+        if request.comment:
+            words.append(f"--comment={request.comment}")
+        if isinstance(request, JobRequest) and request.time:
+            words.append(f"--time={request.time}")
+        if request.mail:
+            words += ["--mail-type=END,FAIL", f"--mail-user={request.mail}"]
+        words += [*options, request.script, *filter(None, (argument,))]
+        # Slurm takes a job whose directory is not there, and runs it elsewhere.
+        answer = self._slurm.order("sbatch", "--parsable", *words, folder=request.chdir)
+        if answer.code == NOWHERE:
+            raise _nowhere(request, self._slurm.place)
+        job_id = answer.out.strip().rpartition("\n")[2].partition(";")[0]
+        if answer.code or not job_id.isdigit():
+            # It may be queued all the same: look again before the next one.
+            self._forget()
+            raise refusal(answer, f"Slurm did not take job `{request.name}`")
+        return job_id
 
-    def _edges(self, request: JobRequest) -> list[str]:
-        """Return the jobs that Slurm itself must wait for; it takes an unknown one as one that succeeded."""
-        ids, tags = set(request.after_ok), dict(zip(request.after_ok, request.after_tags, strict=False))
+    def _edges(self, jobs: Sequence[JobRequest | ArrayElement], name: str) -> list[list[str]]:
+        """Return, for each of these jobs, those that Slurm itself must wait for; it takes an unknown one as met."""
+        pairs = [pair for job in jobs for pair in zip_longest(job.after_ok, job.after_tags[: len(job.after_ok)])]
+        ids, tags = {job_id for job_id, _ in pairs}, {job_id: tag for job_id, tag in pairs if tag}
         if not ids:
-            return []
-        rows, why = self._queued({each for each in ids if elements(each) == (each,)})
-        found = {row.report.job_id: row.report for row in rows if _is_meant(row, ids, tags=tags)}
-        past = self._past(sorted(ids - found.keys()), tags) if ids - found.keys() else {}
-        edges = []
-        for job_id in request.after_ok:
-            report = found.get(job_id) or past.get(job_id)
-            if report is not None and report.state is JobState.SUCCEEDED:
-                continue
-            if job_id not in found:
-                raise _unmet(request, job_id, report=report, why=why)
-            edges.append(job_id)
-        return edges
+            return [[] for _ in jobs]
+        rows, why = self._look.queued({each for each in ids if elements(each) == (each,)})
+        found = {row.report.job_id: row.report for row in rows if is_meant(row, ids, tags=tags)}
+        past = self._look.past(sorted(ids - found.keys()), tags) if ids - found.keys() else {}
+        known = past | found
+        met = {job_id for job_id, report in known.items() if report.state is JobState.SUCCEEDED}
+        unmet = sorted(ids - met - found.keys())
+        if unmet:
+            raise _unmet(name, unmet[0], report=known.get(unmet[0]), why=why)
+        return [[job_id for job_id in job.after_ok if job_id not in met] for job in jobs]
 
-    # --- accounting ---
+    def _cancel_in_vain(
+        self, queued: Mapping[str, JobRequest | ArrayElement], name: str, *, tags: Mapping[str, str]
+    ) -> None:
+        """Cancel those jobs whose edges lead nowhere.
 
-    def _past(self, job_ids: list[str], tags: Mapping[str, str]) -> dict[str, JobReport]:
-        """Return the last word of accounting on each of these ids."""
-        wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
-        found: dict[str, JobReport] = {}
-        for line in _lines(sorted(wanted)):
-            rows = self._history("--jobs", line, strict=False)
-            found.update({row.report.job_id: row.report for row in rows if _is_meant(row, wanted, tags=tags)})
-        return found
+        `sbatch` waits for a controller that is away, and the one that comes back may have lost the parent.
+        """
+        try:
+            self._edges(tuple(queued.values()), name)
+        except DependencyError:
+            self.cancel([job_id for job_id, job in queued.items() if self._leads_nowhere(job, name)], tags=tags)
+        except SchedulerError as err:
+            if not err.transient:
+                raise
 
-    def _history(self, option: str, value: str, *, strict: bool) -> list[Row]:
-        return list(history_rows(self._accounting(HISTORY_FIELDS, "-X", option, value, strict=strict)))
-
-    def _accounting(self, fields: str, *options: str, strict: bool) -> str:
-        """Return what accounting lists; nothing where there is none, or it does not answer and need not."""
-        if not self._accounted or (not strict and time.monotonic() < self._rests_until):
-            return ""
-        mine = (f"--user={os.geteuid()}", f"--format={fields}")
-        answer = listed(ask("sacct", "-P", "--duplicates", *mine, *options), is_history)
-        if not answer.code:
-            return answer.out
-        if answer.code == ABSENT or _NO_ACCOUNTING in answer.err:
-            self._accounted = False
-        elif strict:
-            raise refusal(answer, "accounting does not answer, so it is not known what ran")
-        else:
-            self._rests_until = time.monotonic() + _REST
-        return ""
-
-
-def _ask_queue(job_ids: Iterable[str]) -> Answer:
-    """List jobs of this user, ended ones too as long as the controller remembers them."""
-    # An element of an array that has not begun is found under the array's number only.
-    few = sorted({job_id.partition("_")[0] for job_id in job_ids})
-    # One question for all costs the controller less than a list of many numbers to look for.
-    which = (f"--jobs={','.join(few)}",) if few and len(few) <= _FEW else ()
-    mine = (f"--user={os.geteuid()}", *which)
-    answer = ask("squeue", "--array", "--states=all", f"--Format={QUEUE_FIELDS}", *mine)
-    # A single number that is not known is an error to Slurm and an empty list to us.
-    return Answer(0) if answer.code and _UNKNOWN_ID in answer.err else listed(answer, is_queue)
-
-
-def _is_meant(row: Row, wanted: set[str], *, tags: Mapping[str, str]) -> bool:
-    """Return whether a row is of one of these jobs: by its number, and by the tag that all of ours carry."""
-    job_id = row.report.job_id
-    return job_id in wanted and bool(row.tag) and tags.get(job_id, row.tag) == row.tag
+    def _leads_nowhere(self, job: JobRequest | ArrayElement, name: str) -> bool:
+        try:
+            self._edges((job,), name)
+        except DependencyError:
+            return True
+        return False
 
 
 def _unknown(job_id: str, past: JobReport | None, *, why: str) -> JobReport:
@@ -258,34 +269,28 @@ def _unknown(job_id: str, past: JobReport | None, *, why: str) -> JobReport:
     return JobReport(job_id=job_id, state=JobState.UNKNOWN, reason=reason)
 
 
-def _unmet(request: JobRequest, job_id: str, *, report: JobReport | None, why: str) -> SchedulerError:
+def _waiting(dependency: str) -> tuple[str, ...]:
+    """Return the options of a job that waits, and ends where what it waits for does not end well."""
+    return (f"--dependency={dependency}", "--kill-on-invalid-dep=yes") if dependency else ()
+
+
+def _unmet(name: str, job_id: str, *, report: JobReport | None, why: str) -> SchedulerError:
     if why:
-        fact = f"job `{request.name}` waits for job `{job_id}`, of which nothing is known now: {why}"
+        fact = f"job `{name}` waits for job `{job_id}`, of which nothing is known now: {why}"
         return SchedulerError(fact, transient=True, stderr=why, hint="submit again in a minute")
     if report is not None and report.state.ended:
-        fact = f"job `{request.name}` waits for job `{job_id}`, which ended as {report.state.value}"
-        return SchedulerError(fact, transient=False, hint="retry the job it waits for first, with `ck retry`")
-    fact = f"job `{request.name}` waits for job `{job_id}`, which Slurm does not know"
-    return SchedulerError(fact, transient=False, hint="submit the job it waits for first")
+        fact = f"job `{name}` waits for job `{job_id}`, which ended as {report.state.value}"
+        return DependencyError(fact, hint="retry the job it waits for first, with `ck retry`")
+    fact = f"job `{name}` waits for job `{job_id}`, which Slurm does not know"
+    return DependencyError(fact, hint="submit the job it waits for first")
 
 
-def _require_folder(request: JobRequest) -> None:
-    if not Path(request.chdir).is_dir():
-        # Slurm takes such a job and runs it elsewhere.
-        fact = f"job `{request.name}` cannot start in `{request.chdir}`: no such directory"
-        raise SchedulerError(fact, transient=False, hint="scaffold the experiment again")
-
-
-def _lines(job_ids: list[str]) -> Iterator[str]:
-    """Yield the ids, joined by commas, in as few lines as an argument may be long."""
-    line = ""
-    for job_id in job_ids:
-        if len(line) + len(job_id) >= _LINE:
-            yield line
-            line = ""
-        line = f"{line},{job_id}" if line else job_id
-    if line:
-        yield line
+def _nowhere(request: JobRequest | ArrayRequest, place: str) -> SchedulerError:
+    fact = f"job `{request.name}` cannot start in `{request.chdir}`: no such directory"
+    if not place:
+        return SchedulerError(fact, transient=False, hint="scaffold the experiment again")
+    hint = "name as `remote.dir` in site.yaml where experiments lie there, or mount the same directory here and there"
+    return SchedulerError(f"{fact} on `{place}`", transient=False, hint=hint)
 
 
 def _handfuls(job_ids: list[str]) -> Iterator[list[str]]:

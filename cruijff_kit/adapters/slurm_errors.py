@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from cruijff_kit.adapters.slurm_commands import ABSENT, SILENT, Answer
-from cruijff_kit.errors import CruijffError, SchedulerError, SiteError
+from cruijff_kit.errors import CruijffError, DependencyError, SchedulerError, SiteError
 
 __all__ = ["is_silence", "refusal"]
 
@@ -20,15 +20,34 @@ class _Kind(NamedTuple):
     """Whether the same request may be taken later."""
 
 
+# A job whose parent was lost may get the parent's number, and cannot wait for itself.
+_DEPENDENCY = "dependency problem|job dependency"
 _RESEND = "the controller may be restarting or busy; submit again in a minute, nothing is queued twice"
 _ROOM = "wait until some of your jobs have ended, then submit again; what is queued stays queued"
 
 _KINDS = (
     _Kind(
+        "by ssh: .*(?:host key|host identification)",
+        "connect once by hand with `ssh` to that host, and hold the key it shows against the one its site publishes",
+    ),
+    _Kind(
+        "by ssh: .*(?:permission denied|authentication fail|too many authentication)",
+        "nobody is asked for a password here: load your key into the agent, or open a connection that `ControlPath` of"
+        " your ssh configuration keeps; `ssh -o BatchMode=yes` to that host must let you in",
+    ),
+    _Kind("by ssh: .*(?:bad configuration option|cannot be run here|no such identity)", "see `ssh -G` to that host"),
+    _Kind(
+        "by ssh:",
+        "see that `ssh` to that host works from here; submit again then, nothing is queued twice",
+        transient=True,
+    ),
+    _Kind(
         "unable to contact slurm controller|socket timed out|connection (?:refused|failure|timed out)|connect failure"
         "|zero bytes were transmitted|transport endpoint|communication shutdown|resource temporarily unavailable"
         "|temporarily unable to accept|slurmctld is (?:down|not responding)|no answer within|try again"
         "|instead of a list of jobs|message (?:receive|send) failure|standby mode"
+        # What a controller leaves that dies in the middle of an answer.
+        "|missing socket|slurm_(?:msg|send|receive)\\w*|header lengths|insane message length|broken pipe|reset by peer"
         "|slurm database connection|problem talking to the database|unable to connect to database",
         _RESEND,
         transient=True,
@@ -62,7 +81,7 @@ _KINDS = (
         "see `sinfo -o '%P %c %m %G'` for what the nodes have, then lower `resources`",
     ),
     _Kind("user's size and/or time limits|accounting/qos policy", "ask for less time or fewer GPUs, or another QoS"),
-    _Kind("dependency problem|job dependency", "submit the job it waits for first"),
+    _Kind(_DEPENDENCY, "submit the job it waits for first"),
     _Kind("access/permission denied|permission denied", "only your own jobs can be changed, in partitions open to you"),
     _Kind(
         "batch script|dos line breaks|unable to open file|unrecognized option|invalid --",
@@ -84,9 +103,14 @@ def refusal(answer: Answer, what: str) -> CruijffError:
         what: what was refused, in the user's words, such as `Slurm refused job ...`.
     """
     if answer.code == ABSENT:
-        hint = "log in to a node where Slurm's commands are, or set `scheduler: local` in site.yaml"
+        hint = (
+            "log in to a node where Slurm's commands are, or name one as `login_host` in site.yaml;"
+            " without a cluster: `scheduler: local`"
+        )
         return SiteError(f"{what}: `{_said(answer)}`", hint=hint)
     kind = _kind(answer)
+    if kind.words == _DEPENDENCY:
+        return DependencyError(f"{what}: `{_said(answer)}`", stderr=answer.err.strip(), hint=kind.hint)
     return SchedulerError(
         f"{what}: `{_said(answer)}`", transient=kind.transient, stderr=answer.err.strip(), hint=kind.hint
     )
@@ -101,7 +125,7 @@ def _kind(answer: Answer) -> _Kind:
     if answer.code < 0:
         # Somebody or something killed the command, whatever it had said by then.
         return _Kind("", _RESEND, transient=True)
-    return next((kind for kind in _KINDS if re.search(kind.words, answer.err, re.IGNORECASE)), _UNHEARD)
+    return next((kind for kind in _KINDS if re.search(kind.words, answer.err, re.IGNORECASE | re.DOTALL)), _UNHEARD)
 
 
 def _said(answer: Answer) -> str:

@@ -57,6 +57,8 @@ def config_warnings(values: Mapping[str, str]) -> Iterator[str]:
         yield "no accounting is kept: what jobs used is read from their own records alone"
     if values.get("JobRequeue", "1") == "0":
         yield "jobs are not queued again after a node failure unless their script asks; ours do"
+    if values.get("MaxArraySize", "") in {"0", "1"}:
+        yield "there are no job arrays: every job is submitted by itself"
     age = re.match(r"\d+", values.get("MinJobAge", ""))
     if age and int(age[0]) < 60:
         yield f"ended jobs are forgotten after {age[0]} s: keep `ck watch` running while jobs end"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from cruijff_kit.schema.job import JobReport, JobState
+from cruijff_kit.schema.job import JobReport, JobState, element_tag
 
 __all__ = [
     "HISTORY_FIELDS",
@@ -81,7 +81,11 @@ _TOLD = {
     "SUSPENDED": "suspended",
 }
 _SILENT = {"", "None", "(null)", "N/A", "NonZeroExitCode"}
+_HELD = "launch failed requeued held"
 _LAUNCH = "JobLaunchFailure"
+# Seen where a node was lost and took the job again before the last of it had gone: it would wait for ever, silently.
+_HELD_LAUNCH = "launch failed requeued held"
+_RELEASE = "Slurm holds it until somebody says `scontrol release` and its number; see that its node is well first"
 _UNLAUNCHED = "could not be started on its node: see that its folder can be written from there"
 
 _ID = re.compile(r"(\d+)(?:_(?:(\d+)|\[([\d,:-]+)(?:\.\.\.)?(?:%\d+)?\]))?", re.ASCII)
@@ -98,9 +102,14 @@ class Row(NamedTuple):
     report: JobReport
     """What it says."""
     tag: str
-    """Idempotency key that its name carries; empty for jobs that are not ours."""
+    """Idempotency key that its name carries, in an array with its index; empty for jobs that are not ours."""
     refused: bool = False
     """Whether `sbatch` was told no: what it could not place anywhere stays in the listings, as failed."""
+
+    @property
+    def stuck(self) -> bool:
+        """Return whether it waits for somebody to let it go, since Slurm failed to start it on its node."""
+        return self.report.state is JobState.PENDING and self.report.reason == _HELD
 
 
 def is_queue(text: str) -> bool:
@@ -151,9 +160,12 @@ def state_of(word: str) -> JobState:
     return _WORDS.get(_whole(word), JobState.UNKNOWN)
 
 
-def tag_of(name: str) -> str:
-    """Return the tag at the end of a job's name; empty for jobs that are not ours."""
-    return name.rpartition(":")[2] if ":" in name else ""
+def tag_of(name: str, job_id: str) -> str:
+    """Return the tag at the end of a job's name, an element's with its index; empty for jobs that are not ours."""
+    if ":" not in name:
+        return ""
+    tag, index = name.rpartition(":")[2], job_id.partition("_")[2]
+    return element_tag(tag, int(index)) if tag and index else tag
 
 
 def elements(number: str) -> tuple[str, ...]:
@@ -190,7 +202,7 @@ def _rows(
             started=started if begun else None,
             ended=ended if state.ended else None,
         )
-        yield Row(report, tag_of(name))
+        yield Row(report, tag_of(name, job_id))
 
 
 def _whole(word: str) -> str:
@@ -203,9 +215,12 @@ def _whole(word: str) -> str:
 
 
 def _reason(state: JobState, whole: str, *, said: str, ending: tuple[int | None, int | None]) -> str:
-    said = "" if said in _SILENT else said
+    # What kept it waiting is not what ended it.
+    said = "" if said in _SILENT or (state is JobState.CANCELLED and said.startswith("JobHeld")) else said
     if state is JobState.UNKNOWN and whole not in _TOLD:
         return f"Slurm calls it `{whole}`"
+    if said.replace("_", " ") == _HELD_LAUNCH:
+        return f"{said}: {_RELEASE}"
     if state is JobState.FAILED and said == _LAUNCH:
         return said if ending[1] else f"{said}: {_UNLAUNCHED}"
     return said or _TOLD.get(whole, "")

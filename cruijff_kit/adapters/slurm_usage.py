@@ -45,7 +45,7 @@ def usage_rows(text: str, *, tags: Mapping[str, str]) -> dict[str, JobUsage]:
             if before is not None and line.job_id not in strange:
                 found[line.job_id] = (before[0], _with_step(before[1], line.usage))
             continue
-        tag = tag_of(line.name)
+        tag = tag_of(line.name, line.job_id)
         if not tag or tag != tags.get(line.job_id, tag):
             strange.add(line.job_id)
             continue

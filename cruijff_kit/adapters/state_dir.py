@@ -1,7 +1,8 @@
 """Where a user's state, cache and configuration lie on this machine."""
 
-import os
 from pathlib import Path
+
+from cruijff_kit.runtime.user_folders import base_folder, cache_dir, own_folder
 
 __all__ = ["cache_dir", "config_dir", "state_dir"]
 
@@ -11,15 +12,7 @@ def state_dir() -> Path:
 
     `CRUIJFF_STATE_DIR`, else `XDG_STATE_HOME`, else `~/.local/state`; it may not exist yet.
     """
-    return _chosen("CRUIJFF_STATE_DIR", "XDG_STATE_HOME", fallback=".local/state")
-
-
-def cache_dir() -> Path:
-    """Return the directory of what can be made again: tiny models.
-
-    `CRUIJFF_CACHE_DIR`, else `XDG_CACHE_HOME`, else `~/.cache`; it may not exist yet.
-    """
-    return _chosen("CRUIJFF_CACHE_DIR", "XDG_CACHE_HOME", fallback=".cache")
+    return own_folder("CRUIJFF_STATE_DIR", "XDG_STATE_HOME", fallback=".local/state")
 
 
 def config_dir() -> Path:
@@ -27,15 +20,4 @@ def config_dir() -> Path:
 
     `XDG_CONFIG_HOME`, else `~/.config`; it may not exist yet.
     """
-    return _base("XDG_CONFIG_HOME", ".config")
-
-
-def _chosen(own: str, base: str, *, fallback: str) -> Path:
-    path = os.environ.get(own)
-    return Path(path).expanduser().absolute() if path else _base(base, fallback)
-
-
-def _base(variable: str, fallback: str) -> Path:
-    # The XDG specification asks that a relative path be ignored.
-    path = Path(os.environ.get(variable, ""))
-    return (path if path.is_absolute() else Path.home() / fallback) / "cruijff-kit"
+    return base_folder("XDG_CONFIG_HOME", ".config")

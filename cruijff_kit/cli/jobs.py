@@ -29,6 +29,8 @@ def submit(experiment: str, plan: str | None, runs: tuple[str, ...], reason: str
     world = enter(experiment)
     plan_id = plan or _sealed_id(world)
     preview = workflow.preview_submission(plan_id, runs=runs, world=world)
+    for warning in preview.warnings:
+        click.echo(f"warning: {warning}", err=True)
     if preview.train_jobs + preview.eval_jobs:
         confirm(preview.question, "submit", unattended=yes, world=world)
     with ProgressBar("submit") as progress:

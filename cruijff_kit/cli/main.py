@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "adapter": ("adapter:adapter", "Check, merge or port a trained adapter."),
     "audit": ("audit:audit", "Read or verify the audit log, or record a decision."),
     "models": ("models:models", "List, look at, check or pull base models."),
+    "sync": ("mirror:sync", "Copy inputs to, and results from, the login host that an experiment lies on."),
     "disk": ("disk:disk", "Show what an experiment takes on disk, and what may go."),
     "site": ("site:site", "Set up, show or check the settings of this machine."),
     "mcp": ("mcp:mcp", "Tell an assistant of the server, here or on a login node, or start it."),
@@ -59,6 +60,16 @@ class _LazyGroup(click.Group):
         module, function = COMMANDS[cmd_name][0].split(":")
         return getattr(import_module(f"cruijff_kit.cli.{module}"), function)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and command is not None:
+            elsewhere = import_module("cruijff_kit.cli.mirror").there(name, rest, root=ctx)
+            if elsewhere is not None:
+                return name, elsewhere, []
+        return name, command, rest
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
@@ -69,9 +80,10 @@ class _LazyGroup(click.Group):
 @click.option(
     "-C", "--experiment", default=".", metavar="DIR", help="Experiment directory; the current one where absent."
 )
+@click.option("--site", metavar="NAME", help="Which of several sites; an experiment remembers its own.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.pass_context
-def cli(ctx: click.Context, experiment: str, debug: bool) -> None:
+def cli(ctx: click.Context, experiment: str, site: str | None, debug: bool) -> None:
     """Design, scaffold, run and report fine-tuning experiments, every step on record.
 
     The order of work: design, scaffold, submit, watch, report.

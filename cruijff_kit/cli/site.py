@@ -7,10 +7,14 @@ from typing import Any
 import click
 
 from cruijff_kit import workflow
+from cruijff_kit.bootstrap import open_probe
+from cruijff_kit.cli.mirror import check_there
+from cruijff_kit.cli.site_env import env
+from cruijff_kit.cli.site_report import reported, unreached
 from cruijff_kit.cli.table import aligned
-from cruijff_kit.cli.world import enter
+from cruijff_kit.cli.world import ProgressBar, enter_site
 from cruijff_kit.errors import SiteError
-from cruijff_kit.schema.site_facts import SiteProposal, SiteReport
+from cruijff_kit.schema.site_facts import SiteProposal
 from cruijff_kit.schema.site_reading import SiteLevel, SiteReading
 
 __all__ = ["site"]
@@ -21,12 +25,20 @@ def site() -> None:
     """Set up, show or check the settings of this machine."""
 
 
+@site.command("list")
+@click.pass_obj
+def list_all(experiment: str) -> None:
+    """List the sites that have a file of their own, for `ck --site NAME`."""
+    names = workflow.list_sites(world=enter_site(experiment))
+    click.echo("\n".join(names) if names else "there is one site, without a name: that of site.yaml")
+
+
 @site.command("show")
 @click.option("--json", "as_json", is_flag=True, help="Print the settings as JSON.")
 @click.pass_obj
 def show(experiment: str, as_json: bool) -> None:
     """Show every setting and the file and line that says it."""
-    reading = workflow.show_site(world=enter(experiment))
+    reading = workflow.show_site(world=enter_site(experiment))
     click.echo(reading.model_dump_json(indent=2) if as_json else _shown(reading))
 
 
@@ -34,20 +46,23 @@ def show(experiment: str, as_json: bool) -> None:
 @click.option(
     "--from-script", "script", metavar="OLD.slurm", help="Read the directives and activation of a job script."
 )
+@click.option("--login-host", "host", metavar="HOST", help="Look at the cluster behind a host that `ssh` reaches.")
 @click.option("--project", is_flag=True, help="Write the file beside the experiments, instead of your own.")
 @click.option(
     "--yes", is_flag=True, help="Take what was found without asking; a file that differs is still not replaced."
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be written; write nothing.")
 @click.pass_obj
-def setup(experiment: str, *, script: str | None, project: bool, yes: bool, dry_run: bool) -> None:
+def setup(experiment: str, *, script: str | None, host: str | None, project: bool, yes: bool, dry_run: bool) -> None:
     """Find this machine's settings, ask about each, and write them into site.yaml.
 
     The change is shown before it is written. What else the file says stays as it is.
     """
-    world = enter(experiment)
+    world = enter_site(experiment, new=True)
+    if host is not None:
+        world = world._replace(probe=open_probe(host))
     level: SiteLevel = "project" if project else "user"
-    found = workflow.propose_site(script=script, world=world)
+    found = workflow.propose_site(script=script, login_host=host, world=world)
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
     told = {each.key: each.value for each in found.proposals if each.value}
@@ -67,16 +82,29 @@ def setup(experiment: str, *, script: str | None, project: bool, yes: bool, dry_
 
 
 @site.command("check")
+@click.option("--job", is_flag=True, help="Submit one short job too, wait for it, and tell what a node sees.")
+@click.option("--limit", default=600.0, show_default=True, metavar="SECONDS", help="Longest wait for that job.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_obj
-def check(experiment: str, as_json: bool) -> None:
-    """Try everything that jobs need of this machine; exit 3 if something fails."""
-    report = workflow.check_site(world=enter(experiment))
-    click.echo(report.model_dump_json(indent=2) if as_json else _report(report))
-    wrong = [trait for trait in report.traits if trait.ok is False]
-    if wrong:
-        count = "one thing" if len(wrong) == 1 else f"{len(wrong)} things"
-        raise SiteError(f"{count} will not do: {', '.join(dict.fromkeys(trait.name for trait in wrong))}")
+def check(experiment: str, job: bool, limit: float, as_json: bool) -> None:
+    """Try everything that jobs need of this machine; exit 3 if something fails.
+
+    With --job a node is asked as well. An interrupt cancels that job.
+    """
+    world = enter_site(experiment)
+    report = workflow.check_site(world=world)
+    if job:
+        with ProgressBar("waiting for a node") as progress:
+            nodes = workflow.check_nodes(limit=limit, progress=progress, world=world)
+        report = report.model_copy(update={"traits": (*report.traits, *nodes.traits)})
+    # Experiments may lie on a login host: then the rest is tried there, by the package there.
+    elsewhere = 0 if as_json or unreached(report) else check_there(experiment)
+    reported(report, as_json=as_json)
+    if elsewhere:
+        raise SiteError("the check there found what will not do")
+
+
+site.add_command(env)
 
 
 def _asked(proposals: tuple[SiteProposal, ...]) -> dict[str, str]:
@@ -107,13 +135,6 @@ def _agreed(question: str) -> bool:
 def _shown(reading: SiteReading) -> str:
     rows = [(each.key, _text(each.value), each.place or each.source) for each in reading.values]
     return aligned(("setting", "value", "said by"), rows)
-
-
-def _report(report: SiteReport) -> str:
-    marks = {True: "ok", False: "WRONG", None: "-"}
-    rows = [(marks[trait.ok], trait.name, trait.found) for trait in report.traits]
-    hints = [f"{trait.name}: {trait.hint}" for trait in report.traits if trait.hint and trait.ok is False]
-    return "\n".join([aligned(("", "what", "found"), rows), *(["", "To mend:", *hints] if hints else [])])
 
 
 def _text(value: Any) -> str:

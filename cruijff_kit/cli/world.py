@@ -7,19 +7,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cruijff_kit.bootstrap import open_world
+from cruijff_kit.bootstrap import open_site, open_world
 from cruijff_kit.errors import SiteError
 
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
-__all__ = ["ProgressBar", "confirm", "enter"]
+__all__ = ["ProgressBar", "chosen", "confirm", "enter", "enter_site"]
 
 
 def enter(experiment: str) -> "World":
     """Return the world of an experiment directory, acting for the person at the keyboard."""
     folder = Path(experiment).resolve()
-    return open_world(folder, root=folder.parent, kind="human", name=getpass.getuser(), client="ck")
+    name = getpass.getuser()
+    return open_world(folder, root=folder.parent, kind="human", name=name, client="ck", site=chosen())
+
+
+def enter_site(experiment: str, *, new: bool = False) -> "World":
+    """Return the surroundings of an experiment for whoever looks at its site, wherever experiments lie."""
+    folder = Path(experiment).resolve()
+    return open_site(folder, root=folder.parent, site=chosen(), new=new)
+
+
+def chosen() -> str | None:
+    """Return the site that `ck --site` names, None where it names none."""
+    context = click.get_current_context(silent=True)
+    return context.find_root().params.get("site") if context is not None else None
 
 
 def confirm(question: str, word: str, *, unattended: bool, world: "World") -> None:

@@ -239,7 +239,7 @@ def _gpu_hours(runs: Sequence[PlannedRun], basis: Basis, *, time: Estimate) -> t
     training = sum(run.type == "fine-tuned" for run in runs) * seconds_of(resources.time)
     evaluation = sum(bool(run.cells) and run.model.api is None for run in runs) * seconds_of(resources.eval_time)
     # An evaluation computes on one GPU, however many the training shares its work among.
-    hours = (training * resources.all_gpus + evaluation * min(1, resources.gpus)) / 3600
+    hours = (training * resources.all_gpus + evaluation * resources.eval_gpus) / 3600
     source = "formula: time limit x GPUs of every job, so never more"
     most = Estimate(name="GPU-hours at most", value=hours, unit="h", low=0.0, high=hours, source=source)
     if time.value is None or not resources.gpus:

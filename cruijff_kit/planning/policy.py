@@ -1,10 +1,13 @@
 """What follows when a job ends badly: the failure policy applied to one case; pure."""
 
+import signal
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from cruijff_kit.planning.verdicts import out_of_memory
+from cruijff_kit.planning.remaining import time_left
+from cruijff_kit.planning.time_limit import seconds_of, text_of
+from cruijff_kit.planning.verdicts import out_of_memory, spent_memory
 from cruijff_kit.schema.job import Attempt, JobState
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.policy import Decision, Ending, Policy, Reaction, Rule
@@ -15,19 +18,12 @@ __all__ = ["HELD", "Case", "decide", "ending_of", "gpu_hours", "smaller_passes"]
 HELD = 75
 """Exit code of a job whose run another process held."""
 
+# The notice before a time limit, which ends a recipe that does not know it.
+_NOTICE = f"killed by signal {int(signal.SIGUSR1)}"
 _HELD_TEXT = "which works on it; this job does nothing"
-_SPENT_MEMORY = (
-    "CUDA out of memory",
-    "HIP out of memory",
-    "OutOfMemoryError",
-    "can't allocate memory",
-    "MemoryError",
-    "oom-kill",
-    "oom_kill",
-    "Exceeded job memory limit",
-    "Out Of Memory",
-)
 _LONGEST_WAIT = 3600.0
+_AT_ONCE = 1.0
+"""Seconds within which a job that was never started ends."""
 
 
 class Case(NamedTuple):
@@ -41,8 +37,10 @@ class Case(NamedTuple):
     """Last lines it printed."""
     spent: float
     """GPU-hours that all attempts of the experiment have taken."""
-    asks: float
-    """GPU-hours that a further attempt may take."""
+    gpus: int
+    """GPUs that a further attempt holds."""
+    limit: str
+    """Time limit of its script."""
     allowed: float
     """GPU-hours that the experiment may take."""
 
@@ -56,12 +54,34 @@ def ending_of(entry: StepStatus, log: Sequence[str]) -> Ending | None:
         return Ending.LOST
     if verdict is JobState.TIMED_OUT:
         return Ending.TIMED_OUT
-    if out_of_memory(entry) is not None or any(words in text for words in _SPENT_MEMORY):
+    if out_of_memory(entry) is not None or spent_memory(log)[0]:
         return Ending.OUT_OF_MEMORY
+    if _never_ran(entry, log):
+        return Ending.LOST
     # The reason was recorded with the verdict; by now the scheduler may have forgotten the rest.
     if _HELD_TEXT in text or entry.reason.startswith(f"exit code {HELD}"):
         return Ending.HELD
-    return Ending.KILLED if entry.reason.startswith("killed by signal") else Ending.FAILED
+    own = entry.own.state if entry.own is not None and entry.own.job_id == entry.attempts[-1].job_id else ""
+    # Its own word counts beside the exit code, which accounting does not tell from that of a signal.
+    if own == "noticed" or entry.reason.startswith(_NOTICE):
+        return Ending.TIMED_OUT
+    return Ending.KILLED if own == "stopped" or entry.reason.startswith("killed by signal") else Ending.FAILED
+
+
+def _never_ran(entry: StepStatus, log: Sequence[str]) -> bool:
+    """Return whether a scheduler called a job failed that it could not start, or whose start it forgot.
+
+    A controller that died and came back ends such a job with exit code 1 at once when it starts it; the job
+    itself printed nothing, or tells of no failure of its own: it may even be done.
+    """
+    last, own = entry.attempts[-1], entry.own
+    if entry.reason.partition(":")[0] != "exit code 1":
+        return False
+    if own is not None and own.job_id == last.job_id:
+        return own.state != "failed"
+    if last.started is None or last.ended is None:
+        return False
+    return not log and (last.ended - last.started).total_seconds() <= _AT_ONCE
 
 
 def decide(case: Case, policy: Policy, *, ending: Ending, now: datetime) -> Decision:
@@ -73,20 +93,26 @@ def decide(case: Case, policy: Policy, *, ending: Ending, now: datetime) -> Deci
         )
     if rule.reaction is Reaction.PROPOSE:
         return _proposal(case, ending, now=now)
-    if rule.reaction is Reaction.RESUME and not _further(case.entry.attempts):
+    further, shortened = _further(case.entry.attempts), case.entry.attempts[-1].intent.time is not None
+    # One that was given less than its script's limit may need all of it after all.
+    if rule.reaction is Reaction.RESUME and not further and not shortened:
         return _proposal(case, ending, now=now)
-    refusal = _refusal(case, policy, rule=rule, ending=ending)
+    left = time_left(case.entry, limit=case.limit) if ending is Ending.TIMED_OUT and further else None
+    limit = case.limit if left is None else text_of(left.limit)
+    refusal = _refusal(case, policy, rule=rule, ending=ending, limit=limit)
     if refusal:
         return _decision(ending, Reaction.STOP, reason=refusal, now=now)
     wait = min(_LONGEST_WAIT, rule.wait * 2 ** _opened(case.entry.attempts, ending))
-    decision = _decision(ending, Reaction.RETRY, reason=_why(case, ending), now=now)
-    return decision.model_copy(update={"not_before": now + timedelta(seconds=wait)}) if wait else decision
+    why = _why(case, ending) if left is None else f"{_why(case, ending)}; {left.words}"
+    asked = {"not_before": now + timedelta(seconds=wait) if wait else None, "time": None if left is None else limit}
+    return _decision(ending, Reaction.RETRY, reason=why, now=now).model_copy(update=asked)
 
 
 def gpu_hours(attempts: Sequence[Attempt], *, gpus: int) -> float:
-    """Return the GPU-hours that attempts with a verdict have taken."""
+    """Return the GPU-hours that attempts with a verdict have taken, every turn of a job that was queued again."""
     moments = [(each.started, each.ended) for each in attempts]
-    return sum((end - start).total_seconds() for start, end in moments if start and end) * gpus / 3600
+    earlier = sum(each.earlier_seconds for each in attempts if each.verdict is not None)
+    return (earlier + sum((end - start).total_seconds() for start, end in moments if start and end)) * gpus / 3600
 
 
 def smaller_passes(run: PlannedRun) -> dict[str, int]:
@@ -114,26 +140,31 @@ def _opened(attempts: Sequence[Attempt], ending: Ending | None = None) -> int:
     return sum(ending in (None, each.rule) for each in own)
 
 
-def _refusal(case: Case, policy: Policy, *, rule: Rule, ending: Ending) -> str:
+def _refusal(case: Case, policy: Policy, *, rule: Rule, ending: Ending, limit: str) -> str:
     """Return which budget forbids a further attempt; empty where none does."""
     attempts = case.entry.attempts
     if _opened(attempts, ending) >= rule.retries:
         return f"`policy.{ending.value}` allows {rule.retries} further attempts, and they are spent"
     if _opened(attempts) >= policy.max_retries:
         return f"`policy.max_retries` allows {policy.max_retries} further attempts of a job, and they are spent"
-    if case.spent + case.asks > case.allowed:
+    asks = seconds_of(limit) * case.gpus / 3600
+    if case.spent + asks > case.allowed:
         return (
-            f"a further attempt may take {case.asks:.3g} GPU-hours on top of {case.spent:.3g} taken; "
+            f"a further attempt may take {asks:.3g} GPU-hours on top of {case.spent:.3g} taken; "
             f"the experiment may take {case.allowed:g}"
         )
     return ""
 
 
 def _why(case: Case, ending: Ending) -> str:
+    if ending is Ending.TIMED_OUT and not _further(case.entry.attempts):
+        shortened = case.entry.attempts[-1].intent.time is not None
+        left = " it was left by its speed, so it asks for its whole limit" if shortened else " before its limit"
+        return f"it came no further in the time{left}"
     reached = case.entry.attempts[-1].reached
     goes_on = f"; it goes on from its checkpoint of step {reached}" if reached and case.entry.step == "train" else ""
     words = {
-        Ending.LOST: "its node failed, it was preempted, or it vanished",
+        Ending.LOST: "its node failed, it was preempted, it was never started, or it vanished",
         Ending.TIMED_OUT: "it came further before its time limit than any attempt before",
         Ending.KILLED: "it was killed by a signal that nobody explains",
         Ending.HELD: "another process held its run",
@@ -163,4 +194,6 @@ def _proposal(case: Case, ending: Ending, *, now: datetime) -> Decision:
         f"{size} rows a pass and {steps} passes a step need less memory, the effective batch stays {size * steps}; "
         f"`ck retry {run_id} --apply-proposal --reason …` approves it"
     )
+    if case.gpus and out_of_memory(case.entry) == "host":
+        reason += f"; it was the node's memory, which a higher `mem` mends more surely: see `ck estimate {run_id}`"
     return _decision(ending, Reaction.PROPOSE, reason=reason, now=now).model_copy(update={"proposal": passes})

@@ -92,12 +92,15 @@ def default_recipe(backend: str, gpus: int) -> str:
 
 def site_settings(spec: ExperimentSpec, site: Site) -> dict[str, Resolved]:
     """Return what the scheduler is asked for and where checkpoints go, site defaults filled in."""
-    return part_settings(spec.resources, site) | part_settings(spec.output, site)
+    own = spec.resources.evaluation
+    apart = {} if own is None else own.model_dump(exclude_none=True)
+    said = override({f"evaluation.{name}": value for name, value in apart.items()}, "design")
+    return part_settings(spec.resources, site) | said | part_settings(spec.output, site)
 
 
 def part_settings(part: Resources | Output, site: Site) -> dict[str, Resolved]:
-    """Return one part of a design, site defaults filled in."""
-    return {name: _with_site(name, part, site=site) for name in type(part).model_fields}
+    """Return one part of a design, site defaults filled in; what evaluations ask for apart is no setting of its own."""
+    return {name: _with_site(name, part, site=site) for name in type(part).model_fields if name != "evaluation"}
 
 
 def site_gpu_memory(resources: Resources, site: Site) -> str | None:

@@ -1,17 +1,18 @@
 """What was found of a machine, held against its settings: each thing, whether it will do, how to mend it."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.schema.site import Partition, Site
 from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, SiteTrait
 
-__all__ = ["cluster_traits", "folder_trait", "machine_traits", "python_traits"]
+__all__ = ["cluster_traits", "folder_trait", "input_traits", "machine_traits", "python_traits"]
 
 _NEEDED = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
 _ROOM = 1_000_000_000
+_FILES = 1_000
 _SKEW = 5.0
 _FEATURE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -69,6 +70,8 @@ def folder_trait(name: str, found: FolderFacts, *, reads_only: bool = False) -> 
         return SiteTrait(name=name, ok=False, found=f"`{found.path}` is not there", hint=hint)
     left = [size for size in (found.free, found.quota_left) if size is not None]
     room = f"`{found.path}`, {min(left) / 1e9:.3g} GB left" if left else f"`{found.path}`"
+    if found.quota_left is not None and found.quota_left == min(left):
+        room += f" by the quota of {found.quota_of}" if found.quota_of else " by quota"
     if reads_only:
         return SiteTrait(name=name, ok=True, found=room)
     for wrong, fact, hint in _folder_faults(found, least=min(left, default=_ROOM)):
@@ -77,8 +80,8 @@ def folder_trait(name: str, found: FolderFacts, *, reads_only: bool = False) -> 
     return SiteTrait(name=name, ok=True, found=f"{room}; written, flushed, locked")
 
 
-def python_traits(found: dict[str, object] | None, *, fault: str, version: str) -> Iterator[SiteTrait]:
-    """Yield what a job's Python is, and whether every input resolved in it without a network.
+def python_traits(found: Mapping[str, object] | None, *, fault: str, version: str) -> Iterator[SiteTrait]:
+    """Yield what a job's Python is.
 
     Args:
         found: what the preflight printed; None where it printed nothing.
@@ -97,7 +100,11 @@ def python_traits(found: dict[str, object] | None, *, fault: str, version: str) 
     hint = "" if same else "install the same version in the environment that jobs activate"
     place = f"cruijff-kit {found['package']} in {found['package_path']}"
     yield SiteTrait(name="package", ok=same, found=place if same else f"{place}; here it is {version}", hint=hint)
-    inputs = found["inputs"]
+
+
+def input_traits(found: Mapping[str, object] | None) -> Iterator[SiteTrait]:
+    """Yield whether each input of the jobs resolved without a network."""
+    inputs = found["inputs"] if found is not None else {}
     for path, wrong in inputs.items() if isinstance(inputs, dict) else ():
         hint = "pull or copy it to this machine: jobs have no network" if wrong else ""
         yield SiteTrait(
@@ -148,5 +155,7 @@ def _folder_faults(found: FolderFacts, *, least: int) -> Iterator[tuple[bool, st
     hint = "locks do not hold between processes here: use another file system, or have it mounted with `flock`"
     yield found.locks is False, "a lock did not keep another process out", hint
     yield least < _ROOM, "less than 1 GB is left", "`ck disk` proposes what may go, or name a larger disk"
+    few = found.files_left is not None and found.files_left < _FILES
+    yield few, f"only {found.files_left} more files may be made", "remove small files, or name a larger disk"
     skew = found.skew or 0.0
     yield abs(skew) > _SKEW, f"its clock is {skew:+.0f} s from this machine's", "have the clocks set: records would lie"

@@ -31,6 +31,7 @@ _OTHER_WORDS: Mapping[str, str] = MappingProxyType(
         "learning_rate": "controls.lr",
         "max_new_tokens": "evaluation.generation.max_tokens",
         "memory": "resources.mem",
+        "retries": "policy.lost.retries",
         "num_epochs": "controls.epochs",
         "num_train_epochs": "controls.epochs",
         "rank": "controls.lora_rank",

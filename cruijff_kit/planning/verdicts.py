@@ -1,11 +1,12 @@
 """Where a step of a run stands, all evidence considered; pure."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from cruijff_kit.schema.job import Attempt, JobReport, JobState, Step
 from cruijff_kit.schema.run import Done, JobStatus, Phase, StepStatus
 
-__all__ = ["Evidence", "judge", "out_of_memory", "retryable"]
+__all__ = ["Evidence", "judge", "out_of_memory", "retryable", "spent_memory"]
 
 _PHASES = {
     JobState.PENDING: Phase.PENDING,
@@ -24,6 +25,19 @@ _REASONS = {
     JobState.LOST: "its node or process vanished",
 }
 
+_UNSEEN = "its job has ended; what it wrote last is not seen here yet"
+
+
+_NODE_MEMORY = (
+    "Exceeded job memory limit",
+    "exceeded memory limit",
+    "oom-kill",
+    "oom_kill",
+    "out-of-memory handler",
+    "Out Of Memory",
+)
+_OTHER_MEMORY = ("CUDA out of memory", "HIP out of memory", "OutOfMemoryError", "can't allocate memory", "MemoryError")
+
 
 class Evidence(NamedTuple):
     """Everything on record about one step of one run."""
@@ -36,6 +50,8 @@ class Evidence(NamedTuple):
     """What the job says of itself."""
     done: Done | None
     """The marker it left, where its artefacts still have their hashes."""
+    fresh: bool = False
+    """Whether it ended so lately that what it wrote last may not be seen here yet."""
 
 
 def judge(run_id: str, step: Step, *, evidence: Evidence) -> StepStatus:
@@ -57,6 +73,16 @@ def retryable(status: StepStatus) -> bool:
     return status.phase in (Phase.FAILED, Phase.CANCELLED)
 
 
+def spent_memory(log: Sequence[str]) -> tuple[str, bool]:
+    """Return the words by which a job's last lines tell of too little memory, and whether the node killed it for that.
+
+    Without cgroups a scheduler kills with a signal and calls it a failure; its own words are in the job's output.
+    """
+    text = "\n".join(log)
+    killed = next((words for words in _NODE_MEMORY if words in text), "")
+    return (killed, True) if killed else (next((words for words in _OTHER_MEMORY if words in text), ""), False)
+
+
 def out_of_memory(status: StepStatus) -> Literal["host", "gpu"] | None:
     """Return which memory a step ended for want of: the node's or the GPU's; None for any other ending.
 
@@ -67,7 +93,7 @@ def out_of_memory(status: StepStatus) -> Literal["host", "gpu"] | None:
         return None
     verdict = status.attempts[-1].verdict if status.attempts else None
     said = status.reason + (status.own.message if status.own is not None else "")
-    if "CUDA out of memory" in said or "HIP out of memory" in said:
+    if any(words in said for words in ("CUDA out of memory", "HIP out of memory")):
         return "gpu"
     state = verdict or (status.report.state if status.report is not None else None)
     host = state is JobState.OUT_OF_MEMORY or "can't allocate memory" in said or "MemoryError" in said
@@ -84,11 +110,20 @@ def _phase(evidence: Evidence) -> tuple[Phase, str]:
     if last.verdict is not None and last.reason:
         return _PHASES.get(last.verdict, Phase.FAILED), last.reason
     state = last.verdict or (evidence.report.state if evidence.report else JobState.UNKNOWN)
+    if evidence.fresh and _unseen(state, evidence, last=last):
+        return Phase.RUNNING, _UNSEEN
     if state is JobState.UNKNOWN and _owned_up(evidence, last):
         return Phase.FAILED, _ending(None, evidence.own.message if evidence.own else "")
     if state is JobState.SUCCEEDED or (state is JobState.UNKNOWN and _finished(evidence.done)):
         return _completed(evidence.done)
     return _PHASES[state], _reason(state, evidence)
+
+
+def _unseen(state: JobState, evidence: Evidence, *, last: Attempt) -> bool:
+    """Return whether the last words that such an end is judged by are missing: a marker, a failure, a checkpoint."""
+    if state is JobState.SUCCEEDED:
+        return evidence.done is None
+    return state in (JobState.FAILED, JobState.TIMED_OUT) and not _owned_up(evidence, last)
 
 
 def _finished(done: Done | None) -> bool:
@@ -111,7 +146,7 @@ def _completed(done: Done | None) -> tuple[Phase, str]:
 
 def _reason(state: JobState, evidence: Evidence) -> str:
     report, own = evidence.report, evidence.own
-    said = own.message if own is not None and own.state == "failed" else ""
+    said = own.message if own is not None and own.state in ("failed", "stopped", "noticed") else ""
     if state is JobState.FAILED:
         return _ending(report, said)
     parts = (_REASONS.get(state, ""), report.reason if report else "", said)

@@ -3,9 +3,10 @@
 from cruijff_kit.ports.clients import ClientFiles
 from cruijff_kit.ports.clock import Clock, Progress
 from cruijff_kit.ports.jobs import Prober, Scheduler
+from cruijff_kit.ports.mirror import Home, Mirror
 from cruijff_kit.ports.models import Adapters, Embedder, Inference, ModelHub, Tokenizer
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf, Tracking
-from cruijff_kit.ports.site import SiteFiles, SiteProbe
+from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
 from cruijff_kit.ports.world import World
 
 __all__ = [
@@ -14,8 +15,11 @@ __all__ = [
     "ClientFiles",
     "Clock",
     "Embedder",
+    "Environments",
     "EvalLogs",
+    "Home",
     "Inference",
+    "Mirror",
     "ModelHub",
     "Prober",
     "Progress",

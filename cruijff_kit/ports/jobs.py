@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from cruijff_kit.schema.estimate import Probe
-from cruijff_kit.schema.job import JobReport, JobRequest, JobUsage
+from cruijff_kit.schema.job import ArrayRequest, JobReport, JobRequest, JobUsage
 
 __all__ = ["Prober", "Scheduler"]
 
@@ -23,6 +23,25 @@ class Scheduler(Protocol):
         """
         ...
 
+    def submit_array(self, request: ArrayRequest) -> dict[str, str]:
+        """Queue one script once an element and return the job ids by tag, `<array tag>.<index>`.
+
+        Elements whose tag is queued already are not queued again; each waits for its own
+        jobs alone, and is found, reported and cancelled by itself from then on.
+
+        Raises:
+            SchedulerError: the scheduler refused or could not be reached; some elements may be queued all the same.
+        """
+        ...
+
+    def most_elements(self) -> int:
+        """Return how many jobs one array may have, with indices from 0; 0 where there are no arrays.
+
+        Raises:
+            SchedulerError: the scheduler could not be asked.
+        """
+        ...
+
     def find(self, tags: Sequence[str]) -> dict[str, str]:
         """Return the job ids of those tags that the scheduler holds, one query."""
         ...
@@ -31,7 +50,7 @@ class Scheduler(Protocol):
         """Return what is known of each id, one query; absent ids report UNKNOWN. Never writes.
 
         Args:
-            job_ids: ids that `submit` returned.
+            job_ids: ids that `submit` or `submit_array` returned.
             tags: what each was submitted under, where known; an id that was given to another job is absent.
         """
         ...

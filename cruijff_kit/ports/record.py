@@ -71,6 +71,10 @@ class RunStore(Protocol):
         """Return free and total bytes where the experiment lives."""
         ...
 
+    def shared(self) -> bool:
+        """Return whether other machines may write here too, so that what they write may be seen a while later."""
+        ...
+
 
 class Shelf(Protocol):
     """Folders of output directories, which may lie outside the experiment."""

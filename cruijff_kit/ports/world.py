@@ -7,7 +7,7 @@ from cruijff_kit.ports.clock import Clock
 from cruijff_kit.ports.jobs import Prober, Scheduler
 from cruijff_kit.ports.models import Adapters, Embedder, ModelHub
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf
-from cruijff_kit.ports.site import SiteFiles, SiteProbe
+from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
 from cruijff_kit.schema.audit import Actor
 from cruijff_kit.schema.site import Site
 
@@ -43,7 +43,11 @@ class World(NamedTuple):
     """The site files; None where a world does without."""
     probe: SiteProbe | None = None
     """Looks at the machine; None where a world does without."""
+    environments: Environments | None = None
+    """Environments made for jobs; None where a world does without."""
     shelf: Shelf | None = None
     """Output directories; None where a world does without."""
     settings: Callable[[], Site] | None = None
     """Reads the site's settings anew, for verbs that go on for long; None where they never change."""
+    site_name: str | None = None
+    """What the site is called where it is one of several; None where it is the only one."""

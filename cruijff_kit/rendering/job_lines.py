@@ -2,12 +2,12 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cruijff_kit.rendering.job_script import JobScript
 
-__all__ = ["body_lines", "read_body"]
+__all__ = ["body_lines", "module_lines", "read_body"]
 
 _WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"'")+""")
 _PIECE = re.compile(r"""'([^']*)'|"(')"|([^'"]+)""")
@@ -22,18 +22,23 @@ _THREADS = "export OMP_NUM_THREADS="
 _SHARE = re.compile(r" / (\d+) : 1")
 # The launcher ends its processes with the signal it was sent; a notice has to reach them like a stop.
 _SIGNALS = ("--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1")
-_LAUNCHER = ("-m", "torch.distributed.run")
+_LAUNCHER = ("-m", "cruijff_kit.runtime.launcher")
 _COUNT = "--nproc-per-node"
 _ALONE = ("--standalone",)
 _SEVERAL = ("--rdzv-backend", "c10d", "--nnodes")
 # It kills them after a while: a step and a checkpoint have to fit in.
 _PATIENCE = "export TORCH_ELASTIC_SHUTDOWN_TIMEOUT="
 _LEAST_PATIENCE = 30
-# The script runs on the first node, which therefore is where the launchers meet; `srun` no longer inherits the CPUs.
+# The script runs on the first node, which therefore is where the launchers meet: at a port that differs between jobs,
+# is none of those that systems lend (from 32768 on), and at which nobody listens yet. The name differs between turns of
+# a job, so that who is left of the last one meets nobody.
 _MEETING = (
-    'export PET_RDZV_ID="$SLURM_JOB_ID"',
-    'export PET_RDZV_ENDPOINT="$(hostname):$((20000 + SLURM_JOB_ID % 20000))"',
+    "port=$((20000 + SLURM_JOB_ID % 12000))",
+    'while (: < "/dev/tcp/$(hostname)/$port") 2> /dev/null; do port=$((port < 32000 ? port + 1 : 20000)); done',
+    'export PET_RDZV_ID="$SLURM_JOB_ID.$$"',
+    'export PET_RDZV_ENDPOINT="$(hostname):$port"',
 )
+# `srun` no longer inherits the CPUs.
 _STEP_CPUS = "export SRUN_CPUS_PER_TASK="
 _SRUN = ("srun", "--kill-on-bad-exit=1")
 # A shell that is no login shell may not know `module` yet; a profile is not written to stop at its first fault.
@@ -45,7 +50,8 @@ _EVERY = re.compile(r"read -rt (\d+) ")
 # ends; between samples it waits on that pipe. It is the program that the script becomes, so signals go there alone.
 _SAMPLER = (
     "if command -v nvidia-smi > /dev/null; then exec 9> >("
-    'file="gpu-${SLURM_JOB_ID:-$$}.csv"; [ -s "$file" ] || echo "%(columns)s" > "$file"; '
+    'job="${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}"; '
+    'file="gpu-${job:-${SLURM_JOB_ID:-$$}}.csv"; [ -s "$file" ] || echo "%(columns)s" > "$file"; '
     "while :; do timeout 20 nvidia-smi --query-gpu=%(columns)s --format=csv,noheader,nounits"
     ' ${CUDA_VISIBLE_DEVICES:+-i "$CUDA_VISIBLE_DEVICES"} >> "$file" || :; '
     'code=0; read -rt %(every)d || code=$?; [ "$code" -gt 128 ] || break; done > /dev/null 2>&1); fi'
@@ -66,6 +72,11 @@ def body_lines(job: JobScript) -> tuple[str, ...]:
         *((_SAMPLER % {"columns": _COLUMNS, "every": job.sampling},) if job.sampling else ()),
         "exec " + shlex.join(_launched(job)),
     )
+
+
+def module_lines(modules: Sequence[str]) -> tuple[str, ...]:
+    """Return the lines of a shell that load environment modules; none where there are none."""
+    return (_MODULES, f"module load {shlex.join(modules)}") if modules else ()
 
 
 def read_body(lines: list[str]) -> dict[str, Any]:
@@ -124,9 +135,7 @@ def _unlaunched(words: tuple[str, ...], *, several: bool, launched: bool) -> tup
 
 
 def _activation(job: JobScript) -> Iterator[str]:
-    if job.modules:
-        yield _MODULES
-        yield f"module load {shlex.join(job.modules)}"
+    yield from module_lines(job.modules)
     if job.venv:
         yield f"source {shlex.quote(f'{job.venv}/bin/activate')}"
     if job.conda:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from cruijff_kit.errors import PlanError
 from cruijff_kit.rendering.job_lines import body_lines, read_body
 from cruijff_kit.rendering.job_script import JobScript, job_problems
 
-__all__ = ["JobScript", "parse_script", "render_script"]
+__all__ = ["JobScript", "head_of", "parse_script", "read_head", "render_script"]
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,%+@-]+")
 _DIRECTIVE = re.compile(r"""^#SBATCH --([a-z-]+)(?:="(.*)"|=(.*))?$""", re.MULTILINE)
@@ -32,12 +33,41 @@ def render_script(job: JobScript) -> str:
     problems = list(job_problems(job))
     if problems:
         raise PlanError(f"job `{job.name!a}` cannot be written as a script", problems=problems)
-    directives = "".join(f"{_PREFIX}{name}{_directive(value)}\n" for name, value in _requests(job))
     body = "\n".join(body_lines(job))
-    text = f"#!/bin/bash\n{directives}\n{body}\n"
+    text = f"{head_of(job)}\n{body}\n"
     if _read(text) != job:
         raise PlanError(f"the script of job `{job.name}` does not read back", hint="report this as a defect")
     return text
+
+
+def head_of(job: JobScript, *, output: str = "slurm-%j.out") -> str:
+    """Return the first line and the directives of a job that has no problems; `output` is a pattern of file names."""
+    requests = _requests(job, output)
+    return "#!/bin/bash\n" + "".join(f"{_PREFIX}{name}{_directive(value)}\n" for name, value in requests)
+
+
+def read_head(head: str) -> dict[str, Any]:
+    """Return the fields of a job that its directives tell.
+
+    Raises:
+        KeyError, ValueError: they are not directives of ours.
+    """
+    found = {name: _ESCAPE.sub(r"\1", quoted) or plain for name, quoted, plain in _DIRECTIVE.findall(head)}
+    kind, _, count = found.get("gres", "gpu:0").removeprefix("gpu:").rpartition(":")
+    notice = int(found.get("signal", "@0").rpartition("@")[2])
+    return {
+        "name": found["job-name"],
+        "folder": found["chdir"],
+        "time": found["time"],
+        "cpus": int(found["cpus-per-task"]),
+        "gpus": int(count),
+        "gpu_type": kind or None,
+        "nodes": int(found["nodes"]),
+        "notice": notice,
+        "exclusive": "exclusive" in found,
+        "requeue": "requeue" in found and not notice,
+        **{name: found.get(name) for name in _NAMED},
+    }
 
 
 def parse_script(text: str) -> JobScript:
@@ -57,30 +87,14 @@ def parse_script(text: str) -> JobScript:
 
 def _read(text: str) -> JobScript:
     head, _, body = text.partition("\n\n")
-    found = {name: _ESCAPE.sub(r"\1", quoted) or plain for name, quoted, plain in _DIRECTIVE.findall(head)}
-    kind, _, count = found.get("gres", "gpu:0").removeprefix("gpu:").rpartition(":")
-    notice = int(found.get("signal", "@0").rpartition("@")[2])
-    return JobScript(
-        name=found["job-name"],
-        folder=found["chdir"],
-        time=found["time"],
-        cpus=int(found["cpus-per-task"]),
-        gpus=int(count),
-        gpu_type=kind or None,
-        nodes=int(found["nodes"]),
-        notice=notice,
-        exclusive="exclusive" in found,
-        requeue="requeue" in found and not notice,
-        **{name: found.get(name) for name in _NAMED},
-        **read_body(body.removesuffix("\n").split("\n")),
-    )
+    return JobScript(**read_head(head), **read_body(body.removesuffix("\n").split("\n")))
 
 
-def _requests(job: JobScript) -> Iterator[tuple[str, str]]:
+def _requests(job: JobScript, output: str) -> Iterator[tuple[str, str]]:
     """Yield the directives of a job in the order written."""
     yield "job-name", job.name
     yield "chdir", job.folder
-    yield "output", "slurm-%j.out"
+    yield "output", output
     # A requeued job would truncate what its first run printed.
     yield "open-mode", "append"
     # A job whose parent failed would otherwise wait for ever.

@@ -8,6 +8,7 @@ from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Estimate, Plan, PlannedRun
+from cruijff_kit.schema.policy import DesignPolicy, DesignRule
 from cruijff_kit.schema.proof import MaskProof
 from cruijff_kit.schema.site import DiskSpace, ModelFacts
 from cruijff_kit.schema.spec import ExperimentSpec
@@ -197,7 +198,29 @@ def _configuration(checked: Checked) -> list[str]:
         "",
         f"Generation, {'sampled' if spec.evaluation.generation.do_sample else 'greedy'}: {generation}.",
         *(("", f"Adapters: one folder an epoch, such as {as_code(adapters)}.") if trains else ()),
+        *_policy(spec.policy),
     ]
+
+
+def _policy(asked: DesignPolicy | None) -> list[str]:
+    """Return what the design asks to follow when jobs end badly; nothing where it leaves all to the site."""
+    if asked is None:
+        return []
+    rows = [_rule_row(name, rule) for name, rule in asked if isinstance(rule, DesignRule) and rule != DesignRule()]
+    budgets = {"further attempts of a job": asked.max_retries, "GPU-hours in all": asked.max_gpu_hours}
+    told = ", ".join(f"{value:g} {name}" for name, value in budgets.items() if value is not None)
+    table = markdown_table(("When a job ends", "Follows", "Further attempts", "First wait, s"), rows)
+    return [
+        "",
+        "When jobs end badly this counts over the site's policy, which fills the gaps.",
+        *(("", *table) if rows else ()),
+        *(("", f"At most: {told}.") if told else ()),
+    ]
+
+
+def _rule_row(name: str, rule: DesignRule) -> tuple[str, ...]:
+    values = (rule.reaction and rule.reaction.value, rule.retries, None if rule.wait is None else f"{rule.wait:g}")
+    return (f"`{name}`", *("" if value is None else str(value) for value in values))
 
 
 def _setting_row(name: str, spec: ExperimentSpec) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from cruijff_kit.runtime.job_files import (
     raise_if_stopped,
     stop_on_signals,
 )
-from cruijff_kit.runtime.provenance import git_state, package_versions
+from cruijff_kit.runtime.provenance import environment_lock, git_state, package_versions
 from cruijff_kit.runtime.run_lock import hold_run
 from cruijff_kit.runtime.train_config import check_inputs
 from cruijff_kit.schema.config import EvalConfig
@@ -75,12 +75,13 @@ def evaluate(paths: Sequence[Path]) -> None:
         StatusFile(place.status, token=token) as status,
     ):
         stop_on_signals()
-        if place.cell is None:
-            discard(place.done)
         for config in {(cell.config.base_model, cell.config.dataset): cell.config for cell in cells}.values():
             check_inputs(config)
         inputs = [_inputs(cell, place) for cell in cells]
         pending = [at for at, cell in enumerate(cells) if not _is_finished(cell, inputs[at], place=place)]
+        if place.cell is None and pending:
+            # Where all is done already, a job that was started once more and is killed must leave the marker.
+            discard(place.done)
         progress = _Progress(status, cells, pending=pending)
         with _own_surroundings(place.folder, token=token), seldom_collected():
             for at in pending:
@@ -185,6 +186,7 @@ def _manifest(cell: CellJob, inputs: dict[str, str], *, started: Timestamp, pari
         git_sha=commit,
         git_patch_sha256=patch,
         packages=package_versions(),
+        environment=environment_lock(),
         inputs=inputs,
         seeds={"samples": cell.config.seed},
         host=socket.gethostname(),

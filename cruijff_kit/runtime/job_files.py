@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import IO, Literal, Self
+from typing import IO, Any, Literal, Self
 
 from pydantic import ValidationError
 
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.runtime.files import FencedError, file_sha256, write_aside
+from cruijff_kit.runtime.requeue import own_job_id
 from cruijff_kit.schema.run import Done, JobStatus, MetricPoint
 
 __all__ = [
@@ -40,7 +41,7 @@ def now() -> datetime:
 
 def job_ids() -> tuple[str, ...]:
     """Return the scheduler's id of this job; empty outside a scheduler."""
-    job_id = os.environ.get("SLURM_JOB_ID", "")
+    job_id = own_job_id()
     return (job_id,) if job_id else ()
 
 
@@ -113,7 +114,7 @@ class StatusFile:
         self._path = path
         self._every = every
         self._written = -every
-        started = now()
+        started, self._before = now(), _turn_before(path)
         self.status = JobStatus(
             state="starting",
             job_id="".join(job_ids()),
@@ -122,6 +123,7 @@ class StatusFile:
             token=token,
             started=started,
             updated=started,
+            **_carried(self._before),
         )
         self._write()
 
@@ -135,11 +137,16 @@ class StatusFile:
             # The file speaks for the process that holds the run now.
             return
         if isinstance(error, Stopped) and error.again:
-            self.enter("starting", f"checkpoint made at step {self.status.step}; asks to be queued again")
+            self.enter("noticed", f"checkpoint made at step {self.status.step}; asks to be queued again")
+        elif isinstance(error, Stopped):
+            # Not a failure of its own: whoever stopped it may have queued it again.
+            self.enter("stopped", str(error))
         elif error is not None:
             self.enter("failed", str(error).partition("\n\nhint: ")[0] or type(error).__name__)
 
-    def enter(self, state: Literal["starting", "running", "done", "failed"], message: str = "") -> None:
+    def enter(
+        self, state: Literal["starting", "running", "done", "failed", "stopped", "noticed"], message: str = ""
+    ) -> None:
         """Write a new state at once."""
         self.status = self.status.model_copy(update={"state": state, "message": message})
         self._write()
@@ -154,6 +161,12 @@ class StatusFile:
         if step == total or time.monotonic() - self._written >= self._every:
             self._write()
 
+    def begin(self, step: int) -> None:
+        """Note that everything is loaded and steps are taken from here on; those up to the given one were done."""
+        known = {"saved": step, "step": step, "first": step, "first_at": now()}
+        self.status = self.status.model_copy(update=known)
+        self.enter("running", f"training from step {step}" if step else "training")
+
     def keep(self, step: int) -> None:
         """Note that a checkpoint of this step can be resumed from; written at once."""
         self.status = self.status.model_copy(update={"saved": step})
@@ -166,18 +179,36 @@ class StatusFile:
     def _write(self) -> None:
         if self._path is None:
             return
-        self.status = self.status.model_copy(update={"updated": now(), **_taken()})
+        self.status = self.status.model_copy(update={"updated": now(), **_taken(self._before)})
         write_aside(self._path, self.status.model_dump_json(indent=2) + "\n")
         self._written = time.monotonic()
 
 
-def _taken() -> dict[str, float | int]:
-    """Return the CPU time and the most memory of this process and those it has ended."""
+def _turn_before(path: Path | None) -> JobStatus | None:
+    """Return what the turn before this one left; None where this is the job's first."""
+    try:
+        before = JobStatus.model_validate_json(path.read_bytes()) if path is not None else None
+    except (OSError, ValidationError):
+        return None
+    return before if before is not None and before.job_id and (before.job_id,) == job_ids() else None
+
+
+def _carried(before: JobStatus | None) -> dict[str, Any]:
+    """Return which turn follows, and how long those before it ran."""
+    if before is None:
+        return {}
+    ran = max(0.0, (before.updated - before.started).total_seconds())
+    return {"turn": before.turn + 1, "earlier_seconds": round(before.earlier_seconds + ran, 3)}
+
+
+def _taken(before: JobStatus | None) -> dict[str, float | int]:
+    """Return the CPU time and the most memory of this process, those it has ended, and the turns before."""
+    cpu, memory = (before.cpu_seconds or 0.0, before.max_memory_bytes or 0) if before is not None else (0.0, 0)
     found = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     unit = 1 if sys.platform == "darwin" else 1024
     return {
-        "cpu_seconds": round(sum(each.ru_utime + each.ru_stime for each in found), 2),
-        "max_memory_bytes": max(each.ru_maxrss for each in found) * unit,
+        "cpu_seconds": round(cpu + sum(each.ru_utime + each.ru_stime for each in found), 2),
+        "max_memory_bytes": max(memory, *(each.ru_maxrss * unit for each in found)),
     }
 
 
@@ -190,13 +221,8 @@ class Stopped(BaseException):
         self.again = again
 
 
-def exit_code_of(work: Callable[[], object], *, stopped: Callable[[], object] | None = None) -> int:
-    """Do a job's work and return its exit code; what went wrong is told on stderr.
-
-    Args:
-        work: what the job does.
-        stopped: what to do after a stop that the job is to be queued again for.
-    """
+def exit_code_of(work: Callable[[], object]) -> int:
+    """Do a job's work and return its exit code; what went wrong is told on stderr."""
     try:
         work()
     except CruijffError as err:
@@ -204,8 +230,6 @@ def exit_code_of(work: Callable[[], object], *, stopped: Callable[[], object] | 
         return err.exit_code
     except Stopped as stop:
         sys.stderr.write(f"{stop}\n")
-        if stop.again and stopped is not None:
-            stopped()
         return stop.exit_code
     return 0
 

@@ -15,6 +15,8 @@ from cruijff_kit.runtime.files import file_sha256
 __all__ = [
     "MODEL_FILES",
     "WeightHeader",
+    "expected_bytes",
+    "has_vocabulary",
     "load_tokenizer",
     "model_config",
     "model_files",
@@ -37,6 +39,7 @@ MODEL_FILES = (
 """What makes a model what it is: name patterns of configuration, weights and tokenizer."""
 
 _MAX_HEADER = 100_000_000
+_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "*.tiktoken", "tekken.json")
 
 
 class WeightHeader(NamedTuple):
@@ -103,6 +106,11 @@ def model_sha256(folder: Path, *, digest: Callable[[Path], str] = file_sha256) -
     return hashlib.sha256(lines.encode("utf-8")).hexdigest()
 
 
+def has_vocabulary(folder: Path) -> bool:
+    """Return whether a tokenizer's vocabulary lies in a directory: a library may make an empty one up where not."""
+    return any(True for pattern in _VOCABULARIES for _ in folder.glob(pattern))
+
+
 def weight_files(folder: Path) -> list[Path]:
     """Return the safetensors files of a model, in name order.
 
@@ -145,6 +153,18 @@ def weight_headers(folder: Path) -> dict[str, WeightHeader]:
     for path in weight_files(folder):
         headers.update(_headers(path))
     return headers
+
+
+def expected_bytes(path: Path) -> int:
+    """Return a safetensors file's size by its own header, up to the last tensor's end; -1 where that is not said."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entries = json.loads(file.read(length))
+    try:
+        ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
+    except (KeyError, IndexError, TypeError):
+        return -1
+    return 8 + length + max(ends, default=0)
 
 
 def _headers(path: Path) -> dict[str, WeightHeader]:

@@ -9,10 +9,11 @@ in both ways, and the same as in one process.
 
 import ctypes
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ __all__ = ["ProcessGroup", "join_processes"]
 
 # One process may write adapters or hash a large base while the others wait for it.
 _PATIENCE = timedelta(minutes=30)
+_SOURCE = re.compile(r"^\[[^\]]*\] ?")
 _DEATH_SIGNAL = 1
 """`PR_SET_PDEATHSIG` of Linux."""
 
@@ -68,9 +70,19 @@ def join_processes(config: "TrainConfig") -> Iterator[Ranks]:
         try:
             yield ProcessGroup(rank, size=size, device=device)
         except Stopped:
+            _stay_for_first()
             _leave(found)
             raise
     _leave(found)
+
+
+def _stay_for_first() -> None:
+    """Stay until the first process has made its checkpoint and said its last words.
+
+    A launcher whose processes have gone ends with an error, for which `srun` ends all other nodes.
+    """
+    with suppress(RuntimeError):
+        dist.barrier()
 
 
 def _leave(found: bool) -> None:
@@ -123,6 +135,10 @@ class ProcessGroup(Ranks):
         """Return once every process has come here."""
         dist.barrier()
 
+    def told(self, run_id: str) -> AbstractContextManager[None]:
+        """Return a context in which the loss of other processes is told in words."""
+        return _words_for_losses(self.rank, size=self.size, run_id=run_id)
+
 
 def _copy_pieces(flat: Tensor, tensors: list[Tensor]) -> None:
     sizes = [tensor.numel() for tensor in tensors]
@@ -167,7 +183,9 @@ def _words_for_losses(rank: int, *, size: int, run_id: str) -> Iterator[None]:
 
 
 def _lost(rank: int, *, size: int, run_id: str, err: Exception) -> RunError:
-    fact = f"process {rank} of {size} lost the others: {str(err).strip().splitlines()[0]}"
+    # gloo begins with the place in its source, and ends with advice that is no help here.
+    said = _SOURCE.sub("", str(err).strip().splitlines()[0]).partition(". ")[0]
+    fact = f"process {rank} of {size} lost the others: {said}"
     return RunError(fact, run_id=run_id, hint="the first error above, of any process, is the cause")
 
 

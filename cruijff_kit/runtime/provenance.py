@@ -3,12 +3,15 @@
 import hashlib
 import platform
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cruijff_kit
+from cruijff_kit.runtime.files import file_sha256
+from cruijff_kit.schema.environment import LOCK_FILE
 
-__all__ = ["git_state", "package_versions"]
+__all__ = ["environment_lock", "git_state", "package_versions"]
 
 _PACKAGES = (
     "cruijff-kit",
@@ -33,6 +36,14 @@ def package_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def environment_lock() -> str | None:
+    """Return the SHA-256 of the lock that this environment was built with; None where it has none."""
+    try:
+        return file_sha256(Path(sys.prefix, LOCK_FILE))
+    except OSError:
+        return None
 
 
 def git_state() -> tuple[str | None, str | None]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["MOST_RESTARTS", "REQUEUE_FILE", "queue_again"]
+__all__ = ["MOST_RESTARTS", "REQUEUE_FILE", "own_job_id", "queue_again"]
 
 REQUEUE_FILE = "CRUIJFF_REQUEUE"
 """Variable in which the embedded queue names the file that asks for another turn."""
@@ -22,9 +22,19 @@ MOST_RESTARTS = 100
 _PATIENCE = 60.0
 
 
+def own_job_id() -> str:
+    """Return the scheduler's id of this job, `<array>_<index>` in an array; empty outside a scheduler.
+
+    An element of an array has a number of its own too, but the last one's is the array's:
+    whoever asked for that one would be given all of them.
+    """
+    array, index = os.environ.get("SLURM_ARRAY_JOB_ID", ""), os.environ.get("SLURM_ARRAY_TASK_ID", "")
+    return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID", "")
+
+
 def queue_again() -> bool:
     """Ask the scheduler of this job to queue it again; return whether it was asked, and tell on stderr."""
-    marker, job_id = os.environ.get(REQUEUE_FILE), os.environ.get("SLURM_JOB_ID")
+    marker, job_id = os.environ.get(REQUEUE_FILE), own_job_id()
     if marker:
         Path(marker).touch()
         return _told(True, "a checkpoint was made; the queue is asked for another turn")

@@ -27,6 +27,7 @@ from cruijff_kit.runtime.interruption import Interruption
 from cruijff_kit.runtime.job_files import (
     MetricsFile,
     StatusFile,
+    Stopped,
     artefact_hashes,
     exit_code_of,
     finished,
@@ -36,7 +37,7 @@ from cruijff_kit.runtime.job_files import (
 from cruijff_kit.runtime.loop import Loop
 from cruijff_kit.runtime.optimizer_state import every_random_state, restore_training, training_tensors
 from cruijff_kit.runtime.process_group import join_processes
-from cruijff_kit.runtime.provenance import git_state, package_versions
+from cruijff_kit.runtime.provenance import environment_lock, git_state, package_versions
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.requeue import queue_again
 from cruijff_kit.runtime.run_lock import HeldError, hold_run
@@ -74,9 +75,15 @@ def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None) ->
     def train() -> None:
         config = load_train_config(options.config)
         with join_processes(config) as ranks:
-            TrainingJob(config, options.config, ranks).run(build, resume=options.resume)
+            try:
+                TrainingJob(config, options.config, ranks).run(build, resume=options.resume)
+            except Stopped as stop:
+                # While the others stay: their end would make `srun` end this process.
+                if stop.again:
+                    queue_again()
+                raise
 
-    return exit_code_of(train, stopped=queue_again)
+    return exit_code_of(train)
 
 
 @dataclass(slots=True, eq=False)
@@ -101,6 +108,8 @@ class TrainingJob:
     """The step that the last checkpoint knows as the best: its adapter is kept until the next one."""
     token: int = 0
     """Fencing token of the run lock: what this job publishes carries it."""
+    jobs: tuple[str, ...] = ()
+    """Scheduler ids of the jobs that did the steps it goes on from."""
     saved_at: float = field(default_factory=time.monotonic)
     """When the last checkpoint was made."""
 
@@ -132,7 +141,8 @@ class TrainingJob:
             # Whoever held the run before may have finished it.
             if self._finished():
                 return
-            with StatusFile(self._written("status.json"), token=self.token) as status:
+            path, run_id = self._written("status.json"), self.config.run_id
+            with StatusFile(path, token=self.token) as status, self.ranks.told(run_id):
                 self.interruption.listen(alone=self.ranks.size == 1)
                 check_inputs(self.config)
                 require_tracking(self.config)
@@ -146,7 +156,7 @@ class TrainingJob:
     def _finish(self, made: list[Path], status: StatusFile) -> None:
         """Write provenance, then the last marker."""
         earlier = _earlier_manifest(self.run_dir)
-        provenance = self._manifest(earlier.job_ids if earlier else (), status)
+        provenance = self._manifest((*(earlier.job_ids if earlier else ()), *self.jobs), status)
         write_aside(self.run_dir / "manifest.json", provenance.model_dump_json(indent=2) + "\n")
         hashes = artefact_hashes([*made, self.run_dir / "manifest.json"], experiment=self.run_dir.parent.parent)
         status.enter("done")
@@ -207,8 +217,7 @@ class TrainingJob:
         loop = Loop(self.config, trainee, rows=rows, ranks=self.ranks, metrics=measured)
         if not (resume and self._restored(loop)):
             self._start_afresh()
-        status.keep(loop.tally.step)
-        status.enter("running", f"training from step {loop.tally.step}" if loop.tally.step else "training")
+        status.begin(loop.tally.step)
         with (
             MetricsFile(self._written("metrics.jsonl"), after=loop.tally.step) as metrics,
             Tracker(self.config, main=self.ranks.main) as tracker,
@@ -267,6 +276,7 @@ class TrainingJob:
                 best_loss=self.best[0] if self.best else None,
                 best_step=self.best[1] if self.best else None,
                 random=texts,
+                job_ids=tuple(dict.fromkeys((*self.jobs, *job_ids()))),
             )
             save_checkpoint(self.output, progress, tensors={**tensors, **generators})
         self.safe_best = self.best[1] if self.best else None
@@ -284,6 +294,7 @@ class TrainingJob:
         if found is None:
             return False
         progress = found.progress
+        self.jobs = progress.job_ids
         restore_training(loop, found, ranks=self.ranks)
         if progress.best_loss is not None and progress.best_step is not None:
             self.best, self.safe_best = (progress.best_loss, progress.best_step), progress.best_step
@@ -338,6 +349,7 @@ class TrainingJob:
             git_sha=commit,
             git_patch_sha256=patch,
             packages=package_versions(),
+            environment=environment_lock(),
             inputs={
                 "model": self.config.base_model.sha256,
                 "data": self.config.dataset.sha256,

@@ -5,11 +5,23 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cruijff_kit.schema.noun import Name, Noun, RunId, Timestamp
+from cruijff_kit.schema.noun import Name, Noun, RunId, TimeLimit, Timestamp
 from cruijff_kit.schema.policy import Decision
 from cruijff_kit.schema.site import Mail
 
-__all__ = ["Attempt", "Intent", "JobReport", "JobRequest", "JobState", "JobUsage", "Step"]
+__all__ = [
+    "ArrayElement",
+    "ArrayRequest",
+    "Attempt",
+    "Intent",
+    "JobReport",
+    "JobRequest",
+    "JobState",
+    "JobUsage",
+    "Step",
+    "array_of",
+    "element_tag",
+]
 
 
 _Place = Annotated[str, Field(pattern=r"^/[^\x00]*$")]
@@ -72,6 +84,50 @@ class JobRequest(Noun):
     """Anchor of the design and audit log, shown by the scheduler."""
     mail: Mail | None = None
     """Where the scheduler writes one mail to when the job ends, for the last job of a submission."""
+    time: TimeLimit | None = None
+    """Time limit, which wins over the script's own; that one where None."""
+
+
+class ArrayElement(Noun):
+    """One job of an array."""
+
+    index: int = Field(ge=0)
+    """Its place in the array, which the job is told; places may be left out."""
+    after_ok: tuple[str, ...] = ()
+    """Job ids that must succeed before this one element starts."""
+    after_tags: tuple[Name, ...] = ()
+    """The tags of those jobs, in the same order, where known."""
+
+
+class ArrayRequest(Noun):
+    """Everything a scheduler needs to run one script many times, each time told another index."""
+
+    script: str
+    """Absolute path of the script; the scheduler takes a copy. `SLURM_ARRAY_TASK_ID` tells it its index, or, where that
+    is not set, its first argument."""
+    tag: Annotated[Name, Field(max_length=56)]
+    """What the tags of its elements begin with: `<tag>.<index>`, none of which is ever queued twice."""
+    name: Name
+    """Job name shown in queues."""
+    chdir: str
+    """Absolute directory the jobs start in; `slurm-<job id>.out` there is their output."""
+    elements: tuple[ArrayElement, ...] = Field(min_length=1)
+    """Its jobs, by rising index."""
+    comment: str = ""
+    """Anchor of the design and audit log, shown by the scheduler."""
+    mail: Mail | None = None
+    """Where the scheduler writes one mail to when the last of its jobs has ended."""
+
+
+def element_tag(array: str, index: int) -> str:
+    """Return the tag of one element of an array."""
+    return f"{array}.{index}"
+
+
+def array_of(tag: str) -> tuple[str, int] | None:
+    """Return the array's tag and the index that an element's tag tells; None for a job of its own."""
+    array, dot, index = tag.rpartition(".")
+    return (array, int(index)) if dot and index.isascii() and index.isdigit() else None
 
 
 class JobReport(Noun):
@@ -123,6 +179,8 @@ class Intent(Noun):
     """The idempotency key the scheduler will hold."""
     why: str
     """Why this attempt was opened: `first attempt`, or the reason of a retry."""
+    time: TimeLimit | None = None
+    """Time limit that it asks for where that is shorter than its script's: what is left takes no longer."""
     recorded: Timestamp
     """When the intent was written."""
 
@@ -146,12 +204,18 @@ class Attempt(Noun):
     """Last lines of its output, recorded with the verdict of one that failed; empty where data is red."""
     after_ok: tuple[str, ...] = ()
     """Job ids it was to wait for."""
+    after_tags: tuple[Name, ...] = ()
+    """The tags of those jobs, in the same order: schedulers give ids anew."""
     started: Timestamp | None = None
     """When it started, recorded with the verdict."""
     ended: Timestamp | None = None
     """When it ended, recorded with the verdict."""
     reached: int | None = None
     """Step of its last checkpoint, or cells evaluated, recorded with the verdict."""
+    turns: int = 1
+    """How often it was started, by its own account: once more each time that it was queued again."""
+    earlier_seconds: float = 0.0
+    """Seconds that it ran before its last start, by its own account; schedulers forget them."""
     decision: Decision | None = None
     """What followed, where it ended badly and the failure policy was asked."""
     usage: JobUsage | None = None

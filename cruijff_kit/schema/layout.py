@@ -39,11 +39,13 @@ class ExperimentLayout:
     page = "report/index.html"
     traces = "report/trace.json"
     runs = "runs"
+    arrays = "arrays"
     data = "data"
     logs = "logs"
     findings = "findings.md"
     wanted = "wanted.json"
     compute = "compute.json"
+    mirror = ".mirror.json"
 
     @staticmethod
     def predictions_of(run_id: str) -> str:
@@ -64,6 +66,21 @@ class ExperimentLayout:
     def groups(subject: str, column: str) -> str:
         """Return the folder of one comparison of groups; whatever a path may not hold becomes a hyphen."""
         return "groups/" + "_by_".join(_UNSAFE.sub("-", part).strip(".-") or "unnamed" for part in (subject, column))
+
+    @staticmethod
+    def array(tag: str) -> str:
+        """Return the folder in which the jobs of an array start: its script, and what Slurm itself says of them."""
+        return f"arrays/{tag}"
+
+    @staticmethod
+    def array_script(tag: str) -> str:
+        """Return the script of an array."""
+        return f"arrays/{tag}/array.slurm"
+
+    @staticmethod
+    def array_output(tag: str, job_id: str) -> str:
+        """Return where the output of an array's job begins; its run's folder has the same file by its own name."""
+        return f"arrays/{tag}/slurm-{job_id}.out"
 
     @staticmethod
     def view(verb: str) -> str:
@@ -162,6 +179,11 @@ class RunLayout(NamedTuple):
     def attempt(self, step: str, number: int) -> str:
         """Return the folder of one submission of one step."""
         return f"{self.folder}/attempts/{step}_{number}"
+
+    def submitted_script(self, step: str, number: int) -> str:
+        """Return the copy of a step's script that was made when its submission was recorded."""
+        script = self.train_script if step == "train" else self.eval_script
+        return f"{self.attempt(step, number)}/{script.removeprefix(self.folder + '/')}"
 
     def intent(self, step: str, number: int) -> str:
         """Return the record written before that submission."""

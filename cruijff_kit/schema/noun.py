@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
-__all__ = ["Name", "Noun", "RunId", "Sha256", "Timestamp"]
+__all__ = ["Name", "Noun", "RunId", "Sha256", "TimeLimit", "Timestamp"]
 
 
 class Noun(BaseModel):
@@ -38,6 +38,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
 """Slug of what varies, a hyphen, and eight hexadecimal digits of its content hash."""
+
+# Seconds are required: Slurm reads `10:00` as ten minutes, people as ten hours.
+TimeLimit = Annotated[str, Field(pattern=r"^(?:\d{1,3}-)?\d{1,2}:[0-5]\d:[0-5]\d$")]
+"""`[days-]hours:minutes:seconds`."""
 
 Timestamp = Annotated[AwareDatetime, AfterValidator(_utc), PlainSerializer(_milliseconds, return_type=str)]
 """A moment in UTC, serialised as ISO-8601 with milliseconds and a trailing `Z`."""

@@ -2,9 +2,12 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from cruijff_kit.schema.data import Consent, DatasetFacts, Tier
 from cruijff_kit.schema.evaluation import EvalTask, Generation
 from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
+from cruijff_kit.schema.policy import DesignPolicy
 from cruijff_kit.schema.spec import Level, ModelRef, Resources
 
 __all__ = ["Cell", "DesignLock", "Estimate", "Plan", "PlannedRun", "Resolved", "Source"]
@@ -101,6 +104,8 @@ class Plan(Noun):
     """Compute estimates."""
     resources: Resources = Resources()
     """What each job asks of the scheduler."""
+    policy: DesignPolicy | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What the design asks to follow when jobs end badly."""
     tier: Tier = "yellow"
     """How freely data, and whatever shows it, may be shown."""
     consent: Consent | None = None
@@ -126,6 +131,8 @@ class DesignLock(Noun):
     """Every scaffolded file and its hash."""
     inputs: dict[str, Sha256]
     """Every model, data set and file of custom metrics, and its hash."""
+    site: Name | None = None
+    """The one of several sites that it was scaffolded for, and whose jobs its runs become."""
     adopted: dict[str, Sha256] = {}
     """Files whose hand edit was adopted, and the hash of the rendered text each stands for."""
     anchor_seq: int

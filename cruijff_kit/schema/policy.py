@@ -5,9 +5,20 @@ from typing import Literal
 
 from pydantic import Field
 
-from cruijff_kit.schema.noun import Noun, RunId, Sha256, Timestamp
+from cruijff_kit.schema.noun import Noun, RunId, Sha256, TimeLimit, Timestamp
 
-__all__ = ["Backoff", "Decision", "Ending", "Policy", "Queue", "Reaction", "Rule", "Wanted"]
+__all__ = [
+    "Backoff",
+    "Decision",
+    "DesignPolicy",
+    "DesignRule",
+    "Ending",
+    "Policy",
+    "Queue",
+    "Reaction",
+    "Rule",
+    "Wanted",
+]
 
 
 class Ending(StrEnum):
@@ -35,7 +46,7 @@ class Reaction(StrEnum):
     RETRY = "retry"
     """A further attempt of the same run; a training goes on from its checkpoint."""
     RESUME = "resume"
-    """A further attempt where the last one came further than those before it, else a proposal."""
+    """A further attempt, for the time that is left, where the last one came further than before, else a proposal."""
     PROPOSE = "propose"
     """A change is proposed and waits for approval."""
     STOP = "stop"
@@ -58,6 +69,8 @@ class Queue(Noun):
 
     max_queued: int = Field(default=200, ge=1)
     """Jobs of one experiment that may be with the scheduler at once; the others wait."""
+    arrays: int = Field(default=10, ge=0)
+    """Like jobs from which on one array is submitted of them; 0: never."""
     stagger: float = Field(default=0.0, ge=0)
     """Seconds between two submissions, for caches and controllers that cannot take many at once."""
     backoff: Backoff = Backoff()
@@ -92,10 +105,44 @@ class Policy(Noun):
     """An error of the job's own."""
     forgotten_after: float = Field(default=3600.0, ge=0)
     """Seconds without any sign after which a job whose tag the scheduler no longer holds counts as lost."""
+    seen_within: float = Field(default=60.0, ge=0)
+    """Seconds that what a node wrote last may take to be seen here, on a file system that machines share."""
     max_retries: int = Field(default=25, ge=0)
     """Further attempts of one job that all rules together may open."""
     max_gpu_hours: float | None = Field(default=None, ge=0)
     """GPU-hours that all attempts of an experiment may take; the site's cap for a submission where None."""
+
+
+class DesignRule(Noun):
+    """What a design asks to follow one kind of ending; what it leaves out is the site's."""
+
+    reaction: Reaction | None = None
+    """What follows."""
+    retries: int | None = Field(default=None, ge=0)
+    """Further attempts of one job that this rule may open by itself."""
+    wait: float | None = Field(default=None, ge=0)
+    """Seconds before the first of them; doubled for each further one, an hour at most."""
+
+
+class DesignPolicy(Noun):
+    """What a design asks to follow when its jobs end badly; what it leaves out is the site's."""
+
+    lost: DesignRule = DesignRule()
+    """Node failure, preemption, vanished processes."""
+    timed_out: DesignRule = DesignRule()
+    """Time limit."""
+    out_of_memory: DesignRule = DesignRule()
+    """Memory of GPU or node."""
+    killed: DesignRule = DesignRule()
+    """An unexplained signal."""
+    held: DesignRule = DesignRule()
+    """The run was held by another process."""
+    failed: DesignRule = DesignRule()
+    """An error of the job's own."""
+    max_retries: int | None = Field(default=None, ge=0)
+    """Further attempts of one job that all rules together may open; at most the site's."""
+    max_gpu_hours: float | None = Field(default=None, ge=0)
+    """GPU-hours that all attempts of the experiment may take; at most the site's."""
 
 
 class Decision(Noun):
@@ -111,6 +158,8 @@ class Decision(Noun):
     """Settings that are proposed; nothing changes before they are approved."""
     not_before: Timestamp | None = None
     """When a further attempt may be handed over."""
+    time: TimeLimit | None = None
+    """Time limit that a further attempt asks for; its script's own where None."""
     decided: Timestamp
     """When it was decided."""
 

@@ -187,6 +187,9 @@ class SubmitPreview(Noun):
     cost: str = ""
     """What these GPU-hours cost; empty where the site tells no price."""
 
+    warnings: tuple[str, ...] = ()
+    """What is worth a second look before the answer."""
+
     @property
     def asks(self) -> str:
         """Return what is asked for at most, and the caps."""

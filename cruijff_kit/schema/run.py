@@ -25,8 +25,12 @@ class JobStatus(Noun):
 
     schema_version: Literal[1] = 1
     """Version of this form."""
-    state: Literal["starting", "running", "done", "failed"]
-    """Where the job stands, in its own words."""
+    state: Literal["starting", "running", "done", "failed", "stopped", "noticed"]
+    """Where the job stands, in its own words.
+
+    One that a signal `stopped` may have another turn; one that was `noticed` before its
+    time limit has made a checkpoint and asked for it.
+    """
     step: int = 0
     """Optimiser steps or samples done."""
     total: int = 0
@@ -39,6 +43,14 @@ class JobStatus(Noun):
     """The scheduler's id, from the job's environment."""
     saved: int = 0
     """Step of the last checkpoint to resume from; 0 where there is none."""
+    turn: int = 1
+    """Which turn of its job this is: one that was queued again has several."""
+    earlier_seconds: float = 0.0
+    """Seconds that the earlier turns ran."""
+    first: int = 0
+    """Step that this job went on from; 0 where it began the training."""
+    first_at: Timestamp | None = None
+    """When it had loaded everything and began with its steps; None before that."""
     host: str = ""
     """Node it runs on."""
     pid: int = 0
@@ -46,11 +58,11 @@ class JobStatus(Noun):
     token: int = 0
     """Fencing token of the run lock it holds; 0 where it holds none."""
     cpu_seconds: float | None = None
-    """CPU time of this process and those it has ended."""
+    """CPU time of this process and those it has ended, of all turns."""
     max_memory_bytes: int | None = None
-    """Most memory that this process, or one it has ended, held."""
+    """Most memory that this process, or one it has ended, held in any turn."""
     started: Timestamp
-    """When the job started."""
+    """When this turn of the job started."""
     updated: Timestamp
     """When this file was written."""
 
@@ -121,6 +133,8 @@ class Manifest(Noun):
     """Hash of uncommitted changes, where there are any."""
     packages: dict[str, str]
     """Versions of the packages that shape the result."""
+    environment: Sha256 | None = None
+    """Hash of the lock of the environment it ran in; None where `ck site env build` did not make that."""
     inputs: dict[str, Sha256]
     """Model, data and configuration hashes."""
     seeds: dict[str, int]
@@ -191,6 +205,8 @@ class TrainingProgress(Noun):
     """Lowest validation loss so far, in nats."""
     best_step: int | None = None
     """The step it was measured at."""
+    job_ids: tuple[str, ...] = ()
+    """Scheduler ids of the jobs that came so far, in order."""
     random: dict[str, str] = {}
     """States of Python's and NumPy's generators as text, of every process."""
 

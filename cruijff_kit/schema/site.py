@@ -5,12 +5,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from cruijff_kit.schema.noun import Name, Noun, Sha256
+from cruijff_kit.schema.noun import Name, Noun, Sha256, TimeLimit
 from cruijff_kit.schema.policy import Policy, Queue
 from cruijff_kit.schema.registry import ModelEntry
 
 __all__ = [
     "RESERVED",
+    "Below",
     "Caps",
     "DiskSpace",
     "Environment",
@@ -21,7 +22,9 @@ __all__ = [
     "Memory",
     "ModelFacts",
     "Partition",
+    "Place",
     "Price",
+    "Remote",
     "Site",
 ]
 
@@ -35,13 +38,22 @@ Features = Annotated[str, Field(pattern=r"^[A-Za-z0-9_&|.()*-]+$", max_length=25
 Folder = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f\x85\u2028\u2029]+$", max_length=1024)]
 """A directory; no character in it ends a line."""
 
+Place = Annotated[
+    str, Field(pattern=r"^/[^/\x00-\x1f\x7f\x85\u2028\u2029][^\x00-\x1f\x7f\x85\u2028\u2029]*$", max_length=1024)
+]
+"""An absolute directory or program on a login host; no character in it ends a line."""
+
+Below = Annotated[
+    str, Field(pattern=r"^[^\x00-\x1f\x7f\x85\u2028\u2029/.~-][^\x00-\x1f\x7f\x85\u2028\u2029]*$", max_length=512)
+]
+"""A path below the project."""
+
 Mail = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._%+-]{0,63}(@[A-Za-z0-9][A-Za-z0-9.-]{0,253})?$")]
 """A mail address, or the name of a local user."""
 
 Price = Annotated[str, Field(pattern=r"^\d{1,9}(\.\d{1,4})? [A-Z]{3}$")]
 """An amount and its currency, such as `2.10 EUR`."""
 
-_TIME = r"^(?:\d{1,3}-)?\d{1,2}:[0-5]\d:[0-5]\d$"
 _HOST = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,253}(@[A-Za-z0-9][A-Za-z0-9.-]{0,253})?$"
 _PREFIXES = "SLURM|SBATCH|SRUN|CRUIJFF|PET|TORCH_ELASTIC"
 RESERVED = re.compile(rf"(?:{_PREFIXES})_.*|OMP_NUM_THREADS|WANDB_MODE|HF_\w+_OFFLINE|TOKENIZERS_PARALLELISM")
@@ -70,6 +82,8 @@ class Environment(Noun):
     """Modules to load first."""
     variables: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)], str] = {}
     """Variables that every job gets, such as `NCCL_SOCKET_IFNAME: ib0`; no secrets, they stand in the scripts."""
+    lock: Folder | None = None
+    """File that its packages are held against, as `ck site env` writes it; None where it was not locked."""
 
     @field_validator("variables", mode="after")
     @classmethod
@@ -96,7 +110,7 @@ class Partition(Noun):
 
     name: Name
     """Its name."""
-    max_time: str | None = Field(default=None, pattern=_TIME)
+    max_time: TimeLimit | None = None
     """Longest time limit, `[days-]hours:minutes:seconds`; None where it has none."""
     gpus: tuple[GpuKind, ...] = ()
     """GPUs of its nodes."""
@@ -104,6 +118,27 @@ class Partition(Noun):
     """Account that jobs in it are charged to, instead of the site's."""
     qos: Name | None = None
     """Quality of service that jobs in it ask for, instead of the site's."""
+
+
+class Remote(Noun):
+    """Where experiments lie on a cluster whose directories are not seen here."""
+
+    dir: Place
+    """Directory there of the project: of this one's experiments, its inputs and its `site.yaml`."""
+    program: Place | Literal["ck"] = "ck"
+    """How `ck` is called there; the whole path where a login does not find it."""
+    inputs: tuple[Below, ...] = ("inputs",)
+    """Files and folders of the project that go there; whatever an experiment's folder holds comes from there."""
+    largest: Memory = "100M"
+    """Size of the largest file that comes back by itself; adapters come with `ck sync --adapters`."""
+
+    @field_validator("inputs", mode="after")
+    @classmethod
+    def _inside(cls, inputs: tuple[str, ...]) -> tuple[str, ...]:
+        outside = [path for path in inputs if not {"", ".", ".."}.isdisjoint(path.split("/"))]
+        if outside:
+            raise ValueError(f"`{outside[0]}` is no plain path below the project")
+        return inputs
 
 
 class Site(Noun):
@@ -155,8 +190,12 @@ class Site(Noun):
     """What trackers do in a job: `offline` keeps runs for `ck wandb sync`, `disabled` keeps none."""
     mail: Mail | None = None
     """Where the scheduler writes to when a design sets `resources.notify`."""
+    prove_inputs: bool = True
+    """Whether every input is tried in the jobs' own environment before any is queued; false leaves it to the jobs."""
     login_host: str | None = Field(default=None, pattern=_HOST)
     """Host of the cluster as `ssh` knows it, `[user@]host`; None where jobs are submitted from here."""
+    remote: Remote | None = None
+    """Where experiments lie on the login host; None where it sees the same directories as this machine."""
     models: tuple[ModelEntry, ...] = ()
     """Base models that the registry shall know beside, or instead of, those it ships."""
 
@@ -170,6 +209,8 @@ class Site(Noun):
                 raise ValueError(f"default {field} `{value}` is none of `{key}`: {', '.join(known)}")
         if len(set(named)) < len(named):
             raise ValueError("a partition is listed twice in `partitions`")
+        if self.remote is not None and self.login_host is None:
+            raise ValueError("`remote` says where experiments lie there, and `login_host` is not set")
         return self
 
 

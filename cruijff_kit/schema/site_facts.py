@@ -6,6 +6,7 @@ from cruijff_kit.schema.site import GpuKind, Partition
 __all__ = [
     "ClusterFacts",
     "FolderFacts",
+    "LoginFacts",
     "MachineFacts",
     "OldScript",
     "ScriptAnswer",
@@ -75,12 +76,45 @@ class FolderFacts(Noun):
     """Whether a lock held by one process kept another out; None where that was not tried."""
     free: int | None = None
     """Bytes free on its file system."""
+    mount: str = ""
+    """Where that is mounted; empty where nobody says."""
     quota_left: int | None = None
-    """Bytes left of this user's quota there; None where no quota is told."""
+    """Bytes left of the tightest quota there; None where no quota is told."""
+    quota_of: str = ""
+    """Whose quota that is, such as `user ada`."""
+    files_left: int | None = None
+    """Files that may still be made there; None where they are not counted."""
     skew: float | None = None
     """Seconds by which the file system's clock is ahead of this machine's."""
     fault: str = ""
     """The system's words where something failed."""
+
+
+class LoginFacts(Noun):
+    """What was found of a login host."""
+
+    host: str
+    """Its name, as `ssh` knows it."""
+    fault: str = ""
+    """Why it was not reached."""
+    hint: str = ""
+    """What mends that."""
+    chatter: str = ""
+    """What a connection prints before anything was asked."""
+    rsync_here: str = ""
+    """Version of `rsync` on this machine; empty where there is none."""
+    rsync_there: str = ""
+    """The same, there."""
+    skew: float | None = None
+    """Seconds by which its clock is ahead of this machine's."""
+    shared: bool | None = None
+    """Whether a file written beside the experiments here is seen there; None where that is not asked."""
+    folder: str = ""
+    """The project's directory there; empty where both sides see the same."""
+    writable: bool = False
+    """Whether that directory is there and can be written."""
+    package: str | None = None
+    """Version of this package there; None where it is not there, or not asked."""
 
 
 class ScriptAnswer(Noun):

@@ -7,12 +7,14 @@ from pydantic import Field, field_validator, model_validator
 from cruijff_kit.schema.data import DataSpec
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.evaluation import Evaluation
-from cruijff_kit.schema.noun import Name, Noun, Sha256
+from cruijff_kit.schema.noun import Name, Noun, Sha256, TimeLimit
+from cruijff_kit.schema.policy import DesignPolicy
 
 __all__ = [
     "Analysis",
     "Controls",
     "DatasetType",
+    "EvalResources",
     "ExperimentSpec",
     "Factors",
     "Level",
@@ -46,8 +48,8 @@ Level = str | int | float | bool | None
 Factors = dict[str, tuple[Level, ...]]
 """Factor name to its levels, in the order they were written."""
 
-# Seconds are required: Slurm reads `10:00` as ten minutes, people as ten hours.
-_TIME = r"^(?:\d{1,3}-)?\d{1,2}:[0-5]\d:[0-5]\d$"
+_SIZE = r"^[1-9]\d*[KMGT]$"
+_FEATURES = r"^[A-Za-z0-9_&|.()*-]+$"
 
 
 class Tools(Noun):
@@ -221,12 +223,35 @@ class Analysis(Noun):
     """Spread seen in earlier results."""
 
 
+class EvalResources(Noun):
+    """What an evaluation asks for instead of what a training does; what it leaves out is the training's."""
+
+    gpus: int | None = Field(default=None, ge=0, le=1)
+    """GPUs: 0 evaluates on the CPU; one where absent and the training has any."""
+    gpu_type: Name | None = None
+    """Kind of GPU, as the scheduler calls it."""
+    cpus: int | None = Field(default=None, ge=1, le=512)
+    """CPUs."""
+    mem: str | None = Field(default=None, pattern=_SIZE)
+    """Memory, such as `16G`."""
+    partition: Name | None = None
+    """Partition."""
+    account: Name | None = None
+    """Account."""
+    qos: Name | None = None
+    """Quality of service."""
+    constraint: str | None = Field(default=None, pattern=_FEATURES)
+    """Node features."""
+    exclusive: bool | None = None
+    """Whether it takes its node for itself."""
+
+
 class Resources(Noun):
     """What each job asks of the scheduler."""
 
-    time: str = Field(default="01:00:00", pattern=_TIME)
+    time: TimeLimit = "01:00:00"
     """Time limit of a training job, `[days-]hours:minutes:seconds`."""
-    eval_time: str = Field(default="01:00:00", pattern=_TIME)
+    eval_time: TimeLimit = "01:00:00"
     """Time limit of an evaluation job."""
     gpus: int = Field(default=0, ge=0, le=64)
     """GPUs of a training job on each of its nodes, one process each; an evaluation takes one. 0 computes on the CPU."""
@@ -235,19 +260,22 @@ class Resources(Noun):
     gpu_type: Name | None = None
     """Kind of GPU, as the scheduler calls it; the site's where absent."""
     cpus: int = Field(default=1, ge=1, le=512)
-    """CPUs a job; also the OpenMP threads of all its processes."""
-    mem: str | None = Field(default=None, pattern=r"^[1-9]\d*[KMGT]$")
-    """Memory a job, such as `80G`."""
+    """CPUs of a job on each of its nodes; also the OpenMP threads of all its processes there."""
+    mem: str | None = Field(default=None, pattern=_SIZE)
+    """Memory of a job on each of its nodes, such as `80G`."""
     partition: Name | None = None
     """Partition; the site's where absent."""
     account: Name | None = None
     """Account; the partition's or the site's where absent."""
     qos: Name | None = None
     """Quality of service; the partition's or the site's where absent."""
-    constraint: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_&|.()*-]+$")
+    constraint: str | None = Field(default=None, pattern=_FEATURES)
     """Node features; the site's where absent."""
     exclusive: bool = False
     """Whether a job takes its nodes for itself."""
+    # A design that says nothing of it keeps the hash it had before there was such a key.
+    evaluation: EvalResources | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What an evaluation asks for where that differs from a training, such as `{partition: cpu, gpus: 0}`."""
     notify: bool = False
     """Whether the scheduler writes one mail, to the site's `mail`, when the last job of a submission ends."""
 
@@ -260,6 +288,19 @@ class Resources(Noun):
     def all_gpus(self) -> int:
         """Return the GPUs of a training, on all its nodes."""
         return self.gpus * self.nodes
+
+    @property
+    def eval_gpus(self) -> int:
+        """Return the GPUs of an evaluation: one at most."""
+        own = None if self.evaluation is None else self.evaluation.gpus
+        return min(1, self.gpus) if own is None else own
+
+    def of_evaluation(self) -> "Resources":
+        """Return what an evaluation asks for, as if it were a training; what it leaves out is the training's."""
+        own = {} if self.evaluation is None else self.evaluation.model_dump(exclude_none=True)
+        given = self.model_dump(exclude_unset=True, exclude={"evaluation"})
+        one = {"time": self.eval_time, "gpus": self.eval_gpus, "nodes": 1}
+        return Resources.model_validate({**given, **own, **one})
 
 
 class Output(Noun):
@@ -308,6 +349,9 @@ class ExperimentSpec(Noun):
     """What jobs ask for."""
     output: Output = Output()
     """Where checkpoints go."""
+    # A design that says nothing of it keeps the hash it had before there was such a key.
+    policy: DesignPolicy | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What follows when jobs end badly, where it differs from the site's `policy`."""
 
     @field_validator("factors", mode="after")
     @classmethod

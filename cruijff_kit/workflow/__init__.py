@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.logs import tail_log
+    from cruijff_kit.workflow.mirror import run_there, sync_mirror
     from cruijff_kit.workflow.models import (
         check_model,
         describe_model,
@@ -39,7 +40,10 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.setup_inspect import write_inspect
-    from cruijff_kit.workflow.site import check_site, propose_site, show_site, write_site
+    from cruijff_kit.workflow.site import list_sites, propose_site, show_site, write_site
+    from cruijff_kit.workflow.site_check import check_site
+    from cruijff_kit.workflow.site_env import build_environment, check_environment, lock_environment
+    from cruijff_kit.workflow.site_job import check_nodes
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.standing import read_status
     from cruijff_kit.workflow.submit import (
@@ -58,11 +62,14 @@ __all__ = [
     "amend_design",
     "apply_calibrator",
     "apply_remedy",
+    "build_environment",
     "calibrate_run",
     "cancel_runs",
     "check_adapter",
     "check_design",
+    "check_environment",
     "check_model",
+    "check_nodes",
     "check_site",
     "check_table_schema",
     "collect_results",
@@ -78,6 +85,8 @@ __all__ = [
     "list_disk",
     "list_models",
     "list_recipes",
+    "list_sites",
+    "lock_environment",
     "look_up_model",
     "make_task",
     "make_tiny_model",
@@ -101,6 +110,7 @@ __all__ = [
     "recorded_plan",
     "remote_server",
     "retry_run",
+    "run_there",
     "safe_text",
     "scaffold_runs",
     "sealed_plan",
@@ -112,6 +122,7 @@ __all__ = [
     "spec_json_schema",
     "spot_check_run",
     "submit_jobs",
+    "sync_mirror",
     "sync_wandb",
     "tail_log",
     "tell_table",
@@ -142,6 +153,7 @@ _HOMES = {
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "logs": ("tail_log",),
+    "mirror": ("run_there", "sync_mirror"),
     "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
     "new_task": ("make_task",),
     "recipes": ("copy_recipe", "list_recipes"),
@@ -153,7 +165,10 @@ _HOMES = {
     "data_view": ("show_data",),
     "setup_finetune": ("write_finetune",),
     "setup_inspect": ("write_inspect",),
-    "site": ("check_site", "propose_site", "show_site", "write_site"),
+    "site": ("list_sites", "propose_site", "show_site", "write_site"),
+    "site_check": ("check_site",),
+    "site_env": ("build_environment", "check_environment", "lock_environment"),
+    "site_job": ("check_nodes",),
     "spot_check": ("spot_check_run",),
     "standing": ("read_status",),
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),

@@ -1,6 +1,6 @@
 """Submissions of a run's jobs, as kept in its `attempts/` folders."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from cruijff_kit.errors import RunError
 from cruijff_kit.ports import RunStore, Scheduler
@@ -16,7 +16,9 @@ __all__ = [
     "read_attempts",
     "steps_of",
     "write_attempt",
+    "write_attempts",
     "write_intent",
+    "write_intents",
 ]
 
 AttemptKey = tuple[str, Step]
@@ -68,6 +70,39 @@ def write_intent(store: RunStore, intent: Intent, *, files: Iterable[str]) -> At
             store.write(f"{folder}/{path.removeprefix(layout.folder + '/')}", content)
     store.write(layout.intent(intent.step, intent.number), intent.model_dump_json(indent=1) + "\n")
     return Attempt(intent=intent)
+
+
+def write_intents(store: RunStore, intents: Mapping[Intent, Iterable[str]], *, last: Mapping[str, str]) -> None:
+    """Record what one request is about to submit, with copies of the files it runs; flushed once, however many.
+
+    Args:
+        store: the experiment's files.
+        intents: every job, with the files it reads.
+        last: one more file, which is there once all the others are.
+    """
+    files: dict[str, bytes] = {}
+    for intent, paths in intents.items():
+        layout = RunLayout(intent.run_id)
+        folder = layout.attempt(intent.step, intent.number)
+        copies = ((path, store.read(path)) for path in paths)
+        files |= {
+            f"{folder}/{path.removeprefix(layout.folder + '/')}": copy for path, copy in copies if copy is not None
+        }
+        files[layout.intent(intent.step, intent.number)] = f"{intent.model_dump_json(indent=1)}\n".encode()
+    (name, text), *_ = last.items()
+    store.publish(files | {name: text.encode()}, manifest=name)
+
+
+def write_attempts(store: RunStore, attempts: Sequence[Attempt]) -> None:
+    """Record what became of several submissions; flushed once, however many."""
+    if len(attempts) == 1:
+        write_attempt(store, attempts[0])
+    elif attempts:
+        places = [RunLayout(each.intent.run_id).job(each.intent.step, each.intent.number) for each in attempts]
+        files = {
+            path: f"{each.model_dump_json(indent=1)}\n".encode() for path, each in zip(places, attempts, strict=True)
+        }
+        store.publish(files, manifest=places[-1])
 
 
 def write_attempt(store: RunStore, attempt: Attempt) -> None:

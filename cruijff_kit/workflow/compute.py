@@ -92,7 +92,7 @@ def _job(run: PlannedRun, attempt: Attempt, *, plan: Plan, usage: Mapping[str, J
         attempt=attempt.intent.number,
         job_id=attempt.job_id or "",
         state=verdict,
-        limit_seconds=_limit(plan, step),
+        limit_seconds=seconds_of(attempt.intent.time) if attempt.intent.time else _limit(plan, step),
         gpus=_gpus(plan, step) if told.gpus is None else told.gpus,
         usage=_merged(attempt, told),
         gpu=gpu_use(_samples(run.id, attempt.job_id or "", world=world)),
@@ -106,7 +106,11 @@ def _merged(attempt: Attempt, told: JobUsage) -> JobUsage:
     """Return the scheduler's figures, the job's own where it has none, and the time between start and end."""
     known = {name: value for name, value in told.model_dump().items() if value is not None}
     if attempt.started and attempt.ended:
-        known.setdefault("elapsed_seconds", (attempt.ended - attempt.started).total_seconds())
+        last = (attempt.ended - attempt.started).total_seconds()
+        known.setdefault("elapsed_seconds", last)
+        if attempt.earlier_seconds:
+            # Without accounting a scheduler knows the last turn of a job only.
+            known["elapsed_seconds"] = max(known["elapsed_seconds"], attempt.earlier_seconds + last)
     return (attempt.usage or JobUsage()).model_copy(update=known)
 
 
@@ -130,7 +134,7 @@ def _speed(run: PlannedRun, plan: Plan, *, root: Path) -> Speed | None:
 
 
 def _gpus(plan: Plan, step: Step) -> int:
-    return plan.resources.all_gpus if step is Step.TRAIN else min(1, plan.resources.gpus)
+    return plan.resources.all_gpus if step is Step.TRAIN else plan.resources.eval_gpus
 
 
 def _limit(plan: Plan, step: Step) -> int:

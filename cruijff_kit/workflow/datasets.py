@@ -28,6 +28,8 @@ from cruijff_kit.schema.layout import ExperimentLayout
 __all__ = ["Dataset", "read_datasets"]
 
 _Read = TypeVar("_Read")
+# As the hub names a data set, and as a file in a folder may be called, but for its ending.
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w-]*")
 
 
 class Dataset(NamedTuple):
@@ -137,6 +139,8 @@ def _read(read: Callable[[Path], _Read], place: Path, *, shown: str) -> _Read:
         return read(place)
     except (OSError, ValueError) as err:
         hint = "mend the path; relative paths start at the experiment's directory"
+        if _REPOSITORY.fullmatch(shown) and not place.exists():
+            hint += "; a data set of the hub is saved to files first, where there is a network: jobs have none"
         problem = Problem(f"file `{shown}` cannot be read: {_why(err)}", "data.training", hint=hint)
         raise SpecError(f"`{shown}` cannot be read", problems=[problem]) from err
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from pydantic import ValidationError
 
 from cruijff_kit.data.yaml_text import load_yaml
-from cruijff_kit.errors import Problem, SiteError
+from cruijff_kit.errors import CruijffError, Problem, SiteError
 from cruijff_kit.planning.estimates import disk_span
 from cruijff_kit.ports import Shelf, World
 from cruijff_kit.schema.audit import Action, AuditEvent
@@ -16,6 +16,7 @@ from cruijff_kit.schema.disk import DiskItem, DiskKind, DiskReport, PruneReceipt
 from cruijff_kit.schema.layout import MERGED, STASH, RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.run import Done, Phase
+from cruijff_kit.schema.site_facts import FolderFacts
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.standing import read_status
@@ -24,6 +25,9 @@ __all__ = ["disk_shortage", "list_disk", "outputs_of", "prune_disk"]
 
 _EPOCH = re.compile(r"epoch_\d+")
 _CHECKPOINTS = "recipe_state"
+# What a run leaves beside its adapters: logs, metrics, predictions.
+_RECORDS = 10_000_000
+_FILES = 50
 _TOP: Mapping[str, DiskKind] = {"runs": "records", "data": "data", "logs": "records", "outputs": "other"}
 
 
@@ -72,23 +76,20 @@ def prune_disk(*, kinds: tuple[DiskKind, ...] = (), reason: str = "", world: Wor
 
 
 def disk_shortage(due: Sequence[PlannedRun], *, world: World) -> list[Problem]:
-    """Return a problem where what the due trainings keep is larger than what is free, or left of a quota."""
+    """Return a problem where due trainings keep more than is free, or left of a quota: bytes, or files."""
     if not due:
         return []
     facts = {path: world.hub.facts(path) for path in dict.fromkeys(run.model_path for run in due)}
-    needed = sum(disk_span(run, facts[run.model_path]).value for run in due)
+    needed = int(sum(disk_span(run, facts[run.model_path]).value for run in due))
     place = outputs_of(due[0], world)
-    free, source = world.store.disk().free, "free"
-    if world.probe is not None and place is not None:
-        found = world.probe.folder(place, tries=False)
-        free = free if found.free is None else found.free
-        if found.quota_left is not None and found.quota_left < free:
-            free, source = found.quota_left, "left of your quota"
-    if needed <= free:
-        return []
-    fact = f"the trainings keep about {needed / 1e9:.3g} GB, and {free / 1e9:.3g} GB are {source} at `{place}`"
-    hint = "`ck disk` proposes what may go; or keep fewer epochs, or submit fewer runs at a time"
-    return [Problem(fact, "output.output_dir_base", hint=hint)]
+    if world.probe is None or place is None:
+        here = FolderFacts(path=place or str(world.store.root), exists=True, free=world.store.disk().free)
+        return list(_short(here, needed, runs=len(due), world=world))
+    outputs, home = (world.probe.folder(each, tries=False) for each in (place, str(world.store.root)))
+    problems = list(_short(outputs, needed, runs=len(due), world=world))
+    if home.mount != outputs.mount:
+        problems += _short(home, _RECORDS * len(due), runs=len(due), world=world)
+    return problems
 
 
 def outputs_of(run: PlannedRun, world: World) -> str | None:
@@ -97,6 +98,35 @@ def outputs_of(run: PlannedRun, world: World) -> str | None:
     text = world.store.read_text(path)
     value = load_yaml(text, name=path).value if text is not None else None
     return str(PurePosixPath(value["output_dir"]).parent) if isinstance(value, dict) and "output_dir" in value else None
+
+
+def _short(room: FolderFacts, needed: int, *, runs: int, world: World) -> Iterator[Problem]:
+    """Yield a problem where a directory has less room than runs need, in bytes or in files."""
+    left, source = room.free, "free"
+    if room.quota_left is not None and (left is None or room.quota_left < left):
+        left, source = (
+            room.quota_left,
+            f"left by the quota of {room.quota_of}" if room.quota_of else "left of your quota",
+        )
+    where = f"at `{room.path}`" + (f", on `{room.mount}`" if room.mount not in {"", "/"} else "")
+    hint = f"{_proposal(world)}; or keep fewer epochs, or submit fewer runs at a time"
+    if left is not None and needed > left:
+        fact = f"the trainings keep about {needed / 1e9:.3g} GB, and {left / 1e9:.3g} GB are {source} {where}"
+        yield Problem(fact, "output.output_dir_base", hint=hint)
+    if room.files_left is not None and room.files_left < _FILES * runs:
+        fact = f"{runs} runs make some {_FILES * runs} files, and {room.files_left} more may be made {where}"
+        yield Problem(fact, "output.output_dir_base", hint=hint)
+
+
+def _proposal(world: World) -> str:
+    """Return what `ck disk` would free of this experiment, in words."""
+    try:
+        prunable = list_disk(world=world).prunable if world.shelf is not None else 0
+    except CruijffError:
+        prunable = 0
+    if prunable:
+        return f"`ck disk --prune` frees {prunable / 1e9:.3g} GB here"
+    return "`ck disk` proposes what may go in each experiment"
 
 
 def _items(world: World) -> Iterator[tuple[DiskItem, list[str]]]:

@@ -214,8 +214,8 @@ def _unfinished(layout: RunLayout, store: RunStore) -> str:
             own = JobStatus.model_validate_json(store.read(layout.status(step)) or b"")
         except ValidationError:
             continue
-        if own.state == "failed":
-            return f"its {words} failed at {own.step} of {own.total}" + (f": {own.message}" if own.message else "")
+        if own.state in ("failed", "stopped"):
+            return f"its {words} {own.state} at {own.step} of {own.total}" + (f": {own.message}" if own.message else "")
         if step == "eval":
             return f"its {words} has not finished: {own.step} of {own.total}"
     return "it was not evaluated"

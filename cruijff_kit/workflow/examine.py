@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cruijff_kit.data.yaml_text import Marks, load_yaml
 from cruijff_kit.errors import PlanError, Problem, SpecError
 from cruijff_kit.planning.data_checks import wanted_columns
+from cruijff_kit.planning.design_policy import policy_problems
 from cruijff_kit.planning.detectable import power_estimates
 from cruijff_kit.planning.estimates import Basis, estimate_costs, priced
 from cruijff_kit.planning.fits import Limit, memory_limit
@@ -101,6 +102,7 @@ def _related(path: str, wrong: str) -> bool:
 
 def _survey(spec: ExperimentSpec, world: World) -> _Survey:
     problems = [*check_spec(spec), *check_hooks(spec, world), *site_problems(spec.resources, world.site)]
+    problems += policy_problems(spec.policy, world.site)
     # A seed named twice is one problem, not one a run.
     seeds = tuple(dict.fromkeys(spec.controls.seeds))
     spec = spec.model_copy(update={"controls": spec.controls.model_copy(update={"seeds": seeds})})

@@ -1,11 +1,12 @@
 """Failures: verdicts put on record, and what the failure policy makes of them."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from cruijff_kit.errors import SchedulerError
-from cruijff_kit.planning.policy import Case, decide, ending_of, gpu_hours
-from cruijff_kit.planning.time_limit import seconds_of
+from cruijff_kit.planning.design_policy import policy_of
+from cruijff_kit.planning.policy import Case, decide, ending_of
+from cruijff_kit.planning.verdicts import out_of_memory, spent_memory
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.job import Attempt, JobState, JobUsage, Step
@@ -15,10 +16,11 @@ from cruijff_kit.schema.policy import Decision, Ending, Reaction
 from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.attempts import find_run, write_attempt
-from cruijff_kit.workflow.logs import last_lines
+from cruijff_kit.workflow.logs import printed
+from cruijff_kit.workflow.spending import Spending
 from cruijff_kit.workflow.wanted import wanted_runs
 
-__all__ = ["apply_policy", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
+__all__ = ["apply_policy", "cancel_leftovers", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
 
 _OUTCOMES = {Phase.COMPLETED: Outcome.SUCCESS, Phase.FAILED: Outcome.FAILURE}
 _LINES = 20
@@ -26,34 +28,47 @@ _ENDED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
 
 def is_news(entry: StepStatus) -> bool:
-    """Return whether the last attempt has ended and its verdict is not on record."""
-    return entry.phase in _ENDED and bool(entry.attempts) and entry.attempts[-1].verdict is None
+    """Return whether the last attempt has ended and its verdict is not on record; what was never queued has none."""
+    last = entry.attempts[-1] if entry.attempts else None
+    return entry.phase in _ENDED and last is not None and last.job_id is not None and last.verdict is None
 
 
 def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None:
     """Append one event per verdict, then keep it with its attempt, with what schedulers forget."""
     if not news:
         return
-    world.audit.append(*(_verdict_event(entry, world) for entry in news))
-    for entry in news:
+    logs = [() if entry.phase is Phase.COMPLETED else _printed(entry, world) for entry in news]
+    explained = [(_explained(entry, log), log) for entry, log in zip(news, logs, strict=True)]
+    world.audit.append(*(_verdict_event(entry, world) for entry, _ in explained))
+    for entry, log in explained:
         completed, report, last = entry.phase is Phase.COMPLETED, entry.report, entry.attempts[-1]
         changes = {
-            "verdict": JobState.SUCCEEDED if completed else _end_state(entry),
+            "verdict": JobState.SUCCEEDED if completed else _end_state(entry, log),
             "reason": "" if completed else entry.reason,
-            "log": () if completed or plan.tier == "red" else _printed(entry, world),
+            "log": () if plan.tier == "red" else log,
             "started": report.started if report is not None else None,
             "ended": report.ended if report is not None else None,
             "reached": _reached(entry, last, world=world),
-            "usage": _own_usage(entry, last),
+            **_own_account(entry, last),
         }
         write_attempt(world.store, last.model_copy(update=changes))
+
+
+def _explained(entry: StepStatus, log: tuple[str, ...]) -> StepStatus:
+    """Return an entry whose reason tells of too little memory, where the job's last lines do and it did not yet."""
+    words, _ = spent_memory(log)
+    if entry.phase is not Phase.FAILED or not words or out_of_memory(entry) is not None:
+        return entry
+    return entry.model_copy(update={"reason": f"{entry.reason}; it printed `{words}`"})
 
 
 def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> bool:
     """Record as lost the jobs whose tag the scheduler no longer holds, with no sign of them for long; tell if any.
 
-    One that said itself that it failed has failed. An unknown state alone never is a failure;
-    and should such a job still run, the run lock keeps it from being trained twice.
+    One that said itself that it failed has failed; one whose training ended badly is cancelled. Who
+    stopped one that a signal ended nobody can tell any more: it is lost, for what a person no longer
+    wants `ck cancel` takes off the list. An unknown state alone never is a failure; and should such a
+    job still run, the run lock keeps it from being trained twice.
     """
     now, limit = world.clock.now(), site.policy.forgotten_after
     silent = [
@@ -66,30 +81,53 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
     except SchedulerError:
         return False
     gone = [entry for entry in silent if entry.attempts[-1].intent.tag not in held]
+    trainings = {entry.run_id: entry.attempts for entry in status.steps if entry.step is Step.TRAIN}
     for entry in gone:
         last, own = entry.attempts[-1], entry.own
-        told = own is not None and own.state == "failed" and own.job_id == last.job_id
         reason = f"the scheduler no longer knows it, and there was no sign of it for {limit:g} s"
-        if told and own is not None:
-            reason = f"failed: {own.message}; {reason}"
-        verdict = JobState.FAILED if told else JobState.LOST
-        lost = entry.model_copy(update={"phase": Phase.FAILED, "reason": reason})
+        verdict, phase, facts = JobState.LOST, Phase.FAILED, _own_account(entry, last)
+        if own is not None and facts:
+            facts |= {"started": own.started, "ended": own.updated, "reached": _reached(entry, last, world=world)}
+        # One that waited for such a training never began, of which accounting may keep nothing.
+        if _waited_in_vain(last, trainings.get(entry.run_id, ())):
+            verdict, phase = JobState.CANCELLED, Phase.CANCELLED
+        if own is not None and facts and own.state in ("failed", "stopped"):
+            reason = f"{own.state}: {own.message}; {reason}"
+            verdict = JobState.FAILED if own.state == "failed" else verdict
+        lost = entry.model_copy(update={"phase": phase, "reason": reason})
         world.audit.append(_verdict_event(lost, world))
-        write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason}))
+        write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason, **facts}))
     return bool(gone)
 
 
 def cancel_orphans(status: ExperimentStatus, *, world: World) -> None:
     """Cancel the jobs that wait for a training that ended badly: such an edge can never be met."""
-    dead = _dead_trainings(status)
+    trainings = {entry.run_id: entry.attempts for entry in status.steps if entry.step is Step.TRAIN}
     waiting = (Phase.PENDING, Phase.UNKNOWN)
     orphans = {
         entry.attempts[-1].job_id or "": entry.attempts[-1].intent.tag
         for entry in status.steps
-        if entry.phase in waiting and dead.get(entry.run_id, set()) & set(entry.attempts[-1].after_ok)
+        if entry.phase in waiting and _waited_in_vain(entry.attempts[-1], trainings.get(entry.run_id, ()))
     }
     if orphans:
         world.scheduler.cancel(sorted(orphans), tags=orphans)
+
+
+def cancel_leftovers(status: ExperimentStatus, *, world: World) -> None:
+    """Cancel what is left of a finished experiment: a controller that came back puts ended jobs into its queue again.
+
+    Some wait for parents that nobody runs, some it believes to run; one that really runs finds its work done.
+    """
+    tags = [each.intent.tag for entry in status.steps for each in entry.attempts if each.job_id is not None]
+    try:
+        held = {job_id: tag for tag, job_id in world.scheduler.find(tags).items()}
+        reports = world.scheduler.reports(sorted(held), tags=held)
+        left = sorted(job_id for job_id, report in reports.items() if not report.state.ended)
+        if left:
+            world.scheduler.cancel(left, tags=held)
+    except SchedulerError as err:
+        if not err.transient:
+            raise
 
 
 def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: World) -> bool:
@@ -98,14 +136,14 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: Wor
     Each decision is in the audit log, with the rule that fired, before it is kept with its attempt.
     """
     wanted, found = wanted_runs(world), False
-    spending = _Spending.of(status, plan, site=site)
+    spending = Spending.of(status, plan, site=site)
     trainings: dict[str, StepStatus] = {}
     for entry in status.steps:
         if entry.run_id not in wanted:
             continue
         decision = _decision(entry, plan, site=site, spending=spending, world=world)
-        if decision is None and entry.step is Step.EVAL and entry.run_id in trainings:
-            decision = _following(entry, trainings[entry.run_id], now=world.clock.now())
+        if entry.step is Step.EVAL and entry.run_id in trainings:
+            decision = _following(entry, trainings[entry.run_id], now=world.clock.now()) or decision
         found = found or decision is not None
         settled = entry if decision is None else _keep(entry, decision, world=world)
         if entry.step is Step.TRAIN:
@@ -113,24 +151,7 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, world: Wor
     return found
 
 
-class _Spending(NamedTuple):
-    """GPU-hours of the experiment."""
-
-    spent: float
-    asks: dict[Step, float]
-    allowed: float
-
-    @classmethod
-    def of(cls, status: ExperimentStatus, plan: Plan, *, site: Site) -> "_Spending":
-        gpus = {Step.TRAIN: plan.resources.all_gpus, Step.EVAL: min(1, plan.resources.gpus)}
-        spent = sum(gpu_hours(entry.attempts, gpus=gpus[entry.step]) for entry in status.steps)
-        limits = {Step.TRAIN: plan.resources.time, Step.EVAL: plan.resources.eval_time}
-        asks = {step: seconds_of(text) * gpus[step] / 3600 for step, text in limits.items()}
-        most = site.policy.max_gpu_hours
-        return cls(spent, asks, site.caps.max_gpu_hours if most is None else most)
-
-
-def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: _Spending, world: World) -> Decision | None:
+def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: Spending, world: World) -> Decision | None:
     last = entry.attempts[-1] if entry.attempts else None
     if last is None or last.verdict is None or last.decision is not None:
         return None
@@ -138,15 +159,19 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: _Spending,
     ending = ending_of(entry, log)
     if ending is None:
         return None
-    run = find_run(plan.runs, entry.run_id)
-    case = Case(entry, run, log, spending.spent, spending.asks[entry.step], spending.allowed)
-    return decide(case, site.policy, ending=ending, now=world.clock.now())
+    run, gpus, limit = find_run(plan.runs, entry.run_id), spending.gpus[entry.step], spending.limits[entry.step]
+    case = Case(entry, run, log, spending.spent, gpus=gpus, limit=limit, allowed=spending.allowed)
+    return decide(case, policy_of(plan.policy, site), ending=ending, now=world.clock.now())
 
 
 def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Decision | None:
-    """Return what follows for an evaluation that was cancelled because its training ended badly."""
+    """Return what follows for an evaluation that was cancelled, or failed, for want of its training."""
     last = entry.attempts[-1] if entry.attempts else None
-    if last is None or last.verdict is not JobState.CANCELLED or not _waited_in_vain(last, training):
+    if (
+        last is None
+        or not training.attempts
+        or not (_cancelled_in_vain(last, training) or _came_too_early(entry, training))
+    ):
         return None
     newest = training.attempts[-1]
     again = newest.verdict in (None, JobState.SUCCEEDED) or _tried_again(newest)
@@ -159,22 +184,34 @@ def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Dec
     return Decision.model_validate({"rule": Ending.ORPHANED, "reaction": reaction, "reason": why, "decided": now})
 
 
-def _waited_in_vain(attempt: Attempt, training: StepStatus) -> bool:
-    dead = {each.job_id for each in training.attempts if each.verdict not in (None, JobState.SUCCEEDED)}
-    return bool(dead & set(attempt.after_ok))
+def _cancelled_in_vain(attempt: Attempt, training: StepStatus) -> bool:
+    return attempt.verdict is JobState.CANCELLED and _waited_in_vain(attempt, training.attempts)
+
+
+def _came_too_early(entry: StepStatus, training: StepStatus) -> bool:
+    """Return whether an evaluation failed before its training was done: a scheduler that lost the edge started it."""
+    last, own, trained = entry.attempts[-1], entry.own, training.own
+    if last.verdict is not JobState.FAILED or last.decision is not None:
+        return False
+    if training.phase not in _ENDED:
+        return True
+    if training.phase is not Phase.COMPLETED:
+        return training.attempts[-1].verdict is not JobState.SUCCEEDED
+    if own is None or own.job_id != last.job_id or trained is None:
+        return False
+    return trained.updated > own.started
+
+
+def _waited_in_vain(attempt: Attempt, trainings: Sequence[Attempt]) -> bool:
+    """Return whether a job waited for one that ended badly: known by its tag, for a later one may have its id."""
+    dead = [each for each in trainings if each.verdict not in (None, JobState.SUCCEEDED)]
+    if attempt.after_tags:
+        return any(each.intent.tag in attempt.after_tags for each in dead)
+    return any(each.job_id in attempt.after_ok for each in dead)
 
 
 def _tried_again(attempt: Attempt) -> bool:
     return attempt.decision is not None and attempt.decision.reaction is Reaction.RETRY
-
-
-def _dead_trainings(status: ExperimentStatus) -> dict[str, set[str | None]]:
-    """Return, by run, the training jobs that ended and did not succeed."""
-    return {
-        entry.run_id: {each.job_id for each in entry.attempts if each.verdict not in (None, JobState.SUCCEEDED)}
-        for entry in status.steps
-        if entry.step is Step.TRAIN
-    }
 
 
 def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
@@ -194,6 +231,7 @@ def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
         },
         outputs={
             "reaction": decision.reaction.value,
+            **({"time": decision.time} if decision.time else {}),
             **{name: str(value) for name, value in decision.proposal.items()},
         },
         result=Outcome.SUCCESS if decision.reaction is Reaction.RETRY else Outcome.WARNING,
@@ -205,10 +243,7 @@ def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
 
 
 def _printed(entry: StepStatus, world: World) -> tuple[str, ...]:
-    job_id = entry.attempts[-1].job_id
-    if job_id is None:
-        return ()
-    return tuple(last_lines(RunLayout(entry.run_id).job_output(job_id), _LINES, world=world))
+    return tuple(printed(entry.attempts[-1], _LINES, world=world))
 
 
 def _reached(entry: StepStatus, last: Attempt, *, world: World) -> int | None:
@@ -219,11 +254,13 @@ def _reached(entry: StepStatus, last: Attempt, *, world: World) -> int | None:
     return own.saved if own is not None and own.job_id == last.job_id else None
 
 
-def _own_usage(entry: StepStatus, last: Attempt) -> JobUsage | None:
+def _own_account(entry: StepStatus, last: Attempt) -> dict[str, object]:
+    """Return what a job says of itself that its attempt keeps."""
     own = entry.own
     if own is None or own.job_id != last.job_id:
-        return None
-    return JobUsage(cpu_seconds=own.cpu_seconds, max_memory_bytes=own.max_memory_bytes)
+        return {}
+    usage = JobUsage(cpu_seconds=own.cpu_seconds, max_memory_bytes=own.max_memory_bytes)
+    return {"usage": usage, "turns": own.turn, "earlier_seconds": own.earlier_seconds}
 
 
 def _sign(entry: StepStatus) -> datetime:
@@ -233,10 +270,12 @@ def _sign(entry: StepStatus) -> datetime:
     return max(moment for moment in moments if moment is not None)
 
 
-def _end_state(entry: StepStatus) -> JobState:
+def _end_state(entry: StepStatus, log: tuple[str, ...]) -> JobState:
     if entry.phase is Phase.CANCELLED:
         return JobState.CANCELLED
     state = entry.report.state if entry.report is not None else JobState.FAILED
+    if state is JobState.FAILED and spent_memory(log)[1]:
+        return JobState.OUT_OF_MEMORY
     return JobState.FAILED if state in (JobState.SUCCEEDED, JobState.UNKNOWN) else state
 
 
@@ -248,7 +287,14 @@ def _verdict_event(entry: StepStatus, world: World) -> AuditEvent:
         action=Action.STATE_CHANGE,
         subject=f"{entry.run_id}/{entry.step.value}",
         inputs={"job_id": last.job_id or "", "attempt": str(last.intent.number)},
-        outputs={"phase": entry.phase.value},
+        outputs={"phase": entry.phase.value, **_turns(entry)},
         result=_OUTCOMES.get(entry.phase, Outcome.WARNING),
         error=entry.reason or None,
     )
+
+
+def _turns(entry: StepStatus) -> dict[str, str]:
+    """Return how often a job was started, where it was queued again."""
+    own, last = entry.own, entry.attempts[-1]
+    several = own is not None and own.job_id == last.job_id and own.turn > 1
+    return {"turns": str(own.turn)} if several and own is not None else {}

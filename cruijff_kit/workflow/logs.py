@@ -9,13 +9,13 @@ from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.redaction import redact
 from cruijff_kit.rendering.untrusted import clean_line
-from cruijff_kit.schema.job import Step
-from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.job import Attempt, Step, array_of
+from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.receipt import Excerpt, LogPage
 from cruijff_kit.workflow.attempts import find_run, read_attempts
 from cruijff_kit.workflow.seal import recorded_plan
 
-__all__ = ["last_lines", "tail_log"]
+__all__ = ["printed", "tail_log"]
 
 _PATIENCE = 1.0
 """Seconds that one line is searched at most."""
@@ -52,16 +52,28 @@ def tail_log(run: str, *, step: Literal["train", "eval"] = "train", excerpt: Exc
         raise RunError(f"the {step} job of `{chosen.id}` was not submitted", run_id=chosen.id, hint="`ck submit`")
     path = RunLayout(chosen.id).job_output(job_id)
     most = max(1, min(excerpt.lines, _MOST))
-    found: Sequence[str] = last_lines(path, _SEARCHED if _chooses(excerpt) else most, world=world)
+    found: Sequence[str] = printed(attempts[-1], _SEARCHED if _chooses(excerpt) else most, world=world)
     found = _between(found, excerpt, now=world.clock.now())
     found = found if excerpt.grep is None else _matching(found, excerpt.grep)
     shown, note = _error_of(found, most) if excerpt.first_error else (found[-most:], "")
     return LogPage(run_id=chosen.id, step=Step(step), path=path, lines=tuple(shown), note=note)
 
 
-def last_lines(path: str, lines: int, *, world: World) -> list[str]:
-    """Return the last lines of a job's output as they may be shown: cleaned, secrets masked."""
-    return [redact(clean_line(line)) for line in world.store.tail(path, lines)]
+def printed(attempt: Attempt, lines: int, *, world: World) -> list[str]:
+    """Return the last lines of a job's output as they may be shown: cleaned, secrets masked; none before it has an id.
+
+    Of an array's job that is the file in its run's folder. Where that could not be the one
+    that the scheduler itself writes to, or the job never came so far, the scheduler's words follow.
+    """
+    intent, job_id, place = attempt.intent, attempt.job_id, array_of(attempt.intent.tag)
+    if job_id is None:
+        return []
+    # Read before the job's own, which therefore has at least the same lines where both are one file.
+    told = world.store.tail(ExperimentLayout.array_output(place[0], job_id), lines) if place else []
+    own = world.store.tail(RunLayout(intent.run_id).job_output(job_id), lines)
+    known = set(own)
+    found = [*own, *(line for line in told if line not in known)]
+    return [redact(clean_line(line)) for line in found[-lines:]]
 
 
 def _chooses(excerpt: Excerpt) -> bool:

@@ -22,6 +22,7 @@ __all__ = ["Planned", "design_hash", "make_plan", "plan_with_data"]
 
 # Branches and tags may move, so only a commit can be compared.
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 class Planned(NamedTuple):
@@ -73,6 +74,7 @@ def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
         datasets=tuple(dataset.facts for dataset in datasets.values()),
         runs=runs,
         resources=spec.resources,
+        policy=spec.policy,
         tier=spec.data.tier,
         consent=spec.data.consent,
     )
@@ -98,7 +100,8 @@ def _models(refs: Iterable[ModelRef], world: World) -> dict[str, ModelFacts]:
             found[ref.name] = _facts(ref, world)
         except SiteError as err:
             fact = str(err).partition("\n")[0]
-            problems.append(Problem(fact, f"{path}.path", hint=err.hint or "mend the path of the model"))
+            hint = _pulled(ref) if "does not exist" in fact else err.hint
+            problems.append(Problem(fact, f"{path}.path", hint=hint or err.hint or "mend the path of the model"))
             continue
         pulled = found[ref.name].revision
         if ref.revision and pulled and _COMMIT.fullmatch(ref.revision) and not pulled.startswith(ref.revision):
@@ -124,6 +127,14 @@ def _facts(ref: ModelRef, world: World) -> ModelFacts:
     if local is None or ref.api is not None:
         return api_facts(str(ref.api), path=local.path if local else "")
     return local
+
+
+def _pulled(ref: ModelRef) -> str:
+    """Return how to have a model that is named as the hub names it; empty where it is not."""
+    if not _REPOSITORY.fullmatch(ref.path or ""):
+        return ""
+    name = str(ref.path).partition("/")[2]
+    return f"jobs have no hub: `ck models pull {ref.path}` brings it into `models_dir`; then write `path: {name}`"
 
 
 def _model_path(path: str, world: World) -> str:

@@ -1,13 +1,15 @@
 """Reconcile: settle submissions that a crash left between intent and record."""
 
+from collections.abc import Sequence
+
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
-from cruijff_kit.schema.job import Attempt, Step
+from cruijff_kit.schema.job import Attempt, Step, array_of
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.receipt import Submission
-from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, write_attempt
+from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, write_attempts
 
-__all__ = ["adopt_submitted", "record_submission"]
+__all__ = ["adopt_submitted", "record_submissions"]
 
 _ACTIONS = {Step.TRAIN: Action.SUBMIT_JOB, Step.EVAL: Action.SUBMIT_EVAL}
 
@@ -29,34 +31,59 @@ def adopt_submitted(plan: Plan, *, world: World) -> list[Submission]:
     known = world.scheduler.find([attempt.intent.tag for attempt in open_ones])
     adopted = [(attempt, known[attempt.intent.tag]) for attempt in open_ones if attempt.intent.tag in known]
     book = read_attempts(world.store)
-    with_edge = [(attempt.model_copy(update={"after_ok": _edge(attempt, book)}), job_id) for attempt, job_id in adopted]
-    return [record_submission(attempt, job_id, adopted=True, world=world) for attempt, job_id in with_edge]
+    with_edge = [(attempt.model_copy(update=_edge(attempt, book)), job_id) for attempt, job_id in adopted]
+    arrays: dict[str, list[tuple[Attempt, str]]] = {}
+    for attempt, job_id in with_edge:
+        place = array_of(attempt.intent.tag)
+        arrays.setdefault(place[0] if place else attempt.intent.tag, []).append((attempt, job_id))
+    found = (record_submissions(taken, adopted=True, world=world) for taken in arrays.values())
+    return [submission for each in found for submission in each]
 
 
-def _edge(attempt: Attempt, book: dict[AttemptKey, tuple[Attempt, ...]]) -> tuple[str, ...]:
-    """Return the job that an evaluation was handed over to wait for: nothing was tried again since."""
+def _edge(attempt: Attempt, book: dict[AttemptKey, tuple[Attempt, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return id and tag of the job that an evaluation was handed over to wait for: nothing was tried again since."""
     training = book.get((attempt.intent.run_id, Step.TRAIN), ()) if attempt.intent.step is Step.EVAL else ()
-    job_id = training[-1].job_id if training else None
-    return () if job_id is None else (job_id,)
+    if not training or training[-1].job_id is None:
+        return {}
+    return {"after_ok": (training[-1].job_id,), "after_tags": (training[-1].intent.tag,)}
 
 
-def record_submission(attempt: Attempt, job_id: str, *, adopted: bool, world: World) -> Submission:
-    """Append the audit event, then keep the job id: a crash in between is adopted later."""
-    intent = attempt.intent
+def record_submissions(taken: Sequence[tuple[Attempt, str]], *, adopted: bool, world: World) -> list[Submission]:
+    """Append one audit event for what one request submitted, then keep the job ids: a crash in between is adopted.
+
+    Args:
+        taken: attempts and their job ids; several are elements of one array.
+        adopted: whether an interrupted submission had queued them.
+        world: the experiment and its surroundings.
+    """
+    intent = taken[0][0].intent
+    place = array_of(intent.tag)
     subject = intent.run_id if intent.step is Step.TRAIN else f"{intent.run_id}/eval"
     why = "adopted after an interrupted submission" if adopted else intent.why
+    told = {"job_id": taken[0][1]}
+    if place is not None:
+        # The event of an array tells which of its jobs is which run's.
+        subject = f"array of {len(taken)} {intent.step.value} jobs"
+        told = {job_id: attempt.intent.run_id for attempt, job_id in taken}
     event = AuditEvent(
         actor=world.actor,
         verb="submit",
         action=_ACTIONS[intent.step],
         subject=subject,
         reason=why,
-        inputs={"tag": intent.tag, "attempt": str(intent.number)},
-        outputs={"job_id": job_id, "scheduler": world.scheduler.name},
+        inputs={
+            "tag": place[0] if place else intent.tag,
+            "attempt": str(intent.number),
+            **({"time": intent.time} if intent.time else {}),
+        },
+        outputs={**told, "scheduler": world.scheduler.name},
     )
     world.audit.append(event)
-    record = {"job_id": job_id, "scheduler": world.scheduler.name, "submitted": world.clock.now()}
-    write_attempt(world.store, attempt.model_copy(update=record))
-    return Submission(
-        run_id=intent.run_id, step=intent.step, job_id=job_id, state="adopted" if adopted else "submitted"
-    )
+    record = {"scheduler": world.scheduler.name, "submitted": world.clock.now()}
+    kept = [attempt.model_copy(update={"job_id": job_id, **record}) for attempt, job_id in taken]
+    write_attempts(world.store, kept)
+    state = "adopted" if adopted else "submitted"
+    return [
+        Submission(run_id=each.intent.run_id, step=each.intent.step, job_id=each.job_id or "", state=state)
+        for each in kept
+    ]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from cruijff_kit.data.recipe_names import Recipe, resolve_recipe, training_command
 from cruijff_kit.errors import PlanError, SiteError
 from cruijff_kit.planning.job_configs import Places, eval_config, train_config
-from cruijff_kit.planning.settings import site_settings
+from cruijff_kit.planning.settings import part_settings, site_settings
 from cruijff_kit.planning.time_limit import notice_before
 from cruijff_kit.rendering.configs import read_config, render_config, render_run, render_settings
 from cruijff_kit.rendering.sbatch import JobScript, render_script
@@ -19,7 +19,7 @@ from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.site import Environment, Site
-from cruijff_kit.schema.spec import ExperimentSpec
+from cruijff_kit.schema.spec import ExperimentSpec, Resources
 
 __all__ = [
     "Frame",
@@ -71,10 +71,23 @@ def frame(spec: ExperimentSpec, plan: Plan, *, root: str, site: Site) -> Frame:
         hint = "name it with `environment.name` in site.yaml, or use `kind: python`"
         raise SiteError(f"the site's environment is `{environment.kind}` and has no name", hint=hint)
     asked = site_settings(spec, site)
-    value = {name: setting.value for name, setting in asked.items()}
-    base = value["output_dir_base"]
+    base = asked["output_dir_base"].value
     outputs = f"{root}/outputs" if base is None else _below(base, root) + f"/{spec.name}"
     datasets = {key: facts for facts in plan.datasets for key in (facts.key, facts.path)}
+    return Frame(
+        spec,
+        Places(root, outputs),
+        datasets,
+        render_settings("asked", asked),
+        launched(_job(spec.resources, site, root=root)),
+        _job(spec.resources.of_evaluation(), site, root=root)._replace(requeue=True),
+    )
+
+
+def _job(resources: Resources, site: Site, *, root: str) -> JobScript:
+    """Return a job without its run: what it asks for, and how it reaches Python."""
+    value = {name: setting.value for name, setting in part_settings(resources, site).items()}
+    environment = site.environment
     job = JobScript(
         name="job",
         folder=root,
@@ -92,16 +105,9 @@ def frame(spec: ExperimentSpec, plan: Plan, *, root: str, site: Site) -> Frame:
         qos=value["qos"],
         gpu_type=value["gpu_type"] if value["gpus"] else None,
         exclusive=value["exclusive"],
+        nodes=value["nodes"],
     )
-    job = equipped(job, site)
-    return Frame(
-        spec,
-        Places(root, outputs),
-        datasets,
-        render_settings("asked", asked),
-        launched(job._replace(nodes=value["nodes"])),
-        job._replace(time=value["eval_time"], gpus=min(1, value["gpus"]), requeue=True),
-    )
+    return equipped(job, site)
 
 
 def files_of(run: PlannedRun, shared: Frame) -> Iterator[tuple[str, str]]:
@@ -184,7 +190,7 @@ def _eval_job(run: PlannedRun, shared: Frame) -> JobScript:
     configs = (shared.places.at(layout.cell_config(cell.name)) for cell in run.cells)
     command = evaluation_command(shared.eval_job.command[0], tuple(configs))
     # A model behind an API computes elsewhere.
-    job = shared.eval_job._replace(gpus=0) if run.model.api is not None else shared.eval_job
+    job = shared.eval_job._replace(gpus=0, gpu_type=None, sampling=0) if run.model.api is not None else shared.eval_job
     return job._replace(name=f"{run.id}-eval", folder=shared.places.at(layout.folder), command=command)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.generators.registry import dataset_meta
+from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.layout import ExperimentLayout
@@ -12,6 +13,7 @@ from cruijff_kit.schema.plan import DesignLock, Plan
 from cruijff_kit.schema.receipt import FileChange, ScaffoldReceipt
 from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.adopt import adopt_edit, with_adopted
+from cruijff_kit.workflow.attempts import read_attempts
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.changes import compare
 from cruijff_kit.workflow.hook_checks import hook_hashes
@@ -19,7 +21,16 @@ from cruijff_kit.workflow.plan import Planned, plan_with_data
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.recipes import recipe_file, recipe_hash
 from cruijff_kit.workflow.run_files import check_files, files_of, frame
-from cruijff_kit.workflow.seal import LOCK_NAME, plan_hash, plan_text, read_lock, recorded_plan, seal, sealed_plan
+from cruijff_kit.workflow.seal import (
+    LOCK_NAME,
+    plan_hash,
+    plan_text,
+    read_lock,
+    recorded_plan,
+    seal,
+    sealed_plan,
+    site_words,
+)
 
 __all__ = ["adopt_edit", "recorded_plan", "scaffold_runs", "sealed_plan"]
 
@@ -81,12 +92,23 @@ def scaffold_runs(
 
 def _sheet(overwrite: tuple[str, ...], world: World) -> _Sheet:
     spec, sealed = read_design(world), read_lock(world)
+    _keep_site(sealed, world)
     planned = plan_with_data(spec, world=world)
     plan = with_adopted(planned.plan, sealed, overwrite=overwrite, world=world)
     files = _files(spec, planned._replace(plan=plan), world=world)
     changes = compare(plan, files, sealed=sealed, overwrite=overwrite, store=world.store)
     code = {**_recipes(plan, world), **hook_hashes(plan.runs, world)}
-    return _Sheet(plan, files, sealed, changes, _seal(plan, files, sealed=sealed, changes=changes, code=code))
+    fields = _seal(plan, files, sealed=sealed, changes=changes, code=code)
+    return _Sheet(plan, files, sealed, changes, {**fields, "site": world.site_name})
+
+
+def _keep_site(sealed: DesignLock | None, world: World) -> None:
+    """Refuse another site once jobs were handed over: their record tells of a queue that the new one does not know."""
+    if sealed is None or sealed.site == world.site_name or not read_attempts(world.store):
+        return
+    asked = site_words(world.site_name)
+    fact = f"runs of this experiment were submitted to {site_words(sealed.site)}, and {asked} is asked for"
+    raise PlanError(fact, hint="leave out `--site`, or write the design in another folder for the other site")
 
 
 def _files(spec: ExperimentSpec, planned: Planned, *, world: World) -> dict[str, bytes]:

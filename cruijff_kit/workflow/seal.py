@@ -10,7 +10,17 @@ from cruijff_kit.schema.plan import DesignLock, Plan
 from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
 
-__all__ = ["LOCK_NAME", "is_run", "plan_hash", "plan_text", "read_lock", "recorded_plan", "seal", "sealed_plan"]
+__all__ = [
+    "LOCK_NAME",
+    "is_run",
+    "plan_hash",
+    "plan_text",
+    "read_lock",
+    "recorded_plan",
+    "seal",
+    "sealed_plan",
+    "site_words",
+]
 
 LOCK_NAME = "submit"
 """Lock that whoever changes or submits sealed files holds."""
@@ -50,10 +60,28 @@ def recorded_plan(*, world: World) -> tuple[Plan, DesignLock]:
     content = world.store.read(ExperimentLayout.plan)
     if lock is None or content is None:
         raise PlanError("the experiment is not scaffolded", hint=f"run {_SCAFFOLD} first")
+    _require_site(lock, world)
     if hashlib.sha256(content).hexdigest() != lock.files.get(ExperimentLayout.plan):
         hint = f"{_SCAFFOLD[:-1]} --overwrite {ExperimentLayout.plan}` writes it again"
         raise PlanError(f"`{ExperimentLayout.plan}` is not as it was sealed", hint=hint)
     return Plan.model_validate_json(content), lock
+
+
+def _require_site(lock: DesignLock, world: World) -> None:
+    """Refuse to look for an experiment's jobs elsewhere than where they are, or to submit them twice."""
+    if lock.site != world.site_name:
+        fact = (
+            f"the experiment was scaffolded for {site_words(lock.site)}, and {site_words(world.site_name)} is asked for"
+        )
+        hint = (
+            "leave out `--site`: the experiment remembers its own; for another site, write the design in another folder"
+        )
+        raise PlanError(fact, hint=hint)
+
+
+def site_words(name: str | None) -> str:
+    """Return a site as messages call it."""
+    return "the site that has no name" if name is None else f"site `{name}`"
 
 
 def read_lock(world: World) -> DesignLock | None:

@@ -1,29 +1,19 @@
-"""Site: what this machine's settings are, what they could be, and whether they will do."""
+"""Site: what this machine's settings are, and what they could be."""
 
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
-from cruijff_kit import __version__
 from cruijff_kit.data.yaml_text import load_yaml
-from cruijff_kit.errors import CruijffError, SiteError
+from cruijff_kit.errors import SiteError
 from cruijff_kit.planning.site_parse import read_sites
 from cruijff_kit.planning.site_proposal import propose_settings, script_notes
-from cruijff_kit.planning.site_traits import cluster_traits, folder_trait, machine_traits, python_traits
 from cruijff_kit.ports import SiteFiles, SiteProbe, World
-from cruijff_kit.rendering.sbatch import JobScript, render_script
 from cruijff_kit.rendering.site_text import with_settings
-from cruijff_kit.schema.site_facts import SiteFindings, SiteReport, SiteTrait
+from cruijff_kit.schema.site_facts import SiteFindings, SiteProposal
 from cruijff_kit.schema.site_reading import SiteLevel, SiteReading, SiteWriting
 from cruijff_kit.workflow.changes import diff_of
-from cruijff_kit.workflow.run_files import equipped, interpreter
-from cruijff_kit.workflow.seal import recorded_plan
 
-__all__ = ["check_site", "propose_site", "show_site", "write_site"]
-
-_PREFLIGHT = "cruijff_kit.runtime.preflight"
-_LONGEST = 300.0
+__all__ = ["list_sites", "propose_site", "show_site", "write_site"]
 
 
 def show_site(*, world: World) -> SiteReading:
@@ -35,11 +25,17 @@ def show_site(*, world: World) -> SiteReading:
     return read_sites(_sites(world).files())
 
 
-def propose_site(*, script: str | None = None, world: World) -> SiteFindings:
+def list_sites(*, world: World) -> tuple[str, ...]:
+    """Return the names of the sites that have a file of their own; never writes."""
+    return _sites(world).names()
+
+
+def propose_site(*, script: str | None = None, login_host: str | None = None, world: World) -> SiteFindings:
     """Return the settings that were found on the machine, on its cluster and in an old job script; never writes.
 
     Args:
         script: path of a job script written for this cluster.
+        login_host: the host that the probe looks at, to be proposed too.
         world: the surroundings.
 
     Raises:
@@ -49,7 +45,12 @@ def propose_site(*, script: str | None = None, world: World) -> SiteFindings:
     old = probe.old_script(script) if script is not None else None
     machine, cluster = probe.machine(), probe.cluster()
     notes = tuple(script_notes(cluster, old)) if old is not None else ()
-    return SiteFindings(proposals=tuple(propose_settings(machine, cluster, old=old)), notes=notes)
+    proposals = tuple(propose_settings(machine, cluster, old=old))
+    if login_host is not None:
+        source, question = "`--login-host`", "Which host of the cluster does `ssh` reach?"
+        host = SiteProposal(key="login_host", value=json.dumps(login_host), source=source, question=question)
+        proposals = (proposals[0], host, *proposals[1:])
+    return SiteFindings(proposals=proposals, notes=notes)
 
 
 def write_site(
@@ -67,7 +68,7 @@ def write_site(
         SpecError: the file would not be valid; all problems at once, and nothing is written.
     """
     files = _sites(world).files()
-    file = next(each for each in files if each.level == level)
+    file = next(each for each in reversed(files) if each.level == level)
     values = {key: load_yaml(value, name=f"the value of `{key}`").value for key, value in settings.items()}
     text = with_settings(file.text, values)
     read_sites([each.model_copy(update={"text": text}) if each is file else each for each in files])
@@ -76,77 +77,6 @@ def write_site(
     if changed and not dry_run:
         _sites(world).write(level, text)
     return SiteWriting(path=file.path, text=text, diff=diff, written=changed and not dry_run)
-
-
-def check_site(*, world: World) -> SiteReport:
-    """Try everything that jobs need of this machine, and say how to mend what fails; nothing is kept.
-
-    Raises:
-        SpecError: a site file has unknown keys or values; all problems at once.
-    """
-    site = show_site(world=world).site
-    world = world._replace(site=site)
-    return SiteReport(scheduler=site.scheduler, traits=tuple(_traits(world)))
-
-
-def _traits(world: World) -> Iterator[SiteTrait]:
-    site, probe = world.site, _probe(world)
-    yield from machine_traits(site, probe.machine())
-    yield from cluster_traits(site, probe.cluster())
-    # An experiment that is not there yet will lie beside the others.
-    root = world.store.root if world.store.root.is_dir() else world.store.root.parent
-    yield folder_trait("experiment", probe.folder(str(root)))
-    for name in ("output_dir_base", "scratch_dir"):
-        path = getattr(site, name)
-        if path is not None:
-            yield folder_trait(name, probe.folder(str(root / path)))
-    if site.models_dir is not None:
-        yield folder_trait("models_dir", probe.folder(site.models_dir), reads_only=True)
-    yield from _python_traits(world)
-
-
-def _python_traits(world: World) -> Iterator[SiteTrait]:
-    """Yield what the lines that every job runs come to in a shell as bare as a job's."""
-    models, data, told = _inputs(world)
-    words = (
-        word for option, paths in (("--model", models), ("--data", data)) for path in paths for word in (option, path)
-    )
-    environment = world.site.environment
-    job = JobScript(
-        name="ck-site-check",
-        folder="/",
-        time="00:05:00",
-        cpus=1,
-        command=(interpreter(environment), "-m", _PREFLIGHT, *words),
-        modules=environment.modules,
-        venv=environment.name if environment.kind == "venv" else None,
-        conda=environment.name if environment.kind == "conda" else None,
-    )
-    fresh = environment.kind != "none"
-    answer = _probe(world).run_script(render_script(equipped(job, world.site)), fresh=fresh, seconds=_LONGEST)
-    fault = next(reversed(answer.errors.strip().splitlines()), f"exit code {answer.code}")
-    yield from python_traits(_printed(answer.output) if answer.code == 0 else None, fault=fault, version=__version__)
-    if told:
-        yield SiteTrait(name="inputs", ok=None, found=told)
-
-
-def _printed(output: str) -> dict[str, Any] | None:
-    """Return what the preflight printed last: what is activated may print lines of its own before."""
-    for line in reversed(output.splitlines()):
-        if line.startswith("{"):
-            return json.loads(line)
-    return None
-
-
-def _inputs(world: World) -> tuple[list[str], list[str], str]:
-    """Return models and data that the jobs of the sealed plan read, or why there are none to try."""
-    try:
-        plan, _ = recorded_plan(world=world)
-    except CruijffError as err:
-        return [], [], f"not tried: {str(err).partition(chr(10))[0]}"
-    models = dict.fromkeys(run.model_path for run in plan.runs)
-    data = dict.fromkeys(str(Path(world.store.root) / facts.path) for facts in plan.datasets)
-    return list(models), list(data), ""
 
 
 def _sites(world: World) -> SiteFiles:

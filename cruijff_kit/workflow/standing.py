@@ -1,7 +1,8 @@
 """Standing: where every step of every run is, from its files, the scheduler, and what was decided."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from datetime import datetime, timedelta
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -52,7 +53,7 @@ def stand(plan: Plan, *, reports: Mapping[str, JobReport] | None = None, world: 
     """
     attempts, wanted, lock = read_attempts(world.store), read_wanted(world), read_lock(world)
     said = last_reports(world.scheduler, attempts) if reports is None else reports
-    held = holders(attempts)
+    held, late = holders(attempts), _seen_since(world)
     current = wanted is not None and lock is not None and wanted.plan_id == lock.plan_id
     entries: list[StepStatus] = []
     for run in plan.runs:
@@ -61,7 +62,7 @@ def stand(plan: Plan, *, reports: Mapping[str, JobReport] | None = None, world: 
             # A number that the scheduler has given anew since tells nothing of the job that had it before.
             ours = tried and held.get(tried[-1].job_id or "") == tried[-1].intent.tag
             report = said.get(tried[-1].job_id or "") if ours else None
-            entry = _step((run.id, step), tried, report=report, store=world.store)
+            entry = _step((run.id, step), _Told(tried, report, late), store=world.store)
             before = entries[-1] if step is Step.EVAL and entries and entries[-1].run_id == run.id else None
             if wanted is not None and run.id in wanted.runs:
                 entry = _told(entry, training=before, current=current)
@@ -100,12 +101,29 @@ def _changed(entry: StepStatus, phase: Phase, *, reason: str) -> StepStatus:
     return entry.model_copy(update={"phase": phase, "reason": reason})
 
 
-def _step(key: AttemptKey, attempts: tuple[Attempt, ...], *, report: JobReport | None, store: RunStore) -> StepStatus:
+class _Told(NamedTuple):
+    """What is known of a step without its own files."""
+
+    attempts: tuple[Attempt, ...]
+    report: JobReport | None
+    seen_since: datetime | None
+
+
+def _seen_since(world: World) -> datetime | None:
+    """Return the moment before which all that nodes wrote is seen here; None where everything is seen at once."""
+    within = live_site(world).policy.seen_within if world.store.shared() else 0.0
+    return world.clock.now() - timedelta(seconds=within) if within else None
+
+
+def _step(key: AttemptKey, told: _Told, *, store: RunStore) -> StepStatus:
     run_id, step = key
+    attempts, report, since = told
+    ended = (report.ended if report is not None else None) or (attempts[-1].ended if attempts else None)
+    fresh = since is not None and ended is not None and ended > since
     layout = RunLayout(run_id)
     own = _read(JobStatus, store.read_text(layout.status(step)))
     done = _proven(store, _read(Done, store.read_text(layout.done(step))))
-    return judge(run_id, step, evidence=Evidence(attempts, report, own, done))
+    return judge(run_id, step, evidence=Evidence(attempts, report, own, done, fresh))
 
 
 def _read(kind: type[_Own], text: str | None) -> _Own | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cruijff_kit.errors import PlanError, RunError
+from cruijff_kit.planning.design_policy import policy_problems
 from cruijff_kit.planning.estimates import price_of
 from cruijff_kit.planning.site_checks import site_problems
 from cruijff_kit.planning.time_limit import seconds_of
@@ -17,11 +18,14 @@ from cruijff_kit.schema.spec import Resources
 from cruijff_kit.workflow.attempts import find_run, last_reports, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.disk import disk_shortage
+from cruijff_kit.workflow.due import Book, Due, due_jobs, known_edges, room_in
 from cruijff_kit.workflow.estimate import apply_remedy
-from cruijff_kit.workflow.handover import Book, Due, Errand, due_jobs, errand_of, hand_over, known_edges, room_in
+from cruijff_kit.workflow.handover import Errand, errand_of, hand_over
 from cruijff_kit.workflow.mask_gate import GateFindings, pass_gate, proof_events
+from cruijff_kit.workflow.preflight import input_problems
 from cruijff_kit.workflow.reconcile import adopt_submitted
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
+from cruijff_kit.workflow.site_env import environment_warnings
 from cruijff_kit.workflow.standing import live_site, read_status
 from cruijff_kit.workflow.wanted import read_wanted, want
 
@@ -115,6 +119,7 @@ def retry_run(run: str, *, apply_proposal: bool = False, reason: str, world: Wor
         book = read_attempts(world.store)
         wanted = want([chosen.id], lock=lock, reason=reason, world=world)
         errand = errand_of(plan, lock, wanted=wanted, why=reason, site=live_site(world), world=world)
+        errand = errand._replace(by_hand=True)
         jobs = _patiently(due, book, errand=errand, room=len(due), world=world)
         render_views(world=world)
         return SubmitReceipt(plan_id=lock.plan_id, jobs=tuple(jobs))
@@ -201,12 +206,12 @@ def _failed(run: PlannedRun, world: World) -> list[Due]:
 def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) -> SubmitPreview:
     caps, resources = world.site.caps, plan.resources
     limits = {Step.TRAIN: seconds_of(resources.time), Step.EVAL: seconds_of(resources.eval_time)}
-    gpus = {Step.TRAIN: resources.all_gpus, Step.EVAL: min(1, resources.gpus)}
+    gpus = {Step.TRAIN: resources.all_gpus, Step.EVAL: resources.eval_gpus}
     gpu_hours = sum(limits[job.step] * gpus[job.step] for job in due) / 3600
     preview = SubmitPreview(
         plan_id=lock.plan_id,
         experiment=plan.experiment,
-        scheduler=world.scheduler.name,
+        scheduler=world.scheduler.name + (f" on {world.site.login_host}" if world.site.login_host else ""),
         partition=resources.partition or world.site.partition,
         train_jobs=sum(job.step is Step.TRAIN for job in due),
         eval_jobs=sum(job.step is Step.EVAL for job in due),
@@ -214,6 +219,7 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) 
         max_jobs=caps.max_jobs,
         max_gpu_hours=caps.max_gpu_hours,
         cost=price_of(gpu_hours, world.site.gpu_hour_price),
+        warnings=environment_warnings(world=world) if due else (),
     )
     if len(due) > caps.max_jobs:
         raise PlanError(
@@ -225,7 +231,13 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) 
             f"the submission asks for up to {gpu_hours:g} GPU-hours; the site's cap is {caps.max_gpu_hours:g}",
             hint="shorten `resources.time`, submit fewer runs, or raise `caps.max_gpu_hours` in site.yaml",
         )
-    problems = [*site_problems(_said(resources), world.site), *disk_shortage(_trained(due), world=world)]
+    runs = list({job.run.id: job.run for job in due}.values())
+    problems = [
+        *site_problems(_said(resources), world.site),
+        *policy_problems(plan.policy, world.site),
+        *disk_shortage(_trained(due), world=world),
+        *input_problems(runs, plan, world=world),
+    ]
     if problems:
         raise PlanError("this machine does not have what the jobs ask for", problems=problems)
     return preview

@@ -13,16 +13,19 @@ from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.compute import read_compute, write_compute
+from cruijff_kit.workflow.due import due_jobs, known_edges, room_in
 from cruijff_kit.workflow.failures import (
     apply_policy,
+    cancel_leftovers,
     cancel_orphans,
     is_news,
     record_verdicts,
     settle_forgotten,
 )
-from cruijff_kit.workflow.handover import due_jobs, errand_of, hand_over, known_edges, room_in
+from cruijff_kit.workflow.handover import errand_of, hand_over
 from cruijff_kit.workflow.reconcile import adopt_submitted
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
+from cruijff_kit.workflow.spending import end_overspent
 from cruijff_kit.workflow.standing import live_site, stand
 from cruijff_kit.workflow.wanted import read_wanted
 
@@ -62,6 +65,7 @@ def watch_jobs(
             world.clock.sleep(poll)
         if elected and status.finished:
             # Also where the watch that saw the last verdict fall was killed before it could.
+            cancel_leftovers(status, world=world)
             write_compute(world=world)
         if recorded:
             _close(status, reason, world=world)
@@ -112,7 +116,7 @@ def _act(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
         status = stand(plan, reports=reports, world=world)
     decided = apply_policy(status, plan, site=site, world=world)
     cancel_orphans(status, world=world)
-    if decided:
+    if end_overspent(status, plan, site=site, world=world) or decided:
         status = stand(plan, reports=reports, world=world)
     fed = _feed(plan, status, site=site, world=world)
     if fed:

@@ -1,4 +1,4 @@
-"""What every scheduler promises; run on the one in memory, on the one that runs jobs here, and on a real Slurm."""
+"""What every scheduler promises: the one in memory, the one that runs jobs here, a real Slurm, and one behind `ssh`."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -7,13 +7,15 @@ from typing import Protocol
 
 import pytest
 
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError
 from cruijff_kit.ports import Scheduler
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState
+from cruijff_kit.schema.job import ArrayElement, ArrayRequest, JobReport, JobRequest, JobState
 from tests.fakes.scheduler import FakeScheduler
 from tests.local_bench import local_bench
 from tests.slurm.bench import slurm_bench
 from tests.slurm.cluster import running_cluster
+from tests.slurm.remote.bench import login_bench
+from tests.slurm.remote.login import running_login
 from tests.slurm.settings import Setup
 
 NEVER = "DependencyNeverSatisfied"
@@ -26,10 +28,13 @@ class Bench(Protocol):
 
     def request(self, tag: str, after_ok: Sequence[str] = ()) -> JobRequest: ...
     def submit(self, tag: str, after_ok: Sequence[str] = ()) -> str: ...
+    def array(self, tag: str, edges: Sequence[Sequence[str]], *, indices: Sequence[int] = ()) -> ArrayRequest: ...
+    def submit_array(self, request: ArrayRequest) -> list[str]: ...
     def start(self, job_id: str) -> None: ...
     def finish(self, job_id: str, code: int = 0, *, signal: int | None = None) -> None: ...
     def lose(self, job_id: str) -> None: ...
     def ended(self, *job_ids: str) -> list[JobReport]: ...
+    def limit(self, job_id: str) -> int | None: ...
 
 
 class FakeBench:
@@ -38,7 +43,7 @@ class FakeBench:
     def __init__(self) -> None:
         fake = FakeScheduler()
         self.scheduler: Scheduler = fake
-        self.start, self.finish, self.lose = fake.start, fake.finish, fake.lose
+        self.start, self.finish, self.lose, self.limit = fake.start, fake.finish, fake.lose, fake.limit
 
     def request(self, tag: str, after_ok: Sequence[str] = ()) -> JobRequest:
         return JobRequest(script="/run.slurm", tag=tag, name=tag, chdir="/", after_ok=tuple(after_ok))
@@ -46,13 +51,24 @@ class FakeBench:
     def submit(self, tag: str, after_ok: Sequence[str] = ()) -> str:
         return self.scheduler.submit(self.request(tag, after_ok))
 
+    def array(self, tag: str, edges: Sequence[Sequence[str]], *, indices: Sequence[int] = ()) -> ArrayRequest:
+        places = indices or range(len(edges))
+        elements = [ArrayElement(index=index, after_ok=tuple(edge)) for index, edge in zip(places, edges, strict=True)]
+        return ArrayRequest(script="/array.slurm", tag=tag, name=tag, chdir="/", elements=tuple(elements))
+
+    def submit_array(self, request: ArrayRequest) -> list[str]:
+        return list(self.scheduler.submit_array(request).values())
+
     def ended(self, *job_ids: str) -> list[JobReport]:
         reports = list(self.scheduler.reports(job_ids).values())
         assert all(report.state.ended for report in reports), reports
         return reports
 
 
-@pytest.fixture(params=["fake", "local", pytest.param("slurm", marks=pytest.mark.slurm)])
+ON_SLURM = [pytest.param(name, marks=pytest.mark.slurm) for name in ("slurm", "login host")]
+
+
+@pytest.fixture(params=["fake", "local", *ON_SLURM])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     if request.param == "fake":
         yield FakeBench()
@@ -63,7 +79,16 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
             yield real
         return
-    with local_bench(tmp_path) as local:
+    if request.param == "login host":
+        with (
+            running_cluster(Setup()) as cluster,
+            running_login(cluster.environment) as login,
+            login_bench(cluster, tmp_path, login=login) as real,
+        ):
+            monkeypatch.setenv("CRUIJFF_SSH_CONFIG", str(login.config))
+            yield real
+        return
+    with local_bench(tmp_path, slots=4) as local:
         yield local
 
 
@@ -75,6 +100,18 @@ def test_a_queued_job_is_found_by_its_tag_and_has_not_ended(bench: Bench) -> Non
     assert report.state in (JobState.PENDING, JobState.RUNNING)
     assert report.submitted is not None
     assert report.ended is None
+
+
+def test_a_time_limit_of_the_request_wins_over_the_scripts(bench: Bench) -> None:
+    plain, shorter = bench.request("plain"), bench.request("shorter").model_copy(update={"time": "00:02:00"})
+    days = bench.request("days").model_copy(update={"time": "0-01:30:00"})
+    script = Path(shorter.script)
+    if script.exists():
+        for each in (plain, shorter, days):
+            text = Path(each.script).read_text(encoding="utf-8")
+            Path(each.script).write_text(text.replace("\n", "\n#SBATCH --time=01:00:00\n", 1), encoding="utf-8")
+    limits = [bench.limit(bench.scheduler.submit(each)) for each in (plain, shorter, days)]
+    assert limits == [3600, 120, 5400]
 
 
 def test_a_tag_is_queued_once_and_answers_with_its_first_id_for_ever(bench: Bench) -> None:
@@ -162,7 +199,7 @@ def test_what_waits_for_a_failed_job_is_cancelled_and_so_is_what_waits_for_that(
 
 def test_waiting_for_an_unknown_job_is_refused_and_queues_nothing(bench: Bench) -> None:
     for unknown in ("424242", "not-a-number"):
-        with pytest.raises(SchedulerError, match=unknown) as refusal:
+        with pytest.raises(DependencyError, match=unknown) as refusal:
             bench.submit(f"child-of-{unknown}", [unknown])
         assert not refusal.value.transient
     assert bench.scheduler.find(["child-of-424242", "child-of-not-a-number"]) == {}
@@ -225,3 +262,103 @@ def test_a_scheduler_opened_anew_knows_the_tags_that_are_queued(bench: Bench) ->
     assert bench.scheduler.find(["kept", "never"]) == {"kept": job_id}
     assert bench.scheduler.find([]) == {}
     assert bench.scheduler.reports([]) == {}
+
+
+def test_the_elements_of_an_array_are_found_reported_and_end_one_by_one(bench: Bench) -> None:
+    ids = bench.submit_array(bench.array("grid", [[], [], []], indices=[0, 2, 7]))
+    assert bench.scheduler.find(["grid.0", "grid.1", "grid.2", "grid.7", "grid"]) == {
+        "grid.0": ids[0],
+        "grid.2": ids[1],
+        "grid.7": ids[2],
+    }
+    bench.finish(ids[0])
+    bench.finish(ids[1], 3)
+    states = [(report.state, report.exit_code) for report in bench.ended(*ids[:2])]
+    assert states == [(JobState.SUCCEEDED, 0), (JobState.FAILED, 3)]
+    assert not bench.scheduler.reports(ids)[ids[2]].state.ended
+    assert set(bench.scheduler.usage(ids)) == set(ids[:2])
+
+
+def test_an_element_is_queued_once_whoever_died_after_the_array_was_taken(bench: Bench) -> None:
+    ids = bench.submit_array(bench.array("grid", [[], []]))
+    bench.scheduler.cancel(ids[1:])
+    bench.ended(ids[1])
+    bench.scheduler.revive()
+    assert bench.submit_array(bench.array("grid", [[], []])) == ids
+    more = bench.submit_array(bench.array("grid", [[]] * 4))
+    assert more[:2] == ids
+    assert len(set(more)) == 4
+    bench.scheduler.revive()
+    assert list(bench.scheduler.find([f"grid.{index}" for index in range(5)]).values()) == more
+
+
+def test_cancelling_an_element_leaves_the_others_alone_the_last_one_too(bench: Bench) -> None:
+    gate = bench.submit("gate")
+    ids = bench.submit_array(bench.array("grid", [[], [gate], [gate], [gate]]))
+    bench.start(ids[0])
+    bench.scheduler.cancel([ids[1], ids[3]])
+    assert [each.state for each in bench.ended(ids[1], ids[3])] == [JobState.CANCELLED] * 2
+    reports = bench.scheduler.reports(ids)
+    assert (reports[ids[0]].state, reports[ids[2]].state) == (JobState.RUNNING, JobState.PENDING)
+    bench.scheduler.cancel([ids[0]])
+    assert bench.ended(ids[0])[0].state is JobState.CANCELLED
+    assert bench.scheduler.reports(ids)[ids[2]].state is JobState.PENDING
+
+
+def test_an_element_that_nobody_looked_at_is_known_to_be_cancelled(bench: Bench) -> None:
+    ids = bench.submit_array(bench.array("grid", [[]] * 4))
+    bench.scheduler.cancel(ids[2:])
+    bench.scheduler.revive()
+    assert {each.state for each in bench.ended(*ids[2:])} == {JobState.CANCELLED}
+    assert set(bench.scheduler.find(["grid.2", "grid.3"])) == {"grid.2", "grid.3"}
+
+
+def test_each_element_waits_for_its_own_jobs_alone(bench: Bench) -> None:
+    trained = bench.submit_array(bench.array("train", [[], [], []]))
+    scored = bench.submit_array(bench.array("score", [[each] for each in trained]))
+    bench.finish(trained[1])
+    bench.finish(scored[1])
+    bench.finish(trained[2], 1)
+    assert [(each.state, each.reason) for each in bench.ended(scored[2])] == [(JobState.CANCELLED, NEVER)]
+    assert bench.ended(scored[1])[0].state is JobState.SUCCEEDED
+    waiting = bench.scheduler.reports(scored)[scored[0]]
+    assert (waiting.state, waiting.reason) == (JobState.PENDING, "Dependency")
+    bench.finish(trained[0])
+    bench.finish(scored[0])
+    assert bench.ended(scored[0])[0].state is JobState.SUCCEEDED
+
+
+def test_elements_may_wait_for_anything_or_nothing(bench: Bench) -> None:
+    alone, other = bench.submit("alone"), bench.submit_array(bench.array("other", [[], []]))
+    bench.finish(other[0])
+    edges = [[], [alone], [other[1]], [other[0], alone], [other[0]]]
+    ids = bench.submit_array(bench.array("mixed", edges))
+    for job_id in (ids[0], ids[4]):
+        bench.finish(job_id)
+    bench.finish(alone)
+    for job_id in (ids[1], ids[3]):
+        bench.finish(job_id)
+    assert bench.scheduler.reports(ids)[ids[2]].state is JobState.PENDING
+    bench.finish(other[1], 1)
+    assert bench.ended(ids[2])[0].reason == NEVER
+    assert {each.state for each in bench.ended(ids[0], ids[1], ids[3], ids[4])} == {JobState.SUCCEEDED}
+
+
+def test_an_array_that_waits_for_an_unknown_job_is_refused_and_queues_nothing(bench: Bench) -> None:
+    with pytest.raises(DependencyError, match="424242") as refusal:
+        bench.submit_array(bench.array("grid", [[], ["424242"]]))
+    assert not refusal.value.transient
+    assert bench.scheduler.find(["grid.0", "grid.1"]) == {}
+
+
+def test_an_element_under_another_tag_is_nobodys_and_is_never_cancelled(bench: Bench) -> None:
+    ids = bench.submit_array(bench.array("mine", [[], []]))
+    tags = {ids[0]: "mine.1", ids[1]: "mine.1"}
+    assert bench.scheduler.reports(ids, tags=tags)[ids[0]].state is JobState.UNKNOWN
+    bench.scheduler.cancel(ids, tags=tags)
+    assert bench.ended(ids[1])[0].state is JobState.CANCELLED
+    assert not bench.scheduler.reports(ids)[ids[0]].state.ended
+
+
+def test_an_array_may_have_many_elements(bench: Bench) -> None:
+    assert bench.scheduler.most_elements() >= 1000

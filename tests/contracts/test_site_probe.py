@@ -50,6 +50,11 @@ def test_an_absent_folder_is_told_and_not_made(probe: SiteProbe, tmp_path: Path)
     assert not (tmp_path / "no").exists()
 
 
+def test_a_machine_that_jobs_are_submitted_from_tells_of_no_login_host(probe: SiteProbe, tmp_path: Path) -> None:
+    assert probe.login(None, folder=str(tmp_path)) is None
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_script_is_run_and_its_words_and_code_are_kept(probe: SiteProbe) -> None:
     answer = probe.run_script(HELLO, fresh=True, seconds=30)
     assert (answer.code, answer.output, answer.errors) == (3, "hello\n", "problem\n")
@@ -94,6 +99,11 @@ def test_a_folder_that_cannot_be_written_says_why(tmp_path: Path) -> None:
 def files(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SiteFiles:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return DiskSiteFiles(tmp_path / "project") if request.param == "real" else FakeSiteFiles()
+
+
+def test_only_sites_with_a_file_of_their_own_have_names(files: SiteFiles) -> None:
+    files.write("project", "partition: cpu\n")
+    assert files.names() == ()
 
 
 def test_what_is_written_is_read_and_the_project_counts_over_the_user(files: SiteFiles) -> None:

@@ -22,6 +22,7 @@ class FakeRunStore:
         """Begin empty."""
         self.root = root
         self.files: dict[str, bytes] = {}
+        self.several_machines = False
         self._held: set[str] = set()
 
     def read(self, path: str) -> bytes | None:
@@ -98,6 +99,10 @@ class FakeRunStore:
     def disk(self) -> DiskSpace:
         """Return a roomy disk."""
         return DiskSpace(free=500_000_000_000, total=1_000_000_000_000)
+
+    def shared(self) -> bool:
+        """Return what the test says."""
+        return self.several_machines
 
 
 def _checked(path: str) -> str:

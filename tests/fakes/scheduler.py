@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from cruijff_kit.errors import SchedulerError
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState, JobUsage
+from cruijff_kit.errors import DependencyError, SchedulerError
+from cruijff_kit.planning.time_limit import seconds_of
+from cruijff_kit.schema.job import ArrayRequest, JobReport, JobRequest, JobState, JobUsage, element_tag
 
 __all__ = ["FakeScheduler"]
 
@@ -23,6 +24,10 @@ class FakeScheduler:
         """Every accepted request by job id, in order of submission; the test may look."""
         self.took: dict[str, JobUsage] = {}
         """What jobs took, by id; a test sets it."""
+        self.arrays = 0
+        """How many arrays were queued."""
+        self.largest_array = 1000
+        """How many jobs an array may have; a test sets it."""
         self.revived = 0
         """How often `revive` was called."""
         self._reports: dict[str, JobReport] = {}
@@ -40,12 +45,37 @@ class FakeScheduler:
             raise self._refusals.pop(0)
         unknown = [job_id for job_id in request.after_ok if job_id not in self._reports]
         if unknown:
-            raise SchedulerError(f"job `{request.name}` waits for unknown job `{unknown[0]}`", transient=False)
+            raise DependencyError(f"job `{request.name}` waits for unknown job `{unknown[0]}`")
         job_id = str(len(self.requests) + 1)
         self.requests[job_id] = request
         self._reports[job_id] = JobReport(job_id=job_id, state=JobState.PENDING, submitted=self._now())
         self._settle()
         return job_id
+
+    def submit_array(self, request: ArrayRequest) -> dict[str, str]:
+        """Queue the elements that are not held, or none of them; each is a job `<array>_<index>`."""
+        held = self.find([element_tag(request.tag, each.index) for each in request.elements])
+        missing = [each for each in request.elements if element_tag(request.tag, each.index) not in held]
+        if missing and self._refusals:
+            raise self._refusals.pop(0)
+        unknown = [job_id for each in missing for job_id in each.after_ok if job_id not in self._reports]
+        if unknown:
+            raise SchedulerError(f"array `{request.name}` waits for unknown job `{unknown[0]}`", transient=False)
+        array = len(self.requests) + 1
+        self.arrays += bool(missing)
+        for each in missing:
+            job_id = f"{array}_{each.index}"
+            told = {"tag": element_tag(request.tag, each.index), "after_ok": each.after_ok}
+            told |= {"after_tags": each.after_tags, "script": request.script, "mail": request.mail}
+            rest = {"name": request.name, "chdir": request.chdir, "comment": request.comment}
+            self.requests[job_id] = JobRequest.model_validate(told | rest)
+            self._reports[job_id] = JobReport(job_id=job_id, state=JobState.PENDING, submitted=self._now())
+        self._settle()
+        return self.find([element_tag(request.tag, each.index) for each in request.elements])
+
+    def most_elements(self) -> int:
+        """Return what a test set."""
+        return self.largest_array
 
     def find(self, tags: Sequence[str]) -> dict[str, str]:
         """Return the ids of the tags not forgotten."""
@@ -113,6 +143,25 @@ class FakeScheduler:
     def lose(self, job_id: str, reason: str = "the node failed") -> None:
         """Let the node of a running job vanish."""
         self._end(job_id, JobState.LOST, reason=reason)
+
+    def limit(self, job_id: str) -> int:
+        """Return the seconds that a job may run: those of its request, else the hour of every script here."""
+        return seconds_of(self.requests[job_id].time or "01:00:00")
+
+    def fail_to_start(self, job_id: str) -> None:
+        """End a job as Slurm ends one that it cannot start: with exit code 1, in the second in which it began."""
+        self._end(job_id, JobState.FAILED, exit_code=1)
+        report = self._reports[job_id]
+        self._reports[job_id] = report.model_copy(update={"started": report.ended})
+
+    def bring_back(self, job_id: str) -> None:
+        """Let a job that ended wait again, as after the death of a controller that had not written its end down."""
+        self._reports[job_id] = JobReport(job_id=job_id, state=JobState.PENDING, submitted=self._now())
+
+    def lose_edge(self, job_id: str) -> None:
+        """Let a job wait for nobody any more."""
+        self.requests[job_id] = self.requests[job_id].model_copy(update={"after_ok": ()})
+        self._settle()
 
     def forget(self, job_id: str) -> None:
         """Purge a job from the scheduler's memory, its tag too."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from cruijff_kit import __version__
 from cruijff_kit.errors import SiteError
 from cruijff_kit.planning.site_parse import read_sites
-from cruijff_kit.schema.site import Partition
-from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, OldScript, ScriptAnswer
+from cruijff_kit.schema.site import Partition, Remote
+from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, LoginFacts, MachineFacts, OldScript, ScriptAnswer
 from cruijff_kit.schema.site_reading import SiteFile, SiteLevel, SiteReading
 
 __all__ = ["CLUSTER", "FakeProbe", "FakeSiteFiles", "printed"]
@@ -44,10 +44,12 @@ class FakeProbe:
         commands: Mapping[str, str] | None = None,
         answer: ScriptAnswer | None = None,
         old: OldScript | None = None,
+        login: LoginFacts | None = None,
     ) -> None:
         self.folders = {each.path: each for each in folders}
         self._cluster, self._answer, self._old = cluster, answer or printed(), old
         self._commands = dict.fromkeys(PROGRAMS, "/usr/bin/x") if commands is None else dict(commands)
+        self._login = login
         self.scripts: list[tuple[str, bool]] = []
 
     def machine(self) -> MachineFacts:
@@ -55,6 +57,9 @@ class FakeProbe:
 
     def cluster(self) -> ClusterFacts | None:
         return self._cluster
+
+    def login(self, remote: Remote | None, *, folder: str) -> LoginFacts | None:
+        return self._login
 
     def folder(self, path: str, *, tries: bool = True) -> FolderFacts:
         found = self.folders.get(path, FolderFacts(path=path, exists=False))
@@ -73,11 +78,15 @@ class FakeProbe:
 class FakeSiteFiles:
     """Two files in memory."""
 
-    def __init__(self, *, user: str | None = None, project: str | None = None) -> None:
+    def __init__(self, *, user: str | None = None, project: str | None = None, names: tuple[str, ...] = ()) -> None:
+        self._names = names
         self.texts: dict[SiteLevel, str | None] = {"user": user, "project": project}
 
     def files(self) -> tuple[SiteFile, ...]:
         return tuple(SiteFile(level=level, path=f"/{level}/site.yaml", text=text) for level, text in self.texts.items())
+
+    def names(self) -> tuple[str, ...]:
+        return self._names
 
     def read(self) -> SiteReading:
         return read_sites(self.files())

@@ -183,7 +183,7 @@ def test_a_design_says_what_is_not_known_of_an_api(tmp_path: Path) -> None:
     assert told["GPU-hours at most"].value == 0
     assert any("needs the network and a key" in warning for warning in found.warnings)
     assert any("stays unproven without a local copy" in warning for warning in found.warnings)
-    write_design(dump_yaml(asking({}, resources={"gpus": 1})), reason="shown here", world=world)
+    write_design(dump_yaml(asking({}, resources={"gpus": 1, "gpu_type": "h100"})), reason="shown here", world=world)
     text = (world.store.root / "experiment_summary.md").read_text(encoding="utf-8")
     assert f"`{API}`, behind an API" in text
     scaffold_runs(world=world)

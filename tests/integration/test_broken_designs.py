@@ -117,9 +117,24 @@ FORM = {
         "",
     ),
     "a newer form": Broken(at("schema_version", value=2), "", "newer than this package", "ck schema"),
+    "a misspelt rule": Broken(
+        at("policy", value={"lost": {"retires": 3}}), "policy.lost.retires", "unknown key", "write `retries`"
+    ),
+    "a reaction unknown": Broken(
+        at("policy", value={"failed": {"reaction": "again"}}), "policy.failed.reaction", "`again` is not", "mend"
+    ),
     "no data at all": Broken(at("data", "training", value={}), "data.training", "exactly one of", "Rows for"),
 }
 PLAN = {
+    "more GPU-hours than the site gives": Broken(
+        at("policy", value={"max_gpu_hours": 500}), "policy.max_gpu_hours", "this site's budget, `200`", "at most 200"
+    ),
+    "more attempts than the site gives": Broken(
+        at("policy", value={"max_retries": 26}), "policy.max_retries", "this site's budget, `25`", "at most 25"
+    ),
+    "attempts that can never be made": Broken(
+        at("policy", value={"max_retries": 3, "lost": {"retries": 4}}), "policy.lost.retries", "can never", "at most 3"
+    ),
     "a negative level": Broken(at("factors", "lora_rank", value=[4, -8]), "factors.lora_rank[1]", "`-8`", "ck schema"),
     "an unknown factor": Broken(at("factors", "lora_rnk", value=[4, 8]), "factors.lora_rnk", "unknown", "`lora_rank`"),
     "a factor held fixed too": Broken(

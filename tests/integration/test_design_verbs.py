@@ -95,6 +95,19 @@ def test_every_section_stands_in_its_order(world: World) -> None:
     ]
 
 
+def test_what_shall_follow_when_jobs_end_badly_is_shown_and_changes_no_run(world: World) -> None:
+    policy = {"lost": {"retries": 3, "wait": 30}, "failed": {"reaction": "retry"}, "max_gpu_hours": 12.5}
+    write_design(dump_yaml({**DESIGN, "policy": policy}), reason="nodes fail here", world=world)
+    shown = summary(world).partition("## Configuration")[2].partition("## Compute")[0]
+    for row in ("| `lost` |  | 3 | 30 |", "| `failed` | retry |  |  |", "At most: 12.5 GPU-hours in all."):
+        assert row in shown
+    plain, with_policy = (check_design(text, world=world).plan for text in (TEXT, summary(world)))
+    assert [run.id for run in plain.runs] == [run.id for run in with_policy.runs]
+    assert plain.spec_sha256 != with_policy.spec_sha256
+    write_design(TEXT, reason="they do not", world=world)
+    assert "site's policy" not in summary(world)
+
+
 def test_writing_the_same_again_changes_no_byte_and_records_nothing(world: World) -> None:
     write_design(TEXT, reason="first", world=world)
     text, events = summary(world), len(actions(world))

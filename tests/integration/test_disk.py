@@ -14,10 +14,13 @@ from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.run import Done
+from cruijff_kit.schema.site_facts import FolderFacts
 from cruijff_kit.workflow.disk import list_disk, prune_disk
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.standing import read_status
+from cruijff_kit.workflow.submit import preview_submission
 from tests.fakes.designed import design, put_design, world_at
+from tests.fakes.site_probe import FakeProbe
 
 FILES = {
     "adapters": "epoch_0/adapter_model.safetensors",
@@ -119,3 +122,27 @@ def test_the_command_proposes_and_removes_nothing_where_nobody_can_type(world: W
     assert "may go" in said.output
     assert "no terminal" in str(said.exception)
     assert files_of(world) == before
+
+
+def test_a_quota_that_is_too_small_is_named_with_its_file_system_and_what_may_go(tmp_path: Path) -> None:
+    root = tmp_path / "parity"
+    put_design(root, design())
+    told = {"exists": True, "free": 10**12, "quota_left": 1000, "quota_of": "group lab", "files_left": 3}
+    small = FolderFacts.model_validate({**told, "path": str(root / "outputs"), "mount": "/scratch"})
+    home = FolderFacts(path=str(root), exists=True, free=10, mount="/home")
+    world = world_at(root)._replace(probe=FakeProbe(small, home))
+    receipt = scaffold_runs(world=world)
+    first, plan_id = receipt.runs[0], receipt.plan_id
+    checkpoint = root / "outputs" / RunLayout(first).output / "recipe_state" / "step_3" / "tensors.safetensors"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"x" * 2_000_000)
+    done(world, RunLayout(first).done("train"), {})
+    with pytest.raises(PlanError) as caught:
+        preview_submission(plan_id, world=world._replace(shelf=DiskShelf()))
+    place = f"at `{root / 'outputs'}`, on `/scratch`"
+    said = [problem.message for problem in caught.value.problems]
+    assert len(said) == 3
+    assert said[0].endswith(f"1e-06 GB are left by the quota of group lab {place}")
+    assert said[1] == f"8 runs make some 400 files, and 3 more may be made {place}"
+    assert said[2].endswith(f"GB are free at `{root}`, on `/home`")
+    assert "`ck disk --prune` frees 0.002 GB here" in str(caught.value)

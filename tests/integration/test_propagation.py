@@ -8,14 +8,17 @@ import pytest
 from pydantic import BaseModel
 
 from cruijff_kit.data.yaml_text import load_yaml
+from cruijff_kit.planning.design_policy import RULES
 from cruijff_kit.ports import World
 from cruijff_kit.schema.data import TrainingData
 from cruijff_kit.schema.evaluation import EvalTask, Evaluation, Generation
 from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.policy import DesignPolicy, DesignRule
 from cruijff_kit.schema.site import Environment, Partition, Site
 from cruijff_kit.schema.spec import (
     Analysis,
     Controls,
+    EvalResources,
     ExperimentSpec,
     ModelRef,
     Output,
@@ -91,6 +94,23 @@ RESOURCES = {
     "nodes": (2, SCRIPT),
     "exclusive": (True, SCRIPT),
 }
+EVAL_RESOURCES = {
+    "gpus": (0, EVAL_SCRIPT),
+    "gpu_type": ("a100", EVAL_SCRIPT),
+    "cpus": (3, EVAL_SCRIPT),
+    "mem": ("8G", EVAL_SCRIPT),
+    "partition": ("cpu", EVAL_SCRIPT),
+    "account": ("lab", EVAL_SCRIPT),
+    "qos": ("urgent", EVAL_SCRIPT),
+    "constraint": ("a100", EVAL_SCRIPT),
+    "exclusive": (True, EVAL_SCRIPT),
+}
+RULE = {"reaction": ("stop", "plan.json"), "retries": (1, "plan.json"), "wait": (3.0, "plan.json")}
+POLICY = {
+    **{ending: ({"retries": 1}, "plan.json") for ending in RULES},
+    "max_retries": (1, "plan.json"),
+    "max_gpu_hours": (1.0, "plan.json"),
+}
 OUTPUT = {"output_dir_base": ("/scratch", TRAIN), "wandb_project": ("words", TRAIN)}
 GENERATION = {
     "temperature": (0.0, EVAL),
@@ -131,7 +151,7 @@ TOOLS = {"evaluation": ("none", "plan.json")}
 TOLD = {
     ExperimentSpec: {
         "schema_version", "name", "type", "question", "hypothesis", "created", "tools", "models", "data", "design",
-        "factors", "runs", "controls", "evaluation", "analysis", "resources", "output",
+        "factors", "runs", "controls", "evaluation", "analysis", "resources", "output", "policy",
     },
     Analysis: {"primary_metric", "primary_task", "comparisons", "alpha", "power", "pilot"},
     Pilot: {"accuracy", "discordance", "icc", "cluster_size", "seed_sd"},
@@ -144,7 +164,7 @@ TOLD = {
     RunSpec: {"name", "type"},
     Tools: {"preparation"},
     # A kind of GPU needs a GPU, and a mail is asked for at submission: tests of their own below and of submission.
-    Resources: {"gpu_type", "notify"},
+    Resources: {"gpu_type", "notify", "evaluation"},
 }  # fmt: skip
 
 
@@ -175,7 +195,15 @@ def cases() -> list[tuple[str, dict[str, Any], str]]:
         found.append((f"run.{name}", {"runs": [{**BASE["runs"][0], name: value}, BASE["runs"][1]]}, file))
     found.append(("analysis.groups", {"analysis": {"groups": ["length"]}}, EVAL))
     found.append(("analysis.cluster", {"analysis": {"cluster": "length"}}, EVAL))
-    return found
+    return [*found, *job_cases()]
+
+
+def job_cases() -> list[tuple[str, dict[str, Any], str]]:
+    own = {name: {"gpus": 1, "evaluation": {name: value}} for name, (value, _) in EVAL_RESOURCES.items()}
+    apart = [(f"resources.evaluation.{name}", {"resources": asked}, EVAL_SCRIPT) for name, asked in own.items()]
+    budgets = [(f"policy.{name}", {"policy": {name: value}}, file) for name, (value, file) in POLICY.items()]
+    rules = [(f"policy.lost.{name}", {"policy": {"lost": {name: value}}}, file) for name, (value, file) in RULE.items()]
+    return [*apart, *budgets, *rules]
 
 
 @pytest.fixture
@@ -204,7 +232,11 @@ def written(spec: ExperimentSpec, world: World) -> dict[str, str]:
 def test_a_changed_field_changes_the_file_that_carries_it(
     name: str, changes: Mapping[str, Any], file: str, world: World
 ) -> None:
-    before, after = written(design(**BASE), world), written(design(**{**BASE, **changes}), world)
+    # A GPU that the evaluation does without needs one that it would have had.
+    base = {**BASE, "resources": {"gpus": 1}} if name.startswith("resources.evaluation") else BASE
+    before, after = written(design(**base), world), written(design(**{**base, **changes}), world)
+    if file == EVAL_SCRIPT and "resources.evaluation" in name:
+        assert before[SCRIPT] == after[SCRIPT]
     assert before[file] != after.get(file), name
 
 
@@ -213,6 +245,9 @@ def test_a_changed_field_changes_the_file_that_carries_it(
     (
         (Controls, CONTROLS),
         (Resources, RESOURCES),
+        (EvalResources, EVAL_RESOURCES),
+        (DesignPolicy, POLICY),
+        (DesignRule, RULE),
         (Output, OUTPUT),
         (Generation, {**GENERATION, **SAMPLED}),
         (EvalTask, TASK),

@@ -139,7 +139,7 @@ def test_a_signal_makes_a_checkpoint_between_two_steps(
     assert 4 <= done < 32
     assert (Path(load_train_config(config).output_dir) / "recipe_state" / f"step_{done}").is_dir()
     status = JobStatus.model_validate_json((config.parent / "status.json").read_bytes())
-    assert (status.step, status.state) == (done, "starting" if number == signal.SIGUSR1 else "failed")
+    assert (status.step, status.state) == (done, "noticed" if number == signal.SIGUSR1 else "stopped")
     assert start(config).wait() == 0
     assert_same(config, undisturbed)
 

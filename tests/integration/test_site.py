@@ -18,7 +18,8 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.site import Caps, Environment, GpuKind, Partition, Site
 from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, OldScript, ScriptAnswer, SiteTrait
 from cruijff_kit.workflow.scaffold import scaffold_runs
-from cruijff_kit.workflow.site import check_site, propose_site, show_site, write_site
+from cruijff_kit.workflow.site import propose_site, show_site, write_site
+from cruijff_kit.workflow.site_check import check_site
 from cruijff_kit.workflow.submit import preview_submission, submit_jobs
 from tests.fakes.designed import design, put_design, world_at
 from tests.fakes.scheduler import FakeScheduler

@@ -150,7 +150,7 @@ def test_a_skill_names_only_what_exists(skill: Path, schemas: dict[str, dict[str
 
 
 @pytest.mark.parametrize("skill", [each for each in SKILLS if not read_calls(each)], ids=lambda path: path.name)
-def test_every_command_of_a_skill_without_tools_is_run_in_order_and_does_what_it_says(skill: Path, tmp_path: Path) -> None:
+def test_commands_of_a_skill_without_tools_are_run_in_order_and_do_what_it_says(skill: Path, tmp_path: Path) -> None:
     shutil.copytree(skill / "assets", tmp_path, dirs_exist_ok=True)
     programs = {"ck": [sys.executable, "-m", "cruijff_kit.cli.main"], "python": [sys.executable]}
     before = {path for path in tmp_path.rglob("*") if path.is_file()}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from cruijff_kit.adapters.own_wheel import pack_wheel
 from tests.architecture.source import ROOT
 
 LINKED = ("mcp_server", "recipes", "sanity_checks", "tasks")
@@ -51,6 +52,16 @@ def test_the_wheel_holds_every_file_once_and_nothing_at_the_top(built: Built) ->
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"cruijff_kit"}
     assert not [name for name, count in Counter(names).items() if count > 1]
     assert {name for name in names if name.startswith("cruijff_kit/")} == _shipped()
+
+
+def test_the_wheel_packed_from_what_runs_holds_what_the_built_one_does(built: Built, tmp_path: Path) -> None:
+    packed = pack_wheel(tmp_path)
+    with zipfile.ZipFile(packed) as ours, zipfile.ZipFile(built.wheel) as theirs:
+        assert sorted(ours.namelist()) == sorted(theirs.namelist())
+        differing = [name for name in ours.namelist() if ours.read(name) != theirs.read(name)]
+    assert not [name for name in differing if name.startswith("cruijff_kit/")]
+    first = packed.read_bytes()
+    assert pack_wheel(tmp_path).read_bytes() == first
 
 
 def test_the_source_archive_holds_linked_folders_once_under_their_links(built: Built) -> None:

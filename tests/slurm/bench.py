@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cruijff_kit.adapters.sbatch_lines import seconds_of
 from cruijff_kit.adapters.slurm import SlurmScheduler
 from cruijff_kit.ports import Scheduler
-from cruijff_kit.schema.job import JobReport, JobRequest, JobState
+from cruijff_kit.schema.job import ArrayRequest, JobReport, JobRequest, JobState, element_tag
 from tests.gated_bench import GatedBench, until
 from tests.slurm.cluster import Cluster
 
@@ -32,6 +33,14 @@ class SlurmBench(GatedBench):
         self._tags.add(tag)
         return super().request(tag, after_ok, body=body, head=head)
 
+    def array(
+        self, tag: str, edges: Sequence[Sequence[str]], *, indices: Sequence[int] = (), body: str | None = None
+    ) -> ArrayRequest:
+        """Write a script for an array and return the request for it."""
+        request = super().array(tag, edges, indices=indices, body=body)
+        self._tags |= {element_tag(tag, each.index) for each in request.elements}
+        return request
+
     def by_hand(self, body: str, *options: str) -> str:
         """Submit a script as somebody else of this user's would: not by our scheduler, under a name like ours."""
         return self.cluster.sbatch(body, "--job-name=by-hand:by-hand", *options, folder=self.folder)
@@ -45,14 +54,20 @@ class SlurmBench(GatedBench):
         until(lambda: self._is(job_id, state, reason), f"{state} {reason} of {job_id}; it is {self.report(job_id)}")
         return self.report(job_id)
 
+    def limit(self, job_id: str) -> int | None:
+        """Return the seconds that a job may run."""
+        return seconds_of(self.cluster.say("squeue", "-h", "-r", "-t", "all", "-j", job_id, "-o", "%l"))
+
     def words(self, job_id: str) -> str:
         """Return Slurm's own word for a job's state."""
         return self.cluster.say("squeue", "-h", "-r", "-t", "all", "-j", job_id, "-o", "%T")
 
     def assert_no_duplicates(self) -> None:
         """Hold that the controller knows each tag of this bench once at most."""
-        names = self.cluster.say("squeue", "-h", "-r", "-t", "all", "-o", "%j").split("\n")
-        held = Counter(name.rpartition(":")[2] for name in names)
+        listed = self.cluster.say("squeue", "-h", "-r", "-t", "all", "-o", "%i %j")
+        rows = (row.split() for row in listed.splitlines())
+        named = ((job_id, name.rpartition(":")[2]) for job_id, name in rows)
+        held = Counter(element_tag(tag, int(each.partition("_")[2])) if "_" in each else tag for each, tag in named)
         assert {tag: held[tag] for tag in self._tags if held[tag] > 1} == {}
 
     def _is(self, job_id: str, state: JobState, reason: str) -> bool:

@@ -264,7 +264,7 @@ def _main() -> int:
     chosen = _parser().parse_args()
     if chosen.verb == "stop":
         return _stopped(chosen.folder)
-    missing = missing_programs(accounting=True)
+    missing = missing_programs(accounting=True, login=True)
     if missing and getattr(chosen, "install", False):
         missing = _installed()
     if missing:
@@ -308,7 +308,7 @@ def _installed() -> list[str]:
         install()
     except NotInstalled as err:
         sys.stderr.write(f"{err}\n")
-    return missing_programs(accounting=True)
+    return missing_programs(accounting=True, login=True)
 
 
 if __name__ == "__main__":

@@ -7,25 +7,29 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["APT", "NotInstalled", "install", "missing_programs"]
+__all__ = ["APT", "PROGRAMS", "NotInstalled", "install", "missing_programs"]
 
+_SYSTEMD = Path("/run/systemd/system")
 PACKAGES = (
     *("slurmctld", "slurmd", "slurm-client", "munge"),
     *("slurmdbd", "slurm-wlm-mysql-plugin", "mariadb-server-core", "mariadb-client-core"),
+    # Never where it would put an sshd into service for the whole machine.
+    *(() if _SYSTEMD.exists() else ("openssh-server", "openssh-client", "rsync")),
 )
 APT = f"apt-get install -y --no-install-recommends {' '.join(PACKAGES)}"
 """The line that installs everything on Debian and Ubuntu."""
 
 _PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 _ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db", "mariadb")
+_LOGIN = ("sshd", "ssh", "ssh-keygen", "rsync")
 _SERVICES = ("munge", "slurmctld", "slurmd", "slurmdbd")
-_PATH = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"
+PROGRAMS = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"
+"""Where daemons lie, which the PATH of a user may leave out."""
 
 _LISTS = Path("/var/lib/apt/lists")
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _DENIED = 101
 """What a policy answers so that a service is not started."""
-_SYSTEMD = Path("/run/systemd/system")
 
 # Files that somebody changed stay as they are; nothing is removed, nor brought to another version for its own sake.
 _CAREFUL = (
@@ -42,10 +46,11 @@ class NotInstalled(Exception):  # noqa: N818 - it is an outcome that is told, no
     """Nothing was installed, or not everything; says in words why."""
 
 
-def missing_programs(*, accounting: bool) -> list[str]:
-    """Return the programs that a cluster needs and the machine lacks."""
-    needed = (*_PROGRAMS, *(_ACCOUNTING if accounting else ()))
-    return [name for name in needed if shutil.which(name) is None and shutil.which(name, path=_PATH) is None]
+def missing_programs(*, cluster: bool = True, accounting: bool = False, login: bool = False) -> list[str]:
+    """Return the programs that a cluster, its accounting or a login host needs and the machine lacks."""
+    wanted = ((cluster, _PROGRAMS), (accounting, _ACCOUNTING), (login, _LOGIN))
+    needed = [name for asked, names in wanted if asked for name in names]
+    return [name for name in needed if shutil.which(name) is None and shutil.which(name, path=PROGRAMS) is None]
 
 
 def install() -> None:

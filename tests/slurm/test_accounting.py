@@ -258,3 +258,25 @@ def test_an_account_a_quality_or_a_full_queue_is_told_with_whether_waiting_helps
         bench.cluster.say("sacctmgr", "-i", "modify", "user", user_name(), "set", "maxsubmitjobs=-1")
     assert refusal.value.transient is transient
     assert refusal.value.hint
+
+
+def test_elements_of_an_array_are_known_from_accounting_one_by_one(bench: SlurmBench) -> None:
+    body = '[ "$SLURM_ARRAY_TASK_ID" != 5 ] || exit 4'
+    ids = bench.submit_array(bench.array("booked", [[], [], []], indices=[0, 5, 6], body=f"{body}\n"))
+    held = bench.submit_array(bench.array("held", [[ids[1]]] * 2, body="true\n"))
+    bench.ended(*ids, *held)
+    booked(bench, "booked")
+    assert set(bench.another().usage(ids[1:])) == set(ids[1:])
+    bench.cluster.forget_jobs()
+    tags = {job_id: f"booked.{index}" for job_id, index in zip(ids, (0, 5, 6), strict=True)}
+    reports = bench.another().reports(ids, tags=tags)
+    assert [(each.state, each.exit_code) for each in reports.values()] == [
+        (JobState.SUCCEEDED, 0),
+        (JobState.FAILED, 4),
+        (JobState.SUCCEEDED, 0),
+    ]
+    assert {each.state for each in bench.another().reports(ids, tags=dict.fromkeys(ids, "other")).values()} == {
+        JobState.UNKNOWN
+    }
+    assert bench.another().find(list(tags.values())) == {tag: job_id for job_id, tag in tags.items()}
+    assert bench.submit_array(bench.array("booked", [[], [], []], indices=[0, 5, 6], body="true\n")) == ids

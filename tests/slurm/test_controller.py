@@ -1,12 +1,15 @@
 """A controller that stops, dies, forgets and gives numbers anew; it keeps no accounts."""
 
+import os
+import shutil
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import DependencyError, SchedulerError
 from cruijff_kit.schema.job import JobState
 from tests.slurm.bench import SlurmBench, slurm_bench
 from tests.slurm.cluster import running_cluster
@@ -86,6 +89,34 @@ def test_a_submitter_that_dies_before_it_heard_its_number_queues_nothing_twice(b
     bench.ended(first)
     assert bench.another().submit(request) == first
     assert bench.text("ran.txt") == "ran\n"
+
+
+@pytest.mark.parametrize("number", ("its own", "another"))
+def test_a_parent_that_is_lost_while_its_dependant_is_submitted_lets_nothing_run(
+    bench: SlurmBench, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    """Slurm takes a number that it does not know as met, and lets no job wait for itself."""
+    for name in () if number == "its own" else ("first",):
+        bench.submit(name, body="true")
+    parent = bench.submit("parent", body="sleep 100")
+    request = bench.request("child", [parent], body="echo ran > ran.txt; sleep 100")
+    gate, wrapper = bench.folder / "sbatch.gate", bench.folder / "bin" / "sbatch"
+    os.mkfifo(gate)
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\nread -r word < {gate}\nexec {shutil.which("sbatch")} "$@"\n', encoding="utf-8")
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:/usr/bin:/bin")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(bench.scheduler.submit, request.model_copy(update={"after_tags": ("parent",)}))
+        with gate.open("w", encoding="utf-8") as opened:
+            bench.cluster.forget_jobs()
+            opened.write("go\n")
+        if number == "its own":
+            with pytest.raises(DependencyError, match="ependency problem"):
+                asked.result()
+            assert bench.another().find(["child"]) == {}
+        else:
+            assert bench.ended(asked.result())[0].state is JobState.CANCELLED
 
 
 def test_a_controller_killed_and_started_keeps_what_it_had_written(bench: SlurmBench) -> None:

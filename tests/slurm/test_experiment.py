@@ -101,8 +101,9 @@ def test_an_experiment_is_submitted_watched_cancelled_and_retried_on_slurm(desk:
 
 
 def test_a_job_that_a_dead_controller_lost_is_told_as_unknown_and_the_rest_goes_on(desk: Desk) -> None:
-    desk.partitions("down")
     desk.cluster.keep_state()
+    # A controller that starts again takes partitions as its settings say.
+    desk.partitions("down")
     desk.ck("submit", "--yes", "--reason", "to be lost")
     desk.cluster.lose_what_followed()
     desk.partitions("up")

@@ -1,5 +1,6 @@
 """Why jobs wait on a real Slurm, and what waits for what."""
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,6 +99,28 @@ def test_a_job_queued_again_and_held_waits_and_has_not_failed(bench: SlurmBench,
     assert bench.report(job_id).state is JobState.PENDING
 
 
+def test_a_job_that_slurm_holds_since_it_could_not_start_it_is_let_go(
+    bench: SlurmBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a start takes a controller that died at the right moment; here a job is held, and the reason is told so."""
+    job_id = bench.submit("not-started", body="[ -e again ] || { touch again; sleep 100; }")
+    until((bench.folder / "again").exists, "its first start")
+    bench.change(job_id, Requeue="1")
+    bench.cluster.say("scontrol", "requeuehold", job_id)
+    bench.stands(job_id, JobState.PENDING, "job requeued in held state")
+    bench.scheduler.revive()
+    assert bench.stands(job_id, JobState.PENDING).reason == "job requeued in held state"
+    wrapper = bench.folder / "bin" / "squeue"
+    wrapper.parent.mkdir()
+    words = "s/job requeued in held state /launch failed requeued held/"
+    wrapper.write_text(f'#!/bin/sh\n{shutil.which("squeue")} "$@" | sed "{words}"\n', encoding="utf-8")
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:/usr/bin:/bin")
+    bench.stands(job_id, JobState.PENDING, "launch failed requeued held")
+    bench.scheduler.revive()
+    assert bench.ended(job_id)[0].state is JobState.SUCCEEDED
+
+
 def test_elements_of_an_array_are_told_one_by_one_whatever_holds_them(bench: SlurmBench) -> None:
     array = bench.by_hand("[ $SLURM_ARRAY_TASK_ID != 1 ] || exit 4; sleep 100", "--array=1-9%2")
     elements = [f"{array}_{index}" for index in range(1, 10)]
@@ -110,8 +133,9 @@ def test_elements_of_an_array_are_told_one_by_one_whatever_holds_them(bench: Slu
     assert "JobArrayTaskLimit" in {each.reason for each in waiting}
     bench.scheduler.cancel([f"{array}_2", f"{array}_9"])
     assert bench.ended(f"{array}_2")[0].state is JobState.CANCELLED
-    # The controller keeps nothing of an element that never began: not known is not failed.
-    bench.stands(f"{array}_9", JobState.UNKNOWN, "holds no such job")
+    # The controller keeps nothing of an element that never began, unless it was looked at alone before.
+    (never_begun,) = bench.ended(f"{array}_9")
+    assert (never_begun.state, never_begun.reason) == (JobState.CANCELLED, "")
     assert bench.report(f"{array}_8").state is JobState.PENDING
 
 

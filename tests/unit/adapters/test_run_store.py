@@ -1,10 +1,13 @@
 """What only files on a disk can show: links, crashes, other processes, size."""
 
+import errno
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,31 @@ with DiskRunStore(Path(sys.argv[1])).lock("submit"):
     print("held", flush=True)
     sys.stdin.read()
 """
+
+ORDERING = """
+import sys
+from pathlib import Path
+from cruijff_kit.adapters.run_store import DiskRunStore
+from cruijff_kit.adapters.slurm_commands import order
+with DiskRunStore(Path(sys.argv[1])).lock("submit"):
+    order("cat", sys.argv[2])
+"""
+
+
+class Replaced(DiskRunStore):
+    """Files that another machine replaces while they are read, so many times."""
+
+    def __init__(self, root: Path, times: int) -> None:
+        super().__init__(root)
+        self.left = times
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[BufferedReader | None]:
+        with super()._opened(path) as file:
+            if self.left:
+                self.left -= 1
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), path)
+            yield file
 
 
 @pytest.fixture
@@ -141,6 +169,20 @@ def test_a_lock_dies_with_the_process_that_held_it(store: DiskRunStore) -> None:
             pass
 
 
+def test_a_lock_outlives_its_holder_while_a_command_that_changes_something_goes_on(
+    store: DiskRunStore, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "gate")
+    command = [sys.executable, "-c", ORDERING, str(store.root), str(tmp_path / "gate")]
+    with subprocess.Popen(command, start_new_session=True) as holder, (tmp_path / "gate").open("wb"):
+        holder.kill()
+        holder.wait()
+        with pytest.raises(SiteError, match=f"process {holder.pid} on "), store.lock("submit", wait=0.05):
+            pass
+    with store.lock("submit", wait=5):
+        pass
+
+
 def test_two_names_for_one_directory_share_their_locks(store: DiskRunStore, tmp_path: Path) -> None:
     store.write("x", "x")
     (tmp_path / "alias").symlink_to(store.root)
@@ -175,3 +217,11 @@ def test_a_source_that_vanishes_while_a_file_is_written_from_it_is_told_and_leav
     with pytest.raises(SiteError, match=r"gone\.csv` vanished while `data/big\.json` was written from it"):
         store.write_parts("data/big.json", parts())
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_that_a_job_replaces_while_it_is_read_over_the_network_is_read_anew(tmp_path: Path) -> None:
+    DiskRunStore(tmp_path).write("status.json", "line\n")
+    for look in (Replaced.read, Replaced.digest, lambda store, path: store.tail(path, 3)):
+        assert look(Replaced(tmp_path, 3), "status.json") == look(Replaced(tmp_path, 0), "status.json")
+        with pytest.raises(SiteError, match="Stale file handle"):
+            look(Replaced(tmp_path, 99), "status.json")

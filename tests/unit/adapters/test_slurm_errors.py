@@ -11,6 +11,10 @@ PASSING = (
     "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
     "slurm_load_jobs error: Zero Bytes were transmitted or received",
     (
+        "sbatch: error: slurm_msg_sendto: address:port=127.0.0.1:55559 msg_type=4003: Unexpected missing socket error\n"
+        "sbatch: error: Batch job submission failed: Unexpected missing socket error"
+    ),
+    (
         "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"
         "sbatch: error: Batch job submission failed: Resource temporarily unavailable"
     ),

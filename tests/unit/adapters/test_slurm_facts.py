@@ -3,7 +3,6 @@
 import pytest
 
 from cruijff_kit.adapters.old_script import read_old_script
-from cruijff_kit.adapters.quota import left_by_lustre, left_by_quota
 from cruijff_kit.adapters.slurm_facts import config_values, config_warnings, read_features, read_partitions
 from cruijff_kit.errors import SiteError
 from cruijff_kit.schema.site import GpuKind, Partition
@@ -49,25 +48,8 @@ def test_settings_that_surprise_are_told() -> None:
     told = "\n".join(config_warnings(config_values(CONFIG)))
     for words in ("wait for ever", "no accounting", "not queued again", "forgotten after 30 s"):
         assert words in told
-    assert not list(config_warnings({"EnforcePartLimits": "ALL", "MinJobAge": "300 sec"}))
-
-
-@pytest.mark.parametrize(
-    "answer,left",
-    (
-        ("/dev/sda1 100 200 300 0 1 0 0 0\n", 100 * 1024),
-        ("Filesystem blocks quota limit\n/dev/sda1 150* 100 300 0 1 0 0 0\n", 0),
-        ("/dev/sda1 100 0 300 0 1 0 0 0\n", 200 * 1024),
-        ("/dev/sda1 100 0 0 0 1 0 0 0\n", None),
-        ("/dev/sdb1 100 200 300 0 1 0 0 0\n", None),
-        ("", None),
-        ("Disk quotas for user ada: none\n", None),
-    ),
-)
-def test_what_is_left_of_a_quota(answer: str, left: int | None) -> None:
-    assert left_by_quota(answer, device="/dev/sda1") == left
-    if "/dev/sda1" in answer and "Filesystem" not in answer:
-        assert left_by_lustre(answer.replace("/dev/sda1", "/lustre")) == left
+    assert not list(config_warnings({"EnforcePartLimits": "ALL", "MinJobAge": "300 sec", "MaxArraySize": "1001"}))
+    assert "no job arrays" in "\n".join(config_warnings({"MaxArraySize": "0"}))
 
 
 @pytest.mark.parametrize(

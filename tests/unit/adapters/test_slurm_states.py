@@ -98,6 +98,14 @@ def test_a_job_that_waits_has_neither_begun_nor_ended_whatever_is_foreseen() -> 
     assert report.submitted == datetime.fromtimestamp(1795739900, UTC)
 
 
+@pytest.mark.parametrize("said", ("launch failed requeued held", "launch_failed_requeued_held"))
+def test_a_job_that_slurm_holds_after_a_launch_that_failed_says_what_lets_it_go(said: str) -> None:
+    report = queued(state="PENDING", reason=said)
+    assert report.state is JobState.PENDING
+    assert report.reason.startswith(f"{said}: ")
+    assert "`scontrol release`" in report.reason
+
+
 def test_a_job_whose_end_is_foreseen_still_runs() -> None:
     report = queued(state="COMPLETING", raw="768")
     assert (report.state, report.ended, report.exit_code) == (JobState.RUNNING, None, None)
@@ -135,7 +143,7 @@ def test_accounting_is_read_row_by_row_the_last_of_a_job_being_its_latest_run() 
         "26": (JobState.RUNNING, None, None),
     }
     assert last["19"].report.reason == "cancelled by user 1000"
-    assert last["25_2"].tag == "ck-9"
+    assert (last["25_2"].tag, last["25_3"].tag) == ("ck-9.2", "ck-9.3")
     assert last["26"].tag == ""
     assert [row.report.job_id for row in rows if row.refused] == ["24"]
 

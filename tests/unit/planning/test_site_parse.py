@@ -116,6 +116,9 @@ HERE = Site(partitions=(GPU, Partition(name="cpu")), partition="gpu", accounts=(
         ({"gpus": 4, "gpu_type": "h100"}, ("has 2 GPUs, and `4` are asked for",)),
         ({"gpus": 8}, ("has 4 GPUs",)),
         ({"notify": True}, ("the site has no address",)),
+        ({"evaluation": {"partition": "cpus"}}, ("resources.evaluation.partition", "write `cpu`")),
+        ({"evaluation": {"partition": "gpu"}, "partition": "cpu", "eval_time": "03:00:00"}, ("resources.eval_time",)),
+        ({"gpus": 1, "evaluation": {"gpu_type": "v100"}}, ("resources.evaluation.gpu_type", "its types are a100")),
     ),
 )
 def test_what_the_site_does_not_have_is_told_before_anything_is_queued(
@@ -125,7 +128,15 @@ def test_what_the_site_does_not_have_is_told_before_anything_is_queued(
     assert [word for word in words if word not in told] == []
 
 
-@pytest.mark.parametrize("asked", ({}, {"gpus": 4, "time": "02:00:00"}, {"partition": "cpu", "time": "9-00:00:00"}))
+@pytest.mark.parametrize(
+    "asked",
+    (
+        {},
+        {"gpus": 4, "time": "02:00:00"},
+        {"partition": "cpu", "time": "9-00:00:00"},
+        {"gpus": 1, "time": "02:00:00", "eval_time": "9-00:00:00", "evaluation": {"partition": "cpu", "gpus": 0}},
+    ),
+)
 def test_what_the_site_has_is_let_pass(asked: dict[str, object]) -> None:
     assert list(site_problems(Resources.model_validate(asked), HERE)) == []
     assert list(site_problems(Resources.model_validate(asked), Site())) == []

@@ -67,6 +67,14 @@ def test_every_bad_end_is_a_failure_with_its_reason(state: JobState) -> None:
     assert found.reason.endswith("; why")
 
 
+def test_a_job_that_a_signal_stopped_may_wait_again_so_silence_is_no_failure_of_it() -> None:
+    own = JobStatus(state="stopped", message="stopped by SIGTERM", job_id="7", started=NOW, updated=NOW)
+    assert verdict(attempt(), state=JobState.UNKNOWN, own=own).phase is Phase.UNKNOWN
+    failed = own.model_copy(update={"state": "failed"})
+    assert verdict(attempt(), state=JobState.UNKNOWN, own=failed).phase is Phase.FAILED
+    assert verdict(attempt(), state=JobState.TIMED_OUT, own=own).reason.endswith("stopped by SIGTERM")
+
+
 def test_a_recorded_verdict_outlives_the_schedulers_memory() -> None:
     found = verdict(attempt(verdict=JobState.TIMED_OUT, reason="stopped at its time limit"), state=JobState.UNKNOWN)
     assert (found.phase, found.reason) == (Phase.FAILED, "stopped at its time limit")
@@ -90,3 +98,26 @@ def test_a_job_that_told_of_its_own_failure_has_failed_though_the_scheduler_forg
     assert (found.phase, found.reason) == (Phase.FAILED, "failed: no such file")
     earlier = own.model_copy(update={"job_id": "6"})
     assert verdict(attempt(), state=JobState.UNKNOWN, own=earlier).phase is Phase.UNKNOWN
+
+
+@pytest.mark.parametrize("state", (JobState.SUCCEEDED, JobState.FAILED, JobState.TIMED_OUT))
+def test_an_end_is_not_judged_while_what_the_job_wrote_last_may_not_be_seen_yet(state: JobState) -> None:
+    def found(*, fresh: bool, done: Done | None = None, own: JobStatus | None = None) -> Phase:
+        report = JobReport(job_id="7", state=state, exit_code=3)
+        return judge("r-1", Step.TRAIN, evidence=Evidence((attempt(),), report, own, done, fresh)).phase
+
+    earlier = JobStatus(state="failed", job_id="6", message="no such file", started=NOW, updated=NOW)
+    running = JobStatus(state="running", job_id="7", step=3, started=NOW, updated=NOW)
+    words = running.model_copy(update={"state": "failed", "message": "no such file"})
+    assert {found(fresh=True), found(fresh=True, own=earlier), found(fresh=True, own=running)} == {Phase.RUNNING}
+    assert found(fresh=False) is Phase.FAILED
+    if state is JobState.SUCCEEDED:
+        assert found(fresh=True, done=DONE) is Phase.COMPLETED
+    else:
+        assert found(fresh=True, own=words) is Phase.FAILED
+
+
+@pytest.mark.parametrize("state", (JobState.CANCELLED, JobState.LOST, JobState.OUT_OF_MEMORY))
+def test_an_end_that_no_word_of_the_job_changes_is_judged_at_once(state: JobState) -> None:
+    evidence = Evidence((attempt(),), JobReport(job_id="7", state=state), None, None, fresh=True)
+    assert judge("r-1", Step.TRAIN, evidence=evidence).phase is not Phase.RUNNING

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -71,7 +72,7 @@ SEVERAL_SCRIPT = SEVERAL_SCRIPT.replace("task=4\n", "task=4\n#SBATCH --gres=gpu:
     'export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-4}"\nexec /opt/python',
     "export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=120\n"
     'export OMP_NUM_THREADS="$((${SLURM_CPUS_PER_TASK:-4} > 2 ? ${SLURM_CPUS_PER_TASK:-4} / 2 : 1))"\n'
-    "exec /opt/python -m torch.distributed.run --standalone --signals-to-handle SIGTERM,SIGINT,SIGUSR1"
+    "exec /opt/python -m cruijff_kit.runtime.launcher --standalone --signals-to-handle SIGTERM,SIGINT,SIGUSR1"
     " --nproc-per-node 2",
 )
 BREAKS = (
@@ -109,6 +110,28 @@ def test_every_process_gets_its_share_of_the_cpus(cpus: int, processes: int, thr
     for told in ({}, {"SLURM_CPUS_PER_TASK": str(cpus)}):
         done = subprocess.run(["bash", "-c", body], capture_output=True, check=True, text=True, env=told)
         assert done.stdout == f"{threads}\n"
+
+
+def test_nodes_meet_at_a_port_where_no_stranger_listens() -> None:
+    body = render_script(SPREAD._replace(folder="/")).rpartition("exec ")[0]
+    with socket.socket() as stranger:
+        port = next(port for port in range(20000, 32000) if _taken(stranger, port))
+        job_id = str(port - 20000 + 12000)
+        told = {"SLURM_JOB_ID": job_id, "PATH": os.environ["PATH"]}
+        command = ["bash", "-c", f"{body}printenv PET_RDZV_ENDPOINT PET_RDZV_ID"]
+        done = subprocess.run(command, capture_output=True, check=True, text=True, env=told)
+    endpoint, name = done.stdout.split()
+    assert port < int(endpoint.rpartition(":")[2]) < 32000
+    assert name.startswith(f"{job_id}.")
+
+
+def _taken(held: socket.socket, port: int) -> bool:
+    try:
+        held.bind(("", port))
+    except OSError:
+        return False
+    held.listen()
+    return True
 
 
 @pytest.mark.parametrize("job", (PLAIN, FULL, SEVERAL, SPREAD))
@@ -186,6 +209,16 @@ def test_gpus_are_sampled_beside_the_metrics_and_the_sampler_ends_with_the_job(t
     assert head.startswith("timestamp,index,utilization.gpu,memory.used")
     assert rows == ["now, 0, 97, 100, 200, 300"]
     assert "-i 0,2" in (tmp_path / "asked").read_text(encoding="utf-8")
+
+
+def test_the_samples_of_an_arrays_job_are_named_by_array_and_index(tmp_path: Path) -> None:
+    text = render_script(PLAIN._replace(folder=str(tmp_path), gpus=1, sampling=3600))
+    (line,) = (line for line in text.split("\n") if "gpu-" in line)
+    names = line[line.index('job="') : line.index("; [ -s")]
+    env = {"SLURM_JOB_ID": "17", "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "4"}
+    for told, expected in ((env, "gpu-17_4.csv"), ({"SLURM_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "4"}, "gpu-17.csv")):
+        command = ["bash", "-c", f'{names}; echo "$file"']
+        assert subprocess.run(command, env=told, capture_output=True, check=True, text=True).stdout == f"{expected}\n"
 
 
 def test_a_sampler_that_fails_or_is_missing_does_not_touch_the_job(tmp_path: Path) -> None:

@@ -76,7 +76,38 @@ def test_a_job_that_is_asked_to_end_says_so(status_path: Path) -> None:
     with pytest.raises(Stopped) as stopped, StatusFile(status_path):
         signal.raise_signal(signal.SIGTERM)
     assert stopped.value.exit_code == 143
-    assert status(status_path).message == "stopped by SIGTERM"
+    told = status(status_path)
+    assert (told.state, told.message) == ("stopped", "stopped by SIGTERM")
+
+
+def test_a_turn_after_the_first_of_a_job_carries_what_those_before_it_took(
+    status_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    stop = Stopped(signal.SIGUSR1, again=True)
+    file = StatusFile(status_path, every=0)
+    file.begin(0)
+    file.advance(4, 9)
+    file.__exit__(Stopped, stop, None)
+    first = status(status_path)
+    assert (first.turn, first.earlier_seconds, first.first, first.state) == (1, 0, 0, "noticed")
+    assert first.first_at is not None
+    StatusFile(status_path).begin(4)
+    second = status(status_path)
+    assert (second.turn, second.first, second.step, second.saved) == (2, 4, 4, 4)
+    assert second.earlier_seconds == pytest.approx((first.updated - first.started).total_seconds(), abs=0.001)
+    assert (second.cpu_seconds or 0) >= (first.cpu_seconds or 0) > 0
+    StatusFile(status_path)
+    assert status(status_path).turn == 3
+    assert status(status_path).earlier_seconds >= second.earlier_seconds
+    # Another job of the run begins anew, and so does whoever runs it by hand.
+    monkeypatch.setenv("SLURM_JOB_ID", "18")
+    StatusFile(status_path)
+    assert (status(status_path).turn, status(status_path).earlier_seconds) == (1, 0)
+    for _ in range(2):
+        monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+        StatusFile(status_path)
+        assert status(status_path).turn == 1
 
 
 def marker(experiment: Path, *artefacts: Path, exit_code: int = 0) -> Path:

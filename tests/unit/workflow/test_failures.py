@@ -9,10 +9,11 @@ from cruijff_kit.errors import RunError
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.job import JobState, Step
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.policy import Ending, Policy, Reaction, Rule
+from cruijff_kit.schema.policy import DesignPolicy, Ending, Policy, Reaction, Rule
 from cruijff_kit.schema.run import Phase
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.cancel import cancel_runs
+from cruijff_kit.workflow.estimate import propose_remedies
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import proposed_change, retry_run, submit_jobs
@@ -57,7 +58,8 @@ def test_a_lost_training_is_tried_again_with_its_evaluation_behind_it(exp: Submi
     again = exp.last(run)
     assert again.intent.number == 2
     assert again.intent.why == (
-        "lost: its node failed, it was preempted, or it vanished; it goes on from its checkpoint of step 3"
+        "lost: its node failed, it was preempted, it was never started, or it vanished; "
+        "it goes on from its checkpoint of step 3"
     )
     assert again.job_id != first
     assert exp.step(run).attempts[0].decision is not None
@@ -106,6 +108,11 @@ def test_out_of_memory_is_a_proposal_that_keeps_the_effective_batch(exp: Submitt
     assert (decision.rule, decision.reaction) == (Ending.OUT_OF_MEMORY, Reaction.PROPOSE)
     assert decision.proposal == {"batch_size": 2, "gradient_accumulation_steps": 2}
     assert "the effective batch stays 4" in entry.reason
+    # What a scheduler without cgroups calls a failure, its own words in the output tell.
+    stopped = JobState.FAILED if how == "gpu" else JobState.OUT_OF_MEMORY
+    assert entry.attempts[-1].verdict is stopped
+    assert ("a higher `mem` mends more surely" in entry.reason) == (how != "gpu")
+    assert [each.fact for each in propose_remedies(run, world=exp.world)]
     assert len(exp.scheduler.requests) == 5
 
 
@@ -190,6 +197,26 @@ def test_the_budget_of_gpu_hours_counts_what_attempts_took_and_may_take(template
     assert "the experiment may take 1.5" in exp.step(run).reason
 
 
+def test_what_the_design_says_of_an_ending_counts_over_the_site(tmp_path: Path) -> None:
+    policy = {"killed": {"retries": 2}, "lost": {"reaction": "stop"}, "max_gpu_hours": 4.5}
+    changes = {"resources": {"gpus": 1, "time": "02:00:00"}, "policy": policy}
+    template = scaffolded_template(tmp_path / "template" / "parity", **changes)
+    exp = Submitted(template, tmp_path / "parity", site=Site(policy=Policy(killed=Rule(reaction=Reaction.STOP))))
+    submit_jobs(exp.plan_id, world=exp.world)
+    run = read_status(world=exp.world).steps[0].run_id
+    assert recorded_plan(world=exp.world)[0].policy == DesignPolicy.model_validate(policy)
+    exp.scheduler.lose(exp.job_id(run))
+    look(exp)
+    assert exp.step(run).phase is Phase.FAILED
+    assert len(exp.step(run).attempts) == 1
+    # A site that is changed later counts from the next look on, a budget of it too.
+    exp.site = Site(policy=Policy(max_gpu_hours=1.0))
+    other = next(each.run_id for each in read_status(world=exp.world).steps if each.run_id != run)
+    exp.scheduler.finish(exp.job_id(other), signal=signal.SIGKILL)
+    look(exp)
+    assert "the experiment may take 1" in exp.step(other).reason
+
+
 def test_all_rules_together_open_no_more_attempts_than_allowed(template: Path, tmp_path: Path) -> None:
     exp = Submitted(template, tmp_path / "parity", site=Site(policy=Policy(max_retries=2)))
     submit_jobs(exp.plan_id, world=exp.world)
@@ -204,12 +231,11 @@ def test_all_rules_together_open_no_more_attempts_than_allowed(template: Path, t
 
 def test_a_rule_of_the_site_replaces_ours_and_is_read_anew(exp: Submitted, run: str) -> None:
     exp.site = Site(policy=Policy(failed=Rule(reaction=Reaction.RETRY, retries=1)))
-    exp.scheduler.finish(exp.job_id(run), 1)
-    look(exp)
-    assert exp.step(run).phase is Phase.PENDING
-    exp.scheduler.finish(exp.job_id(run), 1)
-    look(exp)
-    assert exp.step(run).phase is Phase.FAILED
+    for phase in (Phase.PENDING, Phase.FAILED):
+        exp.prints(exp.job_id(run), "no such column\n")
+        exp.scheduler.finish(exp.job_id(run), 1)
+        look(exp)
+        assert exp.step(run).phase is phase
 
 
 def test_what_a_person_cancelled_is_not_tried_again(exp: Submitted, run: str) -> None:

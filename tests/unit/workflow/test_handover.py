@@ -9,7 +9,7 @@ import pytest
 
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.schema.audit import Action
-from cruijff_kit.schema.job import Attempt, Step
+from cruijff_kit.schema.job import Attempt, JobRequest, Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.policy import Backoff, Queue
 from cruijff_kit.schema.run import Phase
@@ -87,6 +87,25 @@ def test_refusals_that_may_pass_are_waited_for_longer_each_time_and_told_once(te
     assert told.error == "the controller did not answer"
 
 
+def test_a_job_that_was_queued_though_no_answer_came_is_asked_for_again_under_its_tag(
+    template: Path, tmp_path: Path
+) -> None:
+    exp = Submitted(template, tmp_path / "parity")
+    take, silent = exp.scheduler.submit, [True, True, False]
+
+    def unheard(request: JobRequest) -> str:
+        job_id = take(request)
+        if silent and silent.pop():
+            raise SchedulerError("no answer within 90 seconds", transient=True)
+        return job_id
+
+    exp.scheduler.submit = unheard
+    submit_jobs(exp.plan_id, world=exp.world)
+    tags = [request.tag for request in exp.scheduler.requests.values()]
+    assert len(tags) == len(set(tags)) == JOBS
+    assert {attempts[-1].intent.tag for attempts in read_attempts(exp.world.store).values()} == set(tags)
+
+
 def test_what_a_submission_could_not_hand_over_a_watch_does_without_asking_too_often(exp: Submitted) -> None:
     exp.site = Site(queue=Queue(backoff=Backoff(first=100, tries=1)))
     for _ in range(2):
@@ -140,6 +159,7 @@ def test_an_evaluation_is_never_handed_over_before_its_training(exp: Submitted) 
     exp.site = Site(queue=Queue(max_queued=1))
     submit_jobs(exp.plan_id, world=exp.world)
     run = _runs(exp)[0]
+    exp.prints(exp.job_id(run), "no such column\n")
     exp.scheduler.finish(exp.job_id(run), 1)
     for _ in range(3):
         look(exp)

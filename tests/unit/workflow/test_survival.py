@@ -46,10 +46,11 @@ class Histories(RuleBasedStateMachine):
         self.exp = Submitted(_template(), root, site=site)
         self.submitted, self.refused = False, 0
 
-    @initialize(keeps_orphans=strategies.booleans())
-    def cluster(self, keeps_orphans: bool) -> None:
-        """Choose what the scheduler does with a job whose dependency can never be met."""
+    @initialize(keeps_orphans=strategies.booleans(), arrays=strategies.sampled_from([0, 2]))
+    def cluster(self, keeps_orphans: bool, arrays: int) -> None:
+        """Choose what the scheduler does with a job whose dependency can never be met, and whether there are arrays."""
         self.exp.scheduler.keeps_orphans = keeps_orphans
+        self.exp.site = Site(queue=self.exp.site.queue.model_copy(update={"arrays": arrays, "max_queued": 3 + arrays}))
 
     @rule(kill=strategies.none() | strategies.integers(1, 40))
     def submit(self, kill: int | None) -> None:

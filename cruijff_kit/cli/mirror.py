@@ -1,0 +1,71 @@
+"""`ck sync`, and every other command where an experiment lies on a login host: it runs there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cruijff_kit import workflow
+from cruijff_kit.bootstrap import open_mirror
+from cruijff_kit.cli.world import chosen
+from cruijff_kit.errors import SiteError
+
+if TYPE_CHECKING:
+    from cruijff_kit.bootstrap import Mirror
+
+__all__ = ["check_there", "sync", "there"]
+
+_HERE = frozenset({"site", "sync", "schema"})
+"""Commands that run here wherever experiments lie."""
+_HELP = frozenset({"-h", "--help"})
+
+
+@click.command()
+@click.option("--adapters", is_flag=True, help="Fetch what trainings made too, whatever its size.")
+@click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
+@click.pass_obj
+def sync(experiment: str, adapters: bool, as_json: bool) -> None:
+    """Send inputs to the login host, fetch results from there, and verify them."""
+    mirror = _mirror(experiment, chosen())
+    if mirror is None:
+        hint = "set `login_host` and `remote.dir` in site.yaml where experiments lie on a cluster"
+        raise SiteError("the experiments of this site lie here", hint=hint)
+    receipt = workflow.sync_mirror(adapters=adapters, mirror=mirror)
+    if as_json:
+        click.echo(receipt.model_dump_json(indent=2))
+        return
+    came = f"sent {len(receipt.sent)}, fetched {len(receipt.fetched)}"
+    click.echo(f"{receipt.home}: {came}; {receipt.verified} hashes and {receipt.lines} lines of the record hold")
+    for path in receipt.left[:20]:
+        click.echo(f"too large to come by itself: {path}", err=True)
+
+
+def check_there(experiment: str) -> int:
+    """Try a site where its experiments lie; return the exit code of that check, 0 where they lie here."""
+    mirror = _mirror(experiment, chosen())
+    if mirror is None:
+        return 0
+    click.echo(f"\n{mirror.home.words}:")
+    return workflow.run_there(("site", "check"), mirror=mirror)
+
+
+def there(command: str, arguments: Sequence[str], *, root: click.Context) -> click.Command | None:
+    """Return the command that runs another one where the experiment lies; None where that is here."""
+    if command in _HERE or not _HELP.isdisjoint(arguments) or root.resilient_parsing:
+        return None
+    mirror = _mirror(root.params["experiment"], root.params["site"])
+    if mirror is None:
+        return None
+    words = (command, *arguments)
+
+    @click.pass_context
+    def run(ctx: click.Context) -> None:
+        ctx.exit(workflow.run_there(words, mirror=mirror))
+
+    return click.Command(command, callback=run)
+
+
+def _mirror(experiment: str, site: str | None) -> "Mirror | None":
+    folder = Path(experiment).resolve()
+    return open_mirror(folder, root=folder.parent, site=site)

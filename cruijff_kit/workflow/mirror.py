@@ -1,0 +1,110 @@
+"""Mirror: an experiment that lies on another machine, its verbs run there, its results copied here and verified."""
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from cruijff_kit.errors import Problem, ResultError
+from cruijff_kit.ports import Mirror, RunStore
+from cruijff_kit.schema.audit import Anchor
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.mirror import MirrorReceipt
+from cruijff_kit.schema.plan import DesignLock
+from cruijff_kit.schema.run import Done
+
+__all__ = ["run_there", "sync_mirror"]
+
+_LOOKING = frozenset({"status", "logs", "audit", "site"})
+"""Commands that read no input."""
+_LEAVING_NOTHING = _LOOKING | {"estimate", "models", "data"}
+"""Commands that leave nothing new: what is here stays as it is."""
+
+
+def run_there(words: Sequence[str], *, mirror: Mirror) -> int:
+    """Run `ck` where the experiment lies, inputs sent before and results fetched after; return its exit code.
+
+    Args:
+        words: what follows `ck`.
+        mirror: where the experiment lies, and its copy here.
+
+    Raises:
+        SiteError: the host cannot be reached, or the folder here is no copy of the experiment.
+        ResultError: a file that came is not the one that a finished job vouches for.
+    """
+    command = words[0] if words else ""
+    if command not in _LOOKING:
+        mirror.home.send()
+    code = mirror.home.call(words)
+    if command not in _LEAVING_NOTHING:
+        mirror.home.fetch()
+        _verified(mirror, adapters=False)
+    return code
+
+
+def sync_mirror(*, adapters: bool = False, mirror: Mirror) -> MirrorReceipt:
+    """Send inputs, fetch results and verify them; safe to repeat and to kill.
+
+    Args:
+        adapters: fetch what trainings made too, whatever its size.
+        mirror: where the experiment lies, and its copy here.
+
+    Raises:
+        SiteError: the host cannot be reached, or the folder here is no copy of the experiment.
+        ResultError: a file that came is not the one that a finished job vouches for.
+    """
+    sent = mirror.home.send()
+    fetched = mirror.home.fetch(adapters=adapters)
+    verified, lines = _verified(mirror, adapters=adapters)
+    return MirrorReceipt(
+        home=mirror.home.words,
+        sent=sent,
+        fetched=fetched.files,
+        left=fetched.left,
+        verified=verified,
+        lines=lines,
+    )
+
+
+def _verified(mirror: Mirror, *, adapters: bool) -> tuple[int, int]:
+    """Return how many files are as finished jobs say, and lines of the record; what changed is copied anew."""
+    wrong, right = _compared(mirror.copy)
+    if wrong:
+        mirror.home.fetch(adapters=adapters, again=True)
+        wrong, right = _compared(mirror.copy)
+    if wrong:
+        problems = [Problem(f"`{path}` is not the file that `{by}` vouches for") for path, by in wrong[:8]]
+        hint = (
+            f"`ck status` tells whether it is so on {mirror.home.words} too; a finished job does not change its files"
+        )
+        raise ResultError(f"{len(wrong)} files came that no job made", problems=problems, hint=hint)
+    return right, _chained(mirror)
+
+
+def _chained(mirror: Mirror) -> int:
+    """Return the lines of the record that came, which must hold, the line that the seal is anchored in too."""
+    text = mirror.copy.read_text(ExperimentLayout.lock)
+    lock = None if text is None else DesignLock.model_validate_json(text)
+    anchors = () if lock is None else (Anchor(seq=lock.anchor_seq, sha256=lock.anchor_sha256),)
+    verdict = mirror.audit.verify(anchors)
+    if not verdict.ok:
+        hint = f"`ck audit verify` tells whether it is so at {mirror.home.words} too"
+        raise ResultError(f"line {verdict.line} of the audit log that came {verdict.problem}", hint=hint)
+    return verdict.lines
+
+
+def _compared(store: RunStore) -> tuple[list[tuple[str, str]], int]:
+    """Return the files here that are not as their `DONE` says, and how many are; those not here count as neither."""
+    wrong: list[tuple[str, str]] = []
+    right = 0
+    for marker in (path for path in store.glob(ExperimentLayout.runs, "**/DONE") if "/attempts/" not in path):
+        try:
+            done = Done.model_validate_json(store.read_text(marker) or "")
+        except ValidationError:
+            wrong.append((marker, marker))
+            continue
+        for path, sha256 in done.artefacts.items():
+            # An absolute path is one of the other machine.
+            found = None if path.startswith("/") else store.digest(path)
+            right += found == sha256
+            wrong += [(path, marker)] if found not in (None, sha256) else []
+    return wrong, right

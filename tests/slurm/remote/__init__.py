@@ -1,0 +1,1 @@
+"""A login host of the tests' own."""
