@@ -71,10 +71,13 @@ class DiskClientFiles:
         """Return the command that starts the server: this interpreter, which no file of a project can add to."""
         return (sys.executable, "-P", "-m", "cruijff_kit.mcp_server.server")
 
-    def program(self, name: str) -> str | None:
-        """Return the absolute path of a program."""
-        found = shutil.which(name)
-        return str(Path(found).absolute()) if found else None
+    def ssh(self) -> tuple[str, ...] | None:
+        """Return the user's `ssh`; `CRUIJFF_SSH_CONFIG` names a configuration to read instead of the user's."""
+        found, configuration = shutil.which("ssh"), os.environ.get("CRUIJFF_SSH_CONFIG")
+        if found is None:
+            return None
+        chosen = ("-F", str(Path(configuration).absolute())) if configuration else ()
+        return (str(Path(found).absolute()), *chosen)
 
     def variables(self) -> dict[str, str]:
         """Return the variables set here that the server finds its files by."""

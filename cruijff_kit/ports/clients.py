@@ -22,8 +22,8 @@ class ClientFiles(Protocol):
         """Return the command that starts the server with no environment activated."""
         ...
 
-    def program(self, name: str) -> str | None:
-        """Return the absolute path of a program; None where there is none."""
+    def ssh(self) -> tuple[str, ...] | None:
+        """Return the absolute path of `ssh` and which configuration it is to read; None where there is none."""
         ...
 
     def variables(self) -> dict[str, str]:

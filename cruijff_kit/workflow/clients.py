@@ -16,8 +16,10 @@ __all__ = ["install_server", "remote_server", "server_here"]
 _HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}@)?[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029$]")
 """What no path in a configuration may hold: what ends a line, and what clients replace by a variable."""
-_OPTIONS = ("-T", "-o", "BatchMode=yes")
-"""No terminal, which would change bytes of the protocol; and never a question, which nobody would see."""
+_READ_DIFFERENTLY = re.compile(r"['\\!]")
+"""What login shells do not all read alike between single quotes."""
+_OPTIONS = ("BatchMode=yes", "ClearAllForwardings=yes", "RemoteCommand=none", "ServerAliveInterval=15")
+"""Never a question, which nobody would see; nothing of what a person's sessions may want; a lost host is noticed."""
 
 
 def server_here(client: ClientName, *, root: str | None, files: ClientFiles) -> ServerEntry:
@@ -59,11 +61,13 @@ def remote_server(host: str, *, root: str, program: str, files: ClientFiles) -> 
             hint="give `name` or `user@name`; port, key and proxy belong in `~/.ssh/config`, under a name of your own",
         )
     there = [_remote(program, "program"), f"--root={_remote(root, 'project directory')}"]
-    ssh = files.program("ssh")
+    ssh = files.ssh()
     if ssh is None:
         raise SiteError("there is no `ssh` on this machine", hint="install OpenSSH's client")
-    # One word for the shell over there, in which nothing is left for it to read.
-    return ServerEntry(command=ssh, args=(*_OPTIONS, host, "--", shlex.join(there)), passed_on=("SSH_AUTH_SOCK",))
+    options = [word for option in _OPTIONS for word in ("-o", option)]
+    # No terminal, which would change bytes of the protocol; one line over there, in which nothing is left to read.
+    words = (*ssh[1:], "-T", *options, host, "--", shlex.join(there))
+    return ServerEntry(command=ssh[0], args=words, passed_on=("SSH_AUTH_SOCK",))
 
 
 def install_server(
@@ -122,6 +126,11 @@ def _remote(path: str, what: str) -> str:
             hint="give an absolute path, or one from your home directory there",
         )
     _must_be_plain(path, what)
+    if _READ_DIFFERENTLY.search(path):
+        raise SpecError(
+            f"the {what} `{_shown(path)}` there holds a character that login shells read differently",
+            hint="use a path there without `'`, `\\` and `!`",
+        )
     return path
 
 

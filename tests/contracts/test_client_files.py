@@ -44,10 +44,14 @@ def test_a_file_that_was_changed_meanwhile_is_left_alone(files: ClientFiles) -> 
     assert files.find("claude", "user").text == "theirs"
 
 
-def test_the_server_is_started_by_an_absolute_path(files: ClientFiles) -> None:
+def test_programs_are_told_by_their_absolute_paths(files: ClientFiles) -> None:
     assert Path(files.server()[0]).is_absolute()
-    assert files.program("no-such-program") is None
-    assert Path(files.program("ssh") or "/").is_absolute()
+    assert Path((files.ssh() or ("/",))[0]).is_absolute()
+
+
+def test_without_an_ssh_on_the_path_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert DiskClientFiles(tmp_path).ssh() is None
 
 
 def test_a_file_keeps_its_mode_and_a_link_of_the_users_own_is_followed(tmp_path: Path) -> None:

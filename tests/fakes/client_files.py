@@ -13,7 +13,7 @@ class FakeClientFiles:
 
     def __init__(self, texts: Mapping[tuple[ClientName, ClientLevel], str] | None = None) -> None:
         self.texts = {f"/{level}/{client}": text for (client, level), text in (texts or {}).items()}
-        self.programs = {"ssh": "/usr/bin/ssh"}
+        self.client: tuple[str, ...] | None = ("/usr/bin/ssh",)
         self.set: dict[str, str] = {}
 
     def find(self, client: ClientName, level: ClientLevel) -> ClientFile:
@@ -28,8 +28,8 @@ class FakeClientFiles:
     def server(self) -> tuple[str, ...]:
         return ("/env/bin/python", "-P", "-m", "server")
 
-    def program(self, name: str) -> str | None:
-        return self.programs.get(name)
+    def ssh(self) -> tuple[str, ...] | None:
+        return self.client
 
     def variables(self) -> dict[str, str]:
         return dict(self.set)

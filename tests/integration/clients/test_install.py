@@ -216,7 +216,9 @@ def test_a_host_that_ssh_or_a_shell_would_read_otherwise_is_refused(host: str) -
         remote_server(host, root="x", program="cruijff-mcp", files=FakeClientFiles())
 
 
-@pytest.mark.parametrize("path", ("-rf", "", "/", "~ada/x", "a\nb", "a\x00b", "$HOME/x", "a\u2028b", "~/-x"))
+@pytest.mark.parametrize(
+    "path", ("-rf", "", "/", "~ada/x", "a\nb", "a\x00b", "$HOME/x", "a\u2028b", "~/-x", "it's", "a\\b", "a!")
+)
 def test_a_path_there_that_would_be_read_otherwise_is_refused(path: str) -> None:
     for words in ({"root": path, "program": "cruijff-mcp"}, {"root": "x", "program": path}):
         with pytest.raises(SpecError):
@@ -224,16 +226,16 @@ def test_a_path_there_that_would_be_read_otherwise_is_refused(path: str) -> None
 
 
 def test_the_other_side_is_given_one_line_in_which_nothing_is_left_to_read() -> None:
-    server = remote_server(
-        "ada@login", root="~/it's; a `test` & more", program="env/bin/cruijff-mcp", files=FakeClientFiles()
-    )
+    root, program = '~/its; a `test` & "more" > x', "env/bin/cruijff-mcp"
+    server = remote_server("ada@login", root=root, program=program, files=FakeClientFiles())
     assert server.command == "/usr/bin/ssh"
-    assert server.args[:-1] == ("-T", "-o", "BatchMode=yes", "ada@login", "--")
-    assert server.args[-1] == """env/bin/cruijff-mcp '--root=it'"'"'s; a `test` & more'"""
+    assert server.args[:3] == ("-T", "-o", "BatchMode=yes")
+    assert server.args[-3:-1] == ("ada@login", "--")
+    assert server.args[-1] == """env/bin/cruijff-mcp '--root=its; a `test` & "more" > x'"""
 
 
 def test_without_ssh_here_nothing_is_promised() -> None:
     files = FakeClientFiles()
-    files.programs.clear()
+    files.client = None
     with pytest.raises(SiteError, match="no `ssh`"):
         remote_server("login", root="x", program="cruijff-mcp", files=files)
