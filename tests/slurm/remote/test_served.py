@@ -46,11 +46,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def design(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return bit_design(NAME, model=random_base(tmp_path_factory.mktemp("m") / "base"), recipe=QUICK, seeds=(1,))
-
-
 def served(project: Path, login: Login, root: Path) -> StdioServerParameters:
     """Have a client told of the server there, and return how it starts it, with next to no variables."""
     words = ("--ssh", login.name, "--root", str(root), "--program", PROGRAM)
@@ -60,40 +55,49 @@ def served(project: Path, login: Login, root: Path) -> StdioServerParameters:
     return StdioServerParameters(command=entry["command"], args=entry["args"], env={"PATH": "/usr/bin:/bin"})
 
 
-def written(server: StdioServerParameters, design: str) -> tuple[set[str], Any]:
-    """Return the tools of a server, and what it answers to whoever writes a design."""
+def tools(server: StdioServerParameters) -> set[str]:
+    """Return the tools of a server, which does not start where its directory is not there."""
 
-    async def talk() -> tuple[set[str], Any]:
+    async def listed() -> set[str]:
         async with Client(stdio_client(server)) as client:
-            names = {tool.name for tool in (await client.list_tools()).tools}
-            arguments = {"experiment": NAME, "design": design, "reason": "the test wants it"}
-            return names, await client.call_tool("experiment_write_summary", arguments)
+            return {tool.name for tool in (await client.list_tools()).tools}
 
-    return asyncio.run(asyncio.wait_for(talk(), timeout=60))
+    return asyncio.run(asyncio.wait_for(listed(), timeout=60))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_client_here_uses_the_tools_there_in_a_directory_of_any_name(
-    login: Login, project: Path, design: str, tmp_path: Path, name: str
+def test_a_client_here_is_served_there_in_a_directory_of_any_name(
+    login: Login, project: Path, tmp_path: Path, name: str
 ) -> None:
-    there = tmp_path / name
+    (tmp_path / name).mkdir()
+    assert tools(served(project, login, tmp_path / name)) == set(SURFACE)
+
+
+def test_what_the_tools_write_lies_there_and_nothing_here(login: Login, project: Path, tmp_path: Path) -> None:
+    there = tmp_path / "semi;colon && echo no"
     there.mkdir()
-    names, answer = written(served(project, login, there), design)
-    assert names == set(SURFACE)
+    design = bit_design(NAME, model=random_base(tmp_path / "base"), recipe=QUICK, seeds=(1,))
+    server = served(project, login, there)
+
+    async def written() -> Any:
+        async with Client(stdio_client(server)) as client:
+            arguments = {"experiment": NAME, "design": design, "reason": "the test wants it"}
+            return await client.call_tool("experiment_write_summary", arguments)
+
+    answer = asyncio.run(asyncio.wait_for(written(), timeout=60))
     assert not answer.is_error, answer.content
     assert (there / NAME / "experiment_summary.md").is_file()
     assert list(project.iterdir()) == [project / ".mcp.json"]
 
 
-def test_what_a_persons_own_sessions_run_there_is_not_in_the_way(login: Login, project: Path, design: str) -> None:
+def test_what_a_persons_own_sessions_run_there_is_not_in_the_way(login: Login, project: Path) -> None:
     login.configure("RemoteCommand tmux attach")
     login.configure("RequestTTY force")
-    names, _ = written(served(project, login, project), design)
-    assert names == set(SURFACE)
+    assert tools(served(project, login, project)) == set(SURFACE)
 
 
-def test_a_host_that_would_ask_a_question_lets_nobody_wait(login: Login, project: Path, design: str) -> None:
+def test_a_host_that_would_ask_a_question_lets_nobody_wait(login: Login, project: Path) -> None:
     login.lock_out()
     with pytest.raises(ExceptionGroup) as failed:
-        written(served(project, login, project), design)
+        tools(served(project, login, project))
     assert failed.value.subgroup(lambda err: isinstance(err, MCPError) and "Connection closed" in str(err))
