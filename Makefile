@@ -11,12 +11,15 @@ READY := .venv/.ready
 # A second environment without torchtune, on the newest versions of everything (docs/decisions/0005).
 LATEST := .venv-latest
 
+# Proprietary, and no part of this project; its tests are no part of `make test`.
+CLAUDE ?= build/claude/node_modules/.bin/claude
+
 # One OpenMP thread a process: two tests with two threads each on two cores run ten times slower.
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types pytest test-slurm on-slurm latest soak bench wheel-check clean
+.PHONY: help setup demo test lint types pytest test-slurm on-slurm latest claude soak bench wheel-check clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -63,6 +66,13 @@ on-slurm:
 latest: $(LATEST)/.ready ## run what stands on libraries that move on their newest versions
 	@echo "latest: the newest versions, without torchtune"
 	@$(LATEST)/bin/python -m pytest -q -n 2 --dist worksteal -m "libraries and not torchtune and not soak" tests/unit tests/contracts tests/integration
+
+claude: $(READY) ## drive the real Claude Code with a scripted model, once you have fetched it
+	@test -x "$(CLAUDE)" || { \
+		echo "there is no Claude Code at $(CLAUDE)"; \
+		echo "hint: npm install --prefix build/claude @anthropic-ai/claude-code@2.1.329 (361 MB, its maker's licence)"; \
+		echo "      or name one: make claude CLAUDE=/path/to/claude"; exit 1; }
+	@CLAUDE_BINARY="$(abspath $(CLAUDE))" $(BIN)/python -m pytest -q -m claude tests/claude
 
 soak: $(READY) ## kill and restart at random points, for minutes
 	@$(BIN)/python -m pytest -q -m soak

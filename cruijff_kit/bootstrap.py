@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from cruijff_kit.adapters.site_file import DiskSiteFiles
-    from cruijff_kit.ports import Mirror, Scheduler, SiteProbe, Tracking, World
+    from cruijff_kit.ports import ClientFiles, Mirror, Scheduler, SiteProbe, Tracking, World
     from cruijff_kit.schema.audit import Actor
     from cruijff_kit.schema.site import Site
 
-__all__ = ["Mirror", "World", "open_mirror", "open_probe", "open_site", "open_tracking", "open_world"]
+__all__ = ["Mirror", "World", "open_clients", "open_mirror", "open_probe", "open_site", "open_tracking", "open_world"]
 
 
 def open_world(
@@ -92,6 +92,13 @@ def open_tracking() -> "Tracking":
     from cruijff_kit.adapters.tracking import WandbRuns
 
     return WandbRuns()
+
+
+def open_clients(project: Path) -> "ClientFiles":
+    """Return the assistants' configuration files of a project and of the user."""
+    from cruijff_kit.adapters.client_files import DiskClientFiles
+
+    return DiskClientFiles(project)
 
 
 def _world(experiment: Path, *, sites: "DiskSiteFiles", site: "Site", actor: "Actor") -> "World":

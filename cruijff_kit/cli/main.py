@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sync": ("mirror:sync", "Copy inputs to, and results from, the login host that an experiment lies on."),
     "disk": ("disk:disk", "Show what an experiment takes on disk, and what may go."),
     "site": ("site:site", "Set up, show or check the settings of this machine."),
+    "mcp": ("mcp:mcp", "Tell an assistant of the server, here or on a login node, or start it."),
     "schema": ("design:schema", "Print the JSON Schema of a design."),
 }
 """Command to the module and function that hold it, and its line in the help."""

@@ -1,5 +1,6 @@
 """the ports: what the verbs need of the world, as Protocols"""
 
+from cruijff_kit.ports.clients import ClientFiles
 from cruijff_kit.ports.clock import Clock, Progress
 from cruijff_kit.ports.jobs import Prober, Scheduler
 from cruijff_kit.ports.mirror import Home, Mirror
@@ -11,6 +12,7 @@ from cruijff_kit.ports.world import World
 __all__ = [
     "Adapters",
     "AuditLog",
+    "ClientFiles",
     "Clock",
     "Embedder",
     "Environments",

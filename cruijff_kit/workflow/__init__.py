@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.audit import read_audit, verify_audit
     from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
     from cruijff_kit.workflow.cancel import cancel_runs, preview_cancel
+    from cruijff_kit.workflow.clients import install_server, remote_server, server_here
     from cruijff_kit.workflow.collect import collect_results
     from cruijff_kit.workflow.compute import show_compute
     from cruijff_kit.workflow.conversion import convert_data
@@ -80,6 +81,7 @@ __all__ = [
     "draft_table_schema",
     "embed_texts",
     "estimate_runs",
+    "install_server",
     "list_disk",
     "list_models",
     "list_recipes",
@@ -106,12 +108,14 @@ __all__ = [
     "read_status",
     "record_decision",
     "recorded_plan",
+    "remote_server",
     "retry_run",
     "run_there",
     "safe_text",
     "scaffold_runs",
     "sealed_plan",
     "secrets_of",
+    "server_here",
     "show_compute",
     "show_data",
     "show_site",
@@ -137,6 +141,7 @@ _HOMES = {
     "audit": ("read_audit", "verify_audit"),
     "calibrate": ("apply_calibrator", "calibrate_run"),
     "cancel": ("cancel_runs", "preview_cancel"),
+    "clients": ("install_server", "remote_server", "server_here"),
     "collect": ("collect_results",),
     "compute": ("show_compute",),
     "conversion": ("convert_data",),

@@ -45,3 +45,12 @@ def test_whoever_asks_for_the_tests_on_slurm_alone_is_told_by_a_failure(tmp_path
     code, ran, _ = make("test-slurm", tmp_path, check=1, tests=0)
     assert code
     assert "slurm and not soak" not in ran
+
+
+def test_without_claude_code_its_tests_fail_and_say_how_to_get_it(tmp_path: Path) -> None:
+    command = ("make", "--silent", "claude", f"CLAUDE={tmp_path}/none", f"BIN={tmp_path}", "-o", ".venv/.ready")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode
+    assert f"no Claude Code at {tmp_path}/none" in done.stdout
+    assert "@anthropic-ai/claude-code@2.1.329" in done.stdout
