@@ -151,7 +151,9 @@ class LogReply(BaseModel):
                 break
             kept.append(cut)
         left = len(page.lines) - len(kept)
-        more = f"{left} lines did not fit: narrow with grep, since or until, or response_format=detailed" if left else ""
+        more = (
+            f"{left} lines did not fit: narrow with grep, since or until, or response_format=detailed" if left else ""
+        )
         mark = token_hex(4)
         return cls(
             path=page.path,
