@@ -70,7 +70,6 @@ def test_an_exchange_in_each_era_reads_as_its_transcript(era: Era, project: Path
         wire.call("job_status", experiment="empty", force=True)
         wire.call("shell_run", command="id")
         wire.request("resources/read", uri="cruijff://experiments/empty/design")
-        wire.request("resources/templates/list")
         wire.request("tools/run")
         said = wire.close()
     told = "".join(json.dumps(_settled(json.loads(line)), sort_keys=True) + "\n" for line in said)
