@@ -1,5 +1,6 @@
 """Chooses the adapters for a site; the only file that knows both sides."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -37,6 +38,7 @@ def open_world(
     from cruijff_kit.adapters.state_dir import state_dir
     from cruijff_kit.ports import World
     from cruijff_kit.schema.audit import Actor
+    from cruijff_kit.workflow.safety import secrets_of
 
     sites, clock = DiskSiteFiles(root), SystemClock()
     site = sites.read().site
@@ -56,6 +58,7 @@ def open_world(
         probe=MachineProbe(),
         shelf=DiskShelf(),
         settings=lambda: DiskSiteFiles(root).read().site,
+        secrets=secrets_of(os.environ),
     )
 
 

@@ -47,3 +47,5 @@ class World(NamedTuple):
     """Output directories; None where a world does without."""
     settings: Callable[[], Site] | None = None
     """Reads the site's settings anew, for verbs that go on for long; None where they never change."""
+    secrets: tuple[str, ...] = ()
+    """Values that nothing written for readers may hold."""

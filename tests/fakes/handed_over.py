@@ -18,7 +18,7 @@ from cruijff_kit.schema.policy import Wanted
 from cruijff_kit.schema.run import JobStatus
 from tests.fakes.experiment import write_training
 
-__all__ = ["hand_over"]
+__all__ = ["hand_over", "leave_attempt", "output_of"]
 
 _WHY = "handed over by a test"
 _HOUR = timedelta(hours=1)
@@ -39,6 +39,17 @@ def hand_over(root: Path, plan: Plan) -> None:
     wanted = Wanted(plan_id=lock.plan_id, runs=tuple(run.id for run in plan.runs), reason=_WHY)
     (root / ExperimentLayout.wanted).write_text(wanted.model_dump_json(indent=1), encoding="utf-8")
     DiskAuditLog(root, clock=SystemClock()).append(*_events(attempts, numbers))
+
+
+def leave_attempt(root: Path, run_id: str, *, job_id: str) -> None:
+    """Leave one run as if a job of this id had trained it; neither record nor queue knows of it."""
+    _leave(root, _attempt(1, run_id).model_copy(update={"job_id": job_id}))
+
+
+def output_of(root: Path, run_id: str) -> Path:
+    """Return the file that the one job of a run printed to."""
+    (path,) = (root / RunLayout(run_id).folder).glob("slurm-*.out")
+    return path
 
 
 def _attempt(number: int, run_id: str) -> Attempt:

@@ -16,6 +16,7 @@ from cruijff_kit.mcp_server.server import build, main
 from cruijff_kit.mcp_server.surface import SURFACE
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Plan
+from tests.fakes.handed_over import output_of
 from tests.mcp_bench import NAME, WHY, Bench, Reply, User
 
 MARK = "mark-of-the-outside"
@@ -111,7 +112,7 @@ def test_s02_a_link_inside_an_experiment_is_not_followed(
         "design": (ExperimentLayout.summary, "experiment_summary.md"),
         "report": (ExperimentLayout.report, "summary.md"),
         "configuration": (run.run_yaml, "run.yaml"),
-        "log": (run.job_output("1"), "slurm-1.out"),
+        "log": (output_of(bench.experiment, run.run_id).relative_to(bench.experiment), "slurm-1.out"),
         "plan": (ExperimentLayout.plan, "plan.json"),
         "run folder": (run.folder, ""),
     }

@@ -103,11 +103,10 @@ def target(tmp_path_factory: pytest.TempPathFactory, base: str) -> Iterator[Targ
     """Yield a server over a project with an experiment whose jobs have ended."""
     root = tmp_path_factory.mktemp("hostile") / "project"
     root.mkdir()
-    home = root.parent / "home"
-    home.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRUIJFF_STATE_DIR", str(root.parent / "state"))
-        patch.setenv("HOME", str(home))
+        # Libraries keep caches of theirs at home.
+        patch.setenv("HOME", str(root.parent / "state"))
         bench = Bench(root, base)
         plan = _ended(bench)
         with Wire(root) as wire:
