@@ -103,9 +103,7 @@ def test_s02_an_experiment_that_is_a_link_is_refused_by_every_tool(tool: str, be
 
 
 @pytest.mark.parametrize("place", ("design", "report", "configuration", "log", "plan", "run folder"))
-def test_s02_a_link_inside_an_experiment_is_not_followed(
-    place: str, ended: tuple[Bench, Plan], outside: Path
-) -> None:
+def test_s02_a_link_inside_an_experiment_is_not_followed(place: str, ended: tuple[Bench, Plan], outside: Path) -> None:
     bench, plan = ended
     run = RunLayout(plan.runs[0].id)
     targets = {
@@ -167,7 +165,9 @@ def test_s03_a_folder_that_is_swapped_for_a_link_once_it_was_checked_is_not_foll
     assert contents(outside) == before
 
 
-@pytest.mark.parametrize("name", ("../project-evil/plan.json", "runs/../../project-evil", "/etc/passwd", "plan.json/.."))
+@pytest.mark.parametrize(
+    "name", ("../project-evil/plan.json", "runs/../../project-evil", "/etc/passwd", "plan.json/..")
+)
 def test_s04_a_path_to_overwrite_that_climbs_is_refused(name: str, ended: tuple[Bench, Plan], outside: Path) -> None:
     bench, _ = ended
     before = contents(outside)

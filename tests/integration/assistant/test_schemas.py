@@ -22,7 +22,8 @@ HOSTILE = (
     "--wrap=id", "%j/%x", "../../owned", "/owned", "~/owned", "file:///etc/passwd", "%2e%2e/owned", "\\\\host\\share",
     "ALL,LD_PRELOAD=x", "{{7*7}}", "{7*7}", "%(name)s", "!!python/object/apply:os.system ['touch owned']", "&a [*a]",
     "a: &a [x]\nb: [*a, *a]", "{", "[", "---", "- x", "name: [", "[" * 2_000, "(a+)+$", "(", "\u202e", "\U000e0041",
-    "\x1b[31m", "", " ", "x" * 300, "x" * 5_000, "null", "true", "1e999", "NaN", "9" * 400, "0" * 8, "2026-13-45", "25:61",
+    "\x1b[31m", "", " ", "x" * 300, "x" * 5_000, "null", "true", "1e999", "NaN", "9" * 400, "0" * 8,
+    "2026-13-45", "25:61",
 )  # fmt: skip
 """What shells, schedulers, templates, YAML, expressions, paths and terminals trip over."""
 TEXTS = st.sampled_from(HOSTILE) | st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
@@ -37,7 +38,9 @@ class Place(NamedTuple):
     """Argument, then `[]` for an item of a list, `{}` for a value and `key` for a key of a mapping."""
 
 
-def texts_of(schema: Mapping[str, Any], whole: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def texts_of(
+    schema: Mapping[str, Any], whole: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
     """Yield where a schema takes texts."""
     if "$ref" in schema:
         yield from texts_of(whole["$defs"][schema["$ref"].rpartition("/")[2]], whole, path)

@@ -56,7 +56,7 @@ def printed(bench: Bench, plan: Plan) -> Path:
 )
 @pytest.mark.parametrize("tool", ("experiment_validate", "experiment_write_summary"))
 def test_s13_a_design_is_plain_data_and_nothing_else(tool: str, design: str, bench: Bench) -> None:
-    reason = {} if tool == "experiment_validate" else {"reason": WHY}
+    reason: dict[str, Any] = {} if tool == "experiment_validate" else {"reason": WHY}
     reply = bench.call(tool, design=design, **reason)
     assert reply.error
     assert "hint:" in reply.text or "design" in reply.text
@@ -84,7 +84,9 @@ def telling(ended: tuple[Bench, Plan]) -> Iterator[tuple[Wire, Bench, Plan]]:
     bench, plan = ended
     log = printed(bench, plan)
     log.write_text(f"{SAID}\nTraceback (most recent call last):\nValueError: {SAID}\n{PADDED}\n", encoding="utf-8")
-    with Wire(bench.root, environment={"WANDB_API_KEY": BARE, "MY_DB_PASSWORD": SECRETS["a value by its name"]}) as wire:
+    with Wire(
+        bench.root, environment={"WANDB_API_KEY": BARE, "MY_DB_PASSWORD": SECRETS["a value by its name"]}
+    ) as wire:
         yield wire, bench, plan
 
 
@@ -93,7 +95,9 @@ def test_s17_secrets_are_in_no_answer_no_summary_and_no_line_of_the_record(
 ) -> None:
     wire, bench, plan = telling
     run, place = plan.runs[0].id, f"cruijff://experiments/{NAME}"
-    secretive = bench.design.replace("Does anything get lost?", f"'Is {SAID} lost?'").replace(f"name: {NAME}", "name: two")
+    secretive = bench.design.replace("Does anything get lost?", f"'Is {SAID} lost?'").replace(
+        f"name: {NAME}", "name: two"
+    )
     record = {"experiment": NAME, "reason": SAID}
     for tool, given in (
         ("logs_tail", {"run": run}),
@@ -145,11 +149,18 @@ def test_s18_what_hides_or_misleads_is_gone_from_every_text(wild: str, tame: str
     assert last["outputs"]["choice"] == tame
     bad = bench.call("experiment_validate", design=f"name: bits\n{json.dumps(wild)}: 1\n")
     assert bad.error
-    assert re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]", bad.text) is None
+    assert (
+        re.search(
+            "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]", bad.text
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("kind", ("one line of ten megabytes", "a million lines", "a progress bar", "no line break"))
-@pytest.mark.parametrize("how", ({}, {"lines": 500, "response_format": "detailed"}, {"grep": "x"}, {"first_error": True}))
+@pytest.mark.parametrize(
+    "how", ({}, {"lines": 500, "response_format": "detailed"}, {"grep": "x"}, {"first_error": True})
+)
 def test_s19_a_log_of_any_size_gives_an_answer_of_a_bounded_one(
     kind: str, how: dict[str, Any], ended: tuple[Bench, Plan]
 ) -> None:
@@ -208,7 +219,9 @@ def test_s28_a_line_of_the_record_cannot_be_forged_by_what_is_said_in_one(end: s
     reply = bench.call("decision_record", question=said, choice=said, options=[said], reason=said)
     assert not reply.error, reply.text
     records = [json.loads(line) for line in _record(bench)]
-    assert [(each["seq"], each["action"], each["actor"]["kind"]) for each in records] == [(0, "DECIDE_CONFIG", "assistant")]
+    assert [(each["seq"], each["action"], each["actor"]["kind"]) for each in records] == [
+        (0, "DECIDE_CONFIG", "assistant")
+    ]
     told = bench.call("audit_read", verify=True)
     assert told.content["verdict"]["ok"] is True
     assert told.content["total"] == 1

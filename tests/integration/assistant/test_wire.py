@@ -1,4 +1,4 @@
-"""The server as clients of both eras meet it, line by line: what it says, that it says nothing else, and that it stops."""
+"""The server as clients of both eras meet it, line by line: what it says, nothing else, and that it stops."""
 
 import asyncio
 import json
@@ -106,7 +106,9 @@ def test_s29_whatever_prints_inside_a_call_stdout_carries_the_protocol_alone(
         assert told in errors
 
 
-@pytest.mark.parametrize("line", ("not json\n", "[]\n", "{}\n", '{"jsonrpc": "2.0"}\n', "\n", '{"jsonrpc":"2.0","id":9'))
+@pytest.mark.parametrize(
+    "line", ("not json\n", "[]\n", "{}\n", '{"jsonrpc": "2.0"}\n', "\n", '{"jsonrpc":"2.0","id":9')
+)
 @pytest.mark.parametrize("era", ERAS)
 def test_a_line_that_is_no_message_leaves_the_connection_as_it_was(era: Era, line: str, project: Path) -> None:
     with Wire(project, era=era) as wire:
