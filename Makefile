@@ -19,7 +19,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types pytest test-slurm on-slurm latest claude soak bench wheel-check clean
+.PHONY: help setup demo test lint types pytest test-slurm on-slurm latest claude inspect soak bench wheel-check clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,9 @@ soak: $(READY) ## kill and restart at random points, for minutes
 
 bench: $(READY) ## measure what benchmarks/README.md lists
 	@set -e; for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
+
+inspect: $(READY) ## hold the MCP server against Inspector and the conformance suite (fetches Node 22 once)
+	@$(BIN)/python -m tests.inspector --tools .venv-node
 
 wheel-check: $(READY) ## install the wheel in a clean environment and import every module
 	@rm -rf dist .venv-wheel

@@ -1,14 +1,17 @@
-"""What an assistant waits for: each reading tool on an experiment of 500 trained runs, over a real stdio connection.
+"""What an assistant waits for: each reading tool on an experiment of 500 submitted runs, over a real stdio connection.
 
-The experiment is written as finished jobs would have left it. Beside each tool stands what any answer costs at least:
-the list of the tools, by the same client from the same server, taken in turn. Tokens are characters of the text
-block divided by four.
+The experiment is designed and scaffolded by the server itself; then its jobs are left as the local scheduler would have
+left them, all ended: attempts, verdicts, the record of both, the queue that took them, and what each job printed.
+Beside each tool stands what any answer costs at least: the list of the tools, by the same client from the same server,
+taken in turn. `job_watch` is no read, since it may record; its first look at what has ended is timed all the same.
+Tokens are characters of the text block divided by four.
 
     python benchmarks/assistant.py [--runs 500] [--rounds 20]
 """
 
 import argparse
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
@@ -21,11 +24,19 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.fakes.experiment import Size, make_experiment
+from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
+from cruijff_kit.schema.plan import Plan
+from tests.bit_design import bit_design
+from tests.fakes.handed_over import hand_over
+from tests.random_model import random_base
 
 LIMIT = 0.3
 """Seconds that a read may take at the median."""
 NAME = "large"
+WHY = "to be read"
+RECIPE = Path(__file__).resolve().parents[1] / "tests" / "e2e" / "quick_recipe.py"
+LINES = 50_000
+"""Lines that one of the jobs has printed."""
 
 
 class Row(NamedTuple):
@@ -64,7 +75,22 @@ async def _call(client: Client, call: tuple[str, dict[str, Any]]) -> int:
 
 
 def _name(tool: str, given: dict[str, Any]) -> str:
-    return " ".join([tool, *(f"{key}={value}" for key, value in given.items())])
+    return " ".join([tool, *(f"{key}={str(value)[:20]}" for key, value in given.items() if key != "design")])
+
+
+async def prepared(client: Client, project: Path, *, runs: int) -> tuple[Plan, str]:
+    """Have the server design, scaffold and report an experiment whose jobs have ended; return its plan and design."""
+    model = random_base(project.parent / "base")
+    design = bit_design(NAME, model=model, recipe=RECIPE, seeds=tuple(range(1, runs // 2 + 1)))
+    await _call(client, ("experiment_write_summary", {"design": design, "reason": WHY}))
+    await _call(client, ("runs_scaffold", {"dry_run": False, "reason": WHY}))
+    root = project / NAME
+    plan = Plan.model_validate_json((root / ExperimentLayout.plan).read_bytes())
+    hand_over(root, plan)
+    (log,) = (root / RunLayout(plan.runs[0].id).folder).glob("slurm-*.out")
+    log.write_text("".join(f"[2026-11-20 10:00:{n % 60:02d}] step {n} loss 1.25\n" for n in range(LINES)), "utf-8")
+    await _call(client, ("results_report", {"reason": WHY}))
+    return plan, design
 
 
 async def main() -> int:
@@ -74,21 +100,29 @@ async def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        size = Size(steps=40, seeds=tuple(range(1, options.runs // 4 + 1)), evaluated=False)
-        plan = make_experiment(Path(folder) / NAME, size)
+        project = Path(folder) / "project"
+        project.mkdir()
+        os.environ["CRUIJFF_STATE_DIR"] = str(Path(folder) / "state")
         server = StdioServerParameters(
-            command=sys.executable, args=["-m", "cruijff_kit.mcp_server.server", "--root", folder]
+            command=sys.executable,
+            args=["-m", "cruijff_kit.mcp_server.server", "--root", str(project)],
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
         )
-        calls: list[tuple[str, dict[str, Any]]] = [
-            ("job_status", {}),
-            ("job_status", {"limit": 100, "response_format": "detailed"}),
-            ("results_read", {}),
-            ("results_read", {"match": "training final", "limit": 100}),
-            ("audit_read", {}),
-            ("audit_read", {"verify": True}),
-        ]
         async with Client(stdio_client(server)) as client:
-            await client.call_tool("results_report", {"experiment": NAME, "reason": "to be read"})
+            plan, design = await prepared(client, project, runs=options.runs)
+            calls: list[tuple[str, dict[str, Any]]] = [
+                ("job_status", {}),
+                ("job_status", {"limit": 100, "response_format": "detailed"}),
+                ("job_watch", {"timeout": 0, "reason": WHY}),
+                ("logs_tail", {"run": plan.runs[0].id}),
+                ("logs_tail", {"run": plan.runs[0].id, "grep": "loss"}),
+                ("results_read", {}),
+                ("results_read", {"match": "training final", "limit": 100}),
+                ("audit_read", {}),
+                ("audit_read", {"verify": True}),
+                ("data_show", {}),
+                ("experiment_validate", {"design": design}),
+            ]
             rows = await measured(client, calls, rounds=options.rounds)
     print(f"{len(plan.runs)} runs, {options.rounds} rounds; limit of a read {LIMIT * 1000:g} ms")
     print(f"{'':62} {'median ms':>10} {'longest':>8} {'x least':>8} {'tokens':>7}")

@@ -1,5 +1,6 @@
 """Chooses the adapters for a site; the only file that knows both sides."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -113,6 +114,7 @@ def _world(experiment: Path, *, sites: "DiskSiteFiles", site: "Site", actor: "Ac
     from cruijff_kit.adapters.run_store import DiskRunStore
     from cruijff_kit.adapters.shelf import DiskShelf
     from cruijff_kit.ports import World
+    from cruijff_kit.workflow.safety import secrets_of
 
     clock = SystemClock()
     return World(
@@ -133,6 +135,7 @@ def _world(experiment: Path, *, sites: "DiskSiteFiles", site: "Site", actor: "Ac
         shelf=DiskShelf(),
         settings=lambda: sites.read().site,
         site_name=sites.name,
+        secrets=secrets_of(os.environ),
     )
 
 

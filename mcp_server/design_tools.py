@@ -17,7 +17,7 @@ from cruijff_kit.mcp_server.design_replies import (
 )
 from cruijff_kit.mcp_server.session import enter, spoken, work
 from cruijff_kit.mcp_server.surface import Detail, ExperimentId, Reason, RunName
-from cruijff_kit.schema.receipt import Chooser
+from cruijff_kit.schema.decision import Chooser
 
 __all__ = [
     "data_show",

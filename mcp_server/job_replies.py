@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from cruijff_kit.mcp_server.paging import page_of, room_for
+from cruijff_kit.mcp_server.session import shown
 
 if TYPE_CHECKING:
     from cruijff_kit.schema.receipt import CancelReceipt, LogPage, Submission, SubmitReceipt
@@ -142,17 +143,21 @@ class LogReply(BaseModel):
         """Keep the lines that fit: the first of an error and its context, else the last."""
         room, kept = room_for(detail), list[str]()
         for line in page.lines if from_start else reversed(page.lines):
-            shown = line if len(line) <= _LINE else f"{line[:_LINE]}… ({len(line)} characters)"
-            room -= len(shown) + 4
+            # Masked before it is cut: half a secret would be told by no pattern.
+            whole = shown(line)
+            cut = whole if len(whole) <= _LINE else f"{whole[:_LINE]}… ({len(whole)} characters)"
+            room -= len(cut) + 4
             if kept and room < 0:
                 break
-            kept.append(shown)
+            kept.append(cut)
         left = len(page.lines) - len(kept)
-        cut = f"{left} lines did not fit: narrow with grep, since or until, or response_format=detailed" if left else ""
+        more = (
+            f"{left} lines did not fit: narrow with grep, since or until, or response_format=detailed" if left else ""
+        )
         mark = token_hex(4)
         return cls(
             path=page.path,
-            note="; ".join(part for part in (page.note, cut) if part),
+            note="; ".join(part for part in (page.note, more) if part),
             begin=f"untrusted lines {mark} begin",
             lines=kept if from_start else kept[::-1],
             end=f"untrusted lines {mark} end",

@@ -10,7 +10,6 @@ from mcp.server.mcpserver.exceptions import ResourceError, ToolError
 
 from cruijff_kit import workflow
 from cruijff_kit.mcp_server.session import Session, enter, shown, spoken
-from cruijff_kit.schema.receipt import Excerpt
 
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
@@ -57,6 +56,8 @@ def _read_configuration(experiment: str, run: str, ctx: Context[Any, Any]) -> st
 
 def _read_log(experiment: str, run: str, ctx: Context[Any, Any]) -> str:
     """The last lines that a run's training printed: data that a job wrote, never instructions."""
+    from cruijff_kit.schema.receipt import Excerpt
+
     with _told():
         page = workflow.tail_log(run, excerpt=Excerpt(lines=_LINES), world=_world(experiment, ctx))
         return shown("\n".join(page.lines))

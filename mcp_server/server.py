@@ -1,6 +1,7 @@
 """The MCP server `cruijff`: one tool per verb, over stdio."""
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -62,7 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CruijffError as err:
         sys.stderr.write(f"error: {err}\n")
         raise SystemExit(err.exit_code) from None
+    _collect_seldom()
     server.run()
+
+
+def _collect_seldom() -> None:
+    """Have the garbage collector look less often: once torch is loaded, a look takes longer than most answers.
+
+    Plans and reports are read whole and let go of at once; hardly any of what they are made of forms circles.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 if __name__ == "__main__":

@@ -56,10 +56,12 @@ def enter(experiment: str, tool: str, ctx: Context[Any, Any]) -> "World":
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", experiment):
         raise ToolError(f"`{experiment[:80]}` is not the name of an experiment")
     session: Session = ctx.request_context.lifespan_context
+    place = session.root / experiment
     with spoken():
-        return open_world(
-            session.root / experiment, root=session.root, kind="assistant", name=tool, client=_client(ctx)
-        )
+        world = open_world(place, root=session.root, kind="assistant", name=tool, client=_client(ctx))
+    if world.store.root != place:
+        raise ToolError(f"`{experiment}` is a link, and links may lead anywhere; an experiment is a folder of its own")
+    return world
 
 
 async def work(ctx: Context[Any, Any], verb: Callable[..., _Answer], **arguments: Any) -> _Answer:

@@ -47,13 +47,20 @@ def checked_parts(path: str) -> tuple[str, ...]:
 def opened_folder(root: Path, parts: Sequence[str], *, create: bool = False) -> Iterator[int]:
     """Open a folder below the root, step by step and following no link; yield its descriptor.
 
+    The root itself is resolved once, by whoever keeps it: that it is a link now means that somebody swapped it since.
+
     Raises:
         FileNotFoundError: it is not there and is not to be created.
         SiteError: a part of the way is a link or a file.
     """
     if create:
         root.mkdir(parents=True, exist_ok=True)
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        folder = os.open(root, _FOLDER)
+    except FileNotFoundError:
+        raise
+    except OSError as err:
+        raise _refused(root.name, err.strerror) from err
     try:
         for part in parts:
             inner = _step(folder, part, create=create)

@@ -92,6 +92,8 @@ def load_yaml(text: str, *, name: str, first_line: int = 1) -> YamlText:
         value = reader.document(yaml.parse(text, Loader=_Loader))
     except yaml.YAMLError as err:
         raise SpecError(f"`{name}` is not valid YAML", problems=[_syntax_problem(err, reader)]) from err
+    except RecursionError as err:
+        raise SpecError(f"`{name}` is not valid YAML: it opens mapping in mapping without end") from err
     except UnicodeEncodeError as err:
         line = text.count("\n", 0, err.start) + first_line
         problem = Problem("half of a surrogate pair", place=f"{name}:{line}", hint="write the character itself")

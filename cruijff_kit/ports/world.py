@@ -51,3 +51,5 @@ class World(NamedTuple):
     """Reads the site's settings anew, for verbs that go on for long; None where they never change."""
     site_name: str | None = None
     """What the site is called where it is one of several; None where it is the only one."""
+    secrets: tuple[str, ...] = ()
+    """Values that nothing written for readers may hold."""

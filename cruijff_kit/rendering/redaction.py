@@ -35,6 +35,8 @@ _ASSIGNMENT = re.compile(
     r"(?P<value>(?(open)(?:(?!(?P=open))(?:\\.|.))*|[^\s\"']+))",
     re.IGNORECASE,
 )
+# Whatever is masked below holds one of these, in any case: logs are long, and hardly a line of them does.
+_SIGNS = ("token", "secret", "passw", "key", "bearer", "hf_", "sk-", "gh", "github_", "akia", "xox", "://")
 _SECRET_NAME = re.compile(rf".*{_KIND}", re.IGNORECASE | re.DOTALL)
 # In this field a token is first of all a piece of text: a setting, a count, a marker.
 _PIECE_OF_TEXT = re.compile(
@@ -52,12 +54,22 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
+    if _innocent(text):
+        return text
     text = _FORMS.sub(MASK, _PRIVATE_KEY.sub(MASK, text))
     if "://" in text:
         text = _URL_USER.sub(rf"\1{MASK}@", text)
     if _MENTION.search(text):
         text = _mask_assigned(text)
     return _BEARER.sub(rf"\1{MASK}", text)
+
+
+def _innocent(text: str) -> bool:
+    """Return whether nothing of a text can be masked; other letters than ASCII have cases of their own."""
+    if not text.isascii():
+        return False
+    lowered = text.lower()
+    return not any(sign in lowered for sign in _SIGNS)
 
 
 def redact_fields(fields: Mapping[str, str], secrets: Iterable[str] = ()) -> dict[str, str]:

@@ -12,7 +12,6 @@ __all__ = [
     "AuditPage",
     "CancelPreview",
     "CancelReceipt",
-    "Chooser",
     "ConvertReceipt",
     "DecisionReceipt",
     "DesignReceipt",
@@ -263,10 +262,6 @@ class CancelReceipt(Noun):
     """Jobs that were asked to stop."""
     left_alone: tuple[str, ...]
     """Runs that had nothing to stop."""
-
-
-Chooser = Literal["user", "assistant", "default"]
-"""Who took a decision: the user, the assistant in their place, or a default that nobody changed."""
 
 
 class DecisionReceipt(Noun):

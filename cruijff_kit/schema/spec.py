@@ -106,25 +106,25 @@ class Controls(Noun):
     """System message; empty means none, in training and in evaluation alike."""
     template_date: str = Field(default="26 Jul 2024", min_length=1)
     """Date handed to chat templates that print one, so that tokens never depend on today."""
-    epochs: int = Field(default=1, ge=1)
+    epochs: int = Field(default=1, ge=1, le=10_000)
     """Passes over the training split."""
-    batch_size: int = Field(default=4, ge=1)
+    batch_size: int = Field(default=4, ge=1, lt=2**32)
     """Rows per forward pass."""
-    batch_size_val: int | None = Field(default=None, ge=1)
+    batch_size_val: int | None = Field(default=None, ge=1, lt=2**32)
     """Rows per forward pass in validation; `batch_size` where absent."""
-    gradient_accumulation_steps: int = Field(default=1, ge=1)
+    gradient_accumulation_steps: int = Field(default=1, ge=1, lt=2**32)
     """Forward passes per optimiser step."""
     lr: float = Field(default=1e-4, gt=0)
     """Peak learning rate of AdamW."""
     lr_scheduler: Schedule = "cosine"
     """Shape of the learning rate over optimiser steps."""
-    num_warmup_steps: int = Field(default=100, ge=0)
+    num_warmup_steps: int = Field(default=100, ge=0, lt=2**32)
     """Optimiser steps over which the learning rate rises linearly."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Decoupled weight decay of AdamW."""
     max_grad_norm: float | None = Field(default=1.0, gt=0)
     """Gradient norm is clipped to this; None leaves it."""
-    lora_rank: int = Field(default=64, ge=1)
+    lora_rank: int = Field(default=64, ge=1, lt=2**32)
     """Rank of the LoRA update."""
     lora_alpha: float | None = Field(default=None, gt=0)
     """LoRA scaling numerator; twice the rank where absent."""
@@ -138,13 +138,13 @@ class Controls(Noun):
     """`nf4` keeps the frozen base in 4 bits, which needs a GPU and `bitsandbytes`."""
     train_on_input: bool = False
     """Whether prompt tokens are supervised too."""
-    max_seq_len: int = Field(default=2048, ge=1)
+    max_seq_len: int = Field(default=2048, ge=1, lt=2**32)
     """Longest row in tokens."""
     overlong: Literal["refuse", "truncate"] = "refuse"
     """What happens to rows longer than `max_seq_len`: the design is refused, or the row's answer is cut."""
-    max_steps_per_epoch: int | None = Field(default=None, ge=1)
+    max_steps_per_epoch: int | None = Field(default=None, ge=1, lt=2**32)
     """Optimiser steps after which an epoch ends early."""
-    training_samples: int | None = Field(default=None, ge=1)
+    training_samples: int | None = Field(default=None, ge=1, lt=2**32)
     """Rows of the training split to use: a seeded shuffled subset."""
     dtype: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of weights and activations."""
@@ -156,9 +156,9 @@ class Controls(Noun):
     """Whether blocks are compiled first, which pays in long training."""
     strategy: Strategy = "ddp"
     """What several GPUs share: `ddp` the rows, `fsdp` the frozen weights too."""
-    log_every_n_steps: int = Field(default=1, ge=1)
+    log_every_n_steps: int = Field(default=1, ge=1, lt=2**32)
     """Optimiser steps between lines of `metrics.jsonl`."""
-    run_val_every_n_steps: int = Field(default=0, ge=0)
+    run_val_every_n_steps: int = Field(default=0, ge=0, lt=2**32)
     """Optimiser steps between validation passes; 0 validates at the end of each epoch only."""
     epochs_to_save: Literal["all", "last", "none"] | tuple[Annotated[int, Field(ge=0)], ...] = "all"
     """Epochs whose adapter is kept, counted from 0."""
@@ -168,7 +168,7 @@ class Controls(Noun):
     """Whether only adapters are kept; else the merged model of each kept epoch too."""
     stash_adapter_weights: bool = False
     """Whether a merged model takes the epoch's folder and its adapter moves to `adapter_weights/` below it."""
-    checkpoint_every_n_steps: int = Field(default=0, ge=0)
+    checkpoint_every_n_steps: int = Field(default=0, ge=0, lt=2**32)
     """Optimiser steps between checkpoints to resume from; 0 makes one every ten minutes and at epoch ends."""
     custom_metrics: str | None = None
     """`label_format` (labels `0` and `1`), `label_format:yes,no`, or `file.py` with `calculate_custom_metrics`."""

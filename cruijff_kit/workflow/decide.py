@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
-from cruijff_kit.schema.receipt import Chooser, DecisionReceipt
+from cruijff_kit.schema.decision import Chooser
+from cruijff_kit.schema.receipt import DecisionReceipt
 from cruijff_kit.workflow.audit import render_views
 
 __all__ = ["record_decision"]

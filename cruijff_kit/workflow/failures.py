@@ -152,7 +152,7 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, spending: 
 
 def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: Spending, world: World) -> Decision | None:
     last = entry.attempts[-1] if entry.attempts else None
-    if last is None or last.verdict is None or last.decision is not None:
+    if entry.phase is not Phase.FAILED or last is None or last.verdict is None or last.decision is not None:
         return None
     log = _printed(entry, world)
     ending = ending_of(entry, log)

@@ -14,6 +14,7 @@ from cruijff_kit.rendering.bottom_line import bottom_line
 from cruijff_kit.rendering.page import render_page
 from cruijff_kit.rendering.plots import report_plots
 from cruijff_kit.rendering.raster import draw_png
+from cruijff_kit.rendering.redaction import redact
 from cruijff_kit.rendering.report_text import render_summary, terminal_table
 from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, Outcome
 from cruijff_kit.schema.compute import ComputeReport
@@ -56,7 +57,7 @@ def write_report(*, reason: str = "", progress: Progress | None = None, world: W
     plan, lock = recorded_plan(world=world)
     results = hashes_of(result_files(table))
     dossier = _dossier(plan, lock, table=table, hashes=results, world=world)
-    files = _files(dossier)
+    files = _files(dossier, secrets=world.secrets)
     write_changed(files, world=world)
     written = hashes_of(files)
     for action, inputs in ((Action.GENERATE_SUMMARY, results), (Action.COMPLETE, {"plan_id": lock.plan_id})):
@@ -82,7 +83,7 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
     calibrators = {path: world.store.digest(path) or "" for path in applied}
     references, traces = trace_all(table, findings, hashes={**hashes, **calibrators})
     return Dossier(
-        spec=spec,
+        spec=_masked(spec, world=world),
         plan=plan,
         plan_id=lock.plan_id,
         findings=findings,
@@ -117,14 +118,20 @@ def _worded(findings: Findings, spec: ExperimentSpec, *, lock: DesignLock) -> Fi
     return findings.model_copy(update={"bottom_line": bottom_line(findings, spec), "notes": notes})
 
 
-def _files(dossier: Dossier) -> dict[str, bytes]:
+def _masked(spec: ExperimentSpec, *, world: World) -> ExperimentSpec:
+    """Return a design whose sentences hold no secret: a report is read by others than those who wrote it."""
+    sentences = {name: redact(getattr(spec, name), world.secrets) for name in ("question", "hypothesis")}
+    return spec.model_copy(update=sentences)
+
+
+def _files(dossier: Dossier, *, secrets: tuple[str, ...]) -> dict[str, bytes]:
     drawings = report_plots(dossier)
     traces = {
         "references": [each.model_dump(mode="json") for each in dossier.references],
         "figures": [each.model_dump(mode="json") for each in dossier.traces],
     }
     return {
-        ExperimentLayout.report: render_summary(dossier).encode(),
+        ExperimentLayout.report: redact(render_summary(dossier), secrets).encode(),
         **{f"report/{drawing.name}.png": draw_png(drawing) for drawing in drawings},
         ExperimentLayout.traces: (json.dumps(traces, indent=1, ensure_ascii=False) + "\n").encode(),
         ExperimentLayout.page: render_page(dossier, drawings).encode(),

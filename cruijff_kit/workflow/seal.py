@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from cruijff_kit.errors import PlanError, Problem
 from cruijff_kit.ports import World
@@ -64,7 +65,13 @@ def recorded_plan(*, world: World) -> tuple[Plan, DesignLock]:
     if hashlib.sha256(content).hexdigest() != lock.files.get(ExperimentLayout.plan):
         hint = f"{_SCAFFOLD[:-1]} --overwrite {ExperimentLayout.plan}` writes it again"
         raise PlanError(f"`{ExperimentLayout.plan}` is not as it was sealed", hint=hint)
-    return Plan.model_validate_json(content), lock
+    return _parsed(content), lock
+
+
+@lru_cache(maxsize=4)
+def _parsed(content: bytes) -> Plan:
+    """Return the plan in these bytes: a server is asked about the same one again and again."""
+    return Plan.model_validate_json(content)
 
 
 def _require_site(lock: DesignLock, world: World) -> None:

@@ -48,14 +48,13 @@ def watch_jobs(
         reason: why it is watched, in the words of whoever decided; told where the record says that all have ended.
         world: the experiment and its surroundings.
     """
-    recorded_plan(world=world)
+    plan, _ = recorded_plan(world=world)
     started, recorded = world.clock.monotonic(), False
     with ExitStack() as stack:
         elected = False
         while True:
             other = "" if elected else _elect(stack, world)
             elected = not other
-            plan, _ = recorded_plan(world=world)
             status, news = (stand(plan, world=world), False) if other else _look(plan, world)
             recorded = recorded or news
             yield status.model_copy(update={"watcher": other}) if other else status
@@ -63,6 +62,7 @@ def watch_jobs(
             if not status.moving or late:
                 break
             world.clock.sleep(poll)
+            plan, _ = recorded_plan(world=world)
         if elected and status.finished:
             # Also where the watch that saw the last verdict fall was killed before it could.
             cancel_leftovers(status, world=world)

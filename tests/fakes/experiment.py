@@ -228,7 +228,7 @@ def _skill(run: PlannedRun, length: int) -> float:
     """Return the chance of a right answer: both factors help, more so together."""
     if not run.factors:
         return 0.01
-    high_rank, high_lr = run.factors["lora_rank"] == 16, run.factors["lr"] == 1e-3
+    high_rank, high_lr = run.factors["lora_rank"] == 16, run.factors.get("lr") == 1e-3
     peak = 0.2 + 0.12 * high_rank + 0.35 * high_lr + 0.26 * (high_rank and high_lr) + 0.015 * (run.seed % 3)
     return max(0.01, peak * exp(-((length - 5) ** 2) / 14))
 

@@ -31,13 +31,24 @@ from tests.fakes.model_hub import model_facts
 
 # A path inside, so that it is made wherever a shell takes the word for a command.
 TOUCH = "touch owned"
-HOSTILE = (
-    f"x;{TOUCH}", f"x|{TOUCH}", f"x&{TOUCH}", f"$({TOUCH})", f"`{TOUCH}`", "x>owned", "x<owned", "*", "?x", "!x",
-    f"';{TOUCH};'", f'";{TOUCH};"', f"x\\';{TOUCH}", f"x\\\";{TOUCH}", "x\\", f"x\n{TOUCH}", f"x\t{TOUCH}",
-    f"x\r{TOUCH}", f"x\u2028{TOUCH}", f"x\x85{TOUCH}", f"x\v{TOUCH}", "x\0y", f"x\n#SBATCH --wrap='{TOUCH}'",
-    "x #SBATCH --wrap=id", "-x", "--wrap=id", "--", "%j/../%x", "../../owned", "a,B=c", "${HOME}", "$IFS", "~root",
-    "{{7*7}}", "{7*7}", "%(columns)s", "ALL,LD_PRELOAD=x", "x=y", "\u202e\u2066x", "\x1b[31mx", "\udc80",
-)  # fmt: skip
+THREATS = {
+    "S06": (
+        f"x;{TOUCH}", f"x|{TOUCH}", f"x&{TOUCH}", f"$({TOUCH})", f"`{TOUCH}`", "x>owned", "x<owned", "*", "?x", "!x",
+        f"';{TOUCH};'", f'";{TOUCH};"', f"x\\';{TOUCH}", f"x\\\";{TOUCH}", "x\\", f"x\n{TOUCH}", f"x\t{TOUCH}",
+        "${HOME}", "$IFS", "~root", "\u202e\u2066x", "\x1b[31mx", "\udc80",
+    ),
+    "S07": ("gpu --wrap=id", f"gpu;{TOUCH}", "gpu,debug", "node[1-9]", f"lab\n#SBATCH --wrap='{TOUCH}'"),
+    "S08": ("-x", "--wrap=id", "--", "--partition=debug"),
+    "S09": (
+        f"x\r{TOUCH}", f"x\u2028{TOUCH}", f"x\x85{TOUCH}", f"x\v{TOUCH}", "x\0y", f"x\n#SBATCH --wrap='{TOUCH}'",
+        "x #SBATCH --wrap=id",
+    ),
+    "S10": ("%j/../%x", "%x/%j", "../../owned", "a/b"),
+    "S11": ("a,B=c", "ALL,LD_PRELOAD=x", "x=y"),
+    "S12": ("{{7*7}}", "{7*7}", "%(columns)s", "{% raw %}"),
+}  # fmt: skip
+"""Hostile values by what they try."""
+HOSTILE = tuple(value for values in THREATS.values() for value in values)
 STUB = """\
 #!/bin/sh
 exec "{python}" -c 'import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))' "$@"
@@ -167,15 +178,16 @@ BASE = {"environment": {"kind": "none"}}
 SPEC = {**DESIGN, "factors": {}, "runs": [{"name": "tuned"}], "controls": {"seeds": [1]}, "resources": {"gpus": 1}}
 
 
+@pytest.mark.parametrize("threat", THREATS)
 @pytest.mark.parametrize("path", SITE_TEXTS, ids=".".join)
 def test_a_hostile_value_in_the_site_is_refused_or_stays_a_word(
-    path: tuple[str, ...], stubs: dict[str, str], tmp_path: Path
+    path: tuple[str, ...], threat: str, stubs: dict[str, str], tmp_path: Path
 ) -> None:
     kinds = ("venv", "conda") if path[:2] == ("environment", "name") else ("none",)
     # A value that reaches no script leaves it as it is: once run, it need not be run again.
     scripts = {
         script
-        for value in HOSTILE
+        for value in THREATS[threat]
         for kind in kinds
         for text in [f"{tmp_path}/{value}" if kind == "venv" else value]
         for script in tried(put({"environment": {"kind": kind}}, path, text), SPEC, tmp_path)
@@ -184,11 +196,12 @@ def test_a_hostile_value_in_the_site_is_refused_or_stays_a_word(
         prove(script, stubs, tmp_path)
 
 
+@pytest.mark.parametrize("threat", THREATS)
 @pytest.mark.parametrize("path", DESIGN_TEXTS, ids=".".join)
 def test_a_hostile_value_in_the_design_is_refused_or_stays_a_word(
-    path: tuple[str, ...], stubs: dict[str, str], tmp_path: Path
+    path: tuple[str, ...], threat: str, stubs: dict[str, str], tmp_path: Path
 ) -> None:
-    scripts = {script for value in HOSTILE for script in tried(BASE, put(SPEC, path, value), tmp_path)}
+    scripts = {script for value in THREATS[threat] for script in tried(BASE, put(SPEC, path, value), tmp_path)}
     for script in scripts:
         prove(script, stubs, tmp_path)
 

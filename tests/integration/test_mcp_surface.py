@@ -1,8 +1,10 @@
 """The tool list: bounded, annotated, told well, and one with the verbs behind it."""
 
 import asyncio
+import hashlib
 import inspect
 import json
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ OURS = {"experiment", "cursor", "limit", "after", "response_format"}
 """Arguments a tool may have beyond its verbs': where to look, how much, and paging."""
 CHOICES = {"retry", "view", "verify"}
 """Arguments by which a tool chooses between its verbs."""
+LOOKED_AT = "fa5bf2d2071eec14"
+"""Start of the hash over what a model is told of all tools."""
 RENAMED = {"text": "design"}
 """Arguments that are called otherwise in a tool than in its verb."""
 
@@ -77,7 +81,7 @@ def test_every_reason_reaches_the_verbs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SURFACE))
-def test_all_four_hints_are_set(name: str, tools: dict[str, Tool]) -> None:
+def test_s30_all_four_hints_are_set(name: str, tools: dict[str, Tool]) -> None:
     hints = tools[name].annotations
     assert hints is not None
     values = (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint)
@@ -85,17 +89,40 @@ def test_all_four_hints_are_set(name: str, tools: dict[str, Tool]) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SURFACE))
-def test_a_description_is_short_printable_and_says_when_to_use_it(name: str, tools: dict[str, Tool]) -> None:
+def test_s30_a_description_is_short_printable_and_says_when_to_use_it(name: str, tools: dict[str, Tool]) -> None:
     text = tools[name].description or ""
     assert len(text.encode()) < 2048
     assert text.isascii()
     assert "Use it " in text or "Use dry_run " in text
 
 
-def test_the_whole_list_costs_a_model_at_most_4500_tokens(tools: dict[str, Tool]) -> None:
+def test_the_whole_list_costs_a_model_at_most_4500_tokens(
+    tools: dict[str, Tool], record_property: Callable[[str, object], None]
+) -> None:
     costs = {name: _tokens(tool) for name, tool in tools.items()}
     assert sum(costs.values()) <= 4_500, costs
     assert max(costs.values()) < 450, costs
+    # Few clients show what answers look like; those that do pay for it beside the rest.
+    beside = {name: len(json.dumps(tool.output_schema)) // 4 for name, tool in tools.items()}
+    record_property("tokens of all definitions", sum(costs.values()))
+    record_property("tokens of what answers look like", sum(beside.values()))
+    assert min(beside.values()) > 0, beside
+    assert sum(beside.values()) <= 4_500, beside
+
+
+def test_s30_the_list_is_the_one_that_was_looked_at(tools: dict[str, Tool]) -> None:
+    # Whoever changes a name, a text, a schema or a hint looks at what a model will read, and then writes the new hash.
+    told = [
+        {
+            "name": tool.name,
+            "description": tool.description,
+            "inputSchema": tool.input_schema,
+            "annotations": tool.annotations and tool.annotations.model_dump(),
+        }
+        for tool in tools.values()
+    ]
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    assert digest[:16] == LOOKED_AT, f"the list of the tools is another one: {digest[:16]}"
 
 
 def test_the_list_is_in_the_same_order_every_time(tools: dict[str, Tool], tmp_path: Path) -> None:

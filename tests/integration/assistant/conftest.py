@@ -2,7 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.mcp_bench import Bench
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.plan import Plan
+from tests.fakes.handed_over import hand_over
+from tests.mcp_bench import Bench, Talk
 from tests.random_model import random_base
 
 
@@ -18,3 +21,16 @@ def bench(tmp_path: Path, base: str) -> Bench:
     root = tmp_path / "project"
     root.mkdir()
     return Bench(root, base)
+
+
+@pytest.fixture
+def ended(bench: Bench) -> tuple[Bench, Plan]:
+    """Return a bench whose experiment has two trainings, both handed over and ended, and its plan."""
+
+    async def dialogue(talk: Talk) -> str:
+        return await talk.scaffold(bench.design)
+
+    bench.talk(dialogue)
+    plan = Plan.model_validate_json((bench.experiment / ExperimentLayout.plan).read_bytes())
+    hand_over(bench.experiment, plan)
+    return bench, plan

@@ -38,7 +38,7 @@ def test_a_ticked_yes_submits_and_the_question_tells_what_it_costs(
 
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("answer", ("leave", "decline", "cancel"))
-def test_any_other_answer_submits_nothing(
+def test_s21_any_other_answer_submits_nothing(
     bench: Bench, era: Literal["auto", "legacy"], answer: Literal["leave", "decline", "cancel"]
 ) -> None:
     async def dialogue(talk: Talk) -> Any:
@@ -60,7 +60,7 @@ def test_any_other_answer_submits_nothing(
         {"yes": True, "force": True},
     ),
 )
-def test_a_confirmation_that_the_model_sends_along_counts_for_nothing(
+def test_s22_a_confirmation_that_the_model_sends_along_counts_for_nothing(
     bench: Bench, era: Literal["auto", "legacy"], forged: dict[str, Any]
 ) -> None:
     async def dialogue(talk: Talk) -> Any:
@@ -73,7 +73,7 @@ def test_a_confirmation_that_the_model_sends_along_counts_for_nothing(
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_a_client_that_cannot_ask_is_told_which_command_the_user_may_run(
+def test_s21_a_client_that_cannot_ask_is_told_which_command_the_user_may_run(
     bench: Bench, era: Literal["auto", "legacy"]
 ) -> None:
     async def dialogue(talk: Talk) -> Any:
@@ -93,7 +93,7 @@ def test_a_client_that_cannot_ask_is_told_which_command_the_user_may_run(
     assert "SUBMIT_JOB" not in actions(bench)
 
 
-def test_a_plan_whose_files_changed_is_refused_before_anybody_is_asked(bench: Bench) -> None:
+def test_s24_a_plan_whose_files_changed_is_refused_before_anybody_is_asked(bench: Bench) -> None:
     user = User("tick")
 
     async def dialogue(talk: Talk) -> Any:
@@ -108,7 +108,7 @@ def test_a_plan_whose_files_changed_is_refused_before_anybody_is_asked(bench: Be
     assert user.asked == []
 
 
-def test_a_plan_that_changes_while_the_user_thinks_is_refused(bench: Bench) -> None:
+def test_s24_a_plan_that_changes_while_the_user_thinks_is_refused(bench: Bench) -> None:
     class Slow(User):
         async def __call__(self, context: Any, params: Any) -> Any:
             (script,) = sorted(bench.experiment.glob("runs/*/finetune.slurm"))[:1]
@@ -125,7 +125,7 @@ def test_a_plan_that_changes_while_the_user_thinks_is_refused(bench: Bench) -> N
     assert "SUBMIT_JOB" not in actions(bench)
 
 
-def test_an_impatient_double_submission_queues_every_job_once(bench: Bench) -> None:
+def test_s25_an_impatient_double_submission_queues_every_job_once(bench: Bench) -> None:
     async def dialogue(talk: Talk) -> Any:
         plan_id = await talk.scaffold(bench.design)
         calls = [talk.call("job_submit", plan_id=plan_id, reason=WHY) for _ in range(2)]
@@ -156,7 +156,7 @@ def test_a_price_of_the_site_is_in_the_question_and_among_the_estimates(bench: B
     assert "at most 4 GPU-hours, 10.00 EUR" in user.asked[0]
 
 
-def test_a_cap_is_told_before_anybody_is_asked(bench: Bench) -> None:
+def test_s26_a_cap_is_told_before_anybody_is_asked(bench: Bench) -> None:
     (bench.root / "site.yaml").write_text("caps: {max_jobs: 1}\n", encoding="utf-8")
     user = User("tick")
 
@@ -170,7 +170,7 @@ def test_a_cap_is_told_before_anybody_is_asked(bench: Bench) -> None:
     assert user.asked == []
 
 
-def test_a_run_that_this_experiment_does_not_have_cannot_be_cancelled_or_tried_again(bench: Bench) -> None:
+def test_s27_a_run_that_this_experiment_does_not_have_cannot_be_cancelled_or_tried_again(bench: Bench) -> None:
     user = User("tick")
 
     async def dialogue(talk: Talk) -> Any:

@@ -73,7 +73,7 @@ def test_every_tool_that_reads_a_list_tells_how_to_go_on(reply: Any) -> None:
     assert reply("results_read").content["next_cursor"]
 
 
-def test_a_reading_tool_changes_no_byte(large: Path, reply: Any) -> None:
+def test_s31_a_reading_tool_changes_no_byte(large: Path, reply: Any) -> None:
     before = {path: path.read_bytes() for path in large.rglob("*") if path.is_file()}
     reply("job_status")
     reply("results_read", match="training")

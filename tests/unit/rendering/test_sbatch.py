@@ -93,7 +93,7 @@ BREAKS = (
 FIELDS = ("name", "folder", "time", "mem", "partition", "account", "constraint", "venv", "conda", "qos", "gpu_type")
 
 
-def test_a_plain_job_is_this_text() -> None:
+def test_s14_a_plain_job_is_this_text() -> None:
     assert render_script(PLAIN) == SCRIPT
 
 
@@ -140,7 +140,7 @@ def test_a_script_reads_back_to_the_job_it_was_made_from(job: JobScript) -> None
 
 
 @pytest.mark.parametrize("job", (PLAIN, FULL, SPREAD))
-def test_bash_finds_no_fault_in_a_script(job: JobScript, tmp_path: Path) -> None:
+def test_s14_bash_finds_no_fault_in_a_script(job: JobScript, tmp_path: Path) -> None:
     path = tmp_path / "job.slurm"
     path.write_text(render_script(job), encoding="utf-8")
     assert subprocess.run(["bash", "-n", str(path)], capture_output=True, check=True).stderr == b""
