@@ -25,6 +25,7 @@ def open_world(
     from cruijff_kit.adapters.clock import SystemClock
     from cruijff_kit.adapters.embedder import LocalEmbedder
     from cruijff_kit.adapters.eval_logs import InspectLogs
+    from cruijff_kit.adapters.library import DiskLibrary
     from cruijff_kit.adapters.local import LocalScheduler
     from cruijff_kit.adapters.lora_adapters import LocalAdapters
     from cruijff_kit.adapters.model_hub import LocalHub
@@ -55,6 +56,7 @@ def open_world(
         sites=sites,
         probe=MachineProbe(),
         shelf=DiskShelf(),
+        library=DiskLibrary(),
         settings=lambda: DiskSiteFiles(root).read().site,
     )
 

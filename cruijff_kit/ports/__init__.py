@@ -2,6 +2,7 @@
 
 from cruijff_kit.ports.clock import Clock, Progress
 from cruijff_kit.ports.jobs import Prober, Scheduler
+from cruijff_kit.ports.library import Library, Stamped
 from cruijff_kit.ports.models import Adapters, Embedder, Inference, ModelHub, Tokenizer
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf, Tracking
 from cruijff_kit.ports.site import SiteFiles, SiteProbe
@@ -14,6 +15,7 @@ __all__ = [
     "Embedder",
     "EvalLogs",
     "Inference",
+    "Library",
     "ModelHub",
     "Prober",
     "Progress",
@@ -22,6 +24,7 @@ __all__ = [
     "Shelf",
     "SiteFiles",
     "SiteProbe",
+    "Stamped",
     "Tokenizer",
     "Tracking",
     "World",

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from cruijff_kit.ports.clock import Clock
 from cruijff_kit.ports.jobs import Prober, Scheduler
+from cruijff_kit.ports.library import Library
 from cruijff_kit.ports.models import Adapters, Embedder, ModelHub
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf
 from cruijff_kit.ports.site import SiteFiles, SiteProbe
@@ -47,3 +48,5 @@ class World(NamedTuple):
     """Output directories; None where a world does without."""
     settings: Callable[[], Site] | None = None
     """Reads the site's settings anew, for verbs that go on for long; None where they never change."""
+    library: Library | None = None
+    """Experiments, looked through together; None where a world does without."""
