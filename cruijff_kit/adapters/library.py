@@ -69,7 +69,7 @@ class DiskLibrary:
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(content)
-                os.replace(aside, folder / _CACHE)
+                Path(aside).replace(folder / _CACHE)
             except BaseException:
                 Path(aside).unlink(missing_ok=True)
                 raise

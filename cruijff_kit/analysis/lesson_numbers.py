@@ -68,7 +68,9 @@ def _without(text: str, names: Iterable[str], factors: Factors) -> str:
         text = re.sub(rf"(?<![\w.]){re.escape(name)}(?!\w|\.\w)", " ", text)
     for factor, levels in factors.items():
         told = "|".join(re.escape(form) for form in sorted(_forms(levels), key=len, reverse=True))
-        text = re.sub(rf"(?<!\w){re.escape(factor)}`?(?: ?= ?|: ?| )`?(?:{told})(?!\w|\.\w)", " ", text) if told else text
+        text = (
+            re.sub(rf"(?<!\w){re.escape(factor)}`?(?: ?= ?|: ?| )`?(?:{told})(?!\w|\.\w)", " ", text) if told else text
+        )
     return _WORD.sub(" ", text)
 
 
@@ -95,7 +97,7 @@ def _equal(number: Decimal, held: _Held, *, scale: Decimal) -> bool:
     exponent = number.as_tuple().exponent
     half = Decimal(1).scaleb(int(exponent)) * scale / 2
     apart = abs(number * scale - held.value)
-    return apart == 0 or (apart <= half and half <= _COARSEST * abs(held.value))
+    return apart == 0 or (apart <= half <= _COARSEST * abs(held.value))
 
 
 def _problem(shown: str, number: Decimal, held: Sequence[_Held]) -> Problem:

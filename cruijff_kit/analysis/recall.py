@@ -62,7 +62,9 @@ def matches(card: Card, query: Query) -> bool:
 
 def headline(traces: Sequence[Trace], references: Mapping[str, Reference]) -> tuple[CardFigure, ...]:
     """Return the figures that a report is remembered by, each with the first file it was computed from."""
-    return tuple(card_figure(each, references) for kind, most in _FIRST.items() for each in _of_kind(traces, kind)[:most])
+    return tuple(
+        card_figure(each, references) for kind, most in _FIRST.items() for each in _of_kind(traces, kind)[:most]
+    )
 
 
 def card_figure(trace: Trace, references: Mapping[str, Reference]) -> CardFigure:

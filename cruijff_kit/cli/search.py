@@ -25,9 +25,16 @@ __all__ = ["search"]
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON, hashes whole.")
 @click.pass_context
 def search(
-    ctx: click.Context, words: tuple[str, ...], roots: tuple[str, ...], after: int, limit: int, as_json: bool,
+    ctx: click.Context,
+    /,
+    *,
+    words: tuple[str, ...],
+    roots: tuple[str, ...],
+    after: int,
+    limit: int,
+    as_json: bool,
     **named: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Search experiments whose name, question, models, tasks, factors or lessons hold all WORDS.
 
     The project is the current directory, or the one around it where that is an experiment. Of red data, and of

@@ -1,9 +1,11 @@
 """Cards: one experiment as it is remembered, read from its files and from nothing else."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -13,7 +15,7 @@ from cruijff_kit.errors import CruijffError
 from cruijff_kit.ports import Library, Stamped
 from cruijff_kit.rendering.lesson_text import parse_lessons
 from cruijff_kit.schema.audit import Anchor, AuditRecord
-from cruijff_kit.schema.compute import ComputeReport, JobCompute
+from cruijff_kit.schema.compute import ComputeReport, JobCompute, Speed
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.lesson import Lesson
@@ -51,7 +53,7 @@ class _Report(NamedTuple):
     """A report on disk."""
 
     figures: tuple[Trace, ...] = ()
-    references: dict[str, Reference] = {}
+    references: Mapping[str, Reference] = MappingProxyType({})
     sha256: str | None = None
 
 
@@ -139,12 +141,8 @@ def _tiers(spec: ExperimentSpec | None, plan: Plan | None, reader: _Reader) -> I
         # The one that cannot be read may be the stricter one.
         yield "red"
     for folder in _folders(spec, plan, reader.folder):
-        parts = Path(folder).parts
-        yield from (tier for above, name in zip(parts, parts[1:], strict=False) for tier in TIERS if _is(above, name, tier))
-
-
-def _is(above: str, name: str, tier: Tier) -> bool:
-    return above == "data" and name == tier
+        named = {name for above, name in pairwise(Path(folder).parts) if above == "data"}
+        yield from (tier for tier in TIERS if tier in named)
 
 
 def _folders(spec: ExperimentSpec | None, plan: Plan | None, folder: str) -> Iterator[str]:
@@ -218,25 +216,20 @@ def _lessons(report: _Report, reader: _Reader) -> dict[str, object]:
 
 
 def _speeds(report: _Report, plan: Plan, reader: _Reader) -> Iterator[CardSpeed]:
-    """Yield one speed of each model: of the longest training that `compute.json` tells of, else of the report's first."""
+    """Yield a speed of each model: of the longest training in `compute.json`, else of the first in the report."""
     raw = reader.read(ExperimentLayout.compute, lambda content: (ComputeReport.model_validate_json(content), content))
-    jobs = [job for job in raw[0].jobs if job.speed is not None] if raw else []
+    jobs = [(job, job.speed) for job in raw[0].jobs if job.speed is not None] if raw else []
     runs = {run.id: run for run in plan.runs}
     for model in dict.fromkeys(run.model.name for run in plan.runs):
-        mine = [job for job in jobs if job.run_id in runs and runs[job.run_id].model.name == model]
+        mine = [each for each in jobs if each[0].run_id in runs and runs[each[0].run_id].model.name == model]
         if mine and raw:
-            yield _computed(max(mine, key=_tokens), model, sha256(raw[1]).hexdigest(), reader=reader)
+            longest = max(mine, key=lambda each: each[1].tokens)
+            yield _computed(*longest, model=model, file_sha256=sha256(raw[1]).hexdigest(), reader=reader)
         else:
             yield from _traced(report, [run.id for run in plan.runs if run.model.name == model], model, reader=reader)
 
 
-def _tokens(job: JobCompute) -> int:
-    return job.speed.tokens if job.speed is not None else 0
-
-
-def _computed(job: JobCompute, model: str, file_sha256: str, *, reader: _Reader) -> CardSpeed:
-    speed = job.speed
-    assert speed is not None
+def _computed(job: JobCompute, speed: Speed, *, model: str, file_sha256: str, reader: _Reader) -> CardSpeed:
     device = _device(job.run_id, reader) or ("GPU" if speed.on_gpu else "cpu")
     return CardSpeed(
         model=model,

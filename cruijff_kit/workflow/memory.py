@@ -49,7 +49,7 @@ class _Cache(Noun):
 
     form: str
     """Who made it."""
-    kept: dict[str, _Kept] = {}
+    kept: dict[str, _Kept]
     """Directory to card."""
 
 
@@ -68,7 +68,9 @@ def remember(projects: Sequence[str], *, library: Library) -> Memory:
     named = [each for each in held if each.name.isprintable() and each.name.isascii()]
     cards = _current(named, library)
     unread = [card for card in cards if card.withheld == UNTOLD]
-    odd = [f"a directory of {len(each.name)} characters: its name is not plain text" for each in held if each not in named]
+    odd = [
+        f"a directory of {len(each.name)} characters: its name is not plain text" for each in held if each not in named
+    ]
     notes = [f"{len(links)} links were not followed, such as `{ascii(links[0])[1:-1]}`"] if links else []
     return Memory(
         cards=tuple(_marked((card for card in cards if card not in unread), library)),
@@ -93,8 +95,8 @@ def _recalled(library: Library) -> _Cache:
     try:
         cache = _CACHE.validate_json(library.recall() or b"")
     except ValidationError:
-        return _Cache(form=_FORM)
-    return cache if cache.form == _FORM else _Cache(form=_FORM)
+        return _Cache(form=_FORM, kept={})
+    return cache if cache.form == _FORM else _Cache(form=_FORM, kept={})
 
 
 def _card(found: Stamped, cache: _Cache, library: Library) -> _Kept:

@@ -43,7 +43,7 @@ def search_experiments(
         raise SiteError("experiments cannot be searched here", hint="search on the machine that holds them")
     memory = remember(projects or [str(world.store.root.parent)], library=world.library)
     chosen = sorted((card for card in memory.cards if matches(card, query)), key=lambda card: card.experiment)
-    chosen.sort(key=lambda card: (bool(card.withheld), card.changed or card.created), reverse=True)
+    chosen.sort(key=lambda card: card.changed or card.created, reverse=True)
     chosen.sort(key=lambda card: bool(card.withheld))
     return SearchPage(
         hits=tuple(chosen[after : after + limit]),

@@ -16,6 +16,7 @@ from cruijff_kit.errors import SiteError
 from cruijff_kit.mcp_server.server import build
 from cruijff_kit.mcp_server.surface import INSTRUCTIONS, SURFACE
 from cruijff_kit.schema.receipt import Excerpt
+from cruijff_kit.schema.search import Query
 
 OURS = {"experiment", "cursor", "limit", "after", "response_format"}
 """Arguments a tool may have beyond its verbs': where to look, how much, and paging."""
@@ -135,12 +136,13 @@ def test_commands_and_tools_that_share_a_verb_reach_the_same_function() -> None:
 
 
 def _parameters(verb: Any) -> dict[str, inspect.Parameter]:
-    """Return what a verb takes, the fields of an excerpt in its place."""
+    """Return what a verb takes, the fields of an excerpt or a query in its place."""
     found = dict(inspect.signature(verb).parameters)
-    if found.pop("excerpt", None):
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        fields = Excerpt.model_fields.items()
-        found |= {name: inspect.Parameter(name, keyword, default=field.default) for name, field in fields}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    for noun in (Excerpt, Query):
+        if found.pop(noun.__name__.lower(), None):
+            fields = noun.model_fields.items()
+            found |= {name: inspect.Parameter(name, keyword, default=field.default) for name, field in fields}
     return found
 
 
