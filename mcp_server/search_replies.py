@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from cruijff_kit.mcp_server.paging import page_of, room_for, shortened
 
 if TYPE_CHECKING:
+    from cruijff_kit.schema.lesson import Lesson
     from cruijff_kit.schema.search import Card, CardFigure, CardSpeed, SearchPage
 
 __all__ = ["HitReply", "SearchReply"]
@@ -56,10 +57,7 @@ class HitReply(BaseModel):
     def of(cls, card: "Card", *, full: bool) -> "HitReply":
         """Cut what is remembered of an experiment to size."""
         figures = [_figure(each) for each in card.figures[: 13 if full else 3]]
-        lessons = [
-            _cut(f"{each.text} (stale: {each.stale})" if each.stale else each.text, 300) for each in card.lessons
-        ]
-        lessons = lessons[-10 if full else -2 :]
+        lessons = [_lesson(each) for each in card.lessons[-10 if full else -2 :]]
         return cls(
             experiment=card.experiment,
             stage=card.stage,
@@ -134,6 +132,10 @@ def _speed(each: "CardSpeed") -> str:
     return (
         f"{each.model}: {each.tokens_per_second:.4g} tokens/s{where}, run {each.run} ({each.path} {each.sha256[:12]})"
     )
+
+
+def _lesson(each: "Lesson") -> str:
+    return f"stale, {_cut(each.stale, 120)}: {_cut(each.text, 200)}" if each.stale else _cut(each.text, 300)
 
 
 def _cut(text: str, length: int) -> str:

@@ -77,7 +77,8 @@ def _without(text: str, names: Iterable[str], factors: Factors) -> str:
 def _forms(levels: Iterable[object]) -> set[str]:
     forms = {str(level) for level in levels}
     numbers = [float(level) for level in levels if isinstance(level, int | float) and not isinstance(level, bool)]
-    return forms | {f"{number:g}" for number in numbers} | {f"{number:.0e}".replace("e-0", "e-") for number in numbers}
+    powers = {f"{number:.0e}" for number in numbers if float(f"{number:.0e}") == number}
+    return forms | {f"{number:g}" for number in numbers} | powers | {each.replace("e-0", "e-") for each in powers}
 
 
 def _unheld(match: re.Match[str], held: Sequence[_Held]) -> Iterator[Problem]:
