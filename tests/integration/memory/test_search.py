@@ -43,7 +43,7 @@ def project(_one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def world_of(root: Path) -> World:
-    return reporting_world(root)._replace(library=DiskLibrary())
+    return world_at(root)._replace(library=DiskLibrary())
 
 
 def found(project: Path, **query: str) -> SearchPage:
@@ -105,7 +105,7 @@ def test_speeds_come_from_compute_json_with_the_device_the_manifest_tells(projec
         model_sha256="ab" * 32, middle=8_123.5, slow=8_000, fast=8_200, tokens=10, beside=1.0, on_gpu=False
     )  # fmt: skip
     job = JobCompute(
-        run_id=run.id, step=Step.TRAIN, attempt=1, job_id="17", state=JobState.COMPLETED, limit_seconds=60, gpus=0,
+        run_id=run.id, step=Step.TRAIN, attempt=1, job_id="17", state=JobState.SUCCEEDED, limit_seconds=60, gpus=0,
         usage=JobUsage(), speed=speed,
     )  # fmt: skip
     report = ComputeReport(experiment="ranks", jobs=(job,), hours=1, gpu_hours=0, most_gpu_hours=0)
@@ -304,7 +304,7 @@ def test_a_design_names_earlier_experiments_like_it_with_their_source(project: P
     tasks = {"tasks": [{"name": "capitalization", "task": "rows"}]}
     spec = design(evaluation=tasks)
     world = world_at(project / "parity", model_facts(sha256="ab" * 32))._replace(library=DiskLibrary())
-    text = json.dumps(spec.model_dump(mode="json", exclude_none=True))
+    text = json.dumps(spec.model_dump(mode="json", exclude_defaults=True, exclude_none=True))
     (told,) = workflow.check_design(text, world=world).earlier
     report = found(project).hits[0].report_sha256 or ""
     assert told.startswith("`ranks` ran this very grid (same model and a task of the same name, 2026-11-20, reported)")
