@@ -19,9 +19,8 @@ FILES = {"one/plan.json": b"{}", "one/report/trace.json": b"figures", "two/plan.
 def made(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Library, str]:
     project = tmp_path / "project"
     if request.param == "fake":
-        return FakeLibrary({**{f"{project}/{path}": body for path, body in FILES.items()}, f"{project}/far@": b""}), str(
-            project
-        )
+        files = {f"{project}/{path}": body for path, body in FILES.items()}
+        return FakeLibrary({**files, f"{project}/far@": b""}), str(project)
     monkeypatch.setenv("CRUIJFF_CACHE_DIR", str(tmp_path / "cache"))
     for path, body in FILES.items():
         (project / path).parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,8 @@ class FakeLibrary:
         if name.endswith("@"):
             return Stamped(project, name.removesuffix("@"), {}, linked=True)
         found = {path: self.files.get(f"{project}/{name}/{path}") for path in files}
-        return Stamped(project, name, {path: sha256(body).hexdigest() for path, body in found.items() if body is not None})
+        stamps = {path: sha256(body).hexdigest() for path, body in found.items() if body is not None}
+        return Stamped(project, name, stamps)
 
     def read(self, folder: str, path: str, *, last: int | None = None) -> bytes | None:
         body = self.files.get(f"{folder}/{path}")

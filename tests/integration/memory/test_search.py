@@ -1,4 +1,4 @@
-"""Earlier experiments are found from their files alone, told with their source, and never more freely than their tier."""
+"""Earlier experiments are found from their files alone, told with source, and no more freely than their tier."""
 
 import json
 import os
@@ -79,7 +79,8 @@ def test_an_experiment_is_found_by_what_is_in_it(project: Path, query: dict[str,
 
 
 @pytest.mark.parametrize(
-    "query", ({"words": "zebra"}, {"model": "a"}, {"model": "abac"}, {"task": "other"}, {"factor": "lr=2"}, {"metric": "f"})
+    "query",
+    ({"words": "zebra"}, {"model": "a"}, {"model": "abac"}, {"task": "other"}, {"factor": "lr=2"}, {"metric": "f"}),
 )
 def test_an_experiment_is_not_found_by_what_is_not(project: Path, query: dict[str, str]) -> None:
     page = found(project, **query)
@@ -223,8 +224,9 @@ def test_a_torn_design_counts_as_red_whatever_its_plan_says(project: Path) -> No
 
 
 def test_over_two_hundred_experiments_stay_within_the_budget_and_cursors_show_each_once(project: Path) -> None:
+    light = shutil.ignore_patterns("runs", "predictions")
     for number in range(209):
-        shutil.copytree(project / "ranks", project / f"copy-{number:03}", ignore=shutil.ignore_patterns("runs", "predictions"))
+        shutil.copytree(project / "ranks", project / f"copy-{number:03}", ignore=light)
     bench, names, cursor = Bench(project, ""), [], 0
     detailed = bench.call("experiments_search", limit=100, response_format="detailed")
     assert detailed.tokens <= 8_000
@@ -237,12 +239,8 @@ def test_over_two_hundred_experiments_stay_within_the_budget_and_cursors_show_ea
             names.extend(hit["experiment"] for hit in reply.structured_content["hits"])
             cursor = reply.structured_content["next_cursor"]
 
-    bench_talk(bench, whole)
+    bench.talk(whole)
     assert len(names) == len(set(names)) == 210
-
-
-def bench_talk(bench: Bench, dialogue: Any) -> None:
-    bench.talk(dialogue)
 
 
 def test_a_lesson_is_written_once_kept_beside_peoples_prose_and_found(project: Path) -> None:
