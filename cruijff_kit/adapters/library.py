@@ -31,7 +31,7 @@ class DiskLibrary:
         except OSError as err:
             hint = "name a directory that holds experiments"
             raise SiteError(f"`{project}` cannot be searched: {err.strerror}", hint=hint) from err
-        return tuple(_looked_at(project, entry, files) for entry in found if _is_folder(entry))
+        return tuple(_looked_at(project, entry, files=files) for entry in found if _is_folder(entry))
 
     def read(self, folder: str, path: str, *, last: int | None = None) -> bytes | None:
         """Return a file below a directory, or its last bytes; None where there is none."""
@@ -82,7 +82,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _looked_at(project: str, entry: os.DirEntry[str], files: Sequence[str]) -> Stamped:
+def _looked_at(project: str, entry: os.DirEntry[str], *, files: Sequence[str]) -> Stamped:
     if entry.is_symlink():
         return Stamped(project, entry.name, {}, linked=True)
     stamps = {path: stamp for path in files if (stamp := _stamp(f"{entry.path}/{path}"))}

@@ -48,7 +48,7 @@ def number_problems(
     """
     plain = unicodedata.normalize("NFKC", text).translate(_MINUS)
     held = list(_held(evidence))
-    found = _NUMBER.finditer(_without(plain, names, factors))
+    found = _NUMBER.finditer(_without(plain, names, factors=factors))
     return [problem for match in found for problem in _unheld(match, held)]
 
 
@@ -62,7 +62,7 @@ def _held(evidence: Sequence[Evidence]) -> Iterator[_Held]:
             yield _Held(Decimal(each.n), f"n of `{each.figure}`", exact=True)
 
 
-def _without(text: str, names: Iterable[str], factors: Factors) -> str:
+def _without(text: str, names: Iterable[str], *, factors: Factors) -> str:
     """Return a text without the names in it, and without levels that stand behind their factor."""
     for name in sorted({each for each in names if each}, key=len, reverse=True):
         text = re.sub(rf"(?<![\w.]){re.escape(name)}(?!\w|\.\w)", " ", text)
@@ -88,7 +88,7 @@ def _unheld(match: re.Match[str], held: Sequence[_Held]) -> Iterator[Problem]:
         number = Decimal("NaN")
     scale = Decimal("0.01") if match["percent"] else Decimal(1)
     if number.is_nan() or not any(_equal(number, each, scale=scale) for each in held):
-        yield _problem(match.group().strip(), number * scale, held)
+        yield _problem(match.group().strip(), number * scale, held=held)
 
 
 def _equal(number: Decimal, held: _Held, *, scale: Decimal) -> bool:
@@ -101,7 +101,7 @@ def _equal(number: Decimal, held: _Held, *, scale: Decimal) -> bool:
     return apart == 0 or (apart <= half <= _COARSEST * abs(held.value))
 
 
-def _problem(shown: str, number: Decimal, held: Sequence[_Held]) -> Problem:
+def _problem(shown: str, number: Decimal, *, held: Sequence[_Held]) -> Problem:
     fact = f"`{shown[:40]}` is the value, limit or count of no figure that is cited"
     if not held or number.is_nan():
         return Problem(fact, hint="cite the figure that holds it; `ck results` lists them")

@@ -6,10 +6,12 @@ from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.report import Reference, Trace
 from cruijff_kit.schema.search import Card, CardFigure, CardModel, Query
 
-__all__ = ["TIERS", "card_figure", "covered", "headline", "matches", "strictest"]
+__all__ = ["TIERS", "TIER_NAMES", "card_figure", "covered", "headline", "matches", "strictest"]
 
 TIERS: tuple[Tier, ...] = ("green", "yellow", "red")
 """Tiers, the freest first."""
+TIER_NAMES: dict[str, Tier] = {tier: tier for tier in TIERS}
+"""Word to the tier that it names."""
 
 _FIRST = {"effect": 4, "mean": 4, "base": 2, "accuracy": 2, "training": 1}
 """Kinds of figures that are remembered, and how many of each."""

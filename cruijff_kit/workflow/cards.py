@@ -6,11 +6,11 @@ from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from cruijff_kit.analysis.recall import TIERS, card_figure, covered, headline, strictest
+from cruijff_kit.analysis.recall import TIER_NAMES, card_figure, covered, headline, strictest
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.ports import Library, Stamped
 from cruijff_kit.rendering.lesson_text import parse_lessons
@@ -92,14 +92,14 @@ def make_card(found: Stamped, *, library: Library) -> Card:
         experiment=found.name,
         project=found.project,
         stage=_stage(found),
-        tier=strictest(_tiers(spec, plan, reader)),
-        folders=tuple(_folders(spec, plan, reader.folder)),
-        **_designed(spec, plan, report),
-        **_reported(report, plan, reader),
+        tier=strictest(_tiers(spec, plan, reader=reader)),
+        folders=tuple(_folders(spec, plan, folder=reader.folder)),
+        **_designed(spec, plan, report=report),
+        **_reported(report, plan, reader=reader),
         **_recorded(reader),
     )
     told = told.model_copy(update={"problems": tuple(reader.problems)})
-    why = _withheld(told.tier, spec, plan)
+    why = _withheld(told.tier, spec, plan=plan)
     return covered(told, why, tier=told.tier) if why else told
 
 
@@ -132,7 +132,7 @@ def _stage(found: Stamped) -> Stage:
     return "ended" if ExperimentLayout.compute in has else "running"
 
 
-def _tiers(spec: ExperimentSpec | None, plan: Plan | None, reader: _Reader) -> Iterator[Tier]:
+def _tiers(spec: ExperimentSpec | None, plan: Plan | None, *, reader: _Reader) -> Iterator[Tier]:
     if spec is not None:
         yield spec.data.tier
     if plan is not None:
@@ -140,12 +140,12 @@ def _tiers(spec: ExperimentSpec | None, plan: Plan | None, reader: _Reader) -> I
     if reader.problems and (spec is None or plan is None):
         # The one that cannot be read may be the stricter one.
         yield "red"
-    for folder in _folders(spec, plan, reader.folder):
+    for folder in _folders(spec, plan, folder=reader.folder):
         named = {name for above, name in pairwise(Path(folder).parts) if above == "data"}
-        yield from (tier for tier in TIERS if tier in named)
+        yield from (tier for name, tier in TIER_NAMES.items() if name in named)
 
 
-def _folders(spec: ExperimentSpec | None, plan: Plan | None, folder: str) -> Iterator[str]:
+def _folders(spec: ExperimentSpec | None, plan: Plan | None, *, folder: str) -> Iterator[str]:
     """Yield the folders that the data of an experiment lies in, and those that it is."""
     files = [facts.path for facts in plan.datasets] if plan is not None else []
     if spec is not None:
@@ -156,7 +156,7 @@ def _folders(spec: ExperimentSpec | None, plan: Plan | None, folder: str) -> Ite
     yield from dict.fromkeys(str(each) for place in places for each in (place.parent, place))
 
 
-def _withheld(tier: Tier, spec: ExperimentSpec | None, plan: Plan | None) -> str:
+def _withheld(tier: Tier, spec: ExperimentSpec | None, *, plan: Plan | None) -> str:
     if tier == "red":
         return "its data is red"
     consents = [source.consent for source in (spec.data if spec else None, plan) if source is not None]
@@ -165,7 +165,7 @@ def _withheld(tier: Tier, spec: ExperimentSpec | None, plan: Plan | None) -> str
     return ""
 
 
-def _designed(spec: ExperimentSpec | None, plan: Plan | None, report: _Report) -> dict[str, object]:
+def _designed(spec: ExperimentSpec | None, plan: Plan | None, *, report: _Report) -> dict[str, Any]:
     models = {run.model.name: run.model.sha256 for run in plan.runs} if plan is not None else {}
     datasets = tuple(dict.fromkeys(facts.sha256 for facts in plan.datasets)) if plan is not None else ()
     runs = len(plan.runs) if plan is not None else 0
@@ -187,13 +187,13 @@ def _designed(spec: ExperimentSpec | None, plan: Plan | None, report: _Report) -
     }
 
 
-def _reported(report: _Report, plan: Plan | None, reader: _Reader) -> dict[str, object]:
+def _reported(report: _Report, plan: Plan | None, *, reader: _Reader) -> dict[str, Any]:
     return {
         "figures": headline(report.figures, report.references),
         "figures_in_all": len(report.figures),
         "report_sha256": report.sha256,
         "superseded": report.sha256 is not None and _superseded(report, reader),
-        "speeds": tuple(_speeds(report, plan, reader)) if plan is not None else (),
+        "speeds": tuple(_speeds(report, plan, reader=reader)) if plan is not None else (),
         **_lessons(report, reader),
     }
 
@@ -208,14 +208,14 @@ def _superseded(report: _Report, reader: _Reader) -> bool:
         return True
 
 
-def _lessons(report: _Report, reader: _Reader) -> dict[str, object]:
+def _lessons(report: _Report, reader: _Reader) -> dict[str, Any]:
     text = reader.read(ExperimentLayout.findings, lambda content: content.decode("utf-8"))
     found = parse_lessons(text or "")
-    told: list[Lesson] = [stale(each, report.figures, report.references) for each in found[-_MOST_LESSONS:]]
+    told: list[Lesson] = [stale(each, report.figures, references=report.references) for each in found[-_MOST_LESSONS:]]
     return {"lessons": tuple(told), "lessons_in_all": len(found)}
 
 
-def _speeds(report: _Report, plan: Plan, reader: _Reader) -> Iterator[CardSpeed]:
+def _speeds(report: _Report, plan: Plan, *, reader: _Reader) -> Iterator[CardSpeed]:
     """Yield a speed of each model: of the longest training in `compute.json`, else of the first in the report."""
     raw = reader.read(ExperimentLayout.compute, lambda content: (ComputeReport.model_validate_json(content), content))
     jobs = [(job, job.speed) for job in raw[0].jobs if job.speed is not None] if raw else []
@@ -226,7 +226,8 @@ def _speeds(report: _Report, plan: Plan, reader: _Reader) -> Iterator[CardSpeed]
             longest = max(mine, key=lambda each: each[1].tokens)
             yield _computed(*longest, model=model, file_sha256=sha256(raw[1]).hexdigest(), reader=reader)
         else:
-            yield from _traced(report, [run.id for run in plan.runs if run.model.name == model], model, reader=reader)
+            own = [run.id for run in plan.runs if run.model.name == model]
+            yield from _traced(report, own, model=model, reader=reader)
 
 
 def _computed(job: JobCompute, speed: Speed, *, model: str, file_sha256: str, reader: _Reader) -> CardSpeed:
@@ -243,7 +244,7 @@ def _computed(job: JobCompute, speed: Speed, *, model: str, file_sha256: str, re
     )
 
 
-def _traced(report: _Report, runs: list[str], model: str, *, reader: _Reader) -> Iterator[CardSpeed]:
+def _traced(report: _Report, runs: list[str], *, model: str, reader: _Reader) -> Iterator[CardSpeed]:
     wanted = {f"training/{run}/tokens_per_second": run for run in runs}
     for each in report.figures:
         if each.figure in wanted and each.value is not None:
@@ -265,7 +266,7 @@ def _device(run: str, reader: _Reader) -> str:
     return manifest.device if manifest is not None else ""
 
 
-def _recorded(reader: _Reader) -> dict[str, object]:
+def _recorded(reader: _Reader) -> dict[str, Any]:
     """Return the last line of the audit log; nothing where it is torn, as while one is being written."""
     tail = reader.read(ExperimentLayout.audit, lambda content: content, last=_LAST_LINES) or b""
     line = tail.removesuffix(b"\n").rpartition(b"\n")[2]

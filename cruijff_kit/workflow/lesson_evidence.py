@@ -24,15 +24,15 @@ def cite(trace: Trace, references: Mapping[str, Reference], *, report_sha256: st
     )
 
 
-def stale(lesson: Lesson, traces: Sequence[Trace], references: Mapping[str, Reference]) -> Lesson:
+def stale(lesson: Lesson, traces: Sequence[Trace], *, references: Mapping[str, Reference]) -> Lesson:
     """Return a lesson that tells what of its evidence the report on disk no longer holds."""
     wanted = {each.figure for each in lesson.evidence}
     now = {each.figure: each for each in traces if each.figure in wanted}
-    changed = [why for each in lesson.evidence if (why := _changed(each, now.get(each.figure), references))]
+    changed = [why for each in lesson.evidence if (why := _changed(each, now.get(each.figure), references=references))]
     return lesson.model_copy(update={"stale": "; ".join(changed)})
 
 
-def _changed(evidence: Evidence, trace: Trace | None, references: Mapping[str, Reference]) -> str:
+def _changed(evidence: Evidence, trace: Trace | None, *, references: Mapping[str, Reference]) -> str:
     if trace is None:
         return f"the report holds no `{evidence.figure}` any more"
     now = cite(trace, references, report_sha256=evidence.report_sha256)

@@ -49,7 +49,7 @@ def add_lesson(text: str, *, evidence: Sequence[str], world: World) -> LessonRec
     cited = [
         cite(known[name], references, report_sha256=report_sha256) for name in dict.fromkeys(evidence) if name in known
     ]
-    problems = [*_form(words, evidence, known), *_numbers(words, cited, world)]
+    problems = [*_form(words, evidence, known=known), *_numbers(words, cited, world=world)]
     if problems:
         raise SpecError("the lesson cannot be written; nothing was", problems=problems)
     with world.store.lock("findings"):
@@ -66,9 +66,9 @@ def read_lessons(*, world: World) -> tuple[Lesson, ...]:
     if not found:
         return ()
     if world.store.read(ExperimentLayout.traces) is None:
-        return tuple(stale(each, (), {}) for each in found)
+        return tuple(stale(each, (), references={}) for each in found)
     figures, references, _ = _report(world)
-    return tuple(stale(each, figures, references) for each in found)
+    return tuple(stale(each, figures, references=references) for each in found)
 
 
 def _append(text: str, cited: Sequence[Evidence], *, world: World) -> LessonReceipt:
@@ -110,7 +110,7 @@ def _report(world: World) -> tuple[tuple[Trace, ...], dict[str, Reference], str]
     return figures, {each.label: each for each in references}, sha256(raw).hexdigest()
 
 
-def _form(text: str, evidence: Sequence[str], known: dict[str, Trace]) -> Iterator[Problem]:
+def _form(text: str, evidence: Sequence[str], *, known: dict[str, Trace]) -> Iterator[Problem]:
     if not text:
         yield Problem("the lesson is empty", hint="say in one paragraph what was learnt")
     if len(text) > _LONGEST:
@@ -124,7 +124,7 @@ def _form(text: str, evidence: Sequence[str], known: dict[str, Trace]) -> Iterat
             yield Problem(f"`{name[:120]}` is no figure of the report", hint=hint)
 
 
-def _numbers(text: str, cited: Sequence[Evidence], world: World) -> list[Problem]:
+def _numbers(text: str, cited: Sequence[Evidence], *, world: World) -> list[Problem]:
     plan, _ = recorded_plan(world=world)
     try:
         factors = read_design(world).factors

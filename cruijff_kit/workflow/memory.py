@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from cruijff_kit import __version__
-from cruijff_kit.analysis.recall import TIERS, covered
+from cruijff_kit.analysis.recall import TIER_NAMES, TIERS, covered
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.ports import Library, Stamped
 from cruijff_kit.schema.data import Tier
@@ -81,7 +81,7 @@ def remember(projects: Sequence[str], *, library: Library) -> Memory:
 
 def _current(found: Sequence[Stamped], library: Library) -> list[Card]:
     cache = _recalled(library)
-    kept = {f"{each.project}/{each.name}": _card(each, cache, library) for each in found}
+    kept = {f"{each.project}/{each.name}": _card(each, cache, library=library) for each in found}
     if any(cache.kept.get(folder) is not card for folder, card in kept.items()):
         # Those of other projects stay, the oldest of them going first.
         whole = {**{folder: card for folder, card in cache.kept.items() if folder not in kept}, **kept}
@@ -99,7 +99,7 @@ def _recalled(library: Library) -> _Cache:
     return cache if cache.form == _FORM else _Cache(form=_FORM, kept={})
 
 
-def _card(found: Stamped, cache: _Cache, library: Library) -> _Kept:
+def _card(found: Stamped, cache: _Cache, *, library: Library) -> _Kept:
     before = cache.kept.get(f"{found.project}/{found.name}")
     if before is not None and before.stamps == found.stamps:
         return before
@@ -121,11 +121,18 @@ def _marked(cards: Iterable[Card], library: Library) -> list[Card]:
 def _mark(folder: str, library: Library) -> Tier:
     """Return the tier that a folder of data is marked with; green where it is not, red where nobody can tell."""
     try:
-        content = library.read(str(Path(folder)), "TIER", last=_MARK_BYTES)
+        content = library.read(folder, "TIER", last=_MARK_BYTES)
     except CruijffError:
         # A file is no folder, and has no mark of its own.
-        return "green" if Path(folder).is_file() else "red"
+        return "green" if _is_file(folder) else "red"
     if content is None:
         return "green"
     text = content.decode("utf-8", "replace").strip()
-    return next((tier for tier in TIERS if tier == text), "red")
+    return TIER_NAMES.get(text, "red")
+
+
+def _is_file(place: str) -> bool:
+    try:
+        return Path(place).is_file()
+    except OSError:
+        return False

@@ -73,7 +73,7 @@ def earlier_experiments(plan: Plan, factors: Factors, *, world: World) -> tuple[
         if card.experiment != world.store.root.name and _alike(card, plan)
     ]
     cards.sort(key=lambda card: (bool(factors) and card.factors == factors, card.created), reverse=True)
-    told = [_told(card, plan, factors) for card in cards[:_MOST_EARLIER]]
+    told = [_told(card, plan, factors=factors) for card in cards[:_MOST_EARLIER]]
     more = len(cards) - len(told)
     return (*told, *([f"{more} more experiments are like this one; `ck search` lists them"] if more else []))
 
@@ -90,7 +90,7 @@ def _same_data(card: Card, plan: Plan) -> bool:
     return bool({facts.sha256 for facts in plan.datasets} & set(card.datasets))
 
 
-def _told(card: Card, plan: Plan, factors: Factors) -> str:
+def _told(card: Card, plan: Plan, *, factors: Factors) -> str:
     shared = "same model and data" if _same_data(card, plan) else "same model and a task of the same name"
     if card.withheld:
         return f"`{card.experiment}`: {shared}, {card.runs} runs, {card.stage}; no more is told, as {card.withheld}"

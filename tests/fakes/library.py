@@ -22,9 +22,9 @@ class FakeLibrary:
         names = sorted({parts[0] for parts in below if len(parts) > 1 or parts[0].endswith("@")})
         if not below:
             raise SiteError(f"`{project}` cannot be searched")
-        return tuple(self._stamped(project, name, files) for name in names)
+        return tuple(self._stamped(project, name, files=files) for name in names)
 
-    def _stamped(self, project: str, name: str, files: Sequence[str]) -> Stamped:
+    def _stamped(self, project: str, name: str, *, files: Sequence[str]) -> Stamped:
         if name.endswith("@"):
             return Stamped(project, name.removesuffix("@"), {}, linked=True)
         found = {path: self.files.get(f"{project}/{name}/{path}") for path in files}
