@@ -142,7 +142,8 @@ def _tiers(spec: ExperimentSpec | None, plan: Plan | None, *, reader: _Reader) -
         yield "red"
     for folder in _folders(spec, plan, folder=reader.folder):
         named = {name for above, name in pairwise(Path(folder).parts) if above == "data"}
-        yield from (tier for name, tier in TIER_NAMES.items() if name in named)
+        for name in named & TIER_NAMES.keys():
+            yield TIER_NAMES[name]
 
 
 def _folders(spec: ExperimentSpec | None, plan: Plan | None, *, folder: str) -> Iterator[str]:

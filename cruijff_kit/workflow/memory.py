@@ -128,7 +128,8 @@ def _mark(folder: str, library: Library) -> Tier:
     if content is None:
         return "green"
     text = content.decode("utf-8", "replace").strip()
-    return TIER_NAMES.get(text, "red")
+    unclear: Tier = "red"
+    return TIER_NAMES.get(text, unclear)
 
 
 def _is_file(place: str) -> bool:

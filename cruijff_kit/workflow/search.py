@@ -67,11 +67,12 @@ def earlier_experiments(plan: Plan, factors: Factors, *, world: World) -> tuple[
     project = world.store.root.parent
     if world.library is None or not project.is_dir():
         return ()
-    cards = [
-        card
-        for card in remember([str(project)], library=world.library).cards
-        if card.experiment != world.store.root.name and _alike(card, plan)
-    ]
+    try:
+        known = remember([str(project)], library=world.library).cards
+    except SiteError:
+        # A folder that may be entered but not listed is no fault of the design.
+        return ()
+    cards = [card for card in known if card.experiment != world.store.root.name and _alike(card, plan)]
     cards.sort(key=lambda card: (bool(factors) and card.factors == factors, card.created), reverse=True)
     told = [_told(card, plan, factors=factors) for card in cards[:_MOST_EARLIER]]
     more = len(cards) - len(told)
