@@ -108,6 +108,7 @@ def _world(experiment: Path, *, sites: "DiskSiteFiles", site: "Site", actor: "Ac
     from cruijff_kit.adapters.embedder import LocalEmbedder
     from cruijff_kit.adapters.environments import DiskEnvironments
     from cruijff_kit.adapters.eval_logs import InspectLogs
+    from cruijff_kit.adapters.library import DiskLibrary
     from cruijff_kit.adapters.lora_adapters import LocalAdapters
     from cruijff_kit.adapters.model_hub import LocalHub
     from cruijff_kit.adapters.probe import StepProber
@@ -133,6 +134,7 @@ def _world(experiment: Path, *, sites: "DiskSiteFiles", site: "Site", actor: "Ac
         probe=open_probe(site.login_host),
         environments=DiskEnvironments(),
         shelf=DiskShelf(),
+        library=DiskLibrary(),
         settings=lambda: sites.read().site,
         site_name=sites.name,
         secrets=secrets_of(os.environ),

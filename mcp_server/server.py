@@ -14,7 +14,7 @@ from mcp.server import MCPServer
 
 from cruijff_kit import __version__
 from cruijff_kit.errors import CruijffError
-from cruijff_kit.mcp_server import design_tools, job_tools, result_tools
+from cruijff_kit.mcp_server import design_tools, job_tools, result_tools, search_tools
 from cruijff_kit.mcp_server.resources import add_resources
 from cruijff_kit.mcp_server.session import Session, guarded
 from cruijff_kit.mcp_server.surface import INSTRUCTIONS, SURFACE
@@ -22,7 +22,9 @@ from cruijff_kit.mcp_server.surface import INSTRUCTIONS, SURFACE
 __all__ = ["TOOLS", "build", "main"]
 
 TOOLS: dict[str, Callable[..., Any]] = {
-    name: getattr(module, name) for module in (design_tools, job_tools, result_tools) for name in module.__all__
+    name: getattr(module, name)
+    for module in (design_tools, job_tools, result_tools, search_tools)
+    for name in module.__all__
 }
 """Tool name to the function behind it."""
 

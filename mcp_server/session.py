@@ -22,7 +22,7 @@ from cruijff_kit.errors import CruijffError, SiteError
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
-__all__ = ["Session", "enter", "guarded", "shown", "spoken", "work"]
+__all__ = ["Session", "enter", "guarded", "project", "shown", "spoken", "work"]
 
 _Answer = TypeVar("_Answer")
 _Reply = TypeVar("_Reply", bound=BaseModel)
@@ -62,6 +62,13 @@ def enter(experiment: str, tool: str, ctx: Context[Any, Any]) -> "World":
     if world.store.root != place:
         raise ToolError(f"`{experiment}` is a link, and links may lead anywhere; an experiment is a folder of its own")
     return world
+
+
+def project(tool: str, ctx: Context[Any, Any]) -> "World":
+    """Return the world of the project itself, for what concerns all its experiments."""
+    session: Session = ctx.request_context.lifespan_context
+    with spoken():
+        return open_world(session.root, root=session.root, kind="assistant", name=tool, client=_client(ctx))
 
 
 async def work(ctx: Context[Any, Any], verb: Callable[..., _Answer], **arguments: Any) -> _Answer:

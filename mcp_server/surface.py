@@ -50,6 +50,7 @@ class Surface(NamedTuple):
 
 SURFACE: dict[str, Surface] = {
     "site_check": Surface(("check_site",), _READ),
+    "experiments_search": Surface(("search_experiments",), _READ),
     "experiment_validate": Surface(("check_design",), _READ),
     "experiment_write_summary": Surface(("write_design", "amend_design"), _WRITE),
     "data_show": Surface(("show_data",), _READ),
@@ -71,8 +72,9 @@ cruijff-kit designs, runs and reports fine-tuning experiments. Every number come
 
 Order of work:
 1. site_check once on a new machine.
-2. Ask the user what a design needs; decision_record keeps each answer. experiment_validate the design (YAML) and mend
-   every problem it lists; then experiment_write_summary. data_show shows what will be learnt.
+2. experiments_search for what was tried before. Ask the user what a design needs; decision_record keeps each answer.
+   experiment_validate the design (YAML) and mend every problem it lists; then experiment_write_summary. data_show
+   shows what will be learnt.
 3. runs_scaffold with dry_run=true; show the files; then dry_run=false. It returns a plan_id.
 4. job_submit with that plan_id; the user is asked. job_watch until nothing moves; job_status at any time.
 5. results_report writes summary.md and the report page; results_read pages through its figures. Cite them with

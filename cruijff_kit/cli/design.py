@@ -87,6 +87,7 @@ def _review(review: DesignReview) -> str:
         *(f"  {run.id}" for run in review.plan.runs),
         aligned(("estimate", "value", "source"), rows) if rows else "",
         *(f"warning: {text}" for text in review.warnings),
+        *(f"earlier: {text}" for text in review.earlier),
     ]
     return "\n".join(part for part in parts if part)
 

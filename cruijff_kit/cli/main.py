@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "calibrate": ("calibrate:calibrate", "Turn the predictions of a split into sets or decisions with a guarantee."),
     "report": ("results:report", "Write summary.md and the report page."),
     "results": ("results:results", "Page through the figures of the report, each with its source."),
+    "lesson": ("lesson:lesson", "Write a lesson with its evidence to findings.md, or list those there."),
+    "search": ("search:search", "Search earlier experiments by model, task, factor, metric and words."),
     "groups": ("groups:groups", "Compare a run's answers between groups of samples."),
     "spot-check": ("results:spot_check", "Look at a few answers of a run, with their tokens."),
     "embed": ("embed:embed", "Write hidden states of texts to HDF5, by any model, adapter or epoch."),

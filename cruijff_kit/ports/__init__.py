@@ -3,6 +3,7 @@
 from cruijff_kit.ports.clients import ClientFiles
 from cruijff_kit.ports.clock import Clock, Progress
 from cruijff_kit.ports.jobs import Prober, Scheduler
+from cruijff_kit.ports.library import Library, Stamped
 from cruijff_kit.ports.mirror import Home, Mirror
 from cruijff_kit.ports.models import Adapters, Embedder, Inference, ModelHub, Tokenizer
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf, Tracking
@@ -19,6 +20,7 @@ __all__ = [
     "EvalLogs",
     "Home",
     "Inference",
+    "Library",
     "Mirror",
     "ModelHub",
     "Prober",
@@ -28,6 +30,7 @@ __all__ = [
     "Shelf",
     "SiteFiles",
     "SiteProbe",
+    "Stamped",
     "Tokenizer",
     "Tracking",
     "World",

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from cruijff_kit.ports.clock import Clock
 from cruijff_kit.ports.jobs import Prober, Scheduler
+from cruijff_kit.ports.library import Library
 from cruijff_kit.ports.models import Adapters, Embedder, ModelHub
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf
 from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
@@ -53,3 +54,5 @@ class World(NamedTuple):
     """What the site is called where it is one of several; None where it is the only one."""
     secrets: tuple[str, ...] = ()
     """Values that nothing written for readers may hold."""
+    library: Library | None = None
+    """Experiments, looked through together; None where a world does without."""

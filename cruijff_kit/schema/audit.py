@@ -70,6 +70,8 @@ class Action(StrEnum):
     """Texts were embedded and the vectors written."""
     GENERATE_SUMMARY = "GENERATE_SUMMARY"
     """`summary.md` and the report were rendered."""
+    ADD_LESSON = "ADD_LESSON"
+    """A lesson was written to `findings.md`, with the figures it cites."""
     SYNC_RUNS = "SYNC_RUNS"
     """Offline runs were sent to a tracking service."""
     COMPLETE = "COMPLETE"

@@ -46,6 +46,8 @@ class DesignReview(Noun):
     """Time, memory, disk and GPU-hours, each with its source."""
     warnings: tuple[str, ...] = ()
     """What is allowed and worth a second look."""
+    earlier: tuple[str, ...] = ()
+    """What earlier experiments on the same model and data or task have found, each with its source."""
 
 
 class DesignReceipt(Noun):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
+    from cruijff_kit.workflow.lessons import add_lesson, read_lessons
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.mirror import run_there, sync_mirror
     from cruijff_kit.workflow.models import (
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.safety import safe_text, secrets_of
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
+    from cruijff_kit.workflow.search import search_experiments
     from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.setup_inspect import write_inspect
     from cruijff_kit.workflow.site import list_sites, propose_site, show_site, write_site
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.watch import watch_jobs
 
 __all__ = [
+    "add_lesson",
     "adopt_edit",
     "amend_design",
     "apply_calibrator",
@@ -103,6 +106,7 @@ __all__ = [
     "read_audit",
     "read_configuration",
     "read_document",
+    "read_lessons",
     "read_manual",
     "read_results",
     "read_status",
@@ -114,6 +118,7 @@ __all__ = [
     "safe_text",
     "scaffold_runs",
     "sealed_plan",
+    "search_experiments",
     "secrets_of",
     "server_here",
     "show_compute",
@@ -152,6 +157,7 @@ _HOMES = {
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
+    "lessons": ("add_lesson", "read_lessons"),
     "logs": ("tail_log",),
     "mirror": ("run_there", "sync_mirror"),
     "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
@@ -161,6 +167,7 @@ _HOMES = {
     "results": ("read_results",),
     "safety": ("safe_text", "secrets_of"),
     "scaffold": ("scaffold_runs",),
+    "search": ("search_experiments",),
     "seal": ("recorded_plan", "sealed_plan"),
     "data_view": ("show_data",),
     "setup_finetune": ("write_finetune",),

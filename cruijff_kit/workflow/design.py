@@ -22,6 +22,7 @@ from cruijff_kit.schema.spec import ExperimentSpec, Level
 from cruijff_kit.workflow.design_record import is_recorded, record_findings, record_written
 from cruijff_kit.workflow.examine import examine
 from cruijff_kit.workflow.read_design import read_design
+from cruijff_kit.workflow.search import earlier_experiments
 
 __all__ = ["amend_design", "check_design", "spec_json_schema", "write_design"]
 
@@ -41,7 +42,10 @@ def check_design(text: str, *, world: World) -> DesignReview:
     """
     checked = examine(text, world=world)
     estimates = (*checked.plan.estimates, *checked.power)
-    return DesignReview(spec=checked.spec, plan=checked.plan, estimates=estimates, warnings=checked.warnings)
+    earlier = earlier_experiments(checked.plan, checked.spec.factors, world=world)
+    return DesignReview(
+        spec=checked.spec, plan=checked.plan, estimates=estimates, warnings=checked.warnings, earlier=earlier
+    )
 
 
 def write_design(text: str, *, reason: str, world: World) -> DesignReceipt:

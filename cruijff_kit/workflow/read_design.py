@@ -8,7 +8,7 @@ from cruijff_kit.rendering.summary import parse_summary
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["read_design"]
+__all__ = ["parse_design", "read_design"]
 
 
 def read_design(world: World) -> ExperimentSpec:
@@ -18,11 +18,19 @@ def read_design(world: World) -> ExperimentSpec:
         PlanError: there is no design.
         SpecError: it is not a valid one any more; lists every problem.
     """
-    name = ExperimentLayout.summary
-    text = world.store.read_text(name)
+    text = world.store.read_text(ExperimentLayout.summary)
     if text is None:
         raise PlanError("there is no design here", hint="check a design with `ck design check FILE`, then write it")
-    summary = parse_summary(text)
+    return parse_design(text)
+
+
+def parse_design(text: str) -> ExperimentSpec:
+    """Return the design in the text of an `experiment_summary.md`, its form checked.
+
+    Raises:
+        SpecError: it is not a valid one; lists every problem.
+    """
+    name, summary = ExperimentLayout.summary, parse_summary(text)
     document = load_yaml(summary.front, name=name, first_line=summary.first_line)
     parsed = parse_spec(document.value, document.marks)
     if parsed.problems or parsed.spec is None:

@@ -9,7 +9,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.report import Reference, ResultsPage, Trace
 
-__all__ = ["read_results"]
+__all__ = ["read_results", "require_current"]
 
 _MOST = 500
 _AGAIN = "`ck report` writes it anew"
@@ -39,7 +39,7 @@ def read_results(*, match: str = "", after: int = 0, limit: int = 50, world: Wor
             "nothing was reported yet", hint="`ck report` collects what has ended and computes the figures"
         )
     figures, references = _parsed(raw)
-    _require_current(references, world)
+    require_current(references, world)
     words = match.casefold().split()
     chosen = [each for each in figures if all(word in str(each["figure"]).casefold() for word in words)]
     page = tuple(Trace.model_validate(each) for each in chosen[after : after + limit])
@@ -60,8 +60,12 @@ def _parsed(raw: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         raise ResultError(f"`{ExperimentLayout.traces}` cannot be read: {err}", hint=_AGAIN) from err
 
 
-def _require_current(references: list[dict[str, Any]], world: World) -> None:
-    """Refuse figures of a result table that is no longer the one on disk."""
+def require_current(references: list[dict[str, Any]], world: World) -> None:
+    """Refuse figures of a result table that is no longer the one on disk.
+
+    Raises:
+        ResultError: results were collected since the report.
+    """
     told = next((each["sha256"] for each in references if each["path"] == ExperimentLayout.results), None)
     if told is not None and world.store.digest(ExperimentLayout.results) != told:
         fact = f"the report was made of another `{ExperimentLayout.results}` than the one on disk"

@@ -18,6 +18,7 @@ from cruijff_kit.errors import SiteError
 from cruijff_kit.mcp_server.server import build
 from cruijff_kit.mcp_server.surface import INSTRUCTIONS, SURFACE
 from cruijff_kit.schema.receipt import Excerpt
+from cruijff_kit.schema.search import Query
 
 OURS = {"experiment", "cursor", "limit", "after", "response_format"}
 """Arguments a tool may have beyond its verbs': where to look, how much, and paging."""
@@ -70,7 +71,7 @@ def test_a_tool_takes_what_its_verbs_take_with_the_same_defaults(name: str, tool
 def test_a_tool_that_acts_demands_a_reason_and_one_that_reads_has_none(name: str, tools: dict[str, Tool]) -> None:
     schema = tools[name].input_schema
     reads = SURFACE[name].annotations.read_only_hint
-    assert ("reason" in schema["required"]) is not reads
+    assert ("reason" in schema.get("required", ())) is not reads
     assert ("reason" in schema["properties"]) is not reads
 
 
@@ -162,12 +163,13 @@ def test_commands_and_tools_that_share_a_verb_reach_the_same_function() -> None:
 
 
 def _parameters(verb: Any) -> dict[str, inspect.Parameter]:
-    """Return what a verb takes, the fields of an excerpt in its place."""
+    """Return what a verb takes, the fields of an excerpt or a query in its place."""
     found = dict(inspect.signature(verb).parameters)
-    if found.pop("excerpt", None):
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        fields = Excerpt.model_fields.items()
-        found |= {name: inspect.Parameter(name, keyword, default=field.default) for name, field in fields}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    for noun in (Excerpt, Query):
+        if found.pop(noun.__name__.lower(), None):
+            fields = noun.model_fields.items()
+            found |= {name: inspect.Parameter(name, keyword, default=field.default) for name, field in fields}
     return found
 
 

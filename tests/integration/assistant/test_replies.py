@@ -46,6 +46,7 @@ def reply(large: Path) -> Any:
         ("results_read", {"limit": 100}),
         ("audit_read", {"limit": 100, "verify": True}),
         ("site_check", {}),
+        ("experiments_search", {}),
     ),
 )
 def test_replies_about_five_hundred_runs_stay_within_the_budget(reply: Any, tool: str, arguments: Any) -> None:
@@ -82,6 +83,8 @@ def test_s31_a_reading_tool_changes_no_byte(large: Path, reply: Any) -> None:
     reply("experiment_validate", design="name: x")
     reply("logs_tail", run="nobody")
     reply("data_show")
+    reply("experiments_search")
     tested = {"job_status", "results_read", "audit_read", "site_check", "experiment_validate", "logs_tail", "data_show"}
+    tested.add("experiments_search")
     assert tested == {name for name, entry in SURFACE.items() if entry.annotations.read_only_hint}
     assert {path: path.read_bytes() for path in large.rglob("*") if path.is_file()} == before

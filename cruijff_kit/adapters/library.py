@@ -1,0 +1,110 @@
+"""Experiment directories on disk, and the cache of what was told of them."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import BufferedReader
+from pathlib import Path
+
+from cruijff_kit.adapters.safe_paths import checked_parts, open_file, opened_folder
+from cruijff_kit.adapters.state_dir import cache_dir
+from cruijff_kit.errors import SiteError
+from cruijff_kit.ports import Stamped
+
+__all__ = ["DiskLibrary"]
+
+_MOST = 1 << 26
+"""Bytes of a file that are read whole."""
+_CACHE = "experiments.json"
+
+
+class DiskLibrary:
+    """The `Library` of this machine's file systems; the cache lies in the user's own."""
+
+    def survey(self, project: str, files: Sequence[str]) -> tuple[Stamped, ...]:
+        """Return the directories of a project by name, with stamps of these files."""
+        try:
+            with os.scandir(project) as entries:
+                found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
+        except OSError as err:
+            hint = "name a directory that holds experiments"
+            raise SiteError(f"`{project}` cannot be searched: {err.strerror}", hint=hint) from err
+        return tuple(_looked_at(project, entry, files=files) for entry in found if _is_folder(entry))
+
+    def read(self, folder: str, path: str, *, last: int | None = None) -> bytes | None:
+        """Return a file below a directory, or its last bytes; None where there is none."""
+        with _opened(folder, path) as file:
+            if file is None:
+                return None
+            size = os.fstat(file.fileno()).st_size
+            if last is not None:
+                file.seek(max(0, size - last))
+                return file.read(last)
+            if size > _MOST:
+                hint = f"at most {_MOST >> 20} MiB are read"
+                raise SiteError(f"`{path}` is too large: {size} bytes", hint=hint)
+            return file.read(_MOST)
+
+    def digest(self, folder: str, path: str) -> str | None:
+        """Return the SHA-256 of a file below a directory, streamed; None where there is none."""
+        with _opened(folder, path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() if file is not None else None
+
+    def recall(self) -> bytes | None:
+        """Return what was kept last; None where nothing was, or it cannot be read."""
+        try:
+            return self.read(str(cache_dir()), _CACHE)
+        except (OSError, SiteError):
+            return None
+
+    def keep(self, content: bytes) -> None:
+        """Keep a text for the next time; only its user may read it."""
+        folder = cache_dir()
+        # A search must not fail for want of a cache: a full disk, a home that is read-only.
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor, aside = tempfile.mkstemp(prefix=f".{_CACHE}.", dir=folder)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                Path(aside).replace(folder / _CACHE)
+            except BaseException:
+                Path(aside).unlink(missing_ok=True)
+                raise
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _looked_at(project: str, entry: os.DirEntry[str], *, files: Sequence[str]) -> Stamped:
+    if entry.is_symlink():
+        return Stamped(project, entry.name, {}, linked=True)
+    stamps = {path: stamp for path in files if (stamp := _stamp(f"{entry.path}/{path}"))}
+    return Stamped(project, entry.name, stamps)
+
+
+def _stamp(path: str) -> str:
+    try:
+        facts = os.lstat(path)
+    except OSError:
+        return ""
+    return f"{facts.st_size}-{facts.st_mtime_ns}-{facts.st_ctime_ns}-{facts.st_ino}"
+
+
+@contextmanager
+def _opened(folder: str, path: str) -> Iterator[BufferedReader | None]:
+    *parents, name = checked_parts(path)
+    try:
+        with opened_folder(Path(folder), parents) as opened, os.fdopen(open_file(opened, name), "rb") as file:
+            yield file
+    except FileNotFoundError:
+        yield None
+    except OSError as err:
+        hint = "see its owner and mode"
+        raise SiteError(f"`{path}` below `{folder}` cannot be read: {err.strerror}", hint=hint) from err
