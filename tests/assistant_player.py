@@ -46,6 +46,7 @@ class Player:
         self.user = User()
         self.variables = {"tiny_model": model}
         self.changes = {**QUICKER, "controls:\n": f"controls:\n  recipe: {recipe}\n"}
+        self.only_to = ""
         self.played: list[Played] = []
         self._killed = killed
 
@@ -60,10 +61,12 @@ class Player:
         before = len(self.played)
         groups = [[step] for step in steps] if self._killed else [steps]
         for group in groups:
-            asyncio.run(asyncio.wait_for(self._with_server(group), timeout=300))
+            refused = asyncio.run(asyncio.wait_for(self._with_server(group), timeout=300))
+            assert not refused, refused
         return self.played[before:]
 
-    async def _with_server(self, steps: Sequence[Call | Command]) -> None:
+    async def _with_server(self, steps: Sequence[Call | Command]) -> str:
+        """Take steps with a server of their own; return what was refused, empty where nothing was."""
         process = StdioServerParameters(
             command=str(_ROOT / "mcp_server" / "start.sh"),
             args=["--root", str(self.root)],
@@ -71,12 +74,12 @@ class Player:
         )
         async with Client(stdio_client(process), elicitation_callback=self.user) as client:
             for step in steps:
-                if isinstance(step, Call):
-                    await self._call(client, step)
-                else:
-                    await asyncio.to_thread(self._run, step)
+                take = self._call(client, step) if isinstance(step, Call) else asyncio.to_thread(self._run, step)
+                if refused := await take:
+                    return f"{step.skill.name}: {refused}"
+        return ""
 
-    async def _call(self, client: Client, call: Call) -> None:
+    async def _call(self, client: Client, call: Call) -> str:
         arguments = filled(call.arguments, self.variables, call.skill)
         if "design" in arguments:
             arguments["design"] = self._quick(arguments["design"])
@@ -84,7 +87,8 @@ class Player:
             result = await client.call_tool(call.tool, arguments)
             text = "\n".join(getattr(block, "text", "") for block in result.content)
             reply = Reply(bool(result.is_error), text, result.structured_content or {})
-            assert not reply.error, f"{call.skill.name}: {call.tool} {arguments}\n{text}"
+            if reply.error:
+                return f"{call.tool} {arguments}\n{text}"
             self.played.append(Played(call.tool, arguments, reply))
             if not (call.tool == "job_watch" and reply.content["moving"]):
                 break
@@ -92,12 +96,13 @@ class Player:
             self.variables["run"] = reply.content["first_runs"][0]
         elif call.tool == "runs_scaffold":
             self.variables["plan_id"] = reply.content["plan_id"]
+        return ""
 
-    def _run(self, command: Command) -> None:
+    def _run(self, command: Command) -> str:
         """Run a command in the project, in the folder of what the skill makes where it acts by commands alone."""
         words = filled(list(command.words), self.variables, command.skill)
         if words[:3] == ["ck", "models", "make-tiny"]:
-            return
+            return ""
         calls = [step for step in read_steps(command.skill) if isinstance(step, Call)]
         folder = self.root
         if all(call.tool == "decision_record" for call in calls):
@@ -114,13 +119,13 @@ class Player:
             encoding="utf-8",
         )
         said = done.stdout + done.stderr
-        assert done.returncode == 0, f"{command.skill.name}: {' '.join(words)}\n{said}"
-        self.played.append(Played(words[0], {"words": words[1:]}, Reply(False, said, {})))
+        self.played.append(Played(words[0], {"words": words[1:]}, Reply(done.returncode != 0, said, {})))
+        return f"{' '.join(words)}\n{said}" if done.returncode else ""
 
     def _quick(self, design: str) -> str:
         for slow, quick in self.changes.items():
             design = design.replace(slow, quick)
-        return design
+        return design.partition(self.only_to)[0] if self.only_to else design
 
     def records(self, experiment: str) -> list[dict[str, Any]]:
         """Return an experiment's audit records."""
