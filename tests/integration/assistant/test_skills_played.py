@@ -129,7 +129,7 @@ def test_what_a_skill_does_off_the_straight_path_is_played_where_it_makes_sense(
     script.write_bytes(sealed + b"echo tried\n")
     player.variables["edited"] = edited
     shown = player.play("scaffold-experiment", only=("runs_scaffold",))[0].reply
-    assert any(file["path"] == edited and "+echo tried" in file["text"] for file in shown.content["shown"])
+    assert any(file["path"] == edited and "echo tried" in file["text"] for file in shown.content["shown"])
     put_back = player.play("scaffold-experiment", optional=True)[-1]
     assert put_back.reply.content["runs"] == 8
     assert script.read_bytes() == sealed
