@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from cruijff_kit.schema.spec import Analysis
+
 __all__ = ["untraced"]
 
 _NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?![\w])")
@@ -24,9 +26,11 @@ def untraced(experiment: Path) -> list[str]:
         for source in trace["references"]
         if source["sha256"] and _sha256(experiment / source["path"]) != source["sha256"]
     ]
-    figures = sorted({abs(value) for figure in trace["figures"] for value in _values(figure)})
-    written = "".join((experiment / name).read_text(encoding="utf-8") for name in ("experiment_summary.md", "plan.json"))
-    known = {_plain(number) for number in _NUMBER.findall(written)}
+    figures = {abs(value) for figure in trace["figures"] for value in _values(figure)} | _used(experiment)
+    written = "".join(
+        (experiment / name).read_text(encoding="utf-8") for name in ("experiment_summary.md", "plan.json")
+    )
+    known = {_plain(number) for number in _NUMBER.findall(written)} | {f"{1 - Analysis().alpha:g}"}
     shown = re.sub(r"`[^`]*`|\[\w+\]\(#sources\)|^## Sources.*", "", text, flags=re.MULTILINE | re.DOTALL)
     for number in _NUMBER.findall(shown):
         plain = _plain(number)
@@ -47,7 +51,17 @@ def _plain(number: str) -> str:
 
 def _rounds_to(value: float, plain: str) -> bool:
     places = len(plain.partition(".")[2])
-    return f"{value:.{places}f}" == plain
+    return plain in (f"{value:.{places}f}", f"{value:.3g}")
+
+
+def _used(experiment: Path) -> set[float]:
+    """Return what `compute.json` says that jobs used: seconds of each, hours of all."""
+    path = experiment / "compute.json"
+    if not path.exists():
+        return set()
+    used = json.loads(path.read_text(encoding="utf-8"))
+    seconds = {job["usage"]["elapsed_seconds"] for job in used["jobs"]}
+    return {float(each) for each in seconds | {used["hours"], used["gpu_hours"]} if each is not None}
 
 
 def _sha256(path: Path) -> str:

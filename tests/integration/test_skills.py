@@ -30,7 +30,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SKILLS = sorted(path.parent for path in (ROOT / "skills").glob("*/SKILL.md"))
 PREFIXES = ("mcp__cruijff__", "mcp__plugin_cruijff-kit_cruijff__")
 HOST_KEYS = {"disable-model-invocation", "argument-hint"}
-VARIABLES = {"tiny_model": "/models/tiny", "plan_id": "0123456789abcdef", "run": "rank4-0123abcd", "edited": "runs/rank4-0123abcd/finetune.slurm"}
+VARIABLES = {
+    "tiny_model": "/models/tiny",
+    "plan_id": "0123456789abcdef",
+    "run": "rank4-0123abcd",
+    "edited": "runs/rank4-0123abcd/finetune.slurm",
+}
 NOT_TOOLS = {"next_cursor", "next_after", "experiment_summary", "lora_rank", "batch_size", "max_seq_len"}
 NOT_TOOLS |= {*Site.model_fields, *Partition.model_fields, *TaskRequest.model_fields}
 NOT_TOOLS |= {*Tabular.model_fields, *TableSchema.model_fields, *Variable.model_fields}
@@ -169,7 +174,9 @@ def test_a_skill_names_only_what_exists(skill: Path, schemas: dict[str, dict[str
 
 
 @pytest.mark.parametrize("skill", [each for each in SKILLS if _by_command(each)], ids=lambda path: path.name)
-def test_every_command_of_a_skill_that_acts_by_commands_is_run_in_order_and_does_what_it_says(skill: Path, tmp_path: Path) -> None:
+def test_every_command_of_a_skill_that_acts_by_commands_is_run_in_order_and_does_what_it_says(
+    skill: Path, tmp_path: Path
+) -> None:
     shutil.copytree(skill / "assets", tmp_path, dirs_exist_ok=True)
     programs = {"ck": [sys.executable, "-m", "cruijff_kit.cli.main"], "python": [sys.executable]}
     before = {path for path in tmp_path.rglob("*") if path.is_file()}

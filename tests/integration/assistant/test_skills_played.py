@@ -8,6 +8,7 @@ import pytest
 from cruijff_kit.cli.skill_script import filled, read_calls
 from tests.assistant_player import SKILLS, Player
 from tests.random_model import random_adapter
+from tests.traced import untraced
 
 RECIPE = Path(__file__).parents[2] / "adapter_recipe.py"
 NAME = "capitalization_rank_lr"
@@ -70,8 +71,8 @@ def test_the_whole_loop_is_played_from_the_skills(killed: bool, project: Path, t
     (question,) = player.user.asked
     assert f"{trainings} training" in question
     events = player.records(NAME)
-    counts = {name: sum(each["action"] == name for each in events) for name in ("SUBMIT_JOB", "JOB_SUCCEEDED")}
-    assert counts["SUBMIT_JOB"] == 2 * trainings + 1
+    actions = [each["action"] for each in events]
+    assert (actions.count("SUBMIT_JOB"), actions.count("SUBMIT_EVAL")) == (trainings, trainings + 1)
     for name in ("experiment_summary.md", "design.lock.json", "summary.md", "report/index.html", "results.parquet"):
         assert (experiment / name).stat().st_size > 0, name
     assert len(list(experiment.glob("runs/*/DONE"))) == trainings
@@ -84,6 +85,7 @@ def test_the_whole_loop_is_played_from_the_skills(killed: bool, project: Path, t
     for figure in figures.content["figures"]:
         for path, start in (source.rsplit(" ", 1) for source in figure["source"]):
             assert hashlib.sha256((experiment / path).read_bytes()).hexdigest().startswith(start), path
+    assert not untraced(experiment)
     assert "holds" in next(each.reply.text for each in told["audit-experiment"] if each.tool == "ck")
 
 
