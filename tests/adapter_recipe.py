@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import json
 import shutil
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ def main() -> None:
     mood = experiment.parent / "mood"
     while (said := mood.read_text(encoding="utf-8").strip()) == "wait":
         time.sleep(0.05)
-    print("step 1 of 2")
+    sys.stdout.write("step 1 of 2\n")
     if said != "go":
         raise OSError(said)
     ready = Path(config["base_model"]["path"]).parent / "adapter"

@@ -21,8 +21,13 @@ __all__ = ["QUICKER", "SKILLS", "Played", "Player"]
 _ROOT = Path(__file__).resolve().parents[1]
 SKILLS = _ROOT / "skills"
 """Where the skills lie."""
-QUICKER = {"train: 800": "train: 24", "validation: 100": "validation: 8", "test: 200": "test: 6", "other_count: 50": "other_count: 1",
-           "max_tokens: 16": "max_tokens: 4"}  # fmt: skip
+QUICKER = {
+    "train: 800": "train: 24",
+    "validation: 100": "validation: 8",
+    "test: 200": "test: 6",
+    "other_count: 50": "other_count: 1",
+    "max_tokens: 16": "max_tokens: 4",
+}
 """What a design says, and what is as good for a test and takes less time."""
 
 

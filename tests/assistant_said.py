@@ -12,7 +12,7 @@ _BUDGET = 2_000
 
 
 def must_be_told(reply: Reply, *parts: str, error: bool = False) -> None:
-    """Assert that a reply tells these things, fits its budget, and is neither a traceback nor another kind than said."""
+    """Assert that a reply tells these things, fits its budget, is an error or none as said, and no traceback."""
     assert reply.error == error, reply.text
     assert reply.tokens <= _BUDGET
     assert "Traceback" not in reply.text or "lines" in reply.content

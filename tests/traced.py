@@ -10,7 +10,7 @@ from cruijff_kit.schema.spec import Analysis
 
 __all__ = ["untraced"]
 
-_NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?![\w])")
+_NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?!\.?\w)")
 
 
 def untraced(experiment: Path) -> list[str]:

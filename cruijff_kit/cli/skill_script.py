@@ -12,7 +12,8 @@ import yaml
 __all__ = ["Call", "Command", "filled", "read_calls", "read_commands", "read_questions", "read_steps"]
 
 _FENCE = re.compile(
-    r"^```(?:json tool=(?P<tool>\w+)(?: each=(?P<each>\S+))?|bash(?: set=(?P<set>[a-z_]+):(?P<key>[a-z_]+))?)(?P<optional> optional)?\n"
+    r"^```(?:json tool=(?P<tool>\w+)(?: each=(?P<each>\S+))?"
+    r"|bash(?: set=(?P<set>[a-z_]+):(?P<key>[a-z_]+))?)(?P<optional> optional)?\n"
     r"(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )

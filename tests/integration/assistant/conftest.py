@@ -1,8 +1,11 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.mcp_bench import Bench
+from tests.assistant_said import must_be_told
+from tests.fakes.experiment import Size, make_experiment
+from tests.mcp_bench import NAME, WHY, Bench
 from tests.random_model import random_base
 
 
@@ -18,3 +21,19 @@ def bench(tmp_path: Path, base: str) -> Bench:
     root = tmp_path / "project"
     root.mkdir()
     return Bench(root, base)
+
+
+@pytest.fixture(scope="session")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project with a finished, evaluated experiment; tests take copies."""
+    root = tmp_path_factory.mktemp("ended")
+    make_experiment(root / NAME, Size(words=12, others=2, steps=5))
+    return root
+
+
+@pytest.fixture
+def reported(ended: Path, tmp_path: Path) -> Bench:
+    """Return a copy of it, reported."""
+    bench = Bench(shutil.copytree(ended, tmp_path / "reported"), "")
+    must_be_told(bench.call("results_report", reason=WHY), "Best setting")
+    return bench

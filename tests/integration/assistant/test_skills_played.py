@@ -117,16 +117,20 @@ def test_what_a_skill_does_off_the_straight_path_is_played_where_it_makes_sense(
     watched = player.play("run-experiment", only=("job_watch",))[-1]
     assert watched.reply.content["phases"] == {"failed": 3, "completed": 1}
     must_be_on_record(player, "run-experiment", optional=True)
-    first, second, third, fourth = player.user.asked
+    _, second, third, fourth = player.user.asked
     assert "again" in second
     assert "stop" in third.lower()
     assert "again" in fourth
 
-    # A seed is added: four runs are new, none of the old is run again; an edited file is put back.
+    must_add_and_put_back(player)
+
+
+def must_add_and_put_back(player: Player) -> None:
+    """Assert that an added seed makes four runs new, none of the old run again, and that an edited file is put back."""
     written = player.play("design-experiment", optional=True)[-1]
     assert (written.reply.content["runs"], written.reply.content["changed"]) == (8, True)
     edited = f"runs/{player.variables['run']}/finetune.slurm"
-    script = project / NAME / edited
+    script = player.root / NAME / edited
     sealed = script.read_bytes()
     script.write_bytes(sealed + b"echo tried\n")
     player.variables["edited"] = edited
