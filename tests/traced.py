@@ -31,7 +31,7 @@ def untraced(experiment: Path) -> list[str]:
         (experiment / name).read_text(encoding="utf-8") for name in ("experiment_summary.md", "plan.json")
     )
     known = {_plain(number) for number in _NUMBER.findall(written)} | {f"{1 - Analysis().alpha:g}"}
-    shown = re.sub(r"`[^`]*`|\[\w+\]\(#sources\)|^## Sources.*", "", text, flags=re.MULTILINE | re.DOTALL)
+    shown = re.sub(r"`[^`\n]*`|\[\w+\]\(#sources\)|^## Sources.*", "", text, flags=re.MULTILINE | re.DOTALL)
     for number in _NUMBER.findall(shown):
         plain = _plain(number)
         if plain in known or "." not in plain:
@@ -55,13 +55,16 @@ def _rounds_to(value: float, plain: str) -> bool:
 
 
 def _used(experiment: Path) -> set[float]:
-    """Return what `compute.json` says that jobs used: seconds of each, hours of all."""
+    """Return what `compute.json` says that jobs used: seconds and GiB of each, hours of all."""
     path = experiment / "compute.json"
     if not path.exists():
         return set()
     used = json.loads(path.read_text(encoding="utf-8"))
-    seconds = {job["usage"]["elapsed_seconds"] for job in used["jobs"]}
-    return {float(each) for each in seconds | {used["hours"], used["gpu_hours"]} if each is not None}
+    usages = [job["usage"] for job in used["jobs"] if job["usage"]]
+    seconds = {each[name] for each in usages for name in ("elapsed_seconds", "cpu_seconds")}
+    memory = {each["max_memory_bytes"] / 1024**3 for each in usages if each["max_memory_bytes"] is not None}
+    hours = {used[name] for name in ("hours", "gpu_hours", "cpu_hours")}
+    return {float(each) for each in seconds | memory | hours if each is not None}
 
 
 def _sha256(path: Path) -> str:
