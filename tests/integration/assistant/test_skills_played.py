@@ -86,7 +86,7 @@ def test_the_whole_loop_is_played_from_the_skills(killed: bool, project: Path, t
         for path, start in (source.rsplit(" ", 1) for source in figure["source"]):
             assert hashlib.sha256((experiment / path).read_bytes()).hexdigest().startswith(start), path
     assert not untraced(experiment)
-    assert "holds" in next(each.reply.text for each in told["audit-experiment"] if each.tool == "ck")
+    assert "chain and anchors hold" in next(each.reply.text for each in told["audit-experiment"] if each.tool == "ck")
 
 
 def test_what_a_skill_does_off_the_straight_path_is_played_where_it_makes_sense(project: Path, trained: str) -> None:
