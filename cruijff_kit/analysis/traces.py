@@ -66,14 +66,17 @@ def _labelled(letter: str, files: Mapping[str, str | None], *, pointer: str) -> 
 def _losses(findings: Findings, known: _References) -> Iterator[Trace]:
     for each in findings.losses:
         labels = known.labels(each.source)
-        for name in ("first", "final", "validation", "tokens_per_second"):
+        for name in ("first", "final", "validation", "seconds", "tokens_per_second"):
             yield Trace(figure=figure_key("training", each.run, name), value=getattr(each, name), references=labels)
 
 
 def _accuracies(findings: Findings, known: _References) -> Iterator[Trace]:
     for each in findings.findings:
         key = figure_key("accuracy", each.run, each.task, _epoch(each.epoch), each.metric)
-        yield _trace(key, each.figure, labels=known.labels(each.source))
+        labels = known.labels(each.source)
+        yield _trace(key, each.figure, labels=labels)
+        if each.at_best is not None:
+            yield Trace(figure=figure_key(key, "at_best"), value=each.at_best, references=labels)
 
 
 def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
@@ -83,10 +86,16 @@ def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
         levels = ",".join(f"{name}={level}" for name, level in cell.factors.items())
         yield _trace(figure_key("mean", levels), cell.figure, labels=results)
     for effect in findings.effects:
-        yield _trace(figure_key("effect", effect.factor, effect.contrast), effect.figure, labels=results)
+        key = figure_key("effect", effect.factor, effect.contrast)
+        yield _trace(key, effect.figure, labels=results)
+        yield from _tests(key, {"p": effect.p_value, "adjusted_p": effect.p_adjusted}, labels=results)
     for pair in findings.comparisons:
         labels = known.labels(_predictions(pair.run), _predictions(pair.base))
-        yield _trace(figure_key("base", pair.run, pair.task), pair.difference, labels=labels)
+        key = figure_key("base", pair.run, pair.task)
+        yield _trace(key, pair.difference, labels=labels)
+        yield _trace(figure_key(key, "bootstrap"), pair.bootstrap, labels=labels)
+        tests = {"p": pair.p_value, "mid_p": pair.mid_p, "adjusted_p": pair.p_adjusted}
+        yield from _tests(key, tests, labels=labels)
     for each in findings.diagnoses:
         for score in each.figures:
             key = figure_key("probability", each.run, each.task, _epoch(each.epoch), score.name)
@@ -99,6 +108,13 @@ def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
     for group in findings.groups:
         key = figure_key("group", group.run, group.task, group.group, group.level)
         yield _trace(key, group.figure, labels=known.labels(_predictions(group.run)))
+
+
+def _tests(key: str, values: Mapping[str, float | None], *, labels: tuple[str, ...]) -> Iterator[Trace]:
+    """Yield the p-values that are told of a figure."""
+    for name, value in values.items():
+        if value is not None:
+            yield Trace(figure=figure_key(key, name), value=value, references=labels)
 
 
 def _trace(key: str, figure: Interval, *, labels: tuple[str, ...]) -> Trace:

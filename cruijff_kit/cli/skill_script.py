@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Call", "Command", "filled", "read_calls", "read_commands", "read_steps"]
+import yaml
+
+__all__ = ["Call", "Command", "filled", "read_calls", "read_commands", "read_questions", "read_steps"]
 
 _FENCE = re.compile(
-    r"^```(?:json tool=(?P<tool>\w+)|bash(?: set=(?P<set>[a-z_]+):(?P<key>[a-z_]+))?)(?P<optional> optional)?\n"
+    r"^```(?:json tool=(?P<tool>\w+)(?: each=(?P<each>\S+))?"
+    r"|bash(?: set=(?P<set>[a-z_]+):(?P<key>[a-z_]+))?)(?P<optional> optional)?\n"
     r"(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+_ASKED = re.compile(r"^## Ask, never assume$(?P<section>.*?)(?=^## )", re.MULTILINE | re.DOTALL)
+_QUESTION = re.compile(r"^\d+\. (?:\*\*(?P<words>[^*]+)\*\*)?", re.MULTILINE)
 _VARIABLE = re.compile(r"\$\{(?P<name>[a-z_]+)(?::(?P<path>[^}]+))?\}")
 
 
@@ -46,13 +51,18 @@ class Command(NamedTuple):
 
 
 def read_steps(skill: Path) -> list[Call | Command]:
-    """Return the calls and commands of a skill's worked examples, in the order written."""
+    """Return the calls and commands of a skill's worked examples, in the order written.
+
+    A call with `each=FILE` is made once for each entry of that list, which completes its arguments.
+    """
     text = (skill / "SKILL.md").read_text(encoding="utf-8")
     steps: list[Call | Command] = []
     for match in _FENCE.finditer(text):
         optional = match["optional"] is not None
         if match["tool"]:
-            steps.append(Call(match["tool"], json.loads(match["body"]), optional, skill))
+            arguments = json.loads(match["body"])
+            entries = yaml.safe_load((skill / match["each"]).read_text(encoding="utf-8")) if match["each"] else [{}]
+            steps += [Call(match["tool"], {**arguments, **entry}, optional, skill) for entry in entries]
             continue
         lines = match["body"].replace("\\\n", " ").splitlines()
         for line in filter(None, map(str.strip, lines)):
@@ -70,6 +80,12 @@ def read_calls(skill: Path) -> list[Call]:
 def read_commands(skill: Path) -> list[Command]:
     """Return the commands of a skill's worked examples, in the order written."""
     return [step for step in read_steps(skill) if isinstance(step, Command)]
+
+
+def read_questions(skill: Path) -> list[str]:
+    """Return the questions a skill asks, the bold words of its list; an item without any is empty."""
+    section = _ASKED.search((skill / "SKILL.md").read_text(encoding="utf-8"))
+    return [match["words"] or "" for match in _QUESTION.finditer(section["section"])] if section else []
 
 
 def filled(value: Any, variables: Mapping[str, str], skill: Path) -> Any:

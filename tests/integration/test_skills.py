@@ -19,7 +19,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from skills_ref import validate
 
 from cruijff_kit.cli.main import COMMANDS
-from cruijff_kit.cli.skill_script import filled, read_calls, read_commands
+from cruijff_kit.cli.skill_script import filled, read_calls, read_commands, read_questions
 from cruijff_kit.mcp_server.surface import SURFACE
 from cruijff_kit.schema.scoring_rules import ScorerName
 from cruijff_kit.schema.site import Partition, Site
@@ -30,7 +30,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SKILLS = sorted(path.parent for path in (ROOT / "skills").glob("*/SKILL.md"))
 PREFIXES = ("mcp__cruijff__", "mcp__plugin_cruijff-kit_cruijff__")
 HOST_KEYS = {"disable-model-invocation", "argument-hint"}
-VARIABLES = {"tiny_model": "/models/tiny", "plan_id": "0123456789abcdef", "run": "rank4-0123abcd"}
+VARIABLES = {
+    "tiny_model": "/models/tiny",
+    "plan_id": "0123456789abcdef",
+    "run": "rank4-0123abcd",
+    "edited": "runs/rank4-0123abcd/finetune.slurm",
+}
 NOT_TOOLS = {"next_cursor", "next_after", "experiment_summary", "lora_rank", "batch_size", "max_seq_len"}
 NOT_TOOLS |= {*Site.model_fields, *Partition.model_fields, *TaskRequest.model_fields}
 NOT_TOOLS |= {*Tabular.model_fields, *TableSchema.model_fields, *Variable.model_fields}
@@ -61,6 +66,7 @@ def linted(skill: Path, schemas: dict[str, dict[str, Any]], scratch: Path) -> li
         *(f"dead link `{link}`" for link in _links(body) if not _inside(skill, link)),
         *_examples(skill, schemas),
         *(f"no command `ck {name}`" for name in re.findall(r"`ck ([a-z-]+)", body) if name not in COMMANDS),
+        *_questions(skill),
         *_manners(head, body),
     ]
 
@@ -127,6 +133,24 @@ def _examples(skill: Path, schemas: dict[str, dict[str, Any]]) -> Iterator[str]:
             yield f"example of `{call.tool}`: {error.message}"
 
 
+def _questions(skill: Path) -> Iterator[str]:
+    """Yield what keeps the questions a skill asks and the decisions its examples record from being the same."""
+    asked = read_questions(skill)
+    recorded = [call.arguments for call in read_calls(skill) if call.tool == "decision_record"]
+    if not asked:
+        yield "no list of what to ask"
+    if [each["question"] for each in recorded] != asked:
+        yield f"asks {asked}, and its examples record {[each['question'] for each in recorded]}"
+    for each in recorded:
+        if len(each["options"]) < 2 or each["choice"] not in each["options"]:
+            yield f"offers no choice, or chooses what was not offered: {each['question']}"
+
+
+def _by_command(skill: Path) -> bool:
+    """Return whether a skill's examples act by commands alone, its decisions aside."""
+    return all(call.tool == "decision_record" for call in read_calls(skill))
+
+
 def _manners(head: dict[str, Any], body: str) -> Iterator[str]:
     """Yield breaches of the project's own rules of size and safety."""
     if len(body.splitlines()) > 200:
@@ -149,8 +173,10 @@ def test_a_skill_names_only_what_exists(skill: Path, schemas: dict[str, dict[str
     assert linted(skill, schemas, tmp_path) == []
 
 
-@pytest.mark.parametrize("skill", [each for each in SKILLS if not read_calls(each)], ids=lambda path: path.name)
-def test_commands_of_a_skill_without_tools_are_run_in_order_and_do_what_it_says(skill: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("skill", [each for each in SKILLS if _by_command(each)], ids=lambda path: path.name)
+def test_every_command_of_a_skill_that_acts_by_commands_is_run_in_order_and_does_what_it_says(
+    skill: Path, tmp_path: Path
+) -> None:
     shutil.copytree(skill / "assets", tmp_path, dirs_exist_ok=True)
     programs = {"ck": [sys.executable, "-m", "cruijff_kit.cli.main"], "python": [sys.executable]}
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
@@ -187,6 +213,9 @@ def test_every_tool_has_an_example_in_some_skill(schemas: dict[str, dict[str, An
         ("disable-model-invocation: true", "disable-model-invocation: banana", "true or false"),
         ("mcp__cruijff__job_watch", "mcp__cruijff__job_follow", "allowed-tools"),
         ("name: run-experiment", "name: Run-Experiment", ""),
+        ("**Which runs now?**", "**Which runs?**", "Which runs now?"),
+        ("**Which runs now?** All", "All", "asks ['',"),
+        ('"choice": "those of one run"', '"choice": "all of them"', "Which jobs are stopped?"),
     ),
 )
 def test_the_linter_sees_each_kind_of_defect(
