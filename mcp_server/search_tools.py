@@ -9,7 +9,6 @@ from cruijff_kit import workflow
 from cruijff_kit.mcp_server.search_replies import SearchReply
 from cruijff_kit.mcp_server.session import project, work
 from cruijff_kit.mcp_server.surface import Cursor, Detail, Limit
-from cruijff_kit.schema.search import Query
 
 __all__ = ["experiments_search"]
 
@@ -33,6 +32,8 @@ async def experiments_search(
     Use it before a design is made, to learn what was tried and how fast it ran. Of red data, and of yellow without
     consent, it tells only counts and hashes.
     """
+    from cruijff_kit.schema.search import Query
+
     world = project("experiments_search", ctx)
     query = Query(words=words, model=model, task=task, factor=factor, metric=metric)
     page = await work(

@@ -81,6 +81,9 @@ folder = pathlib.Path(__file__).parent
 name = pathlib.Path(sys.argv[0]).name
 with (folder / "calls.jsonl").open("a") as calls:
     calls.write(json.dumps([name, sys.argv[1:], sys.stdin.read(), sorted(os.environ)]) + "\\n")
+heads = {{"squeue": "JOBID STATE EXIT_CODE REASON SUBMIT_TIME START_TIME END_TIME NAME", "sacct": "JobID|State"}}
+if name in heads:
+    print(heads[name])
 if name == "sbatch":
     print(sum(line.startswith('["sbatch"') for line in (folder / "calls.jsonl").read_text().splitlines()) + 4710)
 """
