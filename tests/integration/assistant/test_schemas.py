@@ -162,7 +162,7 @@ def test_s06_a_hostile_text_anywhere_is_answered_in_our_own_words_and_changes_no
     root = target.bench.root
 
     def watched(path: Path) -> bool:
-        # What acts may write into the project and keep heads and locks, and nothing else; what reads fills caches alone.
+        # What acts writes into the project and keeps heads and locks, nothing else; what reads fills caches alone.
         own = path.is_relative_to(root) or path.is_relative_to(root.parent / "state")
         return (reads or not own) and not path.is_relative_to(root.parent / "state/.cache")
 
