@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from cruijff_kit.planning.job_share import gpu_seconds
 from cruijff_kit.planning.lengths import RowLengths
 from cruijff_kit.planning.memory import Work, adapter_size, training_memory
 from cruijff_kit.planning.shapes import Shape, shape_of
 from cruijff_kit.planning.throughput import Measured, Span, training_span
-from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.schema.estimate import MemoryParts
+from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.plan import Estimate, PlannedRun
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import Controls, Resources
@@ -236,10 +237,9 @@ def _memory(trained: Sequence[PlannedRun], basis: Basis) -> tuple[Estimate, ...]
 
 def _gpu_hours(runs: Sequence[PlannedRun], basis: Basis, *, time: Estimate) -> tuple[Estimate, ...]:
     resources = basis.resources
-    training = sum(run.type == "fine-tuned" for run in runs) * seconds_of(resources.time)
-    evaluation = sum(bool(run.cells) and run.model.api is None for run in runs) * seconds_of(resources.eval_time)
-    # An evaluation computes on one GPU, however many the training shares its work among.
-    hours = (training * resources.all_gpus + evaluation * resources.eval_gpus) / 3600
+    training = sum(run.type == "fine-tuned" for run in runs) * gpu_seconds(resources, Step.TRAIN)
+    evaluation = sum(bool(run.cells) and run.model.api is None for run in runs) * gpu_seconds(resources, Step.EVAL)
+    hours = (training + evaluation) / 3600
     source = "formula: time limit x GPUs of every job, so never more"
     most = Estimate(name="GPU-hours at most", value=hours, unit="h", low=0.0, high=hours, source=source)
     if time.value is None or not resources.gpus:

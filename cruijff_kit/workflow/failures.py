@@ -5,6 +5,7 @@ from datetime import datetime
 
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.planning.design_policy import policy_of
+from cruijff_kit.planning.job_share import gpus_of, limit_of
 from cruijff_kit.planning.policy import Case, decide, ending_of
 from cruijff_kit.planning.verdicts import out_of_memory, spent_memory
 from cruijff_kit.ports import World
@@ -158,7 +159,8 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: Spending, 
     ending = ending_of(entry, log)
     if ending is None:
         return None
-    run, gpus, limit = find_run(plan.runs, entry.run_id), spending.gpus[entry.step], spending.limits[entry.step]
+    run, gpus = find_run(plan.runs, entry.run_id), gpus_of(plan.resources, entry.step)
+    limit = limit_of(plan.resources, entry.step)
     case = Case(entry, run, log, spending.spent, gpus=gpus, limit=limit, allowed=spending.allowed)
     return decide(case, policy_of(plan.policy, site), ending=ending, now=world.clock.now())
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from cruijff_kit.errors import PlanError, RunError
 from cruijff_kit.planning.design_policy import policy_problems
 from cruijff_kit.planning.estimates import price_of
+from cruijff_kit.planning.job_share import gpu_seconds
 from cruijff_kit.planning.site_checks import site_problems
-from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.planning.verdicts import retryable
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.audit import Action, AuditEvent
@@ -205,9 +205,7 @@ def _failed(run: PlannedRun, world: World) -> list[Due]:
 
 def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) -> SubmitPreview:
     caps, resources = world.site.caps, plan.resources
-    limits = {Step.TRAIN: seconds_of(resources.time), Step.EVAL: seconds_of(resources.eval_time)}
-    gpus = {Step.TRAIN: resources.all_gpus, Step.EVAL: resources.eval_gpus}
-    gpu_hours = sum(limits[job.step] * gpus[job.step] for job in due) / 3600
+    gpu_hours = sum(gpu_seconds(resources, job.step) for job in due) / 3600
     preview = SubmitPreview(
         plan_id=lock.plan_id,
         experiment=plan.experiment,
