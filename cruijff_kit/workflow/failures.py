@@ -16,7 +16,7 @@ from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.policy import Decision, Ending, Reaction
 from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 from cruijff_kit.schema.site import Site
-from cruijff_kit.workflow.attempts import find_run, write_attempt
+from cruijff_kit.workflow.attempts import find_run, write_attempts
 from cruijff_kit.workflow.logs import printed
 from cruijff_kit.workflow.spending import Spending
 from cruijff_kit.workflow.wanted import wanted_runs
@@ -41,6 +41,7 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
     logs = [() if entry.phase is Phase.COMPLETED else _printed(entry, world) for entry in news]
     explained = [(_explained(entry, log), log) for entry, log in zip(news, logs, strict=True)]
     world.audit.append(*(_verdict_event(entry, world) for entry, _ in explained))
+    kept: list[Attempt] = []
     for entry, log in explained:
         completed, report, last = entry.phase is Phase.COMPLETED, entry.report, entry.attempts[-1]
         changes = {
@@ -52,7 +53,8 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
             "reached": _reached(entry, last, world=world),
             **_own_account(entry, last),
         }
-        write_attempt(world.store, last.model_copy(update=changes))
+        kept.append(last.model_copy(update=changes))
+    write_attempts(world.store, *kept)
 
 
 def _explained(entry: StepStatus, log: tuple[str, ...]) -> StepStatus:
@@ -97,7 +99,7 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
             verdict = JobState.FAILED if own.state == "failed" else verdict
         lost = entry.model_copy(update={"phase": phase, "reason": reason})
         world.audit.append(_verdict_event(lost, world))
-        write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason, **facts}))
+        write_attempts(world.store, last.model_copy(update={"verdict": verdict, "reason": reason, **facts}))
     return bool(gone)
 
 
@@ -239,7 +241,7 @@ def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
     )
     world.audit.append(event)
     kept = last.model_copy(update={"decision": decision})
-    write_attempt(world.store, kept)
+    write_attempts(world.store, kept)
     return entry.model_copy(update={"attempts": (*entry.attempts[:-1], kept)})
 
 

@@ -12,7 +12,7 @@ from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 from cruijff_kit.schema.site import Site
 from cruijff_kit.schema.spec import Resources
-from cruijff_kit.workflow.attempts import write_attempt
+from cruijff_kit.workflow.attempts import write_attempts
 from cruijff_kit.workflow.wanted import wanted_runs
 
 __all__ = ["Spending", "end_overspent"]
@@ -64,7 +64,7 @@ def end_overspent(status: ExperimentStatus, spending: Spending, *, world: World)
         told = {"turns": own.turn if own is not None else 1, "earlier_seconds": ran}
         reached = {"reached": own.saved if own is not None and entry.step is Step.TRAIN else None}
         ended = {"verdict": JobState.CANCELLED, "reason": reason, **told, **reached}
-        write_attempt(world.store, last.model_copy(update=ended))
+        write_attempts(world.store, last.model_copy(update=ended))
     return bool(over)
 
 

@@ -14,7 +14,7 @@ from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.policy import Backoff, Queue
 from cruijff_kit.schema.run import Phase
 from cruijff_kit.schema.site import Site
-from cruijff_kit.workflow.attempts import read_attempts, write_attempt
+from cruijff_kit.workflow.attempts import read_attempts, write_attempts
 from cruijff_kit.workflow.cancel import cancel_runs
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import submit_jobs
@@ -231,7 +231,7 @@ def test_a_number_that_was_given_anew_tells_nothing_of_the_job_that_had_it_befor
     first, second = _runs(exp)[:2]
     attempt = read_attempts(exp.world.store)[first, Step.TRAIN][-1]
     earlier = {"job_id": exp.job_id(second), "submitted": exp.clock.now() - timedelta(hours=1)}
-    write_attempt(exp.world.store, attempt.model_copy(update=earlier))
+    write_attempts(exp.world.store, attempt.model_copy(update=earlier))
     exp.scheduler.start(exp.job_id(second))
     phases = {(step.run_id, step.step): step.phase for step in read_status(world=exp.world).steps}
     assert phases[second, Step.TRAIN] is Phase.RUNNING
@@ -246,7 +246,7 @@ def test_an_evaluation_of_a_training_that_the_scheduler_lost_breaks_no_watch_and
     run = _runs(exp)[0]
     training, evaluation = exp.job_id(run), exp.job_id(run, Step.EVAL)
     attempt = read_attempts(exp.world.store)[run, Step.EVAL][-1]
-    write_attempt(exp.world.store, Attempt(intent=attempt.intent))
+    write_attempts(exp.world.store, Attempt(intent=attempt.intent))
     exp.scheduler.forget(training)
     exp.scheduler.forget(evaluation)
     before = len(exp.scheduler.requests)

@@ -11,7 +11,7 @@ from cruijff_kit.schema.job import JobRequest, JobState, Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.policy import Ending, Reaction
 from cruijff_kit.schema.run import Phase
-from cruijff_kit.workflow.attempts import write_attempt
+from cruijff_kit.workflow.attempts import write_attempts
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import submit_jobs
 from cruijff_kit.workflow.watch import watch_jobs
@@ -91,7 +91,7 @@ def test_an_evaluation_is_not_cancelled_for_an_older_training_that_had_the_same_
     look(exp)
     look(exp)
     first, second = exp.step(run).attempts
-    write_attempt(exp.world.store, first.model_copy(update={"job_id": second.job_id}))
+    write_attempts(exp.world.store, first.model_copy(update={"job_id": second.job_id}))
     waits = exp.job_id(run, Step.EVAL)
     look(exp)
     assert exp.job_id(run, Step.EVAL) == waits
