@@ -50,8 +50,8 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
             "log": () if plan.tier == "red" else log,
             "started": report.started if report is not None else None,
             "ended": report.ended if report is not None else None,
-            "reached": _reached(entry, last, world=world),
-            **_own_account(entry, last),
+            "reached": _reached(entry, world=world),
+            **_own_account(entry),
         }
         kept.append(last.model_copy(update=changes))
     write_attempts(world.store, *kept)
@@ -86,15 +86,15 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
     gone = [entry for entry in silent if entry.attempts[-1].intent.tag not in held]
     trainings = {entry.run_id: entry.attempts for entry in status.steps if entry.step is Step.TRAIN}
     for entry in gone:
-        last, own = entry.attempts[-1], entry.own
+        last, own = entry.attempts[-1], entry.account
         reason = f"the scheduler no longer knows it, and there was no sign of it for {limit:g} s"
-        verdict, phase, facts = JobState.LOST, Phase.FAILED, _own_account(entry, last)
-        if own is not None and facts:
-            facts |= {"started": own.started, "ended": own.updated, "reached": _reached(entry, last, world=world)}
+        verdict, phase, facts = JobState.LOST, Phase.FAILED, _own_account(entry)
+        if own is not None:
+            facts |= {"started": own.started, "ended": own.updated, "reached": _reached(entry, world=world)}
         # One that waited for such a training never began, of which accounting may keep nothing.
         if _waited_in_vain(last, trainings.get(entry.run_id, ())):
             verdict, phase = JobState.CANCELLED, Phase.CANCELLED
-        if own is not None and facts and own.state in ("failed", "stopped"):
+        if own is not None and own.state in ("failed", "stopped"):
             reason = f"{own.state}: {own.message}; {reason}"
             verdict = JobState.FAILED if own.state == "failed" else verdict
         lost = entry.model_copy(update={"phase": phase, "reason": reason})
@@ -193,14 +193,14 @@ def _cancelled_in_vain(attempt: Attempt, training: StepStatus) -> bool:
 
 def _came_too_early(entry: StepStatus, training: StepStatus) -> bool:
     """Return whether an evaluation failed before its training was done: a scheduler that lost the edge started it."""
-    last, own, trained = entry.attempts[-1], entry.own, training.own
+    last, own, trained = entry.attempts[-1], entry.account, training.own
     if last.verdict is not JobState.FAILED or last.decision is not None:
         return False
     if training.phase not in _ENDED:
         return True
     if training.phase is not Phase.COMPLETED:
         return training.attempts[-1].verdict is not JobState.SUCCEEDED
-    if own is None or own.job_id != last.job_id or trained is None:
+    if own is None or trained is None:
         return False
     return trained.updated > own.started
 
@@ -249,18 +249,17 @@ def _printed(entry: StepStatus, world: World) -> tuple[str, ...]:
     return tuple(printed(entry.attempts[-1], _LINES, world=world))
 
 
-def _reached(entry: StepStatus, last: Attempt, *, world: World) -> int | None:
+def _reached(entry: StepStatus, *, world: World) -> int | None:
     """Return the step of the last checkpoint of a training, or the cells that an evaluation has finished."""
     if entry.step is Step.EVAL:
         return len(world.store.glob(RunLayout(entry.run_id).eval_folder, "*/DONE"))
-    own = entry.own
-    return own.saved if own is not None and own.job_id == last.job_id else None
+    return entry.account.saved if entry.account is not None else None
 
 
-def _own_account(entry: StepStatus, last: Attempt) -> dict[str, object]:
+def _own_account(entry: StepStatus) -> dict[str, object]:
     """Return what a job says of itself that its attempt keeps."""
-    own = entry.own
-    if own is None or own.job_id != last.job_id:
+    own = entry.account
+    if own is None:
         return {}
     usage = JobUsage(cpu_seconds=own.cpu_seconds, max_memory_bytes=own.max_memory_bytes)
     return {"usage": usage, "turns": own.turn, "earlier_seconds": own.earlier_seconds}
@@ -298,6 +297,5 @@ def _verdict_event(entry: StepStatus, world: World) -> AuditEvent:
 
 def _turns(entry: StepStatus) -> dict[str, str]:
     """Return how often a job was started, where it was queued again."""
-    own, last = entry.own, entry.attempts[-1]
-    several = own is not None and own.job_id == last.job_id and own.turn > 1
-    return {"turns": str(own.turn)} if several and own is not None else {}
+    own = entry.account
+    return {"turns": str(own.turn)} if own is not None and own.turn > 1 else {}

@@ -60,7 +60,7 @@ def end_overspent(status: ExperimentStatus, spending: Spending, *, world: World)
         )
         world.audit.append(_event(entry, reason, world=world))
         world.scheduler.cancel([job_id], tags={job_id: last.intent.tag})
-        own, ran = entry.own, _turns_before(entry)
+        own, ran = entry.account, _turns_before(entry)
         told = {"turns": own.turn if own is not None else 1, "earlier_seconds": ran}
         reached = {"reached": own.saved if own is not None and entry.step is Step.TRAIN else None}
         ended = {"verdict": JobState.CANCELLED, "reason": reason, **told, **reached}
@@ -74,8 +74,8 @@ def _asks(entry: StepStatus, spending: Spending) -> float:
 
 def _turns_before(entry: StepStatus) -> float:
     """Return the seconds that a job has run which lives, up to its last start; all where it waits for another."""
-    own, last = entry.own, entry.attempts[-1] if entry.attempts else None
-    if own is None or last is None or last.verdict is not None or own.job_id != last.job_id:
+    own = entry.account
+    if own is None or entry.attempts[-1].verdict is not None:
         return 0.0
     ran = (own.updated - own.started).total_seconds() if entry.phase is Phase.PENDING else 0.0
     return own.earlier_seconds + max(0.0, ran)
