@@ -65,21 +65,21 @@ def price_of(hours: float, price: str | None) -> str:
     """Return what GPU-hours cost, with the currency; empty where the site tells no price."""
     if price is None:
         return ""
-    amount, _, currency = price.partition(" ")
-    return f"{hours * float(amount):.2f} {currency}"
+    amount, currency = _parts(price)
+    return f"{hours * amount:.2f} {currency}"
 
 
 def priced(estimates: Sequence[Estimate], price: str | None) -> tuple[Estimate, ...]:
     """Return the estimates, each of GPU-hours followed by what they cost; the same where the site tells no price."""
     if price is None:
         return tuple(estimates)
-    amount, _, currency = price.partition(" ")
+    amount, currency = _parts(price)
     told: list[Estimate] = []
     for each in estimates:
         told.append(each)
         if each.name.startswith("GPU-hours") and each.value is not None:
             changes = {name: getattr(each, name) for name in ("value", "low", "high")}
-            costs = {name: None if value is None else value * float(amount) for name, value in changes.items()}
+            costs = {name: None if value is None else value * amount for name, value in changes.items()}
             name = f"cost{each.name.removeprefix('GPU-hours')}"
             source = f"{price} a GPU-hour, as the site says"
             told.append(each.model_copy(update={**costs, "name": name, "unit": currency, "source": source}))
@@ -193,6 +193,12 @@ _NEEDED = (
 def _setting(run: PlannedRun, name: str) -> Any:
     """Return a setting; a plan from before it existed has its default."""
     return run.settings[name].value if name in run.settings else Controls.model_fields[name].default
+
+
+def _parts(price: str) -> tuple[float, str]:
+    """Return what a GPU-hour costs, and in which currency."""
+    amount, _, currency = price.partition(" ")
+    return float(amount), currency
 
 
 @lru_cache(maxsize=4096)
