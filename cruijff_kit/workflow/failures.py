@@ -157,7 +157,8 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: Spending, 
     last = entry.attempts[-1] if entry.attempts else None
     if last is None or last.verdict is None or last.decision is not None:
         return None
-    log = _printed(entry, world)
+    # What was kept with the verdict is what the decision rests on; of red data nothing is.
+    log = last.log or _printed(entry, world)
     ending = ending_of(entry, log)
     if ending is None:
         return None
