@@ -164,6 +164,23 @@ def test_an_evaluation_is_never_handed_over_before_its_training(exp: Submitted) 
     assert "its training ended badly" in exp.step(run, Step.EVAL).reason
 
 
+def test_an_evaluation_of_a_training_that_ended_badly_unrecorded_is_left_out_and_holds_nobody_up(
+    exp: Submitted,
+) -> None:
+    first, second = _runs(exp)[:2]
+    exp.site = Site(queue=Queue(max_queued=1))
+    submit_jobs(exp.plan_id, runs=(first,), world=exp.world)
+    exp.scheduler.lose(exp.job_id(first))
+    submit_jobs(exp.plan_id, runs=(second,), world=exp.world)
+    exp.site = Site(queue=Queue(arrays=2))
+    states = {(job.run_id, job.step): job.state for job in submit_jobs(exp.plan_id, world=exp.world).jobs}
+    assert (states[first, Step.EVAL], states[second, Step.EVAL]) == ("waiting", "submitted")
+    look(exp)
+    assert len(exp.step(first).attempts) == 2
+    (evaluation,) = exp.step(first, Step.EVAL).attempts
+    assert evaluation.after_ok == (exp.job_id(first),)
+
+
 def test_nothing_of_a_plan_that_was_changed_since_is_handed_over(exp: Submitted) -> None:
     submit_jobs(exp.plan_id, world=exp.world)
     script = RunLayout(_runs(exp)[1]).train_script
