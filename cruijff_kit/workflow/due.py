@@ -56,7 +56,8 @@ def known_edges(due: Sequence[Due], book: Book, *, reports: Mapping[str, JobRepo
     It refuses a whole array for one such edge; what becomes of that training the next look tells.
     """
     bad = {job_id for job_id, report in reports.items() if _in_vain(report.state)}
-    return [job for job in due if bad.isdisjoint(ids_of(edge_of(job, book) or ()))]
+    again = {job.run.id for job in due if job.step is Step.TRAIN}
+    return [job for job in due if job.run.id in again or bad.isdisjoint(ids_of(edge_of(job, book) or ()))]
 
 
 def room_in(book: Book, reports: Mapping[str, JobReport], *, queue: Queue) -> int:
