@@ -206,7 +206,7 @@ def _policy(asked: DesignPolicy | None) -> list[str]:
     """Return what the design asks to follow when jobs end badly; nothing where it leaves all to the site."""
     if asked is None:
         return []
-    rows = [_rule_row(name, rule) for name, rule in asked if isinstance(rule, DesignRule) and rule != DesignRule()]
+    rows = [_rule_row(name, rule) for name, rule in asked.stated.items()]
     budgets = {"further attempts of a job": asked.max_retries, "GPU-hours in all": asked.max_gpu_hours}
     told = ", ".join(f"{value:g} {name}" for name, value in budgets.items() if value is not None)
     table = markdown_table(("When a job ends", "Follows", "Further attempts", "First wait, s"), rows)
