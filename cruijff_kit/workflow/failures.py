@@ -1,6 +1,6 @@
 """Failures: verdicts put on record, and what the failure policy makes of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from cruijff_kit.errors import SchedulerError
@@ -83,7 +83,7 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
         held = world.scheduler.find([entry.attempts[-1].intent.tag for entry in silent])
     except SchedulerError:
         return False
-    gone = [entry for entry in silent if entry.attempts[-1].intent.tag not in held]
+    gone = [entry for entry in silent if not _is_held(entry, held)]
     trainings = {entry.run_id: entry.attempts for entry in status.steps if entry.step is Step.TRAIN}
     for entry in gone:
         last, own = entry.attempts[-1], entry.account
@@ -101,6 +101,13 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
         world.audit.append(_verdict_event(lost, world))
         write_attempts(world.store, last.model_copy(update={"verdict": verdict, "reason": reason, **facts}))
     return bool(gone)
+
+
+def _is_held(entry: StepStatus, held: Mapping[str, str]) -> bool:
+    """Return whether the scheduler still holds a job; one that accounting alone calls running ran away from it."""
+    last, report = entry.attempts[-1], entry.report
+    ran_away = report is not None and report.absent and held.get(last.intent.tag) == last.job_id
+    return last.intent.tag in held and not ran_away
 
 
 def cancel_orphans(status: ExperimentStatus, *, world: World) -> None:
