@@ -211,7 +211,7 @@ def test_no_site_takes_a_directory_there_that_is_none(path: str) -> None:
         Remote(dir=path)
 
 
-@pytest.mark.parametrize("path", ("../x", "a/../../b", "/etc", "-x", ".ssh", "a//b", "a\nb", "~", ""))
-def test_no_site_sends_what_lies_outside_of_the_project(path: str) -> None:
+@pytest.mark.parametrize("path", ("../x", "a/../../b", "/etc", "-x", ".ssh", "a//b", "a\nb", "~", "", "data/.raw"))
+def test_no_site_sends_what_lies_outside_of_the_project_or_is_hidden(path: str) -> None:
     with pytest.raises(ValidationError):
         Remote(dir="/a", inputs=(path,))
