@@ -122,12 +122,12 @@ def _opened(batch: Batch, book: Book, *, errand: Errand, world: World) -> list[A
         left or _intent(job, book, tag=tag, errand=errand, world=world)
         for job, tag, left in zip(batch.jobs, tags, open_ones, strict=True)
     ]
+    files = {intent: job.files for intent, job in zip(intents, batch.jobs, strict=True)}
     if batch.array:
-        files = {intent: job.files for intent, job in zip(intents, batch.jobs, strict=True)}
         script = ExperimentLayout.array_script(batch.array)
         write_intents(world.store, files, last={script: _array_script(batch, intents, errand=errand, world=world)})
     elif not open_ones[0]:
-        write_intents(world.store, {intents[0]: batch.jobs[0].files})
+        write_intents(world.store, files)
     edges = [edge_of(job, book) or () for job in batch.jobs]
     return [
         Attempt(intent=intent, after_ok=ids_of(edge), after_tags=tags_of(edge))

@@ -16,6 +16,8 @@ __all__ = ["run_there", "sync_mirror"]
 
 _LOOKING = frozenset({"status", "logs", "audit", "site"})
 """Commands that read no input."""
+_STOPPING = frozenset({"cancel"})
+"""Commands that shall not wait for inputs to be copied, nor be refused for them."""
 _LEAVING_NOTHING = _LOOKING | {"estimate", "models", "data"}
 """Commands that leave nothing new: what is here stays as it is."""
 
@@ -32,7 +34,7 @@ def run_there(words: Sequence[str], *, mirror: Mirror) -> int:
         ResultError: a file that came is not the one that a finished job vouches for.
     """
     command = words[0] if words else ""
-    if command not in _LOOKING:
+    if command not in _LOOKING | _STOPPING:
         mirror.home.send()
     code = mirror.home.call(words)
     if command not in _LEAVING_NOTHING:
@@ -83,7 +85,11 @@ def _verified(mirror: Mirror, *, adapters: bool) -> tuple[int, int]:
 def _chained(mirror: Mirror) -> int:
     """Return the lines of the record that came, which must hold, the line that the seal is anchored in too."""
     text = mirror.copy.read_text(ExperimentLayout.lock)
-    lock = None if text is None else DesignLock.model_validate_json(text)
+    try:
+        lock = None if text is None else DesignLock.model_validate_json(text)
+    except ValidationError as err:
+        hint = f"have the same version of cruijff-kit here and at {mirror.home.words}: its form may be newer"
+        raise ResultError(f"`{ExperimentLayout.lock}` that came cannot be read", hint=hint) from err
     anchors = () if lock is None else (Anchor(seq=lock.anchor_seq, sha256=lock.anchor_sha256),)
     verdict = mirror.audit.verify(anchors)
     if not verdict.ok:

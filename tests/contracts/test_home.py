@@ -37,9 +37,9 @@ class Sides(NamedTuple):
 
 @pytest.fixture(params=["fake", pytest.param("ssh", marks=pytest.mark.slurm)])
 def sides(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sides]:
-    for name in ("here", "the re"):
+    for name in ("here", ".the re"):
         (tmp_path / name).mkdir()
-    copy, there = tmp_path / "here" / NAME, tmp_path / "the re" / NAME
+    copy, there = tmp_path / "here" / NAME, tmp_path / ".the re" / NAME
     if request.param == "fake":
         yield Sides("fake", copy, there, None)
         return
@@ -66,6 +66,15 @@ def test_inputs_go_there_once_and_again_when_their_content_is_another(sides: Sid
     path.unlink()
     assert home.send() == ()
     assert there.exists()
+
+
+def test_what_is_hidden_among_inputs_stays_here_links_too(sides: Sides) -> None:
+    hidden = sides.copy.parent / "inputs" / ".venv"
+    hidden.mkdir(parents=True)
+    (hidden / "python").symlink_to("/usr/bin/env")
+    (sides.copy.parent / "inputs" / "seen.txt").write_text("1", encoding="utf-8")
+    assert sides.home().send() == ("inputs/seen.txt",)
+    assert [path.name for path in (sides.there.parent / "inputs").iterdir()] == ["seen.txt"]
 
 
 def test_results_come_from_there_without_what_is_hidden_and_nothing_is_deleted(sides: Sides) -> None:

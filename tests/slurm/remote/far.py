@@ -32,7 +32,7 @@ class Laptop:
 
     def __init__(self, root: Path, far: Path, *, login: Login) -> None:
         self.root, self.far, self.login = root, far, login
-        self.copy, self.home = root / _NAME.split(maxsplit=1)[0], far / "pro ject" / _NAME.split(maxsplit=1)[0]
+        self.copy, self.home = root / _NAME.split(maxsplit=1)[0], far / ".pro ject" / _NAME.split(maxsplit=1)[0]
         program = far / "bin" / "ck"
         program.parent.mkdir(parents=True)
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cruijff_kit.cli.main "$@"\n', encoding="utf-8")

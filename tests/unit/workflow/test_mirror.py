@@ -13,6 +13,7 @@ from cruijff_kit.adapters.run_store import DiskRunStore
 from cruijff_kit.errors import ResultError
 from cruijff_kit.ports import Mirror
 from cruijff_kit.schema.audit import Action, Actor, AuditEvent
+from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.workflow.mirror import run_there, sync_mirror
 from tests.fakes.clock import FakeClock
 from tests.fakes.home import FakeHome
@@ -99,6 +100,23 @@ def test_a_verb_is_run_there_and_what_it_made_is_here_after_it(bench: Bench) -> 
     assert run_there(("watch", "--poll", "1"), mirror=bench.mirror) == 3
     assert bench.home.called == [("watch", "--poll", "1")]
     assert (bench.copy / MADE).read_text(encoding="utf-8") == "1"
+
+
+def test_a_seal_of_a_newer_form_is_told_in_words(bench: Bench) -> None:
+    (bench.there / ExperimentLayout.lock).write_text('{"schema_version": 99}', encoding="utf-8")
+    with pytest.raises(ResultError, match="that came cannot be read") as told:
+        sync_mirror(mirror=bench.mirror)
+    assert "same version" in told.value.hint
+
+
+def test_stopping_jobs_waits_for_no_input_to_be_copied(bench: Bench) -> None:
+    inputs = bench.copy.parent / "inputs"
+    inputs.mkdir()
+    (inputs / "large.json").write_text("1", encoding="utf-8")
+    run_there(("cancel", "--reason", "wrong model"), mirror=bench.mirror)
+    assert not (bench.there.parent / "inputs").exists()
+    run_there(("submit",), mirror=bench.mirror)
+    assert (bench.there.parent / "inputs" / "large.json").exists()
 
 
 def test_a_verb_that_only_looks_copies_nothing_back(bench: Bench) -> None:
