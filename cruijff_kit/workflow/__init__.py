@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.cancel import cancel_runs, preview_cancel
     from cruijff_kit.workflow.collect import collect_results
     from cruijff_kit.workflow.compute import show_compute
+    from cruijff_kit.workflow.consent import allow_data, closed, closed_plan, preview_allow
     from cruijff_kit.workflow.conversion import convert_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.decide import record_decision
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "adopt_edit",
+    "allow_data",
     "amend_design",
     "apply_calibrator",
     "apply_remedy",
@@ -71,6 +73,8 @@ __all__ = [
     "check_nodes",
     "check_site",
     "check_table_schema",
+    "closed",
+    "closed_plan",
     "collect_results",
     "compare_answer_groups",
     "compare_run_groups",
@@ -90,6 +94,7 @@ __all__ = [
     "make_tiny_model",
     "merge_adapter",
     "port_adapter",
+    "preview_allow",
     "preview_cancel",
     "preview_retry",
     "preview_submission",
@@ -139,6 +144,7 @@ _HOMES = {
     "cancel": ("cancel_runs", "preview_cancel"),
     "collect": ("collect_results",),
     "compute": ("show_compute",),
+    "consent": ("allow_data", "closed", "closed_plan", "preview_allow"),
     "conversion": ("convert_data",),
     "decide": ("record_decision",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),

@@ -17,6 +17,7 @@ from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import ExperimentSpec, ModelRef
 from cruijff_kit.workflow.datasets import Dataset, read_datasets
 from cruijff_kit.workflow.recipes import recipe_hash
+from cruijff_kit.workflow.tiers import design_tier
 
 __all__ = ["Planned", "design_hash", "make_plan", "plan_with_data"]
 
@@ -75,7 +76,7 @@ def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
         runs=runs,
         resources=spec.resources,
         policy=spec.policy,
-        tier=spec.data.tier,
+        tier=design_tier(spec, world),
         consent=spec.data.consent,
     )
     return Planned(plan, tuple(datasets.values()), models)

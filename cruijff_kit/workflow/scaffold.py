@@ -31,6 +31,7 @@ from cruijff_kit.workflow.seal import (
     sealed_plan,
     site_words,
 )
+from cruijff_kit.workflow.tiers import told_tier
 
 __all__ = ["adopt_edit", "recorded_plan", "scaffold_runs", "sealed_plan"]
 
@@ -117,8 +118,11 @@ def _files(spec: ExperimentSpec, planned: Planned, *, world: World) -> dict[str,
     files: dict[str, bytes] = {}
     for dataset in planned.datasets:
         if dataset.facts.generator and isinstance(dataset.content, bytes):
-            files[ExperimentLayout.dataset(dataset.facts.key)] = dataset.content
-            files[ExperimentLayout.dataset_meta(dataset.facts.key)] = dataset_meta(dataset.facts)
+            path = ExperimentLayout.dataset(dataset.facts.key)
+            # Rows of a table are kept as the table is: as was said when it was told, else as the design says now.
+            tier = told_tier(world.store.root / path, unsaid=plan.tier) if dataset.facts.inputs else None
+            files[path] = dataset.content
+            files[ExperimentLayout.dataset_meta(dataset.facts.key)] = dataset_meta(dataset.facts, tier=tier)
     shared = frame(spec, plan, root=str(world.store.root), site=world.site)
     for index, run in enumerate(plan.runs):
         texts = dict(files_of(run, shared))

@@ -24,6 +24,7 @@ from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spot import OptionChance, SpotCheck, SpotSample
 from cruijff_kit.scoring.judging import text_verdict
 from cruijff_kit.workflow.attempts import find_run
+from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.evaluation_results import read_cell
 from cruijff_kit.workflow.seal import recorded_plan
 
@@ -70,7 +71,7 @@ def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
         raise SpecError(f"`count` is `{count}`; it goes from 1 to {_MOST}", hint="evaluate the run to see more rows")
     plan, _ = recorded_plan(world=world)
     chosen = find_run(plan.runs, run)
-    _refuse_hidden(plan, chosen)
+    _refuse_hidden(plan, chosen, world)
     if chosen.model.api is not None:
         fact = f"run `{chosen.id}` asked `{chosen.model.api}`, which is not loaded here"
         raise RunError(fact, run_id=chosen.id, hint="its prompts and answers lie in `predictions/` and in its logs")
@@ -133,17 +134,11 @@ def _samples(subject: _Subject, rows: Sequence[Row], *, world: World) -> Iterato
         )
 
 
-def _refuse_hidden(plan: Plan, run: PlannedRun) -> None:
+def _refuse_hidden(plan: Plan, run: PlannedRun, world: World) -> None:
     """Refuse to show rows of red data, and of yellow data that nobody consented to."""
-    if plan.tier == "green" or (plan.tier == "yellow" and plan.consent is not None):
-        return
-    hints = {
-        "red": "look at the rows on this machine, outside these tools; evaluations still count them",
-        "yellow": "have whoever may decide record `data.consent` (who, when, why) in the design",
-    }
-    lacks = " and the design records no consent" if plan.tier == "yellow" else ""
-    fact = f"rows of run `{run.id}` are not shown: its data is {plan.tier}{lacks}"
-    raise RunError(fact, run_id=run.id, hint=hints[plan.tier])
+    shut = closed_plan(plan, way="show", world=world)
+    if shut is not None:
+        raise RunError(f"rows and answers of run `{run.id}` are not shown: {shut.fact}", run_id=run.id, hint=shut.hint)
 
 
 def _subject(run: PlannedRun, world: World) -> _Subject:
