@@ -28,12 +28,16 @@ class Allowance(Noun):
 
 
 class AllowReceipt(Noun):
-    """What was allowed, or withdrawn."""
+    """What is to be allowed or withdrawn, and then what was."""
 
     way: Way
     """The way out."""
     data: tuple[Allowance, ...]
     """Each data set that was asked about."""
+    whole: bool
+    """Whether these are all data of the design."""
+    question: str = ""
+    """What a person is asked; empty where nothing is left to ask."""
 
 
 class Closed(Noun):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.cancel import cancel_runs, preview_cancel
     from cruijff_kit.workflow.collect import collect_results
     from cruijff_kit.workflow.compute import show_compute
-    from cruijff_kit.workflow.consent import allow_data, closed, closed_plan, preview_allow
+    from cruijff_kit.workflow.consent import allow_data, open_question, preview_allow
     from cruijff_kit.workflow.conversion import convert_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.decide import record_decision
@@ -73,8 +73,6 @@ __all__ = [
     "check_nodes",
     "check_site",
     "check_table_schema",
-    "closed",
-    "closed_plan",
     "collect_results",
     "compare_answer_groups",
     "compare_run_groups",
@@ -93,6 +91,7 @@ __all__ = [
     "make_task",
     "make_tiny_model",
     "merge_adapter",
+    "open_question",
     "port_adapter",
     "preview_allow",
     "preview_cancel",
@@ -144,7 +143,7 @@ _HOMES = {
     "cancel": ("cancel_runs", "preview_cancel"),
     "collect": ("collect_results",),
     "compute": ("show_compute",),
-    "consent": ("allow_data", "closed", "closed_plan", "preview_allow"),
+    "consent": ("allow_data", "open_question", "preview_allow"),
     "conversion": ("convert_data",),
     "decide": ("record_decision",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),

@@ -2,29 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 
-from cruijff_kit.errors import SpecError
+from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.ports import AuditLog, World
 from cruijff_kit.runtime.data_files import data_sha256
-from cruijff_kit.schema.audit import Action, Actor, AuditEvent
+from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.consent import Allowance, AllowReceipt, Closed, Way
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.plan import plan_with_data
 from cruijff_kit.workflow.read_design import read_design
-from cruijff_kit.workflow.tiers import plan_tier, tier_of
+from cruijff_kit.workflow.tiers import design_tier, plan_tier, tier_of
 
-__all__ = ["VERB", "allow_data", "closed", "closed_plan", "consent_event", "content_of", "missing", "preview_allow"]
+__all__ = ["allow_data", "closed", "closed_plan", "content_of", "missing", "open_question", "preview_allow"]
 
-VERB = "allow"
-"""Verb of the records that count as consent; nothing else writes it."""
-
+# Verb of the records that count as consent; nothing else writes it.
+_VERB = "allow"
 _ALLOWED, _WITHDRAWN = "allowed", "withdrawn"
 _QUESTIONS: Mapping[Way, str] = {
-    "show": "May rows, answers and logs of `{data}` be shown by tools, to a model and its provider too?",
-    "api": "May rows of `{data}` be sent to models that answer behind an API?",
-    "host": "May `{data}` and what was made of it be copied to another machine?",
+    "show": "May rows of this yellow data, answers and logs be shown by tools, to a model and its provider too?",
+    "api": "May rows of this yellow data be sent to models that answer behind an API?",
+    "host": "May this yellow data and what was made of it be copied to another machine?",
 }
+_HOLDS = "It holds for this content, in this experiment, until it is withdrawn; it is recorded."
 _DOES: Mapping[Way, str] = {
     "show": "shown by a tool",
     "api": "sent to a model behind an API",
@@ -38,63 +38,82 @@ _RED: Mapping[Way, str] = {
 }
 
 
-def allow_data(
-    paths: Sequence[str] = (), *, way: Way, reason: str, withdraw: bool = False, who: str, world: World
-) -> AllowReceipt:
-    """Record that a person lets yellow data go a way out, or takes that back; saying the same again records nothing.
-
-    It holds for the content that the data have now: other content asks again. Faces call it only
-    once a person has agreed; no argument of an assistant's does.
+def preview_allow(paths: Sequence[str] = (), *, way: Way, world: World) -> AllowReceipt:
+    """Return what a person would be asked, and what would be recorded; never writes.
 
     Args:
         paths: data sets, files or folders, relative to the experiment; all of its design where empty.
         way: the way out.
-        reason: why, in the words of whoever agreed.
-        withdraw: take back what was allowed.
-        who: the person who agreed.
         world: the experiment and its surroundings.
-
-    Raises:
-        PlanError: no data are named and there is no design.
-        SpecError: the reason is empty, data cannot be read, or are red.
-    """
-    if not reason.strip():
-        raise SpecError("`reason` is empty", hint="say in words why this may be")
-    asked, found = preview_allow(paths, way=way, world=world), list[Allowance]()
-    for each in asked.data:
-        told = each.changed if not withdraw else each.open and each.tier == "yellow"
-        if told:
-            event = consent_event(each, way=way, reason=reason, who=who, actor=world.actor)
-            outputs = {**event.outputs, "choice": _WITHDRAWN if withdraw else _ALLOWED}
-            world.audit.append(event.model_copy(update={"outputs": outputs}))
-        is_open = each.tier == "green" or (each.open and not withdraw) or (told and not withdraw)
-        found.append(each.model_copy(update={"open": is_open, "changed": told}))
-    if any(each.changed for each in found):
-        render_views(world=world)
-    return AllowReceipt(way=way, data=tuple(found))
-
-
-def preview_allow(paths: Sequence[str] = (), *, way: Way, world: World) -> AllowReceipt:
-    """Return the data sets that consent would be recorded for, `changed` where a line would be written; never writes.
 
     Raises:
         PlanError: no data are named and there is no design.
         SpecError: data cannot be read, or are red.
     """
-    tiers = [(name, sha256, tier) for name, sha256, tier in _asked(paths, world)]
-    red = [name for name, _, tier in tiers if tier == "red"]
+    found = _asked(paths, world)
+    red = [name for name, _, tier in found if tier == "red"]
     if red:
-        fact = f"`{red[0]}` is red, and no consent lets red data be {_DOES[way]}"
-        raise SpecError(fact, hint=_RED[way])
-    lacking = missing({name: sha256 for name, sha256, _ in tiers}, way=way, log=world.audit)
-    data = [
+        raise SpecError(f"`{red[0]}` is red, and no consent lets red data be {_DOES[way]}", hint=_RED[way])
+    lacking = missing({name: sha256 for name, sha256, _ in found}, way=way, log=world.audit)
+    data = tuple(
         Allowance(
             data=name, sha256=sha256, tier=tier,
             open=tier == "green" or name not in lacking, changed=tier == "yellow" and name in lacking,
         )
-        for name, sha256, tier in tiers
-    ]  # fmt: skip
-    return AllowReceipt(way=way, data=tuple(data))
+        for name, sha256, tier in found
+    )  # fmt: skip
+    news = [f"{each.data} (sha256 {each.sha256[:12]})" for each in data if each.changed]
+    question = f"{_QUESTIONS[way]}\n{_HOLDS}\n" + "\n".join(f"  {each}" for each in news) if news else ""
+    return AllowReceipt(way=way, data=data, whole=not paths, question=question)
+
+
+def open_question(*, way: Way, world: World) -> AllowReceipt | None:
+    """Return what a person could be asked before data of the design go a way; None where there is nothing to ask.
+
+    Nothing is asked of green and red data, nor where the verb itself will say what is wrong.
+    """
+    try:
+        if design_tier(read_design(world), world) != "yellow":
+            return None
+        asked = preview_allow(way=way, world=world)
+    except (PlanError, SpecError):
+        return None
+    return asked if asked.question else None
+
+
+def allow_data(asked: AllowReceipt, *, reason: str, who: str, withdraw: bool = False, world: World) -> AllowReceipt:
+    """Record that a person lets yellow data go a way out, or takes that back; saying the same again records nothing.
+
+    It holds for the content that the data had when the person was asked: other content asks again. Faces
+    call it only once a person has agreed; no argument of an assistant's does.
+
+    Args:
+        asked: what the person was asked.
+        reason: why, in the words of whoever agreed.
+        who: the person who agreed.
+        withdraw: take back what was allowed.
+        world: the experiment and its surroundings.
+
+    Raises:
+        PlanError: there is no design any more.
+        SpecError: the reason is empty, or the data are other than those that were asked about.
+    """
+    if not reason.strip():
+        raise SpecError("`reason` is empty", hint="say in words why this may be")
+    names = () if asked.whole else tuple(each.data for each in asked.data)
+    now = preview_allow(names, way=asked.way, world=world)
+    if {each.data: each.sha256 for each in now.data} != {each.data: each.sha256 for each in asked.data}:
+        raise SpecError("the data changed since the question was asked; nothing was recorded", hint="ask again")
+    found = []
+    for each in now.data:
+        told = each.open and each.tier == "yellow" if withdraw else each.changed
+        if told:
+            world.audit.append(_event(each, asked.way, reason=reason, who=who, withdraw=withdraw, world=world))
+        is_open = each.tier == "green" or not withdraw
+        found.append(each.model_copy(update={"open": is_open, "changed": told}))
+    if any(each.changed for each in found):
+        render_views(world=world)
+    return now.model_copy(update={"data": tuple(found), "question": ""})
 
 
 def closed(tier: Tier, data: Mapping[str, str], *, way: Way, path: str = "", world: World) -> Closed | None:
@@ -138,21 +157,25 @@ def missing(data: Mapping[str, str], *, way: Way, log: AuditLog) -> dict[str, st
     """Return those data sets whose content nobody has let go a way, or of which it was taken back."""
     wanted, allowed = set(data.values()), dict[str, bool]()
     for record in log.records():
-        if record.verb == VERB and record.inputs.get("way") == way and record.inputs.get("sha256") in wanted:
+        if record.verb == _VERB and record.inputs.get("way") == way and record.inputs.get("sha256") in wanted:
             allowed[record.inputs["sha256"]] = record.outputs.get("choice") == _ALLOWED
     return {name: sha256 for name, sha256 in data.items() if not allowed.get(sha256)}
 
 
-def consent_event(each: Allowance, *, way: Way, reason: str, who: str, actor: Actor) -> AuditEvent:
-    """Return the record that a person let a data set go a way."""
+def _event(each: Allowance, way: Way, *, reason: str, who: str, withdraw: bool, world: World) -> AuditEvent:
     return AuditEvent(
-        actor=actor,
-        verb=VERB,
+        actor=world.actor,
+        verb=_VERB,
         action=Action.DECIDE_CONFIG,
         subject=each.data,
         reason=reason,
-        inputs={"question": _QUESTIONS[way].format(data=each.data), "way": way, "sha256": each.sha256},
-        outputs={"choice": _ALLOWED, "chosen_by": "user", "who": who, "scope": "this content, in this experiment"},
+        inputs={"question": _QUESTIONS[way], "way": way, "sha256": each.sha256},
+        outputs={
+            "choice": _WITHDRAWN if withdraw else _ALLOWED,
+            "chosen_by": "user",
+            "who": who,
+            "scope": "this content, in this experiment",
+        },
     )
 
 

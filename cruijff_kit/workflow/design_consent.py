@@ -7,14 +7,14 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.consent import Closed, Way
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.spec import ExperimentSpec
-from cruijff_kit.workflow.consent import allow_data, closed_plan
+from cruijff_kit.workflow.consent import allow_data, closed_plan, preview_allow
 from cruijff_kit.workflow.tiers import named_data
 
 __all__ = ["consent_warnings", "record_consent", "refuse_sending", "unsent"]
 
 
 def record_consent(spec: ExperimentSpec, plan: Plan, *, world: World) -> None:
-    """Record the consent of a design that a person writes: that rows be shown, and sent to the API models that it names.
+    """Record the consent of a design that a person writes: that rows be shown, and sent to API models it names.
 
     What an assistant writes there is no consent. Saying the same again records nothing.
     """
@@ -24,9 +24,9 @@ def record_consent(spec: ExperimentSpec, plan: Plan, *, world: World) -> None:
     tables = tuple(path for place, path in named_data(spec) if place.startswith("data.training.arguments."))
     ways: list[Way] = ["show", *(["api"] if _asks_apis(spec) else [])]
     for way in ways:
-        allow_data((), way=way, reason=consent.why, who=consent.who, world=world)
-        if tables:
-            allow_data(tables, way=way, reason=consent.why, who=consent.who, world=world)
+        for paths in ((), tables) if tables else ((),):
+            asked = preview_allow(paths, way=way, world=world)
+            allow_data(asked, reason=consent.why, who=consent.who, world=world)
 
 
 def consent_warnings(spec: ExperimentSpec, plan: Plan, *, world: World) -> Iterator[str]:

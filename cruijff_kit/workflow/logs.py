@@ -42,7 +42,7 @@ def tail_log(run: str, *, step: Literal["train", "eval"] = "train", excerpt: Exc
     """
     plan, _ = recorded_plan(world=world)
     chosen = find_run(plan.runs, run)
-    _refuse_hidden(plan, chosen, world)
+    _refuse_hidden(plan, chosen, world=world)
     attempts = read_attempts(world.store).get((chosen.id, Step(step)), ())
     job_id = attempts[-1].job_id if attempts else None
     if job_id is None:
@@ -56,7 +56,7 @@ def tail_log(run: str, *, step: Literal["train", "eval"] = "train", excerpt: Exc
     return LogPage(run_id=chosen.id, step=Step(step), path=path, lines=tuple(shown), note=note)
 
 
-def _refuse_hidden(plan: Plan, run: PlannedRun, world: World) -> None:
+def _refuse_hidden(plan: Plan, run: PlannedRun, *, world: World) -> None:
     """Refuse the output of jobs that red data went through, and to an assistant that of yellow data without consent.
 
     A person at a terminal may read the file itself: what jobs print is theirs to see.

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from cruijff_kit.data.generators.registry import dataset_meta
+from cruijff_kit.data.generators.registry import dataset_meta, named_files
 from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
@@ -114,13 +114,13 @@ def _keep_site(sealed: DesignLock | None, world: World) -> None:
 
 def _files(spec: ExperimentSpec, planned: Planned, *, world: World) -> dict[str, bytes]:
     """Return the content of every planned file; the first and last run are parsed in full."""
-    plan = planned.plan
+    plan, root = planned.plan, world.store.root
     files: dict[str, bytes] = {}
     for dataset in planned.datasets:
         if dataset.facts.generator and isinstance(dataset.content, bytes):
             path = ExperimentLayout.dataset(dataset.facts.key)
-            # Rows of a table are kept as the table is: as was said when it was told, else as the design says now.
-            tier = told_tier(world.store.root / path, unsaid=plan.tier) if dataset.facts.inputs else None
+            sources = named_files(dataset.facts.generator, dataset.facts.arguments).values()
+            tier = told_tier(root / path, sources=[root / source for source in sources], world=world)
             files[path] = dataset.content
             files[ExperimentLayout.dataset_meta(dataset.facts.key)] = dataset_meta(dataset.facts, tier=tier)
     shared = frame(spec, plan, root=str(world.store.root), site=world.site)

@@ -71,7 +71,7 @@ def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
         raise SpecError(f"`count` is `{count}`; it goes from 1 to {_MOST}", hint="evaluate the run to see more rows")
     plan, _ = recorded_plan(world=world)
     chosen = find_run(plan.runs, run)
-    _refuse_hidden(plan, chosen, world)
+    _refuse_hidden(plan, chosen, world=world)
     if chosen.model.api is not None:
         fact = f"run `{chosen.id}` asked `{chosen.model.api}`, which is not loaded here"
         raise RunError(fact, run_id=chosen.id, hint="its prompts and answers lie in `predictions/` and in its logs")
@@ -134,7 +134,7 @@ def _samples(subject: _Subject, rows: Sequence[Row], *, world: World) -> Iterato
         )
 
 
-def _refuse_hidden(plan: Plan, run: PlannedRun, world: World) -> None:
+def _refuse_hidden(plan: Plan, run: PlannedRun, *, world: World) -> None:
     """Refuse to show rows of red data, and of yellow data that nobody consented to."""
     shut = closed_plan(plan, way="show", world=world)
     if shut is not None:

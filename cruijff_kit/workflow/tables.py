@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 
 from cruijff_kit.data.generators.registry import (
     GENERATORS,
@@ -27,12 +27,21 @@ from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.table import SchemaDraft, TableReceipt, TableSchema, TableSource, TableText, Tabular
 from cruijff_kit.workflow.consent import closed
-from cruijff_kit.workflow.tiers import tier_of
+from cruijff_kit.workflow.tiers import tier_of, told_tier
 
 __all__ = ["check_table_schema", "draft_table_schema", "tell_table"]
 
 _GENERATOR = "tabular"
 _MOST = 50
+
+
+class _Work(NamedTuple):
+    """A table that is to be told: how, what was found in it, the hashes of its files, and its tier as declared."""
+
+    told: Telling
+    scan: Scan
+    hashes: Mapping[str, str]
+    declared: Tier | None
 
 
 def draft_table_schema(
@@ -147,7 +156,7 @@ def tell_table(
         receipt = receipt.model_copy(update={"answers": {}})
     if dry_run:
         return _preview(receipt, told, scan=scan, count=count, world=world)
-    return _written(receipt, told, scan=scan, hashes=hashes, progress=progress, world=world)
+    return _written(receipt, _Work(told, scan, hashes, tier), progress=progress, world=world)
 
 
 def _receipt(key: str, scan: Scan, *, tier: Tier) -> TableReceipt:
@@ -186,16 +195,9 @@ def _expected(told: Telling, scan: Scan) -> dict[str, int]:
     }
 
 
-def _written(
-    receipt: TableReceipt,
-    told: Telling,
-    *,
-    scan: Scan,
-    hashes: Mapping[str, str],
-    progress: Progress | None,
-    world: World,
-) -> TableReceipt:
+def _written(receipt: TableReceipt, work: _Work, *, progress: Progress | None, world: World) -> TableReceipt:
     """Write the data set row by row, its sidecar last; a file that is there already and whole is left alone."""
+    told, scan, hashes, declared = work
     source, counts = told.arguments.source, _expected(told, scan)
     meta_path = ExperimentLayout.dataset_meta(receipt.key)
     meta, sha256 = world.store.read(meta_path), world.store.digest(receipt.path)
@@ -212,7 +214,9 @@ def _written(
     arguments = told.arguments.model_dump(mode="json")
     facts = dataset_facts(_GENERATOR, arguments, key=receipt.key, splits=counts, written=written)
     facts = facts.model_copy(update={"inputs": dict(hashes)})
-    world.store.write(meta_path, dataset_meta(facts, tier=receipt.tier))
+    root = world.store.root
+    said = told_tier(root / receipt.path, sources=[root / source], declared=declared, world=world)
+    world.store.write(meta_path, dataset_meta(facts, tier=said))
     inputs = {str(getattr(told.arguments, name)): sha256 for name, sha256 in hashes.items()}
     _record(world, "tell", subject=receipt.path, inputs=inputs, outputs={receipt.path: written[0]})
     return receipt.model_copy(update={"written": True, "sha256": written[0], "splits": counts})

@@ -1,7 +1,7 @@
 """Tiers: how freely a file, a design's data or a plan's may be shown, looked up anew each time something may go out."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,21 @@ def marks_of(file: Path, *, world: World) -> list[Tier]:
     return [*found, *_made_of(there, world=world)]
 
 
-def told_tier(file: Path, *, unsaid: Tier) -> Tier | None:
-    """Return the tier in the sidecar of generated data; None where it says none, `unsaid` where there is no sidecar."""
-    if not file.with_suffix(_SIDECAR).is_file():
-        return unsaid
-    said = _sidecar(file).get("tier")
-    return stated_tier(said, place=str(file.with_suffix(_SIDECAR))) if isinstance(said, str) else None
+def told_tier(file: Path, *, sources: Iterable[Path], declared: Tier | None = None, world: World) -> Tier | None:
+    """Return what the sidecar of generated data is to say: as it does, or as its tables do; None where nothing is said.
+
+    Args:
+        file: the generated data.
+        sources: what it is made of.
+        declared: what whoever makes it says of them.
+        world: the experiment and its surroundings.
+    """
+    sidecar = file.with_suffix(_SIDECAR)
+    if declared is None and sidecar.is_file():
+        said = _sidecar(file).get("tier")
+        return stated_tier(said, place=str(sidecar)) if isinstance(said, str) else None
+    marks = [declared, *(mark for source in sources for mark in marks_of(source, world=world))]
+    return strictest(marks) if any(marks) else None
 
 
 def named_data(spec: ExperimentSpec) -> list[tuple[str, str]]:
