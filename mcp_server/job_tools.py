@@ -99,6 +99,7 @@ async def job_status(
     """
     world = enter(experiment, "job_status", ctx)
     status = await work(ctx, workflow.read_status, world=world)
+    status = await work(ctx, workflow.status_without_texts, status=status, world=world)
     return StatusReply.of(status, cursor=cursor, limit=limit, detail=response_format)
 
 
@@ -115,6 +116,7 @@ async def job_watch(
     """
     world = enter(experiment, "job_watch", ctx)
     status = await _follow(world, ctx, timeout=timeout, reason=reason)
+    status = await work(ctx, workflow.status_without_texts, status=status, world=world)
     return StatusReply.of(status, cursor=0, limit=20, detail="concise")
 
 

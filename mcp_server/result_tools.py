@@ -73,4 +73,5 @@ async def audit_read(
     world = enter(experiment, "audit_read", ctx)
     verdict = await work(ctx, workflow.verify_audit, world=world) if verify else None
     page = await work(ctx, workflow.read_audit, after=after, limit=limit, world=world)
+    page = await work(ctx, workflow.page_without_texts, page=page, world=world)
     return AuditReply.of(page, verdict=verdict, detail=response_format)

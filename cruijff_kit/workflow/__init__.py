@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.results import read_results
+    from cruijff_kit.workflow.roots import roots_of
     from cruijff_kit.workflow.safety import safe_text, secrets_of
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.watch import watch_jobs
+    from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
 
 __all__ = [
     "adopt_edit",
@@ -92,6 +94,7 @@ __all__ = [
     "make_tiny_model",
     "merge_adapter",
     "open_question",
+    "page_without_texts",
     "port_adapter",
     "preview_allow",
     "preview_cancel",
@@ -111,6 +114,7 @@ __all__ = [
     "record_decision",
     "recorded_plan",
     "retry_run",
+    "roots_of",
     "run_there",
     "safe_text",
     "scaffold_runs",
@@ -121,6 +125,7 @@ __all__ = [
     "show_site",
     "spec_json_schema",
     "spot_check_run",
+    "status_without_texts",
     "submit_jobs",
     "sync_mirror",
     "sync_wandb",
@@ -159,6 +164,7 @@ _HOMES = {
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
     "results": ("read_results",),
+    "roots": ("roots_of",),
     "safety": ("safe_text", "secrets_of"),
     "scaffold": ("scaffold_runs",),
     "seal": ("recorded_plan", "sealed_plan"),
@@ -175,6 +181,7 @@ _HOMES = {
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
     "watch": ("watch_jobs",),
+    "withheld": ("page_without_texts", "status_without_texts"),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""
 

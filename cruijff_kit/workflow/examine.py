@@ -32,6 +32,7 @@ from cruijff_kit.workflow.design_consent import consent_warnings, unsent
 from cruijff_kit.workflow.hook_checks import check_hooks
 from cruijff_kit.workflow.plan import Planned, design_hash, plan_with_data
 from cruijff_kit.workflow.recipes import recipe_hash
+from cruijff_kit.workflow.roots import outside_problems
 from cruijff_kit.workflow.row_checks import check_rows
 from cruijff_kit.workflow.token_checks import TokenFindings, check_tokens
 
@@ -103,6 +104,10 @@ def _related(path: str, wrong: str) -> bool:
 
 
 def _survey(spec: ExperimentSpec, world: World) -> _Survey:
+    outside = outside_problems(spec, world)
+    if outside:
+        # Nothing else is looked at: every further check reads what the design names.
+        return _Survey(None, [*check_spec(spec), *outside], [])
     problems = [*check_spec(spec), *check_hooks(spec, world), *site_problems(spec.resources, world.site)]
     problems += policy_problems(spec.policy, world.site)
     # A seed named twice is one problem, not one a run.

@@ -26,6 +26,7 @@ from cruijff_kit.scoring.judging import text_verdict
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.evaluation_results import read_cell
+from cruijff_kit.workflow.roots import refuse_outside_files
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["spot_check_run"]
@@ -62,7 +63,7 @@ def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
         world: the experiment and its surroundings.
 
     Raises:
-        PlanError: the experiment is not scaffolded.
+        PlanError: the experiment is not scaffolded, or its files lie where an assistant may not look.
         RunError: the run is unknown or not trained, or its data may not be shown.
         SpecError: `count` is out of range, or a row cannot be tokenised.
         SiteError: the model cannot be loaded.
@@ -76,6 +77,7 @@ def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
         fact = f"run `{chosen.id}` asked `{chosen.model.api}`, which is not loaded here"
         raise RunError(fact, run_id=chosen.id, hint="its prompts and answers lie in `predictions/` and in its logs")
     subject = _subject(chosen, world)
+    refuse_outside_files((subject.config.dataset.path, subject.config.base_model.path, subject.adapter), world)
     samples = tuple(_samples(subject, _rows(subject, chosen)[:count], world=world))
     recorded, unscored = _recorded(chosen, subject.cell, world=world)
     samples = tuple(_with_options(each, recorded.get(each.sample_id)) for each in samples)
