@@ -152,4 +152,6 @@ def _fact(text: str) -> str:
 
 
 def _places(paths: Iterable[str | None], root: Path) -> list[Path]:
-    return [root / path for path in paths if path is not None]
+    """Return the directories a site names; one that holds everything, or everything of a person, is none."""
+    everything = (Path("/"), Path.home().resolve())
+    return [root / path for path in paths if path is not None and (root / path).resolve() not in everything]

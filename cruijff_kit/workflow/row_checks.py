@@ -86,7 +86,7 @@ def check_tiers(spec: ExperimentSpec, world: World) -> list[Problem]:
     for _, path in named_data(spec):
         place = world.store.root / path
         folder = place if place.is_dir() else place.parent
-        tier = strictest(marks_of(place, world=world), unsaid="green")
+        tier = strictest(marks_of(place, root=world.store.root), unsaid="green")
         if TIERS.index(tier) > TIERS.index(spec.data.tier):
             fact = f"data in `{folder}` is marked `{tier}`, and the design says `{spec.data.tier}`"
             problems.append(Problem(fact, "data.tier", hint=f"write `tier: {tier}`"))

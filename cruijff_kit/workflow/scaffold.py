@@ -120,7 +120,7 @@ def _files(spec: ExperimentSpec, planned: Planned, *, world: World) -> dict[str,
         if dataset.facts.generator and isinstance(dataset.content, bytes):
             path = ExperimentLayout.dataset(dataset.facts.key)
             sources = named_files(dataset.facts.generator, dataset.facts.arguments).values()
-            tier = told_tier(root / path, sources=[root / source for source in sources], world=world)
+            tier = told_tier(root / path, sources=[root / source for source in sources], root=root)
             files[path] = dataset.content
             files[ExperimentLayout.dataset_meta(dataset.facts.key)] = dataset_meta(dataset.facts, tier=tier)
     shared = frame(spec, plan, root=str(world.store.root), site=world.site)

@@ -215,7 +215,7 @@ def _written(receipt: TableReceipt, work: _Work, *, progress: Progress | None, w
     facts = dataset_facts(_GENERATOR, arguments, key=receipt.key, splits=counts, written=written)
     facts = facts.model_copy(update={"inputs": dict(hashes)})
     root = world.store.root
-    said = told_tier(root / receipt.path, sources=[root / source], declared=declared, world=world)
+    said = told_tier(root / receipt.path, sources=[root / source], declared=declared, root=root)
     world.store.write(meta_path, dataset_meta(facts, tier=said))
     inputs = {str(getattr(told.arguments, name)): sha256 for name, sha256 in hashes.items()}
     _record(world, "tell", subject=receipt.path, inputs=inputs, outputs={receipt.path: written[0]})

@@ -40,7 +40,7 @@ def tier_of(file: Path, *, declared: Tier | None = None, world: World) -> Tier:
     Raises:
         SpecError: a mark names no tier, or the design cannot be read.
     """
-    said: list[Tier | None] = [declared, *marks_of(file, world=world)]
+    said: list[Tier | None] = [declared, *marks_of(file, root=world.store.root)]
     if world.store.read_text(ExperimentLayout.summary) is not None:
         spec, root = read_design(world), world.store.root.resolve()
         place = file.resolve()
@@ -58,7 +58,7 @@ def design_tier(spec: ExperimentSpec, world: World) -> Tier:
     said, files = _declared(spec, world), named_data(spec)
     # Rows that a generator makes of nothing are told by the declaration alone.
     made = [] if any(place.startswith("data.training") for place, _ in files) else [strictest([said])]
-    marked = [strictest([said, *marks_of(world.store.root / path, world=world)]) for _, path in files]
+    marked = [strictest([said, *marks_of(world.store.root / path, root=world.store.root)]) for _, path in files]
     return strictest([*made, *marked])
 
 
@@ -66,15 +66,19 @@ def plan_tier(plan: Plan, world: World) -> Tier:
     """Return the tier of what a plan was made with, as strict as its data and the design on disk are marked by now."""
     said: list[Tier | None] = [plan.tier]
     for dataset in plan.datasets:
-        said += marks_of(world.store.root / dataset.path, world=world)
+        said += marks_of(world.store.root / dataset.path, root=world.store.root)
     # A design that cannot be read any more says nothing; the plan was sealed with what it said.
     with suppress(PlanError, SpecError):
         said.append(_declared(read_design(world), world))
     return strictest(said)
 
 
-def marks_of(file: Path, *, world: World) -> list[Tier]:
+def marks_of(file: Path, *, root: Path) -> list[Tier]:
     """Return what places, marks and sidecars say of a file or folder.
+
+    Args:
+        file: where it lies.
+        root: the experiment, from which the sidecar of generated data names what it was made of.
 
     Raises:
         SpecError: a mark names no tier.
@@ -85,23 +89,23 @@ def marks_of(file: Path, *, world: World) -> list[Tier]:
         found += _around(place)
         if place.is_dir():
             found += _inside(place)
-    return [*found, *_made_of(there, world=world)]
+    return [*found, *_made_of(there, root=root)]
 
 
-def told_tier(file: Path, *, sources: Iterable[Path], declared: Tier | None = None, world: World) -> Tier | None:
+def told_tier(file: Path, *, sources: Iterable[Path], declared: Tier | None = None, root: Path) -> Tier | None:
     """Return what the sidecar of generated data is to say: as it does, or as its tables do; None where nothing is said.
 
     Args:
         file: the generated data.
         sources: what it is made of.
         declared: what whoever makes it says of them.
-        world: the experiment and its surroundings.
+        root: the experiment.
     """
     sidecar = file.with_suffix(_SIDECAR)
     if declared is None and sidecar.is_file():
         said = _sidecar(file).get("tier")
         return stated_tier(said, place=str(sidecar)) if isinstance(said, str) else None
-    marks = [declared, *(mark for source in sources for mark in marks_of(source, world=world))]
+    marks = [declared, *(mark for source in sources for mark in marks_of(source, root=root))]
     return strictest(marks) if any(marks) else None
 
 
@@ -187,7 +191,7 @@ def _mark(mark: Path) -> Iterator[Tier]:
         yield stated_tier(text, place=str(mark))
 
 
-def _made_of(file: Path, *, world: World) -> Iterator[Tier]:
+def _made_of(file: Path, *, root: Path) -> Iterator[Tier]:
     """Yield what the sidecar of generated data says, and what is said by now of the tables it was made of."""
     meta = _sidecar(file)
     if isinstance(meta.get("tier"), str):
@@ -195,8 +199,8 @@ def _made_of(file: Path, *, world: World) -> Iterator[Tier]:
     arguments, known = meta.get("arguments"), GENERATORS.get(str(meta.get("generator")))
     for name in known.files if known and isinstance(arguments, Mapping) else ():
         source = arguments.get(name) if isinstance(arguments, Mapping) else None
-        if isinstance(source, str) and (world.store.root / source).resolve() != file:
-            yield from marks_of(world.store.root / source, world=world)
+        if isinstance(source, str) and (root / source).resolve() != file:
+            yield from marks_of(root / source, root=root)
 
 
 def _sidecar(file: Path) -> dict[str, Any]:
