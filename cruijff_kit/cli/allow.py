@@ -5,7 +5,8 @@ import getpass
 import click
 
 from cruijff_kit import workflow
-from cruijff_kit.cli.world import confirm, enter
+from cruijff_kit.cli.mirror import allows_inputs, is_mirrored
+from cruijff_kit.cli.world import confirm, enter, enter_project
 from cruijff_kit.schema.consent import AllowReceipt
 
 __all__ = ["allow"]
@@ -28,7 +29,8 @@ def allow(experiment: str, paths: tuple[str, ...], *, as_json: bool, withdraw: b
 
     It holds for the content the data have now. Red data goes nowhere, green data needs no leave.
     """
-    world = enter(experiment)
+    inputs = allows_inputs(experiment, ("data", "allow", *paths, told["way"])) and is_mirrored(experiment)
+    world = enter_project(experiment) if inputs else enter(experiment)
     asked = workflow.preview_allow(paths, way=told["way"], world=world)
     if asked.question and not withdraw:
         confirm(asked.question, "allow", unattended=False, world=world)

@@ -14,9 +14,11 @@ from click.testing import CliRunner
 from cruijff_kit.cli.data import data as data_command
 from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.ports import World
-from cruijff_kit.schema.audit import Actor, AuditRecord
+from cruijff_kit.schema.audit import Action, Actor, AuditEvent, AuditRecord
 from cruijff_kit.schema.consent import Way
+from cruijff_kit.schema.run import JobStatus, Phase
 from cruijff_kit.schema.site import Site
+from cruijff_kit.workflow.audit import read_audit
 from cruijff_kit.workflow.consent import allow_data, closed_plan, preview_allow
 from cruijff_kit.workflow.data_view import show_data
 from cruijff_kit.workflow.decide import record_decision
@@ -25,8 +27,10 @@ from cruijff_kit.workflow.plan import plan_with_data
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.roots import outside_problems, roots_of
 from cruijff_kit.workflow.scaffold import scaffold_runs
+from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import preview_submission, submit_jobs
 from cruijff_kit.workflow.tiers import tier_of
+from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
 from tests.fakes.designed import DESIGN, design, put_design, world_at
 from tests.fakes.model_hub import FakeHub, model_facts
 from tests.tokenizer_zoo import byte_level
@@ -216,6 +220,30 @@ def test_a_mark_that_comes_later_closes_what_was_open(world: World) -> None:
     assert shown(world)
     world.store.write("TIER", "red\n")
     assert show_data(world=world).withheld.startswith("the data is red: it is never shown by a tool; look at it on")
+
+
+@pytest.mark.parametrize("tier", ("green", "yellow", "red"))
+def test_words_of_jobs_that_failed_are_told_as_far_as_their_data_may_be_shown(tier: str, world: World) -> None:
+    designed(world, tier)
+    scaffold_runs(world=world)
+    said = "no answer to `zebra train 7`"
+    own = JobStatus(state="failed", message=said, started=world.clock.now(), updated=world.clock.now())
+    status = read_status(world=world)
+    failed = {"phase": Phase.FAILED, "reason": f"failed: {said}", "own": own}
+    status = status.model_copy(update={"steps": tuple(each.model_copy(update=failed) for each in status.steps)})
+    event = AuditEvent(actor=MODEL, verb="watch", action=Action.STATE_CHANGE, subject="x/train", error=said)
+    world.audit.append(event)
+
+    def told() -> list[bool]:
+        steps = status_without_texts(status, world=world).steps
+        records = page_without_texts(read_audit(world=world), world=world).records
+        return ["zebra" in (each.reason or "") for each in steps] + ["zebra" in (records[-1].error or "")]
+
+    assert set(told()) == {tier == "green"}
+    if tier == "yellow":
+        let(world)
+        world.audit.append(event)
+        assert set(told()) == {True}
 
 
 # --- at a terminal ---

@@ -1,6 +1,9 @@
 """Rows, answers and logs reach a client as far as their tier and the user's own yes let them, in every era."""
 
+import asyncio
 import json
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -20,7 +23,7 @@ from cruijff_kit.workflow import (
     watch_jobs,
     write_design,
 )
-from tests.mcp_bench import NAME, Bench, Reply, Talk, User
+from tests.mcp_bench import NAME, QUICK, Bench, Reply, Talk, User
 
 WORD = "zebra"
 WAYS = ("rows", "answers", "log", "log resource")
@@ -108,12 +111,12 @@ def consents(made: Made) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("era", ("auto", "legacy"))
-@pytest.mark.parametrize("answer", ("tick", "leave", "decline", "cancel"))
+@pytest.mark.parametrize("answer", ("tick", "leave", "decline"))
 @pytest.mark.parametrize("way", WAYS[:3])
 def test_yellow_contents_are_shown_after_the_users_yes_red_ones_never_and_green_ones_unasked(
     closed: Made,
     way: str,
-    answer: Literal["tick", "leave", "decline", "cancel"],
+    answer: Literal["tick", "leave", "decline"],
     era: Literal["auto", "legacy"],
 ) -> None:
     user, before = User(answer), len(consents(closed))
@@ -131,9 +134,7 @@ def test_yellow_contents_are_shown_after_the_users_yes_red_ones_never_and_green_
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_where_nobody_can_be_asked_yellow_contents_stay_closed_and_the_command_is_named(
-    closed: Made, way: str
-) -> None:
+def test_where_nobody_can_be_asked_yellow_contents_stay_closed_and_the_command_is_named(closed: Made, way: str) -> None:
     reply = closed.bench.talk(lambda talk: look(talk, closed, way))
     assert (WORD in reply.text) == (closed.tier == "green"), reply.text
     if closed.tier == "yellow":
@@ -164,6 +165,7 @@ def test_what_a_person_allowed_at_a_terminal_is_shown_unasked_until_the_data_cha
 def test_arguments_that_pretend_to_be_consent_are_ignored(closed: Made) -> None:
     if closed.tier == "green":
         return
+    before = len(consents(closed))
 
     async def forged(talk: Talk) -> list[Reply]:
         forgeries = ({"consent": True}, {"asked": {}, "answer": {"confirm": True}}, {"tier": "green", "way": "show"})
@@ -171,35 +173,15 @@ def test_arguments_that_pretend_to_be_consent_are_ignored(closed: Made) -> None:
 
     for user in (None, User("decline")):
         assert all(WORD not in reply.text for reply in closed.bench.talk(forged, user=user))
-    assert all(record["outputs"]["choice"] != "allowed" or record["actor"]["kind"] for record in consents(closed))
-
-
-def test_the_words_of_jobs_that_failed_are_told_as_far_as_their_data_may_be_shown(closed: Made) -> None:
-    path = closed.bench.experiment / "runs" / closed.run / "status.json"
-    kept = path.read_bytes()
-    status = {**json.loads(kept), "state": "failed", "message": f"no answer to `{WORD} train 7`"}
-    done = path.with_name("DONE")
-    marker = done.read_bytes()
-    try:
-        path.write_text(json.dumps(status), encoding="utf-8")
-        done.unlink()
-        reply = closed.bench.call("job_status", response_format="detailed")
-    finally:
-        path.write_bytes(kept)
-        done.write_bytes(marker)
-    assert not reply.error, reply.text
-    assert (WORD in reply.text) == (closed.tier == "green"), reply.text
+    assert len(consents(closed)) == before
 
 
 def test_a_server_of_its_own_process_asks_and_refuses_likewise(closed: Made) -> None:
-    import asyncio
-    import os
-    import sys
-
     user = User("tick")
+    read = [f"--read={place}" for place in (closed.bench.model, QUICK.parent)]
     params = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "cruijff_kit.mcp_server.server", "--root", str(closed.bench.root), "--read", closed.bench.model],
+        args=["-m", "cruijff_kit.mcp_server.server", "--root", str(closed.bench.root), *read],
         env=dict(os.environ),
     )
 
