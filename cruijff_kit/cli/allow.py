@@ -7,7 +7,7 @@ import click
 from cruijff_kit import workflow
 from cruijff_kit.cli.mirror import allows_inputs, is_mirrored
 from cruijff_kit.cli.world import confirm, enter, enter_project
-from cruijff_kit.schema.consent import AllowReceipt
+from cruijff_kit.schema.consent import AllowReceipt, Way
 
 __all__ = ["allow"]
 
@@ -24,17 +24,17 @@ __all__ = ["allow"]
 @click.option("--withdraw", is_flag=True, help="Take back what was allowed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
 @click.pass_obj
-def allow(experiment: str, paths: tuple[str, ...], *, as_json: bool, withdraw: bool, **told: str) -> None:
+def allow(experiment: str, paths: tuple[str, ...], *, way: Way, reason: str, withdraw: bool, as_json: bool) -> None:
     """Let yellow data go one way out: PATHs, or all data of the design; asked at the terminal, and recorded.
 
     It holds for the content the data have now. Red data goes nowhere, green data needs no leave.
     """
-    inputs = allows_inputs(experiment, ("data", "allow", *paths, told["way"])) and is_mirrored(experiment)
+    inputs = allows_inputs(experiment, ("data", "allow", *paths, way)) and is_mirrored(experiment)
     world = enter_project(experiment) if inputs else enter(experiment)
-    asked = workflow.preview_allow(paths, way=told["way"], world=world)
+    asked = workflow.preview_allow(paths, way=way, world=world)
     if asked.question and not withdraw:
         confirm(asked.question, "allow", unattended=False, world=world)
-    receipt = workflow.allow_data(asked, reason=told["reason"], who=getpass.getuser(), withdraw=withdraw, world=world)
+    receipt = workflow.allow_data(asked, reason=reason, who=getpass.getuser(), withdraw=withdraw, world=world)
     click.echo(receipt.model_dump_json(indent=2) if as_json else _lines(receipt))
 
 

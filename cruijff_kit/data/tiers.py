@@ -19,7 +19,8 @@ _HOME = "data"
 
 def strictest(said: Iterable[Tier | None], *, unsaid: Tier = "yellow") -> Tier:
     """Return the strictest of what was said; `unsaid` where nothing was."""
-    return max((tier for tier in said if tier is not None), key=TIERS.index, default=unsaid)
+    ranks = [TIERS.index(tier) for tier in said if tier is not None]
+    return TIERS[max(ranks)] if ranks else unsaid
 
 
 def path_tier(path: PurePath) -> Tier | None:
@@ -28,7 +29,7 @@ def path_tier(path: PurePath) -> Tier | None:
     Only whole names count, spelt just so: `data/red2`, `my-data/red` and `red/data` name none.
     """
     pairs = zip(path.parts, path.parts[1:], strict=False)
-    said = [tier for home, name in pairs for tier in TIERS if home == _HOME and name == tier]
+    said: list[Tier] = [tier for home, name in pairs for tier in TIERS if home == _HOME and name == tier]
     return strictest(said) if said else None
 
 

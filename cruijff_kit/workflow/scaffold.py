@@ -32,6 +32,7 @@ from cruijff_kit.workflow.seal import (
     site_words,
 )
 from cruijff_kit.workflow.tiers import told_tier
+from cruijff_kit.workflow.withheld import changes_without_rows
 
 __all__ = ["adopt_edit", "recorded_plan", "scaffold_runs", "sealed_plan"]
 
@@ -83,12 +84,12 @@ def scaffold_runs(
     """
     if dry_run:
         sheet = _sheet(overwrite, world)
-        return _receipt(sheet, sheet.files)
+        return _receipt(sheet, sheet.files, world=world)
     with world.store.lock(LOCK_NAME):
         sheet = _sheet(overwrite, world)
         if _due(sheet) or not sheet.resembles_seal():
             _publish(sheet, progress, reason=reason, world=world)
-    return _receipt(sheet, {})
+    return _receipt(sheet, {}, world=world)
 
 
 def _sheet(overwrite: tuple[str, ...], world: World) -> _Sheet:
@@ -226,11 +227,12 @@ def _warnings(sheet: _Sheet, world: World) -> list[AuditEvent]:
     ]
 
 
-def _receipt(sheet: _Sheet, shown: Mapping[str, bytes]) -> ScaffoldReceipt:
+def _receipt(sheet: _Sheet, shown: Mapping[str, bytes], *, world: World) -> ScaffoldReceipt:
     changes = sheet.changes
     if shown:
         changes = tuple(
             change.model_copy(update={"content": shown[change.path].decode()}) if change.path in shown else change
             for change in changes
         )
+    changes = changes_without_rows(changes, sheet.plan, world=world)
     return ScaffoldReceipt(plan_id=sheet.seal["plan_id"], dry_run=bool(shown), runs=sheet.seal["runs"], changes=changes)

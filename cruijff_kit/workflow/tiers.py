@@ -56,9 +56,11 @@ def design_tier(spec: ExperimentSpec, world: World) -> Tier:
     That an assistant calls a user's files green counts for nothing: who may look at them is not its to say.
     """
     said, files = _declared(spec, world), named_data(spec)
+    root, training = world.store.root, spec.data.training
+    marked: list[Tier] = [strictest([said, *marks_of(root / path, root=root)]) for _, path in files]
     # Rows that a generator makes of nothing are told by the declaration alone.
-    made = [] if any(place.startswith("data.training") for place, _ in files) else [strictest([said])]
-    marked = [strictest([said, *marks_of(world.store.root / path, root=world.store.root)]) for _, path in files]
+    tables = any(place.startswith("data.training.arguments") for place, _ in files)
+    made = [strictest([said])] if training.generator and not tables else []
     return strictest([*made, *marked])
 
 

@@ -2,12 +2,14 @@
 
 from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import World
-from cruijff_kit.schema.receipt import AuditPage
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.plan import Plan
+from cruijff_kit.schema.receipt import AuditPage, FileChange
 from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.seal import recorded_plan
 
-__all__ = ["page_without_texts", "status_without_texts"]
+__all__ = ["changes_without_rows", "page_without_texts", "status_without_texts"]
 
 _ENDED = (Phase.FAILED, Phase.CANCELLED, Phase.UNKNOWN, Phase.WAITING)
 _MARKED = frozenset({"watch"})
@@ -38,6 +40,25 @@ def page_without_texts(page: AuditPage, *, world: World) -> AuditPage:
         for record in page.records
     ]
     return page.model_copy(update={"records": tuple(records)})
+
+
+def changes_without_rows(changes: tuple[FileChange, ...], plan: Plan, *, world: World) -> tuple[FileChange, ...]:
+    """Return what becomes of files without the rows of data sets among them, where these may not be shown."""
+    rows = {change.path for change in changes if _is_rows(change) and (change.diff or change.content)}
+    shut = closed_plan(plan, way="show", world=world) if rows else None
+    if shut is None:
+        return changes
+    told = f"withheld: {shut.fact}\n"
+    return tuple(
+        change.model_copy(update={"diff": change.diff and told, "content": change.content and told})
+        if change.path in rows
+        else change
+        for change in changes
+    )
+
+
+def _is_rows(change: FileChange) -> bool:
+    return change.path.startswith(f"{ExperimentLayout.data}/") and not change.path.endswith(".meta.json")
 
 
 def _why(world: World) -> str:

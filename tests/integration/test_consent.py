@@ -20,6 +20,7 @@ from cruijff_kit.schema.run import JobStatus, Phase
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.audit import read_audit
 from cruijff_kit.workflow.consent import allow_data, closed_plan, preview_allow
+from cruijff_kit.workflow.conversion import convert_data
 from cruijff_kit.workflow.data_view import show_data
 from cruijff_kit.workflow.decide import record_decision
 from cruijff_kit.workflow.design import check_design, write_design
@@ -33,6 +34,7 @@ from cruijff_kit.workflow.tiers import tier_of
 from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
 from tests.fakes.designed import DESIGN, design, put_design, world_at
 from tests.fakes.model_hub import FakeHub, model_facts
+from tests.people import SCHEMA, arguments, csv_bytes, people
 from tests.tokenizer_zoo import byte_level
 
 ROWS = {
@@ -244,6 +246,26 @@ def test_words_of_jobs_that_failed_are_told_as_far_as_their_data_may_be_shown(ti
         let(world)
         world.audit.append(event)
         assert set(told()) == {True}
+
+
+def test_a_scaffold_shows_no_rows_of_a_table_that_may_not_be_shown(world: World) -> None:
+    world.store.write("people.csv", csv_bytes(people(30)))
+    world.store.write("people.schema.yaml", SCHEMA)
+    table = {"training": {"generator": "tabular", "arguments": arguments()}}
+    for tier in ("yellow", "green"):
+        designed(world, tier, data={**table, "tier": tier})
+        receipt = scaffold_runs(dry_run=True, world=world)
+        (rows,) = [each for each in receipt.changes if each.path.startswith("data/") and ".meta" not in each.path]
+        assert ("The age is" in rows.content) == (tier == "green")
+        assert rows.content.startswith("withheld: the data is yellow") == (tier == "yellow")
+
+
+def test_a_copy_is_kept_as_closely_as_what_it_is_a_copy_of(world: World) -> None:
+    put(world, "data/red/words.json")
+    with pytest.raises(SpecError, match=r"is red, and `words\.jsonl` would be yellow"):
+        convert_data("data/red/words.json", "words.jsonl", world=world)
+    convert_data("data/red/words.json", "data/red/words.jsonl", world=world)
+    assert tier_of(world.store.root / "data/red/words.jsonl", world=world) == "red"
 
 
 # --- at a terminal ---

@@ -201,8 +201,10 @@ def test_data_outside_the_project_are_refused_and_never_read(bench: Bench, tmp_p
     head, _, tail = bench.design.partition("data:\n")
     for path in (str(tmp_path / "secret.json"), "../../secret.json", "link.json"):
         text = f"{head}data: {{tier: green, training: {{path: {path}}}}}\n{tail[tail.index('factors:') :]}"
-        for tool, more in (("experiment_validate", {}), ("experiment_write_summary", {"reason": "mine"})):
-            reply = bench.call(tool, design=text, **more)
+        for reply in (
+            bench.call("experiment_validate", design=text),
+            bench.call("experiment_write_summary", design=text, reason="mine"),
+        ):
             assert reply.error
             assert "outside the directories an assistant may use" in reply.text
             assert WORD not in reply.text

@@ -148,7 +148,7 @@ def consent(bench: Bench, sha256: str) -> None:
     ),
 )
 def test_texts_come_from_there_as_far_as_their_tier_and_consent_there_let_them_and_figures_always(
-    tier: str, agreed: str | None, comes: bool, bench: Bench
+    tier: str, agreed: str, comes: bool, bench: Bench
 ) -> None:
     fill(bench)
     bench.say(tier, datasets=[{"path": "data/words.json", "sha256": "a" * 64}])
