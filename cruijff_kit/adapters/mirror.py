@@ -22,7 +22,7 @@ from cruijff_kit.adapters.staging import write_file
 from cruijff_kit.adapters.state_dir import state_dir
 from cruijff_kit.errors import Problem, SiteError
 from cruijff_kit.schema.layout import ExperimentLayout
-from cruijff_kit.schema.mirror import Fetched, MirrorMark
+from cruijff_kit.schema.mirror import WITHOUT_TEXTS, Fetched, MirrorMark
 from cruijff_kit.schema.site import Site
 
 __all__ = ["SshHome", "refuse_mirror"]
@@ -69,7 +69,14 @@ class SshHome:
             ends = (*(f"./{path}" for path in paths), self._far(f"{self._remote.dir}/"))
             return self._copy((*options, "--exclude=.*"), ends, lock=lock)
 
-    def fetch(self, *, adapters: bool = False, again: bool = False) -> Fetched:
+    def inputs(self) -> tuple[Path, ...]:
+        """Return the files that `send` copies, where they lie here."""
+        places = [self._root / path for path in self._remote.inputs]
+        files = [file for place in places for file in ((place,) if place.is_file() else sorted(place.rglob("*")))]
+        hidden = (any(part.startswith(".") for part in file.relative_to(self._root).parts) for file in files)
+        return tuple(file for file, skipped in zip(files, hidden, strict=True) if file.is_file() and not skipped)
+
+    def fetch(self, *, adapters: bool = False, again: bool = False, texts: bool = True) -> Fetched:
         """Copy the experiment's files here, each renamed once it is whole, and read-only."""
         with self._held() as lock:
             found = self._host.run(("test", "-d", self._mark.dir))
@@ -78,7 +85,7 @@ class SshHome:
             if found.code:
                 return Fetched(files=())
             with self._staging():
-                return self._fetched(adapters=adapters, again=again, lock=lock)
+                return self._fetched(adapters=adapters, again=again, lock=lock) if texts else self._figures(lock)
 
     def call(self, words: Sequence[str]) -> int:
         """Run `ck` there, in the directory that corresponds to the one here."""
@@ -102,16 +109,20 @@ class SshHome:
 
     # --- copying ---
 
-    def _fetched(self, *, adapters: bool, again: bool, lock: int) -> Fetched:
-        most = self._bytes()
+    def _options(self) -> tuple[str, ...]:
         # Half-written files are hidden; locks and checkpoints are of use where the jobs are.
-        options = (
-            "--exclude=.*",
-            "--exclude=/runs/*/lock/",
-            "--exclude=recipe_state/",
-            f"--temp-dir={self._experiment / _STAGING}",
-        )
-        options = ("--recursive", "--times", "--chmod=Du+rwx,F-w", *options)
+        left = ("--exclude=.*", "--exclude=/runs/*/lock/", "--exclude=recipe_state/")
+        return ("--recursive", "--times", "--chmod=Du+rwx,F-w", *left, f"--temp-dir={self._experiment / _STAGING}")
+
+    def _figures(self, lock: int) -> Fetched:
+        """Copy what holds no text of the data."""
+        wanted = (*(f"--include={path}" for path in WITHOUT_TEXTS), "--include=*/", "--exclude=*")
+        options = (*self._options(), "--checksum", "--prune-empty-dirs", "--exclude=/outputs/", *wanted)
+        ends = (self._far(f"{self._mark.dir}/"), f"{self._experiment}/")
+        return Fetched(files=self._copy(options, ends, lock=lock))
+
+    def _fetched(self, *, adapters: bool, again: bool, lock: int) -> Fetched:
+        most, options = self._bytes(), self._options()
         source, target = self._far(f"{self._mark.dir}/"), f"{self._experiment}/"
         small = (*options, "--checksum", "--exclude=/outputs/", f"--max-size={most}")
         files = self._copy(small, (source, target), lock=lock)

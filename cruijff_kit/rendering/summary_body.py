@@ -132,7 +132,7 @@ def _resources(checked: Checked) -> list[str]:
         "",
         *markdown_table(("Data", "Origin", "Rows", "Size", "SHA-256", "Verified"), data),
         "",
-        f"Data tier: {checked.spec.data.tier}{_consent(checked.spec)}.",
+        f"Data tier: {checked.plan.tier}{_consent(checked.spec)}.",
         "",
         *markdown_table(("Evaluation task", "Task", "Split", "Data", "Scorers", "Verified"), tasks),
     ]
@@ -164,7 +164,7 @@ def _consent(spec: ExperimentSpec) -> str:
     consent = spec.data.consent
     if consent is None:
         return ""
-    return f"; contents may be shown, says {as_text(consent.who)} ({as_text(consent.when)}): {as_text(consent.why)}"
+    return f"; consent of {as_text(consent.who)} ({as_text(consent.when)}): {as_text(consent.why)}"
 
 
 def _evaluation(checked: Checked) -> list[str]:

@@ -163,6 +163,8 @@ class Site(Noun):
     """How jobs reach Python."""
     models_dir: Folder | None = None
     """Directory in which relative model paths are looked up."""
+    data_dirs: tuple[Folder, ...] = ()
+    """Directories of data outside the project that an assistant may have read, as `models_dir` is; people name any."""
     output_dir_base: Folder | None = None
     """Directory for checkpoints instead of `outputs/` in the experiment."""
     scratch_dir: Folder | None = None

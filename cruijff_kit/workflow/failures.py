@@ -154,7 +154,7 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, spending: 
         if entry.step is Step.EVAL and entry.run_id in trainings:
             decision = _following(entry, trainings[entry.run_id], now=world.clock.now()) or decision
         found = found or decision is not None
-        settled = entry if decision is None else _keep(entry, decision, world=world)
+        settled = entry if decision is None else _keep(entry, decision, quoted=plan.tier == "green", world=world)
         if entry.step is Step.TRAIN:
             trainings[entry.run_id] = settled
     return found
@@ -225,8 +225,8 @@ def _tried_again(attempt: Attempt) -> bool:
     return attempt.decision is not None and attempt.decision.reaction is Reaction.RETRY
 
 
-def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
-    """Record a decision, and return the entry with it."""
+def _keep(entry: StepStatus, decision: Decision, *, quoted: bool, world: World) -> StepStatus:
+    """Record a decision, with the job's last lines where its data may be read freely, and return the entry with it."""
     last = entry.attempts[-1]
     event = AuditEvent(
         actor=world.actor,
@@ -238,7 +238,7 @@ def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
             "rule": decision.rule.value,
             "job_id": last.job_id or "",
             "attempt": str(last.intent.number),
-            **({"log": "\n".join(last.log[-5:])} if last.log else {}),
+            **({"log": "\n".join(last.log[-5:])} if last.log and quoted else {}),
         },
         outputs={
             "reaction": decision.reaction.value,

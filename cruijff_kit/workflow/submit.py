@@ -17,6 +17,7 @@ from cruijff_kit.schema.receipt import RetryPreview, Submission, SubmitPreview, 
 from cruijff_kit.schema.spec import Resources
 from cruijff_kit.workflow.attempts import find_run, last_reports, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views
+from cruijff_kit.workflow.design_consent import refuse_sending
 from cruijff_kit.workflow.disk import disk_shortage
 from cruijff_kit.workflow.due import Book, Due, due_jobs, known_edges, room_in
 from cruijff_kit.workflow.estimate import apply_remedy
@@ -241,6 +242,7 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) 
             hint="shorten `resources.time`, submit fewer runs, or raise `caps.max_gpu_hours` in site.yaml",
         )
     runs = list({job.run.id: job.run for job in due}.values())
+    refuse_sending(runs, plan, world=world)
     problems = [
         *site_problems(_said(resources), world.site),
         *policy_problems(plan.policy, world.site),

@@ -94,6 +94,26 @@ def test_results_come_from_there_without_what_is_hidden_and_nothing_is_deleted(s
     assert (sides.copy / "plan.json").read_text(encoding="utf-8") == "plan.json"
 
 
+def test_where_texts_stay_figures_and_configurations_come(sides: Sides) -> None:
+    home = sides.home()
+    figures = {"plan.json", "runs/r/DONE", "runs/r/eval/t/DONE", "report/a/b.png", "logs/audit.jsonl"}
+    texts = {"words.json", "data/x.json", "runs/r/slurm-1.out", "runs/r/eval/t/logs/a.eval", "outputs/plan.json"}
+    for name in figures | texts:
+        path = sides.there / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name, encoding="utf-8")
+    assert set(home.fetch(texts=False).files) == figures
+    assert home.fetch(texts=False).files == ()
+    assert set(home.fetch().files) == texts - {"outputs/plan.json"}
+
+
+def test_the_inputs_that_would_go_there_are_told(sides: Sides) -> None:
+    folder = sides.copy.parent / "inputs"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "b.json").write_text("1", encoding="utf-8")
+    assert sides.home().inputs() == (folder / "a" / "b.json",)
+
+
 def test_a_file_that_changed_here_is_made_as_it_is_there(sides: Sides) -> None:
     home = sides.home()
     sides.there.mkdir()

@@ -188,7 +188,7 @@ def test_s27_a_run_that_this_experiment_does_not_have_cannot_be_cancelled_or_tri
 
 def test_a_run_that_failed_is_tried_again_after_its_own_question(bench: Bench, tmp_path: Path) -> None:
     user = User("tick")
-    recipe = tmp_path / "fails_once.py"
+    recipe = bench.root / "fails_once.py"
     recipe.write_text(_FAILS_ONCE, encoding="utf-8")
     from tests.bit_design import bit_design
 

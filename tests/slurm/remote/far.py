@@ -42,6 +42,7 @@ class Laptop:
         there = far / "config" / "cruijff-kit" / "site.yaml"
         there.write_text("scheduler: slurm\nallow_unattended: true\n", encoding="utf-8")
         (root / "inputs").mkdir(parents=True)
+        (root / "TIER").write_text("green\n", encoding="utf-8")
         self.site = root / "site.yaml"
         self.site.write_text(
             f'login_host: {login.name}\nremote: {{dir: "{self.home.parent}", program: "{program}"}}\n', encoding="utf-8"
