@@ -36,9 +36,8 @@ def submit(experiment: str, plan: str | None, runs: tuple[str, ...], reason: str
     with ProgressBar("submit") as progress:
         receipt = workflow.submit_jobs(plan_id, runs=runs, reason=reason, progress=progress, world=world)
     click.echo(_jobs(receipt))
-    waiting = sum(job.state == "waiting" for job in receipt.jobs)
-    if waiting:
-        click.echo(f"{waiting} jobs wait: `ck watch` hands them over as the queue has room", err=True)
+    if receipt.waits:
+        click.echo(f"{receipt.waits}\n`ck watch` hands them over as soon as it can", err=True)
 
 
 @click.command()
