@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mcp.server.elicitation import AcceptedElicitation
+from mcp.server.elicitation import AcceptedElicitation, DeclinedElicitation
 from mcp.server.mcpserver import Context, Elicit, ElicitationResult
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from cruijff_kit import workflow
 from cruijff_kit.mcp_server.session import enter, spoken
 
-__all__ = ["Answer", "agreed", "ask_cancel", "ask_submit"]
+__all__ = ["Answer", "ask_cancel", "ask_submit", "objection"]
 
 
 class Answer(BaseModel):
@@ -58,9 +58,13 @@ async def ask_cancel(experiment: str, ctx: Context[Any, Any], runs: list[str] | 
         return Elicit(workflow.preview_cancel(runs=tuple(runs or ()), world=world).question, Answer)
 
 
-def agreed(answer: ElicitationResult[Answer]) -> bool:
-    """Return whether the user accepted and ticked."""
-    return isinstance(answer, AcceptedElicitation) and answer.data.confirm
+def objection(answer: ElicitationResult[Answer]) -> str:
+    """Return why an answer is no yes, in words that claim no more than is known; empty where it is one."""
+    if isinstance(answer, AcceptedElicitation):
+        return "" if answer.data.confirm else "the user sent the question back without the tick that means yes"
+    if isinstance(answer, DeclinedElicitation):
+        return "the user said no"
+    return "the question came back without an answer: the user dismissed it, or nobody was there to be asked"
 
 
 def _must_be_able_to_ask(ctx: Context[Any, Any], command: str) -> None:

@@ -7,7 +7,7 @@ from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Elicit, Resolve
 
 from cruijff_kit import workflow
-from cruijff_kit.mcp_server.confirm import Answer, agreed
+from cruijff_kit.mcp_server.confirm import Answer, objection
 from cruijff_kit.mcp_server.session import enter, work
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def _settled_for(
 async def _recorded(
     experiment: str, ctx: Context[Any, Any], *, asked: "AllowReceipt | None", answer: ElicitationResult[Answer]
 ) -> bool:
-    if asked is None or not agreed(answer):
+    if asked is None or objection(answer):
         return False
     world = enter(experiment, _TOOL, ctx)
     await work(ctx, workflow.allow_data, asked=asked, reason=_WHY, who=getpass.getuser(), world=world)

@@ -1,7 +1,6 @@
 """Replies about jobs and what they print, cut to a size a model can afford, with a cursor to the rest."""
 
 from collections import Counter
-from collections.abc import Sequence
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
@@ -11,13 +10,15 @@ from cruijff_kit.mcp_server.paging import page_of, room_for
 from cruijff_kit.mcp_server.session import shown
 
 if TYPE_CHECKING:
-    from cruijff_kit.schema.receipt import CancelReceipt, LogPage, Submission, SubmitReceipt
+    from cruijff_kit.schema.receipt import CancelReceipt, LogPage, SubmitReceipt
     from cruijff_kit.schema.run import ExperimentStatus, StepStatus
 
 __all__ = ["CancelReply", "JobReply", "LogReply", "StatusReply", "SubmitReply"]
 
 _FIRST = 10
 _NOTE = 240
+_WORDS = 1_000
+_FOLLOW = "follow with job_watch"
 _LINE = 1_000
 
 
@@ -40,43 +41,42 @@ class SubmitReply(BaseModel):
     """What became of a submission."""
 
     submitted: bool
-    """Whether the user agreed; without that nothing was queued."""
+    """Whether jobs of it are with the scheduler, or have been; where not, `note` says why."""
     plan_id: str
     """The sealed plan."""
     jobs: int
-    """Jobs of the plan now with the scheduler, or that have been."""
+    """Jobs that are with the scheduler, or have been."""
     states: dict[str, int]
     """Jobs by what happened to them."""
     first_jobs: list[JobReply]
     """The first jobs; `job_status` lists all."""
     note: str = ""
-    """What to do next."""
+    """What is not with the scheduler and why, and what to do next."""
 
     @classmethod
-    def of(cls, receipt: "SubmitReceipt") -> "SubmitReply":
-        """Cut a receipt to size."""
-        return cls.retried(receipt.plan_id, receipt.jobs)
-
-    @classmethod
-    def retried(cls, plan_id: str, jobs: "Sequence[Submission]") -> "SubmitReply":
-        """Cut submissions to size."""
+    def of(cls, *receipts: "SubmitReceipt") -> "SubmitReply":
+        """Cut receipts to size: one of a plan, or one a run that is tried again."""
+        jobs = tuple(job for receipt in receipts for job in receipt.jobs)
+        refusal = next((receipt.refusal for receipt in receipts if receipt.refusal), "")
+        waits = receipts[-1].model_copy(update={"jobs": jobs, "refusal": refusal}).waits
         first = [
             JobReply(run=job.run_id, step=job.step.value, job_id=job.job_id, state=job.state) for job in jobs[:_FIRST]
         ]
-        states = dict(Counter(job.state for job in jobs))
+        states = Counter(job.state for job in jobs)
+        taken = len(jobs) - states["waiting"]
         return cls(
-            submitted=True,
-            plan_id=plan_id,
-            jobs=len(jobs),
-            states=states,
+            submitted=taken > 0,
+            plan_id=receipts[-1].plan_id,
+            jobs=taken,
+            states=dict(states),
             first_jobs=first,
-            note="follow with job_watch",
+            note=f"{waits[:_WORDS]}. The user has agreed: job_watch hands over what waits" if waits else _FOLLOW,
         )
 
     @classmethod
-    def refused(cls, plan_id: str) -> "SubmitReply":
-        """Tell that the user did not agree."""
-        note = "the user did not agree; nothing was submitted. Ask what to change."
+    def refused(cls, plan_id: str, *, why: str) -> "SubmitReply":
+        """Tell that there was no yes."""
+        note = f"{why}; nothing was submitted. Ask the user what to change, or whether to be asked again."
         return cls(submitted=False, plan_id=plan_id, jobs=0, states={}, first_jobs=[], note=note)
 
 

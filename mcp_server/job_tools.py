@@ -1,5 +1,6 @@
 """Tools that queue, follow and stop jobs; what costs is confirmed by the user."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import anyio
@@ -10,7 +11,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
 from cruijff_kit import workflow
-from cruijff_kit.mcp_server.confirm import Answer, agreed, ask_cancel, ask_submit
+from cruijff_kit.mcp_server.confirm import Answer, ask_cancel, ask_submit, objection
 from cruijff_kit.mcp_server.consent import Consent
 from cruijff_kit.mcp_server.job_replies import CancelReply, LogReply, StatusReply, SubmitReply
 from cruijff_kit.mcp_server.session import enter, spoken, work
@@ -18,7 +19,6 @@ from cruijff_kit.mcp_server.surface import Cursor, Detail, ExperimentId, Limit, 
 
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
-    from cruijff_kit.schema.receipt import Submission
     from cruijff_kit.schema.run import ExperimentStatus
 
 __all__ = ["job_cancel", "job_status", "job_submit", "job_watch", "logs_tail"]
@@ -47,22 +47,16 @@ async def job_submit(
     again, once the cause is mended; `apply_proposal` makes the change first that job_status tells of after a run
     was out of memory: show it to the user.
     """
-    if not agreed(answer):
-        return SubmitReply.refused(plan_id)
+    if no := objection(answer):
+        return SubmitReply.refused(plan_id, why=no)
     world = enter(experiment, "job_submit", ctx)
     if not retry:
         chosen = tuple(runs or ())
         return SubmitReply.of(
             await work(ctx, workflow.submit_jobs, plan_id=plan_id, runs=chosen, reason=reason, world=world)
         )
-    jobs: list[Submission] = []
-    for run in runs or ():
-        receipt = await work(
-            ctx, workflow.retry_run, run=run, apply_proposal=apply_proposal, reason=reason, world=world
-        )
-        jobs += receipt.jobs
-        plan_id = receipt.plan_id
-    return SubmitReply.retried(plan_id, jobs)
+    again = partial(work, ctx, workflow.retry_run, apply_proposal=apply_proposal, reason=reason, world=world)
+    return SubmitReply.of(*[await again(run=run) for run in runs or ()])
 
 
 def job_cancel(
@@ -78,8 +72,8 @@ def job_cancel(
     Use it when the user wants to stop. Only jobs that this experiment submitted are touched; stopped runs can be
     tried again by job_submit with `retry`.
     """
-    if not agreed(answer):
-        raise ToolError("the user did not agree; nothing was stopped")
+    if no := objection(answer):
+        raise ToolError(f"{no}; nothing was stopped")
     with spoken():
         world = enter(experiment, "job_cancel", ctx)
         return CancelReply.of(workflow.cancel_runs(runs=tuple(runs or ()), reason=reason, world=world))

@@ -15,6 +15,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from cruijff_kit.cli.skill_script import Call, Command, filled, read_steps
 from tests.mcp_bench import Reply, User
+from tests.terminal import at_terminal
 
 __all__ = ["QUICKER", "SKILLS", "Played", "Player"]
 
@@ -63,12 +64,22 @@ class Player:
             if step.optional == optional and (not only or (isinstance(step, Call) and step.tool in only))
         ]
         assert steps, f"{skill} has no such steps"
+        return self.take(steps)
+
+    def take(self, steps: Sequence[Call | Command]) -> list[Played]:
+        """Take steps in order, and return what each of them was told."""
         before = len(self.played)
         groups = [[step] for step in steps] if self._killed else [steps]
         for group in groups:
-            refused = asyncio.run(asyncio.wait_for(self._with_server(group), timeout=300))
+            refused = asyncio.run(asyncio.wait_for(self._taken(group), timeout=900))
             assert not refused, refused
         return self.played[before:]
+
+    async def _taken(self, steps: Sequence[Call | Command]) -> str:
+        """Take steps, with a server where some of them are calls; return what was refused, empty where nothing was."""
+        if any(isinstance(step, Call) for step in steps):
+            return await self._with_server(steps)
+        return next(filter(None, map(self._run, (step for step in steps if isinstance(step, Command)))), "")
 
     async def _with_server(self, steps: Sequence[Call | Command]) -> str:
         """Take steps with a server of their own; return what was refused, empty where nothing was."""
@@ -106,26 +117,35 @@ class Player:
     def _run(self, command: Command) -> str:
         """Run a command in the project, in the folder of what the skill makes where it acts by commands alone."""
         words = filled(list(command.words), self.variables, command.skill)
-        if words[:3] == ["ck", "models", "make-tiny"]:
+        if self.variables.get(command.variable):
             return ""
-        calls = [step for step in read_steps(command.skill) if isinstance(step, Call)]
-        folder = self.root
-        if all(call.tool == "decision_record" for call in calls):
-            folder = self.root / calls[0].arguments["experiment"]
-            shutil.copytree(command.skill / "assets", folder, dirs_exist_ok=True)
+        folder = self._folder(command)
         programs = {"ck": [sys.executable, "-m", "cruijff_kit.cli.main"], "python": [sys.executable]}
+        program = [*programs[words[0]], *words[1:]]
         path = os.pathsep.join([str(_ROOT), *sys.path])
-        done = subprocess.run(
-            [*programs[words[0]], *words[1:]],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-            check=False,
-            capture_output=True,
-            encoding="utf-8",
-        )
-        said = done.stdout + done.stderr
-        self.played.append(Played(words[0], {"words": words[1:]}, Reply(done.returncode != 0, said, {})))
-        return f"{' '.join(words)}\n{said}" if done.returncode else ""
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        if command.typed:
+            code, said = at_terminal(program, typed=command.typed, folder=folder, environment=environment)
+        else:
+            done = subprocess.run(
+                program, cwd=folder, env=environment, check=False, capture_output=True, encoding="utf-8"
+            )
+            code, said = done.returncode, done.stdout + done.stderr
+            if command.variable:
+                self.variables[command.variable] = json.loads(done.stdout)[command.key]
+        self.played.append(Played(words[0], {"words": words[1:]}, Reply(code != 0, said, {})))
+        return f"{' '.join(words)}\n{said}" if code else ""
+
+    def _folder(self, command: Command) -> Path:
+        """Return where a command runs: the project, or the experiment of a skill that acts by commands alone."""
+        if not (command.skill / "SKILL.md").exists():
+            return self.root
+        calls = [step for step in read_steps(command.skill) if isinstance(step, Call)]
+        if not all(call.tool == "decision_record" for call in calls):
+            return self.root
+        folder = self.root / calls[0].arguments["experiment"]
+        shutil.copytree(command.skill / "assets", folder, dirs_exist_ok=True)
+        return folder
 
     def _quick(self, design: str) -> str:
         for slow, quick in self.changes.items():

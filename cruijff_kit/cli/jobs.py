@@ -82,6 +82,5 @@ def _warn(warnings: Sequence[str]) -> None:
 def _tell(receipt: SubmitReceipt) -> None:
     rows = [(job.run_id, job.step.value, job.job_id, job.state) for job in receipt.jobs]
     click.echo(aligned(("run", "job", "id", "state"), rows))
-    waiting = sum(job.state == "waiting" for job in receipt.jobs)
-    if waiting:
-        click.echo(f"{waiting} jobs wait: `ck watch` hands them over as the queue has room", err=True)
+    if receipt.waits:
+        click.echo(f"{receipt.waits}\n`ck watch` hands them over as soon as it can", err=True)

@@ -8,6 +8,8 @@ from cruijff_kit.schema.receipt import FileChange, ScaffoldReceipt
 
 __all__ = ["adopt", "scaffold"]
 
+_ROWS = 12
+
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Print every file; write nothing.")
@@ -45,4 +47,10 @@ def _shown(change: FileChange) -> str:
     """Return what a person wants to see of one file: its text in a dry run, its diff when edited."""
     if change.diff:
         return f"{change.kind} {change.path}\n{change.diff}"
-    return f"── {change.path}\n{change.content}" if change.content else ""
+    if not change.content:
+        return ""
+    lines = change.content.splitlines()
+    # Rows of data by the thousand would hide what is to be read.
+    if not change.path.startswith("data/") or len(lines) <= _ROWS:
+        return f"── {change.path}\n{change.content}"
+    return "\n".join([f"── {change.path}", *lines[:_ROWS], f"… {len(lines) - _ROWS:,} more lines"])

@@ -1,22 +1,34 @@
-"""Worked examples of skills, read as a script of tool calls and commands."""
+"""Worked examples of skills and documents, read as a script of tool calls and commands."""
 
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-__all__ = ["Call", "Command", "filled", "read_calls", "read_commands", "read_questions", "read_steps"]
+__all__ = [
+    "Call",
+    "Command",
+    "filled",
+    "read_calls",
+    "read_commands",
+    "read_document",
+    "read_files",
+    "read_questions",
+    "read_steps",
+]
 
 _FENCE = re.compile(
     r"^```(?:json tool=(?P<tool>\w+)(?: each=(?P<each>\S+))?"
-    r"|bash(?: set=(?P<set>[a-z_]+):(?P<key>[a-z_]+))?)(?P<optional> optional)?\n"
+    r"|bash(?: set=(?P<set>[a-z_]+):(?P<key>[a-z_]+))?(?: typed=(?P<typed>\w+))?(?P<shared> shared)?"
+    r"|text (?P<told>shows|asks))(?P<optional> optional)?\n"
     r"(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+_FILE = re.compile(r"^```\w+ file=(?P<name>\S+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _ASKED = re.compile(r"^## Ask, never assume$(?P<section>.*?)(?=^## )", re.MULTILINE | re.DOTALL)
 _QUESTION = re.compile(r"^\d+\. (?:\*\*(?P<words>[^*]+)\*\*)?", re.MULTILINE)
 _VARIABLE = re.compile(r"\$\{(?P<name>[a-z_]+)(?::(?P<path>[^}]+))?\}")
@@ -33,6 +45,10 @@ class Call(NamedTuple):
     """Whether it is off the straight path: a retry, a cancellation."""
     skill: Path
     """Folder of the skill; files it names start there."""
+    shows: str = ""
+    """What the text quotes of its answer."""
+    asks: str = ""
+    """What the text quotes of the question put to the user."""
 
 
 class Command(NamedTuple):
@@ -48,6 +64,14 @@ class Command(NamedTuple):
     """Whether it is off the straight path."""
     skill: Path
     """Folder of the skill; files it names start there."""
+    shows: str = ""
+    """What the text quotes of what it prints."""
+    asks: str = ""
+    """What the text quotes of its question."""
+    typed: str = ""
+    """What is typed when it asks."""
+    shared: bool = False
+    """Whether it is run by whoever reads, with an assistant or without."""
 
 
 def read_steps(skill: Path) -> list[Call | Command]:
@@ -55,21 +79,50 @@ def read_steps(skill: Path) -> list[Call | Command]:
 
     A call with `each=FILE` is made once for each entry of that list, which completes its arguments.
     """
-    text = (skill / "SKILL.md").read_text(encoding="utf-8")
+    return read_document(skill / "SKILL.md", folder=skill)
+
+
+def read_document(path: Path, *, folder: Path) -> list[Call | Command]:
+    """Return the calls and commands of a document in the order written, each with what is quoted below it.
+
+    Args:
+        path: the Markdown file.
+        folder: where the files lie that its steps name.
+    """
     steps: list[Call | Command] = []
-    for match in _FENCE.finditer(text):
-        optional = match["optional"] is not None
-        if match["tool"]:
-            arguments = json.loads(match["body"])
-            entries = yaml.safe_load((skill / match["each"]).read_text(encoding="utf-8")) if match["each"] else [{}]
-            steps += [Call(match["tool"], {**arguments, **entry}, optional, skill) for entry in entries]
-            continue
-        lines = match["body"].replace("\\\n", " ").splitlines()
-        for line in filter(None, map(str.strip, lines)):
-            words = tuple(shlex.split(line, comments=True))
-            if words:
-                steps.append(Command(words, match["set"] or "", match["key"] or "", optional, skill))
+    for match in _FENCE.finditer(path.read_text(encoding="utf-8")):
+        if match["told"]:
+            steps[-1] = steps[-1]._replace(**{match["told"]: match["body"]})
+        else:
+            steps += _calls(match, folder) if match["tool"] else _commands(match, folder)
     return steps
+
+
+def read_files(path: Path) -> dict[str, str]:
+    """Return the files that a document has its reader save, by name."""
+    return {match["name"]: match["body"] for match in _FILE.finditer(path.read_text(encoding="utf-8"))}
+
+
+def _calls(match: re.Match[str], folder: Path) -> Iterator[Call]:
+    arguments = json.loads(match["body"])
+    entries = yaml.safe_load((folder / match["each"]).read_text(encoding="utf-8")) if match["each"] else [{}]
+    for entry in entries:
+        yield Call(match["tool"], {**arguments, **entry}, match["optional"] is not None, folder)
+
+
+def _commands(match: re.Match[str], folder: Path) -> Iterator[Command]:
+    for line in match["body"].replace("\\\n", " ").splitlines():
+        words = tuple(shlex.split(line, comments=True))
+        if words:
+            yield Command(
+                words,
+                match["set"] or "",
+                match["key"] or "",
+                match["optional"] is not None,
+                folder,
+                typed=match["typed"] or "",
+                shared=match["shared"] is not None,
+            )
 
 
 def read_calls(skill: Path) -> list[Call]:

@@ -187,5 +187,7 @@ class Wanted(Noun):
     """Why they were submitted, in the words of whoever asked."""
     refusals: int = 0
     """Refusals of the scheduler in a row that may pass."""
+    refusal: str = ""
+    """What it said at the last of them."""
     try_at: Timestamp | None = None
     """When to ask it again after a refusal."""

@@ -236,7 +236,18 @@ class SubmitReceipt(Noun):
     plan_id: Sha256
     """The sealed plan."""
     jobs: tuple[Submission, ...]
-    """Every job of the plan that is now with the scheduler or has been."""
+    """Every job that was asked for: with the scheduler now, or before, or waiting to be handed over."""
+    refusal: str = ""
+    """What the scheduler said when it took no more jobs, which may pass; empty where it refused none."""
+
+    @property
+    def waits(self) -> str:
+        """Return how many jobs wait and for what; empty where none does."""
+        waiting = sum(job.state == "waiting" for job in self.jobs)
+        if not waiting:
+            return ""
+        many = f"{waiting} of {len(self.jobs)} jobs are not with the scheduler yet"
+        return f"{many}, which took no more just now: {self.refusal}" if self.refusal else f"{many}: they wait for room"
 
 
 class CancelPreview(Noun):

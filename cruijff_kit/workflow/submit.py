@@ -83,7 +83,8 @@ def submit_jobs(
         fresh = _patiently(due, book, errand=errand, room=room, progress=progress, world=world)
         if fresh or adopted:
             render_views(world=world)
-        return SubmitReceipt(plan_id=lock.plan_id, jobs=_receipt(chosen, (*adopted, *fresh), book=book))
+        jobs = _receipt(chosen, (*adopted, *fresh), book=book)
+        return SubmitReceipt(plan_id=lock.plan_id, jobs=jobs, refusal=_refusal(world))
 
 
 def retry_run(run: str, *, apply_proposal: bool = False, reason: str, world: World) -> SubmitReceipt:
@@ -123,7 +124,7 @@ def retry_run(run: str, *, apply_proposal: bool = False, reason: str, world: Wor
         errand = errand._replace(by_hand=True)
         jobs = _patiently(due, book, errand=errand, room=len(due), world=world)
         render_views(world=world)
-        return SubmitReceipt(plan_id=lock.plan_id, jobs=(*jobs, *_left(due, jobs)))
+        return SubmitReceipt(plan_id=lock.plan_id, jobs=(*jobs, *_left(due, jobs)), refusal=_refusal(world))
 
 
 def preview_retry(plan_id: str, *, runs: tuple[str, ...], apply_proposal: bool = False, world: World) -> RetryPreview:
@@ -177,6 +178,12 @@ def _patiently(
             break
         world.clock.sleep((wanted.try_at - world.clock.now()).total_seconds())
     return made
+
+
+def _refusal(world: World) -> str:
+    """Return what the scheduler said, where it takes no more jobs for the moment."""
+    wanted = read_wanted(world)
+    return wanted.refusal if wanted is not None else ""
 
 
 def _check_plan(plan_id: str, lock: DesignLock) -> None:

@@ -66,14 +66,15 @@ def refused(error: SchedulerError, wanted: Wanted, *, queue: Queue, world: World
         )
         world.audit.append(event)
     try_at = world.clock.now() + timedelta(seconds=seconds)
-    return _write(wanted.model_copy(update={"refusals": number, "try_at": try_at}), world)
+    told = {"refusals": number, "refusal": str(error).partition("\n")[0], "try_at": try_at}
+    return _write(wanted.model_copy(update=told), world)
 
 
 def accepted(wanted: Wanted, *, world: World) -> Wanted:
     """Forget refusals, once the scheduler has taken a job again."""
     if not wanted.refusals:
         return wanted
-    return _write(wanted.model_copy(update={"refusals": 0, "try_at": None}), world)
+    return _write(wanted.model_copy(update={"refusals": 0, "refusal": "", "try_at": None}), world)
 
 
 def _spread(world: World, number: int) -> float:
