@@ -1,6 +1,7 @@
 """Consent: yellow data goes a way out once a person let it, for its content as it is; red data goes none."""
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 
 from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.ports import AuditLog, World
@@ -135,9 +136,9 @@ def closed(tier: Tier, data: Mapping[str, str], *, way: Way, path: str = "", wor
         return None
     named = ", ".join(f"`{name}`" for name in list(lacking)[:3]) or "it"
     fact = f"the data is yellow, and no consent is on record that {named}, as it is now, be {_DOES[way]}"
-    command = " ".join(
-        ("ck -C", world.store.root.name, "data allow", *filter(None, (path,)), f"--way {way} --reason …")
-    )
+    names = {"-C": world.store.root.name, "data allow": path}
+    words = [f"{word} {quote(name)}" if name else word for word, name in names.items()]
+    command = f"ck {' '.join(words)} --way {way} --reason …"
     return Closed(tier=tier, fact=fact, hint=f"whoever may decide agrees by `{command}` in a terminal")
 
 
