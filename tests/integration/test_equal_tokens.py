@@ -33,7 +33,7 @@ CASES = {
     "chat, template with a clock": (LLAMA3_DATED, {"dataset_type": "chat_completion"}),
     "chat, default system text": (CHATML, {"dataset_type": "chat_completion", "prompt": "Is it {input}?"}),
     "chat with a system prompt": (CHATML, {"dataset_type": "chat_completion", "system_prompt": "Count the ones."}),
-    "a named template, none of its own": (None, {"template": "alpaca"}),
+    "a named template, none of its own": (None, {"template": "alpaca", "max_seq_len": 220}),
     "a named template, another of its own": (CHATML, {"template": "llama", "system_prompt": "Count."}),
     "a template of the user's own": (CHATML, {"template": "Bits: {input}\nOnes: {output}"}),
     "plain text, template at hand": (LLAMA3_DATED, {"dataset_type": "text_completion", "prompt": "{input} ->"}),
@@ -159,7 +159,7 @@ def test_rows_of_several_forms_and_a_template_file_have_the_same_ids_wherever_a_
     assert evaluated_on(made) == trained
     found = spot_check_run(made.run.id, count=2, world=made.world).samples
     assert [sample.prompt_ids for sample in found] == trained
-    assert [sample.prompt for sample in found] == ["Task: Count.\nBits: 01\nOnes: ", "Task: 11\nBits: \nOnes: "]
+    assert [sample.prompt for sample in found] == [f"<|bos|>Task: {each}\nOnes: " for each in ("Count.\nBits: 01", "11\nBits: ")]
     assert [sample.expected for sample in found] == ["2", "2"]
 
 
