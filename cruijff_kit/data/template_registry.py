@@ -31,12 +31,12 @@ class Template(NamedTuple):
 
     @property
     def chat_template(self) -> str:
-        """Return it as a chat template.
+        """Return it as a chat template; nothing for the model's own.
 
         Raises:
             ValueError: a placeholder is missing, unknown or misplaced.
         """
-        return self.text if _is_jinja(self.text) else _shaped(self.text)
+        return self.text if not self.text or _is_jinja(self.text) else _shaped(self.text)
 
 
 _BUILT_IN: Mapping[str, Template] = MappingProxyType(

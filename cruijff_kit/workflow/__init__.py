@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.collect import collect_results
     from cruijff_kit.workflow.compute import show_compute
     from cruijff_kit.workflow.conversion import convert_data
+    from cruijff_kit.workflow.data_list import list_data
+    from cruijff_kit.workflow.data_stats import measure_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.decide import record_decision
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
     from cruijff_kit.workflow.disk import list_disk, prune_disk
+    from cruijff_kit.workflow.division import split_data
     from cruijff_kit.workflow.documents import read_configuration, read_document, read_manual
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
         pull_model,
     )
     from cruijff_kit.workflow.new_task import make_task
+    from cruijff_kit.workflow.prepare import prepare_data
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.results import read_results
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
     )
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
+    from cruijff_kit.workflow.validation import validate_data
     from cruijff_kit.workflow.watch import watch_jobs
 
 __all__ = [
@@ -80,6 +85,7 @@ __all__ = [
     "draft_table_schema",
     "embed_texts",
     "estimate_runs",
+    "list_data",
     "list_disk",
     "list_models",
     "list_recipes",
@@ -88,8 +94,10 @@ __all__ = [
     "look_up_model",
     "make_task",
     "make_tiny_model",
+    "measure_data",
     "merge_adapter",
     "port_adapter",
+    "prepare_data",
     "preview_cancel",
     "preview_retry",
     "preview_submission",
@@ -116,12 +124,14 @@ __all__ = [
     "show_data",
     "show_site",
     "spec_json_schema",
+    "split_data",
     "spot_check_run",
     "submit_jobs",
     "sync_mirror",
     "sync_wandb",
     "tail_log",
     "tell_table",
+    "validate_data",
     "verify_audit",
     "watch_jobs",
     "write_design",
@@ -140,9 +150,12 @@ _HOMES = {
     "collect": ("collect_results",),
     "compute": ("show_compute",),
     "conversion": ("convert_data",),
+    "data_list": ("list_data",),
+    "data_stats": ("measure_data",),
     "decide": ("record_decision",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "disk": ("list_disk", "prune_disk"),
+    "division": ("split_data",),
     "documents": ("read_configuration", "read_document", "read_manual"),
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
@@ -151,6 +164,7 @@ _HOMES = {
     "mirror": ("run_there", "sync_mirror"),
     "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
     "new_task": ("make_task",),
+    "prepare": ("prepare_data",),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
     "results": ("read_results",),
@@ -169,6 +183,7 @@ _HOMES = {
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
+    "validation": ("validate_data",),
     "watch": ("watch_jobs",),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""
