@@ -20,6 +20,7 @@ __all__ = [
     "PrepareReceipt",
     "SplitReceipt",
     "Spread",
+    "Unit",
 ]
 
 DataForm = Literal["messages", "prompt"]

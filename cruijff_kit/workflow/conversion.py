@@ -83,7 +83,7 @@ def own_target(target: str, *, force: bool, world: World) -> str:
     return name
 
 
-def record_written(verb: str, inputs: Mapping[str, str], outputs: Mapping[str, str], *, world: World) -> None:
+def record_written(verb: str, *, inputs: Mapping[str, str], outputs: Mapping[str, str], world: World) -> None:
     """Record files that were written where there is a record: before the first design there is none."""
     if world.audit.head() is None:
         return

@@ -62,23 +62,20 @@ def measure_data(
         if progress is not None and number % _TOLD == 0:
             progress(0, number, "reading rows")
         splits[each.split] += 1
-        forms[_UNREADABLE if item_problems(each) else str(item_form(each.row))] += 1
-        if not item_problems(each):
+        form = _UNREADABLE if item_problems(each) else str(item_form(each.row))
+        forms[form] += 1
+        if form != _UNREADABLE:
             _note(lengths, each, measure=measure)
-    shown = lengths.characters if measure.tokenizer is None else lengths.tokens
+    spreads = {name: _spread(found) for name, found in lengths._asdict().items()}
     return DataStats(
         path=path,
         bytes=source_bytes(path, world=world),
         rows=forms.total(),
         splits=dict(splits),
         forms=dict(forms.most_common()),
-        turns=_spread(lengths.turns),
-        questions=_spread(lengths.questions),
-        answers=_spread(lengths.answers),
-        characters=_spread(lengths.characters),
-        tokens=_spread(lengths.tokens),
-        unit="characters" if measure.tokenizer is None else "tokens",
-        bins=_bins(shown, bins),
+        **spreads,
+        unit=measure.unit,
+        bins=_bins(getattr(lengths, measure.unit), bins),
     )
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from array import array
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -57,29 +57,21 @@ def split_data(
     Raises:
         SpecError: rows or target are wrong, or a split would be empty.
     """
-    rows = opened_rows(source, world=world)
-    whole = PurePosixPath(target).suffix
-    if whole not in {"", ".json", ".jsonl"}:
-        raise SpecError(f"`{target}` names no format for splits", hint="name a folder, or a `.json` or `.jsonl` file")
-    files = [target] if whole else [f"{target.rstrip('/')}/{name}.json" for name in _named(division)]
-    places = [own_target(file, force=force, world=world) for file in files]
-    if not whole:
-        _refuse_others(places, world)
+    rows, places = opened_rows(source, world=world), _places(target, division, force=force, world=world)
     found = _look(rows, source, stratify=division.stratify, progress=progress)
     chosen = _chosen(found, division)
-    counts = Counter(chosen[group] for group in found.group_of)
+    place_of = [chosen[group] for group in found.group_of]
+    counts = Counter(place_of)
     empty = [name for at, name in enumerate(_NAMES) if division.shares[at] and not counts[at]]
     if empty:
-        fact = f"`{source}` has {len(found.group_of)} rows, so split `{empty[0]}` would get none"
+        fact = f"`{source}` has {len(place_of)} rows, so split `{empty[0]}` would get none"
         raise SpecError(fact, hint="gather more rows, or set its share to 0")
     digest = source_sha256(source, world=world)
-    written = {
-        place: world.store.write_parts(place, parts)[0]
-        for place, parts in _texts(places, whole, rows=rows, place_of=[chosen[group] for group in found.group_of])
-    }
+    texts = _texts(places, whole=bool(PurePosixPath(target).suffix), rows=rows, place_of=place_of)
+    written = {place: world.store.write_parts(place, parts)[0] for place, parts in texts}
     if source_sha256(source, world=world) != digest:
         raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
-    record_written("split", {source: digest}, written, world=world)
+    record_written("split", inputs={source: digest}, outputs=written, world=world)
     return SplitReceipt(
         source=source,
         source_sha256=digest,
@@ -90,6 +82,22 @@ def split_data(
         seed=division.seed,
         stratify=division.stratify,
     )
+
+
+def _places(target: str, division: Division, *, force: bool, world: World) -> list[str]:
+    """Return every file that is to be written.
+
+    Raises:
+        SpecError: the target is of another format, is no place of a user's, or others lie there.
+    """
+    suffix = PurePosixPath(target).suffix
+    if suffix not in {"", ".json", ".jsonl"}:
+        raise SpecError(f"`{target}` names no format for splits", hint="name a folder, or a `.json` or `.jsonl` file")
+    named = [target] if suffix else [f"{target.rstrip('/')}/{name}.json" for name in _named(division)]
+    places = [own_target(file, force=force, world=world) for file in named]
+    if not suffix:
+        _refuse_others(places, world)
+    return places
 
 
 def _named(division: Division) -> list[str]:
@@ -145,6 +153,9 @@ def _look(
 
 
 def _lacking(each: Streamed, stratify: str | None) -> Iterator[Problem]:
+    if "split" in each.row:
+        fact = "the row has a column `split` of its own, which would be read as the name of its split"
+        yield Problem(fact, "split", each.place, "give the column another name")
     if stratify is not None and stratify not in each.row:
         known = ", ".join(f"`{column}`" for column in each.row) or "none"
         yield Problem(f"column `{stratify}` is missing; the row has {known}", stratify, each.place, "name another")
@@ -157,30 +168,28 @@ def _key(row: Mapping[str, Any]) -> bytes:
 
 
 def _chosen(found: _Rows, division: Division) -> list[int]:
-    """Return the split of each group: seeded order, then shares of its rows, within each value of the column."""
-    strata: dict[str, list[int]] = defaultdict(list)
+    """Return the split of each group: value of the column by value, seeded within, each to where most is wanting.
+
+    So each split has its share of every value as nearly as whole groups allow, also of rare ones.
+    """
     names = {group: key.hex() for key, group in found.groups.items()}
-    for group, stratum in enumerate(found.strata):
-        strata[stratum].append(group)
-    chosen = [0] * len(found.strata)
-    bounds = (division.shares[0], division.shares[0] + division.shares[1])
-    for groups in strata.values():
-        by_name = {names[group]: group for group in groups}
-        total, before = sum(found.sizes[group] for group in groups), 0
-        limits = [round(bound * total) for bound in bounds]
-        for name in ordered(by_name, seed=division.seed, label="split"):
-            group = by_name[name]
-            chosen[group] = sum(before >= limit for limit in limits)
-            before += found.sizes[group]
+    by_name = {names[group]: group for group in range(len(found.strata))}
+    drawn = [by_name[name] for name in ordered(by_name, seed=division.seed, label="split")]
+    chosen, given, total = [0] * len(drawn), [0] * len(_NAMES), 0
+    for group in sorted(drawn, key=lambda each: found.strata[each]):
+        total += found.sizes[group]
+        wanting = [share * total - had for share, had in zip(division.shares, given, strict=True)]
+        chosen[group] = wanting.index(max(wanting))
+        given[chosen[group]] += found.sizes[group]
     return chosen
 
 
 def _texts(
-    places: list[str], whole: str, *, rows: Callable[[], Iterator[Streamed]], place_of: list[int]
+    places: list[str], *, whole: bool, rows: Callable[[], Iterator[Streamed]], place_of: list[int]
 ) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Yield every file with its text, row by row."""
-    used = [at for at in range(len(_NAMES)) if at in set(place_of)]
-    if whole == ".jsonl":
+    used = sorted(set(place_of))
+    if places[0].endswith(".jsonl"):
         yield places[0], (_line({"split": _NAMES[at], **each.row}) for at, each in zip(place_of, rows(), strict=True))
         return
     if whole:

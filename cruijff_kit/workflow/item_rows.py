@@ -14,6 +14,7 @@ from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Tokenizer, World
 from cruijff_kit.runtime.data_files import data_names, data_sha256
 from cruijff_kit.runtime.row_files import all_rows
+from cruijff_kit.schema.dataset_report import Unit
 from cruijff_kit.workflow.chat_templates import read_template
 
 __all__ = [
@@ -42,6 +43,11 @@ class Measure(NamedTuple):
     """Template by name or as text."""
     tokenizer: Tokenizer | None
     """What tokenises; None where characters are counted."""
+
+    @property
+    def unit(self) -> Unit:
+        """Return what lengths count."""
+        return "characters" if self.tokenizer is None else "tokens"
 
     @property
     def joint(self) -> str:
@@ -90,7 +96,7 @@ def opened_rows(source: str, *, world: World) -> Callable[[], Iterator[Streamed]
     def rows() -> Iterator[Streamed]:
         try:
             for each in all_rows(place):
-                yield _as_named(each, str(place), source)
+                yield _as_named(each, place=str(place), source=source)
         except SpecError as err:
             problems = [each._replace(place=each.place.replace(str(place), source)) for each in err.problems]
             raise SpecError(
@@ -167,6 +173,6 @@ def _model_place(model: str, world: World) -> str:
     return next(pulled, None) or str(Path(world.site.models_dir or world.store.root) / model)
 
 
-def _as_named(each: Streamed, place: str, source: str) -> Streamed:
+def _as_named(each: Streamed, *, place: str, source: str) -> Streamed:
     problem = each.problem and each.problem._replace(place=each.problem.place.replace(place, source))
     return each._replace(place=each.place.replace(place, source), problem=problem)

@@ -68,11 +68,7 @@ def prepare_data(
         SpecError: rows cannot be used, listed by line; the target cannot be written, or nothing is left.
         SiteError: the model's tokenizer cannot be read.
     """
-    if PurePosixPath(target).suffix not in {".json", ".jsonl"}:
-        hint = "end it in `.json` or `.jsonl`; `ck data convert` writes the other formats"
-        raise SpecError(f"`{target}` names no format that is written row by row", hint=hint)
-    rows = opened_rows(source, world=world)
-    name = own_target(target, force=force, world=world)
+    rows, name = opened_rows(source, world=world), _target(target, force=force, world=world)
     measure = measure_of(asked.template, asked.model, world=world)
     look = _look(rows, source, asked=asked, measure=measure, progress=progress)
     digest = source_sha256(source, world=world)
@@ -90,13 +86,20 @@ def prepare_data(
         rows=look.forms.total(),
         splits={split: look.kept[split] for split in look.splits if look.kept[split]},
         forms=dict(look.forms.most_common()),
-        unit="characters" if measure.tokenizer is None else "tokens",
+        unit=measure.unit,
         max_length=asked.max_length,
         left_out=tuple(look.long),
         left_out_count=look.long_count,
     )
-    record_written("prepare", {source: digest}, {name: written[0]}, world=world)
+    record_written("prepare", inputs={source: digest}, outputs={name: written[0]}, world=world)
     return receipt
+
+
+def _target(target: str, *, force: bool, world: World) -> str:
+    if PurePosixPath(target).suffix not in {".json", ".jsonl"}:
+        hint = "end it in `.json` or `.jsonl`; `ck data convert` writes the other formats"
+        raise SpecError(f"`{target}` names no format that is written row by row", hint=hint)
+    return own_target(target, force=force, world=world)
 
 
 def _look(

@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from cruijff_kit.data.items import item_form
 from cruijff_kit.data.splits import row_question
-from cruijff_kit.errors import SpecError
+from cruijff_kit.data.streams import Streamed
+from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.dataset_report import Advice, DataCheck
 from cruijff_kit.workflow.item_rows import Gathered, Measure, item_problems, measure_of, opened_rows
@@ -56,26 +57,17 @@ def validate_data(
     """
     rows, measure = opened_rows(path, world=world), measure_of(template, model, world=world)
     limit = max_length or (None if model else _LONG)
-    seen = _Seen(Counter(), Counter(), Counter(), {}, Counter(), [])
-    gathered, total, failed = Gathered(), 0, 0
+    seen, gathered, total = _Seen(Counter(), Counter(), Counter(), {}, Counter(), []), Gathered(), 0
     for each in rows():
         total += 1
         if progress is not None and total % _TOLD == 0:
             progress(0, total, "reading rows")
         problems = item_problems(each)
-        length = None
-        if not problems:
-            try:
-                length = measure.length(each.row) if limit or model else 0
-            except SpecError as err:
-                problems = [problem._replace(place=each.place) for problem in err.problems]
-        if problems:
-            failed += 1
-            gathered.add(*problems)
-            continue
-        _note(seen, each.row, each.split)
-        if limit is not None and (length or 0) > limit:
-            seen.long.append(each.place)
+        length, unmeasured = (0, []) if problems else _measured(each, measure, needed=bool(limit or model))
+        gathered.add(*problems, *unmeasured)
+        if not problems and not unmeasured:
+            _note(seen, each)
+            seen.long.extend([each.place] if limit is not None and length > limit else [])
     return DataCheck(
         path=path,
         rows=total,
@@ -87,7 +79,16 @@ def validate_data(
     )
 
 
-def _note(seen: _Seen, row: Mapping[str, Any], split: str) -> None:
+def _measured(each: Streamed, measure: Measure, *, needed: bool) -> tuple[int, list[Problem]]:
+    """Return the length of a row, or why it has none."""
+    try:
+        return (measure.length(each.row) if needed else 0), []
+    except SpecError as err:
+        return 0, [problem._replace(place=each.place) for problem in err.problems]
+
+
+def _note(seen: _Seen, each: Streamed) -> None:
+    row, split = each.row, each.split
     seen.forms[str(item_form(row))] += 1
     seen.splits[split] += 1
     seen.rows[_digest(json.dumps(dict(row), sort_keys=True, default=str))] += 1
@@ -106,17 +107,27 @@ def _advice(seen: _Seen, *, limit: int | None, measure: Measure) -> Iterator[Adv
     """Yield what is worth a second look."""
     total = seen.splits.get("train", 0) or seen.splits.total()
     if 0 < total < _FEW:
-        yield Advice(fact=f"{total} rows are very few: a model learns them by heart", hint=f"gather at least {_FEW}")
+        fact = f"{_rows(total)} to learn from {_are(total)} very few: a model learns them by heart"
+        yield Advice(fact=fact, hint=f"gather at least {_FEW}")
     elif 0 < total < _MANY:
-        yield Advice(fact=f"{total} rows are few", hint=f"{_MANY} and more are advisable")
+        yield Advice(fact=f"{total} rows to learn from are few", hint=f"{_MANY} and more are advisable")
     if seen.long:
-        unit = "characters" if measure.tokenizer is None else "tokens"
         shown = ", ".join(f"`{place}`" for place in seen.long[:3])
-        fact = f"{len(seen.long)} rows are longer than {limit:,} {unit}, such as {shown}"
+        fact = f"{_rows(len(seen.long))} {_are(len(seen.long))} longer than {limit:,} {measure.unit}, such as {shown}"
         yield Advice(fact=fact, hint="shorten them, or leave them out with `ck data prepare --max-length`")
     repeated = sum(count - 1 for count in seen.rows.values())
     if repeated:
-        yield Advice(fact=f"{repeated} rows stand there more than once", hint="keep one of each, or mean to weigh them")
+        fact = f"{_rows(repeated)} {'repeats another' if repeated == 1 else 'repeat others'}"
+        yield Advice(fact=fact, hint="keep one of each, unless it is to weigh more")
     for (first, second), count in seen.leaks.items():
-        fact = f"{count} rows of `{second}` ask what rows of `{first}` ask too"
+        asks = "asks" if count == 1 else "ask"
+        fact = f"{_rows(count)} of `{second}` {asks} what is asked in `{first}` too"
         yield Advice(fact=fact, hint="divide the data with `ck data split`, which keeps such rows together")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
