@@ -266,7 +266,7 @@ def test_a_share_of_nothing_makes_no_split_and_one_that_comes_to_nothing_is_refu
     assert sorted(path.name for path in (world.store.root / "two").iterdir()) == ["train.json", "validation.json"]
     put(world, rows[:3], "three.jsonl")
     assert "split `validation` would get none" in refusal(lambda: split_data("three.jsonl", "three", world=world))
-    with pytest.raises(ValidationError, match="which make 1.1"):
+    with pytest.raises(ValidationError, match=r"which make 1\.1"):
         Division(train=0.9)
 
 

@@ -30,7 +30,12 @@ MIXED: list[dict[str, Any]] = [
     {"input": "h", "output": "i"},
     {"text": "j k l"},
 ]
-FORMS: list[ItemForm] = [*["messages"] * 2, *["instruction"] * 3, *["prompt"] * 3, "text"]
+FORMS: tuple[ItemForm, ...] = (
+    *("messages", "messages"),
+    *("instruction", "instruction", "instruction"),
+    *("prompt", "prompt", "prompt"),
+    "text",
+)
 
 
 def encoding(template: str = "alpaca", **changes: Any) -> Encoding:
@@ -52,7 +57,7 @@ def refusal(rows: list[Any]) -> list[str]:
 
 
 def test_each_row_is_of_the_form_that_its_own_columns_say() -> None:
-    assert [item_form(row) for row in MIXED] == FORMS
+    assert tuple(item_form(row) for row in MIXED) == FORMS
     assert item_form({"messages": TALK, "text": "x", "instruction": "y"}) == "messages"
     assert item_form({"word": "x"}) is None
 
