@@ -163,39 +163,6 @@ PLAN = {
     "a prompt without question": Broken(
         at("controls", "prompt", value="Capitalise:"), "controls.prompt", "lacks `{input}`", "put `{input}`"
     ),
-    "an unknown template": Broken(
-        at("controls", "template", value="alpca"), "controls.template", "did you mean `alpaca`?", "name a template"
-    ),
-    "a template without an answer": Broken(
-        at("controls", "template", value="Q: {input}"), "controls.template", "it names no answer", "`ck schema`"
-    ),
-    "a template of plain text": Broken(
-        lambda spec, _: spec["controls"].update(dataset_type="text_completion", template="chatml"),
-        "controls.template",
-        "writes no conversations",
-        "leave `template` out",
-    ),
-    "a system message that a template has no place for": Broken(
-        lambda spec, _: spec["controls"].update(system_prompt="Be brief.", template="{input} -> {output}"),
-        "controls.system_prompt",
-        "it has no `{system}`",
-        "leave `system_prompt` empty",
-    ),
-    "a text that is to be evaluated": Broken(
-        lambda spec, data: (
-            spec["controls"].update(dataset_type="auto"),
-            data["test"].append({"text": "kilo", "word_length": "4"}),
-        ),
-        "controls.dataset_type",
-        "test[2]: the row is a plain `text`: it is learnt whole and asks nothing",
-        "`prompt` and `completion`",
-    ),
-    "a prompt for rows that say what they ask": Broken(
-        lambda spec, _: spec["controls"].update(dataset_type="auto", prompt="Q: {input}"),
-        "controls.prompt",
-        "`auto` has no prompt template",
-        "say by their own columns",
-    ),
     "an unknown recipe": Broken(at("controls", "recipe", value="sft"), "controls.recipe", "unknown", "name one"),
     "unknown custom metrics": Broken(
         at("controls", "custom_metrics", value="label_formats"), "controls.custom_metrics", "unknown", "`label_format`"
