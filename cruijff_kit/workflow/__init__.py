@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.compute import show_compute
     from cruijff_kit.workflow.consent import allow_data, open_question, preview_allow
     from cruijff_kit.workflow.conversion import convert_data
+    from cruijff_kit.workflow.data_list import list_data
+    from cruijff_kit.workflow.data_stats import measure_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.decide import record_decision
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
     from cruijff_kit.workflow.disk import list_disk, prune_disk
+    from cruijff_kit.workflow.division import split_data
     from cruijff_kit.workflow.documents import read_configuration, read_document, read_manual
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
         pull_model,
     )
     from cruijff_kit.workflow.new_task import make_task
+    from cruijff_kit.workflow.prepare import prepare_data
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.results import read_results
@@ -59,6 +63,7 @@ if TYPE_CHECKING:
     )
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
+    from cruijff_kit.workflow.validation import validate_data
     from cruijff_kit.workflow.watch import watch_jobs
     from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
 
@@ -89,6 +94,7 @@ __all__ = [
     "embed_texts",
     "estimate_runs",
     "install_server",
+    "list_data",
     "list_disk",
     "list_models",
     "list_recipes",
@@ -97,10 +103,12 @@ __all__ = [
     "look_up_model",
     "make_task",
     "make_tiny_model",
+    "measure_data",
     "merge_adapter",
     "open_question",
     "page_without_texts",
     "port_adapter",
+    "prepare_data",
     "preview_allow",
     "preview_cancel",
     "preview_retry",
@@ -133,6 +141,7 @@ __all__ = [
     "show_data",
     "show_site",
     "spec_json_schema",
+    "split_data",
     "spot_check_run",
     "status_without_texts",
     "submit_jobs",
@@ -140,6 +149,7 @@ __all__ = [
     "sync_wandb",
     "tail_log",
     "tell_table",
+    "validate_data",
     "verify_audit",
     "watch_jobs",
     "write_design",
@@ -160,9 +170,12 @@ _HOMES = {
     "compute": ("show_compute",),
     "consent": ("allow_data", "open_question", "preview_allow"),
     "conversion": ("convert_data",),
+    "data_list": ("list_data",),
+    "data_stats": ("measure_data",),
     "decide": ("record_decision",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "disk": ("list_disk", "prune_disk"),
+    "division": ("split_data",),
     "documents": ("read_configuration", "read_document", "read_manual"),
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
@@ -172,6 +185,7 @@ _HOMES = {
     "mirror": ("run_there", "sync_mirror"),
     "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
     "new_task": ("make_task",),
+    "prepare": ("prepare_data",),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
     "results": ("read_results",),
@@ -192,6 +206,7 @@ _HOMES = {
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
+    "validation": ("validate_data",),
     "watch": ("watch_jobs",),
     "withheld": ("page_without_texts", "status_without_texts"),
 }
