@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 
 from cruijff_kit.errors import CruijffError
-from cruijff_kit.runtime.inference import Limits
+from cruijff_kit.runtime.inference import Aside, Limits
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
 __all__ = ["Batcher", "Complete", "Query"]
@@ -21,6 +21,8 @@ class Query(NamedTuple):
     """Ids as the model reads them."""
     options: tuple[str, ...] = ()
     """Labels to score behind the prompt."""
+    aside: Aside = Aside()
+    """Its own seed, and who follows its answer."""
 
 
 Complete = Callable[[Sequence[Query], Limits], Sequence[Completion]]

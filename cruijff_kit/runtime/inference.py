@@ -3,7 +3,7 @@
 Nothing here knows text on the way in: a prompt is a tuple of ids and is fed as it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,7 +17,7 @@ from cruijff_kit.runtime.next_token import Step, next_tokens, uniforms
 from cruijff_kit.runtime.option_scores import OptionScores, OptionTable, option_table, score_options
 from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
 
-__all__ = ["Decoder", "Limits"]
+__all__ = ["Aside", "Decoder", "Limits"]
 
 _TABLES = 1024
 """Sets of options whose spellings are kept; a task whose samples all have their own would fill the memory."""
@@ -40,11 +40,24 @@ class Limits(NamedTuple):
     """Decides, together with the prompt's ids, what is drawn."""
 
 
+class Aside(NamedTuple):
+    """What one prompt of a call has to itself."""
+
+    seed: int | None = None
+    """Decides what is drawn in place of the seed of the limits."""
+    hear: Callable[[int, Step], bool] | None = None
+    """Told each position, from 0, and what was given there; returns whether the answer goes on.
+
+    A batch that is tried again tells its first positions again.
+    """
+
+
 class _Asked(NamedTuple):
     """A prompt, and the options to score behind it."""
 
     prompt: PromptIds
     table: OptionTable | None
+    aside: Aside = Aside()
 
     @property
     def nodes(self) -> int:
@@ -91,6 +104,7 @@ class Decoder:
         *,
         stop_ids: Sequence[int] = (),
         options: Sequence[Sequence[str]] = (),
+        asides: Sequence[Aside] = (),
     ) -> list[Completion]:
         """Return the answer to each prompt, in the order given.
 
@@ -102,6 +116,7 @@ class Decoder:
             limits: how far to generate.
             stop_ids: further ids that end an answer.
             options: for each prompt the labels to score behind it; none at all where absent.
+            asides: for each prompt its own seed and listener; none at all where absent.
 
         Raises:
             PlanError: a prompt is empty, two options are one, prompt and answer exceed the
@@ -109,7 +124,8 @@ class Decoder:
             ResultError: the model's logits are not numbers, as after a diverged training.
         """
         tables = [self._table(tuple(each)) if each else None for each in options or [()] * len(prompts)]
-        asked = [_Asked(*each) for each in zip(prompts, tables, strict=True)]
+        own = asides or [Aside()] * len(prompts)
+        asked = [_Asked(*each) for each in zip(prompts, tables, own, strict=True)]
         self._check(asked, limits)
         # The longest go first, so that what does not fit shows at once.
         left = sorted(range(len(asked)), key=lambda index: len(prompts[index]), reverse=True)
@@ -184,18 +200,18 @@ class Decoder:
     ) -> list[_Answered]:
         reading = read_prompts(self._network, [each.prompt for each in batch], prefix=prefix)
         scores = score_options(self._network, reading, tables=[each.table for each in batch])
-        steps = self._walk([each.prompt for each in batch], reading, limits=limits, ends=ends)
+        steps = self._walk(batch, reading, limits=limits, ends=ends)
         return [_Answered(*each) for each in zip(steps, scores, strict=True)]
 
     def _walk(
-        self, prompts: Sequence[PromptIds], reading: Reading, *, limits: Limits, ends: frozenset[int]
+        self, batch: Sequence[_Asked], reading: Reading, *, limits: Limits, ends: frozenset[int]
     ) -> list[list[Step]]:
         """Return each prompt's steps; rows leave the batch as they end."""
         logits, cache, mask, positions = reading
-        rows: list[list[Step]] = [[] for _ in prompts]
-        active = list(range(len(prompts)))
+        rows: list[list[Step]] = [[] for _ in batch]
+        active = list(range(len(batch)))
         cold = not limits.temperature
-        draws = [] if cold else [uniforms(prompt, limits.max_tokens, seed=limits.seed) for prompt in prompts]
+        draws = [] if cold else [_draws(each, limits) for each in batch]
         for at in range(limits.max_tokens):
             steps = next_tokens(
                 logits,
@@ -206,7 +222,8 @@ class Decoder:
             )
             for index, step in zip(active, steps, strict=True):
                 rows[index].append(step)
-            keep = [place for place, step in enumerate(steps) if step.token not in ends]
+            on = [_goes_on(batch[index], rows[index], ends=ends) for index in active]
+            keep = [place for place, going in enumerate(on) if going]
             if not keep or at + 1 == limits.max_tokens:
                 break
             kept = torch.tensor(keep, device=mask.device)
@@ -251,3 +268,15 @@ class Decoder:
         if token_id not in self._texts:
             self._texts[token_id] = self._tokenizer.decode([token_id]) if token_id < self._vocabulary else ""
         return self._texts[token_id]
+
+
+def _draws(asked: _Asked, limits: Limits) -> list[float]:
+    own = asked.aside.seed
+    return uniforms(asked.prompt, limits.max_tokens, seed=limits.seed if own is None else own)
+
+
+def _goes_on(asked: _Asked, row: Sequence[Step], *, ends: frozenset[int]) -> bool:
+    """Tell a row's newest step to whoever listens, and return whether another may follow."""
+    hear, newest = asked.aside.hear, row[-1]
+    wanted = hear is None or hear(len(row) - 1, newest)
+    return wanted and newest.token not in ends

@@ -18,7 +18,7 @@ from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from cruijff_kit.runtime.causal_lm import OFFLINE, load_causal_lm
 from cruijff_kit.runtime.devices import choose_device, choose_dtype
-from cruijff_kit.runtime.inference import Decoder, Limits
+from cruijff_kit.runtime.inference import Aside, Decoder, Limits
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
 __all__ = ["ResidentModel"]
@@ -59,6 +59,7 @@ class ResidentModel:
         adapter: str | None = None,
         stop_ids: Sequence[int] = (),
         options: Sequence[Sequence[str]] = (),
+        asides: Sequence[Aside] = (),
     ) -> list[Completion]:
         """Return the answer to each prompt, in the order given; safe between threads.
 
@@ -68,6 +69,7 @@ class ResidentModel:
             adapter: directory of a LoRA adapter in peft format; the bare base where None.
             stop_ids: ids that end an answer besides the model's own.
             options: for each prompt the labels to score behind it; none at all where absent.
+            asides: for each prompt its own seed and listener; none at all where absent.
 
         Raises:
             PlanError: prompt and answer exceed the model's positions or the memory, or two options are one.
@@ -75,7 +77,7 @@ class ResidentModel:
             SiteError: the adapter directory cannot be loaded.
         """
         with self._lock, self._wearing(adapter):
-            return self._decoder.complete(prompts, limits, stop_ids=stop_ids, options=options)
+            return self._decoder.complete(prompts, limits, stop_ids=stop_ids, options=options, asides=asides)
 
     def logits(self, ids: PromptIds, *, adapter: str | None = None) -> torch.Tensor:
         """Return the logits behind every token of one text, shape (tokens, vocabulary); safe between threads.
