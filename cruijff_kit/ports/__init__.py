@@ -5,6 +5,7 @@ from cruijff_kit.ports.jobs import Prober, Scheduler
 from cruijff_kit.ports.mirror import Home, Mirror
 from cruijff_kit.ports.models import Adapters, Embedder, Inference, ModelHub, Tokenizer
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf, Tracking
+from cruijff_kit.ports.serving import Dialogue, Serving
 from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
 from cruijff_kit.ports.world import World
 
@@ -12,6 +13,7 @@ __all__ = [
     "Adapters",
     "AuditLog",
     "Clock",
+    "Dialogue",
     "Embedder",
     "Environments",
     "EvalLogs",
@@ -23,6 +25,7 @@ __all__ = [
     "Progress",
     "RunStore",
     "Scheduler",
+    "Serving",
     "Shelf",
     "SiteFiles",
     "SiteProbe",

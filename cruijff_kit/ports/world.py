@@ -7,6 +7,7 @@ from cruijff_kit.ports.clock import Clock
 from cruijff_kit.ports.jobs import Prober, Scheduler
 from cruijff_kit.ports.models import Adapters, Embedder, ModelHub
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf
+from cruijff_kit.ports.serving import Serving
 from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
 from cruijff_kit.schema.audit import Actor
 from cruijff_kit.schema.site import Site
@@ -51,3 +52,5 @@ class World(NamedTuple):
     """Reads the site's settings anew, for verbs that go on for long; None where they never change."""
     site_name: str | None = None
     """What the site is called where it is one of several; None where it is the only one."""
+    serving: Serving | None = None
+    """Lets models answer people and programs; None where a world does without."""

@@ -11,13 +11,16 @@ import torch
 from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.branches import repeats_rows
-from cruijff_kit.runtime.key_values import Network, Prefix, Reading, read_on, read_prompts, shared_prefix
+from cruijff_kit.runtime.key_values import Cache, Network, Prefix, Reading, read_on, read_prompts, shared_prefix
 from cruijff_kit.runtime.memory_budget import SHARE, footprint, free_bytes
-from cruijff_kit.runtime.next_token import Step, next_tokens, uniforms
+from cruijff_kit.runtime.next_token import Step, given_tokens, next_tokens, uniforms
 from cruijff_kit.runtime.option_scores import OptionScores, OptionTable, option_table, score_options
 from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
 
 __all__ = ["Aside", "Decoder", "Limits"]
+
+_STRETCH = 256
+"""Tokens of a text whose logits are in memory at once while it is read."""
 
 _TABLES = 1024
 """Sets of options whose spellings are kept; a task whose samples all have their own would fill the memory."""
@@ -148,6 +151,28 @@ class Decoder:
                 )
                 left = left[size:]
         return [answers[index] for index in range(len(prompts))]
+
+    def read(self, ids: PromptIds, *, count: int) -> list[Step]:
+        """Return, for every token of a text but the first, how likely it was, and the likeliest `count` there.
+
+        Raises:
+            PlanError: the text exceeds the model's positions.
+            ResultError: the model's logits are not numbers.
+        """
+        self._check([_Asked(ids, None)], Limits(0))
+        steps: list[Step] = []
+        cache: Cache | None = None
+        with torch.inference_mode():
+            for start in range(0, len(ids) - 1, _STRETCH):
+                own = ids[start : min(start + _STRETCH, len(ids) - 1)]
+                given = torch.tensor([own], device=self._network.device)
+                positions = torch.arange(start, start + len(own), device=given.device)[None]
+                mask = given.new_ones(1, start + len(own))
+                logits, cache = read_on(
+                    self._network, given, mask=mask, positions=positions, cache=cache, keep=len(own)
+                )
+                steps += given_tokens(logits[0], ids[start + 1 : start + 1 + len(own)], count=count)
+        return steps
 
     def _table(self, options: tuple[str, ...]) -> OptionTable:
         if options not in self._tables:

@@ -19,6 +19,7 @@ from cruijff_kit.runtime.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from cruijff_kit.runtime.causal_lm import OFFLINE, load_causal_lm
 from cruijff_kit.runtime.devices import choose_device, choose_dtype
 from cruijff_kit.runtime.inference import Aside, Decoder, Limits
+from cruijff_kit.runtime.next_token import Step
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
 __all__ = ["ResidentModel"]
@@ -40,11 +41,13 @@ class ResidentModel:
         """
         where = choose_device(device)
         self._model, self.tokenizer = _load(path, dtype=choose_dtype(dtype, where), device=where)
+        self.vocabulary = len(self.tokenizer)
+        self.max_positions: int | None = getattr(self._model.config, "max_position_embeddings", None)
         self._decoder = Decoder(
             self._model,
             self.tokenizer,
-            vocabulary=len(self.tokenizer),
-            max_positions=getattr(self._model.config, "max_position_embeddings", None),
+            vocabulary=self.vocabulary,
+            max_positions=self.max_positions,
             ends=_end_ids(self._model, self.tokenizer),
         )
         self._peft: Any = None
@@ -78,6 +81,22 @@ class ResidentModel:
         """
         with self._lock, self._wearing(adapter):
             return self._decoder.complete(prompts, limits, stop_ids=stop_ids, options=options, asides=asides)
+
+    def read(self, ids: PromptIds, *, count: int, adapter: str | None = None) -> list[Step]:
+        """Return, for every token of a text but the first, how likely it was and what else was; safe between threads.
+
+        Args:
+            ids: the text.
+            count: likeliest tokens of each position.
+            adapter: directory of a LoRA adapter; the bare base where None.
+
+        Raises:
+            PlanError: the text exceeds the model's positions.
+            ResultError: the adapter does not fit, or the logits are not numbers.
+            SiteError: the adapter directory cannot be loaded.
+        """
+        with self._lock, self._wearing(adapter):
+            return self._decoder.read(ids, count=count)
 
     def logits(self, ids: PromptIds, *, adapter: str | None = None) -> torch.Tensor:
         """Return the logits behind every token of one text, shape (tokens, vocabulary); safe between threads.

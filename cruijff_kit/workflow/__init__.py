@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.safety import safe_text, secrets_of
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
+    from cruijff_kit.workflow.serve import choose_model, open_dialogue, serve_model
     from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.setup_inspect import write_inspect
     from cruijff_kit.workflow.site import list_sites, propose_site, show_site, write_site
@@ -71,6 +72,7 @@ __all__ = [
     "check_nodes",
     "check_site",
     "check_table_schema",
+    "choose_model",
     "collect_results",
     "compare_answer_groups",
     "compare_run_groups",
@@ -89,6 +91,7 @@ __all__ = [
     "make_task",
     "make_tiny_model",
     "merge_adapter",
+    "open_dialogue",
     "port_adapter",
     "preview_cancel",
     "preview_retry",
@@ -112,6 +115,7 @@ __all__ = [
     "scaffold_runs",
     "sealed_plan",
     "secrets_of",
+    "serve_model",
     "show_compute",
     "show_data",
     "show_site",
@@ -158,6 +162,7 @@ _HOMES = {
     "scaffold": ("scaffold_runs",),
     "seal": ("recorded_plan", "sealed_plan"),
     "data_view": ("show_data",),
+    "serve": ("choose_model", "open_dialogue", "serve_model"),
     "setup_finetune": ("write_finetune",),
     "setup_inspect": ("write_inspect",),
     "site": ("list_sites", "propose_site", "show_site", "write_site"),
