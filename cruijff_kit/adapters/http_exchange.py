@@ -50,24 +50,25 @@ class Exchange:
         told = self.headers.get("content-length", "0")
         if told.isdecimal() and int(told) > _LARGEST:
             raise too_large
-        content = bytearray()
         try:
             with anyio.fail_after(_SECONDS):
-                async for part in self._parts():
-                    content += part
-                    if len(content) > _LARGEST:
-                        raise too_large
+                content = b"".join([part async for part in self._parts(most=_LARGEST)])
         except TimeoutError as err:
             raise Refusal(f"the body did not arrive within {_SECONDS:.0f} s", status=408) from err
-        return bytes(content)
+        if len(content) > _LARGEST:
+            raise too_large
+        return content
 
-    async def _parts(self) -> AsyncIterator[bytes]:
-        more = True
-        while more:
+    async def _parts(self, *, most: int) -> AsyncIterator[bytes]:
+        """Yield the body, and stop once it is larger than it may be."""
+        more, size = True, 0
+        while more and size <= most:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise GoneError
-            yield message.get("body", b"")
+            part = message.get("body", b"")
+            size += len(part)
+            yield part
             more = message.get("more_body", False)
 
     @asynccontextmanager

@@ -47,7 +47,7 @@ class Gate:
         if path == _OPEN:
             return
         if self._token is not None and not self._known(headers.get("authorization", "")):
-            told = "the token is missing or wrong; send it as `Authorization: Bearer TOKEN`, which clients call the API key"
+            told = "the token is missing or wrong; clients call it the API key, and send `Authorization: Bearer KEY`"
             raise Refusal(told, status=401, code="invalid_api_key")
         # A browser asks before it sends this type to another site, and is given no leave here.
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -96,7 +96,7 @@ def bind(place: Place) -> socket.socket:
     """
     host, port = place.host, place.port
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        (family, kind, _, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as err:
         hint = "use `127.0.0.1`, or an address that `ip address` shows"
         raise SiteError(f"`{host}` is no name or address of this machine", hint=hint) from err
@@ -116,7 +116,7 @@ def _unbound(err: OSError, place: Place) -> SiteError:
     host, port = place.host, place.port
     match err.errno:
         case errno.EADDRINUSE:
-            hint = f"choose another with `--port`, 0 for any that is free; `ss -ltnp 'sport = :{port}'` shows who has it"
+            hint = f"choose another with `--port`, 0 for any free one; `ss -ltnp 'sport = :{port}'` shows who has it"
             return SiteError(f"port `{port}` of `{host}` is taken", hint=hint)
         case errno.EACCES | errno.EPERM:
             return SiteError(f"port `{port}` is not yours to take", hint="choose one above 1023 with `--port`")

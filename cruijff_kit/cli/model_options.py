@@ -26,7 +26,11 @@ _OPTIONS = (
     ),
     click.option("--dtype", type=click.Choice(["fp32", "bf16"]), help="Arithmetic; the run's own, or fp32, if absent."),
     click.option(
-        "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute."
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="Where to compute.",
     ),
 )
 

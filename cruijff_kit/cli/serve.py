@@ -19,7 +19,11 @@ _CHOICE = ModelChoice()
 @click.option("--wrap", is_flag=True, help="Put each question into the training's prompt template.")
 @click.option("--host", default=_PLACE.host, show_default=True, help="Interface; others than loopback need a token.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=_PLACE.port, show_default=True, help="TCP port; 0 for any free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=_PLACE.port,
+    show_default=True,
+    help="TCP port; 0 for any free one.",
 )
 @click.option("--token-file", metavar="FILE", help="File of the token; CK_SERVE_TOKEN of the environment if absent.")
 @click.option(

@@ -4,11 +4,13 @@ A request's prompts become ids by `data.tokens`. Those that wait for like answer
 batch, first come first served; each is followed token by token and can be ended by itself.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import NamedTuple, Protocol
 
+import anyio
 import anyio.to_thread
 
 from cruijff_kit.data.prompts import fill_template, placeholders
@@ -76,6 +78,8 @@ class Wish(NamedTuple):
     """Strings that end it and are no part of it."""
     plain: bool = False
     """Whether the prompt is plain text, so that no turn is to be ended."""
+    sent: str | None = None
+    """That text as it was sent; None where ids or messages were."""
 
 
 class Piece(NamedTuple):
@@ -180,6 +184,7 @@ class Desk:
         self._texts: dict[int, str] = {}
         # Tokenizers mind being asked by two threads at once.
         self._reading = Lock()
+        self._tasks: set[asyncio.Task[Completion | None]] = set()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -236,9 +241,33 @@ class Desk:
             PlanError: memory does not do for the prompt.
             ResultError: the model's logits are not numbers.
         """
-        limits = _limits(wish, self._batch_size)
-        aside = Aside(wish.chance.seed, following.hear)
-        found = await self._batchers[name, wish.plain].complete(Query(wish.prompt, aside=aside), limits)
+        loop = asyncio.get_running_loop()
+        early: asyncio.Future[Completion] = loop.create_future()
+
+        def done(found: Completion) -> None:
+            loop.call_soon_threadsafe(lambda: early.done() or early.set_result(found))
+
+        aside = Aside(wish.chance.seed, following.hear, done)
+        query, scope = Query(wish.prompt, aside=aside), anyio.CancelScope()
+        batcher, limits = self._batchers[name, wish.plain], _limits(wish, self._batch_size)
+
+        async def waited() -> Completion | None:
+            with scope:
+                return await batcher.complete(query, limits)
+
+        # Whoever waits may leave as soon as its own answer is there, though it answers for its neighbours too.
+        task = asyncio.create_task(waited())
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        try:
+            await asyncio.wait({task, early}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            following.over = True
+            scope.cancel()
+            raise
+        found = early.result() if early.done() else task.result()
+        if found is None:
+            raise RuntimeError("an answer was given up that somebody still waits for")
         return _answer(wish, found)
 
     async def likelihoods(self, prompt: PromptIds, *, count: int, name: str) -> list[Step]:
@@ -263,6 +292,12 @@ class Desk:
     def decoded(self, ids: PromptIds) -> str:
         """Return the text of ids, special tokens written out."""
         return self._model.tokenizer.decode(ids)
+
+    def _finished(self, task: "asyncio.Task[Completion | None]") -> None:
+        """Forget a batch's turn; what went wrong in it is told to those who still wait."""
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     def _coded(self, plain: bool) -> Encoding:
         return self._plain if plain else self.encoding

@@ -53,6 +53,8 @@ class Aside(NamedTuple):
 
     A batch that is tried again tells its first positions again.
     """
+    done: Callable[[Completion], None] | None = None
+    """Told the answer as soon as it has ended, while neighbours go on."""
 
 
 class _Asked(NamedTuple):
@@ -225,15 +227,21 @@ class Decoder:
     ) -> list[_Answered]:
         reading = read_prompts(self._network, [each.prompt for each in batch], prefix=prefix)
         scores = score_options(self._network, reading, tables=[each.table for each in batch])
-        steps = self._walk(batch, reading, limits=limits, ends=ends)
-        return [_Answered(*each) for each in zip(steps, scores, strict=True)]
+        answered = [_Answered([], each) for each in scores]
+        self._walk(batch, reading, answered=answered, limits=limits, ends=ends)
+        return answered
 
     def _walk(
-        self, batch: Sequence[_Asked], reading: Reading, *, limits: Limits, ends: frozenset[int]
-    ) -> list[list[Step]]:
-        """Return each prompt's steps; rows leave the batch as they end."""
+        self,
+        batch: Sequence[_Asked],
+        reading: Reading,
+        *,
+        answered: Sequence[_Answered],
+        limits: Limits,
+        ends: frozenset[int],
+    ) -> None:
+        """Add each prompt's steps to what becomes of it; rows leave the batch as they end."""
         logits, cache, mask, positions = reading
-        rows: list[list[Step]] = [[] for _ in batch]
         active = list(range(len(batch)))
         cold = not limits.temperature
         draws = [] if cold else [_draws(each, limits) for each in batch]
@@ -246,10 +254,15 @@ class Decoder:
                 top_p=limits.top_p,
             )
             for index, step in zip(active, steps, strict=True):
-                rows[index].append(step)
-            on = [_goes_on(batch[index], rows[index], ends=ends) for index in active]
+                answered[index].steps.append(step)
+            last = at + 1 == limits.max_tokens
+            on = [_goes_on(batch[index], answered[index].steps, ends=ends) and not last for index in active]
+            for index, going in zip(active, on, strict=True):
+                done = batch[index].aside.done
+                if done is not None and not going:
+                    done(self._completion(answered[index], limits, ends=ends))
             keep = [place for place, going in enumerate(on) if going]
-            if not keep or at + 1 == limits.max_tokens:
+            if not keep:
                 break
             kept = torch.tensor(keep, device=mask.device)
             if len(keep) < len(active):
@@ -261,7 +274,6 @@ class Decoder:
             positions = positions + 1
             found, cache = read_on(self._network, ids, mask=mask, positions=positions, cache=cache)
             logits = found[:, -1]
-        return rows
 
     def _completion(self, answered: _Answered, limits: Limits, *, ends: frozenset[int]) -> Completion:
         steps, scores = answered

@@ -41,7 +41,9 @@ class Form(NamedTuple):
     count: int
     """Choices of each prompt."""
 
-    def whole(self, wishes: Sequence[Wish], answers: Sequence[Answer], *, echoes: Sequence[Echo | None]) -> dict[str, Any]:
+    def whole(
+        self, wishes: Sequence[Wish], answers: Sequence[Answer], *, echoes: Sequence[Echo | None]
+    ) -> dict[str, Any]:
         """Return the reply of a request that is answered at once.
 
         Args:
@@ -59,7 +61,7 @@ class Form(NamedTuple):
                 choices.append({"index": at, "message": message, "logprobs": logs, "finish_reason": end})
                 continue
             text, told = echo or Echo("", [])
-            logs = None if self.candidates is None else self._columns([*told, *own])
+            logs = None if self.candidates is None else self._columns([*told, *own], start=_lead(text, told))
             choices.append({"index": at, "text": text + answer.text, "logprobs": logs, "finish_reason": end})
         return {**self._head(), "choices": choices, "usage": self.usage(wishes, answers)}
 
@@ -69,7 +71,7 @@ class Form(NamedTuple):
             delta = {"role": "assistant", "content": ""}
             yield self._chunk({"index": at, "delta": delta, "logprobs": None, "finish_reason": None})
         elif echo is not None:
-            logs = None if self.candidates is None else self._columns(echo.tokens)
+            logs = None if self.candidates is None else self._columns(echo.tokens, start=_lead(*echo))
             yield self._chunk({"index": at, "text": echo.text, "logprobs": logs, "finish_reason": None})
 
     def piece(self, at: int, piece: Piece, *, desk: Desk, start: int) -> dict[str, Any]:
@@ -84,9 +86,7 @@ class Form(NamedTuple):
         own = [desk.named(step) for step in piece.tokens] if self.candidates is not None else []
         if self.chat:
             logs = None if self.candidates is None else {"content": self._content(own), "refusal": None}
-            return self._chunk(
-                {"index": at, "delta": {"content": piece.text}, "logprobs": logs, "finish_reason": None}
-            )
+            return self._chunk({"index": at, "delta": {"content": piece.text}, "logprobs": logs, "finish_reason": None})
         logs = None if self.candidates is None else self._columns(own, start=start)
         return self._chunk({"index": at, "text": piece.text, "logprobs": logs, "finish_reason": None})
 
@@ -105,11 +105,12 @@ class Form(NamedTuple):
         given = sum(len(answer.completion.token_ids) for answer in answers)
         return {"prompt_tokens": read, "completion_tokens": given, "total_tokens": read + given}
 
-    def echo(self, prompt: Sequence[int], steps: Sequence[Step], *, desk: Desk) -> Echo:
+    def echo(self, wish: Wish, steps: Sequence[Step], *, desk: Desk) -> Echo:
         """Return what is told of a prompt: its text, and how likely each token was where that is known."""
-        first = desk.named(Step(prompt[0], 0.0, [], []))[0]
-        named = [(first, None), *(desk.named(step) for step in steps)] if steps or len(prompt) == 1 else []
-        return Echo(desk.decoded(tuple(prompt)), named)
+        prompt, first = wish.prompt, desk.named(Step(wish.prompt[0], 0.0, [], []))[0]
+        known = self.candidates is not None
+        named: list[_Named] = [(first, None), *(desk.named(step) for step in steps)] if known else []
+        return Echo(desk.decoded(prompt) if wish.sent is None else wish.sent, named)
 
     def _chunk(self, choice: dict[str, Any]) -> dict[str, Any]:
         return {**self._head(".chunk"), "choices": [choice]}
@@ -130,7 +131,7 @@ class Form(NamedTuple):
         kept = self.candidates or 0
         offsets, at = [], start
         for own, _ in named:
-            offsets.append(at)
+            offsets.append(max(0, at))
             at += len(own.token)
         return {
             "tokens": [own.token for own, _ in named],
@@ -160,6 +161,11 @@ def to_json(body: Any) -> bytes:
 def _named(answer: Answer) -> list[_Named]:
     found = answer.completion
     return list(zip(found.given, found.top, strict=True))
+
+
+def _lead(text: str, tokens: Sequence[_Named]) -> int:
+    """Return where a prompt's first token stands: before the text that was sent, where it is a BOS of ours."""
+    return min(0, len(text) - sum(len(own.token) for own, _ in tokens))
 
 
 def _token(each: TokenLogprob) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -197,28 +197,36 @@ def wishes_of(request: ChatRequest | CompletionRequest, desk: Desk) -> list[Wish
     """
     count = request.n or 1
     try:
-        prompts, plain = _prompts(request, desk), isinstance(request, CompletionRequest)
+        prompts = _prompts(request, desk)
         if len(prompts) * count > _MOST_ANSWERS:
             raise Refusal(f"{len(prompts) * count} answers were asked for; {_MOST_ANSWERS} is the most", param="n")
         chance = choose_chance(request.temperature, request.top_p, seed=request.seed)
-        limits = [desk.limit(prompt, _limit(request)) for prompt in prompts]
+        limits = [desk.limit(each.ids, _limit(request)) for each in prompts]
     except (SpecError, PlanError) as err:
         raise Refusal(_words(err), code=_code(err)) from err
+    stops, plain = tuple(stop for stop in request.stops if stop), isinstance(request, CompletionRequest)
     return [
-        Wish(prompt, limit, _own(chance, at, request.seed), request.candidates or 0, _spoken(request), plain)
-        for prompt, limit in zip(prompts, limits, strict=True)
+        Wish(each.ids, limit, _own(chance, at, request.seed), request.candidates or 0, stops, plain, each.sent)
+        for each, limit in zip(prompts, limits, strict=True)
         for at in range(count)
     ]
 
 
-def _prompts(request: ChatRequest | CompletionRequest, desk: Desk) -> list[PromptIds]:
+class _Prompt(NamedTuple):
+    """A prompt as ids, and the text it was sent as."""
+
+    ids: PromptIds
+    sent: str | None = None
+
+
+def _prompts(request: ChatRequest | CompletionRequest, desk: Desk) -> list[_Prompt]:
     if isinstance(request, ChatRequest):
-        return [desk.chat_ids(turns_of(request))]
+        return [_Prompt(desk.chat_ids(turns_of(request)))]
     given = request.prompt
     listed: list[Any] = [given] if isinstance(given, str) or (given and isinstance(given[0], int)) else list(given)
     if not listed:
         raise SpecError("`prompt` is empty", hint="send some text, or ids")
-    return [desk.text_ids(each) if isinstance(each, str) else tuple(each) for each in listed]
+    return [_Prompt(desk.text_ids(each), each) if isinstance(each, str) else _Prompt(tuple(each)) for each in listed]
 
 
 def _limit(request: ChatRequest | CompletionRequest) -> int | None:
@@ -233,11 +241,6 @@ def _own(chance: Chance, at: int, seed: int | None) -> Chance:
     if chance.temperature is None:
         return chance
     return chance._replace(seed=secrets.randbits(62) if seed is None else seed + at)
-
-
-def _spoken(request: ChatRequest | CompletionRequest) -> tuple[str, ...]:
-    """Return the stop strings; an empty one would end every answer before it begins."""
-    return tuple(stop for stop in request.stops if stop)
 
 
 def _refused(told: Mapping[str, Any]) -> Iterator[str]:

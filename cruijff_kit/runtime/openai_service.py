@@ -99,9 +99,10 @@ class Generation:
         answers: dict[int, Answer] = {}
         starts = [0] * self.count
         for at, wish in enumerate(self._wishes):
-            for chunk in self._form.opening(at, await self._echo(wish)):
+            echo = await self._echo(wish)
+            starts[at] = len(echo.text) if echo is not None else 0
+            for chunk in self._form.opening(at, echo):
                 await say(chunk)
-            starts[at] = len(self._desk.decoded(wish.prompt)) if self._echoes else 0
         while len(answers) < self.count:
             at, what = await told.receive()
             if isinstance(what, Answer):
@@ -135,7 +136,7 @@ class Generation:
         steps = []
         if self._form.candidates is not None:
             steps = await self._desk.likelihoods(wish.prompt, count=max(1, wish.top_logprobs), name=self._name)
-        return self._form.echo(wish.prompt, steps, desk=self._desk)
+        return self._form.echo(wish, steps, desk=self._desk)
 
 
 async def _together(calls: list[Callable[[], Awaitable[None]]]) -> None:
