@@ -70,7 +70,7 @@ class Generation:
         answers = [_NOTHING] * self.count
 
         async def make(at: int) -> None:
-            answers[at] = await self._made(at)
+            answers[at], _ = await self._made(at)
 
         await _together([partial(make, at) for at in range(self.count)])
         return self._form.whole(self._wishes, answers, echoes=echoes)
@@ -88,7 +88,8 @@ class Generation:
             def heard(piece: Piece) -> None:
                 loop.call_soon_threadsafe(sender.send_nowait, _Told(at, piece))
 
-            answer = await self._made(at, heard)
+            answer, rest = await self._made(at, heard)
+            sender.send_nowait(_Told(at, rest))
             sender.send_nowait(_Told(at, answer))
 
         with sender, told:
@@ -109,25 +110,23 @@ class Generation:
                 answers[at] = what
                 await say(self._form.closing(at, what))
                 continue
-            await say(self._form.piece(at, what, desk=self._desk, start=starts[at]))
+            if what.text or what.tokens:
+                await say(self._form.piece(at, what, desk=self._desk, start=starts[at]))
             starts[at] += len(what.text)
         if self._bills:
             await say(self._form.bill(self._wishes, [answers[at] for at in range(self.count)]))
 
-    async def _made(self, at: int, heard: Callable[[Piece], None] | None = None) -> Answer:
-        """Return one answer; whoever hears it is told its end too."""
+    async def _made(self, at: int, heard: Callable[[Piece], None] | None = None) -> tuple[Answer, Piece]:
+        """Return one answer, and what its listener was not told before."""
         wish = self._wishes[at]
         if wish.max_tokens == 0:
-            return _NOTHING
+            return _NOTHING, Piece("", ())
         following = self._desk.follow(wish, heard)
         following.over = self._ended
         self._followed.append(following)
         answer = await self._desk.answer(wish, following, name=self._name)
         self.tokens += len(answer.completion.token_ids)
-        rest = following.finish(answer.completion.text)
-        if heard is not None and (rest.text or rest.tokens):
-            heard(rest)
-        return answer
+        return answer, following.finish(answer.completion.text)
 
     async def _echo(self, wish: Wish) -> Echo | None:
         """Return what is told of a prompt before its answer; None where nothing is."""
