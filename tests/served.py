@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
@@ -28,8 +29,7 @@ class Here(NamedTuple):
 
     url: str
     port: int
-    desk: Desk
-    log: list[str]
+    log: "SimpleQueue[str]"
 
 
 def served_model(base: str, *, adapter: str | None = None, **changes: Any) -> ServedModel:
@@ -50,18 +50,18 @@ def record_base(adapter: str, base: str) -> None:
 
 
 @contextmanager
-def served_here(served: ServedModel, *, token: str | None = None) -> Iterator[Here]:
-    """Serve a model on a free port of loopback until the block ends."""
-    desk, lines, ready = load_desk(served), list[str](), Event()
+def served_here(served: ServedModel, *, token: str | None = None, desk: Desk | None = None) -> Iterator[Here]:
+    """Serve a model on a free port of loopback until the block ends; by a desk of one's own where one is given."""
+    desk, lines, ready = desk or load_desk(served), SimpleQueue[str](), Event()
     listener = bind(Place(port=0))
     port = listener.getsockname()[1]
-    app = ServingApp(desk, Gate("127.0.0.1", token=token), length=served.max_positions, log=lines.append)
+    app = ServingApp(desk, Gate("127.0.0.1", token=token), length=served.max_positions, log=lines.put)
     server = HttpServer(app, ready=ready.set)
     thread = Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:
         assert ready.wait(timeout=60)
-        yield Here(f"http://127.0.0.1:{port}/v1", port, desk, lines)
+        yield Here(f"http://127.0.0.1:{port}/v1", port, lines)
     finally:
         server.end()
         thread.join(timeout=60)
