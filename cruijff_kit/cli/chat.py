@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -91,7 +92,11 @@ def _answer_lines(talk: _Talk) -> None:
 
 
 def _converse(talk: _Talk) -> None:
-    """Answer what is typed until the user ends it."""
+    """Answer what is typed until the user ends it; nothing of it is kept on disk."""
+    with suppress(ImportError):
+        # With it a line can be edited as it is typed.
+        import readline  # noqa: F401 -- importing it is all that it takes
+
     while True:
         try:
             text = input("> ").strip()

@@ -168,7 +168,7 @@ class Desk:
         if wrap and asked:
             named = ", ".join(f"`{{{name}}}`" for name in asked)
             fact = f"the prompt template asks for {named}, which a question alone does not have"
-            raise SpecError(fact, hint="leave out `--wrap`, and send whole prompts")
+            raise SpecError(fact, hint="send whole prompts: without `--wrap`, or in a chat with `--as-sent`")
         self._wrap = wrap
         self._model = model
         self.encoding = encoding

@@ -71,7 +71,8 @@ def test_a_short_answer_is_there_while_its_neighbour_s_is_still_made(base: str, 
     early, waits, late = asyncio.run(both())
     assert (early.text, early.ended, waits) == (free.partition(stop)[0], True, True)
     assert gated.batches == [2]
-    alone = model.complete([long], Limits(64))[0]
+    wish = Wish(long, 64)
+    alone = desk.answer_now(wish, desk.follow(wish), name="tiny")
     assert (late.text, len(late.completion.token_ids) > 40) == (alone.text, True)
 
 
