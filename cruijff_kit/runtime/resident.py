@@ -142,18 +142,24 @@ class ResidentModel:
     def _attach(self, folder: Path, name: str) -> None:
         from peft import PeftConfig, PeftModel
 
-        if self._peft is None:
-            config = PeftConfig.from_pretrained(str(folder))
-            config.inference_mode = True
-            self._peft = PeftModel(self._model, config, adapter_name=name)
-        loaded = self._peft.load_adapter(str(folder), adapter_name=name, torch_device=str(self._model.device))
+        try:
+            if self._peft is None:
+                config = PeftConfig.from_pretrained(str(folder))
+                config.inference_mode = True
+                self._peft = PeftModel(self._model, config, adapter_name=name)
+            loaded = self._peft.load_adapter(str(folder), adapter_name=name, torch_device=str(self._model.device))
+        except (RuntimeError, ValueError) as err:
+            # Layers of another size, or that the base does not have.
+            raise _unfitting(folder, str(err).strip().splitlines()[-1].strip()) from err
         self._model.eval()
         if loaded.unexpected_keys or loaded.missing_keys:
             key = [*loaded.unexpected_keys, *loaded.missing_keys][0]
-            raise ResultError(
-                f"the adapter `{folder}` does not fit the base model: `{key}` has no counterpart",
-                hint="evaluate an adapter on the base model it was trained on",
-            )
+            raise _unfitting(folder, f"`{key}` has no counterpart")
+
+
+def _unfitting(folder: Path, fact: str) -> ResultError:
+    hint = "evaluate an adapter on the base model it was trained on"
+    return ResultError(f"the adapter `{folder}` does not fit the base model: {fact}", hint=hint)
 
 
 def _load(path: str, *, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any]:
