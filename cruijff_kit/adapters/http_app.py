@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from pathlib import PurePath
 from traceback import extract_tb
-from urllib.parse import unquote
 
 import anyio.to_thread
 
@@ -83,7 +82,7 @@ class ServingApp:
             case "GET", "/v1/models":
                 await exchange.reply(models_body(self._desk.names, created=self._since, length=self._length))
             case "GET", path if path.startswith("/v1/models/"):
-                name = self._known(unquote(path.removeprefix("/v1/models/")))
+                name = self._known(path.removeprefix("/v1/models/"))
                 await exchange.reply(models_body([name], created=self._since, length=self._length)["data"][0])
             case "POST", "/v1/chat/completions":
                 await self._generate(exchange, read_body(ChatRequest, await exchange.body()))

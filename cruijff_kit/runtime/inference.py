@@ -147,10 +147,8 @@ class Decoder:
                 if found is None:
                     budget = self._bytes(batch, limits) / 2
                     continue
-                answers.update(
-                    (index, self._completion(each, limits, ends=ends))
-                    for index, each in zip(chosen, found, strict=True)
-                )
+                for index, each in zip(chosen, found, strict=True):
+                    answers[index] = self._completion(each, limits, ends=ends)
                 left = left[size:]
         return [answers[index] for index in range(len(prompts))]
 

@@ -38,8 +38,8 @@ class Form(NamedTuple):
     """Whether messages were asked for, or a continued text."""
     candidates: int | None
     """Candidates told per position; None where no log-probabilities are."""
-    count: int
-    """Choices of each prompt."""
+    choices: int
+    """Answers to each prompt."""
 
     def whole(
         self, wishes: Sequence[Wish], answers: Sequence[Answer], *, echoes: Sequence[Echo | None]
@@ -101,7 +101,7 @@ class Form(NamedTuple):
 
     def usage(self, wishes: Sequence[Wish], answers: Sequence[Answer]) -> dict[str, int]:
         """Return the tokens read, each prompt counted once, and given."""
-        read = sum(len(wish.prompt) for wish in wishes[:: self.count])
+        read = sum(len(wish.prompt) for wish in wishes[:: self.choices])
         given = sum(len(answer.completion.token_ids) for answer in answers)
         return {"prompt_tokens": read, "completion_tokens": given, "total_tokens": read + given}
 

@@ -206,7 +206,7 @@ def wishes_of(request: ChatRequest | CompletionRequest, desk: Desk) -> list[Wish
         raise Refusal(_words(err), code=_code(err)) from err
     stops, plain = tuple(stop for stop in request.stops if stop), isinstance(request, CompletionRequest)
     return [
-        Wish(each.ids, limit, _own(chance, at, request.seed), request.candidates or 0, stops, plain, each.sent)
+        Wish(each.ids, limit, _own(chance, at, seed=request.seed), request.candidates or 0, stops, plain, each.sent)
         for each, limit in zip(prompts, limits, strict=True)
         for at in range(count)
     ]
@@ -236,7 +236,7 @@ def _limit(request: ChatRequest | CompletionRequest) -> int | None:
     return request.limit
 
 
-def _own(chance: Chance, at: int, seed: int | None) -> Chance:
+def _own(chance: Chance, at: int, *, seed: int | None) -> Chance:
     """Return how the choice of a number is made: by a seed of its own, which is the request's for the first."""
     if chance.temperature is None:
         return chance

@@ -13,7 +13,7 @@ import anyio
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.runtime.answering import Answer, Desk, Following, Piece, Wish
 from cruijff_kit.runtime.openai_replies import Echo, Form
-from cruijff_kit.runtime.openai_requests import ChatRequest, CompletionRequest, wishes_of
+from cruijff_kit.runtime.openai_requests import ChatRequest, CompletionRequest, Refusal, wishes_of
 from cruijff_kit.schema.prediction import Completion
 
 __all__ = ["Generation"]
@@ -65,6 +65,7 @@ class Generation:
 
         Raises:
             CruijffError: an answer could not be made.
+            Refusal: it was ended from elsewhere, so it is none.
         """
         echoes = [await self._echo(wish) for wish in self._wishes]
         answers = [_NOTHING] * self.count
@@ -73,6 +74,7 @@ class Generation:
             answers[at], _ = await self._made(at)
 
         await _together([partial(make, at) for at in range(self.count)])
+        self._refuse_ended()
         return self._form.whole(self._wishes, answers, echoes=echoes)
 
     async def tell(self, say: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
@@ -80,6 +82,7 @@ class Generation:
 
         Raises:
             CruijffError: an answer could not be made; what was told before stays.
+            Refusal: it was ended from elsewhere, so it is none.
         """
         sender, told = anyio.create_memory_object_stream[_Told](inf)
         loop = asyncio.get_running_loop()
@@ -95,6 +98,7 @@ class Generation:
         with sender, told:
             relay = partial(self._relay, told, say)
             await _together([relay, *(partial(make, at) for at in range(self.count))])
+        self._refuse_ended()
 
     async def _relay(self, told: Any, say: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         answers: dict[int, Answer] = {}
@@ -106,6 +110,8 @@ class Generation:
                 await say(chunk)
         while len(answers) < self.count:
             at, what = await told.receive()
+            if self._ended:
+                return
             if isinstance(what, Answer):
                 answers[at] = what
                 await say(self._form.closing(at, what))
@@ -115,6 +121,10 @@ class Generation:
             starts[at] += len(what.text)
         if self._bills:
             await say(self._form.bill(self._wishes, [answers[at] for at in range(self.count)]))
+
+    def _refuse_ended(self) -> None:
+        if self._ended:
+            raise Refusal("the server is ending, and the answer with it", status=503, code="ending")
 
     async def _made(self, at: int, heard: Callable[[Piece], None] | None = None) -> tuple[Answer, Piece]:
         """Return one answer, and what its listener was not told before."""

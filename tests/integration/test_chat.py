@@ -23,6 +23,7 @@ from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.resident import ResidentModel
 from cruijff_kit.runtime.served_model import load_desk
 from cruijff_kit.schema.serving import ChatSettings, Saying
+from tests.random_model import random_base
 from tests.served import served_model
 from tests.tiny_base import tiny_base
 
@@ -62,10 +63,12 @@ def test_lines_of_a_pipe_are_questions_by_themselves_answered_a_line_each(tiny_b
     assert (empty.exit_code, empty.stdout) == (0, "")
 
 
-def test_a_line_that_cannot_be_asked_is_named(tiny_base: Path) -> None:
-    result = ran("--model", str(tiny_base), typed=f"river\n{'x' * 9000}\n")
+def test_a_line_that_cannot_be_asked_is_named(tmp_path: Path) -> None:
+    result = ran("--model", random_base(tmp_path / "small"), "--max-tokens", "4", typed=f"river\n{'x' * 300}\n")
     assert isinstance(result.exception, SpecError)
     assert "line 2 cannot be asked" in str(result.exception)
+    assert "leaves no room for an answer" in str(result.exception)
+    assert len(result.stdout.splitlines()) == 1
 
 
 def test_settings_bind_what_is_drawn(tiny_base: Path) -> None:
