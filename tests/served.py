@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -30,6 +30,7 @@ class Here(NamedTuple):
     url: str
     port: int
     log: "SimpleQueue[str]"
+    end: Callable[[], None]
 
 
 def served_model(base: str, *, adapter: str | None = None, **changes: Any) -> ServedModel:
@@ -61,7 +62,7 @@ def served_here(served: ServedModel, *, token: str | None = None, desk: Desk | N
     thread.start()
     try:
         assert ready.wait(timeout=60)
-        yield Here(f"http://127.0.0.1:{port}/v1", port, lines)
+        yield Here(f"http://127.0.0.1:{port}/v1", port, lines, server.end)
     finally:
         server.end()
         thread.join(timeout=60)

@@ -194,6 +194,23 @@ def test_a_client_that_hangs_up_costs_nothing_more_and_holds_up_nobody(base: str
             assert here.log.get(timeout=60).endswith(" 4 tokens")
 
 
+@pytest.mark.parametrize("stream", (False, True))
+def test_an_answer_that_the_end_of_the_server_cuts_off_is_told_as_that(base: str, stream: bool) -> None:
+    model = GatedModel(base)
+    desk = Desk(model, Encoding(dataset_type="chat_completion", max_seq_len=256), adapters={"tiny": None})
+    with served_here(served_model(base), desk=desk) as here:
+        asking = _sent(here.port, {**HELLO, "max_tokens": 200, "stream": stream})
+        model.steps.get(timeout=60)
+        here.end()
+        model.let(2)
+        read = b"".join(iter(lambda: asking.recv(65536), b""))
+        asking.close()
+    assert b"the server is ending, and the answer with it" in read
+    assert read.startswith(b"HTTP/1.1 200" if stream else b"HTTP/1.1 503")
+    assert b"[DONE]" not in read
+    assert b'"finish_reason":"length"' not in read
+
+
 def _sent(port: int, body: dict[str, Any]) -> socket.socket:
     content = json.dumps(body).encode()
     connection = socket.create_connection(("127.0.0.1", port), timeout=60)
