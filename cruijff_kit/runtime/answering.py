@@ -24,7 +24,11 @@ from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, Chance, prove_greedy
 from cruijff_kit.runtime.speech import Speech, cut_at
 from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
 
-__all__ = ["Answer", "Desk", "Following", "Model", "Piece", "Wish"]
+__all__ = ["Answer", "Desk", "Following", "Model", "Piece", "TooLongError", "Wish"]
+
+
+class TooLongError(SpecError):
+    """Prompt and answer together exceed what a model reads."""
 
 
 class Model(Protocol):
@@ -215,7 +219,8 @@ class Desk:
         """Return how long the answer to a prompt may be.
 
         Raises:
-            SpecError: there is no prompt, an id is none of the model's, or both exceed what it reads.
+            SpecError: there is no prompt, or an id is none of the model's.
+            TooLongError: both exceed what it reads.
         """
         if not prompt:
             raise SpecError("the prompt has no tokens", hint="send some text")
@@ -226,7 +231,7 @@ class Desk:
         wanted = min(DEFAULT_TOKENS, max(1, room)) if asked is None else asked
         if most is not None and wanted > room:
             fact = f"a prompt of {len(prompt)} tokens and an answer of {wanted} exceed the model's {most} positions"
-            raise SpecError(fact, hint="shorten the prompt, or lower `max_tokens`")
+            raise TooLongError(fact, hint="shorten the conversation, or ask for a shorter answer")
         return wanted
 
     def follow(self, wish: Wish, say: Callable[[Piece], None] | None = None) -> Following:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cruijff_kit.data.tokens import Turn
 from cruijff_kit.errors import PlanError, SpecError
-from cruijff_kit.runtime.answering import Desk, Wish
+from cruijff_kit.runtime.answering import Desk, TooLongError, Wish
 from cruijff_kit.runtime.sampling import Chance, choose_chance
 from cruijff_kit.schema.prediction import PromptIds
 
@@ -203,7 +203,8 @@ def wishes_of(request: ChatRequest | CompletionRequest, desk: Desk) -> list[Wish
         chance = choose_chance(request.temperature, request.top_p, seed=request.seed)
         limits = [desk.limit(each.ids, _limit(request)) for each in prompts]
     except (SpecError, PlanError) as err:
-        raise Refusal(_words(err), code=_code(err)) from err
+        code = "context_length_exceeded" if isinstance(err, TooLongError) else None
+        raise Refusal(_words(err), code=code) from err
     stops, plain = tuple(stop for stop in request.stops if stop), isinstance(request, CompletionRequest)
     return [
         Wish(each.ids, limit, _own(chance, at, seed=request.seed), request.candidates or 0, stops, plain, each.sent)
@@ -254,7 +255,3 @@ def _words(err: SpecError | PlanError) -> str:
     """Return an error's facts and remedies, without the keys of a design they may name."""
     facts = [problem.message for problem in err.problems]
     return "; ".join(facts) if facts else str(err)
-
-
-def _code(err: SpecError | PlanError) -> str | None:
-    return "context_length_exceeded" if "exceed" in str(err) or "no room" in str(err) else None

@@ -8,6 +8,8 @@ from cruijff_kit.schema.serving import ServedModel
 
 __all__ = ["load_desk"]
 
+_UNBOUNDED = 2**31
+
 
 def load_desk(served: ServedModel) -> Desk:
     """Load a base model, put its adapter on, and return what answers.
@@ -31,12 +33,12 @@ def load_desk(served: ServedModel) -> Desk:
 
 
 def _encoding(served: ServedModel) -> Encoding:
-    """Return how training put questions; only the model itself limits how long they may be."""
+    """Return how training put questions; the model limits how long they may be, and the desk says so."""
     known = Encoding.of(served.dataset) if served.dataset else Encoding(dataset_type=served.dataset_type)
     return known.model_copy(
         update={
             "dataset_type": served.dataset_type,
             "system_prompt": served.system_prompt,
-            "max_seq_len": served.max_positions,
+            "max_seq_len": _UNBOUNDED,
         }
     )

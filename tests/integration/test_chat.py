@@ -67,7 +67,7 @@ def test_a_line_that_cannot_be_asked_is_named(tmp_path: Path) -> None:
     result = ran("--model", random_base(tmp_path / "small"), "--max-tokens", "4", typed=f"river\n{'x' * 300}\n")
     assert isinstance(result.exception, SpecError)
     assert "line 2 cannot be asked" in str(result.exception)
-    assert "leaves no room for an answer" in str(result.exception)
+    assert "an answer of 4 exceed the model's 256 positions" in str(result.exception)
     assert len(result.stdout.splitlines()) == 1
 
 
