@@ -50,7 +50,10 @@ def chat(
     served = choose(world, wrap=not as_sent, **options)
     talk = _Talk(workflow.open_dialogue(served, world=world), settings)
     if once is not None:
-        click.echo("" if talk.ask(once, say=_say).text.endswith("\n") else "\n", nl=False)
+        reply = talk.ask(once, say=_say)
+        click.echo("", nl=not reply.text.endswith("\n"))
+        if reply.ended == "interrupted":
+            raise SystemExit(130)
     elif not sys.stdin.isatty():
         _answer_lines(talk)
     else:
