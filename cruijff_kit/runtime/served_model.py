@@ -2,7 +2,7 @@
 
 from cruijff_kit.data.tokens import Encoding, encoding_problems
 from cruijff_kit.errors import SpecError
-from cruijff_kit.runtime.answering import Desk
+from cruijff_kit.runtime.answering import Desk, Model
 from cruijff_kit.runtime.resident import ResidentModel
 from cruijff_kit.schema.serving import ServedModel
 
@@ -19,16 +19,16 @@ def load_desk(served: ServedModel) -> Desk:
         SiteError: base or adapter cannot be loaded, or there is no such device.
         SpecError: questions cannot be put to it so.
     """
-    model = ResidentModel(served.base, dtype=served.dtype, device=served.device)
+    model: Model = ResidentModel(served.base, dtype=served.dtype, device=served.device)
     encoding = _encoding(served)
     problems = encoding_problems(encoding, tokenizer=model.tokenizer)
     if problems:
         raise SpecError("this model cannot be asked so", problems=problems)
     adapters = {served.name: served.adapter}
     if served.adapter is not None:
-        # An adapter that does not fit is told now, not to the first who asks.
-        with model.network(served.adapter):
-            adapters[served.base_name] = None
+        # One that does not fit is told now, not to the first who asks: nothing is computed for a single token.
+        model.read((0,), count=1, adapter=served.adapter)
+        adapters[served.base_name] = None
     return Desk(model, encoding, adapters=adapters, batch_size=served.max_concurrent, wrap=served.wrap)
 
 
