@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from cruijff_kit.adapters.site_file import DiskSiteFiles
-    from cruijff_kit.ports import ClientFiles, Mirror, Scheduler, SiteProbe, Tracking, World
+    from cruijff_kit.ports import ClientFiles, Dialogue, Mirror, Scheduler, SiteProbe, Tracking, World
     from cruijff_kit.schema.audit import Actor
     from cruijff_kit.schema.site import Site
 
-__all__ = ["Mirror", "World", "open_clients", "open_mirror", "open_probe", "open_site", "open_tracking", "open_world"]
+__all__ = [
+    "Dialogue",
+    "Mirror",
+    "World",
+    "open_clients",
+    "open_mirror",
+    "open_probe",
+    "open_site",
+    "open_tracking",
+    "open_world",
+]
 
 
 def open_world(
@@ -116,6 +126,7 @@ def _world(experiment: Path, *, sites: "DiskSiteFiles", site: "Site", actor: "Ac
     from cruijff_kit.adapters.model_hub import LocalHub
     from cruijff_kit.adapters.probe import StepProber
     from cruijff_kit.adapters.run_store import DiskRunStore
+    from cruijff_kit.adapters.serving import LocalServing
     from cruijff_kit.adapters.shelf import DiskShelf
     from cruijff_kit.ports import World
     from cruijff_kit.workflow.safety import secrets_of
@@ -141,6 +152,7 @@ def _world(experiment: Path, *, sites: "DiskSiteFiles", site: "Site", actor: "Ac
         settings=lambda: sites.read().site,
         site_name=sites.name,
         secrets=secrets_of(os.environ),
+        serving=LocalServing(),
     )
 
 

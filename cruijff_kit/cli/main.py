@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "groups": ("groups:groups", "Compare a run's answers between groups of samples."),
     "spot-check": ("results:spot_check", "Look at a few answers of a run, with their tokens."),
     "embed": ("embed:embed", "Write hidden states of texts to HDF5, by any model, adapter or epoch."),
+    "serve": ("serve:serve", "Let other tools ask a model, an adapter or a run, by OpenAI's protocol."),
+    "chat": ("chat:chat", "Talk to a model, an adapter or a run in the terminal."),
     "wandb": ("tracking:wandb", "Send offline runs to Weights & Biases."),
     "adapter": ("adapter:adapter", "Check, merge or port a trained adapter."),
     "audit": ("audit:audit", "Read or verify the audit log, or record a decision."),

@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 
 from cruijff_kit.errors import CruijffError
-from cruijff_kit.runtime.inference import Limits
+from cruijff_kit.runtime.inference import Aside, Limits
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
 __all__ = ["Batcher", "Complete", "Query"]
@@ -21,6 +21,8 @@ class Query(NamedTuple):
     """Ids as the model reads them."""
     options: tuple[str, ...] = ()
     """Labels to score behind the prompt."""
+    aside: Aside = Aside()
+    """Its own seed, and who follows its answer."""
 
 
 Complete = Callable[[Sequence[Query], Limits], Sequence[Completion]]
@@ -44,15 +46,19 @@ class Batcher:
     answers all that wait for the same limits. Where one of them cannot be answered, it alone fails.
     """
 
-    def __init__(self, complete: Complete, *, settle: float = 0.005, patience: float = 2.0) -> None:
+    def __init__(
+        self, complete: Complete, *, most: int | None = None, settle: float = 0.005, patience: float = 2.0
+    ) -> None:
         """Take the function that answers.
 
         Args:
             complete: answers a batch.
+            most: queries of one batch, the oldest first; all that wait where None.
             settle: seconds for which arrivals must have ceased.
             patience: seconds after which a batch starts although the loop is still busy.
         """
         self._complete = complete
+        self._most = most
         self._settle = settle
         self._patience = patience
         self._waiting: list[_Ticket] = []
@@ -87,7 +93,7 @@ class Batcher:
             quiet = len(self._waiting) == seen and now - before < 2 * self._settle
 
     async def _answer(self, own: _Ticket) -> None:
-        batch = [ticket for ticket in self._waiting if ticket.limits == own.limits]
+        batch = [ticket for ticket in self._waiting if ticket.limits == own.limits][: self._most]
         try:
             await self._put(batch, own.limits)
         except CruijffError:

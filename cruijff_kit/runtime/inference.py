@@ -3,7 +3,7 @@
 Nothing here knows text on the way in: a prompt is a tuple of ids and is fed as it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,13 +11,16 @@ import torch
 from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.branches import repeats_rows
-from cruijff_kit.runtime.key_values import Network, Prefix, Reading, read_on, read_prompts, shared_prefix
+from cruijff_kit.runtime.key_values import Cache, Network, Prefix, Reading, read_on, read_prompts, shared_prefix
 from cruijff_kit.runtime.memory_budget import SHARE, footprint, free_bytes
-from cruijff_kit.runtime.next_token import Step, next_tokens, uniforms
+from cruijff_kit.runtime.next_token import Step, given_tokens, next_tokens, uniforms
 from cruijff_kit.runtime.option_scores import OptionScores, OptionTable, option_table, score_options
 from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
 
-__all__ = ["Decoder", "Limits"]
+__all__ = ["Aside", "Decoder", "Limits"]
+
+_STRETCH = 256
+"""Tokens of a text whose logits are in memory at once while it is read."""
 
 _TABLES = 1024
 """Sets of options whose spellings are kept; a task whose samples all have their own would fill the memory."""
@@ -40,11 +43,26 @@ class Limits(NamedTuple):
     """Decides, together with the prompt's ids, what is drawn."""
 
 
+class Aside(NamedTuple):
+    """What one prompt of a call has to itself."""
+
+    seed: int | None = None
+    """Decides what is drawn in place of the seed of the limits."""
+    hear: Callable[[int, Step], bool] | None = None
+    """Told each position, from 0, and what was given there; returns whether the answer goes on.
+
+    A batch that is tried again tells its first positions again.
+    """
+    done: Callable[[Completion], None] | None = None
+    """Told the answer as soon as it has ended, while neighbours go on."""
+
+
 class _Asked(NamedTuple):
     """A prompt, and the options to score behind it."""
 
     prompt: PromptIds
     table: OptionTable | None
+    aside: Aside = Aside()
 
     @property
     def nodes(self) -> int:
@@ -91,6 +109,7 @@ class Decoder:
         *,
         stop_ids: Sequence[int] = (),
         options: Sequence[Sequence[str]] = (),
+        asides: Sequence[Aside] = (),
     ) -> list[Completion]:
         """Return the answer to each prompt, in the order given.
 
@@ -102,6 +121,7 @@ class Decoder:
             limits: how far to generate.
             stop_ids: further ids that end an answer.
             options: for each prompt the labels to score behind it; none at all where absent.
+            asides: for each prompt its own seed and listener; none at all where absent.
 
         Raises:
             PlanError: a prompt is empty, two options are one, prompt and answer exceed the
@@ -109,7 +129,8 @@ class Decoder:
             ResultError: the model's logits are not numbers, as after a diverged training.
         """
         tables = [self._table(tuple(each)) if each else None for each in options or [()] * len(prompts)]
-        asked = [_Asked(*each) for each in zip(prompts, tables, strict=True)]
+        own = asides or [Aside()] * len(prompts)
+        asked = [_Asked(*each) for each in zip(prompts, tables, own, strict=True)]
         self._check(asked, limits)
         # The longest go first, so that what does not fit shows at once.
         left = sorted(range(len(asked)), key=lambda index: len(prompts[index]), reverse=True)
@@ -126,12 +147,32 @@ class Decoder:
                 if found is None:
                     budget = self._bytes(batch, limits) / 2
                     continue
-                answers.update(
-                    (index, self._completion(each, limits, ends=ends))
-                    for index, each in zip(chosen, found, strict=True)
-                )
+                for index, each in zip(chosen, found, strict=True):
+                    answers[index] = self._completion(each, limits, ends=ends)
                 left = left[size:]
         return [answers[index] for index in range(len(prompts))]
+
+    def read(self, ids: PromptIds, *, count: int) -> list[Step]:
+        """Return, for every token of a text but the first, how likely it was, and the likeliest `count` there.
+
+        Raises:
+            PlanError: the text exceeds the model's positions.
+            ResultError: the model's logits are not numbers.
+        """
+        self._check([_Asked(ids, None)], Limits(0))
+        steps: list[Step] = []
+        cache: Cache | None = None
+        with torch.inference_mode():
+            for start in range(0, len(ids) - 1, _STRETCH):
+                own = ids[start : min(start + _STRETCH, len(ids) - 1)]
+                given = torch.tensor([own], device=self._network.device)
+                positions = torch.arange(start, start + len(own), device=given.device)[None]
+                mask = given.new_ones(1, start + len(own))
+                logits, cache = read_on(
+                    self._network, given, mask=mask, positions=positions, cache=cache, keep=len(own)
+                )
+                steps += given_tokens(logits[0], ids[start + 1 : start + 1 + len(own)], count=count)
+        return steps
 
     def _table(self, options: tuple[str, ...]) -> OptionTable:
         if options not in self._tables:
@@ -184,18 +225,24 @@ class Decoder:
     ) -> list[_Answered]:
         reading = read_prompts(self._network, [each.prompt for each in batch], prefix=prefix)
         scores = score_options(self._network, reading, tables=[each.table for each in batch])
-        steps = self._walk([each.prompt for each in batch], reading, limits=limits, ends=ends)
-        return [_Answered(*each) for each in zip(steps, scores, strict=True)]
+        answered = [_Answered([], each) for each in scores]
+        self._walk(batch, reading, answered=answered, limits=limits, ends=ends)
+        return answered
 
     def _walk(
-        self, prompts: Sequence[PromptIds], reading: Reading, *, limits: Limits, ends: frozenset[int]
-    ) -> list[list[Step]]:
-        """Return each prompt's steps; rows leave the batch as they end."""
+        self,
+        batch: Sequence[_Asked],
+        reading: Reading,
+        *,
+        answered: Sequence[_Answered],
+        limits: Limits,
+        ends: frozenset[int],
+    ) -> None:
+        """Add each prompt's steps to what becomes of it; rows leave the batch as they end."""
         logits, cache, mask, positions = reading
-        rows: list[list[Step]] = [[] for _ in prompts]
-        active = list(range(len(prompts)))
+        active = list(range(len(batch)))
         cold = not limits.temperature
-        draws = [] if cold else [uniforms(prompt, limits.max_tokens, seed=limits.seed) for prompt in prompts]
+        draws = [] if cold else [_draws(each, limits) for each in batch]
         for at in range(limits.max_tokens):
             steps = next_tokens(
                 logits,
@@ -205,9 +252,15 @@ class Decoder:
                 top_p=limits.top_p,
             )
             for index, step in zip(active, steps, strict=True):
-                rows[index].append(step)
-            keep = [place for place, step in enumerate(steps) if step.token not in ends]
-            if not keep or at + 1 == limits.max_tokens:
+                answered[index].steps.append(step)
+            last = at + 1 == limits.max_tokens
+            on = [_goes_on(batch[index], answered[index].steps, ends=ends) and not last for index in active]
+            for index, going in zip(active, on, strict=True):
+                done = batch[index].aside.done
+                if done is not None and not going:
+                    done(self._completion(answered[index], limits, ends=ends))
+            keep = [place for place, going in enumerate(on) if going]
+            if not keep:
                 break
             kept = torch.tensor(keep, device=mask.device)
             if len(keep) < len(active):
@@ -219,7 +272,6 @@ class Decoder:
             positions = positions + 1
             found, cache = read_on(self._network, ids, mask=mask, positions=positions, cache=cache)
             logits = found[:, -1]
-        return rows
 
     def _completion(self, answered: _Answered, limits: Limits, *, ends: frozenset[int]) -> Completion:
         steps, scores = answered
@@ -251,3 +303,15 @@ class Decoder:
         if token_id not in self._texts:
             self._texts[token_id] = self._tokenizer.decode([token_id]) if token_id < self._vocabulary else ""
         return self._texts[token_id]
+
+
+def _draws(asked: _Asked, limits: Limits) -> list[float]:
+    own = asked.aside.seed
+    return uniforms(asked.prompt, limits.max_tokens, seed=limits.seed if own is None else own)
+
+
+def _goes_on(asked: _Asked, row: Sequence[Step], *, ends: frozenset[int]) -> bool:
+    """Tell a row's newest step to whoever listens, and return whether another may follow."""
+    hear, newest = asked.aside.hear, row[-1]
+    wanted = hear is None or hear(len(row) - 1, newest)
+    return wanted and newest.token not in ends

@@ -32,10 +32,11 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from cruijff_kit.data.tokens import Encoding, Turn, encode_conversation, prompt_sha256, stop_ids
-from cruijff_kit.errors import PlanError, ResultError
+from cruijff_kit.errors import PlanError
 from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.resident import ResidentModel
+from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, choose_chance, prove_greedy
 from cruijff_kit.schema.prediction import Completion
 from cruijff_kit.schema.spec import DatasetType
 
@@ -51,9 +52,6 @@ _UNSUPPORTED = (
     "stop_seqs",
     "top_k",
 )
-# Tasks written for samplers that refuse 0 ask for a temperature close to it.
-_GREEDY = 1e-4
-_DEFAULT_TOKENS = 256
 
 
 class CruijffAPI(ModelAPI):
@@ -110,7 +108,7 @@ class CruijffAPI(ModelAPI):
 
     def max_tokens(self) -> int | None:
         """Return the longest answer where a task sets none."""
-        return _DEFAULT_TOKENS
+        return DEFAULT_TOKENS
 
     def connection_key(self) -> str:
         """Return one key: every instance in a process shares the resident model."""
@@ -133,14 +131,15 @@ class CruijffAPI(ModelAPI):
         prompt = encode_conversation(_turns(input), encoding=self._encoding, tokenizer=self._resident.tokenizer)
         query = Query(prompt, _options(config))
         wanted = (config.top_logprobs or 0) if config.logprobs else 0
-        limits = Limits(config.max_tokens or _DEFAULT_TOKENS, max(1, wanted), self._batch_size, *_chance(config))
+        chance = choose_chance(config.temperature, config.top_p, seed=config.seed)
+        limits = Limits(config.max_tokens or DEFAULT_TOKENS, max(1, wanted), self._batch_size, *chance)
         answer = await self._batcher.complete(query, limits)
         if limits.temperature is None:
-            _prove_greedy(answer)
+            prove_greedy(answer)
         return _output(query, answer, name=self.model_name, kept=wanted if config.logprobs else None)
 
     def _complete(self, queries: Sequence[Query], limits: Limits) -> list[Completion]:
-        prompts, options = zip(*queries, strict=True)
+        prompts, options = [query.prompt for query in queries], [query.options for query in queries]
         answers = self._resident.complete(prompts, limits, adapter=self._adapter, stop_ids=self._ends, options=options)
         if self.answered is not None:
             self.answered(len(answers))
@@ -172,31 +171,12 @@ def _refuse_unsupported(tools: Sequence[ToolInfo], config: GenerateConfig) -> No
         raise PlanError(f"the provider `cruijff` has no {named}", hint=hint)
 
 
-def _chance(config: GenerateConfig) -> tuple[float | None, float, int]:
-    """Return temperature, nucleus and seed; a temperature of None is greedy."""
-    top_p, seed = 1.0 if config.top_p is None else config.top_p, config.seed or 0
-    if config.temperature is None and top_p != 1:
-        fact = "`top_p` is set and `temperature` is not, so nothing would be drawn"
-        raise PlanError(fact, hint="set `temperature: 1.0` to draw from the nucleus, or leave `top_p` out")
-    if not 0 < top_p <= 1:
-        raise PlanError(f"`top_p` is `{top_p}`; it is above 0 and at most 1")
-    if config.temperature is None or config.temperature <= _GREEDY:
-        return None, 1.0, 0
-    return config.temperature, top_p, seed
-
-
 def _options(config: GenerateConfig) -> tuple[str, ...]:
     """Return the labels that a request wants scored."""
     options = (config.extra_body or {}).get("options", [])
     if not isinstance(options, list | tuple) or not all(isinstance(option, str) for option in options):
         raise PlanError(f"`extra_body.options` is `{options!r}`; it is a list of labels")
     return tuple(options)
-
-
-def _prove_greedy(answer: Completion) -> None:
-    """Refuse an answer one of whose tokens is not the most likely one."""
-    if any(token != at[0].token_id for token, at in zip(answer.token_ids, answer.top, strict=True)):
-        raise ResultError("a greedy answer holds a token that was not the most likely one")
 
 
 def _turns(messages: Sequence[ChatMessage]) -> list[Turn]:
@@ -212,7 +192,7 @@ def _turns(messages: Sequence[ChatMessage]) -> list[Turn]:
 
 def _output(query: Query, answer: Completion, *, name: str, kept: int | None) -> ModelOutput:
     """Return inspect's view of an answer; `kept` candidates a position, None without log-probabilities."""
-    prompt, options = query
+    prompt, options = query.prompt, query.options
     choice = ChatCompletionChoice(
         message=ChatMessageAssistant(content=answer.text, model=name, source="generate"),
         stop_reason="stop" if answer.stopped else "max_tokens",

@@ -1,4 +1,4 @@
-"""The next token of every row: the most likely one, or one drawn; and what else was likely."""
+"""The next token of every row: the most likely one, one drawn, or one given; and what else was likely."""
 
 import struct
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from torch import Tensor
 from cruijff_kit.errors import ResultError
 from cruijff_kit.schema.prediction import PromptIds
 
-__all__ = ["Step", "next_tokens", "uniforms"]
+__all__ = ["Step", "given_tokens", "next_tokens", "uniforms"]
 
 
 class Step(NamedTuple):
@@ -45,6 +45,40 @@ def next_tokens(
     """
     # Normalising in the model's own 16 bits would cost the third digit.
     logits = logits.float()
+    ids, logprobs, total = _ranked(logits, count)
+    if draws is None:
+        return [Step(each[0], own[0], each, own) for each, own in zip(ids, logprobs, strict=True)]
+    drawn = _drawn(logits / temperature, draws, top_p=top_p)
+    own = (logits.gather(-1, drawn) - total)[:, 0].tolist()
+    return [Step(*each) for each in zip(drawn[:, 0].tolist(), own, ids, logprobs, strict=True)]
+
+
+def given_tokens(logits: Tensor, tokens: Sequence[int], *, count: int) -> list[Step]:
+    """Return the token given in each row, and what else was likely there.
+
+    Args:
+        logits: shape (rows, vocabulary).
+        tokens: one of each row.
+        count: candidates to return.
+
+    Raises:
+        ResultError: logits are not numbers.
+    """
+    logits = logits.float()
+    ids, logprobs, total = _ranked(logits, count)
+    own = logits.gather(-1, torch.tensor(tokens, device=logits.device)[:, None]) - total
+    return [Step(*each) for each in zip(tokens, own[:, 0].tolist(), ids, logprobs, strict=True)]
+
+
+def uniforms(prompt: PromptIds, count: int, *, seed: int) -> list[float]:
+    """Return numbers in [0, 1) that depend on a prompt and a seed, and on nothing else."""
+    said = struct.pack(f"<q{len(prompt)}I", seed, *prompt)
+    key = int.from_bytes(blake2b(said, digest_size=16).digest(), "little")
+    return np.random.Generator(np.random.Philox(key=key)).random(count).tolist()
+
+
+def _ranked(logits: Tensor, count: int) -> tuple[list[list[int]], list[list[float]], Tensor]:
+    """Return the most likely tokens of each row, their log-probabilities, and what normalises a row."""
     top = logits.topk(min(count, logits.shape[-1]), dim=-1)
     total = logits.logsumexp(-1, keepdim=True)
     # Not-a-number equals nothing, itself included.
@@ -53,19 +87,7 @@ def next_tokens(
             "the model's logits are not numbers: its training diverged",
             hint="look at the loss in `metrics.jsonl`, and lower `controls.lr`",
         )
-    ids, logprobs = top.indices.tolist(), (top.values - total).tolist()
-    if draws is None:
-        return [Step(each[0], own[0], each, own) for each, own in zip(ids, logprobs, strict=True)]
-    drawn = _drawn(logits / temperature, draws, top_p=top_p)
-    own = (logits.gather(-1, drawn) - total)[:, 0].tolist()
-    return [Step(*each) for each in zip(drawn[:, 0].tolist(), own, ids, logprobs, strict=True)]
-
-
-def uniforms(prompt: PromptIds, count: int, *, seed: int) -> list[float]:
-    """Return numbers in [0, 1) that depend on a prompt and a seed, and on nothing else."""
-    said = struct.pack(f"<q{len(prompt)}I", seed, *prompt)
-    key = int.from_bytes(blake2b(said, digest_size=16).digest(), "little")
-    return np.random.Generator(np.random.Philox(key=key)).random(count).tolist()
+    return top.indices.tolist(), (top.values - total).tolist(), total
 
 
 def _drawn(logits: Tensor, draws: Sequence[float], *, top_p: float) -> Tensor:

@@ -18,7 +18,8 @@ from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.adapter_files import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from cruijff_kit.runtime.causal_lm import OFFLINE, load_causal_lm
 from cruijff_kit.runtime.devices import choose_device, choose_dtype
-from cruijff_kit.runtime.inference import Decoder, Limits
+from cruijff_kit.runtime.inference import Aside, Decoder, Limits
+from cruijff_kit.runtime.next_token import Step
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
 __all__ = ["ResidentModel"]
@@ -40,11 +41,13 @@ class ResidentModel:
         """
         where = choose_device(device)
         self._model, self.tokenizer = _load(path, dtype=choose_dtype(dtype, where), device=where)
+        self.vocabulary = len(self.tokenizer)
+        self.max_positions: int | None = getattr(self._model.config, "max_position_embeddings", None)
         self._decoder = Decoder(
             self._model,
             self.tokenizer,
-            vocabulary=len(self.tokenizer),
-            max_positions=getattr(self._model.config, "max_position_embeddings", None),
+            vocabulary=self.vocabulary,
+            max_positions=self.max_positions,
             ends=_end_ids(self._model, self.tokenizer),
         )
         self._peft: Any = None
@@ -59,6 +62,7 @@ class ResidentModel:
         adapter: str | None = None,
         stop_ids: Sequence[int] = (),
         options: Sequence[Sequence[str]] = (),
+        asides: Sequence[Aside] = (),
     ) -> list[Completion]:
         """Return the answer to each prompt, in the order given; safe between threads.
 
@@ -68,6 +72,7 @@ class ResidentModel:
             adapter: directory of a LoRA adapter in peft format; the bare base where None.
             stop_ids: ids that end an answer besides the model's own.
             options: for each prompt the labels to score behind it; none at all where absent.
+            asides: for each prompt its own seed and listener; none at all where absent.
 
         Raises:
             PlanError: prompt and answer exceed the model's positions or the memory, or two options are one.
@@ -75,7 +80,23 @@ class ResidentModel:
             SiteError: the adapter directory cannot be loaded.
         """
         with self._lock, self._wearing(adapter):
-            return self._decoder.complete(prompts, limits, stop_ids=stop_ids, options=options)
+            return self._decoder.complete(prompts, limits, stop_ids=stop_ids, options=options, asides=asides)
+
+    def read(self, ids: PromptIds, *, count: int, adapter: str | None = None) -> list[Step]:
+        """Return, for every token of a text but the first, how likely it was and what else was; safe between threads.
+
+        Args:
+            ids: the text.
+            count: likeliest tokens of each position.
+            adapter: directory of a LoRA adapter; the bare base where None.
+
+        Raises:
+            PlanError: the text exceeds the model's positions.
+            ResultError: the adapter does not fit, or the logits are not numbers.
+            SiteError: the adapter directory cannot be loaded.
+        """
+        with self._lock, self._wearing(adapter):
+            return self._decoder.read(ids, count=count)
 
     def logits(self, ids: PromptIds, *, adapter: str | None = None) -> torch.Tensor:
         """Return the logits behind every token of one text, shape (tokens, vocabulary); safe between threads.
@@ -121,18 +142,24 @@ class ResidentModel:
     def _attach(self, folder: Path, name: str) -> None:
         from peft import PeftConfig, PeftModel
 
-        if self._peft is None:
-            config = PeftConfig.from_pretrained(str(folder))
-            config.inference_mode = True
-            self._peft = PeftModel(self._model, config, adapter_name=name)
-        loaded = self._peft.load_adapter(str(folder), adapter_name=name, torch_device=str(self._model.device))
+        try:
+            if self._peft is None:
+                config = PeftConfig.from_pretrained(str(folder))
+                config.inference_mode = True
+                self._peft = PeftModel(self._model, config, adapter_name=name)
+            loaded = self._peft.load_adapter(str(folder), adapter_name=name, torch_device=str(self._model.device))
+        except (RuntimeError, ValueError) as err:
+            # Layers of another size, or that the base does not have.
+            raise _unfitting(folder, str(err).strip().splitlines()[-1].strip()) from err
         self._model.eval()
         if loaded.unexpected_keys or loaded.missing_keys:
             key = [*loaded.unexpected_keys, *loaded.missing_keys][0]
-            raise ResultError(
-                f"the adapter `{folder}` does not fit the base model: `{key}` has no counterpart",
-                hint="evaluate an adapter on the base model it was trained on",
-            )
+            raise _unfitting(folder, f"`{key}` has no counterpart")
+
+
+def _unfitting(folder: Path, fact: str) -> ResultError:
+    hint = "evaluate an adapter on the base model it was trained on"
+    return ResultError(f"the adapter `{folder}` does not fit the base model: {fact}", hint=hint)
 
 
 def _load(path: str, *, dtype: torch.dtype, device: torch.device) -> tuple[Any, Any]:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.search import search_experiments
+    from cruijff_kit.workflow.serve import choose_model, open_dialogue, serve_model
     from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.setup_inspect import write_inspect
     from cruijff_kit.workflow.site import list_sites, propose_site, show_site, write_site
@@ -84,6 +85,7 @@ __all__ = [
     "check_nodes",
     "check_site",
     "check_table_schema",
+    "choose_model",
     "collect_results",
     "compare_answer_groups",
     "compare_run_groups",
@@ -105,6 +107,7 @@ __all__ = [
     "make_tiny_model",
     "measure_data",
     "merge_adapter",
+    "open_dialogue",
     "open_question",
     "page_without_texts",
     "port_adapter",
@@ -136,6 +139,7 @@ __all__ = [
     "sealed_plan",
     "search_experiments",
     "secrets_of",
+    "serve_model",
     "server_here",
     "show_compute",
     "show_data",
@@ -195,6 +199,7 @@ _HOMES = {
     "search": ("search_experiments",),
     "seal": ("recorded_plan", "sealed_plan"),
     "data_view": ("show_data",),
+    "serve": ("choose_model", "open_dialogue", "serve_model"),
     "setup_finetune": ("write_finetune",),
     "setup_inspect": ("write_inspect",),
     "site": ("list_sites", "propose_site", "show_site", "write_site"),

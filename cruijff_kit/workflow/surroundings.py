@@ -1,9 +1,9 @@
 """Surroundings: what a world may lack, as a test's or a server's does, asked for in words where a verb needs it."""
 
 from cruijff_kit.errors import SiteError
-from cruijff_kit.ports import Environments, Shelf, SiteFiles, SiteProbe, World
+from cruijff_kit.ports import Environments, Serving, Shelf, SiteFiles, SiteProbe, World
 
-__all__ = ["environments_of", "probe_of", "shelf_of", "sites_of"]
+__all__ = ["environments_of", "probe_of", "serving_of", "shelf_of", "sites_of"]
 
 _HINT = "use `ck` at a terminal"
 
@@ -50,3 +50,14 @@ def environments_of(world: World) -> Environments:
     if world.environments is None:
         raise SiteError("this world makes no environments", hint=_HINT)
     return world.environments
+
+
+def serving_of(world: World) -> Serving:
+    """Return what lets models answer.
+
+    Raises:
+        SiteError: this world serves none.
+    """
+    if world.serving is None:
+        raise SiteError("this world serves no models", hint=_HINT)
+    return world.serving

@@ -10,6 +10,7 @@ FILE_LINES, RECIPE_LINES, FUNCTION_LINES, NESTING, PARAMETERS, POSITIONAL = 400,
 BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
 # Signatures by which a library calls us.
 FOREIGN = {
+    ("cruijff_kit/adapters/http_app.py", "__call__"),
     ("cruijff_kit/runtime/inspect_provider.py", "__init__"),
     ("cruijff_kit/runtime/inspect_provider.py", "generate"),
     ("cruijff_kit/runtime/live_bytes.py", "__torch_dispatch__"),

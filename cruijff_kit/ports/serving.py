@@ -1,0 +1,59 @@
+"""Models that answer people and programs."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from cruijff_kit.schema.serving import Address, ChatSettings, Place, Reply, Saying, ServedModel
+
+__all__ = ["Dialogue", "Serving"]
+
+
+class Dialogue(Protocol):
+    """A model in this process that is talked to."""
+
+    def answer(self, sayings: Sequence[Saying], settings: ChatSettings, *, heard: Callable[[str], None]) -> Reply:
+        """Return the answer to a conversation whose last turn is the user's.
+
+        An interrupt from the keyboard ends the answer, a second one the program.
+
+        Args:
+            sayings: the conversation.
+            settings: how the answer is made.
+            heard: told each piece of it as it becomes certain.
+
+        Raises:
+            SpecError: the conversation cannot be put to the model, or is too long for it.
+        """
+        ...
+
+
+class Serving(Protocol):
+    """Models of this machine, opened to others or to whoever sits at it."""
+
+    def serve(
+        self, served: ServedModel, place: Place, *, ready: Callable[[Address], None], log: Callable[[str], None]
+    ) -> bool:
+        """Answer requests until a signal ends that; return whether it was an interrupt from the keyboard.
+
+        Args:
+            served: the model.
+            place: where to listen.
+            ready: told once, when requests are answered.
+            log: told one line a request, without any of its text.
+
+        Raises:
+            ResultError: the adapter does not fit.
+            SiteError: the place is taken or needs a token, or the model cannot be loaded.
+            SpecError: questions cannot be put to the model so.
+        """
+        ...
+
+    def open(self, served: ServedModel) -> Dialogue:
+        """Load a model to talk to.
+
+        Raises:
+            ResultError: the adapter does not fit.
+            SiteError: the model cannot be loaded.
+            SpecError: questions cannot be put to the model so.
+        """
+        ...

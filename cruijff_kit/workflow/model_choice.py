@@ -1,0 +1,226 @@
+"""Which model a person means: a directory or name, an adapter with its base, or an epoch of a run."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cruijff_kit.errors import Problem, RunError, SiteError, SpecError
+from cruijff_kit.ports import World
+from cruijff_kit.rendering.configs import read_config
+from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS, find_base, read_record
+from cruijff_kit.schema.config import DatasetConfig, EvalConfig, TrainConfig
+from cruijff_kit.schema.dataset_type import DatasetType
+from cruijff_kit.schema.layout import ExperimentLayout, RunLayout, adapter_in
+from cruijff_kit.schema.plan import PlannedRun
+from cruijff_kit.schema.serving import ModelChoice, ServedModel
+from cruijff_kit.schema.site import ModelFacts
+from cruijff_kit.workflow.attempts import find_run
+from cruijff_kit.workflow.read_design import read_design
+from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.trained_adapter import find_trained
+
+__all__ = ["chosen_model"]
+
+
+class _Found(NamedTuple):
+    """A base, what it wears, and what its training says."""
+
+    base: str
+    adapter: str | None = None
+    name: str | None = None
+    dataset: DatasetConfig | None = None
+    dtype: Any = None
+    base_sha256: str | None = None
+    run: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def chosen_model(choice: ModelChoice, *, world: World) -> ServedModel:
+    """Return the model that is meant, its base checked by hash, and how its training put questions.
+
+    Raises:
+        PlanError: a run was named and nothing is scaffolded.
+        RunError: the run is unknown, not loaded here, or has no such epoch.
+        SiteError: base or adapter are not there, or the base is not the adapter's.
+        SpecError: the choice contradicts itself, or names nothing.
+    """
+    problems = list(_problems(choice))
+    if problems:
+        raise SpecError("no one model is named", problems=problems)
+    found = _of_run(choice, world) if choice.run is not None else _by_hand(choice, world)
+    facts = world.hub.facts(found.base)
+    digest, notes = _checked(found, facts, world=world)
+    base_name = Path(facts.path).name
+    name = choice.name or found.name or base_name
+    if found.adapter is not None and name == base_name:
+        base_name = f"{base_name}-base"
+    return ServedModel(
+        name=name,
+        base_name=base_name if found.adapter is not None else name,
+        base=facts.path,
+        base_sha256=facts.sha256,
+        adapter=found.adapter,
+        adapter_sha256=digest,
+        dataset=found.dataset,
+        dataset_type=choice.dataset_type or _type(found, facts),
+        system_prompt=_system(choice, found),
+        wrap=choice.wrap,
+        max_positions=facts.max_positions,
+        dtype=choice.dtype or found.dtype or "fp32",
+        device=choice.device,
+        max_concurrent=choice.max_concurrent,
+        here_only=_here_only(found, world),
+        notes=(*notes, *_template_notes(found, choice)),
+    )
+
+
+def _problems(choice: ModelChoice) -> list[Problem]:
+    problems = []
+    if choice.run is not None and (choice.model is not None or choice.adapter is not None):
+        hint = "leave out the model and the adapter, or the run"
+        problems.append(Problem("a run brings its own model and adapter", "run", hint=hint))
+    if choice.run is None and choice.model is None and choice.adapter is None:
+        hint = "name one with `--model DIR`, `--adapter DIR` or `--run RUN`; `ck models list --here` shows those here"
+        problems.append(Problem("no model is named", "model", hint=hint))
+    if choice.run is None and choice.epoch is not None:
+        problems.append(Problem("an epoch is one of a run", "epoch", hint="name the run with `--run`"))
+    return problems
+
+
+def _by_hand(choice: ModelChoice, world: World) -> _Found:
+    if choice.adapter is None:
+        return _Found(_directory(choice.model or ""))
+    folder = Path(choice.adapter).expanduser().absolute()
+    trained, problems = find_trained({"finetune_epoch_dir": str(folder)}, world=world)
+    if trained.adapter is None:
+        raise SiteError(problems[0].message, hint=problems[0].hint)
+    values, adapter = trained.values, trained.adapter
+    base = _directory(choice.model) if choice.model is not None else str(find_base(adapter))
+    known = trained.source is not None
+    return _Found(
+        base=base,
+        adapter=str(adapter),
+        name=f"{values['run']}_epoch_{values['epoch']}" if known and "run" in values else folder.name,
+        dataset=_dataset(values) if known else None,
+        dtype=values.get("dtype"),
+    )
+
+
+def _directory(model: str) -> str:
+    """Return a model's directory as written from here, or its name for the hub to look up."""
+    here = Path(model).expanduser()
+    return str(here.absolute()) if (here / "config.json").is_file() else model
+
+
+def _dataset(values: Any) -> DatasetConfig:
+    """Return how an adapter's training put questions."""
+    shared = {name: values[name] for name in DatasetConfig.model_fields if name in values}
+    nowhere = {"path": values.get("data_path") or "", "sha256": "0" * 64}
+    return DatasetConfig.model_validate({**nowhere, **shared})
+
+
+def _of_run(choice: ModelChoice, world: World) -> _Found:
+    plan, _ = recorded_plan(world=world)
+    run = find_run(plan.runs, choice.run or "")
+    if run.model.api is not None:
+        fact = f"run `{run.id}` asks `{run.model.api}`, which is not loaded here"
+        raise RunError(fact, run_id=run.id, hint="name a run of a model on this machine")
+    if run.type == "control":
+        return _control(run, choice.epoch, world=world)
+    path = RunLayout(run.id).config
+    config = read_config(TrainConfig, _text(path, run, world=world), name=path)
+    label = _label(choice.epoch, run)
+    found = _Found(config.base_model.path, None, f"{run.id}_{label}", config.dataset, config.dtype)
+    return found._replace(adapter=_adapter(label, config), base_sha256=config.base_model.sha256, run=run.id)
+
+
+def _control(run: PlannedRun, epoch: str | None, *, world: World) -> _Found:
+    """Return a base model that is a run of its own, asked as its first evaluation asks it."""
+    if epoch not in (None, "base"):
+        fact = f"run `{run.id}` does not train, so it has no epochs"
+        raise RunError(fact, run_id=run.id, hint="leave out `--epoch`")
+    found = _Found(run.model_path, name=f"{run.id}_base", run=run.id)
+    if not run.cells:
+        return found
+    path = RunLayout(run.id).cell_config(run.cells[0].name)
+    config = read_config(EvalConfig, _text(path, run, world=world), name=path)
+    return found._replace(dataset=config.dataset, dtype=config.dtype, base_sha256=config.base_model.sha256)
+
+
+def _text(path: str, run: PlannedRun, *, world: World) -> str:
+    text = world.store.read_text(path)
+    if text is None:
+        raise RunError(f"`{path}` of run `{run.id}` is missing", run_id=run.id, hint="`ck scaffold` writes it again")
+    return text
+
+
+def _label(epoch: str | None, run: PlannedRun) -> str:
+    if epoch in ("best", "base"):
+        return epoch
+    kept = [str(number) for number in run.epochs_saved]
+    chosen = kept[-1] if epoch is None and kept else epoch
+    if chosen not in kept:
+        saved = ", ".join(f"`{number}`" for number in kept) or "none"
+        hint = "there are numbers of saved epochs, `best` and `base`"
+        raise RunError(f"run `{run.id}` keeps no epoch `{chosen}`; it keeps {saved}", run_id=run.id, hint=hint)
+    return f"epoch_{chosen}"
+
+
+def _adapter(label: str, config: TrainConfig) -> str | None:
+    if label == "base":
+        return None
+    folder = f"{config.output_dir}/{label}"
+    if label == "best":
+        return folder
+    return adapter_in(folder, adapter_only=config.save_adapter_weights_only, stash=config.stash_adapter_weights)
+
+
+def _checked(found: _Found, facts: ModelFacts, *, world: World) -> tuple[str | None, tuple[str, ...]]:
+    """Return the hash of an adapter's weights, and what could not be checked of its base."""
+    wanted = found.base_sha256
+    if wanted is not None and wanted != facts.sha256:
+        raise SiteError(f"`{facts.path}` is not the base that run `{found.run}` was planned on", hint="restore it")
+    if found.adapter is None:
+        return None, ()
+    digest = world.store.digest(f"{found.adapter}/{ADAPTER_WEIGHTS}")
+    if digest is None:
+        hint = "see `ck status`: the run may not have come so far" if found.run else "mend the path"
+        raise SiteError(f"`{found.adapter}` holds no `{ADAPTER_WEIGHTS}`", hint=hint)
+    record = read_record(Path(found.adapter))
+    if record is None:
+        return digest, ("the adapter does not record its base's hash, so nothing proves that it is this base",)
+    if record.sha256 != facts.sha256:
+        fact = f"`{found.adapter}` was trained on another base than `{facts.path}`"
+        raise SiteError(fact, hint=f"name `{record.path}`, or wherever that model lies now, with `--model`")
+    return digest, ()
+
+
+def _type(found: _Found, facts: ModelFacts) -> DatasetType:
+    if found.dataset is not None:
+        return found.dataset.dataset_type
+    return "chat_completion" if facts.has_chat_template else "text_completion"
+
+
+def _system(choice: ModelChoice, found: _Found) -> str:
+    if choice.system_prompt is not None:
+        return choice.system_prompt
+    return found.dataset.system_prompt if found.dataset is not None else ""
+
+
+def _here_only(found: _Found, world: World) -> str:
+    """Return why a model that learnt from this experiment's data may not be offered to other machines."""
+    root = world.store.root.resolve()
+    own = found.run is not None or (found.adapter is not None and Path(found.adapter).resolve().is_relative_to(root))
+    if not own or world.store.read(ExperimentLayout.summary) is None:
+        return ""
+    data = read_design(world).data
+    if data.tier == "red":
+        return "the model was trained in an experiment on red data"
+    unasked = data.tier == "yellow" and data.consent is None
+    return "the model was trained in an experiment on yellow data without recorded consent" if unasked else ""
+
+
+def _template_notes(found: _Found, choice: ModelChoice) -> tuple[str, ...]:
+    template = found.dataset.prompt if found.dataset is not None else "{input}"
+    if template == "{input}" or choice.wrap:
+        return ()
+    return (f"training put its inputs into `{template}`; questions are sent as they are, or with `--wrap` like those",)
