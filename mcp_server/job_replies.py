@@ -18,7 +18,6 @@ __all__ = ["CancelReply", "JobReply", "LogReply", "StatusReply", "SubmitReply"]
 _FIRST = 10
 _NOTE = 240
 _WORDS = 1_000
-_FOLLOW = "follow with job_watch"
 _LINE = 1_000
 
 
@@ -70,7 +69,7 @@ class SubmitReply(BaseModel):
             jobs=taken,
             states=dict(states),
             first_jobs=first,
-            note=f"{waits[:_WORDS]}. The user has agreed: job_watch hands over what waits" if waits else _FOLLOW,
+            note=_note(waits, states),
         )
 
     @classmethod
@@ -78,6 +77,15 @@ class SubmitReply(BaseModel):
         """Tell that there was no yes."""
         note = f"{why}; nothing was submitted. Ask the user what to change, or whether to be asked again."
         return cls(submitted=False, plan_id=plan_id, jobs=0, states={}, first_jobs=[], note=note)
+
+
+def _note(waits: str, states: Counter[str]) -> str:
+    """Return what is to be known of a submission, and what to do next."""
+    if waits:
+        return f"{waits[:_WORDS]}. The user has agreed: job_watch hands over what waits"
+    if set(states) == {"already submitted"}:
+        return "nothing was queued: all of these jobs were submitted before. job_status tells where they stand"
+    return "follow with job_watch"
 
 
 class StatusReply(BaseModel):

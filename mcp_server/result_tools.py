@@ -73,5 +73,7 @@ async def audit_read(
     world = enter(experiment, "audit_read", ctx)
     verdict = await work(ctx, workflow.verify_audit, world=world) if verify else None
     page = await work(ctx, workflow.read_audit, after=after, limit=limit, world=world)
+    if verdict is not None and verdict.ok and not page.total:
+        raise ToolError(f"`{experiment}` has no audit log, so nothing is proven; is that the experiment's name?")
     page = await work(ctx, workflow.page_without_texts, page=page, world=world)
     return AuditReply.of(page, verdict=verdict, detail=response_format)

@@ -34,6 +34,8 @@ def verify(experiment: str) -> None:
     if not verdict.ok:
         place = f" at line {verdict.line}" if verdict.line is not None else ""
         raise ResultError(f"the audit log does not hold{place}: {verdict.problem}")
+    if not verdict.lines:
+        raise ResultError("there is no audit log here, so nothing is proven", hint="name the experiment: `ck -C DIR`")
     anchor = "chain and anchors hold" if verdict.anchored else "the chain holds; no anchor outside it was found"
     click.echo("\n".join([f"{verdict.lines} lines: {anchor}", *(f"note: {note}" for note in verdict.notes)]))
 

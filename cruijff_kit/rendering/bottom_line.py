@@ -26,7 +26,7 @@ def bottom_line(findings: Findings, spec: ExperimentSpec) -> tuple[str, ...]:
 def completeness(findings: Findings) -> str:
     """Return how much of the plan has results."""
     count = f"{findings.complete} of {findings.planned} runs have every planned result"
-    return f"{count}; what is missing is listed below." if findings.incomplete else f"{count}."
+    return f"{count}; the report lists what is missing." if findings.incomplete else f"{count}."
 
 
 def compared(comparisons: tuple[Comparison, ...], alpha: float, *, reference: str = "the base model") -> str:

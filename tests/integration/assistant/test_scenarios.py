@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from cruijff_kit.workflow.plan import design_hash
 from tests.assistant_said import must_be_told, records
-from tests.fakes.experiment import Size
+from tests.fakes.experiment import Size, design_of, plan_of, seal
 from tests.mcp_bench import WHY, Bench, Reply, Talk, User
 
 FICKLE = Path(__file__).parents[1] / "fickle_recipe.py"
@@ -55,8 +56,10 @@ def test_a_design_with_many_mistakes_is_told_all_of_them_at_once(bench: Bench) -
 
 
 def test_a_text_that_is_no_design_is_refused_with_its_line(bench: Bench) -> None:
-    must_be_told(bench.call("experiment_validate", design="name: [x\n  - :"), "line", error=True)
-    must_be_told(bench.call("experiment_write_summary", design="", reason=WHY), error=True)
+    broken = bench.call("experiment_validate", design="name: [x\n  - :")
+    must_be_told(broken, "design.yaml:2", "not valid YAML", "hint: mend the line", error=True)
+    empty = bench.call("experiment_write_summary", design="", reason=WHY)
+    must_be_told(empty, "the design is empty", "nothing was written", "hint: start with `name:`", error=True)
     assert not (bench.experiment / "experiment_summary.md").exists()
 
 
@@ -67,20 +70,24 @@ def test_a_base_model_that_is_not_there_is_named_before_anything_is_written(benc
 
 
 @pytest.mark.parametrize(
-    "tool,arguments",
+    "tool,arguments,words",
     (
-        ("job_status", {}),
-        ("results_read", {}),
-        ("data_show", {}),
-        ("logs_tail", {"run": "rank2"}),
-        ("runs_scaffold", {"reason": WHY}),
-        ("results_report", {"reason": WHY}),
+        ("job_status", {}, "not scaffolded"),
+        ("job_watch", {"reason": WHY}, "not scaffolded"),
+        ("job_cancel", {"reason": WHY}, "not scaffolded"),
+        ("results_read", {}, "nothing was reported yet"),
+        ("data_show", {}, "there is no design here"),
+        ("logs_tail", {"run": "rank2"}, "not scaffolded"),
+        ("runs_scaffold", {"reason": WHY}, "there is no design here"),
+        ("results_report", {"reason": WHY}, "not scaffolded"),
     ),
 )
 def test_an_experiment_that_is_not_there_has_nothing_to_tell(
-    bench: Bench, tool: str, arguments: dict[str, Any]
+    bench: Bench, tool: str, arguments: dict[str, Any], words: str
 ) -> None:
-    must_be_told(bench.call(tool, **arguments), error=True)
+    user = User()
+    must_be_told(bench.call(tool, user=user, **arguments), words, "hint: ", error=True)
+    assert user.asked == []
     assert not bench.experiment.exists()
 
 
@@ -105,15 +112,17 @@ def test_rows_are_shown_as_their_tier_allows(bench: Bench, tier: str, consent: s
     must_be_told(reply, tier)
     assert bool(reply.content["rows"]) == shown
     assert bool(reply.content["withheld"]) != shown
+    assert ("⟦" in reply.text) == shown
 
 
 def test_answers_to_red_rows_are_counted_and_never_shown(reported: Bench) -> None:
-    for name in ("experiment_summary.md", "plan.json"):
-        path = reported.experiment / name
-        path.write_text(path.read_text(encoding="utf-8").replace('"green"', '"red"'), encoding="utf-8")
+    spec = design_of(SMALL)
+    red = spec.model_copy(update={"data": spec.data.model_copy(update={"tier": "red"})})
+    plan = plan_of(SMALL).model_copy(update={"tier": "red", "spec_sha256": design_hash(red)})
+    seal(reported.experiment, red, plan=plan)
     reply = reported.call("results_read", view="answers", run="rank16_lr1e-03_seed1")
-    must_be_told(reply, error=True)
-    assert "prompt_ids" not in reply.text
+    must_be_told(reply, "red", error=True)
+    assert not any(name in reply.text for name in ("prompt_ids", "expected", "begin_of_text"))
 
 
 # --- submitting ---
@@ -143,8 +152,8 @@ def test_a_plan_id_from_before_a_change_is_refused(bench: Bench) -> None:
         return old, await talk.call("job_submit", plan_id=old, reason=WHY)
 
     user = User()
-    _, reply = bench.talk(dialogue, user=user)
-    must_be_told(reply, "plan", error=True)
+    old, reply = bench.talk(dialogue, user=user)
+    must_be_told(reply, f"plan `{old}` is not the sealed one", "hint: ", error=True)
     assert user.asked == []
     assert not records(bench, "SUBMIT_JOB")
 
@@ -167,7 +176,8 @@ def test_a_user_who_says_no_is_told_that_nothing_was_submitted(bench: Bench) -> 
         return await talk.call("job_submit", plan_id=plan_id, reason=WHY), await talk.call("job_status")
 
     refused, status = bench.talk(dialogue, user=User("decline"))
-    must_be_told(refused, "nothing was submitted")
+    must_be_told(refused, "the user said no", "nothing was submitted", '"submitted": false')
+    assert not records(bench, "SUBMIT_JOB")
     assert set(status.content["phases"]) == {"not submitted"}
 
 
@@ -194,6 +204,8 @@ def test_two_servers_that_submit_at_once_queue_every_job_once(bench: Bench) -> N
     first, second = asyncio.run(both())
     # One of them may be told that the other holds the experiment; none may be told that it submitted what it did not.
     assert any(reply.content.get("submitted") for reply in (first, second))
+    for reply in (first, second):
+        must_be_told(reply, "is held by" if reply.error else '"submitted": true', error=reply.error)
     bench.talk(lambda talk: talk.finish(plan_id), user=User())
     assert len(records(bench, "SUBMIT_JOB")) == 2
     assert {len(path.read_text(encoding="utf-8").splitlines()) for path in bench.experiment.glob("runs/*/ran.txt")} == {
@@ -207,7 +219,7 @@ def test_an_impatient_user_who_submits_twice_has_each_job_once(bench: Bench) -> 
         return await talk.call("job_submit", plan_id=plan_id, reason=WHY), await talk.call("job_status")
 
     again, status = bench.talk(dialogue, user=User())
-    must_be_told(again, "already submitted")
+    must_be_told(again, "nothing was queued", '"already submitted": 2')
     assert status.content["phases"] == {"completed": 2}
     assert len(records(bench, "SUBMIT_JOB")) == 2
 
