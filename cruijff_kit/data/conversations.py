@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cruijff_kit.data.encoding import Encoding
-from cruijff_kit.data.templates import answer_end, one_bos, render
+from cruijff_kit.data.templates import answer_end, asked_text, one_bos, render
 from cruijff_kit.data.turns import Turn
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Tokenizer
@@ -55,7 +55,8 @@ def ask(turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokenizer) -> A
     try:
         return ask_steadily(turns, encoding=encoding, tokenizer=tokenizer)
     except _UnsteadyError:
-        return Asked(one_bos(render(turns, encoding=encoding, tokenizer=tokenizer, asks=True), tokenizer))
+        whole = render(turns, encoding=encoding, tokenizer=tokenizer, asks=True)
+        return Asked(one_bos(asked_text(whole, encoding=encoding, tokenizer=tokenizer), tokenizer))
 
 
 def ask_steadily(turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokenizer) -> Asked:
@@ -68,8 +69,8 @@ def ask_steadily(turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokeni
     ids: list[int] = []
     answers = []
     for exchange in _exchanges(turns, encoding=encoding, tokenizer=tokenizer):
-        first = not ids
-        ids += one_bos(exchange.before, tokenizer) if first else _inner(exchange.before, tokenizer)
+        before = asked_text(exchange.before, encoding=encoding, tokenizer=tokenizer)
+        ids += one_bos(before, tokenizer) if not ids else _inner(before, tokenizer)
         if exchange.answer is not None:
             start = len(ids)
             ids += [*_inner(exchange.answer, tokenizer), *end.ids]

@@ -26,6 +26,8 @@ class Encoding(Noun):
     """Template of the user's turn, or of the text before the answer; not read where rows hold conversations."""
     system_prompt: str = ""
     """System message; empty leaves the message out."""
+    template: str = "model"
+    """How conversations are written: a template's name or text; `model` is the model's own."""
     template_date: str = "26 Jul 2024"
     """Date for chat templates that print one."""
     input_key: str = "input"

@@ -13,7 +13,7 @@ from cruijff_kit.data.draws import ordered
 from cruijff_kit.data.encoding import Encoded, Encoding, Row
 from cruijff_kit.data.mask import check_mask
 from cruijff_kit.data.splits import Splits
-from cruijff_kit.data.tokens import answer_text, conversation, encode_prompt, encode_row, encoding_problems, stop_ids
+from cruijff_kit.data.tokens import answer_text, conversation, encode_prompt, encode_row, encoding_problems, is_whole, stop_ids
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Tokenizer
 
@@ -22,6 +22,7 @@ __all__ = ["BOUND", "Proof", "prove_mask", "row_problems"]
 BOUND = 1000
 """Rows of a split that are proven at most, before a job is submitted."""
 
+_LOST = "the supervised tokens do not read back as the answer: the tokenizer loses some of it"
 _HINT = "look at the row with `ck data show`; another `dataset_type` or model may take it"
 
 
@@ -83,6 +84,8 @@ def _first(row: Row, place: str, *, encoding: Encoding, tokenizer: Tokenizer) ->
     except SpecError as err:
         return [(err.problems or [Problem(str(err), hint=err.hint)])[0]._replace(place=place)]
     problems = row_problems(row, encoded, encoding=encoding, tokenizer=tokenizer, place=place)
+    if is_whole(row, encoding):
+        return problems[:1]
     if not problems and encoded.ids[: encoded.prompt_length] != encode_prompt(
         row, encoding=encoding, tokenizer=tokenizer
     ):
@@ -99,6 +102,9 @@ def _counted(found: Sequence[Problem], split: str, *, looked_at: int) -> Problem
 
 def _lost(row: Row, encoded: Encoded, *, encoding: Encoding, tokenizer: Tokenizer) -> Iterator[str]:
     """Yield how supervised ids and the answers they were made of differ."""
+    if is_whole(row, encoding):
+        yield from _lost_of_text(row, encoded, encoding=encoding, tokenizer=tokenizer)
+        return
     ends = stop_ids(encoding=encoding, tokenizer=tokenizer)
     earlier = [turn["content"] for turn in conversation(row, encoding=encoding) if turn["role"] == "assistant"]
     for text, (start, end) in zip([*earlier, answer_text(row, encoding=encoding)], encoded.answers, strict=True):
@@ -107,7 +113,16 @@ def _lost(row: Row, encoded: Encoded, *, encoding: Encoding, tokenizer: Tokenize
         if any(token in ends for token in ids[:-1]):
             yield "an answer holds an end token before its end"
         elif not _reads_back(tokenizer.decode(ids, skip_special_tokens=False), text, cut=cut):
-            yield "the supervised tokens do not read back as the answer: the tokenizer loses some of it"
+            yield _LOST
+
+
+def _lost_of_text(row: Row, encoded: Encoded, *, encoding: Encoding, tokenizer: Tokenizer) -> Iterator[str]:
+    """Yield the fact that a plain text does not read back, with or without the BOS it may spell out itself."""
+    text = answer_text(row, encoding=encoding)
+    ids = (encoded.ids, encoded.ids[encoded.prompt_length :])
+    shown = [tokenizer.decode(each, skip_special_tokens=False) for each in ids]
+    if not any(_reads_back(each, text, cut=encoded.truncated) for each in shown):
+        yield _LOST
 
 
 def _reads_back(decoded: str, text: str, *, cut: bool) -> bool:

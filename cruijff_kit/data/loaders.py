@@ -9,11 +9,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.formats import Content, Part, format_of, read_parts
+from cruijff_kit.data.items import item_facts
 from cruijff_kit.data.json_text import row_lines
 from cruijff_kit.data.turns import MESSAGES, turn_facts
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.config import DatasetConfig
 from cruijff_kit.schema.data import DataFormat
+from cruijff_kit.schema.dataset_type import DatasetType
 
 __all__ = ["Columns", "load_splits", "row_lines"]
 
@@ -33,14 +35,21 @@ class Columns(NamedTuple):
     """Column of the conversation."""
     renamed: Mapping[str, str] = _NONE
     """Columns renamed before anything else: name used here, name in the file."""
+    items: bool = False
+    """Whether each row has to be of a form that is seen from its own columns."""
 
     @classmethod
     def of(cls, config: DatasetConfig) -> "Columns":
         """Return the columns that a job's data set block asks for."""
-        renamed = dict(config.columns)
-        if config.dataset_type == "chat":
-            return cls(None, None, MESSAGES, renamed)
-        return cls(config.input_key, config.output_key, None, renamed)
+        asked = (config.input_key, config.output_key)
+        return cls.read_as(config.dataset_type, asked, renamed=dict(config.columns))
+
+    @classmethod
+    def read_as(cls, kind: DatasetType, asked: tuple[str, str], *, renamed: Mapping[str, str] = _NONE) -> "Columns":
+        """Return the columns of rows of a type; `asked` are those of question and answer."""
+        if kind == "auto":
+            return cls(None, None, None, renamed, items=True)
+        return cls(None, None, MESSAGES, renamed) if kind == "chat" else cls(*asked, None, renamed)
 
 
 def load_splits(
@@ -121,6 +130,8 @@ def _row_facts(row: Any, columns: Columns) -> Iterator[tuple[str, str]]:
     if not isinstance(row, dict):
         yield "", f"the row is {_kind(row)}, not an object"
         return
+    if columns.items:
+        yield from item_facts(row)
     for column in (columns.input, columns.output):
         if column is None:
             continue

@@ -1,13 +1,14 @@
 """Prompt templates: the one function that puts columns into braces."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from cruijff_kit.errors import Problem, SpecError
 
-__all__ = ["fill_template", "placeholders"]
+__all__ = ["braced", "fill_template", "placeholders"]
 
+_MARK = re.compile("\ue000(\\d+)\ue001")
 _BRACES = re.compile(r"(?P<open>\{\{)|(?P<close>\}\})|\{(?P<field>[^\W\d][\w.-]*)\}")
 
 
@@ -49,6 +50,22 @@ def fill_template(template: str, columns: Mapping[str, str]) -> str:
         return "}"
 
     return _BRACES.sub(replacement, template)
+
+
+def braced(template: str) -> Iterator[tuple[str, str]]:
+    """Yield a template's pieces in order: text and no name, or no text and the name of a field."""
+    names: dict[str, str] = {}
+    marked = fill_template(template, {name: _marked(name, names) for name in placeholders(template)})
+    for at, piece in enumerate(_MARK.split(marked)):
+        if piece:
+            yield ("", names[piece]) if at % 2 else (piece, "")
+
+
+def _marked(name: str, names: dict[str, str]) -> str:
+    """Return a mark that stands for a field: characters of private use, which no template holds."""
+    key = str(len(names))
+    names[key] = name
+    return f"\ue000{key}\ue001"
 
 
 def _unknown_column(name: str, columns: Mapping[str, str]) -> Problem:

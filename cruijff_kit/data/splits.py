@@ -6,9 +6,10 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from cruijff_kit.data.items import item_question
 from cruijff_kit.data.turns import question_turns
 
-__all__ = ["Overlap", "Splits", "overlaps", "split_lines", "write_splits"]
+__all__ = ["Overlap", "Splits", "overlaps", "row_question", "split_lines", "write_splits"]
 
 Splits = Mapping[str, Sequence[Mapping[str, Any]]]
 """Split name to rows; a row is column name to text or number."""
@@ -27,13 +28,17 @@ class Overlap(NamedTuple):
     """The first question found in both."""
 
 
-def overlaps(splits: Splits, *, column: str = "input") -> list[Overlap]:
+def overlaps(splits: Splits, *, column: str | None = "input") -> list[Overlap]:
     """Return every pair of splits that share questions, in file order.
 
     Two rows are the same question when the column holds the same text, blanks at
     either end aside, whatever the answer; of a conversation the turns before its last answer count.
+    Without a column each row is read by its own form (`data/items.py`).
     """
-    asked = {name: [_question(row.get(column, "")) for row in rows] for name, rows in splits.items()}
+    asked = {
+        name: [row_question(row) if column is None else _question(row.get(column, "")) for row in rows]
+        for name, rows in splits.items()
+    }
     names = list(asked)
     found = []
     for at, second in enumerate(names):
@@ -43,6 +48,12 @@ def overlaps(splits: Splits, *, column: str = "input") -> list[Overlap]:
             if rows:
                 found.append(Overlap(first, second, rows, asked[second][rows[0]]))
     return found
+
+
+def row_question(row: Mapping[str, Any]) -> str:
+    """Return what tells the question of a row apart, seen from its own form."""
+    asked = item_question(row)
+    return f"{asked.text.strip()}\n{asked.input.strip()}".strip()
 
 
 def _question(value: Any) -> str:

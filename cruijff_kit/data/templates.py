@@ -7,12 +7,22 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.encoding import Encoding
+from cruijff_kit.data.template_registry import MODEL, get
 from cruijff_kit.data.turns import Turn
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Tokenizer
 from cruijff_kit.schema.prediction import PromptIds
 
-__all__ = ["AnswerEnd", "answer_end", "bos_marks_turns", "continued", "no_template", "one_bos", "render"]
+__all__ = [
+    "AnswerEnd",
+    "answer_end",
+    "asked_text",
+    "bos_marks_turns",
+    "continued",
+    "no_template",
+    "one_bos",
+    "render",
+]
 
 _CONTENT = "\ue000answer\ue001"
 _PATTERNS = re.compile(r"strftime_now\(\s*(['\"])(.*?)\1")
@@ -27,7 +37,7 @@ class AnswerEnd(NamedTuple):
     ids: PromptIds
     """Ids after an answer, its end token last; empty where the tokenizer has none."""
     written: str | None
-    """The same as the template writes it; None where it writes no end token."""
+    """The same as the template writes it, without the EOS it lacks; None where it writes nothing."""
 
 
 def render(turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokenizer, asks: bool) -> str:
@@ -38,28 +48,40 @@ def render(turns: Sequence[Turn], *, encoding: Encoding, tokenizer: Tokenizer, a
     """
     import jinja2
 
-    if not tokenizer.chat_template:
+    named, date = encoding.template, encoding.template_date
+    template = tokenizer.chat_template if named == MODEL else get(named).chat_template
+    if not template:
         raise SpecError("the conversation cannot be rendered", problems=[no_template(encoding)])
-    date = encoding.template_date
+    own = {} if named == MODEL else {"chat_template": template}
     try:
         return tokenizer.apply_chat_template(
             list(turns),
             tokenize=False,
             add_generation_prompt=asks,
             date_string=date,
-            **_clock(tokenizer.chat_template, date),
+            **{**own, **_clock(template, date)},
         )
     except jinja2.TemplateError as err:
         roles = ", ".join(turn["role"] for turn in turns)
         system = turns[0]["role"] == "system"
+        whose = "the model's chat template" if named == MODEL else "the template"
         problem = Problem(
-            f"the model's chat template refuses a conversation of {roles}: {err}",
+            f"{whose} refuses a conversation of {roles}: {err}",
             path="controls.system_prompt" if encoding.system_prompt else "controls.dataset_type",
             hint="leave `system_prompt` empty where the template knows no system role"
             if system
             else "let user and assistant take turns, the user first",
         )
         raise SpecError("the conversation cannot be rendered", problems=[problem]) from err
+
+
+def asked_text(text: str, *, encoding: Encoding, tokenizer: Tokenizer) -> str:
+    """Return what stands before an answer without its last blank, where the tokenizer begins a text with one.
+
+    Written before the answer and again by the tokenizer it would stand there twice.
+    """
+    twice = encoding.template != MODEL and text.endswith(" ") and _begins_with_blank(tokenizer)
+    return text[:-1] if twice else text
 
 
 def one_bos(text: str, tokenizer: Tokenizer) -> PromptIds:
@@ -77,7 +99,10 @@ def answer_end(*, encoding: Encoding, tokenizer: Tokenizer) -> AnswerEnd:
     """Return what the template writes after an answer up to its end token, else EOS."""
     if encoding.dataset_type == "text_completion":
         return AnswerEnd(_eos(tokenizer), None)
-    return _chat_end(tokenizer, template=tokenizer.chat_template, date=encoding.template_date)
+    if encoding.dataset_type == "auto" and encoding.template == MODEL and not tokenizer.chat_template:
+        # Rows of plain text need no template; others are refused where they are rendered.
+        return AnswerEnd(_eos(tokenizer), None)
+    return _chat_end(tokenizer, _Written(encoding.template, tokenizer.chat_template, encoding.template_date))
 
 
 def continued(text: str, tokenizer: Tokenizer) -> list[int]:
@@ -89,22 +114,36 @@ def continued(text: str, tokenizer: Tokenizer) -> list[int]:
 
 def bos_marks_turns(*, encoding: Encoding, tokenizer: Tokenizer) -> bool:
     """Return whether the template begins every turn with the BOS token, as some of ChatML's kind do."""
-    if encoding.dataset_type == "text_completion":
+    if encoding.dataset_type == "text_completion" or (encoding.template == MODEL and not tokenizer.chat_template):
         return False
-    return _bos_marks(tokenizer, template=tokenizer.chat_template, date=encoding.template_date)
+    return _bos_marks(tokenizer, _Written(encoding.template, tokenizer.chat_template, encoding.template_date))
 
 
 def no_template(encoding: Encoding) -> Problem:
     """Return the problem of a tokenizer without a chat template."""
     fact = f"`{encoding.dataset_type}` needs a chat template, and the model's tokenizer has none"
-    hint = "use `dataset_type: text_completion`, or an instruction-tuned model"
+    hint = (
+        "name one with `template`, such as `chatml`, use `dataset_type: text_completion`, or an instruction-tuned model"
+    )
     return Problem(fact, path="controls.dataset_type", hint=hint)
+
+
+class _Written(NamedTuple):
+    """How a tokenizer's conversations are written: what is known of them is known for all rows."""
+
+    template: str
+    own: str | None
+    date: str
+
+    @property
+    def encoding(self) -> Encoding:
+        return Encoding(dataset_type="chat_completion", template=self.template, template_date=self.date)
 
 
 # The end of a turn is the same for every row, and rendering it costs as much as a row does.
 @lru_cache(maxsize=16)
-def _chat_end(tokenizer: Tokenizer, *, template: str | None, date: str) -> AnswerEnd:
-    encoding = Encoding(dataset_type="chat_completion", template_date=date)
+def _chat_end(tokenizer: Tokenizer, written: _Written) -> AnswerEnd:
+    encoding = written.encoding
     turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _CONTENT}]
     after = render(turns, encoding=encoding, tokenizer=tokenizer, asks=False).rpartition(_CONTENT)[2].rstrip()
     ids = continued(after, tokenizer)
@@ -112,14 +151,19 @@ def _chat_end(tokenizer: Tokenizer, *, template: str | None, date: str) -> Answe
     if end is None:
         # Text alone would not stop generation: without EOS after it there is no end.
         eos = _eos(tokenizer)
-        return AnswerEnd((*ids, *eos) if eos else (), None)
+        return AnswerEnd((*ids, *eos) if eos else (), after or None)
     token = tokenizer.decode([ids[end]], skip_special_tokens=False)
     return AnswerEnd(tuple(ids[: end + 1]), after[: after.find(token) + len(token)])
 
 
 @lru_cache(maxsize=16)
-def _bos_marks(tokenizer: Tokenizer, *, template: str | None, date: str) -> bool:
-    encoding = Encoding(dataset_type="chat_completion", template_date=date)
+def _begins_with_blank(tokenizer: Tokenizer) -> bool:
+    return tokenizer.encode("a", add_special_tokens=False) != continued("a", tokenizer)
+
+
+@lru_cache(maxsize=16)
+def _bos_marks(tokenizer: Tokenizer, written: _Written) -> bool:
+    encoding = written.encoding
     turns = [{"role": "user", "content": "question"}]
     ids = tokenizer.encode(render(turns, encoding=encoding, tokenizer=tokenizer, asks=True), add_special_tokens=False)
     return sum(token == tokenizer.bos_token_id for token in ids) > 1

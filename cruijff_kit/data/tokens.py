@@ -10,6 +10,7 @@ that would merge characters across the seam, and the mask is the seam itself:
 What the template writes after the end of the turn is left out. Tokens left of the seam
 are not supervised unless `train_on_input` is set; all tokens right of it are. A row of
 type `chat` has a seam on either side of every earlier answer too (`data/conversations.py`).
+Rows of type `auto` are read by their own columns (`data/items.py`); of those, a plain `text` has no prompt.
 """
 
 import hashlib
@@ -18,7 +19,9 @@ from collections.abc import Sequence
 
 from cruijff_kit.data.conversations import Asked, ask, ask_steadily
 from cruijff_kit.data.encoding import IGNORE, Encoded, Encoding, Row, row_error
+from cruijff_kit.data.items import TEXT, item_facts, item_form, item_turns
 from cruijff_kit.data.prompts import fill_template, placeholders
+from cruijff_kit.data.template_registry import MODEL, get
 from cruijff_kit.data.templates import answer_end, no_template, one_bos
 from cruijff_kit.data.turns import MESSAGES, Turn, read_turns
 from cruijff_kit.errors import Problem, SpecError
@@ -37,6 +40,7 @@ __all__ = [
     "encode_prompt",
     "encode_row",
     "encoding_problems",
+    "is_whole",
     "prompt_sha256",
     "row_text",
     "stop_ids",
@@ -67,10 +71,11 @@ def conversation(row: Row, *, encoding: Encoding, place: str = "") -> list[Turn]
     system message goes first where the row has none of its own.
 
     Raises:
-        SpecError: a column is missing or holds no conversation, or plain text was given a system message.
+        SpecError: a column is missing or holds no conversation, plain text was given a system message, or
+            the row is learnt whole and asks nothing.
     """
-    if encoding.dataset_type == "chat":
-        turns = _turns(row, place=place)[:-1]
+    if encoding.dataset_type in _TALKS:
+        turns = _turns(row, encoding=encoding, place=place)[:-1]
         own = turns[0]["role"] == "system" or not encoding.system_prompt
         return turns if own else [{"role": "system", "content": encoding.system_prompt}, *turns]
     user = {"role": "user", "content": fill_template(encoding.prompt, _columns(row, encoding, place=place))}
@@ -122,27 +127,37 @@ def encode_row(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: str
         SpecError: as for `encode_prompt`, the row is too long and not to be cut, or the
             template does not let every answer of a conversation be supervised.
     """
-    asked = _asked(row, encoding=encoding, tokenizer=tokenizer, place=place)
-    answer = tokenizer.encode(answer_text(row, encoding=encoding, place=place), add_special_tokens=False)
-    ids = (*asked.ids, *answer, *_end_ids(encoding=encoding, tokenizer=tokenizer))
+    if is_whole(row, encoding):
+        asked, ids = _whole(row, encoding=encoding, tokenizer=tokenizer, place=place)
+    else:
+        asked = _asked(row, encoding=encoding, tokenizer=tokenizer, place=place)
+        answer = tokenizer.encode(answer_text(row, encoding=encoding, place=place), add_special_tokens=False)
+        ids = (*asked.ids, *answer, *_end_ids(encoding=encoding, tokenizer=tokenizer))
     truncated = len(ids) > encoding.max_seq_len
     if truncated and encoding.overlong == "refuse":
         raise _too_long(f"the row has {len(ids)} tokens", encoding, place=place)
     ids = ids[: encoding.max_seq_len]
     encoded = Encoded(ids, ids, len(asked.ids), truncated, asked.answers)
     # Nothing precedes the first token, so no loss can be taken on it.
-    learnt = ((1, len(ids)),) if encoding.train_on_input else encoded.answers
+    learnt = ((1, len(ids)),) if encoding.train_on_input or not asked.ids else encoded.answers
     return encoded._replace(labels=_labels(ids, learnt))
 
 
+def is_whole(row: Row, encoding: Encoding) -> bool:
+    """Return whether a row is a plain text that is learnt whole, so that nothing of it can be asked."""
+    return encoding.dataset_type == "auto" and item_form(row) == "text"
+
+
 def answer_text(row: Row, *, encoding: Encoding, place: str = "") -> str:
-    """Return the answer that is expected to a row: its column, or the last turn of its conversation.
+    """Return the answer that is expected to a row: its column, the last turn of its conversation, or its whole text.
 
     Raises:
         SpecError: there is none.
     """
-    if encoding.dataset_type == "chat":
-        return _turns(row, place=place)[-1]["content"]
+    if is_whole(row, encoding):
+        return row_text(row, TEXT, place=place)
+    if encoding.dataset_type in _TALKS:
+        return _turns(row, encoding=encoding, place=place)[-1]["content"]
     return row_text(row, encoding.output_key, place=place)
 
 
@@ -175,8 +190,14 @@ def row_text(row: Row, column: str, *, place: str = "") -> str:
 def encoding_problems(encoding: Encoding, *, tokenizer: Tokenizer) -> list[Problem]:
     """Return what makes an encoding unusable with a tokenizer, all at once."""
     problems = []
-    if encoding.dataset_type != "text_completion" and not tokenizer.chat_template:
+    named, plain = encoding.template != MODEL, encoding.dataset_type == "text_completion"
+    # Rows of type `auto` may all be plain text; those that are not are refused one by one.
+    if not named and encoding.dataset_type in {"chat", "chat_completion"} and not tokenizer.chat_template:
         problems.append(no_template(encoding))
+    if named and plain:
+        problems.append(_TEMPLATE_IN_TEXT)
+    elif named:
+        problems += _unusable(encoding.template)
     if encoding.dataset_type == "text_completion" and encoding.system_prompt:
         problems.append(_SYSTEM_IN_TEXT)
     if "input" not in placeholders(encoding.prompt):
@@ -192,6 +213,12 @@ _SYSTEM_IN_TEXT = Problem(
     path="controls.system_prompt",
     hint="write the instruction into `controls.prompt`, before `{input}`",
 )
+_TEMPLATE_IN_TEXT = Problem(
+    "`text_completion` writes no conversations, and `template` names how they are written",
+    path="controls.template",
+    hint="leave `template` out, or use `dataset_type: chat_completion`",
+)
+_TALKS = ("chat", "auto")
 _NO_END = Problem(
     "the tokenizer has no end token, so a model could never learn to stop",
     path="models",
@@ -214,17 +241,47 @@ def _end_ids(*, encoding: Encoding, tokenizer: Tokenizer) -> tuple[int, ...]:
     return ends
 
 
+def _unusable(template: str) -> list[Problem]:
+    try:
+        get(template).chat_template  # noqa: B018 -- read for what it raises
+    except ValueError as err:
+        return [Problem(str(err), path="controls.template", hint="see `template` in `ck schema`")]
+    return []
+
+
+def _whole(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: str) -> tuple[Asked, PromptIds]:
+    """Return what stands before a plain text, BOS or nothing, and all of its ids with EOS once at their end."""
+    fact = next(item_facts(row), None)
+    if fact is not None:
+        raise row_error(fact[1], place=place, hint=_ITEM_HINT)
+    eos, bos = tokenizer.eos_token_id, tokenizer.bos_token_id
+    if eos is None:
+        raise SpecError("the row cannot be ended", problems=[_NO_END])
+    ids = one_bos(row_text(row, TEXT, place=place), tokenizer)
+    ids = ids if ids[-1:] == (eos,) and len(ids) > 1 else (*ids, eos)
+    begun = ids[:1] if bos is not None and ids[0] == bos else ()
+    _refuse_full(begun, encoding, place=place)
+    return Asked(begun), ids
+
+
 def _asked(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: str) -> Asked:
     """Return the prompt of a row, earlier answers marked; the same ids that an evaluation sends."""
     turns = conversation(row, encoding=encoding, place=place)
-    if len(turns) < 3 or encoding.dataset_type != "chat":
+    if len(turns) < 3 or encoding.dataset_type not in _TALKS:
         return Asked(encode_conversation(turns, encoding=encoding, tokenizer=tokenizer, place=place))
     asked = ask_steadily(turns, encoding=encoding, tokenizer=tokenizer)
     _refuse_full(asked.ids, encoding, place=place)
     return asked
 
 
-def _turns(row: Row, *, place: str) -> list[Turn]:
+def _turns(row: Row, *, encoding: Encoding, place: str) -> list[Turn]:
+    if encoding.dataset_type == "auto":
+        fact = next(item_facts(row), None)
+        if fact is None and is_whole(row, encoding):
+            fact = ("", "the row is a plain `text`: it is learnt whole and asks nothing")
+        if fact is not None:
+            raise row_error(fact[1], place=place, hint=_ITEM_HINT)
+        return item_turns(row, joint=get(encoding.template).joint)
     try:
         return read_turns(row[MESSAGES])
     except KeyError:
@@ -235,6 +292,9 @@ def _turns(row: Row, *, place: str) -> list[Turn]:
         raise row_error(f"column `{MESSAGES}`: {err}", place=place, hint=_MESSAGES_HINT) from err
 
 
+_ITEM_HINT = (
+    "give the row `messages`, `instruction` and `output`, `prompt` and `completion`, or to be learnt whole a `text`"
+)
 _MESSAGES_HINT = (
     "give every row its turns there, an answer last; `columns` of `data.training` renames another column, "
     "and rows of one question and one answer are `dataset_type: chat_completion`"

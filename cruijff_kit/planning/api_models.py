@@ -69,5 +69,7 @@ def api_warnings(spec: ExperimentSpec, runs: tuple[PlannedRun, ...]) -> Iterator
     )
     if any(run.settings["dataset_type"].value == "text_completion" for run in asked):
         yield f"{names} are asked in conversations, whatever `dataset_type: text_completion` says"
+    if any(run.settings["template"].value != "model" for run in asked):
+        yield f"{names} write conversations by their own template, whatever `template` says"
     if any(not run.model_path for run in asked):
         yield f"prompt parity of {names} stays unproven without a local copy: name it with `path` beside `api`"

@@ -39,14 +39,15 @@ def wanted_columns(spec: ExperimentSpec) -> Columns:
     training = spec.data.training
     types = set(spec.factors.get("dataset_type", ())) or {spec.controls.dataset_type}
     types |= {run.parameters["dataset_type"] for run in spec.runs if "dataset_type" in run.parameters}
+    items = "auto" in types
     messages = MESSAGES if "chat" in types else None
-    if types == {"chat"}:
-        return Columns(None, None, messages, training.columns)
-    return Columns(training.input_key, training.output_key, messages, training.columns)
+    if types <= {"chat", "auto"}:
+        return Columns(None, None, messages, training.columns, items)
+    return Columns(training.input_key, training.output_key, messages, training.columns, items)
 
 
-def check_overlaps(used: Used, *, column: str, path: str = "data.training") -> list[Problem]:
-    """Return a problem for every two splits that share questions."""
+def check_overlaps(used: Used, *, column: str | None, path: str = "data.training") -> list[Problem]:
+    """Return a problem for every two splits that share questions; without a column each row says its own."""
     hint = "remove the shared rows from one of them: what was trained on measures nothing"
     return [Problem(_shared_words(used, shared), path, hint=hint) for shared in overlaps(used.splits, column=column)]
 

@@ -147,6 +147,7 @@ def _dataset(run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, plac
         dataset_type=value["dataset_type"],
         prompt=value["prompt"],
         system_prompt=value["system_prompt"],
+        template=value["template"],
         template_date=value["template_date"],
         train_on_input=value["train_on_input"],
         max_seq_len=value["max_seq_len"],

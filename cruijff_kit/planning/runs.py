@@ -16,7 +16,10 @@ from cruijff_kit.schema.spec import ExperimentSpec, ModelRef
 __all__ = ["Inputs", "plan_runs", "science", "total_steps"]
 
 # How rows become tokens: all that a base model's answers depend on besides itself and the data.
-_SHARED = ("dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "dtype")
+_SHARED = (
+    *("dataset_type", "prompt", "system_prompt", "template", "template_date"),
+    *("max_seq_len", "overlong", "dtype"),
+)
 # These shape files, logs and memory, never the result; the two batch controls count as their product.
 _NEUTRAL = frozenset(
     {
@@ -38,7 +41,9 @@ _NEUTRAL = frozenset(
     }
 )
 # Controls that came later: at these values a run is what it was before there was such a control.
-_LATER = MappingProxyType({"lora_variant": "lora", "target_modules": None, "quantization": "none"})
+_LATER = MappingProxyType(
+    {"lora_variant": "lora", "target_modules": None, "quantization": "none", "template": "model"}
+)
 # Recipes that give the same results on another number of devices.
 _ALIKE = MappingProxyType({"lora_distributed": "lora_single_device"})
 
@@ -99,16 +104,17 @@ def science(point: Point, inputs: Inputs) -> dict[str, Any]:
     if point.generation is not None:
         shared["generation"] = point.generation.model_dump(mode="json")
     if point.type == "control":
-        return {**shared, "controls": {name: values[name] for name in _SHARED}}
-    controls = {
-        name: value
-        for name, value in values.items()
-        if name not in _NEUTRAL and (name not in _LATER or value != _LATER[name])
-    }
+        return {**shared, "controls": _said({name: values[name] for name in _SHARED})}
+    controls = _said({name: value for name, value in values.items() if name not in _NEUTRAL})
     controls["effective_batch"] = values["batch_size"] * values["gradient_accumulation_steps"]
     recipe = values["recipe"]
     controls["recipe"] = inputs.recipes.get(recipe, _ALIKE.get(recipe, recipe))
     return {**shared, "seed": point.seed, "controls": controls}
+
+
+def _said(controls: Mapping[str, Any]) -> dict[str, Any]:
+    """Return controls without those that came later and say what held before there were such."""
+    return {name: value for name, value in controls.items() if name not in _LATER or value != _LATER[name]}
 
 
 def total_steps(settings: Mapping[str, Resolved], rows: int) -> int:

@@ -25,7 +25,10 @@ __all__ = [
 
 
 READ_BY_EVALUATION = frozenset(
-    {"dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "batch_size"}
+    {
+        *("dataset_type", "prompt", "system_prompt", "template", "template_date"),
+        *("max_seq_len", "overlong", "batch_size"),
+    }
 )
 """Controls that a base model's answers depend on, so that a run without training may set them."""
 

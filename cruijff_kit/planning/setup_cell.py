@@ -17,7 +17,7 @@ __all__ = ["CellGround", "cell_config", "cell_folder"]
 
 _DATA = (
     *("dataset_type", "prompt", "system_prompt", "input_key", "output_key"),
-    *("template_date", "max_seq_len", "overlong"),
+    *("template", "template_date", "max_seq_len", "overlong"),
 )
 
 

@@ -10,6 +10,7 @@ from cruijff_kit.data.generators.registry import GENERATORS, check_arguments
 from cruijff_kit.data.prompts import placeholders
 from cruijff_kit.data.recipe_names import resolve_recipe, unknown_recipe
 from cruijff_kit.data.tasks import parse_task
+from cruijff_kit.data.template_registry import MODEL, get, is_file
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.planning.api_models import api_problems
 from cruijff_kit.planning.data_checks import wanted_columns
@@ -34,6 +35,7 @@ def check_spec(spec: ExperimentSpec) -> list[Problem]:
         _control_runs,
         _prompts,
         _conversations,
+        _templates,
         _recipes,
         _tasks,
         check_scorers,
@@ -151,17 +153,41 @@ def _prompts(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _conversations(spec: ExperimentSpec) -> Iterator[Problem]:
-    """Yield what a design says of questions and answers where all its rows are conversations."""
-    if wanted_columns(spec).input is not None:
+    """Yield what a design says of questions and answers where no row is read by it."""
+    columns = wanted_columns(spec)
+    if columns.input is not None:
         return
-    hint = "remove it: rows of `dataset_type: chat` hold whole turns in their column `messages`"
+    kind = "auto" if columns.items else "chat"
+    hint = (
+        "remove it: rows of `dataset_type: auto` say by their own columns what they ask"
+        if columns.items
+        else "remove it: rows of `dataset_type: chat` hold whole turns in their column `messages`"
+    )
     for path, prompt in said(spec, "prompt"):
         if prompt != "{input}":
-            yield Problem("`chat` has no prompt template", path, hint=hint)
+            yield Problem(f"`{kind}` has no prompt template", path, hint=hint)
     training = spec.data.training
     for key, column in (("input_key", training.input_key), ("output_key", training.output_key)):
         if column != key.removesuffix("_key"):
-            yield Problem(f"`chat` reads no `{key}`", f"data.training.{key}", hint=hint)
+            yield Problem(f"`{kind}` reads no `{key}`", f"data.training.{key}", hint=hint)
+
+
+def _templates(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Yield templates that are none, and named ones where nothing is written as a conversation; plans read files."""
+    hint = "leave `template` out, or use `dataset_type: chat_completion`"
+    types = {kind for _, kind in said(spec, "dataset_type")}
+    for path, template in said(spec, "template"):
+        if template == MODEL or not isinstance(template, str):
+            continue
+        if types == {"text_completion"}:
+            fact = "`text_completion` writes no conversations, and `template` names how they are written"
+            yield Problem(fact, path, hint=hint)
+        if is_file(template):
+            continue
+        try:
+            get(template)
+        except ValueError as err:
+            yield Problem(str(err), path, hint="see `template` in `ck schema`")
 
 
 def _recipes(spec: ExperimentSpec) -> Iterator[Problem]:

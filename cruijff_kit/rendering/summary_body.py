@@ -14,7 +14,10 @@ from cruijff_kit.schema.site import DiskSpace, ModelFacts
 from cruijff_kit.schema.spec import ExperimentSpec
 
 # What evaluation reads of the controls.
-_READ = ("dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "dtype")
+_READ = (
+    *("dataset_type", "prompt", "system_prompt", "template", "template_date"),
+    *("max_seq_len", "overlong", "dtype"),
+)
 
 __all__ = ["Checked", "PriorSearch", "render_body", "source_of"]
 

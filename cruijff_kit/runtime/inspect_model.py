@@ -45,6 +45,7 @@ def cell_model(config: EvalConfig, answered: Callable[[int], None]) -> Model:
         model_path=config.base_model.path,
         adapter=config.adapter,
         dataset_type=config.dataset.dataset_type,
+        template=config.dataset.template,
         template_date=config.dataset.template_date,
         max_seq_len=config.dataset.max_seq_len,
         batch_size=config.generation.batch_size,

@@ -69,6 +69,7 @@ class CruijffAPI(ModelAPI):
         model_path: str,
         adapter: str | None = None,
         dataset_type: DatasetType = "chat_completion",
+        template: str = "model",
         template_date: str = "26 Jul 2024",
         max_seq_len: int = 2**31,
         batch_size: int = 64,
@@ -85,6 +86,7 @@ class CruijffAPI(ModelAPI):
             model_path: base model directory.
             adapter: adapter directory in peft format.
             dataset_type: how a conversation becomes tokens.
+            template: how conversations are written, by name or as text; `model` is the model's own.
             template_date: date for chat templates that print one.
             max_seq_len: longest prompt and answer in tokens.
             batch_size: prompts per forward pass.
@@ -92,7 +94,9 @@ class CruijffAPI(ModelAPI):
             device: `cpu`, `cuda` or `auto`.
         """
         super().__init__(model_name, base_url, api_key, [], config)
-        self._encoding = Encoding(dataset_type=dataset_type, template_date=template_date, max_seq_len=max_seq_len)
+        self._encoding = Encoding(
+            dataset_type=dataset_type, template=template, template_date=template_date, max_seq_len=max_seq_len
+        )
         self._resident = _resident(model_path, dtype=dtype, device=device)
         self._adapter = adapter
         self._ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)

@@ -65,7 +65,8 @@ class TextSpool:
             SiteError: the extra that reads its format is not installed.
         """
         encoding = Encoding.of(job.dataset)
-        if encoding.dataset_type != "text_completion" and not tokenizer.chat_template:
+        asks = encoding.dataset_type != "text_completion" and encoding.template == "model"
+        if asks and not tokenizer.chat_template:
             raise SpecError("texts cannot be put to the model", problems=[no_template(encoding)])
         reader = _Reader(job, tokenizer)
         for count, text in enumerate(reader.texts(), start=1):

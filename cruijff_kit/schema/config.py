@@ -53,11 +53,13 @@ class DatasetConfig(Noun):
     output_key: str = "output"
     """Column of the answer."""
     dataset_type: DatasetType
-    """Question and answer in a chat template or as plain text, or whole conversations."""
+    """Question and answer in a chat template or as plain text, whole conversations, or what each row says."""
     prompt: str
     """Template of the user's turn."""
     system_prompt: str
     """System message; empty means none."""
+    template: str = "model"
+    """How conversations are written: a template's name or text; `model` is the model's own."""
     template_date: str
     """Date for chat templates that print one."""
     train_on_input: bool = False
@@ -183,6 +185,7 @@ TRAIN_PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "dataset_type": ("dataset", "dataset_type"),
         "prompt": ("dataset", "prompt"),
         "system_prompt": ("dataset", "system_prompt"),
+        "template": ("dataset", "template"),
         "template_date": ("dataset", "template_date"),
         "train_on_input": ("dataset", "train_on_input"),
         "max_seq_len": ("dataset", "max_seq_len"),

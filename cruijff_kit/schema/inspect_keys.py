@@ -58,6 +58,8 @@ _TOKENS = (
              "Column of the question.", _TRAINED),
     SetupKey("output_key", "text", "output", "output", "output", "made", "dataset.output_key",
              "Column of the answer.", _TRAINED),
+    SetupKey("template", "text", ABSENT, ABSENT, "model", "made", "dataset.template",
+             "How conversations are written: a template's name, text or file.", _TRAINED),
     SetupKey("template_date", "text", ABSENT, ABSENT, "26 Jul 2024", "made", "dataset.template_date",
              "Date for chat templates that print one.", _TRAINED),
     SetupKey("max_seq_len", "integer", ABSENT, ABSENT, 2048, "made", "dataset.max_seq_len",

@@ -135,6 +135,8 @@ _DATA_KEYS = (
              "Template of the user's turn."),
     SetupKey("system_prompt", "text", "", "", "", "config", _at("system_prompt"),
              "System message; empty for none."),
+    SetupKey("template", "text", ABSENT, ABSENT, "model", "config", _at("template"),
+             "How conversations are written: a template's name, text or file.", "a new key: the model's own template"),
     SetupKey("template_date", "text", ABSENT, ABSENT, "26 Jul 2024", "config", _at("template_date"),
              "Date for chat templates that print one.", "a new key: the template printed the day of training"),
     SetupKey("train_on_input", "truth", False, False, False, "config", _at("train_on_input"),

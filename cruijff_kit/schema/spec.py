@@ -99,11 +99,16 @@ class Controls(Noun):
     recipe: str | None = None
     """Training recipe of this package, or a module or Python file of yours; the backend's own where absent."""
     dataset_type: DatasetType = "chat_completion"
-    """How a row becomes tokens; `chat` rows hold whole conversations in their column `messages`."""
+    """How a row becomes tokens; `chat` rows hold conversations in `messages`, `auto` goes by each row's own columns."""
     prompt: str = "{input}"
     """Template of the user's turn; fields in braces name columns, `{{` is a literal brace."""
     system_prompt: str = ""
     """System message; empty means none, in training and in evaluation alike."""
+    template: str = Field(default="model", min_length=1)
+    """How conversations are written: `model` is the model's own chat template, `alpaca`, `chatml`, `llama2`, `llama3`
+
+    and `tinyllama` are named ones; else a text with `{input}` and `{output}`, or a file that holds one.
+    """
     template_date: str = Field(default="26 Jul 2024", min_length=1)
     """Date handed to chat templates that print one, so that tokens never depend on today."""
     epochs: int = Field(default=1, ge=1)

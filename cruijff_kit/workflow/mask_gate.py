@@ -15,7 +15,6 @@ from cruijff_kit.data.formats import content_sha256
 from cruijff_kit.data.gate import Proof, prove_mask
 from cruijff_kit.data.loaders import Columns, load_splits
 from cruijff_kit.data.splits import Splits
-from cruijff_kit.data.turns import MESSAGES
 from cruijff_kit.errors import PlanError, Problem, SiteError
 from cruijff_kit.planning.run_ids import content_hash
 from cruijff_kit.ports import World
@@ -41,7 +40,10 @@ __all__ = [
 TRAINED = ("train", "validation")
 """Splits that a training job reads."""
 
-_CONTROLS = ("dataset_type", "prompt", "system_prompt", "template_date", "max_seq_len", "overlong", "train_on_input")
+_CONTROLS = (
+    *("dataset_type", "prompt", "system_prompt", "template", "template_date"),
+    *("max_seq_len", "overlong", "train_on_input"),
+)
 # Proofs of an earlier form of the checks do not count.
 _CHECKS = 1
 
@@ -69,7 +71,8 @@ class GateFindings(NamedTuple):
 def reading_of(run: PlannedRun, spec: ExperimentSpec) -> Reading:
     """Return how a run's model reads its rows."""
     training = spec.data.training
-    values: dict[str, Any] = {name: run.settings[name].value for name in _CONTROLS}
+    # A plan from before a control existed has none.
+    values: dict[str, Any] = {name: run.settings[name].value for name in _CONTROLS if name in run.settings}
     encoding = Encoding(**values, input_key=training.input_key, output_key=training.output_key)
     return Reading(run.model_path, run.dataset, encoding)
 
@@ -136,9 +139,9 @@ def planned_splits(facts: DatasetFacts, encoding: Encoding, *, spec: ExperimentS
         raise PlanError(f"data set `{path}` cannot be read: {err.strerror}", hint="run `ck scaffold`") from err
     if content_sha256(content) != facts.sha256:
         raise PlanError(f"data set `{path}` is not the one that was planned", hint="restore it, or `ck scaffold` anew")
-    chat, training = encoding.dataset_type == "chat", spec.data.training
-    asked = (None, None, MESSAGES) if chat else (encoding.input_key, encoding.output_key, None)
-    splits = load_splits(content, name=str(path), columns=Columns(*asked, training.columns))
+    asked = (encoding.input_key, encoding.output_key)
+    columns = Columns.read_as(encoding.dataset_type, asked, renamed=spec.data.training.columns)
+    splits = load_splits(content, name=str(path), columns=columns)
     return {name: rows for name, rows in splits.items() if name in TRAINED}
 
 

@@ -15,6 +15,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import ExperimentSpec, ModelRef
+from cruijff_kit.workflow.chat_templates import with_templates
 from cruijff_kit.workflow.datasets import Dataset, read_datasets
 from cruijff_kit.workflow.recipes import recipe_hash
 
@@ -53,7 +54,7 @@ def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
         PlanError: the design cannot be planned; lists every problem.
         SpecError: data is missing or wrong; lists every problem.
     """
-    points = cross(spec)
+    points = with_templates(cross(spec), world=world)
     models = _models(spec.models, world)
     files = _evaluated(spec)
     variants = (*(point.data for point in points), *files.values())

@@ -136,8 +136,11 @@ def _other_files(spec: ExperimentSpec, own: Dataset, *, others: dict[int, Splits
         yield from check_overlaps(Used(name, both, _shown(spec)), column=_question_column(spec), path=path)
 
 
-def _question_column(spec: ExperimentSpec) -> str:
+def _question_column(spec: ExperimentSpec) -> str | None:
+    """Return the column of questions; None where rows say by their own columns what they are."""
     columns = wanted_columns(spec)
+    if columns.items and columns.input is None:
+        return None
     return columns.input or columns.messages or spec.data.training.input_key
 
 

@@ -5,6 +5,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cruijff_kit.data.loaders import Columns
 from cruijff_kit.data.prompts import placeholders
 from cruijff_kit.data.recipe_names import Recipe, resolve_recipe
 from cruijff_kit.errors import CruijffError, Problem, SpecError
@@ -13,6 +14,7 @@ from cruijff_kit.planning.grid import Variant
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.setup import data_file, model_folder
 from cruijff_kit.schema.data import DatasetFacts, TrainingData
+from cruijff_kit.workflow.chat_templates import read_template, template_problems
 from cruijff_kit.workflow.datasets import Dataset, read_datasets
 from cruijff_kit.workflow.recipes import recipe_hash
 
@@ -45,6 +47,8 @@ def placed_values(values: Mapping[str, Any], *, root: Path) -> dict[str, Any]:
             placed[name] = absolute(placed[name], root)
     if placed["input_dir_base"] is not None and not placed["dataset_ext"]:
         placed["dataset_ext"] = "" if Path(data_file({**placed, "dataset_ext": ""})).exists() else ".json"
+    if not template_problems(placed["template"], root=root):
+        placed["template"] = read_template(placed["template"], root=root)
     if placed["custom_recipe"].endswith(".py"):
         placed["custom_recipe"] = absolute(placed["custom_recipe"], root)
     return placed
@@ -66,6 +70,7 @@ def find_inputs(values: Mapping[str, Any], *, world: World) -> tuple[SetupInputs
     problems: list[Problem] = []
     data = _data(values, problems, world=world) if values["input_dir_base"] is not None else None
     model = _model(values, problems, world=world)
+    problems += template_problems(values["template"], root=world.store.root)
     recipe = digest = None
     try:
         recipe = resolve_recipe(values["custom_recipe"], gpus=values["gpus"])
@@ -98,7 +103,8 @@ def _data(values: Mapping[str, Any], problems: list[Problem], *, world: World) -
     training = TrainingData(path=path, input_key=values["input_key"], output_key=values["output_key"])
     variant = Variant(path, None, "{}")
     try:
-        data = read_datasets([variant], training, world=world)[variant]
+        asked = Columns.read_as(values["dataset_type"], (training.input_key, training.output_key))
+        data = read_datasets([variant], training, columns=asked, world=world)[variant]
     except SpecError as err:
         problems += _told(err, values)
         return None
@@ -130,6 +136,8 @@ def _row_problems(data: Dataset, values: Mapping[str, Any], *, training: Trainin
     if every and not splits.get("validation"):
         fact = f"`run_val_every_n_steps` is `{every}`, and `{path}` has no split `validation`"
         yield Problem(fact, "run_val_every_n_steps", hint="set it to 0, or give the data such a split")
+    if values["dataset_type"] in {"chat", "auto"}:
+        return
     if "input" not in placeholders(values["prompt"]):
         hint = "put `{input}` where the question belongs"
         yield Problem(f"prompt `{values['prompt']}` lacks `{{input}}`", "prompt", hint=hint)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from cruijff_kit.data.loaders import Columns
 from cruijff_kit.data.prompts import placeholders
 from cruijff_kit.data.tasks import parse_task
-from cruijff_kit.data.turns import MESSAGES
 from cruijff_kit.errors import CruijffError, Problem, SpecError
 from cruijff_kit.planning.data_checks import Used, check_columns, check_groups
 from cruijff_kit.planning.grid import Variant
@@ -23,6 +22,7 @@ from cruijff_kit.schema.data import TrainingData
 from cruijff_kit.schema.inspect_keys import INSPECT
 from cruijff_kit.schema.receipt import InspectReceipt, SetupValue
 from cruijff_kit.schema.spec import Analysis
+from cruijff_kit.workflow.chat_templates import read_template, template_problems
 from cruijff_kit.workflow.datasets import Dataset, read_datasets
 from cruijff_kit.workflow.run_files import equipped, evaluation_command, job_interpreter
 from cruijff_kit.workflow.setup_inputs import absolute
@@ -117,6 +117,10 @@ def _derived(values: dict[str, SetupValue], world: World) -> dict[str, SetupValu
     for name, value in derived.items():
         if said[name] is None:
             values[name] = SetupValue(value=value, source="derived")
+    root = world.store.root
+    if not template_problems(said["template"], root=root):
+        told = read_template(said["template"], root=root)
+        values["template"] = SetupValue(value=told, source=values["template"].source)
     for name in ("base_model_dir", "data_path", "finetune_epoch_dir", "config_path"):
         if said[name] is not None:
             values[name] = SetupValue(value=absolute(said[name], world.store.root), source=values[name].source)
@@ -140,6 +144,7 @@ def _found(said: Said, trained: Trained, *, world: World) -> tuple[dict[str, Any
     model = _model(values, trained, problems=problems, world=world)
     data = _data(said, trained, problems=problems, world=world)
     problems += [*_task_problems(values, world), *_epoch_problems(values)]
+    problems += template_problems(values["template"], root=world.store.root)
     if values["venv"] and values["conda_env"]:
         problems.append(Problem("`venv` and `conda_env` are both set", "conda_env", hint="set one of them"))
     wrong = {problem.path for problem in said.problems}
@@ -182,10 +187,10 @@ def _data(said: Said, trained: Trained, *, problems: list[Problem], world: World
         columns=dict(renamed),
     )
     variant = Variant(values["data_path"], None, "{}")
-    talks = values["dataset_type"] == "chat"
-    keys = (None, None, MESSAGES) if talks else (training.input_key, training.output_key, None)
+    asked = (training.input_key, training.output_key)
+    columns = Columns.read_as(values["dataset_type"], asked, renamed=renamed)
     try:
-        data = read_datasets([variant], training, columns=Columns(*keys, renamed), world=world)[variant]
+        data = read_datasets([variant], training, columns=columns, world=world)[variant]
     except SpecError as err:
         problems += [each._replace(path="data_path", hint="mend `data_path`") for each in err.problems]
         return None
@@ -203,7 +208,7 @@ def _row_problems(data: Dataset, said: Said, *, training: TrainingData) -> Itera
     elif split == "train" and said.values["data_path"].source == "training":
         yield Problem("split `train` is what was trained on", "split", hint="evaluate another split")
     used = Used(data.facts.path, {split: data.splits.get(split, [])})
-    if values["dataset_type"] != "chat":
+    if values["dataset_type"] not in {"chat", "auto"}:
         if "input" not in placeholders(values["prompt"]):
             hint = "put `{input}` where the question belongs"
             yield Problem(f"prompt `{values['prompt']}` lacks `{{input}}`", "prompt", hint=hint)

@@ -27,7 +27,7 @@ EPOCH = re.compile(r"epoch_(\d+)")
 _OUTPUT = "ck-out-"
 _SHARED = (
     *("dataset_type", "prompt", "system_prompt", "input_key", "output_key"),
-    *("template_date", "max_seq_len", "overlong"),
+    *("template", "template_date", "max_seq_len", "overlong"),
 )
 
 

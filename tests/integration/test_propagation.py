@@ -46,6 +46,7 @@ CONTROLS = {
     "dataset_type": ("text_completion", EVAL),
     "prompt": ("Q: {input}", EVAL),
     "system_prompt": ("Be brief.", EVAL),
+    "template": ("alpaca", EVAL),
     "template_date": ("1 Jan 2026", EVAL),
     "epochs": (3, TRAIN),
     "batch_size": (8, TRAIN),
