@@ -13,6 +13,7 @@ from cruijff_kit.errors import CruijffError
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "train": ("train:train", "Fine-tune a model on your rows by one command, on this machine."),
     "design": ("design:design", "Check, write or amend the design."),
     "data": ("data:data", "Look at rows as a model reads them, tell a table in words, or convert a data set."),
     "estimate": ("estimate:estimate", "Estimate memory, time and disk of the runs."),

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cruijff_kit.bootstrap import open_site, open_world
+from cruijff_kit.bootstrap import open_local, open_site, open_world
 from cruijff_kit.errors import SiteError
+from cruijff_kit.schema.layout import ExperimentLayout
 
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
-__all__ = ["ProgressBar", "chosen", "confirm", "enter", "enter_site"]
+__all__ = ["ProgressBar", "chosen", "confirm", "enter", "enter_local", "enter_project", "enter_site"]
 
 
 def enter(experiment: str) -> "World":
@@ -27,6 +28,21 @@ def enter_site(experiment: str, *, new: bool = False) -> "World":
     """Return the surroundings of an experiment for whoever looks at its site, wherever experiments lie."""
     folder = Path(experiment).resolve()
     return open_site(folder, root=folder.parent, site=chosen(), new=new)
+
+
+def enter_project(experiment: str) -> "World":
+    """Return the surroundings of a project: the directory that experiments, data, models and `site.yaml` lie in.
+
+    That is the directory asked for; where this is itself an experiment, the one around it.
+    """
+    folder = Path(experiment).resolve()
+    root = folder.parent if (folder / ExperimentLayout.summary).is_file() else folder
+    return open_site(root, root=root, site=chosen())
+
+
+def enter_local(experiment: Path, *, project: Path) -> "World":
+    """Return the world of an experiment of a project whose jobs run on this machine."""
+    return open_local(experiment, root=project, name=getpass.getuser(), site=chosen())
 
 
 def chosen() -> str | None:

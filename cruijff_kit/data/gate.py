@@ -13,7 +13,15 @@ from cruijff_kit.data.draws import ordered
 from cruijff_kit.data.encoding import Encoded, Encoding, Row
 from cruijff_kit.data.mask import check_mask
 from cruijff_kit.data.splits import Splits
-from cruijff_kit.data.tokens import answer_text, conversation, encode_prompt, encode_row, encoding_problems, is_whole, stop_ids
+from cruijff_kit.data.tokens import (
+    answer_text,
+    conversation,
+    encode_prompt,
+    encode_row,
+    encoding_problems,
+    is_whole,
+    stop_ids,
+)
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Tokenizer
 

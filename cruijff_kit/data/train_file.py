@@ -121,7 +121,9 @@ def _choices(term: Term) -> str:
 
 def _unknown(name: str, *, path: YamlPath, known: tuple[str, ...], marks: Marks) -> Problem:
     near = get_close_matches(name, known, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"remove it; keys are {', '.join(f'`{key}`' for key in known[:6])}…"
+    hint = (
+        f"did you mean `{near[0]}`?" if near else f"remove it; keys are {', '.join(f'`{key}`' for key in known[:6])}…"
+    )
     return Problem(f"unknown key `{name}`", dotted(path), marks.place(path), hint)
 
 

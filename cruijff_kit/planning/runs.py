@@ -41,9 +41,7 @@ _NEUTRAL = frozenset(
     }
 )
 # Controls that came later: at these values a run is what it was before there was such a control.
-_LATER = MappingProxyType(
-    {"lora_variant": "lora", "target_modules": None, "quantization": "none", "template": "model"}
-)
+_LATER = MappingProxyType({"lora_variant": "lora", "target_modules": None, "quantization": "none", "template": "model"})
 # Recipes that give the same results on another number of devices.
 _ALIKE = MappingProxyType({"lora_distributed": "lora_single_device"})
 

@@ -36,14 +36,30 @@ def train_warnings(values: Mapping[str, Any], *, model: str, local: bool) -> Ite
         model: the model as it was named.
         local: whether that is a directory, which may be called anything.
     """
-    rank, alpha, window = values["lora_rank"], values["lora_alpha"], values["gradient_accumulation_steps"]
-    batch, lr = values["batch_size"], values["lr"]
+    yield from _lora_warnings(values)
+    yield from _step_warnings(values)
+    if not local and not _REPOSITORY.fullmatch(model):
+        yield f"model `{model}` is no `owner/name` of letters, digits, `.`, `_` and `-`"
+    if values["max_seq_len"] > 4096:
+        yield f"`max_seq_len` {values['max_seq_len']} is above 4096: memory grows with the longest row"
+    if values["val_split"] > 0.3:
+        yield f"`val_split` {values['val_split']:g} is above 0.3: rows held out are not learnt"
+
+
+def _lora_warnings(values: Mapping[str, Any]) -> Iterator[str]:
+    rank, alpha = values["lora_rank"], values["lora_alpha"]
     if rank > 64:
         yield f"`lora_rank` {rank} is above 64: more weights than most tasks need"
     if alpha / rank > 4:
         yield f"`lora_alpha` / `lora_rank` is {alpha / rank:g}, above 4: the update may outweigh the base model"
     if values["lora_dropout"] > 0.3:
         yield f"`lora_dropout` {values['lora_dropout']:g} is above 0.3: little is left to learn from"
+    if values["quantization"] != "none" and rank > 32:
+        yield f"`lora_rank` {rank} on a base in 4 bits: above 32 the adapter takes what quantisation saved"
+
+
+def _step_warnings(values: Mapping[str, Any]) -> Iterator[str]:
+    lr, batch, window = values["lr"], values["batch_size"], values["gradient_accumulation_steps"]
     if lr > 1e-3:
         yield f"`lr` {lr:g} is above 0.001: training may run away; losses will tell"
     if lr < 1e-6:
@@ -52,14 +68,6 @@ def train_warnings(values: Mapping[str, Any], *, model: str, local: bool) -> Ite
         yield f"{batch * window} rows an optimiser step are above 32: few steps an epoch"
     if batch > 8 and window == 1:
         yield f"`batch_size` {batch} without accumulation takes memory; `gradient_accumulation_steps` splits it"
-    if values["quantization"] != "none" and rank > 32:
-        yield f"`lora_rank` {rank} on a base in 4 bits: above 32 the adapter is the larger part of the memory"
-    if not local and not _REPOSITORY.fullmatch(model):
-        yield f"model `{model}` is no `owner/name` of letters, digits, `.`, `_` and `-`"
-    if values["max_seq_len"] > 4096:
-        yield f"`max_seq_len` {values['max_seq_len']} is above 4096: memory grows with the longest row"
-    if values["val_split"] > 0.3:
-        yield f"`val_split` {values['val_split']:g} is above 0.3: rows held out are not learnt"
 
 
 def recommendations(values: Mapping[str, Any]) -> Iterator[str]:
@@ -88,7 +96,9 @@ def fit_of(shape: Shape, values: Mapping[str, Any], *, tokens: int, memory: int)
     limit = floor(_SHARE * memory)
     if not limit:
         return Fit(parts, 0, None)
-    return Fit(parts, limit, _most(lambda rows: training_memory(shape, _work(values, rows=rows, tokens=tokens)).total <= limit))
+    return Fit(
+        parts, limit, _most(lambda rows: training_memory(shape, _work(values, rows=rows, tokens=tokens)).total <= limit)
+    )
 
 
 def _most(fits: Callable[[int], bool]) -> int:

@@ -43,7 +43,9 @@ def lay_over(mode: TrainMode, *layers: TrainLayer) -> dict[str, TrainValue]:
     """
     found = {name: TrainValue(value=getattr(key, mode), source="default") for name, key in TRAIN_KEYS.items()}
     for layer in layers:
-        found |= {name: TrainValue(value=value, source=layer.source) for name, value in layer.values.items() if name in found}
+        found |= {
+            name: TrainValue(value=value, source=layer.source) for name, value in layer.values.items() if name in found
+        }
     return found
 
 
@@ -97,7 +99,7 @@ def _facts(name: str, value: Any) -> Iterator[str]:
             _FORMS[name].validate_python(value, strict=True)
         elif value is None:
             # Filled in later, or what absence means there.
-            yield from () if getattr(TRAIN_KEYS[name], "start") is None else _absent(home, field)
+            yield from () if TRAIN_KEYS[name].start is None else _absent(home, field)
         elif home == "controls" and field in Controls.model_fields:
             Controls.model_validate({field: value})
         elif home == "resources":

@@ -130,7 +130,9 @@ _TRAINING = {
     "seed": Term("seed"),
 }
 _MEMORY = {
-    "max_memory_gb": Term(hint="`ck train validate` says what a training needs; lower `batch_size` where it is too much"),
+    "max_memory_gb": Term(
+        hint="`ck train validate` says what a training needs; lower `batch_size` where it is too much"
+    ),
     "reserved_memory_gb": Term(hint="`ck train validate` counts with four fifths of this machine's memory"),
     "gradient_checkpointing": Term("activation_checkpointing"),
     "cpu_offload": _OFFLOAD,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         pull_model,
     )
     from cruijff_kit.workflow.new_task import make_task
+    from cruijff_kit.workflow.profiles import create_profile, find_profile, list_profiles
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.results import read_results
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
     )
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
+    from cruijff_kit.workflow.train import begin_training, is_taken
+    from cruijff_kit.workflow.train_review import review_training
+    from cruijff_kit.workflow.train_samples import sample_training
     from cruijff_kit.workflow.watch import watch_jobs
 
 __all__ = [
@@ -61,6 +65,7 @@ __all__ = [
     "amend_design",
     "apply_calibrator",
     "apply_remedy",
+    "begin_training",
     "build_environment",
     "calibrate_run",
     "cancel_runs",
@@ -76,12 +81,16 @@ __all__ = [
     "compare_run_groups",
     "convert_data",
     "copy_recipe",
+    "create_profile",
     "describe_model",
     "draft_table_schema",
     "embed_texts",
     "estimate_runs",
+    "find_profile",
+    "is_taken",
     "list_disk",
     "list_models",
+    "list_profiles",
     "list_recipes",
     "list_sites",
     "lock_environment",
@@ -107,8 +116,10 @@ __all__ = [
     "record_decision",
     "recorded_plan",
     "retry_run",
+    "review_training",
     "run_there",
     "safe_text",
+    "sample_training",
     "scaffold_runs",
     "sealed_plan",
     "secrets_of",
@@ -169,6 +180,17 @@ _HOMES = {
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
+    "profiles": (
+        "create_profile",
+        "find_profile",
+        "list_profiles",
+    ),
+    "train": (
+        "begin_training",
+        "is_taken",
+    ),
+    "train_review": ("review_training",),
+    "train_samples": ("sample_training",),
     "watch": ("watch_jobs",),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""

@@ -18,7 +18,7 @@ from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.registry import ModelEntry
 from cruijff_kit.schema.site import ModelFacts
 
-__all__ = ["FORMATS", "FoundData", "FoundModel", "find_base", "find_rows", "longest_answer", "model_here"]
+__all__ = ["FORMATS", "FoundData", "FoundModel", "RowWish", "find_base", "find_rows", "longest_answer", "model_here"]
 
 FORMATS: Mapping[str, str | None] = {
     "auto": None,
@@ -93,7 +93,11 @@ def model_here(name: str, found: FoundModel) -> ModelFacts:
         SiteError: it is not.
     """
     if found.facts is None:
-        pulled = f"`ck models pull {name}` brings it here" if "/" in name or found.entry else "`ck models list` shows those here"
+        pulled = (
+            f"`ck models pull {name}` brings it here"
+            if "/" in name or found.entry
+            else "`ck models list` shows those here"
+        )
         hint = f"{pulled}; `tiny` is a small one that is made on this machine"
         raise SiteError(f"model `{name}` is not on this machine", hint=hint)
     return found.facts
@@ -110,31 +114,31 @@ def _places(name: str, world: World) -> Iterable[str]:
             yield path
 
 
-class _Wish(NamedTuple):
+class RowWish(NamedTuple):
+    """What is wanted of rows."""
+
     form: str | None
+    """Form that every row must have; any where None."""
     share: float
+    """Part of the training rows to hold out where there is no split `validation`."""
     seed: int
+    """Fixes which."""
     validation: str | None
+    """Another file to validate on."""
 
 
-def find_rows(
-    name: str, *, form: str = "auto", share: float, seed: int, validation: str | None = None, world: World
-) -> FoundData:
+def find_rows(name: str, wish: RowWish, *, world: World) -> FoundData:
     """Return the rows of a file, a folder or bundled data, some held out where none are.
 
     Args:
         name: path, or a name of `ck train list-data`.
-        form: a name of `FORMATS`: the form every row must have.
-        share: part of the training rows to hold out where there is no split `validation`.
-        seed: fixes which.
-        validation: another file to validate on.
+        wish: what is wanted of them.
         world: the project; only read.
 
     Raises:
         SpecError: it is not there, or rows cannot be learnt; names line and field.
     """
     place, ours = _place(name, world)
-    wish = _Wish(FORMATS[form], share, seed, validation)
     splits = _read(place, name)
     if not splits.get("train"):
         found = ", ".join(f"`{split}`" for split in splits) or "none"
@@ -188,7 +192,7 @@ def _forms(splits: Splits, name: str, *, wanted: str | None) -> dict[str, int]:
     return dict(counts)
 
 
-def _validated(splits: Splits, wish: _Wish, *, name: str, world: World) -> tuple[Splits, str]:
+def _validated(splits: Splits, wish: RowWish, *, name: str, world: World) -> tuple[Splits, str]:
     """Return the splits with rows to validate on, and how these came about; the same splits where they stand."""
     if wish.validation is not None:
         place, _ = _place(wish.validation, world)

@@ -1,29 +1,30 @@
 """Review a training: every value with its source, what is unusual, what it needs, and the design it would be."""
 
-from collections.abc import Mapping
-from math import ceil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cruijff_kit.data.template_registry import is_file
 from cruijff_kit.data.train_file import TrainFile, read_train_file
-from cruijff_kit.errors import Problem, SpecError
-from cruijff_kit.planning.train_advice import fit_of, recommendations, train_warnings
-from cruijff_kit.planning.train_design import DesignParts, design_text, model_name
-from cruijff_kit.planning.train_layers import TrainLayer, lay_over, value_problems, with_machine, with_steps
-from cruijff_kit.planning.fits import memory_bytes
+from cruijff_kit.errors import Problem, SiteError, SpecError
+from cruijff_kit.planning.fits import gigabytes, memory_bytes
 from cruijff_kit.planning.shapes import shape_of
+from cruijff_kit.planning.train_advice import Fit, fit_of, recommendations, train_warnings
+from cruijff_kit.planning.train_design import DesignParts, design_text, total_steps
+from cruijff_kit.planning.train_layers import TrainLayer, lay_over, value_problems, with_machine, with_steps
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.runtime.machine_memory import machine_memory, usable_cpus
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.site import GpuKind
 from cruijff_kit.schema.training import TrainOrder, TrainReview, TrainValue
-from cruijff_kit.workflow.backends import choose_backend, is_installed
+from cruijff_kit.workflow.backends import BACKENDS, choose_backend, is_installed
 from cruijff_kit.workflow.profiles import find_profile
 from cruijff_kit.workflow.table_tier import tier_of
 from cruijff_kit.workflow.train_inputs import (
     FORMATS,
     FoundData,
     FoundModel,
+    RowWish,
     find_base,
     find_rows,
     longest_answer,
@@ -44,6 +45,16 @@ class _Order(NamedTuple):
     validation: str | None
     output: str | None
     layers: tuple[TrainLayer, ...]
+
+
+class _Found(NamedTuple):
+    """What was found on this machine for it."""
+
+    asked: _Order
+    base: FoundModel
+    data: FoundData | None
+    gpus: tuple[GpuKind, ...]
+    backend: tuple[str, tuple[str, ...]]
 
 
 def review_training(
@@ -70,34 +81,19 @@ def review_training(
     if problems:
         raise SpecError("the training cannot be set up so", problems=list(dict.fromkeys(problems)))
     values = with_machine(values, cpus=usable_cpus(), gpus=len(gpus))
+    values["template"] = _template(values["template"], world)
     base = find_base(asked.model, progress=progress, world=world)
     if not loose:
         model_here(asked.model, base)
-    plain = _plain(values)
-    data = None
-    if asked.data or not loose:
-        data = find_rows(
-            _named(asked.data),
-            form=plain["format"],
-            share=plain["val_split"],
-            seed=plain["seed"],
-            validation=asked.validation,
-            world=world,
-        )
-    return _reviewed(order, asked, values, found=_Found(base, data, gpus), world=world)
-
-
-class _Found(NamedTuple):
-    base: FoundModel
-    data: FoundData | None
-    gpus: tuple[GpuKind, ...]
+    data = _data(asked, _plain(values), world=world) if asked.data or not loose else None
+    return _reviewed(order, _Found(asked, base, data, gpus, _backend(values, loose=loose)), values, world=world)
 
 
 def _asked(order: TrainOrder, world: World) -> _Order:
     """Read profile and file, and let the command line's own words count over them."""
     file = _file(order.config, world)
     said = file.values
-    flags = {name: value for name, value in order.flags.items() if value is not None}
+    flags = dict(order.flags)
     layers = []
     name = order.profile or said.get("profile")
     if name is not None:
@@ -128,48 +124,68 @@ def _file(path: str | None, world: World) -> TrainFile:
     return read_train_file(text, name=path)
 
 
-def _choices(values: Mapping[str, TrainValue]) -> list[Problem]:
-    said, found = values["format"].value, []
-    if said not in FORMATS:
-        known = ", ".join(f"`{name}`" for name in FORMATS)
-        found.append(Problem(f"`{said}` is no form of rows", "format", values["format"].source, f"one of {known}"))
-    return found
+def _choices(values: Mapping[str, TrainValue]) -> Iterator[Problem]:
+    """Yield words that are none of those a key takes."""
+    for name, known in (("format", tuple(FORMATS)), ("backend", BACKENDS)):
+        said = values[name]
+        if said.value not in known:
+            hint = f"one of {', '.join(f'`{each}`' for each in known)}"
+            yield Problem(f"`{said.value}` is not a valid `{name}`", name, said.source, hint)
 
 
-def _named(data: str) -> str:
-    if not data:
+def _data(asked: _Order, plain: Mapping[str, Any], *, world: World) -> FoundData:
+    if not asked.data:
         hint = "name a file, a folder or one of `ck train list-data`: `ck train quick MODEL capitalization`"
         raise SpecError("no data is named", hint=hint)
-    return data
+    wish = RowWish(FORMATS[plain["format"]], plain["val_split"], plain["seed"], asked.validation)
+    return find_rows(asked.data, wish, world=world)
+
+
+def _template(said: TrainValue, world: World) -> TrainValue:
+    """Return a template's file as an absolute path: the experiment, where relative ones start, lies elsewhere."""
+    place = world.store.root / str(said.value)
+    ours = is_file(str(said.value)) and place.is_file()
+    return said.model_copy(update={"value": str(place.absolute())}) if ours else said
+
+
+def _backend(values: Mapping[str, TrainValue], *, loose: bool) -> tuple[str, tuple[str, ...]]:
+    """Return the backend, and what is to be said of it where a file is only looked at."""
+    said = values["backend"].value
+    try:
+        return choose_backend(said), ()
+    except SiteError as err:
+        if not loose:
+            raise
+        return said, (f"{str(err).partition(chr(10))[0]}: {err.hint}",)
 
 
 def _plain(values: Mapping[str, TrainValue]) -> dict[str, Any]:
     return {name: each.value for name, each in values.items()}
 
 
-def _reviewed(
-    order: TrainOrder, asked: _Order, values: dict[str, TrainValue], *, found: _Found, world: World
-) -> TrainReview:
-    base, data = found.base, found.data
-    steps = 0 if data is None else _steps(_plain(values), len(data.splits["train"]))
-    values = with_steps(values, steps=steps)
-    backend, notes = _backend(values, found)
-    values, more = _evaluated(values, data)
+def _reviewed(order: TrainOrder, found: _Found, values: dict[str, TrainValue], *, world: World) -> TrainReview:
+    base, data, asked = found.base, found.data, found.asked
+    steps, notes = 0, found.backend[1]
     if data is not None:
-        values["tier"] = _tier(values["tier"], data, world)
+        steps = total_steps(_plain(values), len(data.splits["train"]))
+        evaluate, why = _evaluated(values["evaluate"], data)
+        values = {**values, "evaluate": evaluate, "tier": _tier(values["tier"], data, world)}
+        notes = (*notes, *why)
+    values = with_steps(values, steps=steps)
     plain = _plain(values)
-    local = base.path is not None
-    output = world.store.root / (asked.output or _OUTPUTS[order.mode])
-    known = base.facts or base.entry
-    fit = None
-    if known is not None:
-        memory = _memory(found.gpus, gpu=plain["gpus"] > 0)
-        fit = fit_of(shape_of(known), plain, tokens=plain["max_seq_len"], memory=memory)
-    missing = () if local else (f"model `{asked.model}` is not on this machine; `ck models pull` brings it",)
-    prepared = f"{ExperimentLayout.data}/{data.stem}.json" if data is not None and data.text else ""
+    output = (world.store.root / (asked.output or _OUTPUTS[order.mode])).absolute()
+    fit = _fit(found, plain)
+    design = ""
+    if data is not None and base.path is not None:
+        day = world.clock.now().date().isoformat()
+        command = f"ck train {order.mode} {asked.model} {asked.data}"
+        parts = DesignParts(
+            output.name, command, day, model=(asked.model, base.path), data=_placed(data), backend=found.backend[0]
+        )
+        design = design_text(parts, plain, answers=_answers(data, plain))
     return TrainReview(
         mode=order.mode,
-        output=str(output.absolute()),
+        output=str(output),
         chosen=asked.output is not None,
         model=asked.model,
         model_path=base.path,
@@ -178,16 +194,69 @@ def _reviewed(
         splits={} if data is None else {split: len(rows) for split, rows in data.splits.items()},
         forms={} if data is None else data.forms,
         held_out="" if data is None else data.held_out,
-        backend=backend,
+        backend=found.backend[0],
         steps=steps,
         values=values,
-        warnings=(*missing, *train_warnings(plain, model=asked.model, local=local), *_unfit(plain, fit)),
+        warnings=tuple(_warnings(found, plain, fit)),
         recommendations=tuple(recommendations(plain)),
-        notes=(*notes, *more),
+        notes=notes,
         memory=None if fit is None else fit.parts,
         memory_limit=0 if fit is None else fit.limit,
         most_rows=None if fit is None else fit.most_rows,
-        design="" if data is None or base.path is None else _design(order, asked, plain, data=data, base=base, world=world, output=output, backend=backend),
+        design=design,
         prepared="" if data is None else data.text,
-        prepared_path=prepared,
+        prepared_path="" if data is None or not data.text else _placed(data),
     )
+
+
+def _placed(data: FoundData) -> str:
+    """Return the path of the rows as a design names it: in the experiment where they are written there."""
+    return f"{ExperimentLayout.data}/{data.stem}.json" if data.text else data.path
+
+
+def _evaluated(said: TrainValue, data: FoundData) -> tuple[TrainValue, tuple[str, ...]]:
+    """Return whether the split `test` is evaluated, and why not where it could be."""
+    there = bool(data.splits.get("test"))
+    if said.value is not None:
+        if said.value and not there:
+            raise SpecError("there is no split `test` to evaluate", hint="leave `--evaluate` out, or name such a split")
+        return said, ()
+    if not there:
+        return TrainValue(value=False, source="derived"), ()
+    if not is_installed("inspect_ai"):
+        why = "the split `test` is not evaluated: `inspect-ai` is not installed (pip install 'cruijff-kit[eval]')"
+        return TrainValue(value=False, source="derived"), (why,)
+    return TrainValue(value=True, source="derived"), ()
+
+
+def _tier(said: TrainValue, data: FoundData, world: World) -> TrainValue:
+    declared = said.value or ("green" if data.bundled else None)
+    tier = tier_of(Path(data.path), declared=declared, world=world)
+    return TrainValue(value=tier, source=said.source if tier == said.value else "derived")
+
+
+def _answers(data: FoundData, plain: Mapping[str, Any]) -> int:
+    return longest_answer(data.splits["test"]) if plain["evaluate"] else 0
+
+
+def _fit(found: _Found, plain: Mapping[str, Any]) -> Fit | None:
+    """Return what a step needs and which batch fits; None where nothing is known of the model."""
+    known = found.base.facts or found.base.entry
+    if known is None:
+        return None
+    sizes = [memory_bytes(each.memory) for each in found.gpus if each.memory is not None]
+    memory = min(sizes, default=0) if plain["gpus"] else machine_memory()
+    return fit_of(shape_of(known), plain, tokens=plain["max_seq_len"], memory=memory)
+
+
+def _warnings(found: _Found, plain: Mapping[str, Any], fit: Fit | None) -> Iterator[str]:
+    local = found.base.path is not None
+    if not local:
+        yield f"model `{found.asked.model}` is not on this machine; `ck models pull` brings it"
+    yield from train_warnings(plain, model=found.asked.model, local=local)
+    if fit is not None and fit.most_rows is not None and fit.most_rows < plain["batch_size"]:
+        needed, limit = gigabytes(fit.parts.total), gigabytes(fit.limit)
+        advice = (
+            f"`batch_size: {fit.most_rows}` fits" if fit.most_rows else "not even one row fits: it does not fit here"
+        )
+        yield f"rows of `max_seq_len` {plain['max_seq_len']} need {needed}, and {limit} are counted with; {advice}"
