@@ -36,7 +36,7 @@ class Template(NamedTuple):
         Raises:
             ValueError: a placeholder is missing, unknown or misplaced.
         """
-        return self.text if _is_jinja(self.text) else _shaped(self.text)
+        return self.text if not self.text or _is_jinja(self.text) else _shaped(self.text)
 
 
 _BUILT_IN: Mapping[str, Template] = MappingProxyType(
