@@ -9,6 +9,7 @@ import click
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.train_flags import TrainCommand, given, with_keys
+from cruijff_kit.cli.train_profiles import profiles
 from cruijff_kit.cli.train_text import headline, next_steps, review_text, samples_text
 from cruijff_kit.cli.train_watch import follow
 from cruijff_kit.cli.world import ProgressBar, enter_local, enter_project
@@ -39,6 +40,9 @@ def train() -> None:
     A training is an experiment of one run: the same files, record and report, and it can be grown
     into a larger one. Values count in the order defaults, profile, file, flags.
     """
+
+
+train.add_command(profiles)
 
 
 def _with_common(command: Callable[..., None]) -> Callable[..., None]:

@@ -52,6 +52,7 @@ class _Line:
         self._live = sys.stderr.isatty()
         self._drawn = False
         self._told: set[tuple[str, Step, int]] = set()
+        self._validated: float | None = None
 
     def show(self, look: ExperimentStatus) -> None:
         """Show the step that moves, training before evaluations."""
@@ -60,16 +61,18 @@ class _Line:
         if entry is None or entry.own is None or not entry.own.total:
             return
         share = entry.own.step / entry.own.total
+        # Only some lines tell of it; the last one told stays on view.
+        self._validated = entry.last.get("val_loss", self._validated)
+        figures = f"{entry.own.step}/{entry.own.total}{_figures(entry, self._validated)}"
         if self._live:
-            self._draw(entry, share)
+            self._draw(entry, share, figures=figures)
         elif (key := (entry.run_id, entry.step, int(_TENTHS * share))) not in self._told:
             self._told.add(key)
-            click.echo(f"{_doing(entry)} {entry.own.step}/{entry.own.total}{_figures(entry)}", err=True)
+            click.echo(f"{_doing(entry)} {figures}", err=True)
 
-    def _draw(self, entry: StepStatus, share: float) -> None:
+    def _draw(self, entry: StepStatus, share: float, *, figures: str) -> None:
         cells = int(28 * share)
-        counts = f"{entry.own.step}/{entry.own.total}" if entry.own is not None else ""
-        text = f"{_doing(entry)} {'█' * cells}{'·' * (28 - cells)} {counts}{_figures(entry)}"
+        text = f"{_doing(entry)} {'█' * cells}{'·' * (28 - cells)} {figures}"
         click.echo(f"\r\x1b[K{text[: os.get_terminal_size(2).columns - 1]}", nl=False, err=True)
         self._drawn = True
 
@@ -83,10 +86,10 @@ def _doing(entry: StepStatus) -> str:
     return "training" if entry.step is Step.TRAIN else f"evaluating {entry.run_id}"
 
 
-def _figures(entry: StepStatus) -> str:
-    names = (("loss", "loss"), ("val_loss", "validation"))
-    found = [(word, entry.last.get(name)) for name, word in names]
-    return "".join(f"  {word} {value:.3f}" for word, value in found if isinstance(value, float))
+def _figures(entry: StepStatus, validated: float | None) -> str:
+    loss = entry.last.get("loss")
+    shown = (("loss", loss), ("validation", validated if entry.step is Step.TRAIN else None))
+    return "".join(f"  {word} {value:.3f}" for word, value in shown if isinstance(value, float))
 
 
 def _stop(run: str, world: "World") -> None:

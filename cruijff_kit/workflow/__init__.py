@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
+    from cruijff_kit.workflow.grow import grow_design
     from cruijff_kit.workflow.logs import tail_log
+    from cruijff_kit.workflow.machine import describe_machine
     from cruijff_kit.workflow.mirror import run_there, sync_mirror
+    from cruijff_kit.workflow.model_needs import model_needs
     from cruijff_kit.workflow.models import (
         check_model,
         describe_model,
@@ -29,9 +32,11 @@ if TYPE_CHECKING:
         look_up_model,
         make_tiny_model,
         pull_model,
+        remove_model,
     )
     from cruijff_kit.workflow.new_task import make_task
     from cruijff_kit.workflow.profiles import create_profile, find_profile, list_profiles
+    from cruijff_kit.workflow.project import make_project
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.results import read_results
@@ -82,11 +87,13 @@ __all__ = [
     "convert_data",
     "copy_recipe",
     "create_profile",
+    "describe_machine",
     "describe_model",
     "draft_table_schema",
     "embed_texts",
     "estimate_runs",
     "find_profile",
+    "grow_design",
     "is_taken",
     "list_disk",
     "list_models",
@@ -95,9 +102,11 @@ __all__ = [
     "list_sites",
     "lock_environment",
     "look_up_model",
+    "make_project",
     "make_task",
     "make_tiny_model",
     "merge_adapter",
+    "model_needs",
     "port_adapter",
     "preview_cancel",
     "preview_retry",
@@ -115,6 +124,7 @@ __all__ = [
     "read_status",
     "record_decision",
     "recorded_plan",
+    "remove_model",
     "retry_run",
     "review_training",
     "run_there",
@@ -160,7 +170,15 @@ _HOMES = {
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "logs": ("tail_log",),
     "mirror": ("run_there", "sync_mirror"),
-    "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
+    "models": (
+        "check_model",
+        "describe_model",
+        "list_models",
+        "look_up_model",
+        "make_tiny_model",
+        "pull_model",
+        "remove_model",
+    ),
     "new_task": ("make_task",),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
@@ -191,6 +209,10 @@ _HOMES = {
     ),
     "train_review": ("review_training",),
     "train_samples": ("sample_training",),
+    "grow": ("grow_design",),
+    "machine": ("describe_machine",),
+    "project": ("make_project",),
+    "model_needs": ("model_needs",),
     "watch": ("watch_jobs",),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""

@@ -18,7 +18,17 @@ from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.registry import ModelEntry
 from cruijff_kit.schema.site import ModelFacts
 
-__all__ = ["FORMATS", "FoundData", "FoundModel", "RowWish", "find_base", "find_rows", "longest_answer", "model_here"]
+__all__ = [
+    "FORMATS",
+    "TINY",
+    "FoundData",
+    "FoundModel",
+    "RowWish",
+    "find_base",
+    "find_rows",
+    "longest_answer",
+    "model_here",
+]
 
 FORMATS: Mapping[str, str | None] = {
     "auto": None,
@@ -31,7 +41,8 @@ FORMATS: Mapping[str, str | None] = {
 }
 """Names of forms of rows, the original's too, to the form that every row must have; any where None."""
 
-_TINY = "tiny"
+TINY = "tiny"
+"""Name of the small model that is made on this machine."""
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
 _ANY = Columns(None, None)
 
@@ -66,10 +77,14 @@ class FoundData(NamedTuple):
     """Name of that file without its ending."""
 
 
-def find_base(name: str, *, progress: Progress | None = None, world: World) -> FoundModel:
+def find_base(name: str, *, make: bool = True, progress: Progress | None = None, world: World) -> FoundModel:
     """Return a base model by its directory, its repository or its name; nothing is pulled.
 
-    `tiny`, where no other model is called so, is the small one, made first where it is not cached.
+    Args:
+        name: what it was called; `tiny`, where no other model is called so, is the small one.
+        make: whether that is made first where it is not cached.
+        progress: called while it is made.
+        world: the project and its models.
     """
     entry = find_entry(known_models(world.site), name, PurePath(name).name)
     for place in _places(name, world):
@@ -80,7 +95,7 @@ def find_base(name: str, *, progress: Progress | None = None, world: World) -> F
                 raise
             continue
         return FoundModel(facts.path, facts, entry)
-    if name == _TINY:
+    if name == TINY and make:
         facts = world.hub.make_tiny(progress=progress)
         return FoundModel(facts.path, facts, None)
     return FoundModel(None, None, entry)

@@ -22,6 +22,7 @@ from cruijff_kit.workflow.profiles import find_profile
 from cruijff_kit.workflow.table_tier import tier_of
 from cruijff_kit.workflow.train_inputs import (
     FORMATS,
+    TINY,
     FoundData,
     FoundModel,
     RowWish,
@@ -82,7 +83,7 @@ def review_training(
         raise SpecError("the training cannot be set up so", problems=list(dict.fromkeys(problems)))
     values = with_machine(values, cpus=usable_cpus(), gpus=len(gpus))
     values["template"] = _template(values["template"], world)
-    base = find_base(asked.model, progress=progress, world=world)
+    base = find_base(asked.model, make=not loose, progress=progress, world=world)
     if not loose:
         model_here(asked.model, base)
     data = _data(asked, _plain(values), world=world) if asked.data or not loose else None
@@ -182,7 +183,10 @@ def _reviewed(order: TrainOrder, found: _Found, values: dict[str, TrainValue], *
         parts = DesignParts(
             output.name, command, day, model=(asked.model, base.path), data=_placed(data), backend=found.backend[0]
         )
-        design = design_text(parts, plain, answers=_answers(data, plain))
+        # A rank that is varied later takes its scaling with it.
+        alpha = values["lora_alpha"]
+        said = plain | ({"lora_alpha": None} if alpha.source == "derived" else {})
+        design = design_text(parts, said, answers=_answers(data, plain))
     return TrainReview(
         mode=order.mode,
         output=str(output),
@@ -252,7 +256,8 @@ def _fit(found: _Found, plain: Mapping[str, Any]) -> Fit | None:
 def _warnings(found: _Found, plain: Mapping[str, Any], fit: Fit | None) -> Iterator[str]:
     local = found.base.path is not None
     if not local:
-        yield f"model `{found.asked.model}` is not on this machine; `ck models pull` brings it"
+        brings = "the first training makes it" if found.asked.model == TINY else "`ck models pull` brings it"
+        yield f"model `{found.asked.model}` is not on this machine; {brings}"
     yield from train_warnings(plain, model=found.asked.model, local=local)
     if fit is not None and fit.most_rows is not None and fit.most_rows < plain["batch_size"]:
         needed, limit = gigabytes(fit.parts.total), gigabytes(fit.limit)
