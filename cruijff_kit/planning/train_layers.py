@@ -91,31 +91,29 @@ def _rank(values: Mapping[str, TrainValue]) -> float:
 
 def _facts(name: str, value: Any) -> Iterator[str]:
     """Yield what the noun that holds a key elsewhere refuses of a value."""
-    home, _, field = TRAIN_KEYS[name].home.partition(".")
-    try:
-        if name == "seed":
-            Controls.model_validate({"seeds": (value,)})
-        elif name in _FORMS:
-            _FORMS[name].validate_python(value, strict=True)
-        elif value is None:
-            # Filled in later, or what absence means there.
-            yield from () if TRAIN_KEYS[name].start is None else _absent(home, field)
-        elif home == "controls" and field in Controls.model_fields:
-            Controls.model_validate({field: value})
-        elif home == "resources":
-            Resources.model_validate({field: value})
-    except ValidationError as err:
-        yield " and ".join(dict.fromkeys(each["msg"].lower() for each in err.errors()))
+    # What is filled in later may be absent.
+    if value is not None or TRAIN_KEYS[name].start is not None:
+        try:
+            _check(name, value)
+        except ValidationError as err:
+            yield " and ".join(dict.fromkeys(each["msg"].lower() for each in err.errors()))
     if name == "val_split" and isinstance(value, float | int) and not 0 <= value < 1:
         yield "it is a share, at least 0 and below 1"
 
 
-def _absent(home: str, field: str) -> Iterator[str]:
-    noun = Controls if home == "controls" else Resources
-    try:
-        noun.model_validate({field: None})
-    except ValidationError as err:
-        yield err.errors()[0]["msg"].lower()
+def _check(name: str, value: Any) -> None:
+    """Let the noun that holds a key elsewhere take a value.
+
+    Raises:
+        ValidationError: it does not.
+    """
+    home, _, field = TRAIN_KEYS[name].home.partition(".")
+    if name in _FORMS:
+        _FORMS[name].validate_python(value, strict=True)
+    elif home == "resources":
+        Resources.model_validate({field: value})
+    else:
+        Controls.model_validate({field: (value,) if name == "seed" else value})
 
 
 def _shown(value: Any) -> str:

@@ -37,8 +37,8 @@ def _only(*values: Any, hint: str) -> Term:
     return Term(None, MappingProxyType(dict.fromkeys(values)), hint)
 
 
-def _truth(key: str, yes: Any, no: Any, hint: str = "") -> Term:
-    return Term(key, MappingProxyType({True: yes, False: no}), hint)
+def _truth(key: str, *, yes: Any, no: Any) -> Term:
+    return Term(key, MappingProxyType({True: yes, False: no}))
 
 
 _QUANTIZED = "`quantization: nf4` keeps the frozen base in 4 bits; 8 bits are not offered"
@@ -62,7 +62,7 @@ _EXPORT = "`ck adapter merge` writes a whole model, and other tools convert that
 _MODEL = {
     "name": Term("model"),
     "cache_dir": _CACHE,
-    "load_in_4bit": _truth("quantization", "nf4", "none"),
+    "load_in_4bit": _truth("quantization", yes="nf4", no="none"),
     "torch_dtype": _DTYPE,
     "trust_remote_code": _CODE,
     "quantization": Term("quantization", MappingProxyType({None: "none", "none": "none", "4bit": "nf4"}), _QUANTIZED),
@@ -84,7 +84,7 @@ _DATA = {
     "test_size": Term("val_split"),
     "validate_files": _only(True, False, hint="files are looked at in any case"),
     "padding": _only("longest", hint="the rows of a pass are padded to its longest one"),
-    "truncation": _truth("overlong", "truncate", "refuse"),
+    "truncation": _truth("overlong", yes="truncate", no="refuse"),
     "shuffle": _only(True, hint="rows are shuffled by the seed in every epoch"),
     "seed": Term("seed"),
 }
@@ -95,8 +95,8 @@ _LORA = {
     "target_modules": Term("target_modules"),
     "bias": _only("none", hint="biases stay frozen"),
     "task_type": _only("CAUSAL_LM", hint="only causal language models are trained"),
-    "use_rslora": _truth("lora_variant", "rslora", None),
-    "use_dora": _truth("lora_variant", "dora", None),
+    "use_rslora": _truth("lora_variant", yes="rslora", no=None),
+    "use_dora": _truth("lora_variant", yes="dora", no=None),
 }
 _TRAINING = {
     "learning_rate": Term("lr"),
@@ -124,7 +124,7 @@ _TRAINING = {
     "metric_for_best_model": _only("loss", "eval_loss", hint="the best adapter is that of the lowest validation loss"),
     "greater_is_better": _only(False, hint="the best adapter is that of the lowest validation loss"),
     "fp16": _only(False, hint="write `dtype: bf16`"),
-    "bf16": _truth("dtype", "bf16", None),
+    "bf16": _truth("dtype", yes="bf16", no=None),
     "optimizer": _only("adamw", "adamw_torch", hint="AdamW trains"),
     "optim": _only("adamw", "adamw_torch", hint="AdamW trains"),
     "seed": Term("seed"),
@@ -145,7 +145,7 @@ _LOGGING = {
     "wandb": _only(False, hint="grow the run by `ck design from-run` and set `output.wandb_project`"),
 }
 _EVALUATION = {
-    "do_eval": _truth("val_split", None, 0.0),
+    "do_eval": _truth("val_split", yes=None, no=0.0),
     "strategy": _means("run_val_every_n_steps", "`steps` or `epoch`", steps=None, epoch=0),
     "evaluation_strategy": _means("run_val_every_n_steps", "`steps` or `epoch`", steps=None, epoch=0),
     "eval_steps": _LOOKS,
@@ -155,7 +155,7 @@ _EVALUATION = {
 _EXPORTS = {"format": _only("pytorch", None, hint=_EXPORT), "quantization": _only(None, "none", hint=_EXPORT)}
 _SYSTEM = {
     "num_workers": Term(hint="rows are read and tokenised once, before the first step; remove the key"),
-    "use_mlx": _truth("backend", "auto", "torch"),
+    "use_mlx": _truth("backend", yes="auto", no="torch"),
     "fallback_to_pytorch": _only(True, hint="`backend: mlx` fails where there is no MLX"),
     "compile": _only(False, hint="grow the run by `ck design from-run` and set `controls.compile`"),
     "use_mps": _only(False, hint="torch's recipes do not train on MPS; `backend: mlx` uses the same GPU"),

@@ -58,38 +58,45 @@ def grow_design(
         raise RunError(fact, run_id=chosen.id, hint="name a run that trains")
     if target.store.read_text(ExperimentLayout.summary) is not None:
         raise PlanError(f"`{target.store.root}` has a design already", hint="name another directory")
-    factors = {name: _with_own(each, name, chosen) for name, each in levels.items()}
-    facts = plan.dataset(chosen.dataset)
-    data, copied = _data(spec, facts, root=world.store.root)
-    grown = spec.model_copy(
+    factors = {name: _with_own(each, name, run=chosen) for name, each in levels.items()}
+    data, copied = _data(spec, plan.dataset(chosen.dataset), root=world.store.root)
+    grown = _grown(spec, chosen, factors=factors).model_copy(
         update={
             "name": target.store.root.name,
-            "question": question or _question(factors, chosen),
             "created": target.clock.now().date().isoformat(),
-            "models": (chosen.model.model_copy(update={"path": chosen.model_path or chosen.model.path}),),
+            "question": question or _question(factors, chosen),
             "data": data,
-            "design": "full",
-            "factors": factors,
-            "runs": _runs(spec, factors),
             "controls": _controls(chosen, factors, seeds=seeds),
-            "evaluation": spec.evaluation.model_copy(
-                update={"matrix": (), "generation": chosen.generation or spec.evaluation.generation}
-            ),
         }
     )
     for path in copied:
-        content = world.store.read(path)
-        if content is not None:
-            target.store.write(path, content)
-    receipt = write_design(front_matter(grown), reason=reason, world=target)
-    digest = chosen.id.rpartition("-")[2]
-    same = next((each for each in receipt.runs if each.endswith(f"-{digest}")), None)
-    return GrownDesign(
-        path=str(target.store.root / receipt.path), runs=receipt.runs, same=same, warnings=receipt.warnings
+        target.store.write(path, world.store.read(path) or b"")
+    return _written(grown, chosen, reason=reason, target=target)
+
+
+def _grown(spec: ExperimentSpec, run: PlannedRun, *, factors: Mapping[str, tuple[Level, ...]]) -> ExperimentSpec:
+    """Return the design with the run's own model and measures, and what is varied now."""
+    generation = run.generation or spec.evaluation.generation
+    return spec.model_copy(
+        update={
+            "models": (run.model.model_copy(update={"path": run.model_path or run.model.path}),),
+            "design": "full",
+            "factors": factors,
+            "runs": _runs(spec, factors),
+            "evaluation": spec.evaluation.model_copy(update={"matrix": (), "generation": generation}),
+        }
     )
 
 
-def _with_own(levels: Sequence[Level], name: str, run: PlannedRun) -> tuple[Level, ...]:
+def _written(grown: ExperimentSpec, run: PlannedRun, *, reason: str, target: World) -> GrownDesign:
+    receipt = write_design(front_matter(grown), reason=reason, world=target)
+    digest = run.id.rpartition("-")[2]
+    same = next((each for each in receipt.runs if each.endswith(f"-{digest}")), None)
+    path = str(target.store.root / receipt.path)
+    return GrownDesign(path=path, runs=receipt.runs, same=same, warnings=receipt.warnings)
+
+
+def _with_own(levels: Sequence[Level], name: str, *, run: PlannedRun) -> tuple[Level, ...]:
     """Return the levels of a factor, the run's own among them."""
     own = run.factors.get(name)
     if name in run.settings:

@@ -5,20 +5,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.template_registry import is_file
-from cruijff_kit.data.train_file import TrainFile, read_train_file
 from cruijff_kit.errors import Problem, SiteError, SpecError
 from cruijff_kit.planning.fits import gigabytes, memory_bytes
 from cruijff_kit.planning.shapes import shape_of
 from cruijff_kit.planning.train_advice import Fit, fit_of, recommendations, train_warnings
 from cruijff_kit.planning.train_design import DesignParts, design_text, total_steps
-from cruijff_kit.planning.train_layers import TrainLayer, lay_over, value_problems, with_machine, with_steps
+from cruijff_kit.planning.train_layers import lay_over, value_problems, with_machine, with_steps
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.runtime.machine_memory import machine_memory, usable_cpus
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.site import GpuKind
+from cruijff_kit.schema.train_keys import TrainMode
 from cruijff_kit.schema.training import TrainOrder, TrainReview, TrainValue
 from cruijff_kit.workflow.backends import BACKENDS, choose_backend, is_installed
-from cruijff_kit.workflow.profiles import find_profile
 from cruijff_kit.workflow.table_tier import tier_of
 from cruijff_kit.workflow.train_inputs import (
     FORMATS,
@@ -31,27 +30,18 @@ from cruijff_kit.workflow.train_inputs import (
     longest_answer,
     model_here,
 )
+from cruijff_kit.workflow.train_order import Asked, read_order
 
 __all__ = ["review_training"]
 
 _OUTPUTS = {"quick": "quick_output", "start": "output"}
-_NO_FILE = TrainFile({}, {}, ())
-
-
-class _Order(NamedTuple):
-    """What was asked for, the file's word where a flag said nothing."""
-
-    model: str
-    data: str
-    validation: str | None
-    output: str | None
-    layers: tuple[TrainLayer, ...]
 
 
 class _Found(NamedTuple):
     """What was found on this machine for it."""
 
-    asked: _Order
+    mode: TrainMode
+    asked: Asked
     base: FoundModel
     data: FoundData | None
     gpus: tuple[GpuKind, ...]
@@ -75,10 +65,10 @@ def review_training(
         SpecError: keys, values, profile or data are wrong; lists every problem.
         SiteError: the model is not on this machine, or the backend cannot run here.
     """
-    asked = _asked(order, world)
+    asked = read_order(order, world=world)
     values = lay_over(order.mode, *asked.layers)
     gpus = world.probe.machine().gpus if world.probe is not None else ()
-    problems = [*_choices(values), *value_problems(values, *asked.layers)]
+    problems = [*asked.problems, *_choices(values), *value_problems(values, *asked.layers)]
     if problems:
         raise SpecError("the training cannot be set up so", problems=list(dict.fromkeys(problems)))
     values = with_machine(values, cpus=usable_cpus(), gpus=len(gpus))
@@ -87,42 +77,8 @@ def review_training(
     if not loose:
         model_here(asked.model, base)
     data = _data(asked, _plain(values), world=world) if asked.data or not loose else None
-    return _reviewed(order, _Found(asked, base, data, gpus, _backend(values, loose=loose)), values, world=world)
-
-
-def _asked(order: TrainOrder, world: World) -> _Order:
-    """Read profile and file, and let the command line's own words count over them."""
-    file = _file(order.config, world)
-    said = file.values
-    flags = dict(order.flags)
-    layers = []
-    name = order.profile or said.get("profile")
-    if name is not None:
-        layers.append(TrainLayer(f"profile {name}", find_profile(str(name), world=world).values))
-    if order.config is not None:
-        layers.append(TrainLayer(f"file {order.config}", said, file.places))
-    layers.append(TrainLayer("flag", flags))
-    problems = list(file.problems)
-    model = order.model or said.get("model")
-    if model is None:
-        problems.append(Problem("no model is named", "model", order.config or "", "name one: a directory, or a name"))
-    if problems:
-        raise SpecError("the training cannot be set up so", problems=problems)
-    data = order.data or said.get("data") or ""
-    validation = order.validation_data or said.get("validation_data")
-    return _Order(str(model), str(data), validation, order.output or said.get("output"), tuple(layers))
-
-
-def _file(path: str | None, world: World) -> TrainFile:
-    if path is None:
-        return _NO_FILE
-    try:
-        text = (world.store.root / Path(path).expanduser()).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        fact = getattr(err, "strerror", None) or str(err)
-        hint = "`ck init` writes `configs/train.yml` to begin with"
-        raise SpecError(f"configuration `{path}` cannot be read: {fact.lower()}", hint=hint) from err
-    return read_train_file(text, name=path)
+    found = _Found(order.mode, asked, base, data, gpus, _backend(values, loose=loose))
+    return _reviewed(found, values, world=world)
 
 
 def _choices(values: Mapping[str, TrainValue]) -> Iterator[Problem]:
@@ -134,7 +90,7 @@ def _choices(values: Mapping[str, TrainValue]) -> Iterator[Problem]:
             yield Problem(f"`{said.value}` is not a valid `{name}`", name, said.source, hint)
 
 
-def _data(asked: _Order, plain: Mapping[str, Any], *, world: World) -> FoundData:
+def _data(asked: Asked, plain: Mapping[str, Any], *, world: World) -> FoundData:
     if not asked.data:
         hint = "name a file, a folder or one of `ck train list-data`: `ck train quick MODEL capitalization`"
         raise SpecError("no data is named", hint=hint)
@@ -164,22 +120,22 @@ def _plain(values: Mapping[str, TrainValue]) -> dict[str, Any]:
     return {name: each.value for name, each in values.items()}
 
 
-def _reviewed(order: TrainOrder, found: _Found, values: dict[str, TrainValue], *, world: World) -> TrainReview:
+def _reviewed(found: _Found, values: dict[str, TrainValue], *, world: World) -> TrainReview:
     base, data, asked = found.base, found.data, found.asked
     steps, notes = 0, found.backend[1]
     if data is not None:
         steps = total_steps(_plain(values), len(data.splits["train"]))
         evaluate, why = _evaluated(values["evaluate"], data)
-        values = {**values, "evaluate": evaluate, "tier": _tier(values["tier"], data, world)}
+        values = {**values, "evaluate": evaluate, "tier": _tier(values["tier"], data, world=world)}
         notes = (*notes, *why)
     values = with_steps(values, steps=steps)
     plain = _plain(values)
-    output = (world.store.root / (asked.output or _OUTPUTS[order.mode])).absolute()
+    output = (world.store.root / (asked.output or _OUTPUTS[found.mode])).absolute()
     fit = _fit(found, plain)
     design = ""
     if data is not None and base.path is not None:
         day = world.clock.now().date().isoformat()
-        command = f"ck train {order.mode} {asked.model} {asked.data}"
+        command = f"ck train {found.mode} {asked.model} {asked.data}"
         parts = DesignParts(
             output.name, command, day, model=(asked.model, base.path), data=_placed(data), backend=found.backend[0]
         )
@@ -188,7 +144,7 @@ def _reviewed(order: TrainOrder, found: _Found, values: dict[str, TrainValue], *
         said = plain | ({"lora_alpha": None} if alpha.source == "derived" else {})
         design = design_text(parts, said, answers=_answers(data, plain))
     return TrainReview(
-        mode=order.mode,
+        mode=found.mode,
         output=str(output),
         chosen=asked.output is not None,
         model=asked.model,
@@ -201,7 +157,7 @@ def _reviewed(order: TrainOrder, found: _Found, values: dict[str, TrainValue], *
         backend=found.backend[0],
         steps=steps,
         values=values,
-        warnings=tuple(_warnings(found, plain, fit)),
+        warnings=tuple(_warnings(found, plain, fit=fit)),
         recommendations=tuple(recommendations(plain)),
         notes=notes,
         memory=None if fit is None else fit.parts,
@@ -233,7 +189,7 @@ def _evaluated(said: TrainValue, data: FoundData) -> tuple[TrainValue, tuple[str
     return TrainValue(value=True, source="derived"), ()
 
 
-def _tier(said: TrainValue, data: FoundData, world: World) -> TrainValue:
+def _tier(said: TrainValue, data: FoundData, *, world: World) -> TrainValue:
     declared = said.value or ("green" if data.bundled else None)
     tier = tier_of(Path(data.path), declared=declared, world=world)
     return TrainValue(value=tier, source=said.source if tier == said.value else "derived")
@@ -253,7 +209,7 @@ def _fit(found: _Found, plain: Mapping[str, Any]) -> Fit | None:
     return fit_of(shape_of(known), plain, tokens=plain["max_seq_len"], memory=memory)
 
 
-def _warnings(found: _Found, plain: Mapping[str, Any], fit: Fit | None) -> Iterator[str]:
+def _warnings(found: _Found, plain: Mapping[str, Any], *, fit: Fit | None) -> Iterator[str]:
     local = found.base.path is not None
     if not local:
         brings = "the first training makes it" if found.asked.model == TINY else "`ck models pull` brings it"

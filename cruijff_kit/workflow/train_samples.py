@@ -51,7 +51,7 @@ def sample_training(*, prompts: Sequence[str] = (), count: int = 3, world: World
         asked = (
             [_own(text, config, encoding=encoding, tokenizer=tokenizer) for text in prompts]
             if prompts
-            else _rows(run, count, world)
+            else _rows(run, count, world=world)
         )
     except (RunError, SpecError) as err:
         return TrainSamples(adapter=adapter, best=best, samples=(), withheld=str(err).partition("\n")[0])
@@ -69,7 +69,7 @@ def sample_training(*, prompts: Sequence[str] = (), count: int = 3, world: World
     return TrainSamples(adapter=adapter, best=best, samples=samples)
 
 
-def _rows(run: PlannedRun, count: int, world: World) -> Sequence[_Asked]:
+def _rows(run: PlannedRun, count: int, *, world: World) -> Sequence[_Asked]:
     found = spot_check_run(run.id, count=count, world=world).samples
     return [_Asked(each.prompt, each.prompt_ids, each.expected) for each in found]
 
