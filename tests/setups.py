@@ -40,6 +40,7 @@ CHANGED = {
     "output_key": "answer",
     "prompt": "Q: {input}",
     "system_prompt": "Be brief.",
+    "template": "chatml",
     "template_date": "1 Jan 2026",
     "train_on_input": "yes",
     "max_seq_len": "64",

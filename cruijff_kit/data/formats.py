@@ -1,6 +1,6 @@
 """Formats: the files of a data set to rows by split, each row with its place.
 
-    words.json          one object: split name to list of rows
+    words.json          one object: split name to list of rows; or a list of rows, or a single one
     words.jsonl         a row a line; its column `split` names the split, else all train
     words.parquet       the same as a table
     words/              train|validation|test.{json,jsonl,parquet}, or shards `train-00000-of-00002.parquet`
@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.arrow_files import arrow_rows, parquet_rows
+from cruijff_kit.data.items import is_item
 from cruijff_kit.data.json_text import list_lines, parse_json, parse_lines, read_text, row_lines
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.data import DataFormat
@@ -120,6 +121,10 @@ def read_parts(content: Content, name: str) -> Parts:
 def _split_object(content: bytes, name: str) -> Parts:
     text = read_text(content, name)
     value = parse_json(text, name)
+    if isinstance(value, list):
+        return _by_column(Part(value, lambda index: f"{name}:{list_lines(text)[index]}"), name)
+    if isinstance(value, dict) and is_item(value):
+        return {"train": Part([value], lambda _: f"{name}:1")}
     problems = _layout_problems(value, name)
     if problems:
         raise _refused(name, problems)
@@ -138,9 +143,8 @@ def _split_object(content: bytes, name: str) -> Parts:
 
 def _layout_problems(value: Any, name: str) -> list[Problem]:
     if not isinstance(value, dict):
-        kind = "a list" if isinstance(value, list) else "no object"
         hint = 'wrap the rows as `{"train": [...], "test": [...]}`'
-        return [Problem(f"the file holds {kind}, not an object of splits", place=name, hint=hint)]
+        return [Problem("the file holds neither an object of splits nor a list of rows", place=name, hint=hint)]
     hint = "give every split a list of rows, or remove it"
     problems = [
         Problem(f"split `{split}` holds {'an object' if isinstance(rows, dict) else 'no list'}", split, name, hint)
@@ -159,6 +163,8 @@ def _flat(content: bytes, name: str, *, form: DataFormat) -> Part:
         rows, lines = parse_lines(text, name)
         return Part(rows, lambda index: f"{name}:{lines[index]}")
     value = parse_json(text, name)
+    if isinstance(value, dict) and is_item(value):
+        return Part([value], lambda _: f"{name}:1")
     if not isinstance(value, list):
         hint = "a split file is a list of rows; one file with all splits is named by itself as `path`"
         raise _refused(name, [Problem("the file holds no list of rows", place=name, hint=hint)])

@@ -14,7 +14,18 @@ from typing import Any, Literal, NamedTuple
 
 from cruijff_kit.data.turns import MESSAGES, Turn, question_turns, read_turns, turn_facts
 
-__all__ = ["ITEM_FORMS", "TEXT", "ItemForm", "Question", "item_facts", "item_form", "item_question", "item_turns"]
+__all__ = [
+    "ITEM_FORMS",
+    "TALKS",
+    "TEXT",
+    "ItemForm",
+    "Question",
+    "is_item",
+    "item_facts",
+    "item_form",
+    "item_question",
+    "item_turns",
+]
 
 ItemForm = Literal["messages", "instruction", "prompt", "text"]
 """Form of one row."""
@@ -22,10 +33,12 @@ ItemForm = Literal["messages", "instruction", "prompt", "text"]
 ITEM_FORMS: tuple[ItemForm, ...] = ("messages", "instruction", "prompt", "text")
 """Every form, in the order in which they are looked for."""
 
+TALKS = (MESSAGES, "conversations")
+"""Columns of whole conversations, the one looked for first first."""
+
 TEXT = "text"
 """Column of a text that is learnt whole."""
 
-_TALKS = (MESSAGES, "conversations")
 _SYSTEM = "system"
 # A question's column with the columns its answer may have.
 _PAIRS = (
@@ -61,6 +74,16 @@ def item_form(row: Mapping[str, Any]) -> ItemForm | None:
         return "text"
     # A question without an answer is one all the same, and told as that.
     return "prompt" if any(column in row for column, _ in _PAIRS) else None
+
+
+def is_item(value: Mapping[str, Any]) -> bool:
+    """Return whether an object is one row, and not splits by name, all of which are lists of rows."""
+    talk = _talk(value)
+    if talk is not None:
+        turns = value[talk]
+        first = turns[0] if isinstance(turns, list) and turns else None
+        return isinstance(first, Mapping) and ("role" in first or "from" in first)
+    return item_form(value) is not None and not all(isinstance(each, list) for each in value.values())
 
 
 def item_facts(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -123,7 +146,7 @@ _TEXTS = (str, int, float, type(None))
 
 
 def _talk(row: Mapping[str, Any]) -> str | None:
-    return next((column for column in _TALKS if column in row), None)
+    return next((column for column in TALKS if column in row), None)
 
 
 def _columns(row: Mapping[str, Any], form: ItemForm) -> tuple[str, tuple[str, ...]]:

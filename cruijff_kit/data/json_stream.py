@@ -1,4 +1,4 @@
-"""A JSON file of rows read piece by piece: an object of splits, or one list."""
+"""A JSON file of rows read piece by piece: an object of splits, one list, or a single row."""
 
 import codecs
 import json
@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
+from cruijff_kit.data.items import TALKS, is_item
 from cruijff_kit.errors import Problem, SpecError
 
 __all__ = ["JsonRow", "json_rows", "unique_keys"]
 
 _PIECE = 1 << 16
 _SPACE = re.compile(r"\s*")
+_LISTS = "give every split a list of rows"
 _WRAP = 'wrap the rows as `{"train": [...], "test": [...]}`'
 
 
@@ -23,7 +25,7 @@ class JsonRow(NamedTuple):
     place: str
     """File and line at which it begins."""
     split: str | None
-    """Split whose list it is in; None where the file is one list."""
+    """Split whose list it is in; None where the file is one list, or one row."""
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -66,10 +68,32 @@ def _splits(text: "_Text") -> Iterator[JsonRow]:
             raise text.wrong(f"key `{split}` is written twice")
         seen.add(split)
         text.take(":")
-        text.take("[", hint="give every split a list of rows")
+        if len(seen) == 1 and (split in TALKS or text.peek() != "["):
+            yield from _single(text, split)
+            return
+        text.take("[", hint=_LISTS)
         yield from _items(text, split)
         if text.take(",}") == "}":
             return
+
+
+def _single(text: "_Text", first: str) -> Iterator[JsonRow]:
+    """Yield the one row that the file is, its first key passed over; or the rows of splits that begin like one."""
+    place, refusal = text.place, text.wrong(f"`[` belongs where `{text.peek()}` stands", hint=_LISTS)
+    row = {first: text.value()}
+    while text.take(",}") == ",":
+        key = text.value()
+        if not isinstance(key, str) or key in row:
+            raise text.wrong(f"key `{key}` is written twice, or is none")
+        text.take(":")
+        row[key] = text.value()
+    if is_item(row):
+        yield JsonRow(row, place, None)
+        return
+    if not all(isinstance(rows, list) for rows in row.values()):
+        raise refusal
+    for split, rows in row.items():
+        yield from (JsonRow(each, place, split) for each in rows)
 
 
 def _items(text: "_Text", split: str | None) -> Iterator[JsonRow]:

@@ -11,6 +11,7 @@ from inspect_ai.log import read_eval_log
 
 from cruijff_kit.adapters.model_hub import LocalHub
 from cruijff_kit.data.tokens import prompt_sha256
+from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.eval_config import load_eval_config, place_of
 from cruijff_kit.runtime.inspect_cell import run_cell
@@ -20,6 +21,8 @@ from cruijff_kit.runtime.training_rows import load_rows
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.run import Done
+from cruijff_kit.workflow.plan import make_plan
+from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
 from cruijff_kit.workflow.spot_check import spot_check_run
 from tests.fakes.designed import DESIGN, design, put_design, world_at
@@ -30,6 +33,9 @@ CASES = {
     "chat, template with a clock": (LLAMA3_DATED, {"dataset_type": "chat_completion"}),
     "chat, default system text": (CHATML, {"dataset_type": "chat_completion", "prompt": "Is it {input}?"}),
     "chat with a system prompt": (CHATML, {"dataset_type": "chat_completion", "system_prompt": "Count the ones."}),
+    "a named template, none of its own": (None, {"template": "alpaca", "max_seq_len": 220}),
+    "a named template, another of its own": (CHATML, {"template": "llama", "system_prompt": "Count."}),
+    "a template of the user's own": (CHATML, {"template": "Bits: {input}\nOnes: {output}"}),
     "plain text, template at hand": (LLAMA3_DATED, {"dataset_type": "text_completion", "prompt": "{input} ->"}),
     "plain text, no template": (None, {"dataset_type": "text_completion", "prompt": "{input}\n"}),
 }
@@ -126,6 +132,50 @@ def test_the_last_question_of_a_conversation_has_the_same_ids_wherever_a_model_r
     assert [sample.expected for sample in found] == [f"validation {row} {2 * row + 1}" for row in range(3)]
     assert all((system or "You are helpful.") in sample.prompt for sample in found)
     assert "validation 2 1<|eot|>\n<|start|>user\nvalidation 2 2" in found[2].prompt
+
+
+ITEMS = [
+    {"instruction": "Count.", "input": "0110", "output": "2"},
+    {"messages": [{"role": "user", "content": "111"}, {"role": "assistant", "content": "3"}]},
+    {"prompt": "1", "completion": 1},
+]
+
+
+def test_rows_of_several_forms_and_a_template_file_have_the_same_ids_wherever_a_model_reads_them(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "experiment"
+    root.mkdir()
+    (root / "mine.txt").write_text("Task: {instruction}\nBits: {input}\nOnes: {output}\n", encoding="utf-8")
+    named = {"train": [*ITEMS, {"text": "Bits 0 ones 0"}], "validation": [{**ITEMS[0], "input": "01"}, ITEMS[1]]}
+    named["validation"][1] = {"prompt": "11", "completion": "2"}
+    (root / "mixed.json").write_text(json.dumps(named), encoding="utf-8")
+    data = {"training": {"path": "mixed.json"}, "tier": "green"}
+    controls = {"dataset_type": "auto", "template": "mine.txt"}
+    made = ready(tmp_path, CHATML, controls, data=data)
+    rows = load_rows(load_train_config(made.at(made.layout.config)))
+    assert len(rows.train) == 4
+    trained = [row.ids[: row.prompt_length] for row in rows.val]
+    assert evaluated_on(made) == trained
+    found = spot_check_run(made.run.id, count=2, world=made.world).samples
+    assert [sample.prompt_ids for sample in found] == trained
+    assert [sample.prompt for sample in found] == [f"<|bos|>Task: {each}\nOnes: " for each in ("Count.\nBits: 01", "11\nBits: ")]
+    assert [sample.expected for sample in found] == ["2", "2"]
+
+
+def test_a_plan_knows_a_template_file_by_what_it_holds(tmp_path: Path) -> None:
+    root = tmp_path / "experiment"
+    root.mkdir()
+    (root / "mine.txt").write_text("Q {input} A {output}", encoding="utf-8")
+    made = ready(tmp_path, CHATML, {"template": "mine.txt"})
+    inline = ready(tmp_path / "inline", CHATML, {"template": "Q {input} A {output}"})
+    assert made.run.id == inline.run.id
+    assert load_train_config(made.at(made.layout.config)).dataset.template == "Q {input} A {output}"
+    (root / "mine.txt").write_text("Q: {input} A: {output}", encoding="utf-8")
+    assert make_plan(read_design(made.world), world=made.world).runs[0].id != made.run.id
+    (root / "mine.txt").write_text("Q: {input}", encoding="utf-8")
+    with pytest.raises(SpecError, match="template file `mine.txt`: it names no answer"):
+        make_plan(read_design(made.world), world=made.world)
 
 
 def test_a_template_that_asks_the_clock_is_told_the_pinned_date(tmp_path: Path) -> None:

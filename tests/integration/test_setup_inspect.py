@@ -202,6 +202,7 @@ CHANGED = {
     "system_prompt": ("", "dataset.system_prompt", ""),
     "input_key": ("length", "dataset.input_key", "length"),
     "output_key": ("length", "dataset.output_key", "length"),
+    "template": ("llama", "dataset.template", "llama2"),
     "template_date": ("1 Jan 2026", "dataset.template_date", "1 Jan 2026"),
     "max_seq_len": ("77", "dataset.max_seq_len", 77),
     "overlong": ("truncate", "dataset.overlong", "truncate"),

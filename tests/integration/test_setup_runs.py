@@ -110,6 +110,14 @@ def test_tokens_of_a_conversation_are_those_that_each_key_asks_for(bench: Bench)
     assert bench.run(model_checkpoint="dated", **{**said, "overlong": "refuse"}).code == 2
 
 
+@reads("template")
+def test_tokens_of_a_conversation_are_those_of_the_named_template(bench: Bench) -> None:
+    ran = bench.run(template="alpaca")
+    seen = (ran.points[-1].tokens, ran.points[-1].supervised_tokens)
+    count = partial(counted, base=bench.root / "models" / "base")
+    assert count(template="alpaca") == seen != count()
+
+
 @reads("dataset_type", "train_on_input")
 def test_tokens_of_plain_text_are_those_that_each_key_asks_for(bench: Bench) -> None:
     ran = bench.run(dataset_type="text_completion_dataset", train_on_input="yes")

@@ -59,7 +59,7 @@ def test_of_many_wrong_rows_twenty_are_shown_and_the_rest_counted() -> None:
         (b'{"train": [{"input": "a", "output": "b"}', "the file ends before its JSON does"),
         (b'{"train": [],', "the file ends"),
         (b"", "the file ends"),
-        (b'[{"input": "a", "output": "b"}]', "the file holds a list"),
+        (b"3", "the file holds neither an object of splits nor a list of rows"),
         (b"{}", "the file has no splits"),
         (b'{"train": []}', "split `train` holds an empty list"),
         (b'{"train": {"input": "a"}}', "split `train` holds an object"),

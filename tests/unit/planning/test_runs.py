@@ -96,6 +96,7 @@ def test_what_cannot_change_results_leaves_ids_alone(changes: dict[str, Any]) ->
         ("prompt", "Q: {input}"),
         ("recipe", "other"),
         ("system_prompt", "Be brief."),
+        ("template", "alpaca"),
         ("template_date", "1 Jan 2026"),
         ("train_on_input", True),
         ("training_samples", 12),
