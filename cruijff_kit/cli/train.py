@@ -10,7 +10,7 @@ import click
 from cruijff_kit import workflow
 from cruijff_kit.cli.train_flags import TrainCommand, given, with_keys
 from cruijff_kit.cli.train_profiles import profiles
-from cruijff_kit.cli.train_text import headline, next_steps, review_text, samples_text
+from cruijff_kit.cli.train_text import data_table, headline, next_steps, review_text, samples_text
 from cruijff_kit.cli.train_watch import follow
 from cruijff_kit.cli.world import ProgressBar, enter_local, enter_project
 from cruijff_kit.errors import CruijffError, PlanError
@@ -83,6 +83,17 @@ def validate(experiment: str, config: str, profile: str | None, as_json: bool) -
     order = TrainOrder("start", config=config, profile=profile)
     review = workflow.review_training(order, loose=True, world=enter_project(experiment))
     click.echo(_json(review) if as_json else review_text(review))
+
+
+@train.command("list-data", cls=TrainCommand)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def list_data(as_json: bool) -> None:
+    """List the data of this package by family, and how it is used."""
+    found = workflow.list_training_data()
+    if as_json:
+        click.echo("[" + ",\n".join(each.model_dump_json() for each in found) + "]")
+        return
+    click.echo(data_table(found))
 
 
 def _train(experiment: str, mode: TrainMode, told: dict[str, Any]) -> None:

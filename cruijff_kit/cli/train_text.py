@@ -1,13 +1,13 @@
 """What `ck train` prints: values with their sources, what is to be said of them, and what to type next."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.schema.estimate import MemoryParts
-from cruijff_kit.schema.training import TrainReview, TrainSamples, TrainValue
+from cruijff_kit.schema.training import ExampleData, TrainReview, TrainSamples, TrainValue
 
-__all__ = ["headline", "next_steps", "review_text", "samples_text", "shown", "values_table"]
+__all__ = ["data_table", "headline", "next_steps", "review_text", "samples_text", "shown", "values_table"]
 
 
 def review_text(review: TrainReview, *, design: bool = False) -> str:
@@ -39,6 +39,25 @@ def values_table(values: Mapping[str, TrainValue]) -> str:
     return aligned(
         ("key", "value", "← source"), [(name, shown(v.value), f"← {v.source}") for name, v in values.items()]
     )
+
+
+def data_table(found: Sequence[ExampleData]) -> str:
+    """Return bundled data by family, and examples of its use."""
+    rows = [
+        (
+            each.family,
+            each.name,
+            each.form,
+            ", ".join(f"{count} {split}" for split, count in each.rows.items()),
+            each.licence,
+            "" if each.present else "MISSING",
+            each.told,
+        )
+        for each in sorted(found, key=lambda each: (each.family, each.name))
+    ]
+    heads = ("family", "name", "form", "rows", "licence", "", "what is learnt")
+    uses = ("capitalization --template model --epochs 2 --lr 1e-3", "my_rows.jsonl --template chatml")
+    return "\n".join([aligned(heads, rows), "", *(f"ck train quick tiny {each}" for each in uses)])
 
 
 def samples_text(found: TrainSamples) -> str:

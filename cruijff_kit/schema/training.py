@@ -9,7 +9,16 @@ from cruijff_kit.schema.estimate import MemoryParts
 from cruijff_kit.schema.noun import Noun, RunId, Sha256
 from cruijff_kit.schema.train_keys import TrainMode
 
-__all__ = ["Profile", "TrainOrder", "TrainReview", "TrainSample", "TrainSamples", "TrainStart", "TrainValue"]
+__all__ = [
+    "ExampleData",
+    "Profile",
+    "TrainOrder",
+    "TrainReview",
+    "TrainSample",
+    "TrainSamples",
+    "TrainStart",
+    "TrainValue",
+]
 
 
 class TrainValue(Noun):
@@ -19,6 +28,27 @@ class TrainValue(Noun):
     """The value used."""
     source: str
     """`default`, `derived`, `profile NAME`, `file PATH` or `flag`."""
+
+
+class ExampleData(Noun):
+    """Data of this package."""
+
+    name: str
+    """Name it goes by."""
+    family: str
+    """What it is an example of."""
+    form: str
+    """Form of its rows."""
+    path: str
+    """Its file."""
+    present: bool
+    """Whether that is there."""
+    rows: dict[str, int]
+    """Rows by split."""
+    told: str
+    """What a model learns from it."""
+    licence: str
+    """What may be done with it."""
 
 
 class TrainOrder(NamedTuple):

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.train import begin_training, is_taken
+    from cruijff_kit.workflow.train_inputs import list_training_data
     from cruijff_kit.workflow.train_review import review_training
     from cruijff_kit.workflow.train_samples import sample_training
     from cruijff_kit.workflow.watch import watch_jobs
@@ -100,6 +101,7 @@ __all__ = [
     "list_profiles",
     "list_recipes",
     "list_sites",
+    "list_training_data",
     "lock_environment",
     "look_up_model",
     "make_project",
@@ -207,6 +209,7 @@ _HOMES = {
         "begin_training",
         "is_taken",
     ),
+    "train_inputs": ("list_training_data",),
     "train_review": ("review_training",),
     "train_samples": ("sample_training",),
     "grow": ("grow_design",),

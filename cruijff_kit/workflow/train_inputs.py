@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.data.bundled import bundled, bundled_path
 from cruijff_kit.data.holdout import hold_out
-from cruijff_kit.data.items import item_form, item_question
+from cruijff_kit.data.items import item_form, item_turns
 from cruijff_kit.data.loaders import Columns, load_splits
 from cruijff_kit.data.splits import Splits, write_splits
 from cruijff_kit.errors import Problem, SiteError, SpecError
@@ -17,6 +17,7 @@ from cruijff_kit.ports import Progress, World
 from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.registry import ModelEntry
 from cruijff_kit.schema.site import ModelFacts
+from cruijff_kit.schema.training import ExampleData
 
 __all__ = [
     "FORMATS",
@@ -24,8 +25,10 @@ __all__ = [
     "FoundData",
     "FoundModel",
     "RowWish",
+    "default_data",
     "find_base",
     "find_rows",
+    "list_training_data",
     "longest_answer",
     "model_here",
 ]
@@ -167,8 +170,33 @@ def find_rows(name: str, wish: RowWish, *, world: World) -> FoundData:
 
 
 def longest_answer(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Return the bytes of the longest answer of some rows, of one question each."""
-    return max((len(item_question(row).answer.encode()) for row in rows), default=0)
+    """Return the bytes of the longest answer of some rows, none of them plain text."""
+    return max((len(item_turns(row, joint="")[-1]["content"].encode()) for row in rows), default=0)
+
+
+def list_training_data() -> tuple[ExampleData, ...]:
+    """Return the data of this package that a model can be trained on at once."""
+    return tuple(
+        ExampleData(
+            name=each.name,
+            family=each.family,
+            form=each.format,
+            path=str(each.path),
+            present=Path(each.path).is_file(),
+            rows=dict(each.rows),
+            told=each.told,
+            licence=each.licence,
+        )
+        for each in bundled()
+    )
+
+
+def default_data(template: str) -> str:
+    """Return the bundled data that is taken where none is named: table questions, as a template writes them.
+
+    Templates of conversations get conversations, all others text that is learnt as it stands.
+    """
+    return "table_questions_text" if template == "alpaca" or "{" in template else "table_questions_chat"
 
 
 def _place(name: str, world: World) -> tuple[Path, str | None]:

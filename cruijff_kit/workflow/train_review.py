@@ -25,6 +25,7 @@ from cruijff_kit.workflow.train_inputs import (
     FoundData,
     FoundModel,
     RowWish,
+    default_data,
     find_base,
     find_rows,
     longest_answer,
@@ -76,6 +77,8 @@ def review_training(
     base = find_base(asked.model, make=not loose, progress=progress, world=world)
     if not loose:
         model_here(asked.model, base)
+    if not asked.data and order.mode == "quick":
+        asked = asked._replace(data=default_data(str(values["template"].value)))
     data = _data(asked, _plain(values), world=world) if asked.data or not loose else None
     found = _Found(order.mode, asked, base, data, gpus, _backend(values, loose=loose))
     return _reviewed(found, values, world=world)
@@ -176,10 +179,12 @@ def _placed(data: FoundData) -> str:
 
 def _evaluated(said: TrainValue, data: FoundData) -> tuple[TrainValue, tuple[str, ...]]:
     """Return whether the split `test` is evaluated, and why not where it could be."""
-    there = bool(data.splits.get("test"))
+    # A text that is learnt whole asks nothing.
+    there = bool(data.splits.get("test")) and "text" not in data.forms
     if said.value is not None:
         if said.value and not there:
-            raise SpecError("there is no split `test` to evaluate", hint="leave `--evaluate` out, or name such a split")
+            fact = "there is nothing to evaluate: no split `test`, or rows of plain text, which ask nothing"
+            raise SpecError(fact, hint="leave `evaluate` out, or name data with questions to test")
         return said, ()
     if not there:
         return TrainValue(value=False, source="derived"), ()
