@@ -1,8 +1,9 @@
-"""`ck data`: look at rows as a model reads them, tell a table in words, or write a data set in another format."""
+"""`ck data`: rows as a model reads them, data files checked and divided, tables told in words, formats converted."""
 
 import click
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.datasets import list_files, prepare, split, stats, validate
 from cruijff_kit.cli.tables import from_table, schema
 from cruijff_kit.cli.world import enter
 from cruijff_kit.schema.proof import DataView
@@ -12,11 +13,11 @@ __all__ = ["data"]
 
 @click.group()
 def data() -> None:
-    """Look at rows as a model reads them, tell a table in words, or write a data set in another format."""
+    """Look at, check, prepare, divide or convert data, or tell a table in words."""
 
 
-data.add_command(schema)
-data.add_command(from_table)
+for _command in (list_files, validate, stats, prepare, split, schema, from_table):
+    data.add_command(_command)
 
 
 @data.command("show")
@@ -42,9 +43,22 @@ def convert(experiment: str, source: str, target: str, force: bool) -> None:
     click.echo(f"{receipt.target}: {rows}\nsha256 {receipt.sha256}")
 
 
+def _read_as(view: DataView) -> str:
+    """Return the type of the rows, and the template where conversations are written by one."""
+    if view.dataset_type == "text_completion":
+        return view.dataset_type
+    whose = "the model's own template" if view.template == "model" else f"template {_short(view.template)}"
+    return f"{view.dataset_type}, {whose}"
+
+
+def _short(template: str) -> str:
+    line = " ".join(template.split())
+    return f"`{line if len(line) <= 60 else line[:59] + '…'}`"
+
+
 def _view(view: DataView) -> str:
     rows = ", ".join(f"{count:,} {split}" for split, count in view.splits.items())
-    lines = [f"{view.dataset}: {rows}", f"sha256 {view.sha256}", f"{view.run_id} reads it as {view.dataset_type}", ""]
+    lines = [f"{view.dataset}: {rows}", f"sha256 {view.sha256}", f"{view.run_id} reads it as {_read_as(view)}", ""]
     for sample in view.samples:
         lines += [f"── {sample.row}: {sample.tokens} tokens, {sample.supervised} supervised", sample.text, ""]
     if view.withheld:

@@ -24,6 +24,7 @@ __all__ = [
     "item_facts",
     "item_form",
     "item_question",
+    "item_rest",
     "item_turns",
 ]
 
@@ -139,6 +140,20 @@ def item_question(row: Mapping[str, Any]) -> Question:
         _said(row, _first(row, answers)),
         _said(row, _SYSTEM) if _said(row, _SYSTEM).strip() else "",
     )
+
+
+def item_rest(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a row that its form does not read."""
+    form = item_form(row)
+    if form in ("messages", None):
+        read = {_talk(row)}
+    elif form == "text":
+        read = {TEXT}
+    else:
+        asked, answers = _columns(row, form)
+        context = (_first(row, _CONTEXT),) if form == "instruction" else ()
+        read = {asked, _first(row, answers), _SYSTEM, *context}
+    return {column: value for column, value in row.items() if column not in read}
 
 
 _FORMS = "`messages`, `instruction` and `output`, `prompt` and `completion`, nor `text`"

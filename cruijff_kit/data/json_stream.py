@@ -14,6 +14,7 @@ __all__ = ["JsonRow", "json_rows", "unique_keys"]
 _PIECE = 1 << 16
 _SPACE = re.compile(r"\s*")
 _LISTS = "give every split a list of rows"
+_FORMS = "an object that is one row has `messages`, `instruction`, `prompt` or `text`"
 _WRAP = 'wrap the rows as `{"train": [...], "test": [...]}`'
 
 
@@ -79,7 +80,7 @@ def _splits(text: "_Text") -> Iterator[JsonRow]:
 
 def _single(text: "_Text", first: str) -> Iterator[JsonRow]:
     """Yield the one row that the file is, its first key passed over; or the rows of splits that begin like one."""
-    place, refusal = text.place, text.wrong(f"`[` belongs where `{text.peek()}` stands", hint=_LISTS)
+    place, refusal = text.place, text.wrong(f"`[` belongs where `{text.peek()}` stands", hint=f"{_LISTS}; {_FORMS}")
     row = {first: text.value()}
     while text.take(",}") == ",":
         key = text.value()

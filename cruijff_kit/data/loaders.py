@@ -133,12 +133,8 @@ def _row_facts(row: Any, columns: Columns) -> Iterator[tuple[str, str]]:
     if columns.items:
         yield from item_facts(row)
     for column in (columns.input, columns.output):
-        if column is None:
-            continue
-        if column not in row:
-            yield column, f"column `{column}` is missing; the row has {_known(row)}"
-        elif not isinstance(row[column], str | int | float):
-            yield column, f"column `{column}` holds {_kind(row[column])}, not text or a number"
+        if column is not None:
+            yield from _untold(row, column)
     if columns.output is not None and row.get(columns.output) == "":
         yield columns.output, f"column `{columns.output}` is empty, so there is nothing to learn"
     if columns.messages is not None and columns.messages not in row:
@@ -146,6 +142,13 @@ def _row_facts(row: Any, columns: Columns) -> Iterator[tuple[str, str]]:
     elif columns.messages is not None:
         for fact in turn_facts(row[columns.messages]):
             yield columns.messages, f"column `{columns.messages}`: {fact}"
+
+
+def _untold(row: Mapping[str, Any], column: str) -> Iterator[tuple[str, str]]:
+    if column not in row:
+        yield column, f"column `{column}` is missing; the row has {_known(row)}"
+    elif not isinstance(row[column], str | int | float):
+        yield column, f"column `{column}` holds {_kind(row[column])}, not text or a number"
 
 
 def _known(row: Mapping[str, Any]) -> str:

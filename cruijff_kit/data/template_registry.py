@@ -31,7 +31,7 @@ class Template(NamedTuple):
 
     @property
     def chat_template(self) -> str:
-        """Return it as a chat template.
+        """Return it as a chat template; nothing for the model's own.
 
         Raises:
             ValueError: a placeholder is missing, unknown or misplaced.

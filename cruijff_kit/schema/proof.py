@@ -63,6 +63,8 @@ class DataView(Noun):
     """Rows by split."""
     dataset_type: DatasetType
     """How its rows become tokens."""
+    template: str = "model"
+    """How conversations are written: a template's name or text; `model` is the model's own."""
     tier: Tier
     """How freely the rows may be shown."""
     withheld: str = ""

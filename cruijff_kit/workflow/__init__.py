@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.collect import collect_results
     from cruijff_kit.workflow.compute import show_compute
     from cruijff_kit.workflow.conversion import convert_data
+    from cruijff_kit.workflow.data_list import list_data
+    from cruijff_kit.workflow.data_stats import measure_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.decide import record_decision
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
     from cruijff_kit.workflow.disk import list_disk, prune_disk
+    from cruijff_kit.workflow.division import split_data
     from cruijff_kit.workflow.documents import read_configuration, read_document, read_manual
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
         remove_model,
     )
     from cruijff_kit.workflow.new_task import make_task
+    from cruijff_kit.workflow.prepare import prepare_data
     from cruijff_kit.workflow.profiles import create_profile, find_profile, list_profiles
     from cruijff_kit.workflow.project import make_project
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
@@ -64,6 +68,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.train_inputs import list_training_data
     from cruijff_kit.workflow.train_review import review_training
     from cruijff_kit.workflow.train_samples import sample_training
+    from cruijff_kit.workflow.validation import validate_data
     from cruijff_kit.workflow.watch import watch_jobs
 
 __all__ = [
@@ -96,6 +101,7 @@ __all__ = [
     "find_profile",
     "grow_design",
     "is_taken",
+    "list_data",
     "list_disk",
     "list_models",
     "list_profiles",
@@ -107,9 +113,11 @@ __all__ = [
     "make_project",
     "make_task",
     "make_tiny_model",
+    "measure_data",
     "merge_adapter",
     "model_needs",
     "port_adapter",
+    "prepare_data",
     "preview_cancel",
     "preview_retry",
     "preview_submission",
@@ -139,12 +147,14 @@ __all__ = [
     "show_data",
     "show_site",
     "spec_json_schema",
+    "split_data",
     "spot_check_run",
     "submit_jobs",
     "sync_mirror",
     "sync_wandb",
     "tail_log",
     "tell_table",
+    "validate_data",
     "verify_audit",
     "watch_jobs",
     "write_design",
@@ -163,9 +173,12 @@ _HOMES = {
     "collect": ("collect_results",),
     "compute": ("show_compute",),
     "conversion": ("convert_data",),
+    "data_list": ("list_data",),
+    "data_stats": ("measure_data",),
     "decide": ("record_decision",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "disk": ("list_disk", "prune_disk"),
+    "division": ("split_data",),
     "documents": ("read_configuration", "read_document", "read_manual"),
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
@@ -182,6 +195,7 @@ _HOMES = {
         "remove_model",
     ),
     "new_task": ("make_task",),
+    "prepare": ("prepare_data",),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
     "results": ("read_results",),
@@ -216,6 +230,7 @@ _HOMES = {
     "machine": ("describe_machine",),
     "project": ("make_project",),
     "model_needs": ("model_needs",),
+    "validation": ("validate_data",),
     "watch": ("watch_jobs",),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""

@@ -14,10 +14,9 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.receipt import ConvertReceipt
 from cruijff_kit.workflow.seal import read_lock
 
-__all__ = ["convert_data"]
+__all__ = ["KEPT", "convert_data", "own_target", "record_written"]
 
-# What jobs and verbs write is not a user's data, whatever its ending.
-_KEPT = frozenset(
+KEPT = frozenset(
     {
         ExperimentLayout.lock,
         ExperimentLayout.plan,
@@ -29,6 +28,7 @@ _KEPT = frozenset(
         "report",
     }
 )
+"""What jobs and verbs write: no data of a user's, whatever its ending."""
 
 
 def convert_data(source: str, target: str, *, force: bool = False, world: World) -> ConvertReceipt:
@@ -72,6 +72,32 @@ def convert_data(source: str, target: str, *, force: bool = False, world: World)
     return receipt
 
 
+def own_target(target: str, *, force: bool, world: World) -> str:
+    """Return where a file or folder of the user's may be written, relative to the experiment.
+
+    Raises:
+        SpecError: it is a place of the experiment's own files, outside it, or something is there already.
+    """
+    name = _relative(target, world)
+    _refuse_overwriting(name, {name: b""}, force=force, world=world)
+    return name
+
+
+def record_written(verb: str, *, inputs: Mapping[str, str], outputs: Mapping[str, str], world: World) -> None:
+    """Record files that were written where there is a record: before the first design there is none."""
+    if world.audit.head() is None:
+        return
+    event = AuditEvent(
+        actor=world.actor,
+        verb=verb,
+        action=Action.VERIFY_DATASET,
+        subject=next(iter(outputs)),
+        inputs=dict(inputs),
+        outputs=dict(outputs),
+    )
+    world.audit.append(event)
+
+
 def _relative(target: str, world: World) -> str:
     path = Path(target)
     if path.is_absolute() and path.is_relative_to(world.store.root):
@@ -81,8 +107,8 @@ def _relative(target: str, world: World) -> str:
 
 def _refuse_overwriting(name: str, files: Mapping[str, Content], *, force: bool, world: World) -> None:
     lock = read_lock(world)
-    kept = {*_KEPT, *(lock.files if lock else ())}
-    ours = [path for path in files if path in kept or path.partition("/")[0] in _KEPT]
+    kept = {*KEPT, *(lock.files if lock else ())}
+    ours = [path for path in files if path in kept or path.partition("/")[0] in KEPT]
     if ours:
         hint = "name a file of your own, best below `data/`"
         raise SpecError(f"`{ours[0]}` is a place of the experiment's own files", hint=hint)

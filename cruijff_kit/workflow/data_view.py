@@ -62,6 +62,7 @@ def show_data(*, run: str | None = None, count: int = 5, world: World) -> DataVi
         sha256=facts.sha256,
         splits=facts.splits,
         dataset_type=reading.encoding.dataset_type,
+        template=reading.encoding.template,
         tier=spec.data.tier,
         withheld=withheld,
         samples=tuple(shown),

@@ -159,7 +159,9 @@ def test_rows_of_several_forms_and_a_template_file_have_the_same_ids_wherever_a_
     assert evaluated_on(made) == trained
     found = spot_check_run(made.run.id, count=2, world=made.world).samples
     assert [sample.prompt_ids for sample in found] == trained
-    assert [sample.prompt for sample in found] == [f"<|bos|>Task: {each}\nOnes: " for each in ("Count.\nBits: 01", "11\nBits: ")]
+    assert [sample.prompt for sample in found] == [
+        f"<|bos|>Task: {each}\nOnes: " for each in ("Count.\nBits: 01", "11\nBits: ")
+    ]
     assert [sample.expected for sample in found] == ["2", "2"]
 
 
@@ -174,7 +176,7 @@ def test_a_plan_knows_a_template_file_by_what_it_holds(tmp_path: Path) -> None:
     (root / "mine.txt").write_text("Q: {input} A: {output}", encoding="utf-8")
     assert make_plan(read_design(made.world), world=made.world).runs[0].id != made.run.id
     (root / "mine.txt").write_text("Q: {input}", encoding="utf-8")
-    with pytest.raises(SpecError, match="template file `mine.txt`: it names no answer"):
+    with pytest.raises(SpecError, match=r"template file `mine\.txt`: it names no answer"):
         make_plan(read_design(made.world), world=made.world)
 
 

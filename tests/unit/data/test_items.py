@@ -101,8 +101,10 @@ def test_what_is_wrong_is_told_by_line_and_column_all_at_once() -> None:
         "mixed.jsonl:4 train[3].input: column `input` holds a list, not text or a number",
         "mixed.jsonl:5 train[4].completion: column `completion` is missing; the row has `prompt`",
         "mixed.jsonl:6 train[5].text: column `text` holds null, not text or a number",
-        "mixed.jsonl:7 train[6]: the row is of no known form: it has neither `messages`, `instruction` and `output`, "
-        "`prompt` and `completion`, nor `text`; its columns are `word`",
+        (
+            "mixed.jsonl:7 train[6]: the row is of no known form: it has neither `messages`, `instruction` and "
+            "`output`, `prompt` and `completion`, nor `text`; its columns are `word`"
+        ),
         "mixed.jsonl:8 train[7]: the row is a list, not an object",
     ]
 
@@ -110,7 +112,9 @@ def test_what_is_wrong_is_told_by_line_and_column_all_at_once() -> None:
 def test_an_input_is_parted_from_its_instruction_as_the_template_parts_them() -> None:
     row = MIXED[2]
     assert item_turns(row, joint=" | ")[0]["content"] == "Say it. | that"
-    asked = {template: conversation(row, encoding=encoding(template))[0]["content"] for template in ("alpaca", "chatml")}
+    asked = {
+        template: conversation(row, encoding=encoding(template))[0]["content"] for template in ("alpaca", "chatml")
+    }
     assert asked == {"alpaca": "Say it.\n\n### Input:\nthat", "chatml": "Say it.\n\nthat"}
     shown = byte_level().decode(encode_prompt(row, encoding=encoding(), tokenizer=byte_level()))
     assert shown.endswith("### Instruction:\nSay it.\n\n### Input:\nthat\n\n### Response:\n")

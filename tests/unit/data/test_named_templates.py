@@ -1,5 +1,6 @@
 """Named templates: their exact strings, one BOS, one end, the prompt masked, and what the families themselves write."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -20,9 +21,7 @@ from tests.tokenizer_families import CHATML, FAMILIES, byte_family, piece_family
 NAMED = tuple(name for name in names() if name != "model")
 CUSTOM = "### {system}Q: {instruction}\nContext: {input}\nA: {output}"
 WAYS = (*NAMED, CUSTOM)
-PREAMBLE_A = (
-    "Below is an instruction that describes a task. Write a response that appropriately completes the request."
-)
+PREAMBLE_A = "Below is an instruction that describes a task. Write a response that appropriately completes the request."
 PREAMBLE_B = (
     "Below is an instruction that describes a task, paired with an input that provides further context. "
     "Write a response that appropriately completes the request."
@@ -99,8 +98,10 @@ SHAPES: Mapping[str, tuple[str, Sequence[dict[str, str]], str, str]] = {
     "chatml, several turns": (
         "chatml",
         talk("Hi.", "Hello.", "Why?", "So."),
-        "<|im_start|>user\nHi.<|im_end|>\n<|im_start|>assistant\nHello.<|im_end|>\n"
-        "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n",
+        (
+            "<|im_start|>user\nHi.<|im_end|>\n<|im_start|>assistant\nHello.<|im_end|>\n"
+            "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
+        ),
         "So.<|im_end|>",
     ),
     "llama2, one turn": ("llama2", talk("Hi.", "Hello."), "<s>[INST] Hi. [/INST] ", "Hello. </s>"),
@@ -119,8 +120,10 @@ SHAPES: Mapping[str, tuple[str, Sequence[dict[str, str]], str, str]] = {
     "llama3": (
         "llama3",
         talk("Hi.", "Hello.", system="Be brief."),
-        "<s><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
-        "<|start_header_id|>user<|end_header_id|>\n\nHi.<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+        (
+            "<s><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|><|start_header_id|>user"
+            "<|end_header_id|>\n\nHi.<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+        ),
         "Hello.<|eot_id|>",
     ),
     "tinyllama": ("tinyllama", talk("Hi.", "Hello."), "<|user|>\nHi.</s>\n<|assistant|>\n", "Hello.</s>"),
@@ -225,9 +228,7 @@ def test_a_named_template_gives_the_ids_of_the_family_it_is_named_after(case: st
             tokenizer.chat_template = tokenizer.chat_template.replace(theirs, ours)
     for texts in (("amber", "Amber"), ("Which one?", "This one.", "And then?", "That one.")):
         row = {"messages": talk(*texts, system=system)}
-        own, named = (
-            encode_row(row, encoding=encoding_of(each), tokenizer=tokenizer) for each in ("model", template)
-        )
+        own, named = (encode_row(row, encoding=encoding_of(each), tokenizer=tokenizer) for each in ("model", template))
         assert named.ids == own.ids
         assert named.labels == own.labels
         assert named.answers == own.answers
@@ -266,7 +267,7 @@ def test_turns_that_are_not_taken_are_refused_in_words(template: str) -> None:
 
 
 def test_a_template_without_a_place_for_a_system_message_refuses_one() -> None:
-    with pytest.raises(SpecError, match="it has no `{system}`, and there is a system message"):
+    with pytest.raises(SpecError, match=re.escape("it has no `{system}`, and there is a system message")):
         written("{input} {output}", talk("a", "b", system="Be brief."))
 
 
@@ -284,9 +285,8 @@ def test_a_template_without_a_place_for_a_system_message_refuses_one() -> None:
     ),
 )
 def test_a_template_that_is_none_is_refused_with_what_it_lacks(text: str, fact: str) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=re.escape(fact)):
         get(text).chat_template  # noqa: B018 -- read for what it raises
-    assert fact in str(caught.value)
 
 
 def test_templates_go_by_their_names_and_jobs_are_told_those_or_the_text() -> None:

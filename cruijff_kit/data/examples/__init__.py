@@ -1,0 +1,1 @@
+"""example data sets that come with the package, made by a seeded generator of its own and free for any use"""

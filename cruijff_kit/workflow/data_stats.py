@@ -1,0 +1,114 @@
+"""Measure data: what a file holds by form and split, and how long its rows are; no row is quoted."""
+
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from statistics import fmean, median
+from typing import NamedTuple
+
+from cruijff_kit.data.items import item_form, item_turns
+from cruijff_kit.data.streams import Streamed
+from cruijff_kit.errors import SpecError
+from cruijff_kit.ports import Progress, World
+from cruijff_kit.schema.dataset_report import Bin, DataStats, Spread
+from cruijff_kit.workflow.item_rows import Measure, item_problems, measure_of, opened_rows, source_bytes, text_of
+
+__all__ = ["measure_data"]
+
+_TOLD = 5000
+_UNREADABLE = "unreadable"
+
+
+class _Lengths(NamedTuple):
+    """Lengths of rows, in order."""
+
+    turns: "array[int]"
+    questions: "array[int]"
+    answers: "array[int]"
+    characters: "array[int]"
+    tokens: "array[int]"
+
+
+def measure_data(
+    path: str,
+    *,
+    template: str = "model",
+    model: str | None = None,
+    bins: int = 10,
+    progress: Progress | None = None,
+    world: World,
+) -> DataStats:
+    """Return counts and lengths of a data file's rows; those of no form are counted too.
+
+    Args:
+        path: file or folder; relative paths start at the experiment.
+        template: template that tokens are counted in: a name, a text or a file.
+        model: model whose tokens are counted beside characters; none where None.
+        bins: how many to sort the rows into by length, from 1 to 50.
+        progress: told of rows read.
+        world: the experiment and its surroundings.
+
+    Raises:
+        SpecError: the file is missing or torn, or a model's tokens cannot be counted.
+        SiteError: the model's tokenizer cannot be read.
+    """
+    if not 1 <= bins <= 50:
+        raise SpecError(f"`bins` is `{bins}`; it goes from 1 to 50")
+    rows, measure = opened_rows(path, world=world), measure_of(template, model, world=world)
+    forms: Counter[str] = Counter()
+    splits: Counter[str] = Counter()
+    lengths = _Lengths(*(array("L") for _ in _Lengths._fields))
+    for number, each in enumerate(rows(), start=1):
+        if progress is not None and number % _TOLD == 0:
+            progress(0, number, "reading rows")
+        splits[each.split] += 1
+        form = _UNREADABLE if item_problems(each) else str(item_form(each.row))
+        forms[form] += 1
+        if form != _UNREADABLE:
+            _note(lengths, each, measure=measure)
+    spreads = {name: _spread(found) for name, found in lengths._asdict().items()}
+    return DataStats(
+        path=path,
+        bytes=source_bytes(path, world=world),
+        rows=forms.total(),
+        splits=dict(splits),
+        forms=dict(forms.most_common()),
+        **spreads,
+        unit=measure.unit,
+        bins=_bins(getattr(lengths, measure.unit), bins),
+    )
+
+
+def _note(lengths: _Lengths, each: Streamed, *, measure: Measure) -> None:
+    form = item_form(each.row)
+    lengths.characters.append(len(text_of(each.row, joint=measure.joint)))
+    if form != "text":
+        turns = item_turns(each.row, joint=measure.joint)
+        lengths.questions.append(sum(len(turn["content"]) for turn in turns[:-1]))
+        lengths.answers.append(len(turns[-1]["content"]))
+        if form == "messages":
+            lengths.turns.append(len(turns))
+    if measure.tokenizer is not None:
+        try:
+            lengths.tokens.append(measure.length(each.row))
+        except SpecError as err:
+            problems = [problem._replace(place=each.place) for problem in err.problems]
+            raise SpecError("tokens cannot be counted", problems=problems, hint=err.hint) from err
+
+
+def _spread(lengths: Sequence[int]) -> Spread | None:
+    if not lengths:
+        return None
+    return Spread(mean=fmean(lengths), median=float(median(lengths)), least=min(lengths), greatest=max(lengths))
+
+
+def _bins(lengths: Sequence[int], count: int) -> tuple[Bin, ...]:
+    """Return bins of one width that hold every length."""
+    if not lengths:
+        return ()
+    least, greatest = min(lengths), max(lengths)
+    width = -(-(greatest - least + 1) // count)
+    found = Counter((length - least) // width for length in lengths)
+    return tuple(
+        Bin(low=least + at * width, high=least + (at + 1) * width - 1, count=found[at]) for at in range(max(found) + 1)
+    )
