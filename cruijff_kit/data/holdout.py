@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cruijff_kit.data.draws import ordered
-from cruijff_kit.data.items import item_question
+from cruijff_kit.data.splits import row_question
 
 __all__ = ["hold_out"]
 
@@ -22,7 +22,7 @@ def hold_out(rows: _Rows, *, share: float, seed: int) -> tuple[list[Mapping[str,
         share: part of them to hold out, at least one where it is above 0 and there are two questions.
         seed: fixes the draw.
     """
-    asked = [_question(row) for row in rows]
+    asked = [row_question(row) for row in rows]
     counts: dict[str, int] = {}
     for question in asked:
         counts[question] = counts.get(question, 0) + 1
@@ -34,9 +34,3 @@ def hold_out(rows: _Rows, *, share: float, seed: int) -> tuple[list[Mapping[str,
         wanted -= counts[question]
     learnt = [row for row, question in zip(rows, asked, strict=True) if question not in held]
     return learnt, [row for row, question in zip(rows, asked, strict=True) if question in held]
-
-
-def _question(row: Mapping[str, Any]) -> str:
-    """Return what a row asks, blanks at either end aside."""
-    found = item_question(row)
-    return f"{found.text.strip()}\n{found.input.strip()}"

@@ -47,7 +47,7 @@ FORMATS: Mapping[str, str | None] = {
 TINY = "tiny"
 """Name of the small model that is made on this machine."""
 _PLAIN = re.compile(r"[^A-Za-z0-9._-]+")
-_ANY = Columns(None, None)
+_ANY = Columns.read_as("auto", ("", ""))
 
 
 class FoundModel(NamedTuple):
