@@ -23,6 +23,10 @@ _FORMS: Mapping[str, Any] = {
 }
 
 
+_KINDS: Mapping[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "truth": (bool,)}
+_NOUNS = {"integer": "no whole number", "number": "no number", "truth": "neither true nor false"}
+
+
 class TrainLayer(NamedTuple):
     """Values from one source; whatever is here was said, also where it equals the default."""
 
@@ -91,8 +95,13 @@ def _rank(values: Mapping[str, TrainValue]) -> float:
 
 def _facts(name: str, value: Any) -> Iterator[str]:
     """Yield what the noun that holds a key elsewhere refuses of a value."""
-    # What is filled in later may be absent.
-    if value is not None or TRAIN_KEYS[name].start is not None:
+    kind = _KINDS.get(TRAIN_KEYS[name].kind)
+    if value is None and TRAIN_KEYS[name].start is None:
+        # What is filled in later may be absent.
+        return
+    if kind is not None and value is not None and type(value) not in kind:
+        yield f"it is {_NOUNS[TRAIN_KEYS[name].kind]}"
+    else:
         try:
             _check(name, value)
         except ValidationError as err:
