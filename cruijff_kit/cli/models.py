@@ -50,7 +50,7 @@ def listing(experiment: str, here: bool, as_json: bool) -> None:
 def info(experiment: str, model: str, memory: bool, as_json: bool, **shape: int) -> None:
     """Show what a directory says of itself, or what the registry says of MODEL."""
     if memory:
-        needs = workflow.model_needs(model, world=_enter(experiment), **shape)
+        needs = workflow.look_up_needs(model, world=_enter(experiment), **shape)
         click.echo(needs.model_dump_json(indent=2) if as_json else _needs(needs))
         return
     found = workflow.look_up_model(model, world=_enter(experiment))

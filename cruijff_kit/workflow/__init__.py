@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.machine import describe_machine
     from cruijff_kit.workflow.mirror import run_there, sync_mirror
-    from cruijff_kit.workflow.model_needs import model_needs
+    from cruijff_kit.workflow.model_needs import look_up_needs
     from cruijff_kit.workflow.models import (
         check_model,
         describe_model,
@@ -110,12 +110,12 @@ __all__ = [
     "list_training_data",
     "lock_environment",
     "look_up_model",
+    "look_up_needs",
     "make_project",
     "make_task",
     "make_tiny_model",
     "measure_data",
     "merge_adapter",
-    "model_needs",
     "port_adapter",
     "prepare_data",
     "preview_cancel",
@@ -229,7 +229,7 @@ _HOMES = {
     "grow": ("grow_design",),
     "machine": ("describe_machine",),
     "project": ("make_project",),
-    "model_needs": ("model_needs",),
+    "model_needs": ("look_up_needs",),
     "validation": ("validate_data",),
     "watch": ("watch_jobs",),
 }

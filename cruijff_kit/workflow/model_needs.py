@@ -10,10 +10,10 @@ from cruijff_kit.runtime.machine_memory import machine_memory, usable_cpus
 from cruijff_kit.schema.machine import ModelNeeds
 from cruijff_kit.workflow.train_inputs import find_base
 
-__all__ = ["model_needs"]
+__all__ = ["look_up_needs"]
 
 
-def model_needs(
+def look_up_needs(
     model: str, *, batch_size: int = 4, max_seq_len: int = 2048, lora_rank: int = 8, world: World
 ) -> ModelNeeds:
     """Return what LoRA training of a model takes, by the one estimator there is.
