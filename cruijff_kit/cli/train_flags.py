@@ -27,8 +27,8 @@ class TrainCommand(click.Command):
         try:
             return super().make_context(info_name, args, parent, **extra)
         except click.UsageError as err:
-            err.exit_code = 1
-            raise
+            err.show()
+            raise SystemExit(1) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors a user can mend are told without a traceback."""

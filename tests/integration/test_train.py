@@ -25,6 +25,7 @@ from cruijff_kit.workflow import collect_results, grow_design, read_status, reco
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.submit import submit_jobs
 from tests.fakes.designed import design, put_design, world_at
+from tests.fakes.scheduler import FakeScheduler
 from tests.training_runs import capital_rows, metric_points, random_base
 
 pytest_plugins = ["tests.tiny_base"]
@@ -292,12 +293,13 @@ def test_a_job_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
     root = tmp_path / "parity"
     alone = {"factors": {}, "runs": [{"name": "tuned"}], "controls": {"seeds": [1]}, "evaluation": {}}
     put_design(root, design(**alone, tools={"evaluation": "none"}))
-    world = world_at(root)
+    scheduler = FakeScheduler()
+    world = world_at(root)._replace(scheduler=scheduler)
     receipt = scaffold_runs(world=world)
     (job,) = submit_jobs(receipt.plan_id, world=world).jobs
     (root / RunLayout(job.run_id).job_output(job.job_id)).write_text("error: it went wrong\n", encoding="utf-8")
-    world.scheduler.start(job.job_id)
-    world.scheduler.finish(job.job_id, 5)
+    scheduler.start(job.job_id)
+    scheduler.finish(job.job_id, 5)
     with pytest.raises(RunError, match="it went wrong") as caught:
         follow(job.run_id, world=world)
     assert "--resume" in caught.value.hint
