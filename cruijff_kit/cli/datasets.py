@@ -167,7 +167,8 @@ def _checked(found: DataCheck) -> Iterator[str]:
     if found.ok:
         yield "every row can be learnt"
     else:
-        yield f"{found.problem_count:,} problems" if found.problem_count else "there is nothing to learn"
+        counted = "1 problem" if found.problem_count == 1 else f"{found.problem_count:,} problems"
+        yield counted if found.problem_count else "there is nothing to learn"
 
 
 def _measured(found: DataStats) -> Iterator[str]:

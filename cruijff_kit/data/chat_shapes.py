@@ -134,7 +134,7 @@ def _misfits(fields: Sequence[str]) -> Iterator[str]:
     unknown = [field for field in fields if field not in {*_ASKED, *_ANSWERED, _SYSTEM}]
     if unknown:
         known = ", ".join(f"`{{{name}}}`" for name in (*_ASKED, *_ANSWERED, _SYSTEM))
-        yield f"unknown placeholder `{{{unknown[0]}}}`; known are {known}"
+        yield f"unknown placeholder `{{{unknown[0]}}}`; known are {known}, and other columns go into `prompt`"
     answers = [field for field in fields if field in _ANSWERED]
     if len(answers) != 1:
         yield f"it names {'no' if not answers else 'more than one'} answer; it needs one, such as `{{output}}`"

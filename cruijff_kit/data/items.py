@@ -6,7 +6,7 @@
     {"text": "…"}                                           learnt whole, as it stands
 
 The first of these forms whose columns a row has is its form; `system` beside a question is its
-system message. Other columns are kept.
+system message. Other columns are kept. What is null counts as left out: tables of several forms are full of it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -65,6 +65,7 @@ class Question(NamedTuple):
 
 def item_form(row: Mapping[str, Any]) -> ItemForm | None:
     """Return the form of a row, seen from its columns; None where it has none."""
+    row = _present(row)
     if _talk(row) is not None:
         return "messages"
     if _INSTRUCTION in row:
@@ -79,6 +80,7 @@ def item_form(row: Mapping[str, Any]) -> ItemForm | None:
 
 def is_item(value: Mapping[str, Any]) -> bool:
     """Return whether an object is one row, and not splits by name, all of which are lists of rows."""
+    value = _present(value)
     talk = _talk(value)
     if talk is not None:
         turns = value[talk]
@@ -89,10 +91,10 @@ def is_item(value: Mapping[str, Any]) -> bool:
 
 def item_facts(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield column and fact for whatever keeps a row from being learnt."""
-    form = item_form(row)
+    row, form = _present(row), item_form(row)
     if form is None:
         known = ", ".join(f"`{column}`" for column in row) or "none"
-        yield "", f"the row is of no known form: it has neither {_FORMS}; its columns are {known}"
+        yield "", f"the row is of no known form: it has neither {_FORMS}; with a value it has {known}"
     elif form == "messages":
         column = str(_talk(row))
         facts = list(turn_facts(row[column])) or [
@@ -106,7 +108,7 @@ def item_facts(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _wanted(row, asked)
         yield from _wanted(row, _first(row, answers) or answers[0])
         extra = [_SYSTEM, *(_CONTEXT if form == "instruction" else ())]
-        yield from ((name, _not_text(row, name)) for name in extra if not isinstance(row.get(name), _TEXTS))
+        yield from ((name, _not_text(row, name)) for name in extra if not isinstance(row.get(name, ""), _TEXTS))
 
 
 def item_turns(row: Mapping[str, Any], *, joint: str) -> list[Turn]:
@@ -116,6 +118,7 @@ def item_turns(row: Mapping[str, Any], *, joint: str) -> list[Turn]:
         row: one without facts against it, and no plain text.
         joint: what goes between an instruction and its input.
     """
+    row = _present(row)
     column = _talk(row)
     if column is not None:
         return read_turns(row[column])
@@ -127,7 +130,7 @@ def item_turns(row: Mapping[str, Any], *, joint: str) -> list[Turn]:
 
 def item_question(row: Mapping[str, Any]) -> Question:
     """Return what a row of one question asks; of a conversation all its turns but the answer, as text."""
-    form = item_form(row)
+    row, form = _present(row), item_form(row)
     if form == "messages":
         return Question(str(question_turns(row[str(_talk(row))])))
     if form == "text" or form is None:
@@ -144,7 +147,7 @@ def item_question(row: Mapping[str, Any]) -> Question:
 
 def item_rest(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a row that its form does not read."""
-    form = item_form(row)
+    row, form = _present(row), item_form(row)
     if form in ("messages", None):
         read = {_talk(row)}
     elif form == "text":
@@ -157,7 +160,11 @@ def item_rest(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _FORMS = "`messages`, `instruction` and `output`, `prompt` and `completion`, nor `text`"
-_TEXTS = (str, int, float, type(None))
+_TEXTS = (str, int, float)
+
+
+def _present(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {column: value for column, value in row.items() if value is not None}
 
 
 def _talk(row: Mapping[str, Any]) -> str | None:
@@ -186,12 +193,12 @@ def _wanted(row: Mapping[str, Any], column: str) -> Iterator[tuple[str, str]]:
     if column not in row:
         known = ", ".join(f"`{name}`" for name in row)
         yield column, f"column `{column}` is missing; the row has {known}"
-    elif row[column] is None or not isinstance(row[column], _TEXTS):
+    elif not isinstance(row[column], _TEXTS):
         yield column, _not_text(row, column)
     elif not str(row[column]).strip():
         yield column, f"column `{column}` is blank"
 
 
 def _not_text(row: Mapping[str, Any], column: str) -> str:
-    kinds = {dict: "an object", list: "a list", bool: "a truth value", type(None): "null"}
+    kinds = {dict: "an object", list: "a list"}
     return f"column `{column}` holds {kinds.get(type(row[column]), type(row[column]).__name__)}, not text or a number"

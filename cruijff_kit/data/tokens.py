@@ -253,7 +253,7 @@ def _whole(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: str) ->
     """Return what stands before a plain text, BOS or nothing, and all of its ids with EOS once at their end."""
     fact = next(item_facts(row), None)
     if fact is not None:
-        raise row_error(fact[1], place=place, hint=_ITEM_HINT)
+        raise row_error(fact[1], place=place, hint=_ITEM_HINT, path="controls.dataset_type")
     eos, bos = tokenizer.eos_token_id, tokenizer.bos_token_id
     if eos is None:
         raise SpecError("the row cannot be ended", problems=[_NO_END])
@@ -280,7 +280,7 @@ def _turns(row: Row, *, encoding: Encoding, place: str) -> list[Turn]:
         if fact is None and is_whole(row, encoding):
             fact = ("", "the row is a plain `text`: it is learnt whole and asks nothing")
         if fact is not None:
-            raise row_error(fact[1], place=place, hint=_ITEM_HINT)
+            raise row_error(fact[1], place=place, hint=_ITEM_HINT, path="controls.dataset_type")
         return item_turns(row, joint=get(encoding.template).joint)
     try:
         return read_turns(row[MESSAGES])

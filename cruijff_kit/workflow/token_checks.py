@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cruijff_kit.data.gate import Proof, prove_mask
+from cruijff_kit.data.items import item_form, item_question
 from cruijff_kit.data.splits import Splits
-from cruijff_kit.data.tokens import Encoding, Row, encode_prompt, encode_row, encoding_problems
+from cruijff_kit.data.tokens import Encoding, Row, encode_prompt, encode_row, encoding_problems, is_whole
 from cruijff_kit.errors import Problem, SiteError, SpecError
 from cruijff_kit.ports import Tokenizer, World
 from cruijff_kit.schema.plan import PlannedRun
@@ -97,11 +98,13 @@ def _refused(rows: Sequence[Row], split: str, *, encoding: Encoding, tokenizer: 
     """Yield the rows that cannot be tokenised within the limit; most are seen to fit by their bytes.
 
     A token stands for a byte at least, so a row has no more tokens than another row of
-    the same template has, plus its own bytes.
+    the same template and form has, plus its own bytes.
     """
-    allowance = 0
+    allowances: dict[str, int] = {}
     for index, row in enumerate(rows):
-        if _bytes(row) * max(1, encoding.prompt.count("{")) < allowance:
+        shape = _shape(row, encoding)
+        asks_nothing = is_whole(row, encoding) and not split.startswith(TRAINED)
+        if _bytes(row) * max(1, encoding.prompt.count("{")) < allowances.get(shape, 0) and not asks_nothing:
             continue
         place = f"{split}[{index}]"
         try:
@@ -109,7 +112,14 @@ def _refused(rows: Sequence[Row], split: str, *, encoding: Encoding, tokenizer: 
         except SpecError as err:
             yield from (problem._replace(place=place) for problem in err.problems)
             continue
-        allowance = allowance or max(encoding.max_seq_len - length - _SLACK, 0)
+        allowances[shape] = allowances.get(shape) or max(encoding.max_seq_len - length - _SLACK, 0)
+
+
+def _shape(row: Row, encoding: Encoding) -> str:
+    """Return what rows must share to be written alike: their form, where each has its own."""
+    if encoding.dataset_type != "auto":
+        return ""
+    return f"{item_form(row)}, with input" if item_question(row).input else str(item_form(row))
 
 
 def _tokens(row: Row, encoding: Encoding, *, tokenizer: Tokenizer, place: str) -> int:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from cruijff_kit.data.arrow_files import parquet_bytes
 from cruijff_kit.data.formats import Content
 from cruijff_kit.data.gate import prove_mask
-from cruijff_kit.data.items import ItemForm, item_form, item_turns
+from cruijff_kit.data.items import ItemForm, item_form, item_rest, item_turns
 from cruijff_kit.data.loaders import Columns, load_splits
 from cruijff_kit.data.mask import marked_text
 from cruijff_kit.data.splits import overlaps
@@ -30,7 +31,16 @@ MIXED: list[dict[str, Any]] = [
     {"input": "h", "output": "i"},
     {"text": "j k l"},
 ]
-FORMS: list[ItemForm] = [*["messages"] * 2, *["instruction"] * 3, *["prompt"] * 3, "text"]
+FORMS: tuple[ItemForm, ...] = (
+    *("messages", "messages"),
+    *("instruction", "instruction", "instruction"),
+    *("prompt", "prompt", "prompt"),
+    "text",
+)
+
+
+# A table holds one kind of value a column.
+TABLE = [row for row in MIXED if row.get("answer") != 7]
 
 
 def encoding(template: str = "alpaca", **changes: Any) -> Encoding:
@@ -52,7 +62,7 @@ def refusal(rows: list[Any]) -> list[str]:
 
 
 def test_each_row_is_of_the_form_that_its_own_columns_say() -> None:
-    assert [item_form(row) for row in MIXED] == FORMS
+    assert tuple(item_form(row) for row in MIXED) == FORMS
     assert item_form({"messages": TALK, "text": "x", "instruction": "y"}) == "messages"
     assert item_form({"word": "x"}) is None
 
@@ -64,6 +74,26 @@ def test_a_list_lines_and_splits_of_a_mixed_file_are_the_same_rows() -> None:
     for content, name in ((listed, "a.json"), (lines, "a.jsonl"), (splits, "a.json")):
         assert loaded(content, name) == {"train": MIXED}
         assert [each.row for each in stream_rows(BytesIO(content), name)] == MIXED
+
+
+def test_a_table_of_several_forms_holds_the_same_rows_however_much_of_it_is_null() -> None:
+    columns = list(dict.fromkeys(column for row in TABLE for column in row))
+    filled = [{column: row.get(column) for column in columns} for row in TABLE]
+    content = parquet_bytes(filled, "mixed.parquet")
+    found = loaded(content, "mixed.parquet")["train"]
+    streamed = [each.row for each in stream_rows(BytesIO(content), "mixed.parquet")]
+    for rows in (found, streamed):
+        assert [item_form(row) for row in rows] == [item_form(row) for row in TABLE]
+        told = [encode_row(row, encoding=encoding(), tokenizer=byte_level()) for row in rows]
+        assert told == [encode_row(row, encoding=encoding(), tokenizer=byte_level()) for row in TABLE]
+        assert [item_rest(row) for row in rows] == [item_rest(row) for row in TABLE]
+
+
+def test_cells_with_commas_are_rows_of_the_form_that_their_heads_say() -> None:
+    content = b"instruction,input,output\nAdd.,1 2,3\nSay it.,,It.\n"
+    rows = [each.row for each in stream_rows(BytesIO(content), "some.csv")]
+    asked = [item_turns(row, joint=" ")[0]["content"] for row in rows]
+    assert asked == ["Add. 1 2", "Say it."]
 
 
 @pytest.mark.parametrize("row", MIXED)
@@ -88,7 +118,7 @@ def test_what_is_wrong_is_told_by_line_and_column_all_at_once() -> None:
         {"instruction": "", "output": "b"},
         {"instruction": "a", "input": ["x"]},
         {"prompt": "a"},
-        {"text": None},
+        {"text": []},
         {"word": "a"},
         [1],
         MIXED[0],
@@ -100,10 +130,10 @@ def test_what_is_wrong_is_told_by_line_and_column_all_at_once() -> None:
         "mixed.jsonl:4 train[3].output: column `output` is missing; the row has `instruction`, `input`",
         "mixed.jsonl:4 train[3].input: column `input` holds a list, not text or a number",
         "mixed.jsonl:5 train[4].completion: column `completion` is missing; the row has `prompt`",
-        "mixed.jsonl:6 train[5].text: column `text` holds null, not text or a number",
+        "mixed.jsonl:6 train[5].text: column `text` holds a list, not text or a number",
         (
             "mixed.jsonl:7 train[6]: the row is of no known form: it has neither `messages`, `instruction` and "
-            "`output`, `prompt` and `completion`, nor `text`; its columns are `word`"
+            "`output`, `prompt` and `completion`, nor `text`; with a value it has `word`"
         ),
         "mixed.jsonl:8 train[7]: the row is a list, not an object",
     ]

@@ -77,7 +77,14 @@ def test_a_job_renames_columns_as_its_configuration_says(tmp_path: Path) -> None
     assert read_splits(config, "train") == [[{"input": "a", "output": "b"}]]
 
 
-@pytest.mark.parametrize("text, fact", (("[1]", "holds a list"), ("{", "ends before its JSON does")))
+@pytest.mark.parametrize(
+    "text, fact",
+    (
+        ("[1]", "the row is a number, not an object"),
+        ("1", "neither an object of splits"),
+        ("{", "ends before its JSON does"),
+    ),
+)
 def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str, fact: str) -> None:
     path = tmp_path / "data.json"
     path.write_text(text, encoding="utf-8")
