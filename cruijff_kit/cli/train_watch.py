@@ -59,6 +59,7 @@ class _Line:
         moving = [entry for entry in look.steps if entry.phase is Phase.RUNNING]
         entry = next((each for each in moving if each.step is Step.TRAIN), moving[0] if moving else None)
         if entry is None or entry.own is None or not entry.own.total:
+            self._wait(look)
             return
         share = entry.own.step / entry.own.total
         # Only some lines tell of it; the last one told stays on view.
@@ -70,6 +71,11 @@ class _Line:
             self._told.add(key)
             click.echo(f"{_doing(entry)} {figures}", err=True)
 
+    def _wait(self, look: ExperimentStatus) -> None:
+        """Say on a terminal that something goes on, until there are steps to count."""
+        if self._live and look.moving and not self._drawn:
+            click.echo("\r\x1b[Kloading the model and the rows …", nl=False, err=True)
+
     def _draw(self, entry: StepStatus, share: float, *, figures: str) -> None:
         cells = int(28 * share)
         text = f"{_doing(entry)} {'█' * cells}{'·' * (28 - cells)} {figures}"
@@ -78,8 +84,8 @@ class _Line:
 
     def end(self) -> None:
         """Leave the cursor on a fresh line."""
-        if self._drawn:
-            click.echo("", err=True)
+        if self._live:
+            click.echo("" if self._drawn else "\r\x1b[K", nl=self._drawn, err=True)
 
 
 def _doing(entry: StepStatus) -> str:
