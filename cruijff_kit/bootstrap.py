@@ -78,7 +78,9 @@ def open_local(experiment: Path, *, root: Path, name: str, site: str | None = No
     sites = chosen_site(experiment, root=root, name=site)
     if not is_here(sites.read().site):
         sites = DiskSiteFiles(root, LOCAL)
-    return _world(experiment, sites=sites, site=sites.read().site, actor=Actor(kind="human", name=name, client="ck"))
+    # A job that starts at once and here tells by itself what it cannot read, and need not be asked before.
+    settings = sites.read().site.model_copy(update={"prove_inputs": False})
+    return _world(experiment, sites=sites, site=settings, actor=Actor(kind="human", name=name, client="ck"))
 
 
 def open_mirror(experiment: Path, *, root: Path, site: str | None = None) -> "Mirror | None":
