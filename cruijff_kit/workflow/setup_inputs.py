@@ -47,7 +47,7 @@ def placed_values(values: Mapping[str, Any], *, root: Path) -> dict[str, Any]:
             placed[name] = absolute(placed[name], root)
     if placed["input_dir_base"] is not None and not placed["dataset_ext"]:
         placed["dataset_ext"] = "" if Path(data_file({**placed, "dataset_ext": ""})).exists() else ".json"
-    if not template_problems(placed["template"], root=root):
+    if not template_problems(placed, root=root):
         placed["template"] = read_template(placed["template"], root=root)
     if placed["custom_recipe"].endswith(".py"):
         placed["custom_recipe"] = absolute(placed["custom_recipe"], root)
@@ -70,7 +70,7 @@ def find_inputs(values: Mapping[str, Any], *, world: World) -> tuple[SetupInputs
     problems: list[Problem] = []
     data = _data(values, problems, world=world) if values["input_dir_base"] is not None else None
     model = _model(values, problems, world=world)
-    problems += template_problems(values["template"], root=world.store.root)
+    problems += template_problems(values, root=world.store.root)
     recipe = digest = None
     try:
         recipe = resolve_recipe(values["custom_recipe"], gpus=values["gpus"])

@@ -118,7 +118,7 @@ def _derived(values: dict[str, SetupValue], world: World) -> dict[str, SetupValu
         if said[name] is None:
             values[name] = SetupValue(value=value, source="derived")
     root = world.store.root
-    if not template_problems(said["template"], root=root):
+    if not template_problems(said, root=root):
         told = read_template(said["template"], root=root)
         values["template"] = SetupValue(value=told, source=values["template"].source)
     for name in ("base_model_dir", "data_path", "finetune_epoch_dir", "config_path"):
@@ -144,7 +144,7 @@ def _found(said: Said, trained: Trained, *, world: World) -> tuple[dict[str, Any
     model = _model(values, trained, problems=problems, world=world)
     data = _data(said, trained, problems=problems, world=world)
     problems += [*_task_problems(values, world), *_epoch_problems(values)]
-    problems += template_problems(values["template"], root=world.store.root)
+    problems += template_problems(values, root=world.store.root)
     if values["venv"] and values["conda_env"]:
         problems.append(Problem("`venv` and `conda_env` are both set", "conda_env", hint="set one of them"))
     wrong = {problem.path for problem in said.problems}

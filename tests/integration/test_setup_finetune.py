@@ -68,6 +68,13 @@ def test_a_rank_brings_its_alpha_unless_alpha_is_said(root: Path) -> None:
     assert dry(world, lora_alpha="16", lora_rank="32").values["lora_alpha"].value == 16.0
 
 
+def test_a_template_file_is_read_and_its_text_is_what_the_job_is_told(root: Path) -> None:
+    (root / "mine.txt").write_text("Q: {input}\nA: {output}\n", encoding="utf-8")
+    write_finetune(world=minimal(root, template="mine.txt"))
+    assert written(root)[0].dataset.template == "Q: {input}\nA: {output}"
+    assert dry(minimal(root, template="llama")).values["template"].value == "llama2"
+
+
 def test_a_second_run_changes_no_byte(root: Path) -> None:
     world = minimal(root)
     write_finetune(world=world)
@@ -123,6 +130,9 @@ def test_every_problem_is_told_at_once_with_its_line_and_nothing_is_written(root
         ({"input_key": "qestion"}, "column `qestion` is missing"),
         ({"training_samples": 10}, "there are 9|has 9 training rows"),
         ({"prompt": "{input} {city}"}, "column `city`"),
+        ({"template": "alpca"}, "did you mean `alpaca`"),
+        ({"template": "Q: {input}"}, "it names no answer"),
+        ({"template": "chatml", "dataset_type": "text_completion"}, "writes no conversations"),
         ({"venv": "/v", "conda_env": "kit"}, "both set"),
         ({"project_dir": "/a", "output_dir_base": "/b"}, "two names of one thing"),
         ({"save_last_epoch_only": True, "epochs_to_save": "all", "epochs": 3}, "different things"),
