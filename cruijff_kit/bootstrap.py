@@ -15,6 +15,7 @@ __all__ = [
     "Mirror",
     "World",
     "open_clients",
+    "open_local",
     "open_mirror",
     "open_probe",
     "open_site",
@@ -71,6 +72,27 @@ def open_site(experiment: Path, *, root: Path, site: str | None = None, new: boo
     sites = chosen_site(experiment, root=root, name=site)
     settings = (read_sites(sites.files()) if new else sites.read()).site
     return _world(experiment, sites=sites, site=settings, actor=Actor(kind="human", name="site", client="ck"))
+
+
+def open_local(experiment: Path, *, root: Path, name: str, site: str | None = None) -> "World":
+    """Return the world of an experiment whose jobs run on this machine, whatever cluster the settings tell of.
+
+    Args:
+        experiment: the experiment directory, which need not exist yet.
+        root: project root.
+        name: login name of the person.
+        site: which of several sites; one whose jobs run elsewhere gives way to `local`.
+    """
+    from cruijff_kit.adapters.site_file import DiskSiteFiles, chosen_site
+    from cruijff_kit.planning.local_site import LOCAL, is_here
+    from cruijff_kit.schema.audit import Actor
+
+    sites = chosen_site(experiment, root=root, name=site)
+    if not is_here(sites.read().site):
+        sites = DiskSiteFiles(root, LOCAL)
+    # A job that starts at once and here tells by itself what it cannot read, and need not be asked before.
+    settings = sites.read().site.model_copy(update={"prove_inputs": False})
+    return _world(experiment, sites=sites, site=settings, actor=Actor(kind="human", name=name, client="ck"))
 
 
 def open_mirror(experiment: Path, *, root: Path, site: str | None = None) -> "Mirror | None":

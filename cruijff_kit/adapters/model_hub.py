@@ -135,6 +135,26 @@ class LocalHub:
         """
         return pull_model(repo, revision=revision, into=self._models.absolute())
 
+    def size(self, path: str) -> int:
+        """Return the bytes that a model directory takes on disk; a link counts as itself."""
+        return sum(file.lstat().st_size for file in self._folder(path).rglob("*") if not file.is_dir())
+
+    def remove(self, path: str) -> None:
+        """Remove a directory of the models directory: first out of sight, then from disk.
+
+        Raises:
+            SiteError: it does not lie there, or is a link to somewhere else.
+        """
+        folder = self._folder(path)
+        inside = folder.parent == self._models.absolute() and folder.name not in {"", ".", ".."}
+        if not inside or folder.is_symlink() or not (folder / "config.json").is_file():
+            fact = f"`{folder}` is no model directory of `{self._models.absolute()}`"
+            raise SiteError(fact, hint="`ck models list --here` shows those that are; others are yours to remove")
+        gone = folder.with_name(f".{folder.name}.removed")
+        shutil.rmtree(gone, ignore_errors=True)
+        folder.rename(gone)
+        shutil.rmtree(gone)
+
     def _folder(self, path: str) -> Path:
         return (self._models / Path(path).expanduser()).absolute()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from cruijff_kit.adapters.own_file import write_own
 from cruijff_kit.adapters.state_dir import config_dir
 from cruijff_kit.errors import SiteError
+from cruijff_kit.planning.local_site import LOCAL, on_this_machine
 from cruijff_kit.planning.site_parse import read_sites
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.site import Site
@@ -50,6 +51,9 @@ class DiskSiteFiles:
         Raises:
             SiteError: a site is named that no file tells of.
         """
+        if self.name == LOCAL and LOCAL not in self.names():
+            plain = DiskSiteFiles(self._folders["project"]).read()
+            return plain.model_copy(update={"site": on_this_machine(plain.site)})
         if self.name is not None and self.name not in self.names():
             known = ", ".join(f"`{name}`" for name in self.names()) or "none"
             hint = f"`ck --site {self.name} site setup` writes `{_SITES}/{self.name}.yaml`; there are: {known}"

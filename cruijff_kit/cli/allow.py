@@ -6,7 +6,7 @@ import click
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.mirror import allows_inputs, is_mirrored
-from cruijff_kit.cli.world import confirm, enter, enter_project
+from cruijff_kit.cli.world import confirm, enter, enter_around
 from cruijff_kit.schema.consent import AllowReceipt, Way
 
 __all__ = ["allow"]
@@ -30,7 +30,7 @@ def allow(experiment: str, paths: tuple[str, ...], *, way: Way, reason: str, wit
     It holds for the content the data have now. Red data goes nowhere, green data needs no leave.
     """
     inputs = allows_inputs(experiment, ("data", "allow", *paths, way)) and is_mirrored(experiment)
-    world = enter_project(experiment) if inputs else enter(experiment)
+    world = enter_around(experiment) if inputs else enter(experiment)
     asked = workflow.preview_allow(paths, way=way, world=world)
     if asked.question and not withdraw:
         confirm(asked.question, "allow", unattended=False, world=world)

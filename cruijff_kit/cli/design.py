@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -53,6 +54,25 @@ def amend(experiment: str, seeds: tuple[int, ...], levels: tuple[str, ...], reas
     click.echo(_receipt(receipt))
 
 
+@design.command("from-run")
+@click.argument("run")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--vary", "vary", multiple=True, metavar="FACTOR=A,B", help="What is varied, with its levels.")
+@click.option("--seed", "seeds", multiple=True, type=int, help="A further replicate seed.")
+@click.option("--question", default="", help="What the new experiment asks.")
+@click.option("--reason", default="grown by `ck design from-run`", help="Why, in your words; kept in the audit log.")
+@click.pass_obj
+def from_run(experiment: str, run: str, directory: Path, **told: Any) -> None:
+    """Write a design in DIRECTORY in which RUN is one cell: model, rows and controls are the run's own."""
+    worlds = (enter(experiment), enter(str(directory)))
+    levels = {factor: values for pair in told.pop("vary") for factor, values in [_varied(pair)]}
+    grown = workflow.grow_design(run, levels=levels, worlds=worlds, **told)
+    same = f"{grown.same} is the run it was grown from" if grown.same else "no run of it is the one it was grown from"
+    lines = [f"{grown.path} written, {len(grown.runs)} runs", *(f"  {each}" for each in grown.runs), same]
+    lines += [f"warning: {text}" for text in grown.warnings]
+    click.echo("\n".join([*lines, f"next: ck -C {directory} scaffold, then submit and watch"]))
+
+
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of a design, for editors and assistants."""
@@ -67,6 +87,13 @@ def _levels(pairs: tuple[str, ...]) -> dict[str, list[Level]]:
             raise SpecError(f"`{pair}` is not FACTOR=VALUE", hint="for example `--level lora_rank=8`")
         found.setdefault(factor, []).append(_scalar(value))
     return found
+
+
+def _varied(pair: str) -> tuple[str, tuple[Level, ...]]:
+    factor, equals, values = pair.partition("=")
+    if not equals or not values:
+        raise SpecError(f"`{pair}` is not FACTOR=A,B", hint="for example `--vary lora_rank=8,16`")
+    return factor, tuple(_scalar(each.strip()) for each in values.split(","))
 
 
 def _scalar(text: str) -> Level:

@@ -13,6 +13,9 @@ from cruijff_kit.errors import CruijffError
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("project:init", "Make a project: places for data, models, configurations and profiles."),
+    "info": ("project:info", "Show device, memory, backend, versions and where models lie."),
+    "train": ("train:train", "Fine-tune a model on your rows by one command, on this machine."),
     "design": ("design:design", "Check, write or amend the design."),
     "data": ("data:data", "Look at rows as a model reads them, tell a table in words, or convert a data set."),
     "estimate": ("estimate:estimate", "Estimate memory, time and disk of the runs."),
@@ -42,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "wandb": ("tracking:wandb", "Send offline runs to Weights & Biases."),
     "adapter": ("adapter:adapter", "Check, merge or port a trained adapter."),
     "audit": ("audit:audit", "Read or verify the audit log, or record a decision."),
-    "models": ("models:models", "List, look at, check or pull base models."),
+    "models": ("models:models", "List, look at, check, pull or remove base models."),
     "sync": ("mirror:sync", "Copy inputs to, and results from, the login host that an experiment lies on."),
     "disk": ("disk:disk", "Show what an experiment takes on disk, and what may go."),
     "site": ("site:site", "Set up, show or check the settings of this machine."),

@@ -1,20 +1,28 @@
-"""`ck models`: list base models, look at one, check it, pull it, or make the small one."""
+"""`ck models`: list base models, look at one, check it, pull it, remove it, or make the small one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.table import aligned
-from cruijff_kit.cli.world import ProgressBar, enter
-from cruijff_kit.errors import ResultError
+from cruijff_kit.cli.world import ProgressBar, confirm, enter, enter_project
+from cruijff_kit.errors import ResultError, SiteError
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.machine import ModelNeeds
 from cruijff_kit.schema.registry import ModelEntry, ModelListing, ModelReport, ModelTrait
 from cruijff_kit.schema.site import ModelFacts
+
+if TYPE_CHECKING:
+    from cruijff_kit.bootstrap import World
 
 __all__ = ["models"]
 
 
 @click.group()
 def models() -> None:
-    """List, look at, check or pull base models, or make the small one."""
+    """List, look at, check, pull or remove base models, or make the small one."""
 
 
 @models.command("list")
@@ -23,7 +31,7 @@ def models() -> None:
 @click.pass_obj
 def listing(experiment: str, here: bool, as_json: bool) -> None:
     """List the models of the registry, and those in the site's models directory."""
-    found = [each for each in workflow.list_models(world=enter(experiment)) if each.path is not None or not here]
+    found = [each for each in workflow.list_models(world=_enter(experiment)) if each.path is not None or not here]
     if as_json:
         click.echo("[" + ",\n".join(each.model_dump_json() for each in found) + "]")
         return
@@ -33,10 +41,20 @@ def listing(experiment: str, here: bool, as_json: bool) -> None:
 
 @models.command("info")
 @click.argument("model")
+@click.option("-m", "--memory", is_flag=True, help="Show what training it takes instead, part by part.")
+@click.option("--batch-size", default=4, show_default=True, help="Rows a pass, for --memory.")
+@click.option("--max-seq-len", default=2048, show_default=True, help="Tokens of each row, for --memory.")
+@click.option("--lora-rank", default=8, show_default=True, help="Rank of the update, for --memory.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
-def info(experiment: str, model: str) -> None:
+def info(experiment: str, model: str, memory: bool, as_json: bool, **shape: int) -> None:
     """Show what a directory says of itself, or what the registry says of MODEL."""
-    click.echo(_facts(workflow.look_up_model(model, world=enter(experiment))))
+    if memory:
+        needs = workflow.look_up_needs(model, world=_enter(experiment), **shape)
+        click.echo(needs.model_dump_json(indent=2) if as_json else _needs(needs))
+        return
+    found = workflow.look_up_model(model, world=_enter(experiment))
+    click.echo(found.model_dump_json(indent=2) if as_json else _facts(found))
 
 
 @models.command("check")
@@ -45,7 +63,7 @@ def info(experiment: str, model: str) -> None:
 @click.pass_obj
 def check(experiment: str, path: str, as_json: bool) -> None:
     """Check the model directory PATH part by part, and against the registry."""
-    report = workflow.check_model(path, world=enter(experiment))
+    report = workflow.check_model(path, world=_enter(experiment))
     click.echo(report.model_dump_json(indent=2) if as_json else _report(report))
     wrong = [trait for trait in report.traits if trait.ok is False]
     if wrong:
@@ -58,9 +76,37 @@ def check(experiment: str, path: str, as_json: bool) -> None:
 @click.pass_obj
 def pull(experiment: str, repo: str, revision: str | None) -> None:
     """Pull REPO from the hub into the site's models directory, signed in as the hub's own tool is."""
-    receipt = workflow.pull_model(repo, revision=revision, world=enter(experiment))
+    receipt = workflow.pull_model(repo, revision=revision, world=_enter(experiment))
     size = f"{receipt.files} files, {receipt.bytes / 1e9:.3g} GB"
     click.echo(f"{receipt.repo} at {receipt.revision}: {size} in {receipt.path}\nsha256 {receipt.sha256}")
+
+
+@models.command("rm")
+@click.argument("model")
+@click.option("--yes", is_flag=True, help="Skip the question, where your own site file allows it.")
+@click.pass_obj
+def remove(experiment: str, model: str, yes: bool) -> None:
+    """Remove MODEL from the site's models directory, once you have said so; nothing elsewhere is touched."""
+    world = _enter(experiment)
+    found = workflow.remove_model(model, dry_run=True, world=world)
+    again = f"`ck models pull {found.repo}` brings it back" if found.repo else "it was not pulled by this command"
+    size = f"{found.bytes / 1e9:.3g} GB"
+    confirm(f"Remove `{found.path}`, {size}? {again}.", "remove", unattended=yes, world=world)
+    workflow.remove_model(model, world=world)
+    click.echo(f"{found.path} removed, {size} freed")
+
+
+@models.command("convert")
+@click.argument("model")
+@click.option("--output-format", default="mlx", show_default=True, help="Form to convert it to.")
+def convert(model: str, output_format: str) -> None:
+    """Say what turns MODEL into another form; nothing needs converting to be trained here."""
+    hints = {
+        "mlx": "`--backend mlx` reads Hugging Face directories as they lie; `mlx_lm.convert` writes 4-bit copies",
+        "hf": "fused models of `mlx_lm.fuse` are Hugging Face directories already",
+    }
+    others = "`ck adapter merge` writes a whole model, and that form's own tool converts it"
+    raise SiteError(f"`{model}` is not converted to `{output_format}` here", hint=hints.get(output_format, others))
 
 
 @models.command("make-tiny")
@@ -70,8 +116,25 @@ def pull(experiment: str, repo: str, revision: str | None) -> None:
 def make_tiny(experiment: str, force: bool, as_json: bool) -> None:
     """Train the small base model of the demo on this machine's CPU, or find it cached."""
     with ProgressBar("base model") as progress:
-        facts = workflow.make_tiny_model(force=force, progress=progress, world=enter(experiment))
+        facts = workflow.make_tiny_model(force=force, progress=progress, world=_enter(experiment))
     click.echo(facts.model_dump_json(indent=2) if as_json else _facts(facts))
+
+
+def _enter(experiment: str) -> "World":
+    """Return the world of an experiment, or of a project where that is what the directory is."""
+    folder = Path(experiment).resolve()
+    project = (folder / "site.yaml").is_file() and not (folder / ExperimentLayout.summary).is_file()
+    return enter_project(experiment) if project else enter(experiment)
+
+
+def _needs(needs: ModelNeeds) -> str:
+    parts = [(name, f"{size / 2**30:.3f} GiB") for name, size in needs.memory.model_dump().items()]
+    shape = f"{needs.batch_size} rows of {needs.max_seq_len} tokens, rank {needs.lora_rank}, {needs.dtype}"
+    fits = "no limit is known" if needs.most_rows is None else f"at most {needs.most_rows} rows a pass fit here"
+    if needs.most_rows == 0:
+        fits = "not even one row a pass fits here"
+    total = ("in all", f"{needs.memory.total / 2**30:.3f} GiB")
+    return "\n".join([f"{needs.model}: {shape}", aligned(("part", "memory"), [*parts, total]), fits])
 
 
 def _line(each: ModelListing) -> tuple[str, ...]:

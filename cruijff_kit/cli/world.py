@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cruijff_kit.bootstrap import open_site, open_world
+from cruijff_kit.bootstrap import open_local, open_site, open_world
 from cruijff_kit.errors import SiteError
+from cruijff_kit.schema.layout import ExperimentLayout
 
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
-__all__ = ["ProgressBar", "chosen", "confirm", "enter", "enter_project", "enter_site"]
+__all__ = ["ProgressBar", "chosen", "confirm", "enter", "enter_around", "enter_local", "enter_project", "enter_site"]
 
 
 def enter(experiment: str) -> "World":
@@ -29,11 +30,26 @@ def enter_site(experiment: str, *, new: bool = False) -> "World":
     return open_site(folder, root=folder.parent, site=chosen(), new=new)
 
 
-def enter_project(experiment: str) -> "World":
+def enter_around(experiment: str) -> "World":
     """Return the project around an experiment that lies elsewhere, whose record keeps consent to its inputs."""
     root = Path(experiment).resolve().parent
     world = open_site(root, root=root, site=chosen())
     return world._replace(actor=world.actor.model_copy(update={"name": getpass.getuser()}))
+
+
+def enter_project(experiment: str) -> "World":
+    """Return the surroundings of a project: the directory that experiments, data, models and `site.yaml` lie in.
+
+    That is the directory asked for; where this is itself an experiment, the one around it.
+    """
+    folder = Path(experiment).resolve()
+    root = folder.parent if (folder / ExperimentLayout.summary).is_file() else folder
+    return open_site(root, root=root, site=chosen())
+
+
+def enter_local(experiment: Path, *, project: Path) -> "World":
+    """Return the world of an experiment of a project whose jobs run on this machine."""
+    return open_local(experiment, root=project, name=getpass.getuser(), site=chosen())
 
 
 def chosen() -> str | None:

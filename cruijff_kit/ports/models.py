@@ -76,6 +76,18 @@ class ModelHub(Protocol):
         """
         ...
 
+    def size(self, path: str) -> int:
+        """Return the bytes that a model directory takes on disk."""
+        ...
+
+    def remove(self, path: str) -> None:
+        """Remove a directory of the models directory: first out of sight, then from disk.
+
+        Raises:
+            SiteError: it does not lie there, or is a link to somewhere else.
+        """
+        ...
+
 
 class Inference(Protocol):
     """A model held in this process, for spot checks."""

@@ -18,6 +18,7 @@ __all__ = [
     "DesignReview",
     "Excerpt",
     "FileChange",
+    "GrownDesign",
     "InspectReceipt",
     "LogPage",
     "RecipeInfo",
@@ -61,6 +62,19 @@ class DesignReceipt(Noun):
     """Run ids in design order."""
     changed: bool
     """Whether the file's bytes changed."""
+    warnings: tuple[str, ...] = ()
+    """What is allowed and worth a second look."""
+
+
+class GrownDesign(Noun):
+    """A design that a run was grown into."""
+
+    path: str
+    """The design."""
+    runs: tuple[RunId, ...]
+    """Its runs, in design order."""
+    same: RunId | None
+    """The one that is the run it was grown from: the same content, so the same results; None where none is."""
     warnings: tuple[str, ...] = ()
     """What is allowed and worth a second look."""
 

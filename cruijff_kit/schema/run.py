@@ -255,7 +255,7 @@ class StepStatus(Noun):
     own: JobStatus | None = None
     """What the job says of itself."""
     last: dict[str, Any] = {}
-    """Last metrics line, for training."""
+    """Last metrics line, of a training that runs."""
 
     @property
     def account(self) -> JobStatus | None:

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
+    from cruijff_kit.workflow.grow import grow_design
     from cruijff_kit.workflow.lessons import add_lesson, read_lessons
     from cruijff_kit.workflow.logs import tail_log
+    from cruijff_kit.workflow.machine import describe_machine
     from cruijff_kit.workflow.mirror import run_there, sync_mirror
+    from cruijff_kit.workflow.model_needs import look_up_needs
     from cruijff_kit.workflow.models import (
         check_model,
         describe_model,
@@ -35,9 +38,12 @@ if TYPE_CHECKING:
         look_up_model,
         make_tiny_model,
         pull_model,
+        remove_model,
     )
     from cruijff_kit.workflow.new_task import make_task
     from cruijff_kit.workflow.prepare import prepare_data
+    from cruijff_kit.workflow.profiles import create_profile, find_profile, list_profiles
+    from cruijff_kit.workflow.project import make_project
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.results import read_results
@@ -64,6 +70,10 @@ if TYPE_CHECKING:
     )
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
+    from cruijff_kit.workflow.train import begin_training, is_taken
+    from cruijff_kit.workflow.train_inputs import list_training_data
+    from cruijff_kit.workflow.train_review import review_training
+    from cruijff_kit.workflow.train_samples import sample_training
     from cruijff_kit.workflow.validation import validate_data
     from cruijff_kit.workflow.watch import watch_jobs
     from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
@@ -75,6 +85,7 @@ __all__ = [
     "amend_design",
     "apply_calibrator",
     "apply_remedy",
+    "begin_training",
     "build_environment",
     "calibrate_run",
     "cancel_runs",
@@ -91,18 +102,27 @@ __all__ = [
     "compare_run_groups",
     "convert_data",
     "copy_recipe",
+    "create_profile",
+    "describe_machine",
     "describe_model",
     "draft_table_schema",
     "embed_texts",
     "estimate_runs",
+    "find_profile",
+    "grow_design",
     "install_server",
+    "is_taken",
     "list_data",
     "list_disk",
     "list_models",
+    "list_profiles",
     "list_recipes",
     "list_sites",
+    "list_training_data",
     "lock_environment",
     "look_up_model",
+    "look_up_needs",
+    "make_project",
     "make_task",
     "make_tiny_model",
     "measure_data",
@@ -131,10 +151,13 @@ __all__ = [
     "record_decision",
     "recorded_plan",
     "remote_server",
+    "remove_model",
     "retry_run",
+    "review_training",
     "roots_of",
     "run_there",
     "safe_text",
+    "sample_training",
     "scaffold_runs",
     "sealed_plan",
     "search_experiments",
@@ -187,7 +210,15 @@ _HOMES = {
     "lessons": ("add_lesson", "read_lessons"),
     "logs": ("tail_log",),
     "mirror": ("run_there", "sync_mirror"),
-    "models": ("check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"),
+    "models": (
+        "check_model",
+        "describe_model",
+        "list_models",
+        "look_up_model",
+        "make_tiny_model",
+        "pull_model",
+        "remove_model",
+    ),
     "new_task": ("make_task",),
     "prepare": ("prepare_data",),
     "recipes": ("copy_recipe", "list_recipes"),
@@ -211,6 +242,22 @@ _HOMES = {
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
+    "profiles": (
+        "create_profile",
+        "find_profile",
+        "list_profiles",
+    ),
+    "train": (
+        "begin_training",
+        "is_taken",
+    ),
+    "train_inputs": ("list_training_data",),
+    "train_review": ("review_training",),
+    "train_samples": ("sample_training",),
+    "grow": ("grow_design",),
+    "machine": ("describe_machine",),
+    "project": ("make_project",),
+    "model_needs": ("look_up_needs",),
     "validation": ("validate_data",),
     "watch": ("watch_jobs",),
     "withheld": ("page_without_texts", "status_without_texts"),

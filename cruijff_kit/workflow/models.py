@@ -5,10 +5,19 @@ from pathlib import PurePath
 from cruijff_kit.errors import SiteError
 from cruijff_kit.planning.registry import compare_entry, find_entry, known_models
 from cruijff_kit.ports import Progress, World
+from cruijff_kit.schema.machine import RemovedModel
 from cruijff_kit.schema.registry import ModelEntry, ModelListing, ModelReport, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
-__all__ = ["check_model", "describe_model", "list_models", "look_up_model", "make_tiny_model", "pull_model"]
+__all__ = [
+    "check_model",
+    "describe_model",
+    "list_models",
+    "look_up_model",
+    "make_tiny_model",
+    "pull_model",
+    "remove_model",
+]
 
 
 def list_models(*, world: World) -> tuple[ModelListing, ...]:
@@ -97,6 +106,30 @@ def pull_model(repo: str, *, revision: str | None = None, world: World) -> PullR
         hint = "set `models_dir: /where/models/lie` in site.yaml"
         raise SiteError("the site names no directory for models, so there is none to pull into", hint=hint)
     return world.hub.pull(name, revision=revision)
+
+
+def remove_model(name: str, *, dry_run: bool = False, world: World) -> RemovedModel:
+    """Remove a model from the site's models directory, and nothing that lies elsewhere.
+
+    Args:
+        name: its directory's name there, or the repository it was pulled from.
+        dry_run: only say what would be removed.
+        world: the site's models directory.
+
+    Raises:
+        SiteError: there is no models directory, or no such model in it.
+    """
+    found = {PurePath(path).name: (path, source) for path, source in world.hub.present().items()}
+    found |= {str(source["repo"]): each for each in list(found.values()) for source in [each[1]] if "repo" in source}
+    if world.site.models_dir is None or name not in found:
+        known = ", ".join(f"`{PurePath(path).name}`" for path in world.hub.present()) or "none"
+        fact = f"`{name}` is no model of the site's models directory; there are: {known}"
+        raise SiteError(fact, hint="`ck models list --here` shows them; files elsewhere are yours to remove")
+    path, source = found[name]
+    removed = RemovedModel(path=path, bytes=world.hub.size(path), repo=source.get("repo"))
+    if not dry_run:
+        world.hub.remove(path)
+    return removed
 
 
 def make_tiny_model(*, force: bool = False, progress: Progress | None = None, world: World) -> ModelFacts:

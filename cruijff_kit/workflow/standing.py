@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,7 +13,7 @@ from cruijff_kit.schema.job import Attempt, JobReport, Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.policy import Reaction
-from cruijff_kit.schema.run import Done, ExperimentStatus, JobStatus, Phase, StepStatus
+from cruijff_kit.schema.run import Done, ExperimentStatus, JobStatus, MetricPoint, Phase, StepStatus
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.attempts import AttemptKey, holders, last_reports, read_attempts, steps_of
 from cruijff_kit.workflow.seal import read_lock, recorded_plan
@@ -126,7 +126,19 @@ def _step(key: AttemptKey, told: _Told, *, store: RunStore) -> StepStatus:
     layout = RunLayout(run_id)
     own = _read(JobStatus, store.read_text(layout.status(step)))
     done = _proven(store, _read(Done, store.read_text(layout.done(step))))
-    return judge(run_id, step, evidence=Evidence(attempts, report, own, done, fresh))
+    found = judge(run_id, step, evidence=Evidence(attempts, report, own, done, fresh))
+    if found.phase is Phase.RUNNING and step is Step.TRAIN:
+        return found.model_copy(update={"last": _last_point(store, layout)})
+    return found
+
+
+def _last_point(store: RunStore, layout: RunLayout) -> dict[str, Any]:
+    """Return the last metrics line of a training; nothing where there is none, or it is being written."""
+    line = next(iter(store.tail(layout.metrics, 1)), "")
+    try:
+        return MetricPoint.model_validate_json(line).model_dump(exclude_none=True, exclude_defaults=True)
+    except ValidationError:
+        return {}
 
 
 def _read(kind: type[_Own], text: str | None) -> _Own | None:

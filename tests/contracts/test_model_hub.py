@@ -1,5 +1,6 @@
 """What every hub does, the fake one as the real one."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,31 @@ def test_checking_tells_what_is_wrong_and_raises_nothing(hub_and_path: tuple[Mod
     gone = hub.check(f"{path}-gone")
     assert [trait.ok for trait in gone] == [False]
     assert "does not exist" in gone[0].found
+
+
+def test_a_model_that_is_removed_is_gone_and_no_other_directory_is_touched(
+    hub_and_path: tuple[ModelHub, str], tmp_path: Path
+) -> None:
+    hub, path = hub_and_path
+    if isinstance(hub, LocalHub):
+        shutil.copytree(path, tmp_path / "models" / "tiny")
+        shutil.copytree(path, tmp_path / "elsewhere")
+        hub, path = LocalHub(models_dir=str(tmp_path / "models"), cache=tmp_path), str(tmp_path / "models" / "tiny")
+    assert hub.size(path) > 1_000_000
+    with pytest.raises(SiteError, match="is no model directory"):
+        hub.remove(str(tmp_path / "elsewhere"))
+    hub.remove(path)
+    assert path not in hub.present()
+    with pytest.raises(SiteError, match="is no model directory"):
+        hub.remove(path)
+
+
+def test_a_link_in_the_models_directory_is_not_followed(base: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "linked").symlink_to(base, target_is_directory=True)
+    hub = LocalHub(models_dir=str(models), cache=tmp_path)
+    for path in ("linked", "..", ".", f"../models/../{base.name}"):
+        with pytest.raises(SiteError, match="is no model directory"):
+            hub.remove(path)
+    assert (base / "config.json").is_file()

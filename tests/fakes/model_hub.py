@@ -83,6 +83,14 @@ class FakeHub:
             repo=repo, revision=facts.revision or "", path=path, files=3, bytes=facts.bytes, sha256=facts.sha256
         )
 
+    def size(self, path: str) -> int:
+        return _known(self.models, path).bytes
+
+    def remove(self, path: str) -> None:
+        if path not in self.models:
+            raise SiteError(f"`{path}` is no model directory", hint="`ck models list --here`")
+        del self.models[path]
+
 
 def _known(held: Mapping[str, Value], path: str) -> Value:
     if path not in held:

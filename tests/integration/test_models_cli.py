@@ -81,3 +81,41 @@ def test_estimate_shows_each_part_and_every_split_that_keeps_the_batch(project: 
 def test_applying_needs_a_run_and_a_reason(project: Path) -> None:
     refused = ck(project, "estimate", "--apply-split", "2")
     assert "for a reason" in str(refused.exception)
+
+
+def test_what_training_takes_is_told_part_by_part_and_for_models_that_are_not_here(project: Path) -> None:
+    told = json.loads(ck(project, "models", "info", "Qwen3-4B", "--memory", "--json").output)
+    assert told["memory"]["weights"] > 4 * 3.9e9
+    assert told["most_rows"] is not None
+    small = json.loads(ck(project, "models", "info", "tiny", "-m", "--json", "--max-seq-len", "16").output)
+    assert small["memory"]["activations"] < told["memory"]["activations"]
+    assert "in all" in ck(project, "models", "info", "tiny", "--memory").output
+
+
+def test_a_model_is_not_removed_without_the_typed_word(project: Path) -> None:
+    asked = ck(project, "models", "rm", "tiny")
+    assert "there is no terminal" in str(asked.exception)
+    assert (project / "models" / "tiny" / "config.json").is_file()
+
+
+def test_a_model_is_removed_where_the_user_s_own_file_lets_it_happen_unasked(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    (own / "cruijff-kit").mkdir(parents=True)
+    (own / "cruijff-kit" / "site.yaml").write_text("allow_unattended: true\n", encoding="utf-8")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(own))
+    found = ck(project, "models", "rm", "tiny", "--yes")
+    assert "removed" in found.output
+    assert not (project / "models" / "tiny").exists()
+    assert "there are: none" in str(ck(project, "models", "rm", "tiny", "--yes").exception)
+
+
+@pytest.mark.parametrize("form", ("mlx", "hf", "gguf"))
+def test_a_conversion_that_is_not_done_is_refused_with_what_does_it(form: str, project: Path) -> None:
+    assert "is not converted" in str(ck(project, "models", "convert", "tiny", "--output-format", form).exception)
+
+
+def test_a_project_s_own_site_file_counts_in_its_directory(project: Path) -> None:
+    found = CliRunner().invoke(cli, ["-C", str(project), "models", "list", "--here", "--json"])
+    assert json.loads(found.output)[0]["path"] == str(project / "models" / "tiny")

@@ -1,0 +1,186 @@
+"""`ck train`: fine-tune a model on your rows by one command, on this machine."""
+
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cruijff_kit import workflow
+from cruijff_kit.cli.train_flags import TrainCommand, given, with_keys
+from cruijff_kit.cli.train_profiles import profiles
+from cruijff_kit.cli.train_text import data_table, headline, next_steps, review_text, samples_text
+from cruijff_kit.cli.train_watch import follow
+from cruijff_kit.cli.world import ProgressBar, enter_local, enter_project
+from cruijff_kit.errors import CruijffError, PlanError
+from cruijff_kit.schema.train_keys import TrainMode
+from cruijff_kit.schema.training import TrainOrder, TrainReview
+
+__all__ = ["train"]
+
+_COMMON = (
+    click.option("--data", "named", default=None, metavar="FILE", help="The data, where not named by its place."),
+    click.option("--validation-data", default=None, metavar="FILE", help="Another file to validate on."),
+    click.option("-o", "--output", default=None, metavar="DIR", help="Experiment directory."),
+    click.option("-c", "--config", default=None, metavar="FILE", help="Configuration; flags count over it."),
+    click.option("-p", "--profile", default=None, metavar="NAME", help="Profile; file and flags count over it."),
+    click.option("--resume", is_flag=True, help="Go on with a training that was stopped or failed."),
+    click.option("--dry-run", is_flag=True, help="Show every value, its source and the design; write nothing."),
+    click.option("--prompt", "prompts", multiple=True, metavar="TEXT", help="A question to ask before and after."),
+    click.option("--reason", default=None, help="Why, in your words; the command itself where absent."),
+    click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the review as JSON."),
+)
+
+
+@click.group()
+def train() -> None:
+    """Fine-tune a model on your rows by one command, on this machine.
+
+    A training is an experiment of one run: the same files, record and report, and it can be grown
+    into a larger one. Values count in the order defaults, profile, file, flags.
+    """
+
+
+train.add_command(profiles)
+
+
+def _with_common(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_COMMON):
+        command = option(command)
+    return command
+
+
+@train.command("quick", cls=TrainCommand)
+@click.argument("model", required=False)
+@click.argument("dataset", required=False)
+@_with_common
+@with_keys
+@click.pass_obj
+def quick(experiment: str, **told: Any) -> None:
+    """Take one pass of MODEL over DATASET, a file or bundled data, and see what changed."""
+    _train(experiment, "quick", told)
+
+
+@train.command("start", cls=TrainCommand)
+@click.argument("model", required=False)
+@click.argument("dataset", required=False)
+@_with_common
+@with_keys
+@click.pass_obj
+def start(experiment: str, **told: Any) -> None:
+    """Train MODEL on DATASET, a file, a folder or bundled data."""
+    _train(experiment, "start", told)
+
+
+@train.command("validate", cls=TrainCommand)
+@click.argument("config")
+@click.option("-p", "--profile", default=None, metavar="NAME", help="Profile; the file counts over it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the review as JSON.")
+@click.pass_obj
+def validate(experiment: str, config: str, profile: str | None, as_json: bool) -> None:
+    """Check the configuration file CONFIG: every value, its source, memory, warnings."""
+    order = TrainOrder("start", config=config, profile=profile)
+    review = workflow.review_training(order, loose=True, world=enter_project(experiment))
+    click.echo(_json(review) if as_json else review_text(review))
+
+
+@train.command("list-data", cls=TrainCommand)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def list_data(as_json: bool) -> None:
+    """List the data of this package by family, and how it is used."""
+    found = workflow.list_training_data()
+    if as_json:
+        click.echo("[" + ",\n".join(each.model_dump_json() for each in found) + "]")
+        return
+    click.echo(data_table(found))
+
+
+def _train(experiment: str, mode: TrainMode, told: dict[str, Any]) -> None:
+    project = enter_project(experiment)
+    order = _order(mode, told)
+    with ProgressBar("base model") as progress:
+        review = workflow.review_training(order, progress=progress, world=project)
+    folder = Path(review.output)
+    if not review.chosen:
+        folder = _folder(review, resume=told["resume"], project=project.store.root)
+        if str(folder) != review.output:
+            review = workflow.review_training(order._replace(output=str(folder)), world=project)
+    if told["dry_run"]:
+        click.echo(_json(review) if told["as_json"] else review_text(review, design=True))
+        return
+    _run(review, told, project=project.store.root)
+
+
+def _order(mode: TrainMode, told: dict[str, Any]) -> TrainOrder:
+    data = {each for each in (told["dataset"], told["named"]) if each is not None}
+    if len(data) > 1:
+        raise PlanError("the data is named twice, and differently", hint="name it once: by its place or by `--data`")
+    return TrainOrder(
+        mode,
+        model=told["model"],
+        data=next(iter(data), None),
+        validation_data=told["validation_data"],
+        output=told["output"],
+        config=told["config"],
+        profile=told["profile"],
+        flags=given(told),
+    )
+
+
+def _folder(review: TrainReview, *, resume: bool, project: Path) -> Path:
+    """Return the directory of a training that named none: its own where it is there already, else a free one."""
+    for folder in _candidates(Path(review.output)):
+        world = enter_local(folder, project=project)
+        if not folder.exists() or not (resume or workflow.is_taken(review, world=world)):
+            return folder
+        if resume and not workflow.is_taken(review, world=world):
+            return folder
+    raise PlanError("there is no free name left", hint="name a directory with `-o`")
+
+
+def _candidates(first: Path) -> Iterator[Path]:
+    yield first
+    yield from (first.with_name(f"{first.name}-{number}") for number in range(2, 1000))
+
+
+def _run(review: TrainReview, told: dict[str, Any], *, project: Path) -> None:
+    world = enter_local(Path(review.output), project=project)
+    click.echo(headline(review))
+    for kind, words in (("warning", review.warnings), ("recommended", review.recommendations), ("note", review.notes)):
+        for each in words:
+            click.echo(f"{kind}: {each}", err=True)
+    command = shlex.join(["ck", "train", review.mode, review.model, review.data])
+    reason = told["reason"] or f"asked for by `{command}`"
+    begun = workflow.begin_training(review, resume=told["resume"], reason=reason, world=world)
+    for each in begun.warnings:
+        click.echo(f"warning: {each}", err=True)
+    if begun.stopped:
+        fact = f"`{review.output}` holds this training, and it was stopped"
+        raise PlanError(fact, hint="go on with it by `--resume`, or name another directory with `-o`")
+    follow(begun.run_id, world=world)
+    found = workflow.sample_training(prompts=told["prompts"], world=world)
+    click.echo(f"\n{samples_text(found)}\n")
+    _report(world)
+    click.echo(next_steps(found, folder=_near(review.output), run=begun.run_id))
+
+
+def _report(world: Any) -> None:
+    """Write the report, and show what was measured where something was."""
+    try:
+        receipt = workflow.write_report(reason="written by `ck train` at its end", world=world)
+    except CruijffError as err:
+        click.echo(f"note: no report yet: {err}", err=True)
+        return
+    if any(entry.cells for entry in workflow.recorded_plan(world=world)[0].runs):
+        click.echo(f"{receipt.table}\n")
+
+
+def _near(output: str) -> str:
+    """Return a directory as one would type it here."""
+    path = Path(output)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else output
+
+
+def _json(review: TrainReview) -> str:
+    return review.model_dump_json(indent=2, exclude={"prepared"})

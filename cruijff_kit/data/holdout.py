@@ -1,0 +1,36 @@
+"""Holding rows out: which of them are validated on instead of learnt."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cruijff_kit.data.draws import ordered
+from cruijff_kit.data.splits import row_question
+
+__all__ = ["hold_out"]
+
+_Rows = Sequence[Mapping[str, Any]]
+
+
+def hold_out(rows: _Rows, *, share: float, seed: int) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Return the rows to learn and those held out, each in file order.
+
+    Rows that ask the same go together, so that none is asked what another one taught; a
+    row's place in the file decides nothing.
+
+    Args:
+        rows: all rows.
+        share: part of them to hold out, at least one where it is above 0 and there are two questions.
+        seed: fixes the draw.
+    """
+    asked = [row_question(row) for row in rows]
+    counts: dict[str, int] = {}
+    for question in asked:
+        counts[question] = counts.get(question, 0) + 1
+    wanted, held = max(1, round(share * len(rows))) if share > 0 else 0, set[str]()
+    for question in ordered(counts, seed=seed, label="validation")[: len(counts) - 1]:
+        if wanted <= 0:
+            break
+        held.add(question)
+        wanted -= counts[question]
+    learnt = [row for row, question in zip(rows, asked, strict=True) if question not in held]
+    return learnt, [row for row, question in zip(rows, asked, strict=True) if question in held]

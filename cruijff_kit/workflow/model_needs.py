@@ -1,0 +1,50 @@
+"""Needs of a model: the memory that training it takes, and the largest batch that fits here."""
+
+from cruijff_kit.errors import SiteError
+from cruijff_kit.planning.fits import memory_bytes
+from cruijff_kit.planning.shapes import shape_of
+from cruijff_kit.planning.train_advice import fit_of
+from cruijff_kit.planning.train_layers import TrainLayer, lay_over, with_machine
+from cruijff_kit.ports import World
+from cruijff_kit.runtime.machine_memory import machine_memory, usable_cpus
+from cruijff_kit.schema.machine import ModelNeeds
+from cruijff_kit.workflow.train_inputs import find_base
+
+__all__ = ["look_up_needs"]
+
+
+def look_up_needs(
+    model: str, *, batch_size: int = 4, max_seq_len: int = 2048, lora_rank: int = 8, world: World
+) -> ModelNeeds:
+    """Return what LoRA training of a model takes, by the one estimator there is.
+
+    Args:
+        model: a directory, or a name of the registry; it need not be on this machine.
+        batch_size: rows of a pass.
+        max_seq_len: tokens of each row.
+        lora_rank: rank of the update.
+        world: the models; only read.
+
+    Raises:
+        SiteError: nothing is known of the model.
+    """
+    base = find_base(model, make=False, world=world)
+    known = base.facts or base.entry
+    if known is None:
+        raise SiteError(f"nothing is known of `{model}`", hint="name a directory, or a name of `ck models list`")
+    gpus = world.probe.machine().gpus if world.probe is not None else ()
+    said = {"batch_size": batch_size, "max_seq_len": max_seq_len, "lora_rank": lora_rank}
+    values = with_machine(lay_over("start", TrainLayer("flag", said)), cpus=usable_cpus(), gpus=len(gpus))
+    plain = {name: each.value for name, each in values.items()}
+    sizes = [memory_bytes(each.memory) for each in gpus if each.memory is not None]
+    fit = fit_of(shape_of(known), plain, tokens=max_seq_len, memory=min(sizes, default=0) if gpus else machine_memory())
+    return ModelNeeds(
+        model=model,
+        memory=fit.parts,
+        batch_size=batch_size,
+        max_seq_len=max_seq_len,
+        lora_rank=lora_rank,
+        dtype=plain["dtype"],
+        limit=fit.limit,
+        most_rows=fit.most_rows,
+    )

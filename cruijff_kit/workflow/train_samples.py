@@ -1,0 +1,98 @@
+"""Samples of a training: the same questions, answered by the base model and by the trained one."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cruijff_kit.data.tokens import Encoding, encode_prompt, stop_ids
+from cruijff_kit.errors import RunError, SpecError
+from cruijff_kit.ports import Tokenizer, World
+from cruijff_kit.rendering.configs import read_config
+from cruijff_kit.schema.config import TrainConfig
+from cruijff_kit.schema.layout import RunLayout, adapter_in
+from cruijff_kit.schema.plan import PlannedRun
+from cruijff_kit.schema.prediction import PromptIds
+from cruijff_kit.schema.training import TrainSample, TrainSamples
+from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.spot_check import spot_check_run
+from cruijff_kit.workflow.train import trained_run
+
+__all__ = ["sample_training"]
+
+_TOKENS = 48
+_BEST = "best"
+
+
+class _Asked(NamedTuple):
+    prompt: str
+    ids: PromptIds
+    expected: str
+
+
+def sample_training(*, prompts: Sequence[str] = (), count: int = 3, world: World) -> TrainSamples:
+    """Return the adapter that a training left, and what the model answers without and with it.
+
+    Args:
+        prompts: questions to ask; where empty the first rows that were not learnt, if they may be shown.
+        count: how many of those.
+        world: the experiment and its surroundings; only read.
+
+    Raises:
+        PlanError: nothing is scaffolded.
+        RunError: the run has not finished training.
+        SiteError: the model cannot be loaded.
+    """
+    plan, _ = recorded_plan(world=world)
+    run = trained_run(plan)
+    path = RunLayout(run.id).config
+    config = read_config(TrainConfig, world.store.read_text(path) or "", name=path)
+    adapter, best = _adapters(run, config, world=world)
+    encoding, tokenizer = Encoding.of(config.dataset), world.hub.tokenizer(config.base_model.path)
+    try:
+        asked = (
+            [_own(text, config, encoding=encoding, tokenizer=tokenizer) for text in prompts]
+            if prompts
+            else _rows(run, count, world=world)
+        )
+    except (RunError, SpecError) as err:
+        return TrainSamples(adapter=adapter, best=best, samples=(), withheld=str(err).partition("\n")[0])
+    ends = stop_ids(encoding=encoding, tokenizer=tokenizer)
+    before, after = (
+        world.hub.inference(config.base_model.path, adapter=each).complete(
+            [each.ids for each in asked], max_tokens=_TOKENS, stop_ids=ends
+        )
+        for each in (None, adapter)
+    )
+    samples = tuple(
+        TrainSample(prompt=each.prompt, expected=each.expected, before=first.text, after=second.text)
+        for each, first, second in zip(asked, before, after, strict=True)
+    )
+    return TrainSamples(adapter=adapter, best=best, samples=samples)
+
+
+def _rows(run: PlannedRun, count: int, *, world: World) -> Sequence[_Asked]:
+    found = spot_check_run(run.id, count=count, world=world).samples
+    return [_Asked(each.prompt, each.prompt_ids, each.expected) for each in found]
+
+
+def _own(text: str, config: TrainConfig, *, encoding: Encoding, tokenizer: Tokenizer) -> _Asked:
+    """Return a question of the user's as the model was taught to read one."""
+    data = config.dataset
+    row = {"prompt": text, "completion": "?", data.input_key: text, data.output_key: "?"}
+    return _Asked(text, encode_prompt(row, encoding=encoding, tokenizer=tokenizer), "")
+
+
+def _adapters(run: PlannedRun, config: TrainConfig, *, world: World) -> tuple[str, str | None]:
+    """Return the adapter of the last kept epoch, and the best one where it is another.
+
+    Raises:
+        RunError: no adapter was kept.
+    """
+    only, stash = config.save_adapter_weights_only, config.stash_adapter_weights
+    best = f"{config.output_dir}/{_BEST}"
+    there = world.store.digest(f"{best}/adapter_config.json") is not None
+    if run.epochs_saved:
+        last = adapter_in(f"{config.output_dir}/epoch_{run.epochs_saved[-1]}", adapter_only=only, stash=stash)
+        return last, best if there else None
+    if not there:
+        raise RunError(f"run `{run.id}` kept no adapter", run_id=run.id, hint="set `epochs_to_save: last`")
+    return best, best
