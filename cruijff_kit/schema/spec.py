@@ -36,7 +36,7 @@ Schedule = Literal["cosine", "linear", "constant", "constant_with_warmup"]
 LoraVariant = Literal["lora", "rslora", "dora"]
 """Forms of the low-rank update."""
 
-Quantization = Literal["none", "nf4"]
+Quantization = Literal["none", "nf4", "int4"]
 """How the frozen base is stored."""
 
 Strategy = Literal["ddp", "fsdp"]
