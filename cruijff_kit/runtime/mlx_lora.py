@@ -22,7 +22,15 @@ from cruijff_kit.data.tokens import IGNORE
 from cruijff_kit.errors import Problem, SiteError, SpecError
 from cruijff_kit.runtime.adapter_names import to_peft_names
 from cruijff_kit.runtime.batches import Batch
-from cruijff_kit.runtime.mlx_model import Base, linear_layers, load_base, output_head, targets_of, unlike_files
+from cruijff_kit.runtime.mlx_model import (
+    Base,
+    linear_layers,
+    load_base,
+    output_head,
+    targets_of,
+    unlike_files,
+    use_device,
+)
 from cruijff_kit.runtime.trainee import Adapter
 from cruijff_kit.schema.config import TrainConfig
 
@@ -64,6 +72,7 @@ class MlxLora:
             SpecError: settings ask for what there is not in MLX; all of them are told.
         """
         _refuse_unlike(config)
+        use_device(config.device)
         folder, lora = Path(config.base_model.path), config.model
         base = load_base(folder, dtype=config.dtype, int4=lora.quantization == "int4")
         targets = targets_of(base, lora.target_modules)

@@ -16,7 +16,16 @@ from cruijff_kit.runtime.base_record import ADAPTER_CONFIG
 from cruijff_kit.runtime.model_files import model_config, weight_headers
 from cruijff_kit.runtime.target_modules import chosen_layers
 
-__all__ = ["Base", "describe_mlx", "linear_layers", "load_base", "output_head", "targets_of", "unlike_files"]
+__all__ = [
+    "Base",
+    "describe_mlx",
+    "linear_layers",
+    "load_base",
+    "output_head",
+    "targets_of",
+    "unlike_files",
+    "use_device",
+]
 
 GROUP = 64
 """Weights that share one scale and one bias in 4 bits."""
@@ -75,6 +84,18 @@ def describe_mlx() -> str:
     if device == mx.cpu:
         return "mlx cpu"
     return f"mlx gpu {mx.device_info().get('device_name', '')}".rstrip()
+
+
+def use_device(wanted: str) -> None:
+    """Compute where `auto` or `cpu` says: `auto` is Apple's GPU where there is one.
+
+    Raises:
+        SiteError: a GPU of another make was asked for.
+    """
+    if wanted not in {"auto", "cpu"}:
+        raise SiteError(f"`device: {wanted}` is not for MLX", hint="leave `device: auto`, or set `device: cpu`")
+    if wanted == "cpu":
+        mx.set_default_device(mx.cpu)
 
 
 def linear_layers(base: Base) -> dict[str, Any]:
