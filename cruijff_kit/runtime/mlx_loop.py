@@ -3,7 +3,7 @@
 # pyright: reportMissingImports=false
 # MLX has an environment of its own, beside the one that types are checked in.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import mlx.core as mx
 import mlx.optimizers as optim
 import torch
-from mlx.utils import tree_flatten, tree_unflatten
 
 from cruijff_kit.errors import ResultError
 from cruijff_kit.runtime.batches import Batch
@@ -28,6 +27,7 @@ __all__ = ["MlxLoop"]
 
 _WEIGHT = "adapter."
 _OPTIMIZER = "optimizer."
+_STEP = "optimizer.step"
 # torch adds as much to a norm that it divides by.
 _TINY = 1e-6
 
@@ -74,7 +74,9 @@ class MlxLoop(Course):
             share = mx.minimum(limit / (norm + _TINY), 1.0)
             gradients = {name: each * share for name, each in gradients.items()}
         self.optimizer.learning_rate = rate
-        self.weights = self.optimizer.apply_gradients(gradients, self.weights)
+        moved = self.optimizer.apply_gradients(gradients, self.weights)
+        # Products round by how their factors lie in memory: here as they will lie when read from a checkpoint.
+        self.weights = {name: mx.contiguous(each) for name, each in moved.items()}
         self.trainee.take(self.weights)
         mx.eval(self.weights, self.optimizer.state, norm)
         return Learnt(total.item(), norm.item())
@@ -94,7 +96,10 @@ class MlxLoop(Course):
         """Return all that a checkpoint holds."""
         texts, generators = random_states()
         tensors = {f"{_WEIGHT}{name}": as_tensor(each) for name, each in self.weights.items()}
-        tensors |= {f"{_OPTIMIZER}{name}": as_tensor(each) for name, each in tree_flatten(self.optimizer.state)}
+        for name in self.weights:
+            parts = self.optimizer.state[name].items()
+            tensors |= {f"{_OPTIMIZER}{name}.{part}": as_tensor(each) for part, each in parts}
+        tensors[_STEP] = as_tensor(self.optimizer.state["step"])
         return State(texts, {**tensors, **generators})
 
     def restore(self, checkpoint: "Checkpoint") -> None:
@@ -103,13 +108,17 @@ class MlxLoop(Course):
         Raises:
             ResultError: the checkpoint was made by another recipe.
         """
-        weights, moments = _parted(checkpoint.tensors)
-        if weights.keys() != self.weights.keys():
+        tensors = {name: as_array(each) for name, each in checkpoint.tensors.items()}
+        if {f"{_WEIGHT}{name}" for name in self.weights} != {name for name in tensors if name.startswith(_WEIGHT)}:
             hint = "train it by the recipe that began it, or remove its `recipe_state` to train from the start"
             raise ResultError("the checkpoint was made by another recipe than `mlx_lora`", hint=hint)
-        self.weights = weights
-        self.trainee.take(weights)
-        self.optimizer.state = tree_unflatten(list(moments.items()))
+        # In the model's order, not the file's: the norm of the gradient is a sum, and sums round by their order.
+        self.weights = {name: tensors[f"{_WEIGHT}{name}"] for name in self.weights}
+        self.trainee.take(self.weights)
+        for name in self.weights:
+            state = self.optimizer.state[name]
+            self.optimizer.state[name] = {part: tensors[f"{_OPTIMIZER}{name}.{part}"] for part in state}
+        self.optimizer.state["step"] = tensors[_STEP].astype(mx.uint64)
         mx.eval(self.weights, self.optimizer.state)
         progress = checkpoint.progress
         self.tally.step, self.tally.tokens, self.tally.supervised = progress.step, progress.tokens, progress.supervised
@@ -140,12 +149,3 @@ class MlxLoop(Course):
         """Return the number that dropout of a pass is drawn by: of seed and step alone."""
         said = f"{self.config.seed}:{self.tally.step}:{at}".encode()
         return int.from_bytes(blake2b(said, digest_size=8).digest(), "little")
-
-
-def _parted(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return weights and optimiser's state of a checkpoint."""
-    parts = [
-        {name.removeprefix(mark): as_array(each) for name, each in tensors.items() if name.startswith(mark)}
-        for mark in (_WEIGHT, _OPTIMIZER)
-    ]
-    return parts[0], parts[1]

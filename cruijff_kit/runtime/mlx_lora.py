@@ -74,7 +74,8 @@ class MlxLora:
         _refuse_unlike(config)
         use_device(config.device)
         folder, lora = Path(config.base_model.path), config.model
-        base = load_base(folder, dtype=config.dtype, int4=lora.quantization == "int4")
+        longest, int4 = config.dataset.max_seq_len, lora.quantization == "int4"
+        base = load_base(folder, dtype=config.dtype, longest=longest, int4=int4)
         targets = targets_of(base, lora.target_modules)
         strange = unlike_files(targets, folder)
         if strange:
@@ -148,9 +149,11 @@ def put_adapter(
 
 
 def as_tensor(array: Any) -> torch.Tensor:
-    """Return an array of MLX as a tensor of its own; numbers of 16 bits become single ones."""
+    """Return an array of MLX as a tensor of its own: numbers of 16 bits become single ones, counts signed ones."""
     plain = array.astype(mx.float32) if array.dtype == mx.bfloat16 else array
-    return torch.from_numpy(np.array(plain))
+    held = np.array(plain)
+    # What MLX counts with is of a type that numpy knows by two names, and torch by one.
+    return torch.from_numpy(held.astype(np.int64) if held.dtype.kind == "u" else held)
 
 
 def as_array(tensor: torch.Tensor) -> Any:
