@@ -102,6 +102,7 @@ def eval_config(
         groups=columns_of(spec.analysis),
         generation=run.generation or spec.evaluation.generation,
         dtype=run.settings["dtype"].value,
+        backend="mlx" if spec.tools.preparation == "mlx" else "torch",
         seed=spec.controls.seeds[0],
     )
 

@@ -349,13 +349,12 @@ def mlx_form(folder: Path, base: Path, **changes: Any) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("changes", "fact"),
+    "changes, fact",
     (
         ({"fine_tune_type": "full"}, "`fine_tune_type: full`"),
         ({"lora_parameters": {"rank": 2, "alpha": 4}}, "no number `scale`"),
         ({"weights": {"model.layers.0.mlp.experts.lora_a": torch.ones(3, 2, 4)}}, "no LoRA weight of a linear layer"),
-        ({"weights": {"model.layers.9.mlp.x.lora_a": torch.ones(4, 2), "model.layers.9.mlp.x.lora_b": torch.ones(2, 4)}},
-         "have no weight `model.layers.9.mlp.x.weight`"),
+        ({"weights": {"h.9.x.lora_a": torch.ones(4, 2), "h.9.x.lora_b": torch.ones(2, 4)}}, "no weight `h.9.x.weight`"),
         ({"model": "gone"}, "is not found"),
     ),
 )  # fmt: skip

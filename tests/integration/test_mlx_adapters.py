@@ -9,6 +9,7 @@ import mlx_lm.utils
 import pytest
 import torch
 from click.testing import CliRunner
+from mlx.utils import tree_flatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
@@ -46,7 +47,6 @@ def of_mlx(folder: Path, base: Path, *, keys: list[str] | None, num_layers: int 
     model.freeze()
     mx.random.seed(2)
     linear_to_lora_layers(model, num_layers, parameters, use_dora=kind == "dora")
-    from mlx.utils import tree_flatten
 
     weights = {
         name: each + mx.random.normal(each.shape) * 0.1 for name, each in tree_flatten(model.trainable_parameters())
@@ -104,7 +104,7 @@ def test_mlx_lm_gives_an_adapter_of_peft_its_logits_and_it_comes_back_as_it_was(
 
 
 @pytest.mark.parametrize("kind", ("lora", "dora"))
-@pytest.mark.parametrize(("keys", "num_layers"), ((["self_attn.q_proj", "mlp.down_proj"], -1), (None, 1)))
+@pytest.mark.parametrize("keys, num_layers", ((["self_attn.q_proj", "mlp.down_proj"], -1), (None, 1)))
 def test_peft_gives_an_adapter_of_mlx_lm_its_logits_and_so_does_the_merged_model(
     keys: list[str] | None, num_layers: int, kind: str, base: Path, tmp_path: Path
 ) -> None:
