@@ -4,8 +4,8 @@
 # MLX has an environment of its own, beside the one that types are checked in.
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
 from typing import Any, Literal
 
 import mlx.core as mx
@@ -47,6 +47,13 @@ class MlxResident:
             SiteError: the directory cannot be loaded, carries an adapter, or is of a family
                 that MLX computes otherwise.
         """
+        # MLX computes what a thread has begun in that thread alone, and callers come from several.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mlx")
+        self._adapters: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self._worn: Mapping[str, Any] = {}
+        self._thread.submit(self._load, path, dtype=dtype, device=device, longest=longest).result()
+
+    def _load(self, path: str, *, dtype: Literal["fp32", "bf16"], device: str, longest: int | None) -> None:
         use_device(device)
         try:
             config = AutoConfig.from_pretrained(path, **_OFFLINE)
@@ -66,9 +73,6 @@ class MlxResident:
             max_positions=positions,
             ends=_end_ids(path, self.tokenizer),
         )
-        self._adapters: dict[tuple[str, int], Mapping[str, Any]] = {}
-        self._worn: Mapping[str, Any] = {}
-        self._lock = Lock()
 
     def complete(
         self,
@@ -93,9 +97,12 @@ class MlxResident:
             ResultError: the adapter does not fit, or the logits are not numbers.
             SiteError: the adapter directory cannot be loaded.
         """
-        with self._lock:
+
+        def answers() -> list[Completion]:
             self._wear(adapter)
             return self._decoder.complete(prompts, limits, stop_ids=stop_ids, options=options)
+
+        return self._thread.submit(answers).result()
 
     def logits(self, ids: PromptIds, *, adapter: str | None = None) -> torch.Tensor:
         """Return the logits behind every token of one text, shape (tokens, vocabulary); safe between threads.
@@ -104,9 +111,12 @@ class MlxResident:
             ResultError: the adapter does not fit.
             SiteError: the adapter directory cannot be loaded.
         """
-        with self._lock:
+
+        def found() -> torch.Tensor:
             self._wear(adapter)
             return as_tensor(self._base.model(mx.array([ids]))[0].astype(mx.float32))
+
+        return self._thread.submit(found).result()
 
     def _wear(self, adapter: str | None) -> None:
         """Put an adapter's layers in the place of plain ones, or those back."""
