@@ -18,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types pytest test-slurm on-slurm latest mlx soak bench wheel-check clean
+.PHONY: help setup demo test lint types pytest test-slurm on-slurm latest mlx prove-metal soak bench wheel-check clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,9 @@ latest: $(LATEST)/.ready ## run what stands on libraries that move on their newe
 mlx: $(MLX)/.ready ## run what needs MLX, on the CPU where there is no Apple silicon
 	@echo "mlx: training, conversion and evaluation in MLX"
 	@$(MLX)/bin/python -m pytest -q -n 2 --dist worksteal -m "mlx and not soak" tests/unit tests/contracts tests/integration
+
+prove-metal: $(MLX)/.ready ## prove on a Mac what only Apple's GPU can show
+	@$(MLX)/bin/python -m tests.metal_proof
 
 soak: $(READY) ## kill and restart at random points, for minutes
 	@$(BIN)/python -m pytest -q -m soak

@@ -4,7 +4,8 @@
 # MLX has an environment of its own, beside the one that types are checked in.
 
 import copy
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import mlx.core as mx
 import torch
@@ -12,6 +13,7 @@ from mlx_lm.models.cache import BatchKVCache, KVCache
 from torch import Tensor
 
 from cruijff_kit.errors import SiteError
+from cruijff_kit.runtime.key_values import Cache
 from cruijff_kit.runtime.mlx_lora import as_tensor
 from cruijff_kit.runtime.mlx_model import Base
 
@@ -43,9 +45,10 @@ class _Cache:
             layer.held.filter(mx.array(indices.tolist()))
 
 
-class _Output(NamedTuple):
+@dataclass(slots=True)
+class _Output:
     logits: Tensor
-    past_key_values: _Cache
+    past_key_values: Cache
 
 
 class MlxNetwork:

@@ -1,5 +1,8 @@
 """Adapters from MLX to peft and back: whoever loads them computes the same."""
 
+# pyright: reportMissingImports=false
+# MLX has an environment of its own, beside the one that types are checked in.
+
 import json
 from pathlib import Path
 from typing import Any

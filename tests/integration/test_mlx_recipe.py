@@ -1,5 +1,8 @@
 """The MLX recipe: what its settings do, what it leaves, what it refuses, and that it learns what the others learn."""
 
+# pyright: reportMissingImports=false
+# MLX has an environment of its own, beside the one that types are checked in.
+
 import json
 import os
 import signal
@@ -69,6 +72,12 @@ def some_rows(config: Path, count: int = 4) -> Batch:
 
 def curve(config: Path) -> list[tuple[float | None, float | None]]:
     return [(point.loss, point.val_loss) for point in metric_points(config)]
+
+
+def falls(config: Path, share: float = 1.0) -> bool:
+    """Return whether the last loss is below that share of the first one."""
+    first, *_, last = (point.loss or 0.0 for point in metric_points(config))
+    return 0.0 < last < share * first
 
 
 # --- the base ---
@@ -182,7 +191,7 @@ def test_the_losses_of_every_step_are_those_of_the_torch_recipe(variant: str, ba
     for point, other in zip(points, expected, strict=True):
         told = ("step", "epoch", "lr", "tokens", "supervised_tokens")
         assert [getattr(point, name) for name in told] == [getattr(other, name) for name in told]
-    assert points[-1].loss < 0.95 * points[0].loss
+    assert falls(ours, 0.95)
     torch.testing.assert_close(saved(ours, "epoch_2"), saved(theirs, "epoch_2"), atol=1e-3, rtol=1e-2)
 
 
@@ -214,7 +223,7 @@ def test_a_base_in_four_bits_learns_and_is_another_one(base: Path, tmp_path: Pat
         for name in ("none", "int4")
     )
     assert [train(config) for config in (whole, small)] == [0, 0]
-    assert curve(small)[-1][0] < 0.97 * curve(small)[0][0]
+    assert falls(small, 0.97)
     assert curve(small)[0][0] != curve(whole)[0][0]
     loaded = load_base(base, dtype="fp32", longest=64, int4=True)
     assert {type(part) for part in linear_layers(loaded).values()} == {nn.QuantizedLinear}
@@ -234,7 +243,7 @@ def test_a_run_may_compute_in_bf16_and_adapt_only_some_layers(base: Path, tmp_pa
     assert {name.split(".")[-3] for name in saved(config)} == {"q_proj", "down_proj"}
     settings = json.loads((output_of(config) / "epoch_0" / "adapter_config.json").read_text(encoding="utf-8"))
     assert sorted(settings["target_modules"]) == ["down_proj", "q_proj"]
-    assert curve(config)[-1][0] < curve(config)[0][0]
+    assert falls(config)
 
 
 def test_metrics_of_the_users_own_see_the_logits(base: Path, tmp_path: Path) -> None:
