@@ -141,9 +141,7 @@ def main() -> int:
         base = random_base(folder / "base")
         found = [each for proof in PROOFS for each in proof(base, folder / proof.__name__, device)]
     mx.set_default_device(mx.gpu if on == "metal" else mx.cpu)
-    lines = [
-        f"{'holds' if each.holds else 'FAILS'}  {each.figure:.3g} of {each.limit:.3g}  {each.what}" for each in found
-    ]
+    lines = [f"{_word(each)}  {each.figure:.3g} of {each.limit:.3g}  {each.what}" for each in found]
     told = f"{describe_mlx()}, MLX {mx.__version__}, peak {mx.get_peak_memory() / 1e6:.1f} MB"
     about = [] if on == "metal" else ["tried on the CPU: this proves nothing about Metal"]
     sys.stdout.write("\n".join([told, *lines, *about]) + "\n")
