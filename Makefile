@@ -10,6 +10,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 # A second environment without torchtune, on the newest versions of everything (docs/decisions/0005).
 LATEST := .venv-latest
+# A third one with MLX, whose models ask for newer transformers than torchtune bears.
+MLX := .venv-mlx
 
 # Proprietary, and no part of this project; its tests are no part of `make test`.
 CLAUDE ?= build/claude/node_modules/.bin/claude
@@ -19,7 +21,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types pytest test-slurm on-slurm latest claude inspect soak bench wheel-check clean
+.PHONY: help setup demo test lint types pytest test-slurm on-slurm latest mlx prove-metal claude inspect soak bench wheel-check clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -29,7 +31,7 @@ setup: $(READY) ## make .venv with everything in it
 demo: $(READY) ## run one whole experiment here, end to end
 	@$(BIN)/python -m cruijff_kit.cli.demo $(ARGS)
 
-test: lint types pytest latest ## check and test everything, on both sets of versions, and on a Slurm where one can be had
+test: lint types pytest latest mlx ## check and test everything, on every set of versions, and on a Slurm where one can be had
 	@if $(BIN)/python -m tests.slurm.cluster check --install; then \
 		$(MAKE) --no-print-directory on-slurm; \
 	else \
@@ -66,6 +68,13 @@ on-slurm:
 latest: $(LATEST)/.ready ## run what stands on libraries that move on their newest versions
 	@echo "latest: the newest versions, without torchtune"
 	@$(LATEST)/bin/python -m pytest -q -n 2 --dist worksteal -m "libraries and not torchtune and not soak" tests/unit tests/contracts tests/integration
+
+mlx: $(MLX)/.ready ## run what needs MLX, on the CPU where there is no Apple silicon
+	@echo "mlx: training, conversion and evaluation in MLX"
+	@$(MLX)/bin/python -m pytest -q -n 2 --dist worksteal -m "mlx and not soak" tests/unit tests/contracts tests/integration
+
+prove-metal: $(MLX)/.ready ## prove on a Mac what only Apple's GPU can show
+	@$(MLX)/bin/python -m tests.metal_proof
 
 claude: $(READY) ## drive the real Claude Code with a scripted model, once you have fetched it
 	@test -x "$(CLAUDE)" || { \
@@ -111,4 +120,11 @@ $(LATEST)/.ready: pyproject.toml constraints-latest.txt
 	@test -x $(LATEST)/bin/python || "$(PYTHON)" -m venv $(LATEST)
 	@$(LATEST)/bin/pip install -qq $(TORCH) -c constraints-latest.txt
 	@$(LATEST)/bin/pip install -qq -e ".[train,eval,api,mcp,report,ui,tracking,test]" -c constraints-latest.txt
+	@touch $@
+
+$(MLX)/.ready: pyproject.toml constraints-mlx.txt
+	@echo "setting up $(MLX) (once, about 1.5 GB, some minutes)"
+	@test -x $(MLX)/bin/python || "$(PYTHON)" -m venv $(MLX)
+	@$(MLX)/bin/pip install -qq $(TORCH) -c constraints-mlx.txt
+	@$(MLX)/bin/pip install -qq -e ".[mlx,eval,mcp,test]" -c constraints-mlx.txt
 	@touch $@

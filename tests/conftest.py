@@ -23,13 +23,15 @@ HOSTILE_NAMES = ("with space", "single'quote", 'double"quote', "semi;colon && ec
 
 
 # What a test file names decides which environments it is for: `make latest` runs those that stand on libraries which
-# move, and leaves out those that need torchtune, whose last release has made its peace with older ones.
+# move, and leaves out those that need torchtune, whose last release has made its peace with older ones; `make mlx` runs
+# those that need MLX, whose newer libraries torchtune does not bear.
 MARKS = {
     "torchtune": re.compile(
         r"cruijff_kit\.recipes(?:\.| import .*)lora_|runtime\.(?:tune_lora|lean_llama|llama)\b|import torchtune"
         # Benches of ours that train by such a recipe.
         r"|tests\.(?:many_runs|memory_cells|probe_recipe|setup_bench)\b"
     ),
+    "mlx": re.compile(r"^\s*(?:from|import) mlx|runtime\.mlx_|recipes(?:\.| import .*)mlx_lora", re.MULTILINE),
     "libraries": re.compile(
         r"^\s*(?:from|import) (?:torch|transformers|peft|inspect_ai|mcp|safetensors|tokenizers|wandb)\b"
         r"|cruijff_kit\.(?:runtime|recipes|tasks|mcp_server)\b|pytest_plugins",
@@ -46,11 +48,14 @@ def marks_of(path: Path) -> frozenset[str]:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave alone, where there is no torchtune, what is not for such an environment: it need not even be importable."""
-    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
-    if not is_test or find_spec("torchtune") is not None:
+    """Leave alone, where torchtune or MLX is not, what is not for such an environment: it need not be importable."""
+    if not (collection_path.name.startswith("test_") and collection_path.suffix == ".py"):
         return None
     marks = marks_of(collection_path)
+    if "mlx" in marks and find_spec("mlx") is None:
+        return True
+    if find_spec("torchtune") is not None:
+        return None
     return True if "torchtune" in marks or "libraries" not in marks else None
 
 

@@ -39,6 +39,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "gpt_neox": dict(**_SHAPE, num_attention_heads=4),
     "granite": dict(**_SHAPE, **_HEADS, logits_scaling=4.0, residual_multiplier=0.5, embedding_multiplier=3.0),
     "cohere": dict(**_SHAPE, **_HEADS, logit_scale=0.25),
+    "smollm3": dict(**_SHAPE, **_HEADS),
     # In no table: its layers are found by looking.
     "olmo": dict(**_SHAPE, **_HEADS),
 }

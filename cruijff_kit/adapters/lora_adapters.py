@@ -4,10 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cruijff_kit.errors import SiteError
+from cruijff_kit.runtime.adapter_convert import convert_adapter
 from cruijff_kit.runtime.adapter_merge import merge_adapter
 from cruijff_kit.runtime.adapter_port import BaseChoice, plan_port, write_port
 from cruijff_kit.runtime.base_record import find_base
-from cruijff_kit.schema.adapter import AdapterCheck, AdapterLimits, MergeReceipt, PortedFile
+from cruijff_kit.schema.adapter import (
+    AdapterCheck,
+    AdapterForm,
+    AdapterLimits,
+    ConvertReceipt,
+    MergeReceipt,
+    PortedFile,
+)
 
 __all__ = ["LocalAdapters"]
 
@@ -66,3 +74,17 @@ class LocalAdapters:
             layers=layers,
             files=tuple(sorted(path.name for path in target.iterdir())),
         )
+
+    def convert(self, folder: str, output: str, *, to: AdapterForm, base: str | None) -> ConvertReceipt:
+        """Write an adapter in another library's form to a new directory, whole or not at all.
+
+        Raises:
+            SiteError: the output is taken, the adapter is not of the other form, its base is
+                another, or the extra that reads weights is not installed.
+        """
+        adapter, target = Path(folder).absolute(), Path(output).absolute()
+        try:
+            layers = convert_adapter(adapter, target, to=to, base=base)
+        except ImportError as err:
+            raise SiteError(f"converting needs `{err.name}`, which is not installed", hint=_INSTALL) from err
+        return ConvertReceipt(adapter=str(adapter), form=to, output=str(target), layers=layers)

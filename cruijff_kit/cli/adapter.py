@@ -5,7 +5,7 @@ import click
 from cruijff_kit import workflow
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import enter
-from cruijff_kit.schema.adapter import AdapterLimits
+from cruijff_kit.schema.adapter import AdapterForm, AdapterLimits
 from cruijff_kit.workflow.adapters import PROMPT
 
 __all__ = ["adapter"]
@@ -15,7 +15,7 @@ _DEFAULTS = AdapterLimits()
 
 @click.group()
 def adapter() -> None:
-    """Check, merge or port a trained adapter."""
+    """Check, merge, convert or port a trained adapter."""
 
 
 @adapter.command()
@@ -69,6 +69,18 @@ def merge(experiment: str, folder: str, output: str, base: str | None) -> None:
     receipt = workflow.merge_adapter(folder, output=output, base=base, world=enter(experiment))
     click.echo(f"{receipt.layers} weights of {receipt.base} merged into {receipt.output}")
     click.echo(f"nothing to unmerge: the adapter is still in {receipt.adapter}")
+
+
+@adapter.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--to", "form", required=True, type=click.Choice(["mlx", "peft"]), help="Library whose form is written.")
+@click.option("--out", "output", required=True, metavar="DIR2", help="Directory to make.")
+@click.option("--base", default=None, metavar="PATH", help="Base model directory; the one that DIR names where absent.")
+@click.pass_obj
+def convert(experiment: str, folder: str, *, form: AdapterForm, output: str, base: str | None) -> None:
+    """Write the adapter DIR of peft as one of mlx-lm to DIR2, or the other way round; DIR stays as it is."""
+    receipt = workflow.convert_adapter(folder, output=output, to=form, base=base, world=enter(experiment))
+    click.echo(f"{receipt.layers} layers of {receipt.adapter} are in {receipt.output} in the form of {receipt.form}")
 
 
 @adapter.command()

@@ -10,6 +10,7 @@ RECIPES = {
     "lora_single_device": "LoRA with torchtune's components on one GPU, or on the CPU.",
     "lora_distributed": "The same on several GPUs or processes, weights whole or sharded.",
     "peft_lora": "LoRA with peft, for any causal model that transformers loads.",
+    "mlx_lora": "LoRA in MLX with mlx-lm, on Apple silicon, or on a CPU.",
 }
 """Training recipes of this package by module name, and what each is for; the core never imports them."""
 

@@ -1,7 +1,8 @@
 """Job configurations: what a planned run's jobs read, as nouns."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from cruijff_kit.data.mlx_limits import MLX_RECIPE
 from cruijff_kit.planning.data_checks import columns_of
 from cruijff_kit.schema.config import (
     BaseModelConfig,
@@ -63,7 +64,7 @@ def train_config(run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, 
         gradient_accumulation_steps=value["gradient_accumulation_steps"],
         clip_grad_norm=value["max_grad_norm"],
         dtype=value["dtype"],
-        device="cuda" if spec.resources.gpus else "cpu",
+        device=_device(value["recipe"], spec),
         seed=run.seed,
         log_every_n_steps=value["log_every_n_steps"],
         run_val_every_n_steps=value["run_val_every_n_steps"],
@@ -101,6 +102,7 @@ def eval_config(
         groups=columns_of(spec.analysis),
         generation=run.generation or spec.evaluation.generation,
         dtype=run.settings["dtype"].value,
+        backend="mlx" if spec.tools.preparation == "mlx" else "torch",
         seed=spec.controls.seeds[0],
     )
 
@@ -117,6 +119,13 @@ def task_fields(task: EvalTask, facts: DatasetFacts) -> dict[str, Any]:
         "scorers": task.scorers,
         "rules": task.rules,
     }
+
+
+def _device(recipe: str, spec: ExperimentSpec) -> Literal["auto", "cpu", "cuda"]:
+    """Return where a training computes; MLX finds the machine's own processor by itself."""
+    if recipe == MLX_RECIPE:
+        return "auto"
+    return "cuda" if spec.resources.gpus else "cpu"
 
 
 def _metrics(named: str | None, places: Places) -> str | None:

@@ -79,7 +79,7 @@ def _machine(spec: ExperimentSpec, trained: list[PlannedRun]) -> Iterator[str]:
     shared = spec.resources.gpus
     if trained and spec.resources.cpus < shared:
         yield f"{shared} processes share {spec.resources.cpus} CPUs; ask for one each with `resources.cpus: {shared}`"
-    if any(run.settings["quantization"].value != "none" for run in trained):
+    if any(run.settings["quantization"].value == "nf4" for run in trained):
         if spec.tools.preparation == "torchtune":
             yield "`quantization: nf4` is not for torchtune's recipes; set `tools.preparation: peft`"
         elif spec.resources.gpus == 0:

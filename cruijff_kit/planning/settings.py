@@ -88,8 +88,8 @@ def _known_recipe(name: str, gpus: int) -> str:
 
 def default_recipe(backend: str, gpus: int) -> str:
     """Return the recipe of a backend for a number of GPUs."""
-    if backend == "peft":
-        return "peft_lora"
+    if backend in {"peft", "mlx"}:
+        return f"{backend}_lora"
     return "lora_distributed" if gpus > 1 else "lora_single_device"
 
 

@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from cruijff_kit.ports.clock import Progress
-from cruijff_kit.schema.adapter import AdapterCheck, AdapterLimits, MergeReceipt, PortedFile
+from cruijff_kit.schema.adapter import (
+    AdapterCheck,
+    AdapterForm,
+    AdapterLimits,
+    ConvertReceipt,
+    MergeReceipt,
+    PortedFile,
+)
 from cruijff_kit.schema.embedding import EmbeddingFile, EmbedJob
 from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.registry import ModelTrait, PullReceipt
@@ -137,6 +144,14 @@ class Adapters(Protocol):
 
         Raises:
             SiteError: the output is taken or lies in the adapter or base, or these cannot be merged.
+        """
+        ...
+
+    def convert(self, folder: str, output: str, *, to: AdapterForm, base: str | None) -> ConvertReceipt:
+        """Write an adapter in another library's form to a new directory, whole or not at all.
+
+        Raises:
+            SiteError: the output is taken, the adapter is not of the other form, or its base is another.
         """
         ...
 

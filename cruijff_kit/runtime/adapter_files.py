@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING
 from cruijff_kit.runtime.adapter_merge import check_mergeable, updates_of, write_merged
 from cruijff_kit.runtime.base_record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE_RECORD, base_record
 from cruijff_kit.runtime.files import aside_of, discard, make_folder, replace_folder, write_aside
-from cruijff_kit.runtime.optimizer_state import whole_weights
-from cruijff_kit.runtime.trainee import learning
 from cruijff_kit.schema.layout import MERGED, adapter_in
 
 if TYPE_CHECKING:
-    import torch
-
     from cruijff_kit.runtime.ranks import Ranks
-    from cruijff_kit.runtime.trainee import Trainee
+    from cruijff_kit.runtime.trainee import Adapter
     from cruijff_kit.schema.config import TrainConfig
 
 __all__ = [
@@ -33,52 +29,49 @@ __all__ = [
 ]
 
 
-def check_saving(trainee: "Trainee", *, config: "TrainConfig", ranks: "Ranks") -> None:
-    """Refuse, before the first step, a merged model that could not be written; every process has to call it.
+def check_saving(adapter: "Adapter", *, config: "TrainConfig") -> None:
+    """Refuse, before the first step, a merged model that could not be written.
 
     Raises:
         SiteError: the files of the base do not hold the weights that are adapted.
     """
     if not config.save_adapter_weights_only:
-        updates = updates_of(trainee.adapter(_whole(trainee, ranks)))
-        check_mergeable(updates, Path(config.base_model.path))
+        check_mergeable(updates_of(adapter.weights), Path(config.base_model.path))
 
 
-def save_adapter(trainee: "Trainee", folder: Path, *, config: "TrainConfig", ranks: "Ranks") -> None:
-    """Write a model's adapter as a directory; every process has to call it, one writes.
+def save_adapter(adapter: "Adapter", folder: Path, *, config: "TrainConfig", ranks: "Ranks") -> None:
+    """Write an adapter as a directory; every process has to call it, one writes.
 
     Only the adapter is written, never merged weights beside it: peft would apply the
     update a second time.
     """
-    weights = _whole(trainee, ranks)
     if ranks.main:
         aside = aside_of(folder)
-        _write_adapter(trainee, aside, config=config, weights=weights)
+        _write_adapter(adapter, aside, config=config)
         replace_folder(aside, folder)
     ranks.wait()
 
 
-def save_epoch(trainee: "Trainee", folder: Path, *, config: "TrainConfig", ranks: "Ranks") -> None:
+def save_epoch(adapter: "Adapter", folder: Path, *, config: "TrainConfig", ranks: "Ranks") -> None:
     """Write an epoch's directory as asked: the adapter, or the merged model too.
 
     Both never share a folder: the merged model lies in `merged/` below the adapter, or
     the adapter in `adapter_weights/` below the merged model.
     """
-    weights = _whole(trainee, ranks)
     if ranks.main:
         aside = aside_of(folder)
         only, stash = config.save_adapter_weights_only, config.stash_adapter_weights
-        adapter = Path(adapter_in(str(aside), adapter_only=only, stash=stash))
-        _write_adapter(trainee, adapter, config=config, weights=weights)
+        place = Path(adapter_in(str(aside), adapter_only=only, stash=stash))
+        _write_adapter(adapter, place, config=config)
         if not only:
-            write_merged(adapter, aside if stash else aside / MERGED, base=Path(config.base_model.path))
+            write_merged(place, aside if stash else aside / MERGED, base=Path(config.base_model.path))
         replace_folder(aside, folder)
     ranks.wait()
 
 
-def keep_best(trainee: "Trainee", output: Path, *, step: int, config: "TrainConfig", ranks: "Ranks") -> None:
+def keep_best(adapter: "Adapter", output: Path, *, step: int, config: "TrainConfig", ranks: "Ranks") -> None:
     """Write the adapter of the best step so far; the one before stays for `tidy_best`."""
-    save_adapter(trainee, _best_folder(output, step), config=config, ranks=ranks)
+    save_adapter(adapter, _best_folder(output, step), config=config, ranks=ranks)
 
 
 def publish_best(output: Path, step: int) -> None:
@@ -100,14 +93,7 @@ def _best_folder(output: Path, step: int) -> Path:
     return output / f"best_step_{step}"
 
 
-def _whole(trainee: "Trainee", ranks: "Ranks") -> "dict[str, torch.Tensor]":
-    """Return the weights that learn, whole; every process has to call it."""
-    return whole_weights(learning(trainee.network), ranks)
-
-
-def _write_adapter(
-    trainee: "Trainee", folder: Path, *, config: "TrainConfig", weights: "dict[str, torch.Tensor]"
-) -> None:
+def _write_adapter(adapter: "Adapter", folder: Path, *, config: "TrainConfig") -> None:
     from safetensors.torch import save_file
 
     record = base_record(config.base_model)
@@ -120,10 +106,10 @@ def _write_adapter(
         "lora_dropout": config.model.lora_dropout,
         "bias": "none",
         "inference_mode": True,
-        **trainee.settings(),
+        **adapter.settings,
     }
     make_folder(folder)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trainee.adapter(weights).items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.weights.items()}
     save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
     with (folder / ADAPTER_WEIGHTS).open("rb") as file:
         os.fsync(file.fileno())

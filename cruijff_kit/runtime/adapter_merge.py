@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +17,17 @@ from cruijff_kit.runtime.model_files import model_config, model_sha256, weight_f
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MERGE_RECORD", "Update", "check_mergeable", "merge_adapter", "updates_of", "write_merged"]
+__all__ = [
+    "MERGE_RECORD",
+    "Update",
+    "check_mergeable",
+    "check_plain",
+    "merge_adapter",
+    "new_directory",
+    "scale_of",
+    "updates_of",
+    "write_merged",
+]
 
 MERGE_RECORD = "merged_from.json"
 """What a merged model was made of."""
@@ -58,21 +69,35 @@ def merge_adapter(adapter: Path, output: Path, *, base: Path) -> int:
         SiteError: the output exists or lies in the adapter or the base, or the adapter is
             of a form, or for weights, that cannot be merged on files.
     """
+    with new_directory(output, beside={"adapter": adapter, "base model": base}) as aside:
+        return write_merged(adapter, aside, base=base)
+
+
+@contextmanager
+def new_directory(output: Path, *, beside: Mapping[str, Path]) -> Iterator[Path]:
+    """Yield a place aside that takes the name of a new directory once it is filled.
+
+    Args:
+        output: the directory.
+        beside: what it is made of, in words, and where that lies.
+
+    Raises:
+        SiteError: it exists, or lies in a directory that it is made of.
+    """
     if output.exists():
         raise SiteError(f"`{output}` exists already", hint="name a directory that is not there yet")
-    for kind, folder in (("adapter", adapter), ("base model", base)):
+    for kind, folder in beside.items():
         if output.resolve().is_relative_to(folder.resolve()):
             # Loading merged weights beside an adapter would apply the update a second time.
-            raise SiteError(f"`{output}` lies in the {kind}'s own directory", hint="merge into a directory of its own")
+            raise SiteError(f"`{output}` lies in the {kind}'s own directory", hint="name a directory of its own")
     aside = output.with_name(f".{output.name}.{os.getpid()}.part")
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        count = write_merged(adapter, aside, base=base)
+        yield aside
         aside.rename(output)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     sync_folder(output.parent)
-    return count
 
 
 def write_merged(adapter: Path, folder: Path, *, base: Path) -> int:
@@ -87,7 +112,7 @@ def write_merged(adapter: Path, folder: Path, *, base: Path) -> int:
     updates = _updates(adapter, settings)
     check_mergeable(updates, base)
     make_folder(folder)
-    scale = _scale(settings)
+    scale = scale_of(settings)
     for shard in weight_files(base):
         tensors = load_file(shard)
         for name in tensors.keys() & updates.keys():
@@ -155,18 +180,28 @@ def _updates(adapter: Path, settings: Mapping[str, object]) -> dict[str, Update]
     """Return an adapter's updates by the name of the weight they change."""
     from safetensors.torch import load_file
 
+    check_plain(settings, adapter)
+    if not (adapter / ADAPTER_WEIGHTS).is_file():
+        raise SiteError(f"`{adapter}` is no adapter: it lacks `{ADAPTER_WEIGHTS}`")
+    return updates_of(load_file(adapter / ADAPTER_WEIGHTS))
+
+
+def check_plain(settings: Mapping[str, object], adapter: Path) -> None:
+    """Refuse settings of peft under which an update is more than W + scale * B A, or DoRA's form of it.
+
+    Raises:
+        SiteError: there is such a setting.
+    """
     strange = [key for key, value in settings.items() if value and key not in _SETTINGS]
     # Some initialisations change the base, which then lies in no file.
     strange += [key for key, known in _KINDS.items() if key in settings and settings[key] not in known]
     if strange:
         fact = f"`{adapter}` has `{strange[0]}: {settings[strange[0]]}`, which is not merged on files"
         raise SiteError(fact, hint="load it with peft and call `merge_and_unload()`")
-    if not (adapter / ADAPTER_WEIGHTS).is_file():
-        raise SiteError(f"`{adapter}` is no adapter: it lacks `{ADAPTER_WEIGHTS}`")
-    return updates_of(load_file(adapter / ADAPTER_WEIGHTS))
 
 
-def _scale(settings: Mapping[str, Any]) -> float:
+def scale_of(settings: Mapping[str, Any]) -> float:
+    """Return what an update is multiplied by: alpha over the rank, or over its root."""
     rank = settings["r"]
     return settings["lora_alpha"] / (sqrt(rank) if settings.get("use_rslora") else rank)
 

@@ -14,7 +14,9 @@ __all__ = ["choose_device", "choose_dtype", "default_dtype", "describe_device", 
 
 
 def choose_device(wanted: str) -> "torch.device":
-    """Return the device for `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
+    """Return the device for `auto`, `cpu` or `cuda`; `auto` takes a GPU of CUDA where there is one.
+
+    `cuda` is the GPU that was asked for, whoever made it: on a Mac that is Apple's.
 
     Of several processes that `torchrun` started, each has the GPU of its own number.
 
@@ -24,6 +26,8 @@ def choose_device(wanted: str) -> "torch.device":
     import torch
 
     available = torch.cuda.is_available()
+    if wanted == "cuda" and not available and torch.backends.mps.is_available():
+        return torch.device("mps")
     if wanted == "cuda" and not available:
         raise SiteError(
             "`device: cuda` was asked for, and torch sees no GPU",

@@ -178,8 +178,6 @@ def _parity(config: EvalConfig) -> PromptParity | None:
 def _manifest(cell: CellJob, inputs: dict[str, str], *, started: Timestamp, parity: PromptParity | None) -> Manifest:
     import torch
 
-    from cruijff_kit.runtime.devices import choose_device, describe_device
-
     commit, patch = git_state()
     return Manifest(
         run_id=cell.config.run_id,
@@ -190,13 +188,24 @@ def _manifest(cell: CellJob, inputs: dict[str, str], *, started: Timestamp, pari
         inputs=inputs,
         seeds={"samples": cell.config.seed},
         host=socket.gethostname(),
-        device="behind an API" if parity is not None else describe_device(choose_device("auto")),
+        device="behind an API" if parity is not None else _device(cell.config),
         threads=torch.get_num_threads(),
         job_ids=job_ids(),
         started=started,
         ended=now(),
         prompt_parity=parity,
     )
+
+
+def _device(config: EvalConfig) -> str:
+    """Return where the model of a cell computed, as recorded."""
+    if config.backend == "mlx":
+        from cruijff_kit.runtime.mlx_model import describe_mlx
+
+        return describe_mlx()
+    from cruijff_kit.runtime.devices import choose_device, describe_device
+
+    return describe_device(choose_device("auto"))
 
 
 def _finish(cells: Sequence[CellJob], place: Place, *, token: int) -> None:

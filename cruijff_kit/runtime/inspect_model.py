@@ -50,6 +50,7 @@ def cell_model(config: EvalConfig, answered: Callable[[int], None]) -> Model:
         max_seq_len=config.dataset.max_seq_len,
         batch_size=config.generation.batch_size,
         dtype=config.dtype,
+        backend=config.backend,
     )
     if isinstance(model.api, CruijffAPI):
         model.api.answered = answered

@@ -14,7 +14,7 @@ The metadata then holds `options`, `option_logprobs` and `option_mass` (`runtime
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from inspect_ai.model import (
     ChatCompletionChoice,
@@ -32,13 +32,16 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from cruijff_kit.data.tokens import Encoding, Turn, encode_conversation, prompt_sha256, stop_ids
-from cruijff_kit.errors import PlanError
+from cruijff_kit.errors import PlanError, SiteError
 from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.resident import ResidentModel
 from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, choose_chance, prove_greedy
 from cruijff_kit.schema.prediction import Completion
 from cruijff_kit.schema.spec import DatasetType
+
+if TYPE_CHECKING:
+    from cruijff_kit.runtime.mlx_resident import MlxResident
 
 __all__ = ["CruijffAPI", "cruijff"]
 
@@ -73,6 +76,7 @@ class CruijffAPI(ModelAPI):
         batch_size: int = 64,
         dtype: Literal["fp32", "bf16"] = "fp32",
         device: str = "auto",
+        backend: Literal["torch", "mlx"] = "torch",
     ) -> None:
         """Load the base, or take the one already in memory.
 
@@ -90,12 +94,14 @@ class CruijffAPI(ModelAPI):
             batch_size: prompts per forward pass.
             dtype: arithmetic of weights and activations.
             device: `cpu`, `cuda` or `auto`.
+            backend: library that computes; `mlx` needs the extra `[mlx]`.
         """
         super().__init__(model_name, base_url, api_key, [], config)
         self._encoding = Encoding(
             dataset_type=dataset_type, template=template, template_date=template_date, max_seq_len=max_seq_len
         )
-        self._resident = _resident(model_path, dtype=dtype, device=device)
+        longest = max_seq_len if backend == "mlx" else None
+        self._resident = _resident(model_path, dtype=dtype, device=device, backend=backend, longest=longest)
         self._adapter = adapter
         self._ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)
         self._batch_size = batch_size
@@ -154,8 +160,22 @@ def cruijff() -> type[ModelAPI]:
 
 # One base fills the memory; the cells of an evaluation job share it.
 @lru_cache(maxsize=1)
-def _resident(path: str, *, dtype: Literal["fp32", "bf16"], device: str) -> ResidentModel:
-    return ResidentModel(path, dtype=dtype, device=device)
+def _resident(
+    path: str,
+    *,
+    dtype: Literal["fp32", "bf16"],
+    device: str,
+    backend: Literal["torch", "mlx"],
+    longest: int | None,
+) -> "ResidentModel | MlxResident":
+    if backend == "torch":
+        return ResidentModel(path, dtype=dtype, device=device)
+    try:
+        from cruijff_kit.runtime.mlx_resident import MlxResident
+    except ImportError as err:
+        fact = f"answering in MLX needs `{err.name}`, which is not installed"
+        raise SiteError(fact, hint="pip install 'cruijff-kit[mlx,eval]' in an environment of its own") from err
+    return MlxResident(path, dtype=dtype, device=device, longest=longest)
 
 
 def _refuse_unsupported(tools: Sequence[ToolInfo], config: GenerateConfig) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from cruijff_kit.runtime.seeding import random_states, restore_random_states
+from cruijff_kit.runtime.trainee import whole_weights
 
 if TYPE_CHECKING:
     import torch
@@ -12,17 +13,12 @@ if TYPE_CHECKING:
     from cruijff_kit.runtime.loop import Loop
     from cruijff_kit.runtime.ranks import Ranks
 
-__all__ = ["every_random_state", "restore_training", "training_tensors", "whole_weights"]
+__all__ = ["every_random_state", "restore_training", "training_tensors"]
 
 _State = TypeVar("_State")
 
 _WEIGHT = "adapter."
 _OPTIMIZER = "optimizer."
-
-
-def whole_weights(loop_weights: "dict[str, torch.nn.Parameter]", ranks: "Ranks") -> "dict[str, torch.Tensor]":
-    """Return weights whole and on the CPU; every process has to call it."""
-    return {name: ranks.whole(weight.detach()).cpu() for name, weight in loop_weights.items()}
 
 
 def training_tensors(loop: "Loop", ranks: "Ranks") -> "dict[str, torch.Tensor]":

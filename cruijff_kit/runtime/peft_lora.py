@@ -9,6 +9,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor
 
 from cruijff_kit.data.tokens import IGNORE
+from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.batches import Batch
 from cruijff_kit.runtime.causal_lm import load_causal_lm
 from cruijff_kit.runtime.devices import choose_device, choose_dtype, move_but_blocks
@@ -49,6 +50,8 @@ class PeftLora:
         Raises:
             SiteError: the model, or a setting, is none that can be trained here.
         """
+        if config.model.quantization == "int4":
+            raise SiteError("`quantization: int4` is MLX's own form of 4 bits", hint="write `quantization: nf4`")
         device = choose_device(config.device)
         dtype, nf4 = choose_dtype(config.dtype, device), config.model.quantization == "nf4"
         # A base in 4 bits is made on its GPU, and is never shared out.

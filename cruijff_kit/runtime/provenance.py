@@ -22,6 +22,8 @@ _PACKAGES = (
     "tokenizers",
     "safetensors",
     "peft",
+    "mlx",
+    "mlx-lm",
     "inspect-ai",
     "numpy",
 )

@@ -9,7 +9,7 @@ from cruijff_kit.errors import SiteError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["TARGETS", "decoder_blocks", "target_modules"]
+__all__ = ["TARGETS", "chosen_layers", "decoder_blocks", "target_modules"]
 
 _LLAMA = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _GLM = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj")
@@ -74,7 +74,23 @@ def target_modules(
     within = tuple(f"{name}." for name in blocks)
     everywhere = _linear(model)
     inside = [path for path in everywhere if path.startswith(within)]
-    wanted = tuple(asked or TARGETS.get(kind) or dict.fromkeys(path.rpartition(".")[2] for path in inside))
+    chosen, wanted = list(chosen_layers(inside, kind=kind, asked=asked)), _wanted(inside, kind=kind, asked=asked)
+    # A layer of that name outside the blocks is left alone; then only whole names tell them apart.
+    return wanted if chosen == [path for path in everywhere if _named(path, wanted)] else tuple(chosen)
+
+
+def chosen_layers(inside: Sequence[str], *, kind: str, asked: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the whole names of the layers to adapt.
+
+    Args:
+        inside: names of the linear layers in the decoder's blocks.
+        kind: `model_type` of the decoder's configuration.
+        asked: names wanted; those of the architecture where None.
+
+    Raises:
+        SiteError: a name is none of a linear layer in the blocks.
+    """
+    wanted = _wanted(inside, kind=kind, asked=asked)
     chosen = [path for path in inside if _named(path, wanted)]
     lacking = [name for name in wanted if not any(_named(path, (name,)) for path in inside)]
     if lacking or not chosen:
@@ -84,8 +100,11 @@ def target_modules(
             f"{fact}; the blocks of this `{kind}` model have the linear layers {has or 'none'}",
             hint="name some of these, or leave `target_modules` out for all of them",
         )
-    # A layer of that name outside the blocks is left alone; then only whole names tell them apart.
-    return wanted if chosen == [path for path in everywhere if _named(path, wanted)] else tuple(chosen)
+    return tuple(chosen)
+
+
+def _wanted(inside: Sequence[str], *, kind: str, asked: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(asked or TARGETS.get(kind) or dict.fromkeys(path.rpartition(".")[2] for path in inside))
 
 
 def _linear(module: Any) -> list[str]:

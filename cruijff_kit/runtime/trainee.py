@@ -1,14 +1,15 @@
 """A model with an adapter in training, as the loop sees it; each backend makes one."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import torch
 
     from cruijff_kit.runtime.batches import Batch
+    from cruijff_kit.runtime.ranks import Ranks
 
-__all__ = ["Trainee", "learning"]
+__all__ = ["Adapter", "Trainee", "learning", "whole_adapter", "whole_weights"]
 
 # What recomputation puts around a block shows in the names of what is inside.
 _WRAPPER = "_checkpoint_wrapped_module."
@@ -18,6 +19,25 @@ def learning(network: "torch.nn.Module") -> "dict[str, torch.nn.Parameter]":
     """Return the weights that learn, by names that do not depend on how blocks are computed."""
     named = network.named_parameters()
     return {name.replace(_WRAPPER, ""): weight for name, weight in named if weight.requires_grad}
+
+
+def whole_weights(weights: "Mapping[str, torch.nn.Parameter]", ranks: "Ranks") -> "dict[str, torch.Tensor]":
+    """Return weights whole and on the CPU; every process has to call it."""
+    return {name: ranks.whole(weight.detach()).cpu() for name, weight in weights.items()}
+
+
+class Adapter(NamedTuple):
+    """An adapter as it is written, whichever library trained it."""
+
+    weights: "dict[str, torch.Tensor]"
+    """Weights under peft's names, whole and on the CPU."""
+    settings: dict[str, Any]
+    """The entries of `adapter_config.json` that the backend decides on."""
+
+
+def whole_adapter(trainee: "Trainee", ranks: "Ranks") -> Adapter:
+    """Return a model's adapter as it is written; every process has to call it."""
+    return Adapter(trainee.adapter(whole_weights(learning(trainee.network), ranks)), trainee.settings())
 
 
 class Trainee(Protocol):

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from cruijff_kit.errors import RunError
 from cruijff_kit.runtime.adapter_files import check_saving, keep_best, publish_best, save_epoch, tidy_best
@@ -20,8 +19,8 @@ from cruijff_kit.runtime.checkpoints import (
     save_checkpoint,
     set_aside_checkpoints,
 )
+from cruijff_kit.runtime.course import Course, Place
 from cruijff_kit.runtime.custom_metrics import load_metrics
-from cruijff_kit.runtime.devices import choose_device, describe_device
 from cruijff_kit.runtime.files import discard, file_sha256, write_aside
 from cruijff_kit.runtime.interruption import Interruption
 from cruijff_kit.runtime.job_files import (
@@ -35,7 +34,6 @@ from cruijff_kit.runtime.job_files import (
     now,
 )
 from cruijff_kit.runtime.loop import Loop
-from cruijff_kit.runtime.optimizer_state import every_random_state, restore_training, training_tensors
 from cruijff_kit.runtime.process_group import join_processes
 from cruijff_kit.runtime.provenance import environment_lock, git_state, package_versions
 from cruijff_kit.runtime.ranks import Ranks
@@ -44,20 +42,19 @@ from cruijff_kit.runtime.run_lock import HeldError, hold_run
 from cruijff_kit.runtime.seeding import seed_everything
 from cruijff_kit.runtime.tracking import Tracker, require_tracking
 from cruijff_kit.runtime.train_config import check_inputs, load_train_config, training_identity
-from cruijff_kit.runtime.trainee import Trainee
 from cruijff_kit.runtime.training_rows import load_rows
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import Done, Manifest, MetricPoint, TrainingProgress
 
 __all__ = ["Build", "TrainingJob", "run_recipe"]
 
-Build = Callable[[TrainConfig, Ranks], Trainee]
-"""Makes the model of a recipe: base loaded, adapter on it, all but the adapter frozen."""
+Build = Callable[[TrainConfig, Ranks], Any]
+"""Makes the model of a recipe: base loaded, adapter on it, all but the adapter frozen; a `Trainee` for torch."""
 
 _CHECKPOINT_SECONDS = 600.0
 
 
-def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None) -> int:
+def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None, course: type[Course] = Loop) -> int:
     """Train the run that `--config` describes and return the exit code.
 
     Started by `torchrun` it is one process of several, whatever the recipe.
@@ -66,6 +63,7 @@ def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None) ->
         build: makes the recipe's model.
         name: the recipe, as shown in its help.
         argv: arguments; those of the process where None.
+        course: takes the steps: the loop of the library that computes what `build` makes.
     """
     parser = argparse.ArgumentParser(prog=name, description="Fine-tune a model as its configuration says.")
     parser.add_argument("--config", type=Path, required=True, help="the run's finetune.yaml")
@@ -76,7 +74,7 @@ def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None) ->
         config = load_train_config(options.config)
         with join_processes(config) as ranks:
             try:
-                TrainingJob(config, options.config, ranks).run(build, resume=options.resume)
+                TrainingJob(config, options.config, ranks, course=course).run(build, resume=options.resume)
             except Stopped as stop:
                 # While the others stay: their end would make `srun` end this process.
                 if stop.again:
@@ -96,6 +94,10 @@ class TrainingJob:
     """Where that is written."""
     ranks: Ranks = field(default_factory=Ranks)
     """The processes that share the work."""
+    course: type[Course] = Loop
+    """The loop of the library that computes."""
+    place: Place = field(init=False)
+    """Where it computes, known once the model is loaded."""
     interruption: Interruption = field(default_factory=Interruption)
     """Signals that ask it to end."""
     config_sha256: str = field(init=False)
@@ -213,8 +215,9 @@ class TrainingJob:
         status.enter("starting", "loading the base model")
         trainee = build(self.config, self.ranks)
         self.ranks.spread(trainee, strategy=self.config.strategy)
-        check_saving(trainee, config=self.config, ranks=self.ranks)
-        loop = Loop(self.config, trainee, rows=rows, ranks=self.ranks, metrics=measured)
+        loop = self.course(self.config, trainee, rows=rows, ranks=self.ranks, metrics=measured)
+        check_saving(loop.adapter(), config=self.config)
+        self.place = loop.place()
         if not (resume and self._restored(loop)):
             self._start_afresh()
         status.begin(loop.tally.step)
@@ -234,19 +237,19 @@ class TrainingJob:
             publish_best(self.output, self.best[1])
         return [self.run_dir / "metrics.jsonl", *self._adapter_files()]
 
-    def _keep(self, point: MetricPoint, loop: Loop) -> None:
+    def _keep(self, point: MetricPoint, loop: Course) -> None:
         """Write the adapters that a step calls for: the best so far, an epoch's."""
         best = self.best[0] if self.best else float("inf")
         if self.config.keep_best and point.val_loss is not None and point.val_loss < best:
             self.best = (point.val_loss, point.step)
-            keep_best(loop.trainee, self.output, step=point.step, config=self.config, ranks=self.ranks)
+            keep_best(loop.adapter(), self.output, step=point.step, config=self.config, ranks=self.ranks)
             self._tidy(self.best)
         if point.step % loop.per_epoch == 0 and point.epoch in self.config.epochs_to_save:
             folder = self.output / f"epoch_{point.epoch}"
-            save_epoch(loop.trainee, folder, config=self.config, ranks=self.ranks)
+            save_epoch(loop.adapter(), folder, config=self.config, ranks=self.ranks)
 
     def _checkpoint_where_due(
-        self, point: MetricPoint, loop: Loop, *, metrics: MetricsFile, status: StatusFile
+        self, point: MetricPoint, loop: Course, *, metrics: MetricsFile, status: StatusFile
     ) -> None:
         """Make a checkpoint to resume from, and end here if a signal asked for it."""
         overdue = self.ranks.main and time.monotonic() - self.saved_at >= _CHECKPOINT_SECONDS
@@ -263,9 +266,8 @@ class TrainingJob:
             again = self.ranks.main and not (stop or self.interruption.stopped)
             self.interruption.raise_stopped(again=again)
 
-    def _save_checkpoint(self, loop: Loop) -> None:
-        texts, generators = every_random_state(self.ranks)
-        tensors = training_tensors(loop, self.ranks)
+    def _save_checkpoint(self, loop: Course) -> None:
+        state = loop.state()
         if self.ranks.main:
             progress = TrainingProgress(
                 identity=self.identity,
@@ -275,10 +277,10 @@ class TrainingJob:
                 supervised=loop.tally.supervised,
                 best_loss=self.best[0] if self.best else None,
                 best_step=self.best[1] if self.best else None,
-                random=texts,
+                random=state.texts,
                 job_ids=tuple(dict.fromkeys((*self.jobs, *job_ids()))),
             )
-            save_checkpoint(self.output, progress, tensors={**tensors, **generators})
+            save_checkpoint(self.output, progress, tensors=state.tensors)
         self.safe_best = self.best[1] if self.best else None
         self._tidy(self.best)
         self.saved_at = time.monotonic()
@@ -288,14 +290,14 @@ class TrainingJob:
         if self.ranks.main:
             tidy_best(self.output, keep=(best[1] if best else None, self.safe_best))
 
-    def _restored(self, loop: Loop) -> bool:
+    def _restored(self, loop: Course) -> bool:
         """Continue where the last checkpoint of this training stands, if there is one."""
         found = self._checkpoint()
         if found is None:
             return False
         progress = found.progress
         self.jobs = progress.job_ids
-        restore_training(loop, found, ranks=self.ranks)
+        loop.restore(found)
         if progress.best_loss is not None and progress.best_step is not None:
             self.best, self.safe_best = (progress.best_loss, progress.best_step), progress.best_step
         if self.ranks.main:
@@ -357,8 +359,8 @@ class TrainingJob:
             },
             seeds=dict.fromkeys(("initialisation", "dropout", "shuffling", "subset"), self.config.seed),
             host=socket.gethostname(),
-            device=describe_device(choose_device(self.config.device)),
-            threads=torch.get_num_threads(),
+            device=self.place.device,
+            threads=self.place.threads,
             processes=self.ranks.size,
             job_ids=tuple(dict.fromkeys((*earlier, *job_ids()))),
             started=status.status.started,

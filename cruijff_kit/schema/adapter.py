@@ -6,7 +6,19 @@ from pydantic import Field
 
 from cruijff_kit.schema.noun import Noun, Sha256
 
-__all__ = ["AdapterCheck", "AdapterLimits", "BaseRecord", "MergeReceipt", "PortReceipt", "PortedFile"]
+__all__ = [
+    "AdapterCheck",
+    "AdapterForm",
+    "AdapterLimits",
+    "BaseRecord",
+    "ConvertReceipt",
+    "MergeReceipt",
+    "PortReceipt",
+    "PortedFile",
+]
+
+AdapterForm = Literal["mlx", "peft"]
+"""Libraries whose form of a LoRA adapter is known: mlx-lm and peft."""
 
 
 class BaseRecord(Noun):
@@ -105,3 +117,16 @@ class MergeReceipt(Noun):
     """Weights that got an update."""
     files: tuple[str, ...]
     """Files written, by name."""
+
+
+class ConvertReceipt(Noun):
+    """An adapter that was written in another library's form; the one it was made of is as it was."""
+
+    adapter: str
+    """Adapter directory, unchanged."""
+    form: AdapterForm
+    """Whose form was written."""
+    output: str
+    """Directory made."""
+    layers: int
+    """Layers that it adapts."""

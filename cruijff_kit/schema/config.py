@@ -266,5 +266,7 @@ class EvalConfig(Noun):
     """Generation settings."""
     dtype: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic."""
+    backend: Literal["torch", "mlx"] = "torch"
+    """Library that computes the answers of a model that is loaded here."""
     seed: int
     """Seed of the subset."""

@@ -198,7 +198,7 @@ _LORA = (
              "fixed: q_proj v_proj output_proj and MLP", None, "config", _at("target_modules"),
              "Linear layers adapted; all where null.", _ALL_LINEAR),
     SetupKey("quantization", "choice", ABSENT, ABSENT, "none", "config", _at("quantization"),
-             "How the frozen base is stored: `none` or `nf4`.", "a new key"),
+             "How the frozen base is stored: `none`, `nf4`, or MLX's `int4`.", "a new key"),
 )  # fmt: skip
 
 _KEPT = (

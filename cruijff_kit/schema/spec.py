@@ -36,7 +36,7 @@ Schedule = Literal["cosine", "linear", "constant", "constant_with_warmup"]
 LoraVariant = Literal["lora", "rslora", "dora"]
 """Forms of the low-rank update."""
 
-Quantization = Literal["none", "nf4"]
+Quantization = Literal["none", "nf4", "int4"]
 """How the frozen base is stored."""
 
 Strategy = Literal["ddp", "fsdp"]
@@ -55,8 +55,8 @@ _FEATURES = r"^[A-Za-z0-9_&|.()*-]+$"
 class Tools(Noun):
     """Which engines prepare and evaluate the models."""
 
-    preparation: Literal["torchtune", "peft", "none"] = "torchtune"
-    """Fine-tuning backend: `torchtune` for Llama models, `peft` for any; `none` for evaluation alone."""
+    preparation: Literal["torchtune", "peft", "mlx", "none"] = "torchtune"
+    """Fine-tuning backend: `torchtune` for Llama, `peft` for any, `mlx` on Apple silicon; `none` trains nothing."""
     evaluation: Literal["inspect-ai", "none"] = "inspect-ai"
     """Evaluation engine; `none` to compare training losses only."""
 
@@ -140,7 +140,7 @@ class Controls(Noun):
     target_modules: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Linear layers that are adapted, by the model's own names; all those of every block where absent."""
     quantization: Quantization = "none"
-    """`nf4` keeps the frozen base in 4 bits, which needs a GPU and `bitsandbytes`."""
+    """`nf4` keeps the frozen base in 4 bits, which needs a GPU and `bitsandbytes`; `int4` is MLX's own form of it."""
     train_on_input: bool = False
     """Whether prompt tokens are supervised too."""
     max_seq_len: int = Field(default=2048, ge=1, lt=2**32)

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cruijff_kit.workflow.adapters import check_adapter, merge_adapter, port_adapter
+    from cruijff_kit.workflow.adapters import check_adapter, convert_adapter, merge_adapter, port_adapter
     from cruijff_kit.workflow.adopt import adopt_edit
     from cruijff_kit.workflow.audit import read_audit, verify_audit
     from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
@@ -100,6 +100,7 @@ __all__ = [
     "collect_results",
     "compare_answer_groups",
     "compare_run_groups",
+    "convert_adapter",
     "convert_data",
     "copy_recipe",
     "create_profile",
@@ -187,7 +188,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "adapters": ("check_adapter", "merge_adapter", "port_adapter"),
+    "adapters": ("check_adapter", "convert_adapter", "merge_adapter", "port_adapter"),
     "adopt": ("adopt_edit",),
     "audit": ("read_audit", "verify_audit"),
     "calibrate": ("apply_calibrator", "calibrate_run"),

@@ -1,4 +1,4 @@
-"""Adapters: check what one does, merge it into its base, rewrite the base that it names."""
+"""Adapters: check what one does, merge it into its base, convert it, rewrite the base that it names."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,12 +8,20 @@ from pydantic import ValidationError
 
 from cruijff_kit.errors import RunError
 from cruijff_kit.ports import World
-from cruijff_kit.schema.adapter import AdapterCheck, AdapterLimits, MergeReceipt, PortedFile, PortReceipt
+from cruijff_kit.schema.adapter import (
+    AdapterCheck,
+    AdapterForm,
+    AdapterLimits,
+    ConvertReceipt,
+    MergeReceipt,
+    PortedFile,
+    PortReceipt,
+)
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.run import Done
 from cruijff_kit.workflow.audit import render_views
 
-__all__ = ["PROMPT", "check_adapter", "merge_adapter", "port_adapter"]
+__all__ = ["PROMPT", "check_adapter", "convert_adapter", "merge_adapter", "port_adapter"]
 
 PROMPT = "The sun rises in the east and sets in the west, and the moon has no light of its own."
 """Text that an adapter is checked on where none is given."""
@@ -72,6 +80,24 @@ def merge_adapter(folder: str, *, output: str, base: str | None = None, world: W
         SiteError: the output is taken or lies in the adapter or base, or these cannot be merged.
     """
     return world.adapters.merge(folder, output, base=base)
+
+
+def convert_adapter(
+    folder: str, *, output: str, to: AdapterForm, base: str | None = None, world: World
+) -> ConvertReceipt:
+    """Write an adapter of peft in mlx-lm's form, or one of mlx-lm in peft's, to a new directory.
+
+    Args:
+        folder: adapter directory.
+        output: directory to make; it must not exist.
+        to: library whose form is wanted.
+        base: base model directory; the one that the adapter names where None.
+        world: the experiment and its surroundings.
+
+    Raises:
+        SiteError: the output is taken, the adapter is not of the other form, or its base is another.
+    """
+    return world.adapters.convert(folder, output, to=to, base=base)
 
 
 def port_adapter(folder: str, *, base: str | None = None, repo_id: str | None = None, world: World) -> PortReceipt:

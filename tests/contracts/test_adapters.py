@@ -53,9 +53,21 @@ def test_a_merge_takes_a_place_once(held: Held, tmp_path: Path) -> None:
         keeper.merge(adapter, str(tmp_path / "merged"), base=None)
 
 
+def test_a_conversion_takes_a_place_once_and_leaves_what_it_was_made_of(held: Held, tmp_path: Path) -> None:
+    keeper, adapter, _ = held
+    receipt = keeper.convert(adapter, str(tmp_path / "made"), to="mlx", base=None)
+    assert (receipt.adapter, receipt.form, receipt.output) == (adapter, "mlx", str(tmp_path / "made"))
+    assert receipt.layers
+    with pytest.raises(SiteError, match="exists already"):
+        keeper.convert(adapter, str(tmp_path / "made"), to="mlx", base=None)
+    assert keeper.plan_port(adapter, repo_id="owner/name")
+
+
 def test_a_folder_without_an_adapter_is_a_fault_of_the_site(held: Held, tmp_path: Path) -> None:
     keeper, _, _ = held
     with pytest.raises(SiteError, match="adapter"):
         keeper.plan_port(str(tmp_path), repo_id="owner/name")
     with pytest.raises(SiteError, match="adapter"):
         keeper.merge(str(tmp_path), str(tmp_path / "merged"), base=None)
+    with pytest.raises(SiteError, match="adapter"):
+        keeper.convert(str(tmp_path), str(tmp_path / "made"), to="mlx", base=None)

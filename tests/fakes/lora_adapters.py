@@ -4,7 +4,14 @@ import hashlib
 from collections.abc import Sequence
 
 from cruijff_kit.errors import SiteError
-from cruijff_kit.schema.adapter import AdapterCheck, AdapterLimits, MergeReceipt, PortedFile
+from cruijff_kit.schema.adapter import (
+    AdapterCheck,
+    AdapterForm,
+    AdapterLimits,
+    ConvertReceipt,
+    MergeReceipt,
+    PortedFile,
+)
 
 __all__ = ["FakeAdapters"]
 
@@ -51,6 +58,11 @@ class FakeAdapters:
             raise SiteError(f"`{output}` exists already", hint="name a directory that is not there yet")
         self.merged.append(output)
         return MergeReceipt(adapter=folder, base=base or self._base(folder), output=output, layers=1, files=())
+
+    def convert(self, folder: str, output: str, *, to: AdapterForm, base: str | None) -> ConvertReceipt:
+        self.merge(folder, output, base=base)
+        self.bases[output] = base or self._base(folder)
+        return ConvertReceipt(adapter=folder, form=to, output=output, layers=1)
 
     def _base(self, folder: str) -> str:
         if folder not in self.bases:

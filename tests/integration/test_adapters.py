@@ -313,3 +313,61 @@ def test_merged_models_are_saved_apart_from_adapters_and_answer_alike(
     answers = ResidentModel(str(base)).complete(prompts, limits, adapter=str(adapter))
     assert ResidentModel(str(merged)).complete(prompts, limits) == answers
     assert finished(tmp_path / "runs" / "rank4-0a1b2c3d" / "DONE", experiment=tmp_path)
+
+
+# --- the form of another library ---
+
+
+def test_an_adapter_goes_to_mlx_lm_and_comes_back_as_it_was(base: Path, tmp_path: Path) -> None:
+    adapter = train(tmp_path / "run", base, model={"variant": "dora"}) / "epoch_1"
+    away, back = tmp_path / "away", tmp_path / "back"
+    for source, target, form in ((adapter, away, "mlx"), (away, back, "peft")):
+        done = CliRunner().invoke(cli, ["adapter", "convert", str(source), "--to", form, "--out", str(target)])
+        assert done.exit_code == 0, done.output
+    told = settings(away)
+    assert (told["fine_tune_type"], told["num_layers"], told["model"]) == ("dora", -1, str(base))
+    assert told["lora_parameters"]["scale"] == 2.0
+    assert "self_attn.q_proj" in told["lora_parameters"]["keys"]
+    shared = ("r", "lora_alpha", "use_dora", "peft_type", "task_type", "base_model_name_or_path")
+    assert {name: settings(back)[name] for name in shared} == {name: settings(adapter)[name] for name in shared}
+    assert sorted(settings(back)["target_modules"]) == sorted(settings(adapter)["target_modules"])
+    assert (back / "base_model.json").read_bytes() == (adapter / "base_model.json").read_bytes()
+    weights, again = (load_file(each / "adapter_model.safetensors") for each in (adapter, back))
+    assert weights.keys() == again.keys()
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def mlx_form(folder: Path, base: Path, **changes: Any) -> Path:
+    """Write an adapter of mlx-lm of one layer, its configuration changed."""
+    folder.mkdir()
+    weights = {"model.layers.0.self_attn.q_proj.lora_a": torch.ones(128, 2)}
+    weights["model.layers.0.self_attn.q_proj.lora_b"] = torch.ones(2, 128)
+    save_file({**weights, **changes.pop("weights", {})}, folder / "adapters.safetensors")
+    told = {"fine_tune_type": "lora", "lora_parameters": {"rank": 2, "scale": 3.0}, "model": str(base), **changes}
+    (folder / "adapter_config.json").write_text(json.dumps(told), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "changes, fact",
+    (
+        ({"fine_tune_type": "full"}, "`fine_tune_type: full`"),
+        ({"lora_parameters": {"rank": 2, "alpha": 4}}, "no number `scale`"),
+        ({"weights": {"model.layers.0.mlp.experts.lora_a": torch.ones(3, 2, 4)}}, "no LoRA weight of a linear layer"),
+        ({"weights": {"h.9.x.lora_a": torch.ones(4, 2), "h.9.x.lora_b": torch.ones(2, 4)}}, "no weight `h.9.x.weight`"),
+        ({"model": "gone"}, "is not found"),
+    ),
+)  # fmt: skip
+def test_what_has_no_form_in_peft_is_refused_and_nothing_is_written(
+    changes: dict[str, Any], fact: str, base: Path, tmp_path: Path
+) -> None:
+    adapter = mlx_form(tmp_path / "mlx", base, **changes)
+    with pytest.raises(SiteError, match=fact):
+        workflow.convert_adapter(str(adapter), output=str(tmp_path / "made"), to="peft", world=world_of(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mlx"]
+
+
+def test_an_adapter_is_converted_from_the_form_it_has(base: Path, tmp_path: Path) -> None:
+    adapter = mlx_form(tmp_path / "mlx", base)
+    with pytest.raises(SiteError, match=r"no adapter of peft: it lacks `adapter_model\.safetensors`"):
+        workflow.convert_adapter(str(adapter), output=str(tmp_path / "made"), to="mlx", world=world_of(tmp_path))

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # Stands for the interpreter of `.venv`: notes what it is to run and ends as it is told.
 PYTHON = '#!/bin/sh\necho "$@" >> "{calls}"\ncase "$*" in *"cluster check"*) exit {check};; *) exit {tests};; esac\n'
-DONE = ("lint", "types", "pytest", "latest", ".venv/.ready")
+DONE = ("lint", "types", "pytest", "latest", "mlx", ".venv/.ready")
 
 
 def make(target: str, folder: Path, *, check: int, tests: int) -> tuple[int, str, str]:

@@ -19,6 +19,7 @@ from cruijff_kit.runtime.peft_lora import PeftLora
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.target_modules import TARGETS
 from cruijff_kit.runtime.train_config import load_train_config
+from cruijff_kit.runtime.trainee import whole_adapter
 from cruijff_kit.schema.config import TrainConfig
 from tests.model_families import CAPPED, FAMILIES, VOCABULARY, save_family
 from tests.training_runs import write_run
@@ -73,7 +74,7 @@ def loss_of(model: PeftLora, given: Batch) -> torch.Tensor:
 def test_logits_loss_and_gradients_are_those_of_peft_on_the_whole_model(base: Path, tmp_path: Path) -> None:
     config = configuration(tmp_path, base)
     model = trainee(config)
-    save_adapter(model, tmp_path / "adapter", config=config, ranks=Ranks())
+    save_adapter(whole_adapter(model, Ranks()), tmp_path / "adapter", config=config, ranks=Ranks())
     whole = PeftModel.from_pretrained(own_model(base), str(tmp_path / "adapter"), is_trainable=True)
     given = batch()
     wanted = given.labels != IGNORE
@@ -109,7 +110,7 @@ def test_the_loss_is_the_same_however_few_logits_are_held_at_a_time(
 
 def test_merged_into_the_files_of_its_base_an_adapter_gives_the_same_logits(base: Path, tmp_path: Path) -> None:
     config = configuration(tmp_path, base)
-    save_adapter(trainee(config), tmp_path / "adapter", config=config, ranks=Ranks())
+    save_adapter(whole_adapter(trainee(config), Ranks()), tmp_path / "adapter", config=config, ranks=Ranks())
     count = merge_adapter(tmp_path / "adapter", tmp_path / "merged", base=base)
     assert count == 2 * len(TARGETS.get(base.name, TARGETS["llama"]))
     tuned = PeftModel.from_pretrained(own_model(base), str(tmp_path / "adapter")).eval()

@@ -22,6 +22,7 @@ from cruijff_kit.runtime.model_files import model_sha256
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.seeding import seed_everything
 from cruijff_kit.runtime.train_config import load_train_config
+from cruijff_kit.runtime.trainee import whole_adapter
 from cruijff_kit.runtime.training_rows import load_rows
 from cruijff_kit.runtime.tune_lora import TuneLora
 from cruijff_kit.schema.run import Done, JobStatus, Manifest
@@ -91,7 +92,7 @@ def test_peft_gives_the_logits_that_were_trained(base: Path, tmp_path: Path) -> 
         bare = reloaded(input_ids=ids).logits
         torch.testing.assert_close(logits(model, ids), bare, atol=1e-5, rtol=0)
     assert [point.step for point in Loop(config, model, rows=load_rows(config)).take()] == [1, 2, 3, 4]
-    save_adapter(model, Path(config.output_dir) / "epoch_0", config=config, ranks=Ranks())
+    save_adapter(whole_adapter(model, Ranks()), Path(config.output_dir) / "epoch_0", config=config, ranks=Ranks())
     tuned = PeftModel.from_pretrained(reloaded, f"{config.output_dir}/epoch_0").eval()
     with torch.no_grad():
         trained = logits(model, ids)

@@ -32,6 +32,10 @@ def _names() -> list[str]:
 def _faults(name: str, home: Path) -> list[str]:
     try:
         module = importlib.import_module(name)
+    except ModuleNotFoundError as err:
+        # MLX has an environment of its own, where its tests import these modules.
+        absent = (err.name or "").partition(".")[0] in {"mlx", "mlx_lm"}
+        return [] if absent else [f"{name}: {type(err).__name__}: {err}"]
     except Exception as err:  # noqa: BLE001  every failure is listed, whatever it is
         return [f"{name}: {type(err).__name__}: {err}"]
     place = Path(module.__file__ or "").resolve()

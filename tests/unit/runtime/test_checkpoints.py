@@ -14,6 +14,7 @@ from cruijff_kit.runtime.files import Fence, fenced, put_back
 from cruijff_kit.runtime.optimizer_state import every_random_state
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.train_config import load_train_config, training_identity
+from cruijff_kit.runtime.trainee import whole_adapter
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import TrainingProgress
 from tests.killed import kill_at
@@ -67,7 +68,7 @@ def test_a_kill_at_any_line_leaves_the_adapter_before_or_the_new_one(tmp_path: P
     def save_filled(folder: Path, value: float) -> None:
         for weight in weights:
             weight.data.fill_(value)
-        save_adapter(trainee, folder, config=config, ranks=Ranks())
+        save_adapter(whole_adapter(trainee, Ranks()), folder, config=config, ranks=Ranks())
 
     found, line = set(), 0
     while True:

@@ -1,0 +1,40 @@
+"""What a training in MLX cannot be asked for, told before anything starts."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+__all__ = ["MLX_RECIPE", "Unlike", "unlike_mlx"]
+
+MLX_RECIPE = "mlx_lora"
+"""The recipe of this package that trains in MLX."""
+
+
+class Unlike(NamedTuple):
+    """A control at a value that MLX has no counterpart of."""
+
+    control: str
+    """Its name."""
+    fact: str
+    """What is not there."""
+    hint: str
+    """What to write instead."""
+
+
+def unlike_mlx(settings: Mapping[str, Any]) -> Iterator[Unlike]:
+    """Yield what settings ask for that a training in MLX does not have.
+
+    Args:
+        settings: controls by name, as a design or a job has them; those that are absent ask for nothing.
+    """
+    if settings.get("packed"):
+        fact = "`packed: true` is not for MLX: its models do not keep rows that lie end to end apart"
+        yield Unlike("packed", fact, "leave `packed: false`; rows of like length share a pass, so little is padded")
+    if settings.get("compile"):
+        fact = "`compile: true` is not for MLX: passes of every length would be compiled anew"
+        yield Unlike("compile", fact, "leave `compile: false`")
+    if settings.get("strategy", "ddp") != "ddp":
+        fact = f"`strategy: {settings['strategy']}` is not for MLX, which trains in one process"
+        yield Unlike("strategy", fact, "leave `strategy` out")
+    if settings.get("quantization", "none") not in {"none", "int4"}:
+        fact = f"`quantization: {settings['quantization']}` is not for MLX"
+        yield Unlike("quantization", fact, "write `quantization: int4`, MLX's own form of 4 bits, or leave it out")
