@@ -77,7 +77,10 @@ def open_mirror(experiment: Path, *, root: Path, site: str | None = None) -> "Mi
     if settings.remote is None:
         return None
     home = SshHome(experiment, root=root, site=settings, name=sites.name)
-    return Mirror(home, DiskRunStore(experiment), DiskAuditLog(experiment, clock=SystemClock()))
+    clock = SystemClock()
+    return Mirror(
+        home, DiskRunStore(experiment), DiskAuditLog(experiment, clock=clock), DiskAuditLog(root, clock=clock)
+    )
 
 
 def open_probe(host: str | None = None) -> "SiteProbe":

@@ -51,7 +51,7 @@ async def ask_submit(
 
 async def ask_cancel(experiment: str, ctx: Context[Any, Any], runs: list[str] | None = None) -> Elicit[Answer]:
     """Ask whether jobs are to be stopped."""
-    named = "".join(f" --run {run}" for run in runs or ())
+    named = "".join(f" {run}" for run in runs or ())
     _must_be_able_to_ask(ctx, f"ck -C {experiment} cancel{named} --reason …")
     with spoken():
         world = enter(experiment, "job_cancel", ctx)

@@ -7,6 +7,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
 from cruijff_kit import workflow
+from cruijff_kit.mcp_server.consent import Consent
 from cruijff_kit.mcp_server.design_replies import (
     DataReply,
     DecisionReply,
@@ -86,13 +87,14 @@ def experiment_write_summary(
 async def data_show(
     experiment: ExperimentId,
     ctx: Context[Any, Any],
+    consent: Consent,
     run: RunName | None = None,
     count: Annotated[int, Field(ge=1, le=20)] = 3,
 ) -> DataReply:
     """Show training rows as a run's model reads them, what is learnt in brackets, and whether masks are proven.
 
-    Use it once a design is written, before anything is submitted. Red data, and yellow without consent, is counted
-    and proven but not shown.
+    Use it once a design is written, before anything is submitted. Red data is counted and proven but not shown; for
+    yellow data the user is asked first.
     """
     world = enter(experiment, "data_show", ctx)
     return DataReply.of(await work(ctx, workflow.show_data, run=run, count=count, world=world))

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from cruijff_kit import workflow
 from cruijff_kit.mcp_server.confirm import Answer, ask_cancel, ask_submit, objection
+from cruijff_kit.mcp_server.consent import Consent
 from cruijff_kit.mcp_server.job_replies import CancelReply, LogReply, StatusReply, SubmitReply
 from cruijff_kit.mcp_server.session import enter, spoken, work
 from cruijff_kit.mcp_server.surface import Cursor, Detail, ExperimentId, Limit, Reason, RunName
@@ -91,6 +92,7 @@ async def job_status(
     """
     world = enter(experiment, "job_status", ctx)
     status = await work(ctx, workflow.read_status, world=world)
+    status = await work(ctx, workflow.status_without_texts, status=status, world=world)
     return StatusReply.of(status, cursor=cursor, limit=limit, detail=response_format)
 
 
@@ -107,6 +109,7 @@ async def job_watch(
     """
     world = enter(experiment, "job_watch", ctx)
     status = await _follow(world, ctx, timeout=timeout, reason=reason)
+    status = await work(ctx, workflow.status_without_texts, status=status, world=world)
     return StatusReply.of(status, cursor=0, limit=20, detail="concise")
 
 
@@ -115,6 +118,7 @@ async def logs_tail(
     run: RunName,
     *,
     ctx: Context[Any, Any],
+    consent: Consent,
     step: Literal["train", "eval"] = "train",
     lines: _Lines = 50,
     grep: Annotated[str, Field(max_length=200, description="Regular expression.")] | None = None,

@@ -7,6 +7,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
 from cruijff_kit import workflow
+from cruijff_kit.mcp_server.consent import AnswersConsent
 from cruijff_kit.mcp_server.result_replies import AuditReply, FiguresReply, ReportReply
 from cruijff_kit.mcp_server.session import enter, work
 from cruijff_kit.mcp_server.surface import Cursor, Detail, ExperimentId, Limit, Reason, RunName
@@ -31,6 +32,7 @@ async def results_read(
     experiment: ExperimentId,
     *,
     ctx: Context[Any, Any],
+    consent: AnswersConsent,
     view: Annotated[Literal["figures", "answers"], Field(description="What to read.")] = "figures",
     match: Annotated[str, Field(max_length=200, description="Words a figure's name must contain.")] = "",
     run: RunName | None = None,
@@ -42,7 +44,7 @@ async def results_read(
 
     Use it after results_report. Figures are named accuracy/, training/, mean/, effect/, base/ (against the base
     model), probability/, guarantee/ or group/ and what they are about. view=answers needs `run`, loads its model and
-    shows prompts, token ids and probabilities; refused for red data, and for yellow without consent.
+    shows prompts, token ids and probabilities; refused for red data, for yellow the user is asked.
     """
     world = enter(experiment, "results_read", ctx)
     if view == "answers":
@@ -73,4 +75,5 @@ async def audit_read(
     page = await work(ctx, workflow.read_audit, after=after, limit=limit, world=world)
     if verdict is not None and verdict.ok and not page.total:
         raise ToolError(f"`{experiment}` has no audit log, so nothing is proven; is that the experiment's name?")
+    page = await work(ctx, workflow.page_without_texts, page=page, world=world)
     return AuditReply.of(page, verdict=verdict, detail=response_format)

@@ -29,13 +29,13 @@ TOOLS: dict[str, Callable[..., Any]] = {
 """Tool name to the function behind it."""
 
 
-def build(root: Path) -> MCPServer[Session]:
-    """Return the server over one project root.
+def build(root: Path, *, read: Sequence[Path] = ()) -> MCPServer[Session]:
+    """Return the server over one project root, with further directories whose files designs may name.
 
     Raises:
         SiteError: the root is `/`, the home directory, or not a directory.
     """
-    session = Session.at(root)
+    session = Session.at(root, read=read)
 
     @asynccontextmanager
     async def lifespan(server: MCPServer[Session]) -> AsyncIterator[Session]:
@@ -58,10 +58,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=os.environ.get("CRUIJFF_ROOT", "."),
         help="project directory that holds the experiments (default: CRUIJFF_ROOT, else the current directory)",
     )
+    parser.add_argument(
+        "--read",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="further directory that may be read, beside the site's models and data; give it once for each",
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     try:
-        server = build(Path(options.root))
+        server = build(Path(options.root), read=[Path(each) for each in options.read])
     except CruijffError as err:
         sys.stderr.write(f"error: {err}\n")
         raise SystemExit(err.exit_code) from None

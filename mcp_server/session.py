@@ -3,7 +3,7 @@
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial, wraps
 from pathlib import Path
@@ -33,9 +33,11 @@ class Session(NamedTuple):
 
     root: Path
     """Project root, resolved once; experiments are directories in it."""
+    read: tuple[Path, ...] = ()
+    """Further directories that may be read."""
 
     @classmethod
-    def at(cls, root: Path) -> "Session":
+    def at(cls, root: Path, *, read: Sequence[Path] = ()) -> "Session":
         """Return a session over a project root.
 
         Raises:
@@ -47,7 +49,7 @@ class Session(NamedTuple):
                 f"`{resolved}` cannot be the project root",
                 hint="start the server with `--root DIR` or `CRUIJFF_ROOT` set to a project directory",
             )
-        return cls(resolved)
+        return cls(resolved, tuple(each.resolve() for each in read))
 
 
 def enter(experiment: str, tool: str, ctx: Context[Any, Any]) -> "World":
@@ -61,7 +63,7 @@ def enter(experiment: str, tool: str, ctx: Context[Any, Any]) -> "World":
         world = open_world(place, root=session.root, kind="assistant", name=tool, client=_client(ctx))
     if world.store.root != place:
         raise ToolError(f"`{experiment}` is a link, and links may lead anywhere; an experiment is a folder of its own")
-    return world
+    return world._replace(roots=workflow.roots_of(world.site, root=session.root, read=session.read))
 
 
 def project(tool: str, ctx: Context[Any, Any]) -> "World":

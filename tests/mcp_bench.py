@@ -83,7 +83,9 @@ class Bench(NamedTuple):
         """Have a dialogue with a server over this project, the user answering; nobody answers where there is none."""
 
         async def whole() -> _Told:
-            async with Client(build(self.root), mode=mode, elicitation_callback=user) as client:
+            # Where models and recipes of tests lie.
+            read = [Path(__file__).parent, *([Path(self.model)] if self.model else [])]
+            async with Client(build(self.root, read=read), mode=mode, elicitation_callback=user) as client:
                 return await dialogue(Talk(client))
 
         return asyncio.run(asyncio.wait_for(whole(), timeout=120))

@@ -42,7 +42,6 @@ def read_cluster(ask: Callable[..., ScriptAnswer], *, user: str) -> ClusterFacts
         default_account=next(iter(charged), None),
         qos_levels=tuple(dict.fromkeys(name for row in rows if len(row) == 3 for name in row[1].split(",") if name)),
         features=read_features(nodes.output),
-        max_array=_number(values.get("MaxArraySize")),
         max_submit=min(limits, default=None),
         warnings=tuple(config_warnings(values)),
     )
@@ -51,7 +50,3 @@ def read_cluster(ask: Callable[..., ScriptAnswer], *, user: str) -> ClusterFacts
 def _lines(answer: ScriptAnswer) -> list[str]:
     """Return the lines of an answer; none where there is no answer, as without accounting."""
     return [line for line in answer.output.splitlines() if line] if answer.code == 0 else []
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None

@@ -10,12 +10,15 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
+
+from pydantic import ValidationError
 
 import cruijff_kit
 from cruijff_kit.adapters.file_lock import hold_lock
@@ -26,6 +29,7 @@ from cruijff_kit.planning.lock_traits import lock_faults, lock_traits
 from cruijff_kit.ports import Progress
 from cruijff_kit.rendering.job_lines import module_lines
 from cruijff_kit.rendering.lock_text import parse_lock, render_lock
+from cruijff_kit.rendering.redaction import redact
 from cruijff_kit.runtime import inventory
 from cruijff_kit.schema.environment import (
     LOCK_FILE,
@@ -77,20 +81,18 @@ class DiskEnvironments:
     def state(self, folder: str) -> FolderState:
         """Return what lies in a folder where an environment would."""
         place = Path(folder)
-        if not place.exists() or (place.is_dir() and not any(place.iterdir())):
-            return "absent"
-        if not (place / _CLAIM).is_file():
-            return "foreign"
-        return "whole" if (place / LOCK_FILE).is_file() else "unfinished"
+        with _reachable(place):
+            if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+                return "absent"
+            if not (place / _CLAIM).is_file():
+                return "foreign"
+            return "whole" if (place / LOCK_FILE).is_file() else "unfinished"
 
     def build(self, order: BuildOrder, *, made: datetime, progress: Progress | None = None) -> EnvironmentLock:
         """Build an environment whole, its lock written last, and return the lock."""
         place = Path(order.folder)
-        try:
+        with _reachable(place):
             return self._guarded(order, place, made=made, progress=progress)
-        except OSError as err:
-            fact = f"`{place}` cannot be written: {err.strerror or err}"
-            raise SiteError(fact, hint="name another folder with `--into`, or set `scratch_dir` in site.yaml") from err
 
     def read_lock(self, path: str) -> str | None:
         """Return the text of a lock; None where there is none."""
@@ -112,8 +114,18 @@ class DiskEnvironments:
                 hint = "name another folder with `--into`, or move it away"
                 raise SiteError(f"`{place}` was not made by this command, and is left alone", hint=hint)
             if state == "whole":
-                return parse_lock((place / LOCK_FILE).read_text(encoding="utf-8"), name=str(place / LOCK_FILE))
+                lock = str(place / LOCK_FILE)
+                return parse_lock(self.read_lock(lock) or "", name=lock)
             return _built(order, place, made=made, progress=progress or (lambda *_: None))
+
+
+@contextmanager
+def _reachable(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        fact = f"`{place}` cannot be used: {err.strerror or err}"
+        raise SiteError(fact, hint="name another folder with `--into`, or set `scratch_dir` in site.yaml") from err
 
 
 def _built(order: BuildOrder, place: Path, *, made: datetime, progress: Progress) -> EnvironmentLock:
@@ -121,7 +133,8 @@ def _built(order: BuildOrder, place: Path, *, made: datetime, progress: Progress
     if place.exists():
         shutil.rmtree(place)
     place.mkdir(parents=True)
-    (place / _CLAIM).write_text(order.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    # Others may read it, and an index may be named with a password.
+    (place / _CLAIM).write_text(redact(order.model_dump_json(indent=2)) + "\n", encoding="utf-8")
     progress(0, len(_STEPS), _STEPS[0])
     _make(order, place)
     python = str(place / "bin" / "python")
@@ -199,7 +212,13 @@ def _install(order: BuildOrder, packages: Sequence[LockedPackage], *, python: st
 def _asked(order: BuildOrder, *, python: str) -> Inventory:
     """Return what the new interpreter says of itself."""
     told = _said((python, str(Path(inventory.__file__))), modules=order.modules)
-    return Inventory.model_validate_json(told.strip().splitlines()[-1])
+    # Start-up files of the interpreter may print lines of their own, warnings at its end too.
+    line = next((line for line in reversed(told.splitlines()) if line.startswith("{")), "")
+    try:
+        return Inventory.model_validate_json(line)
+    except ValidationError as err:
+        fact = f"`{python}` was asked what it has, and printed nothing that could be read"
+        raise SiteError(f"{fact}: {told.strip()[-200:]!r}", hint="run the command again: it starts anew") from err
 
 
 def _locked(

@@ -100,10 +100,13 @@ class LoginHost:
         mark = secrets.token_hex(16)
         script = f'id -u\nshell=$(command -v bash || echo /bin/sh)\n"$shell" -lc {shlex.quote(inner)} {mark}\ncode=$?'
         answer = self._told(script, what="env", seconds=PATIENCE)
-        if answer.code:
+        if answer.code in (SILENT, UNREACHED):
             return answer
         user, _, rest = answer.out.partition("\n")
-        entries = (entry.partition("=") for entry in rest.partition(f"\n{mark}\n")[2].split("\0"))
+        _, reached, listed = rest.partition(f"\n{mark}\n")
+        if not reached:
+            return Answer(1, err=f"a login on {self.place} ends in its own start-up files, before any command is run")
+        entries = (entry.partition("=") for entry in listed.split("\0"))
         told = {name: value for name, separator, value in entries if separator}
         kept = {name: told[name] for name in KEPT if name in told}
         self._greeting = _Greeting(user.strip(), {**clean_environment(told), **kept})
@@ -119,7 +122,7 @@ class LoginHost:
         _, begun, rest = text.partition(f"{mark}\n")
         out, ended, code = rest.rpartition(f"\n{mark} ")
         if not begun or not ended or not code.isdigit():
-            return self._unheard(spoken, what=what, seconds=seconds)
+            return self._unheard(spoken, what=what, begun=bool(begun), seconds=seconds)
         errors = spoken.err.decode("utf-8", "replace").partition(f"{mark}\n")[2]
         if int(code) == ABSENT and not errors:
             errors = f"{what} is not on the PATH of {self.place}"
@@ -127,11 +130,18 @@ class LoginHost:
             errors = "no such directory"
         return Answer(int(code), out, errors)
 
-    def _unheard(self, spoken: Spoken, *, what: str, seconds: float) -> Answer:
+    def _unheard(self, spoken: Spoken, *, what: str, begun: bool, seconds: float) -> Answer:
         """Return what is to be said where a command did not end in our sight: never that it failed."""
         if spoken.code is None:
             return Answer(SILENT, err=f"{what} on {self.place}: no answer within {seconds + _SLACK:g} seconds")
-        lines = spoken.err.decode("utf-8", "replace").splitlines()
-        said = [line.strip() for line in lines if line.strip() and not _CHATTER.match(line)]
-        told = "; ".join(dict.fromkeys(said[-3:])) or f"the connection ended with code {spoken.code}"
+        # Of a command that began, what was printed is its own and tells nothing of the connection.
+        said = [] if begun else _lines(spoken.err) or _lines(spoken.out)
+        broke = f"the connection broke while {what} was at work" if begun else ""
+        told = broke or "; ".join(dict.fromkeys(said[-3:])) or f"the connection ended with code {spoken.code}"
         return Answer(UNREACHED, err=f"{self.place} cannot be reached by ssh: {told}")
+
+
+def _lines(said: bytes) -> list[str]:
+    """Return the lines that tell what is wrong with a connection."""
+    lines = (line.strip() for line in said.decode("utf-8", "replace").splitlines())
+    return [line for line in lines if line and not _CHATTER.match(line)]

@@ -22,7 +22,7 @@ from cruijff_kit.adapters.staging import write_file
 from cruijff_kit.adapters.state_dir import state_dir
 from cruijff_kit.errors import Problem, SiteError
 from cruijff_kit.schema.layout import ExperimentLayout
-from cruijff_kit.schema.mirror import Fetched, MirrorMark
+from cruijff_kit.schema.mirror import WITHOUT_TEXTS, Fetched, MirrorMark
 from cruijff_kit.schema.site import Site
 
 __all__ = ["SshHome", "refuse_mirror"]
@@ -69,7 +69,14 @@ class SshHome:
             ends = (*(f"./{path}" for path in paths), self._far(f"{self._remote.dir}/"))
             return self._copy((*options, "--exclude=.*"), ends, lock=lock)
 
-    def fetch(self, *, adapters: bool = False, again: bool = False) -> Fetched:
+    def inputs(self) -> tuple[Path, ...]:
+        """Return the files that `send` copies, where they lie here."""
+        places = [self._root / path for path in self._remote.inputs]
+        files = [file for place in places for file in ((place,) if place.is_file() else sorted(place.rglob("*")))]
+        hidden = (any(part.startswith(".") for part in file.relative_to(self._root).parts) for file in files)
+        return tuple(file for file, skipped in zip(files, hidden, strict=True) if file.is_file() and not skipped)
+
+    def fetch(self, *, adapters: bool = False, again: bool = False, texts: bool = True) -> Fetched:
         """Copy the experiment's files here, each renamed once it is whole, and read-only."""
         with self._held() as lock:
             found = self._host.run(("test", "-d", self._mark.dir))
@@ -77,14 +84,8 @@ class SshHome:
                 raise _unreached(found)
             if found.code:
                 return Fetched(files=())
-            staging = self._experiment / _STAGING
-            # What a copy that was killed left half-done.
-            shutil.rmtree(staging, ignore_errors=True)
-            staging.mkdir()
-            try:
-                return self._fetched(adapters=adapters, again=again, lock=lock)
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
+            with self._staging():
+                return self._fetched(adapters=adapters, again=again, lock=lock) if texts else self._figures(lock)
 
     def call(self, words: Sequence[str]) -> int:
         """Run `ck` there, in the directory that corresponds to the one here."""
@@ -108,16 +109,20 @@ class SshHome:
 
     # --- copying ---
 
-    def _fetched(self, *, adapters: bool, again: bool, lock: int) -> Fetched:
-        most = self._bytes()
+    def _options(self) -> tuple[str, ...]:
         # Half-written files are hidden; locks and checkpoints are of use where the jobs are.
-        options = (
-            "--exclude=.*",
-            "--exclude=/runs/*/lock/",
-            "--exclude=recipe_state/",
-            f"--temp-dir={self._experiment / _STAGING}",
-        )
-        options = ("--recursive", "--times", "--chmod=Du+rwx,F-w", *options)
+        left = ("--exclude=.*", "--exclude=/runs/*/lock/", "--exclude=recipe_state/")
+        return ("--recursive", "--times", "--chmod=Du+rwx,F-w", *left, f"--temp-dir={self._experiment / _STAGING}")
+
+    def _figures(self, lock: int) -> Fetched:
+        """Copy what holds no text of the data."""
+        wanted = (*(f"--include={path}" for path in WITHOUT_TEXTS), "--include=*/", "--exclude=*")
+        options = (*self._options(), "--checksum", "--prune-empty-dirs", "--exclude=/outputs/", *wanted)
+        ends = (self._far(f"{self._mark.dir}/"), f"{self._experiment}/")
+        return Fetched(files=self._copy(options, ends, lock=lock))
+
+    def _fetched(self, *, adapters: bool, again: bool, lock: int) -> Fetched:
+        most, options = self._bytes(), self._options()
         source, target = self._far(f"{self._mark.dir}/"), f"{self._experiment}/"
         small = (*options, "--checksum", "--exclude=/outputs/", f"--max-size={most}")
         files = self._copy(small, (source, target), lock=lock)
@@ -126,9 +131,10 @@ class SshHome:
             content = ("--checksum",) if again else ()
             files += self._copy((*options, *content), (source, target), lock=lock)
         else:
-            apart = ("-path", f"{_literal(self._mark.dir)}/outputs", "-prune", "-o", "-not", "-path", "*/.*")
+            # Paths from there on: whatever lies above may be hidden. What vanishes meanwhile is no fault.
+            apart = (".", "-ignore_readdir_race", "-path", "./outputs", "-prune", "-o", "-not", "-path", "*/.*")
             sized = ("-type", "f", "-size", f"+{most}c", "-printf", r"%P\0")
-            told = self._run("find", self._mark.dir, *apart, *sized)
+            told = self._run("find", *apart, *sized, folder=self._mark.dir)
             left = tuple(sorted(filter(None, told.split("\0"))))
         return Fetched(files=tuple(dict.fromkeys(files)), left=left)
 
@@ -151,8 +157,11 @@ class SshHome:
                 pass_fds=(lock,),
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired) as err:
-            raise SiteError(f"`rsync` cannot be used: {err}", hint="install it here") from err
+        except subprocess.TimeoutExpired as err:
+            fact = f"`rsync` and `{self._host.place}`: copying did not end within {_LONG / 3600:g} hours"
+            raise SiteError(fact, hint="repeat it: copying goes on where it stopped") from err
+        except OSError as err:
+            raise SiteError(f"`rsync` cannot be run here: {err.strerror}", hint="install it here") from err
         if done.returncode not in (0, _VANISHED):
             raise self._uncopied(done)
         lines = done.stdout.decode("utf-8", "replace").splitlines()
@@ -168,11 +177,23 @@ class SshHome:
         hint = hints.get(done.returncode, "`ck site check` tries the connection; copying goes on where it stopped")
         return SiteError(f"`rsync` and `{self._host.place}`: {told}", hint=hint)
 
-    def _run(self, *command: str) -> str:
-        answer = self._host.run(command)
+    def _run(self, *command: str, folder: str | None = None) -> str:
+        answer = self._host.run(command, folder=folder)
         if answer.code:
             raise _unreached(answer) if answer.code in (SILENT, UNREACHED) else _refused(command, answer)
         return answer.out
+
+    @contextmanager
+    def _staging(self) -> Iterator[None]:
+        """Have the folder in which files arrive, without what a copy that was killed left half-done."""
+        staging = self._experiment / _STAGING
+        shutil.rmtree(staging, ignore_errors=True)
+        with _writable(staging):
+            staging.mkdir()
+        try:
+            yield
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
     # --- whose folder it is ---
 
@@ -182,9 +203,10 @@ class SshHome:
         key = hashlib.sha256(os.fsencode(self._experiment)).hexdigest()[:16]
         with hold_descriptor(state_dir() / "locks" / f"{key}-mirror.lock", name="mirror", wait=_WAIT) as lock:
             if not self._require_mark():
-                self._experiment.mkdir(parents=True, exist_ok=True)
                 content = f"{self._mark.model_dump_json(indent=1)}\n".encode()
-                write_file(self._experiment, (ExperimentLayout.mirror,), content=content)
+                with _writable(self._experiment):
+                    self._experiment.mkdir(parents=True, exist_ok=True)
+                    write_file(self._experiment, (ExperimentLayout.mirror,), content=content)
             yield lock
 
     def _require_mark(self) -> bool:
@@ -198,7 +220,8 @@ class SshHome:
             raise SiteError(
                 f"`{path}` cannot be read: {err}", hint="move the folder away; `ck sync` makes it anew"
             ) from err
-        if mark == self._mark:
+        # What the site is called here does not tell where the experiment lies.
+        if mark is not None and mark.words == self._mark.words:
             return True
         if mark is not None:
             fact = f"`{self._experiment}` is a copy of {mark.words}, and {self._mark.words} is asked for"
@@ -222,12 +245,14 @@ class SshHome:
             raise SiteError("inputs are plain files and folders", problems=problems, hint="put a copy in its place")
 
     def _below(self, path: str) -> Iterator[Path]:
-        """Yield what lies on the way to an input, and in it."""
+        """Yield what lies on the way to an input, and what of it is sent: nothing that is hidden."""
         place = self._root
         for part in path.split("/"):
             place /= part
             yield place
-        yield from place.rglob("*")
+        for folder, folders, files in os.walk(place):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            yield from (Path(folder, name) for name in (*folders, *files) if not name.startswith("."))
 
     def _folder_there(self) -> str:
         """Return the directory there that corresponds to the working directory, else the project's."""
@@ -238,6 +263,15 @@ class SshHome:
     def _bytes(self) -> int:
         size = self._remote.largest
         return int(size[:-1]) * 1024 ** (_UNITS.index(size[-1]) + 1)
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        fact = f"`{err.filename or path}` cannot be written: {err.strerror}"
+        raise SiteError(fact, hint="see its owner and mode, and whether the disk is full") from err
 
 
 def refuse_mirror(experiment: Path, site: Site) -> None:
@@ -254,11 +288,6 @@ def refuse_mirror(experiment: Path, site: Site) -> None:
     raise SiteError(
         fact, hint=f"`ck -C {experiment.name} ...` in a terminal runs there; for an assistant start its server there"
     )
-
-
-def _literal(path: str) -> str:
-    """Return a path as a pattern of `find` that matches it alone."""
-    return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in path)
 
 
 def _unreached(answer: Answer) -> SiteError:

@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cruijff_kit.errors import SiteError
@@ -17,11 +19,23 @@ def write_own(path: Path, text: str, *, mode: int = 0o600) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).chmod(mode)
-        Path(file.name).replace(path)
+        with _aside(path.parent) as aside:
+            with aside.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.chmod(mode)
+            aside.replace(path)
     except OSError as err:
         raise SiteError(f"`{path}` cannot be written: {err.strerror}", hint="see that it is yours") from err
+
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[Path]:
+    """Have a new file that nobody else can read; whatever happens, nothing of it stays under its own name."""
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".ck-")
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)

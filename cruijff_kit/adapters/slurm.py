@@ -9,13 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
+from typing import NamedTuple
 
 from cruijff_kit.adapters.slurm_arrays import Part, most_elements, parts_of, ranges
 from cruijff_kit.adapters.slurm_commands import NOWHERE, CommandsHere, SlurmCommands
 from cruijff_kit.adapters.slurm_errors import refusal
 from cruijff_kit.adapters.slurm_facts import config_values
-from cruijff_kit.adapters.slurm_look import SlurmLook, is_meant
-from cruijff_kit.adapters.slurm_states import elements
+from cruijff_kit.adapters.slurm_look import Seen, SlurmLook, is_meant
+from cruijff_kit.adapters.slurm_states import own_ids
 from cruijff_kit.errors import DependencyError, SchedulerError
 from cruijff_kit.schema.job import ArrayElement, ArrayRequest, JobReport, JobRequest, JobState, JobUsage, element_tag
 
@@ -72,7 +73,7 @@ class SlurmScheduler:
         job_id = self._sbatch(request, *_waiting(f"afterok:{':'.join(edges)}" if edges else ""))
         self._held[request.tag] = job_id
         if edges and time.monotonic() - began > _PROMPT:
-            self._cancel_in_vain({job_id: request}, request.name, tags={job_id: request.tag})
+            self._cancel_in_vain({job_id: request}, tags={job_id: request.tag})
         return job_id
 
     def submit_array(self, request: ArrayRequest) -> dict[str, str]:
@@ -97,7 +98,7 @@ class SlurmScheduler:
             held.update(self._part(request.model_copy(update={"mail": mail}), part))
         waiting = {held[tags[each.index]]: each for each in missing if each.after_ok}
         if waiting and time.monotonic() - began > _PROMPT:
-            self._cancel_in_vain(waiting, request.name, tags={held[tag]: tag for tag in tags.values()})
+            self._cancel_in_vain(waiting, tags={held[tag]: tag for tag in tags.values()})
         return {tag: held[tag] for tag in tags.values()}
 
     def most_elements(self) -> int:
@@ -124,19 +125,14 @@ class SlurmScheduler:
         A job found under an id but with another tag than it was submitted with is
         another job. Whatever gives no answer leaves UNKNOWN, with the reason.
         """
-        expected = tags or {}
-        wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
-        queued, why = self._look.queued(wanted)
-        meant = [row for row in queued if is_meant(row, wanted, tags=expected)]
-        found = {row.report.job_id: row.report for row in meant}
-        self._stuck = {row.report.job_id for row in meant if row.stuck}
-        past = self._look.past(sorted(wanted - found.keys()), expected) if wanted - found.keys() else {}
-        return {job_id: found.get(job_id) or _unknown(job_id, past.get(job_id), why=why) for job_id in job_ids}
+        seen = self._look.seen(job_ids, tags or {})
+        self._stuck = {job_id for job_id, row in seen.queued.items() if row.stuck}
+        return {job_id: _report(job_id, seen) for job_id in job_ids}
 
     def usage(self, job_ids: Sequence[str], *, tags: Mapping[str, str] | None = None) -> dict[str, JobUsage]:
         """Return what ended jobs took: from accounting, asked once; else how long, while the controller remembers."""
         expected = tags or {}
-        wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
+        wanted = own_ids(job_ids)
         found = self._look.usage(wanted, expected)
         rows, _ = self._look.queued(wanted - found.keys())
         for report in (row.report for row in rows if is_meant(row, wanted - found.keys(), tags=expected)):
@@ -150,7 +146,7 @@ class SlurmScheduler:
         Raises:
             SchedulerError: Slurm refused or did not answer.
         """
-        wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
+        wanted = own_ids(job_ids)
         if not wanted:
             return
         listed = self._look.rows(wanted, lest="jobs could not be cancelled")
@@ -219,41 +215,47 @@ class SlurmScheduler:
 
     def _edges(self, jobs: Sequence[JobRequest | ArrayElement], name: str) -> list[list[str]]:
         """Return, for each of these jobs, those that Slurm itself must wait for; it takes an unknown one as met."""
-        pairs = [pair for job in jobs for pair in zip_longest(job.after_ok, job.after_tags[: len(job.after_ok)])]
-        ids, tags = {job_id for job_id, _ in pairs}, {job_id: tag for job_id, tag in pairs if tag}
-        if not ids:
-            return [[] for _ in jobs]
-        rows, why = self._look.queued({each for each in ids if elements(each) == (each,)})
-        found = {row.report.job_id: row.report for row in rows if is_meant(row, ids, tags=tags)}
-        past = self._look.past(sorted(ids - found.keys()), tags) if ids - found.keys() else {}
-        known = past | found
-        met = {job_id for job_id, report in known.items() if report.state is JobState.SUCCEEDED}
-        unmet = sorted(ids - met - found.keys())
-        if unmet:
-            raise _unmet(name, unmet[0], report=known.get(unmet[0]), why=why)
-        return [[job_id for job_id in job.after_ok if job_id not in met] for job in jobs]
+        parents = self._parents(jobs)
+        if parents.unmet:
+            job_id, report = next(iter(parents.unmet.items()))
+            raise _unmet(name, job_id, report=report, why=parents.why)
+        return [[job_id for job_id in job.after_ok if job_id not in parents.met] for job in jobs]
 
-    def _cancel_in_vain(
-        self, queued: Mapping[str, JobRequest | ArrayElement], name: str, *, tags: Mapping[str, str]
-    ) -> None:
-        """Cancel those jobs whose edges lead nowhere.
+    def _cancel_in_vain(self, queued: Mapping[str, JobRequest | ArrayElement], *, tags: Mapping[str, str]) -> None:
+        """Cancel those jobs whose edges lead nowhere; none where that cannot be told at the moment.
 
         `sbatch` waits for a controller that is away, and the one that comes back may have lost the parent.
         """
-        try:
-            self._edges(tuple(queued.values()), name)
-        except DependencyError:
-            self.cancel([job_id for job_id, job in queued.items() if self._leads_nowhere(job, name)], tags=tags)
-        except SchedulerError as err:
-            if not err.transient:
-                raise
+        parents = self._parents(tuple(queued.values()))
+        if not parents.why:
+            lost = parents.unmet.keys()
+            self.cancel([job_id for job_id, job in queued.items() if not lost.isdisjoint(job.after_ok)], tags=tags)
 
-    def _leads_nowhere(self, job: JobRequest | ArrayElement, name: str) -> bool:
-        try:
-            self._edges((job,), name)
-        except DependencyError:
-            return True
-        return False
+    def _parents(self, jobs: Sequence[JobRequest | ArrayElement]) -> "_Parents":
+        """Return what is known of the jobs that these wait for, asked once for all of them."""
+        pairs = [pair for job in jobs for pair in zip_longest(job.after_ok, job.after_tags[: len(job.after_ok)])]
+        ids, tags = {job_id for job_id, _ in pairs}, {job_id: tag for job_id, tag in pairs if tag}
+        seen = self._look.seen(ids, tags)
+        known = seen.past | {job_id: row.report for job_id, row in seen.queued.items()}
+        met = {job_id for job_id, report in known.items() if report.state is JobState.SUCCEEDED}
+        return _Parents(met, {each: known.get(each) for each in sorted(ids - met - seen.queued.keys())}, seen.why)
+
+
+class _Parents(NamedTuple):
+    """What is known of the jobs that others wait for."""
+
+    met: set[str]
+    """Those that ended well."""
+    unmet: dict[str, JobReport | None]
+    """Those that nobody can wait for any more, and the last word on each."""
+    why: str
+    """Why the queue told nothing; empty where it answered."""
+
+
+def _report(job_id: str, seen: Seen) -> JobReport:
+    """Return what is known of a job."""
+    row = seen.queued.get(job_id)
+    return _unknown(job_id, seen.past.get(job_id), why=seen.why) if row is None else row.report
 
 
 def _unknown(job_id: str, past: JobReport | None, *, why: str) -> JobReport:
@@ -266,7 +268,7 @@ def _unknown(job_id: str, past: JobReport | None, *, why: str) -> JobReport:
     last = f"accounting last called it {past.state.value}" if past is not None else ""
     nowhere = "" if why else "Slurm holds no such job any more"
     reason = "; ".join(part for part in (why or nowhere, last) if part)
-    return JobReport(job_id=job_id, state=JobState.UNKNOWN, reason=reason)
+    return JobReport(job_id=job_id, state=JobState.UNKNOWN, reason=reason, absent=not why)
 
 
 def _waiting(dependency: str) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ _KINDS = (
         "nobody is asked for a password here: load your key into the agent, or open a connection that `ControlPath` of"
         " your ssh configuration keeps; `ssh -o BatchMode=yes` to that host must let you in",
     ),
+    _Kind("ends in its own start-up files", "see what `bash -lc env` prints there, and mend its profile"),
     _Kind("by ssh: .*(?:bad configuration option|cannot be run here|no such identity)", "see `ssh -G` to that host"),
     _Kind(
         "by ssh:",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from cruijff_kit.adapters.slurm_commands import ABSENT, Answer, SlurmCommands, listed
 from cruijff_kit.adapters.slurm_errors import refusal
@@ -9,16 +10,16 @@ from cruijff_kit.adapters.slurm_states import (
     HISTORY_FIELDS,
     QUEUE_FIELDS,
     Row,
-    elements,
     history_rows,
     is_history,
     is_queue,
+    own_ids,
     queue_rows,
 )
 from cruijff_kit.adapters.slurm_usage import USAGE_FIELDS, usage_rows
 from cruijff_kit.schema.job import JobReport, JobState, JobUsage
 
-__all__ = ["SlurmLook", "is_meant"]
+__all__ = ["Seen", "SlurmLook", "is_meant"]
 
 _SINCE = "now-30days"
 """How far back a tag is looked for in accounting; a job that ended before cannot run beside its repetition."""
@@ -30,6 +31,17 @@ _LINE = 100_000
 """Characters of one argument; the system takes some more."""
 _NO_ACCOUNTING = "accounting storage is disabled"
 _UNKNOWN_ID = "Invalid job id"
+
+
+class Seen(NamedTuple):
+    """What Slurm tells of some jobs."""
+
+    queued: dict[str, Row]
+    """What its queue holds, by id."""
+    past: dict[str, JobReport]
+    """The last word of accounting on the others, by id."""
+    why: str
+    """Why the queue told nothing; empty where it answered."""
 
 
 class SlurmLook:
@@ -61,6 +73,13 @@ class SlurmLook:
             return iter(()), str(refusal(answer, "Slurm does not answer").args[0])
         return queue_rows(answer.out), ""
 
+    def seen(self, job_ids: Iterable[str], tags: Mapping[str, str]) -> Seen:
+        """Return what is known of these jobs: from the queue, else from accounting, each asked once."""
+        wanted = own_ids(job_ids)
+        rows, why = self.queued(wanted)
+        queued = {row.report.job_id: row for row in rows if is_meant(row, wanted, tags=tags)}
+        return Seen(queued, self.past(wanted - queued.keys(), tags), why)
+
     def tagged(self, *, strict: bool) -> dict[str, str]:
         """Return the numbers of all tags, those that live before those that ended.
 
@@ -78,7 +97,7 @@ class SlurmLook:
 
     def past(self, job_ids: Iterable[str], tags: Mapping[str, str]) -> dict[str, JobReport]:
         """Return the last word of accounting on each of these ids."""
-        wanted = {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
+        wanted = own_ids(job_ids)
         found: dict[str, JobReport] = {}
         for line in _lines(wanted):
             rows = self._history("--jobs", line, strict=False)

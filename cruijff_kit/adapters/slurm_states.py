@@ -2,7 +2,7 @@
 
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ __all__ = [
     "history_rows",
     "is_history",
     "is_queue",
+    "own_ids",
     "queue_rows",
     "state_of",
     "tag_of",
@@ -175,6 +176,11 @@ def elements(number: str) -> tuple[str, ...]:
     if match[3] is None:
         return (number,)
     return tuple(f"{match[1]}_{index}" for part in match[3].split(",") if part for index in _indices(part))
+
+
+def own_ids(job_ids: Iterable[str]) -> set[str]:
+    """Return those ids that stand for one job each: nothing is asked, or ended, by any other."""
+    return {job_id for job_id in job_ids if elements(job_id) == (job_id,)}
 
 
 def _indices(part: str) -> range:

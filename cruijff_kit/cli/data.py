@@ -3,6 +3,7 @@
 import click
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.allow import allow
 from cruijff_kit.cli.tables import from_table, schema
 from cruijff_kit.cli.world import enter
 from cruijff_kit.schema.proof import DataView
@@ -15,6 +16,7 @@ def data() -> None:
     """Look at rows as a model reads them, tell a table in words, or write a data set in another format."""
 
 
+data.add_command(allow)
 data.add_command(schema)
 data.add_command(from_table)
 

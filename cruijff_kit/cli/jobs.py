@@ -1,5 +1,6 @@
 """`ck submit`, `ck retry` and `ck cancel`: what costs, asked before it is done."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -29,15 +30,12 @@ def submit(experiment: str, plan: str | None, runs: tuple[str, ...], reason: str
     world = enter(experiment)
     plan_id = plan or _sealed_id(world)
     preview = workflow.preview_submission(plan_id, runs=runs, world=world)
-    for warning in preview.warnings:
-        click.echo(f"warning: {warning}", err=True)
+    _warn(preview.warnings)
     if preview.train_jobs + preview.eval_jobs:
         confirm(preview.question, "submit", unattended=yes, world=world)
     with ProgressBar("submit") as progress:
         receipt = workflow.submit_jobs(plan_id, runs=runs, reason=reason, progress=progress, world=world)
-    click.echo(_jobs(receipt))
-    if receipt.waits:
-        click.echo(f"{receipt.waits}\n`ck watch` hands them over as soon as it can", err=True)
+    _tell(receipt)
 
 
 @click.command()
@@ -53,9 +51,10 @@ def retry(experiment: str, run: str, apply_proposal: bool, reason: str, yes: boo
     if remedies:
         lines = [f"`{run}` ran out of memory; what would need less, the effective batch kept:", *remedy_lines(remedies)]
         click.echo("\n".join(lines), err=True)
-    change = f", changed so: {workflow.proposed_change(run, world=world).words}" if apply_proposal else ""
-    confirm(f"Submit the failed jobs of `{run}` again{change}?", "retry", unattended=yes, world=world)
-    click.echo(_jobs(workflow.retry_run(run, apply_proposal=apply_proposal, reason=reason, world=world)))
+    preview = workflow.preview_retry(_sealed_id(world), runs=(run,), apply_proposal=apply_proposal, world=world)
+    _warn(preview.asked.warnings)
+    confirm(preview.question, "retry", unattended=yes, world=world)
+    _tell(workflow.retry_run(run, apply_proposal=apply_proposal, reason=reason, world=world))
 
 
 @click.command()
@@ -66,8 +65,7 @@ def retry(experiment: str, run: str, apply_proposal: bool, reason: str, yes: boo
 def cancel(experiment: str, runs: tuple[str, ...], reason: str, yes: bool) -> None:
     """Stop the queued and running jobs of RUNS; all of the experiment where absent."""
     world = enter(experiment)
-    what = ", ".join(f"`{run}`" for run in runs) if runs else "the whole experiment"
-    confirm(f"Stop the jobs of {what}?", "cancel", unattended=yes, world=world)
+    confirm(workflow.preview_cancel(runs=runs, world=world).question, "cancel", unattended=yes, world=world)
     receipt = workflow.cancel_runs(runs=runs, reason=reason, world=world)
     click.echo(f"asked {len(receipt.job_ids)} jobs to stop; {len(receipt.left_alone)} runs had none")
 
@@ -76,6 +74,13 @@ def _sealed_id(world: "World") -> str:
     return workflow.sealed_plan(world=world)[1].plan_id
 
 
-def _jobs(receipt: SubmitReceipt) -> str:
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+def _tell(receipt: SubmitReceipt) -> None:
     rows = [(job.run_id, job.step.value, job.job_id, job.state) for job in receipt.jobs]
-    return aligned(("run", "job", "id", "state"), rows)
+    click.echo(aligned(("run", "job", "id", "state"), rows))
+    if receipt.waits:
+        click.echo(f"{receipt.waits}\n`ck watch` hands them over as soon as it can", err=True)

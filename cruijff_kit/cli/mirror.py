@@ -14,7 +14,7 @@ from cruijff_kit.errors import SiteError
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import Mirror
 
-__all__ = ["check_there", "sync", "there"]
+__all__ = ["allows_inputs", "check_there", "is_mirrored", "sync", "there"]
 
 _HERE = frozenset({"site", "sync", "schema"})
 """Commands that run here wherever experiments lie."""
@@ -37,6 +37,8 @@ def sync(experiment: str, adapters: bool, as_json: bool) -> None:
         return
     came = f"sent {len(receipt.sent)}, fetched {len(receipt.fetched)}"
     click.echo(f"{receipt.home}: {came}; {receipt.verified} hashes and {receipt.lines} lines of the record hold")
+    if receipt.withheld:
+        _tell(receipt.withheld)
     for path in receipt.left[:20]:
         click.echo(f"too large to come by itself: {path}", err=True)
 
@@ -52,7 +54,12 @@ def check_there(experiment: str) -> int:
 
 def there(command: str, arguments: Sequence[str], *, root: click.Context) -> click.Command | None:
     """Return the command that runs another one where the experiment lies; None where that is here."""
-    if command in _HERE or not _HELP.isdisjoint(arguments) or root.resilient_parsing:
+    if (
+        command in _HERE
+        or allows_inputs(root.params["experiment"], (command, *arguments))
+        or not _HELP.isdisjoint(arguments)
+        or root.resilient_parsing
+    ):
         return None
     mirror = _mirror(root.params["experiment"], root.params["site"])
     if mirror is None:
@@ -61,9 +68,25 @@ def there(command: str, arguments: Sequence[str], *, root: click.Context) -> cli
 
     @click.pass_context
     def run(ctx: click.Context) -> None:
-        ctx.exit(workflow.run_there(words, mirror=mirror))
+        ctx.exit(workflow.run_there(words, tell=_tell, mirror=mirror))
 
     return click.Command(command, callback=run)
+
+
+def allows_inputs(experiment: str, words: Sequence[str]) -> bool:
+    """Return whether a command is `ck data allow` of files of the project here, which go to the host as inputs."""
+    root = Path(experiment).resolve().parent
+    named = [word for word in words[2:] if not word.startswith("-") and (root / word).is_file()]
+    return tuple(words[:2]) == ("data", "allow") and "host" in " ".join(words).replace("=", " ").split() and bool(named)
+
+
+def is_mirrored(experiment: str) -> bool:
+    """Return whether an experiment lies on a login host."""
+    return _mirror(experiment, chosen()) is not None
+
+
+def _tell(withheld: str) -> None:
+    click.echo(withheld, err=True)
 
 
 def _mirror(experiment: str, site: str | None) -> "Mirror | None":

@@ -31,4 +31,5 @@ def sync(experiment: str, directory: str | None, dry_run: bool) -> None:
     if not rows and not receipt.without:
         click.echo("no run of this experiment names a project; set `output.wandb_project` in its design")
     elif rows:
-        click.echo("sent" if receipt.sent else "nothing was sent: this is what would be")
+        what = "numbers by step, settings, prompts and names; no rows, answers or output"
+        click.echo(f"sent: {what}" if receipt.sent else f"nothing was sent: this is what would be ({what})")

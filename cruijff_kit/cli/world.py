@@ -13,7 +13,7 @@ from cruijff_kit.errors import SiteError
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
-__all__ = ["ProgressBar", "chosen", "confirm", "enter", "enter_site"]
+__all__ = ["ProgressBar", "chosen", "confirm", "enter", "enter_project", "enter_site"]
 
 
 def enter(experiment: str) -> "World":
@@ -27,6 +27,13 @@ def enter_site(experiment: str, *, new: bool = False) -> "World":
     """Return the surroundings of an experiment for whoever looks at its site, wherever experiments lie."""
     folder = Path(experiment).resolve()
     return open_site(folder, root=folder.parent, site=chosen(), new=new)
+
+
+def enter_project(experiment: str) -> "World":
+    """Return the project around an experiment that lies elsewhere, whose record keeps consent to its inputs."""
+    root = Path(experiment).resolve().parent
+    world = open_site(root, root=root, site=chosen())
+    return world._replace(actor=world.actor.model_copy(update={"name": getpass.getuser()}))
 
 
 def chosen() -> str | None:

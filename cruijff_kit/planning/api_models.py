@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Iterator
 
 from cruijff_kit.errors import Problem
+from cruijff_kit.schema.consent import Closed
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["api_facts", "api_problems", "api_warnings"]
+__all__ = ["api_facts", "api_problems", "api_warnings", "sending_problems"]
 
 
 def api_facts(api: str, *, path: str) -> ModelFacts:
@@ -38,22 +39,21 @@ def api_facts(api: str, *, path: str) -> ModelFacts:
 
 
 def api_problems(spec: ExperimentSpec) -> Iterator[Problem]:
+    """Yield what a design says of models behind an API that they do not have."""
+    for index, model in enumerate(spec.models):
+        if model.api is not None and model.revision is not None:
+            hint = "remove it; name the version in `api` where the provider has such names"
+            fact = f"`{model.name}` answers behind an API, which has no revision"
+            yield Problem(fact, f"models[{index}].api", hint=hint)
+
+
+def sending_problems(spec: ExperimentSpec, shut: Closed | None) -> Iterator[Problem]:
     """Yield why the data of a design may not be sent to the models that answer behind an API."""
     for index, model in enumerate(spec.models):
-        if model.api is None:
-            continue
-        path, tier = f"models[{index}].api", spec.data.tier
-        if tier == "red":
-            fact = f"`{model.name}` answers behind an API, and red data never leaves this machine's files"
-            yield Problem(fact, path, hint="evaluate a model that lies in a directory here")
-        elif tier == "yellow" and spec.data.consent is None:
-            said = "yellow" if "tier" in spec.data.model_fields_set else "of no declared tier, so yellow"
-            fact = f"`{model.name}` answers behind an API, the data is {said}, and no consent is recorded"
-            hint = "have whoever may decide record `data.consent` (who, when, why), or declare `data.tier: green`"
-            yield Problem(fact, path, hint=hint)
-        if model.revision is not None:
-            hint = "remove it; name the version in `api` where the provider has such names"
-            yield Problem(f"`{model.name}` answers behind an API, which has no revision", path, hint=hint)
+        if model.api is not None and shut is not None:
+            more = "; or declare `data.tier: green`" if shut.tier == "yellow" else ""
+            fact = f"`{model.name}` answers behind an API, and {shut.fact}"
+            yield Problem(fact, f"models[{index}].api", hint=f"{shut.hint}{more}")
 
 
 def api_warnings(spec: ExperimentSpec, runs: tuple[PlannedRun, ...]) -> Iterator[str]:

@@ -7,20 +7,17 @@ are the site's to give: a design may ask for less of them, never for more.
 from collections.abc import Iterator
 
 from cruijff_kit.errors import Problem
-from cruijff_kit.schema.policy import DesignPolicy, DesignRule, Ending, Policy, Rule
+from cruijff_kit.schema.policy import DesignPolicy, DesignRule, Policy, Rule
 from cruijff_kit.schema.site import Site
 
-__all__ = ["RULES", "allowed_gpu_hours", "policy_of", "policy_problems", "stated_rules"]
-
-RULES = tuple(ending.value for ending in Ending if ending is not Ending.ORPHANED)
-"""Endings that have a rule, by name, in the order of the form."""
+__all__ = ["allowed_gpu_hours", "policy_of", "policy_problems"]
 
 
 def policy_of(asked: DesignPolicy | None, site: Site) -> Policy:
     """Return the policy that counts: the design's word over the site's, its budgets at most the site's."""
     if asked is None:
         return site.policy
-    rules = {ending: _over(rule, getattr(site.policy, ending)) for ending, rule in stated_rules(asked).items()}
+    rules = {ending: _over(rule, getattr(site.policy, ending)) for ending, rule in asked.stated.items()}
     most, own = site.policy.max_retries, asked.max_retries
     changes = {**rules, "max_retries": most if own is None else min(most, own)}
     return site.policy.model_copy(update=changes)
@@ -30,12 +27,6 @@ def allowed_gpu_hours(asked: DesignPolicy | None, site: Site) -> float:
     """Return the GPU-hours that all attempts of an experiment may take."""
     most, own = _site_gpu_hours(site), asked.max_gpu_hours if asked is not None else None
     return most if own is None else min(most, own)
-
-
-def stated_rules(asked: DesignPolicy) -> dict[str, DesignRule]:
-    """Return what a design says of the endings that it says anything of, by their names."""
-    found = {ending: getattr(asked, ending) for ending in RULES}
-    return {ending: rule for ending, rule in found.items() if rule != DesignRule()}
 
 
 def policy_problems(asked: DesignPolicy | None, site: Site) -> Iterator[Problem]:
@@ -49,7 +40,7 @@ def policy_problems(asked: DesignPolicy | None, site: Site) -> Iterator[Problem]
             fact = f"`{name}: {wanted:g}` is more than this site's budget, `{most:g}`"
             yield Problem(fact, f"policy.{name}", hint=f"ask for at most {most:g}, or leave it out")
     allowed = policy_of(asked, site).max_retries
-    for ending, rule in stated_rules(asked).items():
+    for ending, rule in asked.stated.items():
         if rule.retries is not None and rule.retries > allowed:
             fact = f"`retries: {rule.retries}` can never be spent: all rules together may open {allowed} attempts"
             yield Problem(fact, f"policy.{ending}.retries", hint=f"ask for at most {allowed}")

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from cruijff_kit.planning.job_share import gpu_seconds
 from cruijff_kit.planning.lengths import RowLengths
 from cruijff_kit.planning.memory import Work, adapter_size, training_memory
 from cruijff_kit.planning.shapes import Shape, shape_of
 from cruijff_kit.planning.throughput import Measured, Span, training_span
-from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.schema.estimate import MemoryParts
+from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.plan import Estimate, PlannedRun
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import Controls, Resources
@@ -64,21 +65,21 @@ def price_of(hours: float, price: str | None) -> str:
     """Return what GPU-hours cost, with the currency; empty where the site tells no price."""
     if price is None:
         return ""
-    amount, _, currency = price.partition(" ")
-    return f"{hours * float(amount):.2f} {currency}"
+    amount, currency = _parts(price)
+    return f"{hours * amount:.2f} {currency}"
 
 
 def priced(estimates: Sequence[Estimate], price: str | None) -> tuple[Estimate, ...]:
     """Return the estimates, each of GPU-hours followed by what they cost; the same where the site tells no price."""
     if price is None:
         return tuple(estimates)
-    amount, _, currency = price.partition(" ")
+    amount, currency = _parts(price)
     told: list[Estimate] = []
     for each in estimates:
         told.append(each)
         if each.name.startswith("GPU-hours") and each.value is not None:
             changes = {name: getattr(each, name) for name in ("value", "low", "high")}
-            costs = {name: None if value is None else value * float(amount) for name, value in changes.items()}
+            costs = {name: None if value is None else value * amount for name, value in changes.items()}
             name = f"cost{each.name.removeprefix('GPU-hours')}"
             source = f"{price} a GPU-hour, as the site says"
             told.append(each.model_copy(update={**costs, "name": name, "unit": currency, "source": source}))
@@ -194,6 +195,12 @@ def _setting(run: PlannedRun, name: str) -> Any:
     return run.settings[name].value if name in run.settings else Controls.model_fields[name].default
 
 
+def _parts(price: str) -> tuple[float, str]:
+    """Return what a GPU-hour costs, and in which currency."""
+    amount, _, currency = price.partition(" ")
+    return float(amount), currency
+
+
 @lru_cache(maxsize=4096)
 def _memory_of(shape: Shape, work: Work) -> MemoryParts:
     return training_memory(shape, work)
@@ -236,10 +243,9 @@ def _memory(trained: Sequence[PlannedRun], basis: Basis) -> tuple[Estimate, ...]
 
 def _gpu_hours(runs: Sequence[PlannedRun], basis: Basis, *, time: Estimate) -> tuple[Estimate, ...]:
     resources = basis.resources
-    training = sum(run.type == "fine-tuned" for run in runs) * seconds_of(resources.time)
-    evaluation = sum(bool(run.cells) and run.model.api is None for run in runs) * seconds_of(resources.eval_time)
-    # An evaluation computes on one GPU, however many the training shares its work among.
-    hours = (training * resources.all_gpus + evaluation * resources.eval_gpus) / 3600
+    training = sum(run.type == "fine-tuned" for run in runs) * gpu_seconds(resources, Step.TRAIN)
+    evaluation = sum(bool(run.cells) and run.model.api is None for run in runs) * gpu_seconds(resources, Step.EVAL)
+    hours = (training + evaluation) / 3600
     source = "formula: time limit x GPUs of every job, so never more"
     most = Estimate(name="GPU-hours at most", value=hours, unit="h", low=0.0, high=hours, source=source)
     if time.value is None or not resources.gpus:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from cruijff_kit.planning.tolerances import MOST_SKEW
 from cruijff_kit.schema.site_facts import LoginFacts, SiteTrait
 
 __all__ = ["login_traits"]
 
-_SKEW = 5.0
 _OLDEST = (3, 0)
 
 
@@ -22,7 +22,7 @@ def login_traits(found: LoginFacts, *, version: str) -> Iterator[SiteTrait]:
         return
     yield SiteTrait(name="login host", ok=True, found=f"`{found.host}` lets you in without asking")
     skew = found.skew or 0.0
-    if abs(skew) > _SKEW:
+    if abs(skew) > MOST_SKEW:
         told = f"its clock is {skew:+.0f} s from this machine's"
         yield SiteTrait(name="clock", ok=False, found=told, hint="have the clocks set: records would lie")
     if found.shared is not None:

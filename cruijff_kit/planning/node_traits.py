@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from cruijff_kit.planning.tolerances import LEAST_ROOM, MOST_SKEW
 from cruijff_kit.schema.site_facts import SiteTrait
 
 __all__ = ["Expected", "node_traits"]
 
-_SKEW = 5.0
-_ROOM = 1_000_000_000
 _BUILD = "`ck site env build` makes an environment for jobs and names it in site.yaml"
 
 
@@ -83,7 +82,7 @@ def _folder(name: str, path: str, *, told: Mapping[str, Any]) -> SiteTrait:
         (told.get("locks") is False, "locks do not hold between processes", "have it mounted with `flock`"),
         (told.get("links") is False, "a taken name can be taken again", "use a file system with hard links"),
         (told.get("fenced") is False, "a renamed folder can still be written through", "use another file system"),
-        (told["free"] < _ROOM, "less than 1 GB is left", "`ck disk` proposes what may go, or name a larger disk"),
+        (told["free"] < LEAST_ROOM, "less than 1 GB is left", "`ck disk` proposes what may go, or name a larger disk"),
     )
     for wrong, fact, hint in faults:
         if wrong:
@@ -99,7 +98,7 @@ def _read(name: str, path: str, *, fault: str) -> SiteTrait:
 def _clock(found: Mapping[str, Any], expected: Expected) -> SiteTrait:
     # Both clocks are told against that of the file system they share.
     ahead = expected.skew - float(found["skew"])
-    wrong = abs(ahead) > _SKEW
+    wrong = abs(ahead) > MOST_SKEW
     hint = "have the clocks set: times on record would lie" if wrong else ""
     return SiteTrait(name="node clock", ok=not wrong, found=f"{ahead:+.1f} s from this machine's", hint=hint)
 

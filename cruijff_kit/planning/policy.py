@@ -61,7 +61,7 @@ def ending_of(entry: StepStatus, log: Sequence[str]) -> Ending | None:
     # The reason was recorded with the verdict; by now the scheduler may have forgotten the rest.
     if _HELD_TEXT in text or entry.reason.startswith(f"exit code {HELD}"):
         return Ending.HELD
-    own = entry.own.state if entry.own is not None and entry.own.job_id == entry.attempts[-1].job_id else ""
+    own = entry.account.state if entry.account is not None else ""
     # Its own word counts beside the exit code, which accounting does not tell from that of a signal.
     if own == "noticed" or entry.reason.startswith(_NOTICE):
         return Ending.TIMED_OUT
@@ -74,11 +74,11 @@ def _never_ran(entry: StepStatus, log: Sequence[str]) -> bool:
     A controller that died and came back ends such a job with exit code 1 at once when it starts it; the job
     itself printed nothing, or tells of no failure of its own: it may even be done.
     """
-    last, own = entry.attempts[-1], entry.own
+    last = entry.attempts[-1]
     if entry.reason.partition(":")[0] != "exit code 1":
         return False
-    if own is not None and own.job_id == last.job_id:
-        return own.state != "failed"
+    if entry.account is not None:
+        return entry.account.state != "failed"
     if last.started is None or last.ended is None:
         return False
     return not log and (last.ended - last.started).total_seconds() <= _AT_ONCE

@@ -38,8 +38,8 @@ def time_left(entry: StepStatus, *, limit: str) -> Remaining | None:
         entry: where its step stands; the last attempt is the one that was stopped.
         limit: the time limit of its script, which is never exceeded.
     """
-    own, last = entry.own, entry.attempts[-1]
-    if own is None or own.job_id != last.job_id or own.first_at is None:
+    own = entry.account
+    if own is None or own.first_at is None:
         return None
     done, steps = own.step - own.first, own.total - own.saved
     spent = (own.updated - own.first_at).total_seconds()

@@ -5,15 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from cruijff_kit.planning.time_limit import seconds_of
+from cruijff_kit.planning.tolerances import LEAST_ROOM, MOST_SKEW
 from cruijff_kit.schema.site import Partition, Site
 from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, MachineFacts, SiteTrait
 
 __all__ = ["cluster_traits", "folder_trait", "input_traits", "machine_traits", "python_traits"]
 
 _NEEDED = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
-_ROOM = 1_000_000_000
 _FILES = 1_000
-_SKEW = 5.0
 _FEATURE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -74,7 +73,7 @@ def folder_trait(name: str, found: FolderFacts, *, reads_only: bool = False) -> 
         room += f" by the quota of {found.quota_of}" if found.quota_of else " by quota"
     if reads_only:
         return SiteTrait(name=name, ok=True, found=room)
-    for wrong, fact, hint in _folder_faults(found, least=min(left, default=_ROOM)):
+    for wrong, fact, hint in _folder_faults(found, least=min(left, default=LEAST_ROOM)):
         if wrong:
             return SiteTrait(name=name, ok=False, found=f"{room}: {fact}", hint=hint)
     return SiteTrait(name=name, ok=True, found=f"{room}; written, flushed, locked")
@@ -154,8 +153,9 @@ def _folder_faults(found: FolderFacts, *, least: int) -> Iterator[tuple[bool, st
     yield not found.writable, cannot, "see its owner and mode, or name another directory"
     hint = "locks do not hold between processes here: use another file system, or have it mounted with `flock`"
     yield found.locks is False, "a lock did not keep another process out", hint
-    yield least < _ROOM, "less than 1 GB is left", "`ck disk` proposes what may go, or name a larger disk"
+    yield least < LEAST_ROOM, "less than 1 GB is left", "`ck disk` proposes what may go, or name a larger disk"
     few = found.files_left is not None and found.files_left < _FILES
     yield few, f"only {found.files_left} more files may be made", "remove small files, or name a larger disk"
     skew = found.skew or 0.0
-    yield abs(skew) > _SKEW, f"its clock is {skew:+.0f} s from this machine's", "have the clocks set: records would lie"
+    hint = "have the clocks set: records would lie"
+    yield abs(skew) > MOST_SKEW, f"its clock is {skew:+.0f} s from this machine's", hint

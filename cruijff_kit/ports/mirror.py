@@ -1,6 +1,7 @@
 """An experiment that lies on another machine, and its copy here."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from cruijff_kit.ports.record import AuditLog, RunStore
@@ -23,12 +24,17 @@ class Home(Protocol):
         """Copy the project's inputs there, by content; return those that were new or other. Nothing is deleted."""
         ...
 
-    def fetch(self, *, adapters: bool = False, again: bool = False) -> Fetched:
+    def inputs(self) -> tuple[Path, ...]:
+        """Return the files that `send` copies, where they lie here."""
+        ...
+
+    def fetch(self, *, adapters: bool = False, again: bool = False, texts: bool = True) -> Fetched:
         """Copy the experiment's files here, each whole or not at all. Nothing is deleted.
 
         Args:
             adapters: what trainings made too, whatever its size.
             again: compare the content of every file instead of size and time.
+            texts: whether files may come that hold text of the data; else those of `WITHOUT_TEXTS` alone.
         """
         ...
 
@@ -46,3 +52,5 @@ class Mirror(NamedTuple):
     """What of it is here; only copying writes there."""
     audit: AuditLog
     """Its record, as far as it is here."""
+    project: AuditLog | None = None
+    """Record of the project here, which keeps consent to its inputs; None where there is none."""

@@ -10,6 +10,7 @@ from cruijff_kit.ports.models import Adapters, Embedder, ModelHub
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf
 from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
 from cruijff_kit.schema.audit import Actor
+from cruijff_kit.schema.roots import Roots
 from cruijff_kit.schema.site import Site
 
 __all__ = ["World"]
@@ -50,6 +51,8 @@ class World(NamedTuple):
     """Output directories; None where a world does without."""
     settings: Callable[[], Site] | None = None
     """Reads the site's settings anew, for verbs that go on for long; None where they never change."""
+    roots: Roots | None = None
+    """Directories that whatever is named must lie in; None where a person acts, who may name any."""
     site_name: str | None = None
     """What the site is called where it is one of several; None where it is the only one."""
     secrets: tuple[str, ...] = ()

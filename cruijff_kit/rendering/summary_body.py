@@ -132,7 +132,7 @@ def _resources(checked: Checked) -> list[str]:
         "",
         *markdown_table(("Data", "Origin", "Rows", "Size", "SHA-256", "Verified"), data),
         "",
-        f"Data tier: {checked.spec.data.tier}{_consent(checked.spec)}.",
+        f"Data tier: {checked.plan.tier}{_consent(checked.spec)}.",
         "",
         *markdown_table(("Evaluation task", "Task", "Split", "Data", "Scorers", "Verified"), tasks),
     ]
@@ -164,7 +164,7 @@ def _consent(spec: ExperimentSpec) -> str:
     consent = spec.data.consent
     if consent is None:
         return ""
-    return f"; contents may be shown, says {as_text(consent.who)} ({as_text(consent.when)}): {as_text(consent.why)}"
+    return f"; consent of {as_text(consent.who)} ({as_text(consent.when)}): {as_text(consent.why)}"
 
 
 def _evaluation(checked: Checked) -> list[str]:
@@ -206,7 +206,7 @@ def _policy(asked: DesignPolicy | None) -> list[str]:
     """Return what the design asks to follow when jobs end badly; nothing where it leaves all to the site."""
     if asked is None:
         return []
-    rows = [_rule_row(name, rule) for name, rule in asked if isinstance(rule, DesignRule) and rule != DesignRule()]
+    rows = [_rule_row(name, rule) for name, rule in asked.stated.items()]
     budgets = {"further attempts of a job": asked.max_retries, "GPU-hours in all": asked.max_gpu_hours}
     told = ", ".join(f"{value:g} {name}" for name, value in budgets.items() if value is not None)
     table = markdown_table(("When a job ends", "Follows", "Further attempts", "First wait, s"), rows)

@@ -149,6 +149,8 @@ class JobReport(Noun):
     """When it started."""
     ended: Timestamp | None = None
     """When it ended."""
+    absent: bool = False
+    """Whether the scheduler answered and has no such job any more, whatever accounting believes of it."""
 
 
 class JobUsage(Noun):

@@ -4,7 +4,17 @@ from typing import Literal
 
 from cruijff_kit.schema.noun import Noun
 
-__all__ = ["Fetched", "MirrorMark", "MirrorReceipt"]
+__all__ = ["WITHOUT_TEXTS", "Fetched", "MirrorMark", "MirrorReceipt"]
+
+WITHOUT_TEXTS = (
+    *("/experiment_summary.md", "/design.lock.json", "/plan.json", "/wanted.json", "/compute.json"),
+    *("/summary.md", "/results.parquet", "/report/**", "/logs/audit.jsonl"),
+    *("/runs/*/run.yaml", "/runs/*/setup_finetune.yaml", "/runs/*/finetune.yaml", "/runs/*/finetune.slurm"),
+    *("/runs/*/metrics.jsonl", "/runs/*/DONE", "/runs/*/manifest.json", "/runs/*/calibrator.json"),
+    *("/runs/*/eval/DONE", "/runs/*/eval/inspect.slurm"),
+    *("/runs/*/eval/*/eval.yaml", "/runs/*/eval/*/manifest.json", "/runs/*/eval/*/DONE"),
+)
+"""Files of an experiment that hold no text of its data: design, plan, configurations, figures and the record."""
 
 
 class MirrorMark(Noun):
@@ -49,3 +59,5 @@ class MirrorReceipt(Noun):
     """Files here of which a finished job says the hash, and have it."""
     lines: int
     """Lines of the audit log, whose chain holds."""
+    withheld: str = ""
+    """Why texts stayed there; empty where they may come."""

@@ -144,6 +144,11 @@ class DesignPolicy(Noun):
     max_gpu_hours: float | None = Field(default=None, ge=0)
     """GPU-hours that all attempts of the experiment may take; at most the site's."""
 
+    @property
+    def stated(self) -> dict[str, DesignRule]:
+        """Return what is said of the endings that anything is said of, by their names."""
+        return {name: rule for name, rule in self if isinstance(rule, DesignRule) and rule != DesignRule()}
+
 
 class Decision(Noun):
     """What was decided on the end of one attempt."""

@@ -257,6 +257,12 @@ class StepStatus(Noun):
     last: dict[str, Any] = {}
     """Last metrics line, for training."""
 
+    @property
+    def account(self) -> JobStatus | None:
+        """Return what the job of the last attempt says of itself; None where it said nothing: words may be older."""
+        current = self.attempts[-1].job_id if self.attempts else None
+        return self.own if self.own is not None and self.own.job_id == current else None
+
 
 class ExperimentStatus(Noun):
     """What is known of a whole experiment."""

@@ -135,9 +135,12 @@ class Remote(Noun):
     @field_validator("inputs", mode="after")
     @classmethod
     def _inside(cls, inputs: tuple[str, ...]) -> tuple[str, ...]:
-        outside = [path for path in inputs if not {"", ".", ".."}.isdisjoint(path.split("/"))]
+        outside = [path for path in inputs if any(part in ("", ".", "..") for part in path.split("/"))]
         if outside:
             raise ValueError(f"`{outside[0]}` is no plain path below the project")
+        hidden = [path for path in inputs if any(part.startswith(".") for part in path.split("/"))]
+        if hidden:
+            raise ValueError(f"`{hidden[0]}` is hidden, and nothing hidden is sent")
         return inputs
 
 
@@ -160,6 +163,8 @@ class Site(Noun):
     """How jobs reach Python."""
     models_dir: Folder | None = None
     """Directory in which relative model paths are looked up."""
+    data_dirs: tuple[Folder, ...] = ()
+    """Directories of data outside the project that an assistant may have read, as `models_dir` is; people name any."""
     output_dir_base: Folder | None = None
     """Directory for checkpoints instead of `outputs/` in the experiment."""
     scratch_dir: Folder | None = None

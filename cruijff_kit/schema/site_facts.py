@@ -36,8 +36,6 @@ class ClusterFacts(Noun):
     """Qualities of service this user may ask for."""
     features: tuple[str, ...] = ()
     """Node features that a constraint may name."""
-    max_array: int | None = None
-    """Elements that one array may have, and one."""
     max_submit: int | None = None
     """Jobs this user may have in the queue, where that is limited."""
     warnings: tuple[str, ...] = ()

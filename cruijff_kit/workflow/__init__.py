@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.clients import install_server, remote_server, server_here
     from cruijff_kit.workflow.collect import collect_results
     from cruijff_kit.workflow.compute import show_compute
+    from cruijff_kit.workflow.consent import allow_data, open_question, preview_allow
     from cruijff_kit.workflow.conversion import convert_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.decide import record_decision
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.results import read_results
+    from cruijff_kit.workflow.roots import roots_of
     from cruijff_kit.workflow.safety import safe_text, secrets_of
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
@@ -58,10 +60,12 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.watch import watch_jobs
+    from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
 
 __all__ = [
     "add_lesson",
     "adopt_edit",
+    "allow_data",
     "amend_design",
     "apply_calibrator",
     "apply_remedy",
@@ -94,7 +98,10 @@ __all__ = [
     "make_task",
     "make_tiny_model",
     "merge_adapter",
+    "open_question",
+    "page_without_texts",
     "port_adapter",
+    "preview_allow",
     "preview_cancel",
     "preview_retry",
     "preview_submission",
@@ -114,6 +121,7 @@ __all__ = [
     "recorded_plan",
     "remote_server",
     "retry_run",
+    "roots_of",
     "run_there",
     "safe_text",
     "scaffold_runs",
@@ -126,6 +134,7 @@ __all__ = [
     "show_site",
     "spec_json_schema",
     "spot_check_run",
+    "status_without_texts",
     "submit_jobs",
     "sync_mirror",
     "sync_wandb",
@@ -149,6 +158,7 @@ _HOMES = {
     "clients": ("install_server", "remote_server", "server_here"),
     "collect": ("collect_results",),
     "compute": ("show_compute",),
+    "consent": ("allow_data", "open_question", "preview_allow"),
     "conversion": ("convert_data",),
     "decide": ("record_decision",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
@@ -165,6 +175,7 @@ _HOMES = {
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
     "results": ("read_results",),
+    "roots": ("roots_of",),
     "safety": ("safe_text", "secrets_of"),
     "scaffold": ("scaffold_runs",),
     "search": ("search_experiments",),
@@ -182,6 +193,7 @@ _HOMES = {
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
     "watch": ("watch_jobs",),
+    "withheld": ("page_without_texts", "status_without_texts"),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""
 

@@ -1,11 +1,12 @@
 """Submissions of a run's jobs, as kept in its `attempts/` folders."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from cruijff_kit.errors import RunError
 from cruijff_kit.ports import RunStore, Scheduler
 from cruijff_kit.schema.job import Attempt, Intent, JobReport, Step
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
+from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.plan import PlannedRun
 
 __all__ = [
@@ -15,11 +16,12 @@ __all__ = [
     "last_reports",
     "read_attempts",
     "steps_of",
-    "write_attempt",
     "write_attempts",
-    "write_intent",
     "write_intents",
 ]
+
+_FEW = 4
+"""Files that are flushed one by one: to flush many at once is to wait for all that anybody wrote there."""
 
 AttemptKey = tuple[str, Step]
 """Run id and step."""
@@ -60,20 +62,10 @@ def read_attempts(store: RunStore) -> dict[AttemptKey, tuple[Attempt, ...]]:
     return {key: tuple(sorted(each, key=lambda item: item.intent.number)) for key, each in found.items()}
 
 
-def write_intent(store: RunStore, intent: Intent, *, files: Iterable[str]) -> Attempt:
-    """Record what is about to be submitted, with copies of the files it runs."""
-    layout = RunLayout(intent.run_id)
-    folder = layout.attempt(intent.step, intent.number)
-    for path in files:
-        content = store.read(path)
-        if content is not None:
-            store.write(f"{folder}/{path.removeprefix(layout.folder + '/')}", content)
-    store.write(layout.intent(intent.step, intent.number), intent.model_dump_json(indent=1) + "\n")
-    return Attempt(intent=intent)
-
-
-def write_intents(store: RunStore, intents: Mapping[Intent, Iterable[str]], *, last: Mapping[str, str]) -> None:
-    """Record what one request is about to submit, with copies of the files it runs; flushed once, however many.
+def write_intents(
+    store: RunStore, intents: Mapping[Intent, Iterable[str]], *, last: Mapping[str, str] | None = None
+) -> None:
+    """Record what one request is about to submit, with copies of the files it runs; flushed once, if there are many.
 
     Args:
         store: the experiment's files.
@@ -88,28 +80,14 @@ def write_intents(store: RunStore, intents: Mapping[Intent, Iterable[str]], *, l
         files |= {
             f"{folder}/{path.removeprefix(layout.folder + '/')}": copy for path, copy in copies if copy is not None
         }
-        files[layout.intent(intent.step, intent.number)] = f"{intent.model_dump_json(indent=1)}\n".encode()
-    (name, text), *_ = last.items()
-    store.publish(files | {name: text.encode()}, manifest=name)
+        files[layout.intent(intent.step, intent.number)] = _bytes(intent)
+    _write(store, files | {path: text.encode() for path, text in (last or {}).items()})
 
 
-def write_attempts(store: RunStore, attempts: Sequence[Attempt]) -> None:
-    """Record what became of several submissions; flushed once, however many."""
-    if len(attempts) == 1:
-        write_attempt(store, attempts[0])
-    elif attempts:
-        places = [RunLayout(each.intent.run_id).job(each.intent.step, each.intent.number) for each in attempts]
-        files = {
-            path: f"{each.model_dump_json(indent=1)}\n".encode() for path, each in zip(places, attempts, strict=True)
-        }
-        store.publish(files, manifest=places[-1])
-
-
-def write_attempt(store: RunStore, attempt: Attempt) -> None:
-    """Record what became of a submission."""
-    intent = attempt.intent
-    path = RunLayout(intent.run_id).job(intent.step, intent.number)
-    store.write(path, attempt.model_dump_json(indent=1) + "\n")
+def write_attempts(store: RunStore, *attempts: Attempt) -> None:
+    """Record what became of submissions; flushed once, if there are many."""
+    places = (RunLayout(each.intent.run_id).job(each.intent.step, each.intent.number) for each in attempts)
+    _write(store, {path: _bytes(each) for path, each in zip(places, attempts, strict=True)})
 
 
 def holders(attempts: Mapping[AttemptKey, tuple[Attempt, ...]]) -> dict[str, str]:
@@ -123,6 +101,19 @@ def last_reports(scheduler: Scheduler, attempts: Mapping[AttemptKey, tuple[Attem
     """Ask the scheduler about the last attempt of every step, in one query; return what it says by job id."""
     tags = holders(attempts)
     return scheduler.reports(sorted(tags), tags=tags) if tags else {}
+
+
+def _bytes(noun: Noun) -> bytes:
+    return f"{noun.model_dump_json(indent=1)}\n".encode()
+
+
+def _write(store: RunStore, files: Mapping[str, bytes]) -> None:
+    """Write files in their order, the last once all others are there."""
+    if len(files) > _FEW:
+        store.publish(files, manifest=list(files)[-1])
+        return
+    for path, content in files.items():
+        store.write(path, content)
 
 
 def _read(store: RunStore, path: str) -> Attempt:

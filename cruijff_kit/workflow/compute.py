@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cruijff_kit.analysis.gpu_samples import gpu_use
 from cruijff_kit.errors import SchedulerError
+from cruijff_kit.planning.job_share import gpu_seconds, gpus_of, limit_of
 from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.compute_table import COMPUTE_COLUMNS, compute_note, compute_rows
@@ -92,8 +93,8 @@ def _job(run: PlannedRun, attempt: Attempt, *, plan: Plan, usage: Mapping[str, J
         attempt=attempt.intent.number,
         job_id=attempt.job_id or "",
         state=verdict,
-        limit_seconds=seconds_of(attempt.intent.time) if attempt.intent.time else _limit(plan, step),
-        gpus=_gpus(plan, step) if told.gpus is None else told.gpus,
+        limit_seconds=seconds_of(attempt.intent.time or limit_of(plan.resources, step)),
+        gpus=gpus_of(plan.resources, step) if told.gpus is None else told.gpus,
         usage=_merged(attempt, told),
         gpu=gpu_use(_samples(run.id, attempt.job_id or "", world=world)),
         speed=_speed(run, plan, root=world.store.root)
@@ -133,14 +134,6 @@ def _speed(run: PlannedRun, plan: Plan, *, root: Path) -> Speed | None:
     )
 
 
-def _gpus(plan: Plan, step: Step) -> int:
-    return plan.resources.all_gpus if step is Step.TRAIN else plan.resources.eval_gpus
-
-
-def _limit(plan: Plan, step: Step) -> int:
-    return seconds_of(plan.resources.time if step is Step.TRAIN else plan.resources.eval_time)
-
-
 def _estimated(world: World) -> dict[str, str]:
     """Return what the record tells of the last estimate of time, made before anything ran."""
     found = [each.outputs for each in world.audit.records() if each.action is Action.CALCULATE_TIME]
@@ -159,6 +152,6 @@ def _summed(plan: Plan, jobs: list[JobCompute], *, world: World) -> ComputeRepor
         gpu_hours=sum(each * gpus for each, gpus in seconds) / 3600,
         cpu_hours=sum(cpu) / 3600 if cpu else None,
         energy_kwh=sum(energy) / 3.6e6 if energy else None,
-        most_gpu_hours=sum(_limit(plan, step) * _gpus(plan, step) for step in planned) / 3600,
+        most_gpu_hours=sum(gpu_seconds(plan.resources, step) for step in planned) / 3600,
         estimated=_estimated(world),
     )

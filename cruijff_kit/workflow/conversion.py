@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from cruijff_kit.data.converters import write_dataset
 from cruijff_kit.data.formats import Content, content_sha256
 from cruijff_kit.data.loaders import Columns, load_splits
+from cruijff_kit.data.tiers import TIERS, strictest
 from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.data_files import read_data
@@ -13,6 +14,7 @@ from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.receipt import ConvertReceipt
 from cruijff_kit.workflow.seal import read_lock
+from cruijff_kit.workflow.tiers import marks_of, tier_of
 
 __all__ = ["convert_data"]
 
@@ -58,6 +60,7 @@ def convert_data(source: str, target: str, *, force: bool = False, world: World)
         {f"{name}/{file}": each for file, each in content.items()} if isinstance(content, Mapping) else {name: content}
     )
     _refuse_overwriting(name, files, force=force, world=world)
+    _refuse_freer(source, name, world=world)
     for path, each in files.items():
         world.store.write(path, each)
     receipt = ConvertReceipt(
@@ -93,6 +96,16 @@ def _refuse_overwriting(name: str, files: Mapping[str, Content], *, force: bool,
     if others:
         hint = "name another folder, or move those away: whatever lies in it is part of the data set"
         raise SpecError(f"folder `{name}` holds `{others[0]}` already", hint=hint)
+
+
+def _refuse_freer(source: str, target: str, *, world: World) -> None:
+    """Refuse to write a copy where it would be kept less closely than what it is a copy of."""
+    root = world.store.root
+    kept = strictest(marks_of(root / source, root=root), unsaid="green")
+    found = tier_of(root / target, world=world)
+    if TIERS.index(found) < TIERS.index(kept):
+        hint = f"write it below `data/{kept}/`"
+        raise SpecError(f"`{source}` is {kept}, and `{target}` would be {found}", hint=hint)
 
 
 def _record(receipt: ConvertReceipt, world: World) -> None:

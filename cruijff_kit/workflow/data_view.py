@@ -6,19 +6,19 @@ from cruijff_kit.data.encoding import IGNORE, Row
 from cruijff_kit.data.gate import prove_mask
 from cruijff_kit.data.mask import marked_text
 from cruijff_kit.data.tokens import encode_row
-from cruijff_kit.errors import PlanError, Problem, SpecError
+from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.ports import Tokenizer, World
 from cruijff_kit.rendering.untrusted import clean_line
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.proof import DataSample, DataView
-from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.adopt import with_adopted
 from cruijff_kit.workflow.attempts import find_run
+from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.mask_gate import TRAINED, Reading, proof_of, reading_of
 from cruijff_kit.workflow.plan import plan_with_data
 from cruijff_kit.workflow.read_design import read_design
-from cruijff_kit.workflow.row_checks import check_tiers
 from cruijff_kit.workflow.seal import read_lock
+from cruijff_kit.workflow.tiers import plan_tier
 
 __all__ = ["show_data"]
 
@@ -53,8 +53,8 @@ def show_data(*, run: str | None = None, count: int = 5, world: World) -> DataVi
     splits = next(each.splits for each in planned.datasets if each.facts.key == facts.key)
     trained = {split: rows for split, rows in splits.items() if split in TRAINED}
     proof = prove_mask(trained, encoding=reading.encoding, tokenizer=tokenizer)
-    withheld = _withheld(spec, world)
-    shown = [] if withheld else list(_samples(trained.get("train", ())[:count], reading, tokenizer=tokenizer))
+    shut = closed_plan(planned.plan, way="show", world=world)
+    shown = [] if shut else list(_samples(trained.get("train", ())[:count], reading, tokenizer=tokenizer))
     return DataView(
         run_id=chosen.id,
         model=chosen.model.name,
@@ -62,8 +62,8 @@ def show_data(*, run: str | None = None, count: int = 5, world: World) -> DataVi
         sha256=facts.sha256,
         splits=facts.splits,
         dataset_type=reading.encoding.dataset_type,
-        tier=spec.data.tier,
-        withheld=withheld,
+        tier=plan_tier(planned.plan, world),
+        withheld=shut.words if shut else "",
         samples=tuple(shown),
         proof=None if proof.problems else proof_of(chosen, reading, facts=facts, spec=spec, proof=proof),
         problems=tuple(map(str, proof.problems)),
@@ -77,18 +77,6 @@ def _first(plan: Plan) -> PlannedRun:
             "no run of the design trains, so nothing is learnt", hint="look at answers with `ck spot-check`"
         )
     return trained[0]
-
-
-def _withheld(spec: ExperimentSpec, world: World) -> str:
-    """Return why rows are not shown; empty where they may be."""
-    raised: list[Problem] = list(check_tiers(spec, world))
-    if raised:
-        return raised[0].message
-    if spec.data.tier == "red":
-        return "the data is red: look at its rows on this machine, outside these tools"
-    if spec.data.tier == "yellow" and spec.data.consent is None:
-        return "the data is yellow, and the design records no `data.consent` (who, when, why)"
-    return ""
 
 
 def _samples(rows: Sequence[Row], reading: Reading, *, tokenizer: Tokenizer) -> Iterator[DataSample]:

@@ -19,6 +19,7 @@ from cruijff_kit.rendering.summary_body import Checked, render_body, source_of
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.receipt import DesignReceipt, DesignReview
 from cruijff_kit.schema.spec import ExperimentSpec, Level
+from cruijff_kit.workflow.design_consent import record_consent
 from cruijff_kit.workflow.design_record import is_recorded, record_findings, record_written
 from cruijff_kit.workflow.examine import examine
 from cruijff_kit.workflow.read_design import read_design
@@ -132,6 +133,7 @@ def _write(checked: Checked, given: SummaryText, *, reason: str, verb: str, worl
     if current is not None and is_current(current, checked.spec, source=source):
         if not is_recorded(checked, world=world):
             record_written(checked, verb=verb, reason=reason, world=world)
+        record_consent(checked.spec, checked.plan, world=world)
         return _receipt(checked, changed=False, world=world)
     body = render_body(checked)
     if current is not None and current.edited:
@@ -141,6 +143,7 @@ def _write(checked: Checked, given: SummaryText, *, reason: str, verb: str, worl
     record_findings(checked, verb=verb, reason=reason, world=world)
     world.store.write(_PATH, text)
     record_written(checked, verb=verb, reason=reason, world=world)
+    record_consent(checked.spec, checked.plan, world=world)
     return _receipt(checked, changed=True, world=world)
 
 

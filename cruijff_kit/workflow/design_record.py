@@ -8,6 +8,7 @@ from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Estimate
 from cruijff_kit.workflow.audit import render_views
+from cruijff_kit.workflow.tiers import DECLARED, data_hash
 
 __all__ = ["is_recorded", "record_findings", "record_written"]
 
@@ -28,7 +29,11 @@ def record_written(checked: Checked, *, verb: str, reason: str, world: World) ->
         action=Action.CREATE_SUMMARY,
         subject=ExperimentLayout.summary,
         reason=reason,
-        outputs={"sha256": digest, "design_sha256": checked.plan.spec_sha256},
+        outputs={
+            "sha256": digest,
+            "design_sha256": checked.plan.spec_sha256,
+            DECLARED: data_hash(checked.spec),
+        },
     )
     runs = {"runs": str(len(checked.plan.runs))}
     complete = AuditEvent(actor=world.actor, verb=verb, action=Action.COMPLETE, subject=checked.spec.name, outputs=runs)
@@ -37,10 +42,14 @@ def record_written(checked: Checked, *, verb: str, reason: str, world: World) ->
 
 
 def is_recorded(checked: Checked, *, world: World) -> bool:
-    """Return whether the record tells that this design was written."""
-    digest = checked.plan.spec_sha256
+    """Return whether the record tells that this design was written, for a person: by a person.
+
+    So a person who writes again what an assistant wrote stands for what it says of its data.
+    """
+    digest, needed = checked.plan.spec_sha256, world.actor.kind == "human"
     written = (record for record in world.audit.records() if record.action is Action.CREATE_SUMMARY)
-    return any(record.outputs.get("design_sha256") == digest for record in written)
+    mine = (record for record in written if record.actor.kind == "human" or not needed)
+    return any(record.outputs.get("design_sha256") == digest for record in mine)
 
 
 def _findings(checked: Checked, verb: str, *, reason: str, world: World) -> Iterator[AuditEvent]:
@@ -49,7 +58,7 @@ def _findings(checked: Checked, verb: str, *, reason: str, world: World) -> Iter
     for action, subject, inputs, outputs in (*_resources(checked), *_costs(checked)):
         changes = {"action": action, "subject": subject, "inputs": inputs, "outputs": outputs}
         yield whole.model_copy(update=changes)
-    digest = {"design_sha256": checked.plan.spec_sha256}
+    digest = {"design_sha256": checked.plan.spec_sha256, DECLARED: data_hash(checked.spec)}
     yield whole.model_copy(update={"reason": reason, "outputs": digest})
     for warning in checked.warnings:
         changes = {"action": Action.WARNING, "outputs": {"warning": warning}, "result": Outcome.WARNING}

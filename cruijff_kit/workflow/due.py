@@ -51,9 +51,13 @@ def due_jobs(runs: Sequence[PlannedRun], book: Book, *, now: datetime) -> list[D
 
 
 def known_edges(due: Sequence[Due], book: Book, *, reports: Mapping[str, JobReport]) -> list[Due]:
-    """Return those jobs without evaluations of a training that the scheduler says nothing of: it may have lost it."""
-    unknown = {job_id for job_id, report in reports.items() if report.state is JobState.UNKNOWN}
-    return [job for job in due if unknown.isdisjoint(ids_of(edge_of(job, book) or ()))]
+    """Return those jobs without evaluations of a training that ended badly, or that the scheduler may have lost.
+
+    It refuses a whole array for one such edge; what becomes of that training the next look tells.
+    """
+    bad = {job_id for job_id, report in reports.items() if _in_vain(report.state)}
+    again = {job.run.id for job in due if job.step is Step.TRAIN}
+    return [job for job in due if job.run.id in again or bad.isdisjoint(ids_of(edge_of(job, book) or ()))]
 
 
 def room_in(book: Book, reports: Mapping[str, JobReport], *, queue: Queue) -> int:
@@ -89,6 +93,11 @@ def left_open(job: Due, book: Book) -> Intent | None:
 def tags_of(edge: tuple[Attempt, ...]) -> tuple[str, ...]:
     """Return the tags of an edge, in the order of `ids_of`."""
     return tuple(each.intent.tag for each in edge if each.job_id is not None)
+
+
+def _in_vain(state: JobState) -> bool:
+    """Return whether nothing should be made to wait for a job in this state."""
+    return state is JobState.UNKNOWN or (state.ended and state is not JobState.SUCCEEDED)
 
 
 def _open(last: Attempt, now: datetime) -> bool:

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+from cruijff_kit.data.tiers import strictest
 from cruijff_kit.errors import Problem, RunError, SiteError, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.rendering.configs import read_config
@@ -12,17 +13,16 @@ from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS, find_base, read_rec
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.config import DatasetConfig, EvalConfig, TrainConfig
 from cruijff_kit.schema.embedding import EmbedJob, EmbedOrder, EmbedReceipt, EmbedTarget, Tier
-from cruijff_kit.schema.layout import ExperimentLayout, RunLayout, adapter_in
+from cruijff_kit.schema.layout import RunLayout, adapter_in
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.audit import Entry, recording, render_views
-from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.tiers import plan_tier, tier_of
 
 __all__ = ["embed_texts"]
 
-_TIERS: tuple[Tier, ...] = ("green", "yellow", "red")
 _ENDINGS = (".h5", ".hdf5")
 _LABELS = "numbers of saved epochs, `best`, `base` and `all`"
 
@@ -99,7 +99,7 @@ def _job(order: EmbedOrder, world: World) -> EmbedJob:
         dataset=dataset,
         split=order.split,
         id_column=order.id_column,
-        tier=_tier(Path(dataset.path), of_run=subject.run is not None, world=world),
+        tier=_tier(Path(dataset.path), subject, world=world),
         run=subject.run,
         work=order.work,
         targets=tuple(_targets(order, subject, facts=facts, world=world)),
@@ -221,27 +221,10 @@ def _data(order: EmbedOrder, subject: _Subject) -> str:
     return subject.dataset.path
 
 
-def _tier(data: Path, *, of_run: bool, world: World) -> Tier:
-    """Return the closest of the tiers that the design and the folders of the data name."""
-    found: list[Tier] = ["green"]
-    # A link elsewhere must not make them less closely kept.
-    data, root = data.resolve(), world.store.root.resolve()
-    if world.store.read(ExperimentLayout.summary) is not None:
-        designed = read_design(world).data
-        named = designed.training.path is not None and (root / designed.training.path).resolve() == data
-        if of_run or named or data.is_relative_to(root):
-            found.append(designed.tier)
-    found.extend(_marked(mark) for mark in (data.parent / "TIER", data / "TIER") if mark.is_file())
-    return max(found, key=_TIERS.index)
-
-
-def _marked(mark: Path) -> Tier:
-    told = mark.read_text(encoding="utf-8").strip()
-    for tier in _TIERS:
-        if tier == told:
-            return tier
-    fact = f"`{mark}` says `{told[:20]}`; tiers are `green`, `yellow` and `red`"
-    raise SpecError(fact, hint="write one of them into that file")
+def _tier(data: Path, subject: _Subject, *, world: World) -> Tier:
+    """Return the tier of texts, and of the data that the run was trained on: vectors give both away."""
+    own = tier_of(data, world=world)
+    return own if subject.run is None else strictest([own, plan_tier(recorded_plan(world=world)[0], world)])
 
 
 def _note(entry: Entry, job: EmbedJob, *, receipt: EmbedReceipt) -> None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from cruijff_kit.data.yaml_text import Marks, load_yaml
 from cruijff_kit.errors import PlanError, Problem, SpecError
+from cruijff_kit.planning.api_models import sending_problems
 from cruijff_kit.planning.data_checks import wanted_columns
 from cruijff_kit.planning.design_policy import policy_problems
 from cruijff_kit.planning.detectable import power_estimates
@@ -27,9 +28,11 @@ from cruijff_kit.schema.proof import MaskProof
 from cruijff_kit.schema.spec import ExperimentSpec, Tools
 from cruijff_kit.workflow.basis import basis_of, gpu_limit
 from cruijff_kit.workflow.datasets import read_datasets
+from cruijff_kit.workflow.design_consent import consent_warnings, unsent
 from cruijff_kit.workflow.hook_checks import check_hooks
 from cruijff_kit.workflow.plan import Planned, design_hash, plan_with_data
 from cruijff_kit.workflow.recipes import recipe_hash
+from cruijff_kit.workflow.roots import outside_problems
 from cruijff_kit.workflow.row_checks import check_rows
 from cruijff_kit.workflow.token_checks import TokenFindings, check_tokens
 
@@ -101,6 +104,10 @@ def _related(path: str, wrong: str) -> bool:
 
 
 def _survey(spec: ExperimentSpec, world: World) -> _Survey:
+    outside = outside_problems(spec, world)
+    if outside:
+        # Nothing else is looked at: every further check reads what the design names.
+        return _Survey(None, [*check_spec(spec), *outside], [])
     problems = [*check_spec(spec), *check_hooks(spec, world), *site_problems(spec.resources, world.site)]
     problems += policy_problems(spec.policy, world.site)
     # A seed named twice is one problem, not one a run.
@@ -111,10 +118,16 @@ def _survey(spec: ExperimentSpec, world: World) -> _Survey:
     except (PlanError, SpecError) as err:
         return _Survey(None, [*problems, *_problems_of(err), *_look_on(spec, world)], [])
     problems += check_rows(spec, planned, world=world)
+    problems += sending_problems(spec, unsent(spec, planned.plan, world=world))
     # A prompt that cannot be filled would be found again in every row.
     unfit = any("prompt" in problem.path for problem in problems)
     tokens = TokenFindings([], []) if unfit else check_tokens(spec, planned, world=world)
-    warnings = [*_place_warnings(spec, world), *plan_warnings(spec, planned.plan), *tokens.warnings]
+    warnings = [
+        *consent_warnings(spec, planned.plan, world=world),
+        *_place_warnings(spec, world),
+        *plan_warnings(spec, planned.plan),
+        *tokens.warnings,
+    ]
     basis = basis_of(spec, planned, world=world)
     costs = priced(estimate_costs(planned.plan.runs, basis), world.site.gpu_hour_price)
     planned = planned._replace(plan=planned.plan.model_copy(update={"estimates": costs}))

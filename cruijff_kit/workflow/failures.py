@@ -1,10 +1,11 @@
 """Failures: verdicts put on record, and what the failure policy makes of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.planning.design_policy import policy_of
+from cruijff_kit.planning.job_share import gpus_of, limit_of
 from cruijff_kit.planning.policy import Case, decide, ending_of
 from cruijff_kit.planning.verdicts import out_of_memory, spent_memory
 from cruijff_kit.ports import World
@@ -15,7 +16,7 @@ from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.policy import Decision, Ending, Reaction
 from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 from cruijff_kit.schema.site import Site
-from cruijff_kit.workflow.attempts import find_run, write_attempt
+from cruijff_kit.workflow.attempts import find_run, write_attempts
 from cruijff_kit.workflow.logs import printed
 from cruijff_kit.workflow.spending import Spending
 from cruijff_kit.workflow.wanted import wanted_runs
@@ -40,6 +41,7 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
     logs = [() if entry.phase is Phase.COMPLETED else _printed(entry, world) for entry in news]
     explained = [(_explained(entry, log), log) for entry, log in zip(news, logs, strict=True)]
     world.audit.append(*(_verdict_event(entry, world) for entry, _ in explained))
+    kept: list[Attempt] = []
     for entry, log in explained:
         completed, report, last = entry.phase is Phase.COMPLETED, entry.report, entry.attempts[-1]
         changes = {
@@ -48,10 +50,11 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
             "log": () if plan.tier == "red" else log,
             "started": report.started if report is not None else None,
             "ended": report.ended if report is not None else None,
-            "reached": _reached(entry, last, world=world),
-            **_own_account(entry, last),
+            "reached": _reached(entry, world=world),
+            **_own_account(entry),
         }
-        write_attempt(world.store, last.model_copy(update=changes))
+        kept.append(last.model_copy(update=changes))
+    write_attempts(world.store, *kept)
 
 
 def _explained(entry: StepStatus, log: tuple[str, ...]) -> StepStatus:
@@ -80,24 +83,31 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
         held = world.scheduler.find([entry.attempts[-1].intent.tag for entry in silent])
     except SchedulerError:
         return False
-    gone = [entry for entry in silent if entry.attempts[-1].intent.tag not in held]
+    gone = [entry for entry in silent if not _is_held(entry, held)]
     trainings = {entry.run_id: entry.attempts for entry in status.steps if entry.step is Step.TRAIN}
     for entry in gone:
-        last, own = entry.attempts[-1], entry.own
+        last, own = entry.attempts[-1], entry.account
         reason = f"the scheduler no longer knows it, and there was no sign of it for {limit:g} s"
-        verdict, phase, facts = JobState.LOST, Phase.FAILED, _own_account(entry, last)
-        if own is not None and facts:
-            facts |= {"started": own.started, "ended": own.updated, "reached": _reached(entry, last, world=world)}
+        verdict, phase, facts = JobState.LOST, Phase.FAILED, _own_account(entry)
+        if own is not None:
+            facts |= {"started": own.started, "ended": own.updated, "reached": _reached(entry, world=world)}
         # One that waited for such a training never began, of which accounting may keep nothing.
         if _waited_in_vain(last, trainings.get(entry.run_id, ())):
             verdict, phase = JobState.CANCELLED, Phase.CANCELLED
-        if own is not None and facts and own.state in ("failed", "stopped"):
+        if own is not None and own.state in ("failed", "stopped"):
             reason = f"{own.state}: {own.message}; {reason}"
             verdict = JobState.FAILED if own.state == "failed" else verdict
         lost = entry.model_copy(update={"phase": phase, "reason": reason})
         world.audit.append(_verdict_event(lost, world))
-        write_attempt(world.store, last.model_copy(update={"verdict": verdict, "reason": reason, **facts}))
+        write_attempts(world.store, last.model_copy(update={"verdict": verdict, "reason": reason, **facts}))
     return bool(gone)
+
+
+def _is_held(entry: StepStatus, held: Mapping[str, str]) -> bool:
+    """Return whether the scheduler still holds a job; one that accounting alone calls running ran away from it."""
+    last, report = entry.attempts[-1], entry.report
+    ran_away = report is not None and report.absent and held.get(last.intent.tag) == last.job_id
+    return last.intent.tag in held and not ran_away
 
 
 def cancel_orphans(status: ExperimentStatus, *, world: World) -> None:
@@ -144,7 +154,7 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, spending: 
         if entry.step is Step.EVAL and entry.run_id in trainings:
             decision = _following(entry, trainings[entry.run_id], now=world.clock.now()) or decision
         found = found or decision is not None
-        settled = entry if decision is None else _keep(entry, decision, world=world)
+        settled = entry if decision is None else _keep(entry, decision, quoted=plan.tier == "green", world=world)
         if entry.step is Step.TRAIN:
             trainings[entry.run_id] = settled
     return found
@@ -154,11 +164,13 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: Spending, 
     last = entry.attempts[-1] if entry.attempts else None
     if entry.phase is not Phase.FAILED or last is None or last.verdict is None or last.decision is not None:
         return None
-    log = _printed(entry, world)
+    # What was kept with the verdict is what the decision rests on; of red data nothing is.
+    log = last.log or _printed(entry, world)
     ending = ending_of(entry, log)
     if ending is None:
         return None
-    run, gpus, limit = find_run(plan.runs, entry.run_id), spending.gpus[entry.step], spending.limits[entry.step]
+    run, gpus = find_run(plan.runs, entry.run_id), gpus_of(plan.resources, entry.step)
+    limit = limit_of(plan.resources, entry.step)
     case = Case(entry, run, log, spending.spent, gpus=gpus, limit=limit, allowed=spending.allowed)
     return decide(case, policy_of(plan.policy, site), ending=ending, now=world.clock.now())
 
@@ -189,14 +201,14 @@ def _cancelled_in_vain(attempt: Attempt, training: StepStatus) -> bool:
 
 def _came_too_early(entry: StepStatus, training: StepStatus) -> bool:
     """Return whether an evaluation failed before its training was done: a scheduler that lost the edge started it."""
-    last, own, trained = entry.attempts[-1], entry.own, training.own
+    last, own, trained = entry.attempts[-1], entry.account, training.own
     if last.verdict is not JobState.FAILED or last.decision is not None:
         return False
     if training.phase not in _ENDED:
         return True
     if training.phase is not Phase.COMPLETED:
         return training.attempts[-1].verdict is not JobState.SUCCEEDED
-    if own is None or own.job_id != last.job_id or trained is None:
+    if own is None or trained is None:
         return False
     return trained.updated > own.started
 
@@ -213,8 +225,8 @@ def _tried_again(attempt: Attempt) -> bool:
     return attempt.decision is not None and attempt.decision.reaction is Reaction.RETRY
 
 
-def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
-    """Record a decision, and return the entry with it."""
+def _keep(entry: StepStatus, decision: Decision, *, quoted: bool, world: World) -> StepStatus:
+    """Record a decision, with the job's last lines where its data may be read freely, and return the entry with it."""
     last = entry.attempts[-1]
     event = AuditEvent(
         actor=world.actor,
@@ -226,7 +238,7 @@ def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
             "rule": decision.rule.value,
             "job_id": last.job_id or "",
             "attempt": str(last.intent.number),
-            **({"log": "\n".join(last.log[-5:])} if last.log else {}),
+            **({"log": "\n".join(last.log[-5:])} if last.log and quoted else {}),
         },
         outputs={
             "reaction": decision.reaction.value,
@@ -237,7 +249,7 @@ def _keep(entry: StepStatus, decision: Decision, *, world: World) -> StepStatus:
     )
     world.audit.append(event)
     kept = last.model_copy(update={"decision": decision})
-    write_attempt(world.store, kept)
+    write_attempts(world.store, kept)
     return entry.model_copy(update={"attempts": (*entry.attempts[:-1], kept)})
 
 
@@ -245,18 +257,17 @@ def _printed(entry: StepStatus, world: World) -> tuple[str, ...]:
     return tuple(printed(entry.attempts[-1], _LINES, world=world))
 
 
-def _reached(entry: StepStatus, last: Attempt, *, world: World) -> int | None:
+def _reached(entry: StepStatus, *, world: World) -> int | None:
     """Return the step of the last checkpoint of a training, or the cells that an evaluation has finished."""
     if entry.step is Step.EVAL:
         return len(world.store.glob(RunLayout(entry.run_id).eval_folder, "*/DONE"))
-    own = entry.own
-    return own.saved if own is not None and own.job_id == last.job_id else None
+    return entry.account.saved if entry.account is not None else None
 
 
-def _own_account(entry: StepStatus, last: Attempt) -> dict[str, object]:
+def _own_account(entry: StepStatus) -> dict[str, object]:
     """Return what a job says of itself that its attempt keeps."""
-    own = entry.own
-    if own is None or own.job_id != last.job_id:
+    own = entry.account
+    if own is None:
         return {}
     usage = JobUsage(cpu_seconds=own.cpu_seconds, max_memory_bytes=own.max_memory_bytes)
     return {"usage": usage, "turns": own.turn, "earlier_seconds": own.earlier_seconds}
@@ -294,6 +305,5 @@ def _verdict_event(entry: StepStatus, world: World) -> AuditEvent:
 
 def _turns(entry: StepStatus) -> dict[str, str]:
     """Return how often a job was started, where it was queued again."""
-    own, last = entry.own, entry.attempts[-1]
-    several = own is not None and own.job_id == last.job_id and own.turn > 1
-    return {"turns": str(own.turn)} if several and own is not None else {}
+    own = entry.account
+    return {"turns": str(own.turn)} if own is not None and own.turn > 1 else {}

@@ -29,14 +29,13 @@ from cruijff_kit.workflow.calibrators import (
 from cruijff_kit.workflow.collect import hashes_of, record_once, write_changed
 from cruijff_kit.workflow.evaluation_results import read_cell
 from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.tiers import plan_tier, tier_of
 
 if TYPE_CHECKING:
     from cruijff_kit.analysis.calibrated import AnswerSets
     from cruijff_kit.analysis.group_columns import GroupColumns
 
 __all__ = ["compare_answer_groups", "compare_run_groups"]
-
-_TIERS: tuple[Tier, ...] = ("green", "yellow", "red")
 
 
 class _Subject(NamedTuple):
@@ -85,13 +84,12 @@ def compare_run_groups(
         allowed = f"its group columns are {listed}" if listed else "they have no group columns"
         hint = "name the column under `analysis.groups` of the design before evaluating"
         raise SpecError(f"predictions of `{chosen.id}` have no group column `{by}`; {allowed}", hint=hint)
-    sets, notes = _sets(chosen, predictions, tier=plan.tier, world=world)
+    tier = plan_tier(plan, world)
+    sets, notes = _sets(chosen, predictions, tier=tier, world=world)
     inputs = {source: content_hash, **({} if sets is None else _calibrator_hash(chosen, world=world))}
     return _written(
         prediction_columns(grouped, by, sets=sets),
-        subject=_Subject(
-            f"{chosen.id}, {predictions[0].task}", by, f"{chosen.id}_{predictions[0].task}", plan.tier, notes
-        ),
+        subject=_Subject(f"{chosen.id}, {predictions[0].task}", by, f"{chosen.id}_{predictions[0].task}", tier, notes),
         rules=rules or GroupRules(),
         inputs=inputs,
         world=world,
@@ -129,7 +127,7 @@ def compare_answer_groups(
         content = file.read_bytes()
     except OSError as err:
         raise SpecError(f"table `{path}` cannot be read: {err.strerror}", hint="give the path of a CSV") from err
-    tier = _tier_of(file, world=world)
+    tier = tier_of(file, world=world)
     table = read_answers(
         content, name=file.name, by=by, meaning=probability_of,
         probability=probability_column or PROBABILITY, shown=tier == "green",
@@ -191,25 +189,6 @@ def _promise(calibrator: Calibrator, *, tier: Tier) -> str:
 def _calibrator_hash(run: PlannedRun, *, world: World) -> dict[str, str]:
     path = RunLayout(run.id).calibrator
     return {path: world.store.digest(path) or ""}
-
-
-def _tier_of(file: Path, *, world: World) -> Tier:
-    """Return how freely a table may be shown.
-
-    As its folder's `TIER` says, yellow where it says nothing, and never more freely
-    than the experiment that it lies in.
-    """
-    mark = file.parent / "TIER"
-    said = mark.read_text(encoding="utf-8").strip() if mark.is_file() else "yellow"
-    if said not in _TIERS:
-        fact = f"`{mark}` says `{said[:20]}`; tiers are `green`, `yellow` and `red`"
-        raise SpecError(fact, hint="write one of them into that file")
-    ranks = [_TIERS.index(tier) for tier in _TIERS if tier == said]
-    inside = file.resolve().is_relative_to(world.store.root.resolve())
-    if inside and world.store.read(ExperimentLayout.lock) is not None:
-        plan, _ = recorded_plan(world=world)
-        ranks.append(_TIERS.index(plan.tier))
-    return _TIERS[max(ranks)]
 
 
 def _written(

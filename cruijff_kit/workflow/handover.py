@@ -15,7 +15,7 @@ from cruijff_kit.schema.plan import DesignLock, Plan
 from cruijff_kit.schema.policy import Decision, Queue, Reaction, Wanted
 from cruijff_kit.schema.receipt import Submission
 from cruijff_kit.schema.site import Site
-from cruijff_kit.workflow.attempts import steps_of, write_intent, write_intents
+from cruijff_kit.workflow.attempts import steps_of, write_intents
 from cruijff_kit.workflow.batches import Batch, batches_of, mark_of
 from cruijff_kit.workflow.due import Book, Due, edge_of, ids_of, left_open, tags_of
 from cruijff_kit.workflow.reconcile import record_submissions
@@ -122,12 +122,12 @@ def _opened(batch: Batch, book: Book, *, errand: Errand, world: World) -> list[A
         left or _intent(job, book, tag=tag, errand=errand, world=world)
         for job, tag, left in zip(batch.jobs, tags, open_ones, strict=True)
     ]
+    files = {intent: job.files for intent, job in zip(intents, batch.jobs, strict=True)}
     if batch.array:
-        files = {intent: job.files for intent, job in zip(intents, batch.jobs, strict=True)}
         script = ExperimentLayout.array_script(batch.array)
         write_intents(world.store, files, last={script: _array_script(batch, intents, errand=errand, world=world)})
     elif not open_ones[0]:
-        write_intent(world.store, intents[0], files=batch.jobs[0].files)
+        write_intents(world.store, files)
     edges = [edge_of(job, book) or () for job in batch.jobs]
     return [
         Attempt(intent=intent, after_ok=ids_of(edge), after_tags=tags_of(edge))

@@ -11,8 +11,10 @@ from cruijff_kit.rendering.redaction import redact
 from cruijff_kit.rendering.untrusted import clean_line
 from cruijff_kit.schema.job import Attempt, Step, array_of
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
+from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.receipt import Excerpt, LogPage
 from cruijff_kit.workflow.attempts import find_run, read_attempts
+from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["printed", "tail_log"]
@@ -35,17 +37,12 @@ def tail_log(run: str, *, step: Literal["train", "eval"] = "train", excerpt: Exc
         world: the experiment and its surroundings.
 
     Raises:
-        RunError: the run is not known, was not submitted, or its data is red.
+        RunError: the run is not known, was not submitted, or its data may not be shown.
         SpecError: `grep` is not a regular expression, a moment cannot be read, or no line tells its time.
     """
     plan, _ = recorded_plan(world=world)
     chosen = find_run(plan.runs, run)
-    if plan.tier == "red":
-        raise RunError(
-            f"the output of `{chosen.id}` is withheld: its data is red",
-            run_id=chosen.id,
-            hint="read the file on this machine; `ck status` shows counts only",
-        )
+    _refuse_hidden(plan, chosen, world=world)
     attempts = read_attempts(world.store).get((chosen.id, Step(step)), ())
     job_id = attempts[-1].job_id if attempts else None
     if job_id is None:
@@ -57,6 +54,19 @@ def tail_log(run: str, *, step: Literal["train", "eval"] = "train", excerpt: Exc
     found = found if excerpt.grep is None else _matching(found, excerpt.grep)
     shown, note = _error_of(found, most) if excerpt.first_error else (found[-most:], "")
     return LogPage(run_id=chosen.id, step=Step(step), path=path, lines=tuple(shown), note=note)
+
+
+def _refuse_hidden(plan: Plan, run: PlannedRun, *, world: World) -> None:
+    """Refuse the output of jobs that red data went through, and to an assistant that of yellow data without consent.
+
+    A person at a terminal may read the file itself: what jobs print is theirs to see.
+    """
+    shut = closed_plan(plan, way="show", world=world)
+    if shut is None or (shut.tier == "yellow" and world.actor.kind != "assistant"):
+        return
+    more = "; `ck status` shows counts and states" if shut.tier == "red" else ""
+    fact = f"the output of `{run.id}`, which may hold text of its data, is withheld: {shut.fact}"
+    raise RunError(fact, run_id=run.id, hint=f"{shut.hint}{more}")
 
 
 def printed(attempt: Attempt, lines: int, *, world: World) -> list[str]:

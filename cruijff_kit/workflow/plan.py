@@ -17,6 +17,8 @@ from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import ExperimentSpec, ModelRef
 from cruijff_kit.workflow.datasets import Dataset, read_datasets
 from cruijff_kit.workflow.recipes import recipe_hash
+from cruijff_kit.workflow.roots import refuse_outside
+from cruijff_kit.workflow.tiers import design_tier
 
 __all__ = ["Planned", "design_hash", "make_plan", "plan_with_data"]
 
@@ -53,6 +55,7 @@ def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
         PlanError: the design cannot be planned; lists every problem.
         SpecError: data is missing or wrong; lists every problem.
     """
+    refuse_outside(spec, world)
     points = cross(spec)
     models = _models(spec.models, world)
     files = _evaluated(spec)
@@ -75,7 +78,7 @@ def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
         runs=runs,
         resources=spec.resources,
         policy=spec.policy,
-        tier=spec.data.tier,
+        tier=design_tier(spec, world),
         consent=spec.data.consent,
     )
     return Planned(plan, tuple(datasets.values()), models)

@@ -77,7 +77,7 @@ def record_submissions(taken: Sequence[tuple[Attempt, str]], *, adopted: bool, w
     world.audit.append(event)
     record = {"scheduler": world.scheduler.name, "submitted": world.clock.now()}
     kept = [attempt.model_copy(update={"job_id": job_id, **record}) for attempt, job_id in taken]
-    write_attempts(world.store, kept)
+    write_attempts(world.store, *kept)
     state = "adopted" if adopted else "submitted"
     return [
         Submission(run_id=each.intent.run_id, step=each.intent.step, job_id=each.job_id or "", state=state)

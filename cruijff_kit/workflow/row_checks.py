@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from cruijff_kit.data.generators.registry import named_files
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.data.tasks import parse_task
+from cruijff_kit.data.tiers import TIERS, strictest
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.planning.data_checks import (
     Used,
@@ -20,23 +20,25 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.spec import ExperimentSpec
+from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.datasets import Dataset
 from cruijff_kit.workflow.mask_gate import TRAINED
 from cruijff_kit.workflow.plan import Planned
+from cruijff_kit.workflow.tiers import marks_of, named_data
 
 __all__ = ["check_rows", "check_tiers", "other_rows", "used_splits"]
-
-_TIERS = ("green", "yellow", "red")
 
 
 def check_rows(spec: ExperimentSpec, planned: Planned, *, world: World) -> list[Problem]:
     """Return what is wrong with the rows that runs train on or are evaluated on."""
     by_key = {dataset.facts.key: dataset for dataset in planned.datasets}
     problems = [*_task_files(spec, world), *check_tiers(spec, world)]
+    shown = closed_plan(planned.plan, way="show", world=world) is None
     for key in dict.fromkeys(run.dataset for run in planned.plan.runs):
         runs = [run for run in planned.plan.runs if run.dataset == key]
-        problems += _own_rows(spec, by_key[key], runs=runs)
-        problems += _other_files(spec, by_key[key], others=other_rows(spec, planned, world=world))
+        problems += _own_rows(spec, by_key[key], runs=runs, shown=shown)
+        others = other_rows(spec, planned, world=world)
+        problems += _other_files(spec, by_key[key], others=others, shown=shown)
     return problems
 
 
@@ -74,25 +76,25 @@ def _file_of(task: EvalTask) -> str | None:
         return None
 
 
-def check_tiers(spec: ExperimentSpec, world: World) -> Iterator[Problem]:
-    """Yield a problem for each folder of data that is marked more closely kept than the design says."""
-    levels = [level for level in spec.factors.get("data.path", ()) if isinstance(level, str)]
-    named = named_files(spec.data.training.generator or "", spec.data.training.arguments)
-    files = [spec.data.training.path, *levels, *named.values(), *(task.dataset for task in spec.evaluation.tasks)]
-    places = [world.store.root / file for file in files if file]
-    for folder in dict.fromkeys(folder for place in places for folder in (place.parent, place) if folder.is_dir()):
-        mark = folder / "TIER"
-        tier = mark.read_text(encoding="utf-8").strip() if mark.is_file() else "green"
-        if tier not in _TIERS:
-            fact = f"`{mark}` says `{tier[:20]}`; tiers are `green`, `yellow` and `red`"
-            yield Problem(fact, "data.tier", hint="write one of them into that file")
-        elif _TIERS.index(tier) > _TIERS.index(spec.data.tier):
+def check_tiers(spec: ExperimentSpec, world: World) -> list[Problem]:
+    """Return a problem for each folder of data that is marked more closely kept than the design says.
+
+    Raises:
+        SpecError: a mark names no tier.
+    """
+    problems = []
+    for _, path in named_data(spec):
+        place = world.store.root / path
+        folder = place if place.is_dir() else place.parent
+        tier = strictest(marks_of(place, root=world.store.root), unsaid="green")
+        if TIERS.index(tier) > TIERS.index(spec.data.tier):
             fact = f"data in `{folder}` is marked `{tier}`, and the design says `{spec.data.tier}`"
-            yield Problem(fact, "data.tier", hint=f"write `tier: {tier}`")
+            problems.append(Problem(fact, "data.tier", hint=f"write `tier: {tier}`"))
+    return list(dict.fromkeys(problems))
 
 
-def _own_rows(spec: ExperimentSpec, dataset: Dataset, *, runs: Sequence[PlannedRun]) -> list[Problem]:
-    training, name, shown = spec.data.training, dataset.facts.key, _shown(spec)
+def _own_rows(spec: ExperimentSpec, dataset: Dataset, *, runs: Sequence[PlannedRun], shown: bool) -> list[Problem]:
+    training, name = spec.data.training, dataset.facts.key
     used = Used(name, used_splits(dataset.splits, runs), shown)
     evaluated = Used(name, {split: rows for split, rows in used.splits.items() if split not in TRAINED})
     # Generators assert that their splits share nothing.
@@ -102,48 +104,43 @@ def _own_rows(spec: ExperimentSpec, dataset: Dataset, *, runs: Sequence[PlannedR
         *check_counts(training, Used(name, dataset.splits)),
         *check_columns(_prompts(spec), used, training=training),
         *(check_groups(spec.analysis, evaluated) if evaluated.splits else ()),
-        *_targets(spec, evaluated.splits),
+        *_targets(spec, evaluated.splits, shown=shown),
     ]
 
 
-def _targets(spec: ExperimentSpec, splits: Splits) -> Iterator[Problem]:
+def _targets(spec: ExperimentSpec, splits: Splits, *, shown: bool) -> Iterator[Problem]:
     """Yield what is wrong with the targets of tasks that evaluate the runs' own data."""
     for index, task in enumerate(spec.evaluation.tasks):
         if task.dataset is None:
-            yield from _targets_of(spec, index, splits=splits)
+            yield from _targets_of(spec, index, splits=splits, shown=shown)
 
 
-def _targets_of(spec: ExperimentSpec, index: int, *, splits: Splits) -> Iterator[Problem]:
+def _targets_of(spec: ExperimentSpec, index: int, *, splits: Splits, shown: bool) -> Iterator[Problem]:
     column = wanted_columns(spec).output
     if column is not None:
         path = f"evaluation.tasks[{index}]"
-        yield from check_targets(spec.evaluation.tasks[index], splits, column=column, path=path, shown=_shown(spec))
+        yield from check_targets(spec.evaluation.tasks[index], splits, column=column, path=path, shown=shown)
 
 
-def _other_files(spec: ExperimentSpec, own: Dataset, *, others: dict[int, Splits]) -> Iterator[Problem]:
+def _other_files(spec: ExperimentSpec, own: Dataset, *, others: dict[int, Splits], shown: bool) -> Iterator[Problem]:
     """Yield what is wrong with evaluation files beside the runs' own data."""
     training = spec.data.training
     for index, splits in others.items():
         path, name = f"evaluation.tasks[{index}].dataset", str(spec.evaluation.tasks[index].dataset)
         yield from check_groups(spec.analysis, Used(name, splits))
-        yield from _targets_of(spec, index, splits=splits)
+        yield from _targets_of(spec, index, splits=splits, shown=shown)
         for problem in check_columns(_prompts(spec), Used(name, splits), training=training):
             yield problem._replace(path=path)
         both = {
             "train": own.splits.get("train", ()),
             **{f"{split} of the other file": splits[split] for split in splits},
         }
-        yield from check_overlaps(Used(name, both, _shown(spec)), column=_question_column(spec), path=path)
+        yield from check_overlaps(Used(name, both, shown), column=_question_column(spec), path=path)
 
 
 def _question_column(spec: ExperimentSpec) -> str:
     columns = wanted_columns(spec)
     return columns.input or columns.messages or spec.data.training.input_key
-
-
-def _shown(spec: ExperimentSpec) -> bool:
-    """Return whether rows may be quoted: to anyone, or with the consent that is recorded."""
-    return spec.data.tier == "green" or (spec.data.tier == "yellow" and spec.data.consent is not None)
 
 
 def _prompts(spec: ExperimentSpec) -> dict[str, str]:

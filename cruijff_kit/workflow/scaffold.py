@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from cruijff_kit.data.generators.registry import dataset_meta
+from cruijff_kit.data.generators.registry import dataset_meta, named_files
 from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
@@ -31,6 +31,8 @@ from cruijff_kit.workflow.seal import (
     sealed_plan,
     site_words,
 )
+from cruijff_kit.workflow.tiers import told_tier
+from cruijff_kit.workflow.withheld import changes_without_rows
 
 __all__ = ["adopt_edit", "recorded_plan", "scaffold_runs", "sealed_plan"]
 
@@ -82,12 +84,12 @@ def scaffold_runs(
     """
     if dry_run:
         sheet = _sheet(overwrite, world)
-        return _receipt(sheet, sheet.files)
+        return _receipt(sheet, sheet.files, world=world)
     with world.store.lock(LOCK_NAME):
         sheet = _sheet(overwrite, world)
         if _due(sheet) or not sheet.resembles_seal():
             _publish(sheet, progress, reason=reason, world=world)
-    return _receipt(sheet, {})
+    return _receipt(sheet, {}, world=world)
 
 
 def _sheet(overwrite: tuple[str, ...], world: World) -> _Sheet:
@@ -113,12 +115,15 @@ def _keep_site(sealed: DesignLock | None, world: World) -> None:
 
 def _files(spec: ExperimentSpec, planned: Planned, *, world: World) -> dict[str, bytes]:
     """Return the content of every planned file; the first and last run are parsed in full."""
-    plan = planned.plan
+    plan, root = planned.plan, world.store.root
     files: dict[str, bytes] = {}
     for dataset in planned.datasets:
         if dataset.facts.generator and isinstance(dataset.content, bytes):
-            files[ExperimentLayout.dataset(dataset.facts.key)] = dataset.content
-            files[ExperimentLayout.dataset_meta(dataset.facts.key)] = dataset_meta(dataset.facts)
+            path = ExperimentLayout.dataset(dataset.facts.key)
+            sources = named_files(dataset.facts.generator, dataset.facts.arguments).values()
+            tier = told_tier(root / path, sources=[root / source for source in sources], root=root)
+            files[path] = dataset.content
+            files[ExperimentLayout.dataset_meta(dataset.facts.key)] = dataset_meta(dataset.facts, tier=tier)
     shared = frame(spec, plan, root=str(world.store.root), site=world.site)
     for index, run in enumerate(plan.runs):
         texts = dict(files_of(run, shared))
@@ -222,11 +227,12 @@ def _warnings(sheet: _Sheet, world: World) -> list[AuditEvent]:
     ]
 
 
-def _receipt(sheet: _Sheet, shown: Mapping[str, bytes]) -> ScaffoldReceipt:
+def _receipt(sheet: _Sheet, shown: Mapping[str, bytes], *, world: World) -> ScaffoldReceipt:
     changes = sheet.changes
     if shown:
         changes = tuple(
             change.model_copy(update={"content": shown[change.path].decode()}) if change.path in shown else change
             for change in changes
         )
+    changes = changes_without_rows(changes, sheet.plan, world=world)
     return ScaffoldReceipt(plan_id=sheet.seal["plan_id"], dry_run=bool(shown), runs=sheet.seal["runs"], changes=changes)

@@ -47,6 +47,8 @@ def _traits(world: World) -> Iterator[SiteTrait]:
             yield folder_trait(name, probe.folder(str(root / path)))
     if site.models_dir is not None:
         yield folder_trait("models_dir", probe.folder(site.models_dir), reads_only=True)
+    for path in site.data_dirs:
+        yield folder_trait("data_dirs", probe.folder(str(root.parent / path)), reads_only=True)
     yield from _python_traits(world)
 
 

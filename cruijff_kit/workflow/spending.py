@@ -3,15 +3,16 @@
 from typing import NamedTuple
 
 from cruijff_kit.planning.design_policy import allowed_gpu_hours
+from cruijff_kit.planning.job_share import gpu_seconds, gpus_of
 from cruijff_kit.planning.policy import gpu_hours
-from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.job import JobState, Step
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 from cruijff_kit.schema.site import Site
-from cruijff_kit.workflow.attempts import write_attempt
+from cruijff_kit.schema.spec import Resources
+from cruijff_kit.workflow.attempts import write_attempts
 from cruijff_kit.workflow.wanted import wanted_runs
 
 __all__ = ["Spending", "end_overspent"]
@@ -22,21 +23,18 @@ class Spending(NamedTuple):
 
     spent: float
     """GPU-hours that attempts with a verdict have taken, and earlier turns of jobs that live."""
-    gpus: dict[Step, int]
-    """GPUs of a job."""
-    limits: dict[Step, str]
-    """Time limits of the scripts."""
+    resources: Resources
+    """What the plan asks for a job."""
     allowed: float
     """GPU-hours that the experiment may take."""
 
     @classmethod
     def of(cls, status: ExperimentStatus, plan: Plan, *, site: Site) -> "Spending":
         """Return where an experiment stands."""
-        gpus = {Step.TRAIN: plan.resources.all_gpus, Step.EVAL: plan.resources.eval_gpus}
-        spent = sum(gpu_hours(entry.attempts, gpus=gpus[entry.step]) for entry in status.steps)
-        spent += sum(_turns_before(entry) * gpus[entry.step] for entry in status.steps) / 3600
-        limits = {Step.TRAIN: plan.resources.time, Step.EVAL: plan.resources.eval_time}
-        return cls(spent, gpus, limits, allowed_gpu_hours(plan.policy, site))
+        held = [(entry, gpus_of(plan.resources, entry.step)) for entry in status.steps]
+        spent = sum(gpu_hours(entry.attempts, gpus=gpus) for entry, gpus in held)
+        spent += sum(_turns_before(entry) * gpus for entry, gpus in held) / 3600
+        return cls(spent, plan.resources, allowed_gpu_hours(plan.policy, site))
 
 
 def end_overspent(status: ExperimentStatus, spending: Spending, *, world: World) -> bool:
@@ -62,23 +60,22 @@ def end_overspent(status: ExperimentStatus, spending: Spending, *, world: World)
         )
         world.audit.append(_event(entry, reason, world=world))
         world.scheduler.cancel([job_id], tags={job_id: last.intent.tag})
-        own, ran = entry.own, _turns_before(entry)
+        own, ran = entry.account, _turns_before(entry)
         told = {"turns": own.turn if own is not None else 1, "earlier_seconds": ran}
         reached = {"reached": own.saved if own is not None and entry.step is Step.TRAIN else None}
         ended = {"verdict": JobState.CANCELLED, "reason": reason, **told, **reached}
-        write_attempt(world.store, last.model_copy(update=ended))
+        write_attempts(world.store, last.model_copy(update=ended))
     return bool(over)
 
 
 def _asks(entry: StepStatus, spending: Spending) -> float:
-    limit = entry.attempts[-1].intent.time or spending.limits[entry.step]
-    return seconds_of(limit) * spending.gpus[entry.step] / 3600
+    return gpu_seconds(spending.resources, entry.step, limit=entry.attempts[-1].intent.time) / 3600
 
 
 def _turns_before(entry: StepStatus) -> float:
     """Return the seconds that a job has run which lives, up to its last start; all where it waits for another."""
-    own, last = entry.own, entry.attempts[-1] if entry.attempts else None
-    if own is None or last is None or last.verdict is not None or own.job_id != last.job_id:
+    own = entry.account
+    if own is None or entry.attempts[-1].verdict is not None:
         return 0.0
     ran = (own.updated - own.started).total_seconds() if entry.phase is Phase.PENDING else 0.0
     return own.earlier_seconds + max(0.0, ran)

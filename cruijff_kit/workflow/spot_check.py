@@ -24,7 +24,9 @@ from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spot import OptionChance, SpotCheck, SpotSample
 from cruijff_kit.scoring.judging import text_verdict
 from cruijff_kit.workflow.attempts import find_run
+from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.evaluation_results import read_cell
+from cruijff_kit.workflow.roots import refuse_outside_files
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["spot_check_run"]
@@ -61,7 +63,7 @@ def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
         world: the experiment and its surroundings.
 
     Raises:
-        PlanError: the experiment is not scaffolded.
+        PlanError: the experiment is not scaffolded, or its files lie where an assistant may not look.
         RunError: the run is unknown or not trained, or its data may not be shown.
         SpecError: `count` is out of range, or a row cannot be tokenised.
         SiteError: the model cannot be loaded.
@@ -70,11 +72,12 @@ def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
         raise SpecError(f"`count` is `{count}`; it goes from 1 to {_MOST}", hint="evaluate the run to see more rows")
     plan, _ = recorded_plan(world=world)
     chosen = find_run(plan.runs, run)
-    _refuse_hidden(plan, chosen)
+    _refuse_hidden(plan, chosen, world=world)
     if chosen.model.api is not None:
         fact = f"run `{chosen.id}` asked `{chosen.model.api}`, which is not loaded here"
         raise RunError(fact, run_id=chosen.id, hint="its prompts and answers lie in `predictions/` and in its logs")
     subject = _subject(chosen, world)
+    refuse_outside_files((subject.config.dataset.path, subject.config.base_model.path, subject.adapter), world)
     samples = tuple(_samples(subject, _rows(subject, chosen)[:count], world=world))
     recorded, unscored = _recorded(chosen, subject.cell, world=world)
     samples = tuple(_with_options(each, recorded.get(each.sample_id)) for each in samples)
@@ -133,17 +136,11 @@ def _samples(subject: _Subject, rows: Sequence[Row], *, world: World) -> Iterato
         )
 
 
-def _refuse_hidden(plan: Plan, run: PlannedRun) -> None:
+def _refuse_hidden(plan: Plan, run: PlannedRun, *, world: World) -> None:
     """Refuse to show rows of red data, and of yellow data that nobody consented to."""
-    if plan.tier == "green" or (plan.tier == "yellow" and plan.consent is not None):
-        return
-    hints = {
-        "red": "look at the rows on this machine, outside these tools; evaluations still count them",
-        "yellow": "have whoever may decide record `data.consent` (who, when, why) in the design",
-    }
-    lacks = " and the design records no consent" if plan.tier == "yellow" else ""
-    fact = f"rows of run `{run.id}` are not shown: its data is {plan.tier}{lacks}"
-    raise RunError(fact, run_id=run.id, hint=hints[plan.tier])
+    shut = closed_plan(plan, way="show", world=world)
+    if shut is not None:
+        raise RunError(f"rows and answers of run `{run.id}` are not shown: {shut.fact}", run_id=run.id, hint=shut.hint)
 
 
 def _subject(run: PlannedRun, world: World) -> _Subject:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from cruijff_kit.errors import PlanError, RunError
 from cruijff_kit.planning.design_policy import policy_problems
 from cruijff_kit.planning.estimates import price_of
+from cruijff_kit.planning.job_share import gpu_seconds
 from cruijff_kit.planning.site_checks import site_problems
-from cruijff_kit.planning.time_limit import seconds_of
 from cruijff_kit.planning.verdicts import retryable
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.audit import Action, AuditEvent
@@ -17,6 +17,7 @@ from cruijff_kit.schema.receipt import RetryPreview, Submission, SubmitPreview, 
 from cruijff_kit.schema.spec import Resources
 from cruijff_kit.workflow.attempts import find_run, last_reports, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views
+from cruijff_kit.workflow.design_consent import refuse_sending
 from cruijff_kit.workflow.disk import disk_shortage
 from cruijff_kit.workflow.due import Book, Due, due_jobs, known_edges, room_in
 from cruijff_kit.workflow.estimate import apply_remedy
@@ -123,7 +124,7 @@ def retry_run(run: str, *, apply_proposal: bool = False, reason: str, world: Wor
         errand = errand._replace(by_hand=True)
         jobs = _patiently(due, book, errand=errand, room=len(due), world=world)
         render_views(world=world)
-        return SubmitReceipt(plan_id=lock.plan_id, jobs=tuple(jobs), refusal=_refusal(world))
+        return SubmitReceipt(plan_id=lock.plan_id, jobs=(*jobs, *_left(due, jobs)), refusal=_refusal(world))
 
 
 def preview_retry(plan_id: str, *, runs: tuple[str, ...], apply_proposal: bool = False, world: World) -> RetryPreview:
@@ -200,8 +201,19 @@ def _chosen(plan: Plan, runs: Sequence[str]) -> tuple[PlannedRun, ...]:
 def _failed(run: PlannedRun, world: World) -> list[Due]:
     steps = [entry for entry in read_status(world=world).steps if entry.run_id == run.id]
     failed = [Due(run, entry.step) for entry in steps if retryable(entry)]
+    book = {(entry.run_id, entry.step): entry.attempts for entry in steps if entry.attempts}
+    reports = {entry.report.job_id: entry.report for entry in steps if entry.report is not None}
+    ready = known_edges(failed, book, reports=reports)
+    if ready:
+        return ready
     if failed:
-        return failed
+        training = next(entry for entry in steps if entry.step is Step.TRAIN)
+        told = f": {training.reason}" if training.reason else ""
+        raise RunError(
+            f"the evaluation of `{run.id}` cannot be tried again yet: its training is {training.phase.value}{told}",
+            run_id=run.id,
+            hint="`ck watch` finds out what became of the training; retry then",
+        )
     stand = ", ".join(f"{entry.step.value} {entry.phase.value}" for entry in steps)
     raise RunError(
         f"run `{run.id}` has nothing to retry: {stand}",
@@ -212,9 +224,7 @@ def _failed(run: PlannedRun, world: World) -> list[Due]:
 
 def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) -> SubmitPreview:
     caps, resources = world.site.caps, plan.resources
-    limits = {Step.TRAIN: seconds_of(resources.time), Step.EVAL: seconds_of(resources.eval_time)}
-    gpus = {Step.TRAIN: resources.all_gpus, Step.EVAL: resources.eval_gpus}
-    gpu_hours = sum(limits[job.step] * gpus[job.step] for job in due) / 3600
+    gpu_hours = sum(gpu_seconds(resources, job.step) for job in due) / 3600
     preview = SubmitPreview(
         plan_id=lock.plan_id,
         experiment=plan.experiment,
@@ -239,6 +249,7 @@ def _preview(plan: Plan, lock: DesignLock, *, due: Sequence[Due], world: World) 
             hint="shorten `resources.time`, submit fewer runs, or raise `caps.max_gpu_hours` in site.yaml",
         )
     runs = list({job.run.id: job.run for job in due}.values())
+    refuse_sending(runs, plan, world=world)
     problems = [
         *site_problems(_said(resources), world.site),
         *policy_problems(plan.policy, world.site),
@@ -268,6 +279,13 @@ def _record_gate(found: GateFindings, *, verb: str, world: World) -> None:
     events = proof_events(found, verb=verb, world=world)
     if events:
         world.audit.append(*events)
+
+
+def _left(due: Sequence[Due], made: Sequence[Submission]) -> list[Submission]:
+    """Return the jobs that could not be handed over now."""
+    taken = {(each.run_id, each.step) for each in made}
+    left = (job for job in due if job.key not in taken)
+    return [Submission(run_id=job.run.id, step=job.step, job_id="", state="waiting") for job in left]
 
 
 def _receipt(runs: Sequence[PlannedRun], news: Sequence[Submission], *, book: Book) -> tuple[Submission, ...]:

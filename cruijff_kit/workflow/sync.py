@@ -9,12 +9,16 @@ from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.receipt import SyncReceipt, TrackedRun
 from cruijff_kit.workflow.audit import recording, render_views
 from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.tiers import plan_tier
 
 __all__ = ["sync_wandb"]
 
 
 def sync_wandb(*, dry_run: bool = False, tracking: Tracking, world: World) -> SyncReceipt:
     """Send every run's curve and configuration to Weights & Biases, under the account set there.
+
+    What is sent holds numbers by step, settings, prompts and names; no row of data, no answer, no output of a job. So
+    yellow data need no consent for it.
 
     Args:
         dry_run: tell what would be sent, and send and write nothing.
@@ -26,7 +30,7 @@ def sync_wandb(*, dry_run: bool = False, tracking: Tracking, world: World) -> Sy
         SiteError: `wandb` is not installed, is set offline, or could not send.
     """
     plan, _ = recorded_plan(world=world)
-    if plan.tier == "red":
+    if plan_tier(plan, world) == "red":
         hint = "look at the curves here: `wandb leet`, or the report of `ck report`"
         raise PlanError("the data of this experiment are `red`: nothing its runs made is sent anywhere", hint=hint)
     configs = [_config(run.id, world) for run in plan.runs if run.type == "fine-tuned"]

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 
 from cruijff_kit.data.generators.registry import (
     GENERATORS,
@@ -26,12 +26,22 @@ from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.table import SchemaDraft, TableReceipt, TableSchema, TableSource, TableText, Tabular
-from cruijff_kit.workflow.table_tier import tier_of, withheld
+from cruijff_kit.workflow.consent import closed
+from cruijff_kit.workflow.tiers import tier_of, told_tier
 
 __all__ = ["check_table_schema", "draft_table_schema", "tell_table"]
 
 _GENERATOR = "tabular"
 _MOST = 50
+
+
+class _Work(NamedTuple):
+    """A table that is to be told: how, what was found in it, the hashes of its files, and its tier as declared."""
+
+    told: Telling
+    scan: Scan
+    hashes: Mapping[str, str]
+    declared: Tier | None
 
 
 def draft_table_schema(
@@ -68,7 +78,7 @@ def draft_table_schema(
     if mode != "show":
         world.store.write(path, text)
         _record(world, "schema", subject=path, inputs={source: _digest(place, world)}, outputs={path: _sha256(text)})
-    hidden = bool(withheld(found, world=world))
+    hidden = bool(_withheld(found, source, world=world))
     draft = _draft(source, look, path=path, tier=found, hidden=hidden, world=world)
     return draft.model_copy(update={"text": "" if hidden or mode != "show" else text})
 
@@ -91,7 +101,7 @@ def check_table_schema(
     source, place = table.path, world.store.root / table.path
     schema = _schema(schema_file, world)
     found = tier_of(place, declared=table.tier, world=world)
-    hidden = bool(withheld(found, world=world))
+    hidden = bool(_withheld(found, source, world=world))
     with _open(place, shown=source) as file:
         look = look_at(file, source, schema=schema, sheet=table.sheet, progress=progress)
     with _open(place, shown=source) as file:
@@ -141,12 +151,12 @@ def tell_table(
     with _open(place, shown=typed.source) as file:
         scan = scan_table(told, file, progress=progress)
     receipt = _receipt(key, scan, tier=shown_tier)
-    if typed.threshold is None and not typed.mapping and withheld(shown_tier, world=world):
+    if typed.threshold is None and not typed.mapping and _withheld(shown_tier, typed.source, world=world):
         # Answers by threshold or mapping are the user's own words; others are cells.
         receipt = receipt.model_copy(update={"answers": {}})
     if dry_run:
         return _preview(receipt, told, scan=scan, count=count, world=world)
-    return _written(receipt, told, scan=scan, hashes=hashes, progress=progress, world=world)
+    return _written(receipt, _Work(told, scan, hashes, tier), progress=progress, world=world)
 
 
 def _receipt(key: str, scan: Scan, *, tier: Tier) -> TableReceipt:
@@ -163,8 +173,8 @@ def _receipt(key: str, scan: Scan, *, tier: Tier) -> TableReceipt:
 
 
 def _preview(receipt: TableReceipt, told: Telling, *, scan: Scan, count: int, world: World) -> TableReceipt:
-    hidden = withheld(receipt.tier, world=world)
     source = told.arguments.source
+    hidden = _withheld(receipt.tier, source, world=world)
 
     def opened() -> IO[bytes]:
         return _open(world.store.root / source, shown=source)
@@ -185,16 +195,9 @@ def _expected(told: Telling, scan: Scan) -> dict[str, int]:
     }
 
 
-def _written(
-    receipt: TableReceipt,
-    told: Telling,
-    *,
-    scan: Scan,
-    hashes: Mapping[str, str],
-    progress: Progress | None,
-    world: World,
-) -> TableReceipt:
+def _written(receipt: TableReceipt, work: _Work, *, progress: Progress | None, world: World) -> TableReceipt:
     """Write the data set row by row, its sidecar last; a file that is there already and whole is left alone."""
+    told, scan, hashes, declared = work
     source, counts = told.arguments.source, _expected(told, scan)
     meta_path = ExperimentLayout.dataset_meta(receipt.key)
     meta, sha256 = world.store.read(meta_path), world.store.digest(receipt.path)
@@ -211,10 +214,20 @@ def _written(
     arguments = told.arguments.model_dump(mode="json")
     facts = dataset_facts(_GENERATOR, arguments, key=receipt.key, splits=counts, written=written)
     facts = facts.model_copy(update={"inputs": dict(hashes)})
-    world.store.write(meta_path, dataset_meta(facts))
+    root = world.store.root
+    said = told_tier(root / receipt.path, sources=[root / source], declared=declared, root=root)
+    world.store.write(meta_path, dataset_meta(facts, tier=said))
     inputs = {str(getattr(told.arguments, name)): sha256 for name, sha256 in hashes.items()}
     _record(world, "tell", subject=receipt.path, inputs=inputs, outputs={receipt.path: written[0]})
     return receipt.model_copy(update={"written": True, "sha256": written[0], "splits": counts})
+
+
+def _withheld(tier: Tier, source: str, *, world: World) -> str:
+    """Return why cells and rows of a table are not shown; empty where they may be."""
+    if tier == "green":
+        return ""
+    shut = closed(tier, {source: _digest(world.store.root / source, world)}, way="show", path=source, world=world)
+    return shut.words if shut else ""
 
 
 def _draft(source: str, look: Look, *, path: str, tier: Tier, hidden: bool, world: World) -> SchemaDraft:

@@ -119,3 +119,28 @@ def test_conda_makes_the_environment_where_it_is_asked_to(tmp_path: Path, monkey
     assert {each.name for each in lock.packages} == {*NEEDED, "cruijff-kit"}
     asked = f"create --yes --quiet --offline -p {tmp_path}/env python=3.11 pip\n"
     assert (tmp_path / "asked").read_text(encoding="utf-8") == asked
+
+
+def test_an_interpreter_that_prints_lines_of_its_own_is_understood_and_no_password_is_left_behind(
+    tmp_path: Path,
+) -> None:
+    real, python = DiskEnvironments(), tmp_path / "python"
+    line = 'import atexit; atexit.register(print, "good", "bye")'
+    packages = '"$(echo "$3"/lib/python3*/site-packages)"'
+    python.write_text(f"#!/bin/sh\n{real.own().python} \"$@\" && echo '{line}' > {packages}/chatty.pth\n")
+    python.chmod(0o755)
+    wheels = stand_ins(tmp_path / "wheels", *NEEDED)
+    order = BuildOrder(
+        folder=str(tmp_path / "env"), key="0123abcd", kind="venv", python=str(python), version="3.11", extras=(),
+        pins={}, wheels=str(wheels), indexes=("https://ada:enigma@index.example/simple",),
+    )  # fmt: skip
+    lock = real.build(order, made=MADE)
+    assert {each.name for each in lock.packages} == {*NEEDED, "cruijff-kit"}
+    texts = b"".join(path.read_bytes() for path in Path(order.folder).iterdir() if path.is_file())
+    assert b"index.example" in texts
+    assert b"enigma" not in texts
+
+
+def test_a_place_that_no_file_system_takes_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SiteError, match="cannot be used: File name too long"):
+        DiskEnvironments().state(str(tmp_path / ("x" * 300)))

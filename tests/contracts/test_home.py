@@ -37,9 +37,9 @@ class Sides(NamedTuple):
 
 @pytest.fixture(params=["fake", pytest.param("ssh", marks=pytest.mark.slurm)])
 def sides(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sides]:
-    for name in ("here", "the re"):
+    for name in ("here", ".the re"):
         (tmp_path / name).mkdir()
-    copy, there = tmp_path / "here" / NAME, tmp_path / "the re" / NAME
+    copy, there = tmp_path / "here" / NAME, tmp_path / ".the re" / NAME
     if request.param == "fake":
         yield Sides("fake", copy, there, None)
         return
@@ -68,6 +68,15 @@ def test_inputs_go_there_once_and_again_when_their_content_is_another(sides: Sid
     assert there.exists()
 
 
+def test_what_is_hidden_among_inputs_stays_here_links_too(sides: Sides) -> None:
+    hidden = sides.copy.parent / "inputs" / ".venv"
+    hidden.mkdir(parents=True)
+    (hidden / "python").symlink_to("/usr/bin/env")
+    (sides.copy.parent / "inputs" / "seen.txt").write_text("1", encoding="utf-8")
+    assert sides.home().send() == ("inputs/seen.txt",)
+    assert [path.name for path in (sides.there.parent / "inputs").iterdir()] == ["seen.txt"]
+
+
 def test_results_come_from_there_without_what_is_hidden_and_nothing_is_deleted(sides: Sides) -> None:
     home = sides.home()
     assert home.fetch().files == ()
@@ -83,6 +92,26 @@ def test_results_come_from_there_without_what_is_hidden_and_nothing_is_deleted(s
     (sides.there / "plan.json").unlink()
     assert home.fetch().files == ()
     assert (sides.copy / "plan.json").read_text(encoding="utf-8") == "plan.json"
+
+
+def test_where_texts_stay_figures_and_configurations_come(sides: Sides) -> None:
+    home = sides.home()
+    figures = {"plan.json", "runs/r/DONE", "runs/r/eval/t/DONE", "report/a/b.png", "logs/audit.jsonl"}
+    texts = {"words.json", "data/x.json", "runs/r/slurm-1.out", "runs/r/eval/t/logs/a.eval", "outputs/plan.json"}
+    for name in figures | texts:
+        path = sides.there / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name, encoding="utf-8")
+    assert set(home.fetch(texts=False).files) == figures
+    assert home.fetch(texts=False).files == ()
+    assert set(home.fetch().files) == texts - {"outputs/plan.json"}
+
+
+def test_the_inputs_that_would_go_there_are_told(sides: Sides) -> None:
+    folder = sides.copy.parent / "inputs"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "b.json").write_text("1", encoding="utf-8")
+    assert sides.home().inputs() == (folder / "a" / "b.json",)
 
 
 def test_a_file_that_changed_here_is_made_as_it_is_there(sides: Sides) -> None:

@@ -1,10 +1,11 @@
 """A home of an experiment that lies in another folder: copied by plain reads and writes."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cruijff_kit.errors import SiteError
-from cruijff_kit.schema.mirror import Fetched
+from cruijff_kit.schema.mirror import WITHOUT_TEXTS, Fetched
 
 __all__ = ["FakeHome"]
 
@@ -25,11 +26,16 @@ class FakeHome:
         inputs = self.copy.parent / "inputs"
         return _copied(inputs, self.home.parent / "inputs", prefix="inputs/") if inputs.is_dir() else ()
 
-    def fetch(self, *, adapters: bool = False, again: bool = False) -> Fetched:
+    def inputs(self) -> tuple[Path, ...]:
+        return tuple(path for path in sorted((self.copy.parent / "inputs").rglob("*")) if path.is_file())
+
+    def fetch(self, *, adapters: bool = False, again: bool = False, texts: bool = True) -> Fetched:
         self._claim()
         self.again += again
         if not self.home.is_dir():
             return Fetched(files=())
+        if not texts:
+            return Fetched(files=_copied(self.home, self.copy, spared=("outputs",), only=WITHOUT_TEXTS))
         return Fetched(files=_copied(self.home, self.copy, spared=() if adapters else ("outputs",)))
 
     def call(self, words: Sequence[str]) -> int:
@@ -46,11 +52,16 @@ class FakeHome:
             raise SiteError(f"`{self.copy}` holds files of its own", hint="use another folder")
 
 
-def _copied(source: Path, target: Path, *, prefix: str = "", spared: tuple[str, ...] = ()) -> tuple[str, ...]:
+def _copied(
+    source: Path, target: Path, *, prefix: str = "", spared: tuple[str, ...] = (), only: tuple[str, ...] = ("/**",)
+) -> tuple[str, ...]:
+    wanted = re.compile("|".join(re.escape(each).replace(r"\*\*", ".*").replace(r"\*", "[^/]*") for each in only))
     changed = []
     for path in sorted(path for path in source.rglob("*") if path.is_file()):
         name = path.relative_to(source)
         if any(part.startswith(".") for part in name.parts) or name.parts[0] in spared:
+            continue
+        if not wanted.fullmatch(f"/{name.as_posix()}"):
             continue
         there = target / name
         if there.exists() and there.read_bytes() == path.read_bytes():

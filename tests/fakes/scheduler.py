@@ -167,6 +167,10 @@ class FakeScheduler:
         """Purge a job from the scheduler's memory, its tag too."""
         del self._reports[job_id]
 
+    def run_away(self, job_id: str) -> None:
+        """Purge a job from the queue, while the books, which its tag is found in, call it running for ever."""
+        self._reports[job_id] = JobReport(job_id=job_id, state=JobState.UNKNOWN, absent=True)
+
     def refuse(self, message: str = "the controller did not answer", *, transient: bool = True) -> None:
         """Refuse the next submission that would queue something."""
         self._refusals.append(SchedulerError(message, transient=transient, stderr=message))

@@ -206,9 +206,14 @@ def test_the_id_of_a_run_stands_for_provider_and_model_and_not_for_the_address(t
 @pytest.mark.parametrize(
     "model, changes, path, words",
     (
-        ({}, {"data": {"training": {"path": "words.json"}, "tier": "red"}}, "models[0].api", "red data never leaves"),
-        ({}, {"data": {"training": {"path": "words.json"}, "tier": "yellow"}}, "models[0].api", "no consent"),
-        ({}, {"data": {"training": {"path": "words.json"}}}, "models[0].api", "of no declared tier, so yellow"),
+        ({}, {"data": {"training": {"path": "words.json"}, "tier": "red"}}, "models[0].api", "the data is red"),
+        (
+            {},
+            {"data": {"training": {"path": "words.json"}, "tier": "yellow"}},
+            "models[0].api",
+            "no consent is on record",
+        ),
+        ({}, {"data": {"training": {"path": "words.json"}}}, "models[0].api", "the data is yellow"),
         ({"revision": "abc"}, {}, "models[0].api", "has no revision"),
         ({"api": "gpt-4o"}, {}, "models[0].api", "not allowed"),
         ({"base_url": "http://me:secret@host/v1"}, {}, "models[0].base_url", "not allowed"),

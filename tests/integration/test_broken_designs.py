@@ -11,6 +11,7 @@ import pytest
 from cruijff_kit.data.yaml_text import dump_yaml
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import World
+from cruijff_kit.workflow.consent import allow_data, preview_allow
 from cruijff_kit.workflow.design import check_design, write_design
 from tests.fakes.designed import world_at
 from tests.fakes.model_hub import FakeHub, model_facts
@@ -355,8 +356,10 @@ def test_rows_are_quoted_only_where_the_tier_allows_it(world: World) -> None:
     for tier in ("yellow", "red"):
         spec["data"]["tier"] = tier
         assert "alpha" not in str(refused(spec, data, world))
-    spec["data"] |= {"tier": "yellow", "consent": {"who": "Ada", "when": "2026-11-20", "why": "ours"}}
-    assert "alpha" in str(refused(spec, data, world))
+    spec["data"]["tier"] = "yellow"
+    allow_data(preview_allow(["words.json"], way="show", world=world), reason="ours", who="Ada", world=world)
+    with pytest.raises(SpecError, match="such as `alpha`"):
+        check_design(dump_yaml(spec), world=world)
 
 
 def test_a_folder_may_raise_the_tier_of_its_data(world: World) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cruijff_kit.workflow.cancel import preview_cancel
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from tests.fakes.designed import design, put_design, world_at
 
@@ -59,7 +60,14 @@ def typed(experiment: Path, answer: str) -> tuple[int, str]:
 def test_the_typed_word_lets_it_through(experiment: Path) -> None:
     code, screen = typed(experiment, "cancel")
     assert code == 0
+    assert preview_cancel(world=world_at(experiment)).question in " ".join(screen.split())
     assert "asked 0 jobs to stop; 9 runs had none" in screen
+
+
+def test_a_run_that_nobody_knows_is_told_before_anything_is_asked(experiment: Path) -> None:
+    done = subprocess.run(command(experiment, "rank99"), capture_output=True, text=True, check=False)
+    assert done.returncode == 5
+    assert "no run is called `rank99`" in done.stderr
 
 
 @pytest.mark.parametrize("answer", ("", "y", "yes", "CANCEL", "submit"))

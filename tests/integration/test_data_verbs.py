@@ -255,9 +255,12 @@ def test_wrong_rows_are_shown_with_what_is_wrong_and_how_to_mend_it(world: World
     "data,why",
     (
         ({"tier": "red"}, "the data is red"),
-        ({"tier": "yellow"}, "the data is yellow, and the design records no `data.consent`"),
+        ({"tier": "yellow"}, "the data is yellow, and no consent is on record that `words.json`, as it is now"),
         ({}, "the data is yellow"),
-        ({"tier": "yellow", "consent": {"who": "Ada", "when": "2026-11-20", "why": "a pilot"}}, ""),
+        (
+            {"tier": "yellow", "consent": {"who": "Ada", "when": "2026-11-20", "why": "unrecorded"}},
+            "the data is yellow",
+        ),
     ),
 )
 def test_rows_are_withheld_as_their_tier_says_but_counted_hashed_and_proven(
@@ -277,7 +280,8 @@ def test_a_tier_that_was_raised_after_the_design_withholds_rows_too(world: World
     designed(world)
     (world.store.root / "TIER").write_text("red", encoding="utf-8")
     view = show_data(world=world)
-    assert "is marked `red`" in view.withheld
+    assert view.withheld.startswith("the data is red")
+    assert view.tier == "red"
     assert view.samples == ()
 
 

@@ -8,12 +8,11 @@ import pytest
 from pydantic import BaseModel
 
 from cruijff_kit.data.yaml_text import load_yaml
-from cruijff_kit.planning.design_policy import RULES
 from cruijff_kit.ports import World
 from cruijff_kit.schema.data import TrainingData
 from cruijff_kit.schema.evaluation import EvalTask, Evaluation, Generation
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.policy import DesignPolicy, DesignRule
+from cruijff_kit.schema.policy import DesignPolicy, DesignRule, Ending
 from cruijff_kit.schema.site import Environment, Partition, Site
 from cruijff_kit.schema.spec import (
     Analysis,
@@ -107,7 +106,7 @@ EVAL_RESOURCES = {
 }
 RULE = {"reaction": ("stop", "plan.json"), "retries": (1, "plan.json"), "wait": (3.0, "plan.json")}
 POLICY = {
-    **{ending: ({"retries": 1}, "plan.json") for ending in RULES},
+    **{ending.value: ({"retries": 1}, "plan.json") for ending in Ending if ending is not Ending.ORPHANED},
     "max_retries": (1, "plan.json"),
     "max_gpu_hours": (1.0, "plan.json"),
 }

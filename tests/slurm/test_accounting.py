@@ -159,6 +159,19 @@ def test_what_accounting_still_calls_waiting_and_the_controller_lost_is_submitte
     assert bench.ended(again)[0].state is JobState.SUCCEEDED
 
 
+def test_a_job_that_accounting_alone_calls_running_is_no_longer_held(bench: SlurmBench) -> None:
+    """A controller that dies with its state leaves such a record open for ever."""
+    bench.cluster.keep_state()
+    job_id = bench.submit("ran-away", body="sleep 100")
+    bench.stands(job_id, JobState.RUNNING)
+    booked(bench, "ran-away", states="RUNNING")
+    bench.cluster.lose_what_followed()
+    report = bench.report(job_id)
+    assert report.state is JobState.UNKNOWN
+    assert report.absent
+    assert "accounting last called it running" in report.reason
+
+
 def test_while_accounting_is_down_jobs_are_submitted_and_followed_and_nothing_is_concluded(bench: SlurmBench) -> None:
     forgotten = bench.submit("forgotten", body="exit 3")
     bench.ended(forgotten)

@@ -1,7 +1,7 @@
 """A controller that stops, dies, forgets and gives numbers anew; it keeps no accounts."""
 
+import contextlib
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +13,7 @@ from cruijff_kit.errors import DependencyError, SchedulerError
 from cruijff_kit.schema.job import JobState
 from tests.slurm.bench import SlurmBench, slurm_bench
 from tests.slurm.cluster import running_cluster
+from tests.slurm.counter import Counter
 from tests.slurm.settings import Setup
 
 
@@ -91,6 +92,19 @@ def test_a_submitter_that_dies_before_it_heard_its_number_queues_nothing_twice(b
     assert bench.text("ran.txt") == "ran\n"
 
 
+@contextlib.contextmanager
+def all_jobs_forgotten_meanwhile(bench: SlurmBench, counter: Counter) -> Iterator[None]:
+    """Have the controller lose every job between our question and the `sbatch` that follows from it."""
+    gate, sbatch = bench.folder / "sbatch.gate", counter.folder / "sbatch"
+    os.mkfifo(gate)
+    text = sbatch.read_text(encoding="utf-8").replace("\nexec ", f"\nread -r word < {gate}\nexec ")
+    sbatch.write_text(text, encoding="utf-8")
+    yield
+    with gate.open("w", encoding="utf-8") as opened:
+        bench.cluster.forget_jobs()
+        opened.write("go\n")
+
+
 @pytest.mark.parametrize("number", ("its own", "another"))
 def test_a_parent_that_is_lost_while_its_dependant_is_submitted_lets_nothing_run(
     bench: SlurmBench, monkeypatch: pytest.MonkeyPatch, number: str
@@ -100,23 +114,35 @@ def test_a_parent_that_is_lost_while_its_dependant_is_submitted_lets_nothing_run
         bench.submit(name, body="true")
     parent = bench.submit("parent", body="sleep 100")
     request = bench.request("child", [parent], body="echo ran > ran.txt; sleep 100")
-    gate, wrapper = bench.folder / "sbatch.gate", bench.folder / "bin" / "sbatch"
-    os.mkfifo(gate)
-    wrapper.parent.mkdir()
-    wrapper.write_text(f'#!/bin/sh\nread -r word < {gate}\nexec {shutil.which("sbatch")} "$@"\n', encoding="utf-8")
-    wrapper.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{wrapper.parent}:/usr/bin:/bin")
+    counter = Counter(bench.folder)
+    monkeypatch.setenv("PATH", f"{counter.folder}:/usr/bin:/bin")
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(bench.scheduler.submit, request.model_copy(update={"after_tags": ("parent",)}))
-        with gate.open("w", encoding="utf-8") as opened:
-            bench.cluster.forget_jobs()
-            opened.write("go\n")
+        with all_jobs_forgotten_meanwhile(bench, counter):
+            asked = pool.submit(bench.scheduler.submit, request.model_copy(update={"after_tags": ("parent",)}))
         if number == "its own":
             with pytest.raises(DependencyError, match="ependency problem"):
                 asked.result()
             assert bench.another().find(["child"]) == {}
         else:
             assert bench.ended(asked.result())[0].state is JobState.CANCELLED
+
+
+def test_an_array_whose_parents_are_lost_meanwhile_is_cancelled_after_one_question(
+    bench: SlurmBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.submit("first", body="true")
+    parents = bench.scheduler.submit_array(bench.array("parents", [()] * 3, body="sleep 100"))
+    children = bench.array("children", [(each,) for each in parents.values()], body="echo ran > ran.txt; sleep 100")
+    counter = Counter(bench.folder)
+    monkeypatch.setenv("PATH", f"{counter.folder}:/usr/bin:/bin")
+    with ThreadPoolExecutor(1) as pool:
+        with all_jobs_forgotten_meanwhile(bench, counter):
+            asked = pool.submit(bench.scheduler.submit_array, children)
+        jobs = asked.result()
+    calls = counter.calls()
+    # One question about the parents, and the one before whatever is cancelled.
+    assert calls[calls.index("sbatch") :].count("squeue") == 2
+    assert {report.state for report in bench.ended(*jobs.values())} == {JobState.CANCELLED}
 
 
 def test_a_controller_killed_and_started_keeps_what_it_had_written(bench: SlurmBench) -> None:

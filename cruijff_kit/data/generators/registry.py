@@ -13,7 +13,7 @@ from cruijff_kit.data.generators import bit_sequences, capitalization, tabular
 from cruijff_kit.data.splits import Splits, overlaps, write_splits
 from cruijff_kit.data.tabular.arguments import argument_problems
 from cruijff_kit.errors import Problem, SpecError
-from cruijff_kit.schema.data import DatasetFacts
+from cruijff_kit.schema.data import DatasetFacts, Tier
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.table import Tabular
@@ -202,11 +202,10 @@ def dataset_facts(
     )
 
 
-def dataset_meta(facts: DatasetFacts) -> bytes:
-    """Return the sidecar of a generated data set: how to make it again, and its hashes."""
-    return (
-        json.dumps({"schema_version": 1, **facts.model_dump(mode="json")}, indent=2, ensure_ascii=False) + "\n"
-    ).encode()
+def dataset_meta(facts: DatasetFacts, *, tier: Tier | None = None) -> bytes:
+    """Return the sidecar of a generated data set: how to make it again, its hashes, and how freely it may be shown."""
+    told = {"schema_version": 1, **facts.model_dump(mode="json"), **({"tier": tier} if tier else {})}
+    return (json.dumps(told, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _sha256(content: bytes) -> str:

@@ -81,14 +81,14 @@ def test_s21_a_client_that_cannot_ask_is_told_which_command_the_user_may_run(
         return (
             plan_id,
             await talk.call("job_submit", plan_id=plan_id, reason=WHY),
-            await talk.call("job_cancel", reason=WHY),
+            await talk.call("job_cancel", runs=["bits_seed1"], reason=WHY),
         )
 
     plan_id, submitted, cancelled = bench.talk(dialogue, mode=era)
     assert submitted.error
     assert f"ck -C {NAME} submit {plan_id[:12]}" in submitted.text
     assert cancelled.error
-    assert f"ck -C {NAME} cancel" in cancelled.text
+    assert f"ck -C {NAME} cancel bits_seed1 --reason" in cancelled.text
     assert "--yes" not in submitted.text + cancelled.text
     assert "SUBMIT_JOB" not in actions(bench)
 
@@ -188,7 +188,7 @@ def test_s27_a_run_that_this_experiment_does_not_have_cannot_be_cancelled_or_tri
 
 def test_a_run_that_failed_is_tried_again_after_its_own_question(bench: Bench, tmp_path: Path) -> None:
     user = User("tick")
-    recipe = tmp_path / "fails_once.py"
+    recipe = bench.root / "fails_once.py"
     recipe.write_text(_FAILS_ONCE, encoding="utf-8")
     from tests.bit_design import bit_design
 

@@ -32,7 +32,7 @@ class Laptop:
 
     def __init__(self, root: Path, far: Path, *, login: Login) -> None:
         self.root, self.far, self.login = root, far, login
-        self.copy, self.home = root / _NAME.split(maxsplit=1)[0], far / "pro ject" / _NAME.split(maxsplit=1)[0]
+        self.copy, self.home = root / _NAME.split(maxsplit=1)[0], far / ".pro ject" / _NAME.split(maxsplit=1)[0]
         program = far / "bin" / "ck"
         program.parent.mkdir(parents=True)
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cruijff_kit.cli.main "$@"\n', encoding="utf-8")
@@ -42,6 +42,7 @@ class Laptop:
         there = far / "config" / "cruijff-kit" / "site.yaml"
         there.write_text("scheduler: slurm\nallow_unattended: true\n", encoding="utf-8")
         (root / "inputs").mkdir(parents=True)
+        (root / "TIER").write_text("green\n", encoding="utf-8")
         self.site = root / "site.yaml"
         self.site.write_text(
             f'login_host: {login.name}\nremote: {{dir: "{self.home.parent}", program: "{program}"}}\n', encoding="utf-8"

@@ -1,7 +1,9 @@
 """Commands on a login host: what reaches it, what comes back, and what is said where nothing does."""
 
+import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -158,6 +160,38 @@ def test_a_connection_that_breaks_is_made_anew(host: LoginHost, login: Login) ->
     assert host.ask("true").code == 0
 
 
+def test_a_connection_that_breaks_under_a_command_is_told_without_what_the_command_printed(
+    host: LoginHost, login: Login, tmp_path: Path
+) -> None:
+    host.user()
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    said = f"echo 'permission denied' >&2; echo begun > {gate}; exec sleep 60"
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(host.run, ("sh", "-c", said))
+        gate.read_text(encoding="utf-8")
+        login.hang_up()
+        answer = asked.result()
+    assert answer == (UNREACHED, "", "login.test cannot be reached by ssh: the connection broke while sh was at work")
+    assert refusal(answer, "x").transient  # type: ignore[attr-defined]  # it is a SchedulerError, which has it
+
+
+@pytest.mark.parametrize("code", (0, 3))
+def test_a_login_whose_profile_ends_it_is_told_and_not_taken_for_an_empty_environment(
+    host: LoginHost, login: Login, tmp_path: Path, code: int
+) -> None:
+    (tmp_path / ".bash_profile").write_text(f"exit {code}\n", encoding="utf-8")
+    login.greet_with(f"export HOME={tmp_path}")
+    answer = host.ask("squeue")
+    assert "ends in its own start-up files" in answer.err
+    assert "bash -lc env" in refusal(answer, "the queue could not be read").hint
+
+
+def test_what_an_account_that_is_closed_says_is_told(host: LoginHost, login: Login) -> None:
+    login.greet_with("echo 'This account is currently not available.'; exit 1")
+    assert host.user().err.endswith("by ssh: This account is currently not available.")
+
+
 def test_a_host_that_has_no_name_is_told(login: Login) -> None:
     assert "cannot be reached by ssh" in LoginHost("no-such-host.invalid").user().err
 
@@ -177,7 +211,7 @@ def test_no_site_takes_a_directory_there_that_is_none(path: str) -> None:
         Remote(dir=path)
 
 
-@pytest.mark.parametrize("path", ("../x", "a/../../b", "/etc", "-x", ".ssh", "a//b", "a\nb", "~", ""))
-def test_no_site_sends_what_lies_outside_of_the_project(path: str) -> None:
+@pytest.mark.parametrize("path", ("../x", "a/../../b", "/etc", "-x", ".ssh", "a//b", "a\nb", "~", "", "data/.raw"))
+def test_no_site_sends_what_lies_outside_of_the_project_or_is_hidden(path: str) -> None:
     with pytest.raises(ValidationError):
         Remote(dir="/a", inputs=(path,))

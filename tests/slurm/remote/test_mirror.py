@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from cruijff_kit.adapters.mirror import SshHome
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.errors import SiteError
+from cruijff_kit.schema.site import Remote, Site
 from tests.gated_bench import until
 from tests.slurm.cluster import Cluster
 from tests.slurm.remote.far import Laptop, far_variables
@@ -186,6 +188,26 @@ def test_large_files_stay_there_and_are_named(laptop: Laptop) -> None:
     assert (receipt["fetched"], receipt["left"]) == (["small.txt"], ["large\n'file"])
     # Read-only, and as private as it is there.
     assert (laptop.copy / "small.txt").stat().st_mode & 0o777 == 0o400
+
+
+def test_a_copy_that_cannot_be_written_here_is_told_and_no_traceback(laptop: Laptop) -> None:
+    laptop.home.mkdir()
+    laptop.ck("sync")
+    (laptop.copy / ".arriving").write_text("in the way", encoding="utf-8")
+    assert ".arriving` cannot be written" in laptop.ck("sync", code=3)
+
+
+def test_a_site_that_is_called_otherwise_has_the_same_copy(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+    laptop.ck("sync")
+    monkeypatch.setenv("CRUIJFF_SSH_CONFIG", str(laptop.login.config))
+    sites = {
+        name: Site(login_host=laptop.login.name, remote=Remote(dir=str(folder)))
+        for name, folder in (("same", laptop.home.parent), ("other", laptop.far))
+    }
+    homes = {name: SshHome(laptop.copy, root=laptop.root, site=site, name=name) for name, site in sites.items()}
+    assert homes["same"].send() == ()
+    with pytest.raises(SiteError, match="is a copy of"):
+        homes["other"].send()
 
 
 def test_an_experiment_that_lies_elsewhere_is_refused_where_no_terminal_command_acts(laptop: Laptop) -> None:

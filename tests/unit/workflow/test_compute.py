@@ -10,7 +10,7 @@ from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.job import JobState, JobUsage, Step
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.run import Manifest, MetricPoint
-from cruijff_kit.workflow.attempts import read_attempts, write_attempt
+from cruijff_kit.workflow.attempts import read_attempts, write_attempts
 from cruijff_kit.workflow.compute import read_compute, show_compute
 from cruijff_kit.workflow.prior_runs import search_prior_runs
 from cruijff_kit.workflow.seal import recorded_plan
@@ -94,7 +94,7 @@ def test_every_attempt_is_accounted_for_and_what_failed_counts_too(exp: Submitte
 def test_of_two_attempts_that_had_one_number_neither_is_charged_with_what_the_other_took(exp: Submitted) -> None:
     run = _to_the_end(exp)
     first, second = read_attempts(exp.world.store)[(run, Step.TRAIN)]
-    write_attempt(exp.world.store, first.model_copy(update={"job_id": second.job_id}))
+    write_attempts(exp.world.store, first.model_copy(update={"job_id": second.job_id}))
     took = {
         job.attempt: job.usage.elapsed_seconds for job in read_compute(world=exp.world).jobs if job.step is Step.TRAIN
     }

@@ -264,6 +264,17 @@ def test_a_job_the_scheduler_forgot_is_unknown_until_there_was_no_sign_of_it_for
     assert evaluation.after_ok == (training.job_id,)
 
 
+def test_a_job_that_only_the_books_call_running_is_lost_in_time(exp: Submitted, run: str) -> None:
+    exp.scheduler.start(exp.job_id(run))
+    exp.scheduler.run_away(exp.job_id(run))
+    look(exp)
+    assert exp.step(run).phase is Phase.UNKNOWN
+    exp.later(hours=2)
+    look(exp)
+    assert exp.step(run).attempts[0].verdict is JobState.LOST
+    assert exp.last(run).intent.number == 2
+
+
 def test_a_forgotten_job_that_said_itself_why_it_failed_is_not_tried_again(exp: Submitted, run: str) -> None:
     exp.saves(exp.job_id(run), 2, state="failed", message="no such column `answer`")
     exp.scheduler.forget(exp.job_id(run))

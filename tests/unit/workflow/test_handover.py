@@ -14,7 +14,7 @@ from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.policy import Backoff, Queue
 from cruijff_kit.schema.run import Phase
 from cruijff_kit.schema.site import Site
-from cruijff_kit.workflow.attempts import read_attempts, write_attempt
+from cruijff_kit.workflow.attempts import read_attempts, write_attempts
 from cruijff_kit.workflow.cancel import cancel_runs
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import submit_jobs
@@ -164,6 +164,23 @@ def test_an_evaluation_is_never_handed_over_before_its_training(exp: Submitted) 
     assert "its training ended badly" in exp.step(run, Step.EVAL).reason
 
 
+def test_an_evaluation_of_a_training_that_ended_badly_unrecorded_is_left_out_and_holds_nobody_up(
+    exp: Submitted,
+) -> None:
+    first, second = _runs(exp)[:2]
+    exp.site = Site(queue=Queue(max_queued=1))
+    submit_jobs(exp.plan_id, runs=(first,), world=exp.world)
+    exp.scheduler.lose(exp.job_id(first))
+    submit_jobs(exp.plan_id, runs=(second,), world=exp.world)
+    exp.site = Site(queue=Queue(arrays=2))
+    states = {(job.run_id, job.step): job.state for job in submit_jobs(exp.plan_id, world=exp.world).jobs}
+    assert (states[first, Step.EVAL], states[second, Step.EVAL]) == ("waiting", "submitted")
+    look(exp)
+    assert len(exp.step(first).attempts) == 2
+    (evaluation,) = exp.step(first, Step.EVAL).attempts
+    assert evaluation.after_ok == (exp.job_id(first),)
+
+
 def test_nothing_of_a_plan_that_was_changed_since_is_handed_over(exp: Submitted) -> None:
     submit_jobs(exp.plan_id, world=exp.world)
     script = RunLayout(_runs(exp)[1]).train_script
@@ -231,7 +248,7 @@ def test_a_number_that_was_given_anew_tells_nothing_of_the_job_that_had_it_befor
     first, second = _runs(exp)[:2]
     attempt = read_attempts(exp.world.store)[first, Step.TRAIN][-1]
     earlier = {"job_id": exp.job_id(second), "submitted": exp.clock.now() - timedelta(hours=1)}
-    write_attempt(exp.world.store, attempt.model_copy(update=earlier))
+    write_attempts(exp.world.store, attempt.model_copy(update=earlier))
     exp.scheduler.start(exp.job_id(second))
     phases = {(step.run_id, step.step): step.phase for step in read_status(world=exp.world).steps}
     assert phases[second, Step.TRAIN] is Phase.RUNNING
@@ -246,7 +263,7 @@ def test_an_evaluation_of_a_training_that_the_scheduler_lost_breaks_no_watch_and
     run = _runs(exp)[0]
     training, evaluation = exp.job_id(run), exp.job_id(run, Step.EVAL)
     attempt = read_attempts(exp.world.store)[run, Step.EVAL][-1]
-    write_attempt(exp.world.store, Attempt(intent=attempt.intent))
+    write_attempts(exp.world.store, Attempt(intent=attempt.intent))
     exp.scheduler.forget(training)
     exp.scheduler.forget(evaluation)
     before = len(exp.scheduler.requests)

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from cruijff_kit.errors import SchedulerError
+from cruijff_kit.errors import RunError, SchedulerError
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.job import JobRequest, JobState, Step
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.policy import Ending, Reaction
+from cruijff_kit.schema.policy import Backoff, Ending, Queue, Reaction
 from cruijff_kit.schema.run import Phase
-from cruijff_kit.workflow.attempts import write_attempt
+from cruijff_kit.schema.site import Site
+from cruijff_kit.workflow.attempts import write_attempts
 from cruijff_kit.workflow.standing import read_status
-from cruijff_kit.workflow.submit import submit_jobs
+from cruijff_kit.workflow.submit import preview_retry, retry_run, submit_jobs
 from cruijff_kit.workflow.watch import watch_jobs
 from tests.submitted import Killed, Submitted, look, scaffolded_template
 
@@ -91,7 +92,7 @@ def test_an_evaluation_is_not_cancelled_for_an_older_training_that_had_the_same_
     look(exp)
     look(exp)
     first, second = exp.step(run).attempts
-    write_attempt(exp.world.store, first.model_copy(update={"job_id": second.job_id}))
+    write_attempts(exp.world.store, first.model_copy(update={"job_id": second.job_id}))
     waits = exp.job_id(run, Step.EVAL)
     look(exp)
     assert exp.job_id(run, Step.EVAL) == waits
@@ -167,6 +168,42 @@ def test_an_evaluation_that_was_let_go_before_its_training_was_done_is_tried_aga
     look(exp)
     assert exp.step(run, Step.EVAL).phase is Phase.FAILED
     assert exp.last(run, Step.EVAL).intent.number == 2
+
+
+def test_an_evaluation_is_not_retried_by_hand_while_its_training_may_be_lost(exp: Submitted, run: str) -> None:
+    submit_jobs(exp.plan_id, world=exp.world)
+    early = exp.job_id(run, Step.EVAL)
+    exp.scheduler.lose_edge(early)
+    exp.evaluates(early, state="failed", message="its training left no valid `DONE`")
+    exp.scheduler.finish(early, 5)
+    exp.scheduler.forget(exp.job_id(run))
+    before = len(exp.scheduler.requests)
+    for ask in (
+        lambda: retry_run(run, reason="mended", world=exp.world),
+        lambda: preview_retry(exp.plan_id, runs=(run,), world=exp.world),
+    ):
+        with pytest.raises(RunError, match="its training is unknown") as told:
+            ask()
+        assert "`ck watch`" in told.value.hint
+    assert len(exp.scheduler.requests) == before
+    assert exp.records(Action.RETRY) == []
+    assert len(exp.step(run, Step.EVAL).attempts) == 1
+
+
+def test_what_a_retry_could_not_hand_over_is_told_as_waiting(exp: Submitted, run: str) -> None:
+    exp.site = Site(queue=Queue(backoff=Backoff(tries=1)))
+    submit_jobs(exp.plan_id, world=exp.world)
+    exp.prints(exp.job_id(run), "no such column\n")
+    exp.scheduler.finish(exp.job_id(run), 1)
+    look(exp)
+    exp.scheduler.refuse()
+    receipt = retry_run(run, reason="mended", world=exp.world)
+    assert [(job.step, job.state) for job in receipt.jobs] == [(Step.TRAIN, "waiting"), (Step.EVAL, "waiting")]
+    exp.later(hours=1)
+    look(exp)
+    look(exp)
+    assert [len(exp.step(run, step).attempts) for step in Step] == [2, 2]
+    assert exp.step(run).phase is Phase.PENDING
 
 
 def test_an_evaluation_whose_training_was_done_and_then_lost_its_marker_is_not_tried_again(

@@ -16,6 +16,7 @@ from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell
 from cruijff_kit.schema.prediction import Completion, Prediction, PromptIds, TokenLogprob
 from cruijff_kit.schema.run import Done
+from cruijff_kit.workflow.consent import allow_data, preview_allow
 from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
 from cruijff_kit.workflow.spot_check import spot_check_run
 from tests.fakes.designed import DESIGN, design, put_design, world_at
@@ -124,7 +125,7 @@ def test_a_run_that_is_not_trained_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "tier, fact", (("red", "its data is red"), ("yellow", "yellow and the design records no consent"))
+    "tier, fact", (("red", "the data is red: it is never shown"), ("yellow", "yellow, and no consent is on record"))
 )
 def test_rows_that_may_not_be_shown_never_reach_the_answer(tmp_path: Path, tier: str, fact: str) -> None:
     oracle = Oracle()
@@ -135,8 +136,8 @@ def test_rows_that_may_not_be_shown_never_reach_the_answer(tmp_path: Path, tier:
 
 
 def test_yellow_rows_are_shown_with_recorded_consent(tmp_path: Path) -> None:
-    consent = {"who": "Ada", "when": "2026-11-20", "why": "to look at answers"}
-    world = scaffolded(tmp_path, Oracle(), data={**DATA, "tier": "yellow", "consent": consent})
+    world = scaffolded(tmp_path, Oracle(), data={**DATA, "tier": "yellow"})
+    allow_data(preview_allow(way="show", world=world), reason="to look at answers", who="Ada", world=world)
     assert len(spot_check_run(run_of(world, "control"), count=2, world=world).samples) == 2
 
 
