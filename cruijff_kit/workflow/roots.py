@@ -9,6 +9,7 @@ from cruijff_kit.data.recipe_names import resolve_recipe
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.errors import PlanError, Problem, SpecError
 from cruijff_kit.ports import World
+from cruijff_kit.runtime.user_folders import cache_dir
 from cruijff_kit.schema.roots import Roots
 from cruijff_kit.schema.site import Site
 from cruijff_kit.schema.spec import ExperimentSpec
@@ -44,7 +45,8 @@ def roots_of(site: Site, *, root: Path, read: Sequence[Path] = ()) -> Roots:
         read: further directories that may be read.
     """
     writable = [root, *_places((site.output_dir_base,), root)]
-    readable = [*writable, *_places((site.models_dir, *site.data_dirs), root), *read]
+    # The small models that `ck models make-tiny` makes lie among our own files.
+    readable = [*writable, *_places((site.models_dir, *site.data_dirs), root), cache_dir() / "models", *read]
     return Roots(
         writable=tuple(str(each.resolve()) for each in writable),
         readable=tuple(str(each.resolve()) for each in readable),

@@ -126,8 +126,8 @@ def test_a_client_that_cannot_ask_is_not_told_that_anybody_refused(bench: Bench)
     assert not records(bench, "SUBMIT_JOB")
 
 
-def test_jobs_that_failed_are_not_told_as_submitted_anew(bench: Bench, tmp_path: Path) -> None:
-    recipe = tmp_path / "fails.py"
+def test_jobs_that_failed_are_not_told_as_submitted_anew(bench: Bench) -> None:
+    recipe = bench.root / "fails.py"
     recipe.write_text("raise OSError('no disk today')\n", encoding="utf-8")
     design = bit_design(NAME, model=bench.model, recipe=recipe, seeds=(1,))
 
@@ -203,7 +203,7 @@ def test_a_server_lost_in_a_watch_is_taken_up_by_the_next(bench: Bench) -> None:
 
 
 def test_jobs_that_were_stopped_are_no_failures_and_leave_no_figure(bench: Bench, tmp_path: Path) -> None:
-    recipe = tmp_path / "waits.py"
+    recipe = bench.root / "waits.py"
     recipe.write_text(f"import time\nfrom pathlib import Path\nwhile not Path({str(tmp_path / 'go')!r}).exists():\n"
                       "    time.sleep(0.02)\n", encoding="utf-8")  # fmt: skip
     design = bit_design(NAME, model=bench.model, recipe=recipe, seeds=(1,))
