@@ -115,16 +115,28 @@ def systems(base: str, data: Path, *, trl: Path, mlx: Path | None) -> list[Syste
     rows = len((data / "split" / "train.jsonl").read_text(encoding="utf-8").splitlines())
     found = [
         _ours("ours, torch", base, data=data, python=Path(sys.executable), backend="torch"),
-        System("TRL CLI", "torch", False, lambda place: _trl(trl, base, data=data, place=place), _printed(r"'loss'"),
-               lambda place: (place / "out" / "adapter_model.safetensors").is_file()),
-    ]  # fmt: skip
+        System(
+            "TRL CLI",
+            "torch",
+            False,
+            lambda place: _trl(trl, base, data=data, place=place),
+            _printed(r"'loss'"),
+            lambda place: (place / "out" / "adapter_model.safetensors").is_file(),
+        ),
+    ]
     if mlx is not None:
         python = mlx / "bin" / "python"
         found.append(_ours("ours, mlx", base, data=data, python=python, backend="mlx"))
         found.append(
-            System("mlx_lm.lora", "mlx", False, lambda place: _mlx(python, base, data=data, place=place, rows=rows),
-                   _printed(r"^\s*\d+\s+\d+\.\d+|Train loss"), lambda place: (place / "out" / "adapters.safetensors").is_file())
-        )  # fmt: skip
+            System(
+                "mlx_lm.lora",
+                "mlx",
+                False,
+                lambda place: _mlx(python, base, data=data, place=place, rows=rows),
+                _printed(r"^\s*\d+\s+\d+\.\d+|Train loss"),
+                lambda place: (place / "out" / "adapters.safetensors").is_file(),
+            )
+        )
     return found
 
 
