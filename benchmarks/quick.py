@@ -18,6 +18,7 @@ Target: to first step and to adapter at most 1.1 x the faster peer of the same b
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -34,6 +35,7 @@ from cruijff_kit.data.bundled import bundled_path
 RATE, RANK, EPOCHS = "1e-3", "8", "1"
 GOAL = 1.1
 _LOOK = 0.02
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Timing(NamedTuple):
@@ -113,16 +115,28 @@ def systems(base: str, data: Path, *, trl: Path, mlx: Path | None) -> list[Syste
     rows = len((data / "split" / "train.jsonl").read_text(encoding="utf-8").splitlines())
     found = [
         _ours("ours, torch", base, data=data, python=Path(sys.executable), backend="torch"),
-        System("TRL CLI", "torch", False, lambda place: _trl(trl, base, data=data, place=place), _printed("'loss'"),
-               lambda place: (place / "out" / "adapter_model.safetensors").is_file()),
-    ]  # fmt: skip
+        System(
+            "TRL CLI",
+            "torch",
+            False,
+            lambda place: _trl(trl, base, data=data, place=place),
+            _printed(r"'loss'"),
+            lambda place: (place / "out" / "adapter_model.safetensors").is_file(),
+        ),
+    ]
     if mlx is not None:
         python = mlx / "bin" / "python"
         found.append(_ours("ours, mlx", base, data=data, python=python, backend="mlx"))
         found.append(
-            System("mlx_lm.lora", "mlx", False, lambda place: _mlx(python, base, data=data, place=place, rows=rows),
-                   _printed("Train loss"), lambda place: (place / "out" / "adapters.safetensors").is_file())
-        )  # fmt: skip
+            System(
+                "mlx_lm.lora",
+                "mlx",
+                False,
+                lambda place: _mlx(python, base, data=data, place=place, rows=rows),
+                _printed(r"^\s*\d+\s+\d+\.\d+|Train loss"),
+                lambda place: (place / "out" / "adapters.safetensors").is_file(),
+            )
+        )
     return found
 
 
@@ -163,8 +177,9 @@ def _mlx(python: Path, base: str, *, data: Path, place: Path, rows: int) -> list
     return [*start, *words, *places]
 
 
-def _printed(word: str) -> Callable[[Path, str], bool]:
-    return lambda _, text: word in text
+def _printed(pattern: str) -> Callable[[Path, str], bool]:
+    """Return whether a line that tells a loss was printed, colours aside."""
+    return lambda _, text: re.search(pattern, _COLOUR.sub("", text), re.MULTILINE) is not None
 
 
 def measure(system: System, place: Path) -> Timing:

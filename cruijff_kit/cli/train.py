@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cruijff_kit import workflow
-from cruijff_kit.cli.train_flags import TrainCommand, given, with_keys
+from cruijff_kit.cli.train_flags import TrainCommand, TrainGroup, given, with_keys
 from cruijff_kit.cli.train_profiles import profiles
 from cruijff_kit.cli.train_text import data_table, headline, next_steps, review_text, samples_text
 from cruijff_kit.cli.train_watch import follow
@@ -33,7 +33,7 @@ _COMMON = (
 )
 
 
-@click.group()
+@click.group(cls=TrainGroup)
 def train() -> None:
     """Fine-tune a model on your rows by one command, on this machine.
 

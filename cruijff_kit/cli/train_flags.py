@@ -8,7 +8,7 @@ import click
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.schema.train_keys import TRAIN_KEYS, TrainKey
 
-__all__ = ["INTERRUPTED", "TrainCommand", "given", "with_keys"]
+__all__ = ["INTERRUPTED", "TrainCommand", "TrainGroup", "given", "with_keys"]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -42,6 +42,18 @@ class TrainCommand(click.Command):
         except KeyboardInterrupt:
             click.echo("\ninterrupted; nothing was begun", err=True)
             raise SystemExit(INTERRUPTED) from None
+
+
+class TrainGroup(click.Group):
+    """A group of such commands; one that there is not ends with 1 as well."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that is named."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as err:
+            err.show()
+            raise SystemExit(1) from None
 
 
 def with_keys(command: Callable[..., None]) -> Callable[..., None]:

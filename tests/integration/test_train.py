@@ -276,6 +276,7 @@ def test_a_directory_that_holds_another_training_is_not_touched(base: Path, rows
         ("start", "base", "rows.jsonl", "-c", "gone.yml"),
         ("start",),
         ("validate", "gone.yml"),
+        ("nothing",),
         ("profiles", "show", "gone"),
     ),
 )

@@ -85,7 +85,7 @@ def test_every_module_of_the_wheel_imports_beside_torchtune(environment: Path, t
     assert "beside torchtune 0.6.1" in result.stdout
 
 
-@pytest.mark.parametrize("command", ("ck", "cruijff-mcp"))
+@pytest.mark.parametrize("command", ("ck", "cruijff-mcp", "ft"))
 def test_the_wheel_brings_its_commands(environment: Path, command: str) -> None:
     assert (environment / "bin" / command).is_file()
 
