@@ -5,6 +5,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import mlx.core as mx
 import pytest
 import torch
 from mlx import nn
+from mlx_lm.utils import quantize_model, save_model
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
@@ -26,6 +28,7 @@ from cruijff_kit.runtime.job_files import finished
 from cruijff_kit.runtime.mlx_loop import MlxLoop
 from cruijff_kit.runtime.mlx_lora import MlxLora, as_array, as_tensor
 from cruijff_kit.runtime.mlx_model import PROVEN, linear_layers, load_base, output_head
+from cruijff_kit.runtime.mlx_resident import MlxResident
 from cruijff_kit.runtime.peft_lora import PeftLora
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.resident import ResidentModel
@@ -228,6 +231,25 @@ def test_a_base_in_four_bits_learns_and_is_another_one(base: Path, tmp_path: Pat
     loaded = load_base(base, dtype="fp32", longest=64, int4=True)
     assert {type(part) for part in linear_layers(loaded).values()} == {nn.QuantizedLinear}
     assert saved(small).keys() == saved(whole).keys()
+
+
+def test_a_directory_that_mlx_lm_quantised_is_trained_and_answered_as_it_is(base: Path, tmp_path: Path) -> None:
+    settings = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    model, settings = quantize_model(load_base(base, dtype="fp32", longest=64).model, settings, group_size=64, bits=4)
+    folder = tmp_path / "quantised"
+    shutil.copytree(base, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    save_model(folder, model)
+    (folder / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    config = write_run(tmp_path, folder, optimizer={"lr": 2e-2}, epochs=2, epochs_to_save=[1])
+    assert train(config) == 0
+    assert falls(config, 0.97)
+    resident, ids = MlxResident(str(folder), device="cpu"), tuple(some_rows(config).ids[0].tolist())
+    bare, tuned = (resident.logits(ids, adapter=each) for each in (None, str(output_of(config) / "epoch_1")))
+    expected = as_tensor(model(mx.array([ids]))[0])
+    torch.testing.assert_close(bare, expected, atol=1e-4, rtol=0)
+    assert (tuned - bare).abs().max() > 0.01
+    with pytest.raises(SiteError, match="quantised weights already"):
+        load_base(folder, dtype="fp32", longest=64, int4=True)
 
 
 def test_a_run_may_compute_in_bf16_and_adapt_only_some_layers(base: Path, tmp_path: Path) -> None:
