@@ -67,8 +67,9 @@ def _replicates(spec: ExperimentSpec, plan: Plan) -> Iterator[str]:
 
 
 def _machine(spec: ExperimentSpec, trained: list[PlannedRun]) -> Iterator[str]:
-    half = [run for run in trained if run.settings["dtype"].value == "bf16"]
-    if half and spec.resources.gpus == 0:
+    half = any(run.settings["dtype"].value == "bf16" for run in trained)
+    # MLX computes on Apple's GPU without being given one.
+    if half and spec.resources.gpus == 0 and spec.tools.preparation != "mlx":
         yield "`dtype: bf16` on the CPU is slow and gains nothing; use `fp32`, or ask for a GPU"
     gpus = spec.resources.all_gpus
     sizes = [run.settings["batch_size"].value * run.settings["gradient_accumulation_steps"].value for run in trained]

@@ -140,12 +140,12 @@ class MlxLora:
 def put_adapter(
     base: Base, targets: tuple[str, ...], *, rank: int, scale: float, dropout: float = 0.0, dora: bool = False
 ) -> dict[str, Any]:
-    """Put new LoRA layers in the place of some linear ones; return what was there before, by name."""
+    """Put new LoRA layers in the place of some linear ones, and return them by name."""
     kind: Any = DoRALinear if dora else LoRALinear
-    before = {name: part for name, part in linear_layers(base).items() if name in set(targets)}
-    made = {name: kind.from_base(part, r=rank, scale=scale, dropout=dropout) for name, part in before.items()}
+    plain = {name: part for name, part in linear_layers(base).items() if name in set(targets)}
+    made = {name: kind.from_base(part, r=rank, scale=scale, dropout=dropout) for name, part in plain.items()}
     base.model.update_modules(tree_unflatten(list(made.items())))
-    return before
+    return made
 
 
 def as_tensor(array: Any) -> torch.Tensor:

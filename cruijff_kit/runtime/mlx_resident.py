@@ -149,9 +149,7 @@ class MlxResident:
             )
         self._wear(None)
         layers, dora = layers_of(weights), bool(settings.get("use_dora"))
-        put_adapter(self._base, layers, rank=settings["r"], scale=scale_of(settings), dora=dora)
-        parts = dict(self._base.model.named_modules())
-        made = {name: parts[name] for name in layers}
+        made = put_adapter(self._base, layers, rank=settings["r"], scale=scale_of(settings), dora=dora)
         self._worn = made
         for name, part in made.items():
             own = {key.rpartition(".")[2]: each for key, each in weights.items() if key.rpartition(".")[0] == name}

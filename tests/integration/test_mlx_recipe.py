@@ -5,6 +5,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import mlx.core as mx
 import pytest
 import torch
 from mlx import nn
+from mlx_lm.utils import quantize_model, save_model
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
@@ -25,7 +27,8 @@ from cruijff_kit.runtime.batches import Batch, batches
 from cruijff_kit.runtime.job_files import finished
 from cruijff_kit.runtime.mlx_loop import MlxLoop
 from cruijff_kit.runtime.mlx_lora import MlxLora, as_array, as_tensor
-from cruijff_kit.runtime.mlx_model import PROVEN, linear_layers, load_base, output_head
+from cruijff_kit.runtime.mlx_model import linear_layers, load_base
+from cruijff_kit.runtime.mlx_resident import MlxResident
 from cruijff_kit.runtime.peft_lora import PeftLora
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.resident import ResidentModel
@@ -35,7 +38,6 @@ from cruijff_kit.runtime.training_job import TrainingJob
 from cruijff_kit.runtime.training_rows import load_rows
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import JobStatus, Manifest
-from tests.model_families import VOCABULARY, save_family
 from tests.training_runs import capital_rows, metric_points, random_base, write_run
 
 SETTINGS: dict[str, Any] = {
@@ -78,58 +80,6 @@ def falls(config: Path, share: float = 1.0) -> bool:
     """Return whether the last loss is below that share of the first one."""
     first, *_, last = (point.loss or 0.0 for point in metric_points(config))
     return 0.0 < last < share * first
-
-
-# --- the base ---
-
-
-@pytest.mark.parametrize("kind", PROVEN)
-def test_every_family_that_is_taken_gives_the_logits_that_transformers_gives(kind: str, tmp_path: Path) -> None:
-    folder = save_family(tmp_path / kind, kind)
-    length = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("sliding_window") or 30
-    ids = torch.randint(1, VOCABULARY, (2, length), generator=torch.Generator().manual_seed(0))
-    found = as_tensor(load_base(folder, dtype="fp32", longest=length).model(mx.array(ids.numpy())))
-    with torch.no_grad():
-        expected = AutoModelForCausalLM.from_pretrained(folder).eval()(ids).logits
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
-
-
-def test_a_family_that_mlx_computes_otherwise_is_refused_and_so_is_a_row_beyond_a_window(tmp_path: Path) -> None:
-    with pytest.raises(SiteError, match="`glm` model; MLX is known to compute"):
-        load_base(save_family(tmp_path / "glm", "glm"), dtype="fp32", longest=30)
-    folder = save_family(tmp_path / "mistral", "mistral")
-    with pytest.raises(SiteError, match="sees 6 before it"):
-        load_base(folder, dtype="fp32", longest=7)
-
-
-@pytest.mark.parametrize("tied", (True, False))
-def test_the_base_gives_the_logits_that_transformers_gives(tied: bool, tmp_path: Path) -> None:
-    folder = random_base(tmp_path / "base")
-    if not tied:
-        model = AutoModelForCausalLM.from_pretrained(folder)
-        model.config.tie_word_embeddings = False
-        model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight))
-        model.save_pretrained(folder)
-    ids = torch.randint(262, (2, 30), generator=torch.Generator().manual_seed(0))
-    loaded = load_base(folder, dtype="fp32", longest=64)
-    found = as_tensor(loaded.model(mx.array(ids.numpy())))
-    with torch.no_grad():
-        expected = AutoModelForCausalLM.from_pretrained(folder)(ids).logits
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
-    assert torch.equal(found.argmax(-1), expected.argmax(-1))
-    assert output_head(loaded.model) is not None
-
-
-def test_logits_that_are_more_than_a_product_are_made_by_the_model_itself(base: Path) -> None:
-    model = load_base(base, dtype="fp32", longest=64).model
-    plain = type(model).__call__
-
-    class Capped(type(model)):
-        def __call__(self, inputs: Any, cache: Any = None, input_embeddings: Any = None) -> Any:
-            return mx.tanh(plain(self, inputs, cache, input_embeddings))
-
-    model.__class__ = Capped
-    assert output_head(model) is None
 
 
 # --- training ---
@@ -228,6 +178,25 @@ def test_a_base_in_four_bits_learns_and_is_another_one(base: Path, tmp_path: Pat
     loaded = load_base(base, dtype="fp32", longest=64, int4=True)
     assert {type(part) for part in linear_layers(loaded).values()} == {nn.QuantizedLinear}
     assert saved(small).keys() == saved(whole).keys()
+
+
+def test_a_directory_that_mlx_lm_quantised_is_trained_and_answered_as_it_is(base: Path, tmp_path: Path) -> None:
+    settings = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    model, settings = quantize_model(load_base(base, dtype="fp32", longest=64).model, settings, group_size=64, bits=4)
+    folder = tmp_path / "quantised"
+    shutil.copytree(base, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    save_model(folder, model)
+    (folder / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    config = write_run(tmp_path, folder, optimizer={"lr": 2e-2}, epochs=2, epochs_to_save=[1])
+    assert train(config) == 0
+    assert falls(config, 0.97)
+    resident, ids = MlxResident(str(folder), device="cpu"), tuple(some_rows(config).ids[0].tolist())
+    bare, tuned = (resident.logits(ids, adapter=each) for each in (None, str(output_of(config) / "epoch_1")))
+    expected = as_tensor(model(mx.array([ids]))[0])
+    torch.testing.assert_close(bare, expected, atol=1e-4, rtol=0)
+    assert (tuned - bare).abs().max() > 0.01
+    with pytest.raises(SiteError, match="quantised weights already"):
+        load_base(folder, dtype="fp32", longest=64, int4=True)
 
 
 def test_a_run_may_compute_in_bf16_and_adapt_only_some_layers(base: Path, tmp_path: Path) -> None:
