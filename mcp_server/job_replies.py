@@ -10,8 +10,9 @@ from cruijff_kit.mcp_server.paging import page_of, room_for
 from cruijff_kit.mcp_server.session import shown
 
 if TYPE_CHECKING:
-    from cruijff_kit.schema.receipt import CancelReceipt, LogPage, SubmitReceipt
+    from cruijff_kit.schema.receipt import LogPage
     from cruijff_kit.schema.run import ExperimentStatus, StepStatus
+    from cruijff_kit.schema.submission import CancelReceipt, SubmitReceipt
 
 __all__ = ["CancelReply", "JobReply", "LogReply", "StatusReply", "SubmitReply"]
 

@@ -9,7 +9,7 @@ from cruijff_kit import workflow
 from cruijff_kit.cli.estimate import remedy_lines
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, confirm, enter
-from cruijff_kit.schema.receipt import SubmitReceipt
+from cruijff_kit.schema.submission import SubmitReceipt
 
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World

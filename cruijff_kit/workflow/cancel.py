@@ -2,8 +2,8 @@
 
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
-from cruijff_kit.schema.receipt import CancelPreview, CancelReceipt
 from cruijff_kit.schema.run import Phase
+from cruijff_kit.schema.submission import CancelPreview, CancelReceipt
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.reconcile import adopt_submitted

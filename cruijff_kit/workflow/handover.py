@@ -13,8 +13,8 @@ from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.noun import Sha256
 from cruijff_kit.schema.plan import DesignLock, Plan
 from cruijff_kit.schema.policy import Decision, Queue, Reaction, Wanted
-from cruijff_kit.schema.receipt import Submission
 from cruijff_kit.schema.site import Site
+from cruijff_kit.schema.submission import Submission
 from cruijff_kit.workflow.attempts import steps_of, write_intents
 from cruijff_kit.workflow.batches import Batch, batches_of, mark_of
 from cruijff_kit.workflow.due import Book, Due, edge_of, ids_of, left_open, tags_of

@@ -6,7 +6,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.job import Attempt, Step, array_of
 from cruijff_kit.schema.plan import Plan
-from cruijff_kit.schema.receipt import Submission
+from cruijff_kit.schema.submission import Submission
 from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, write_attempts
 
 __all__ = ["adopt_submitted", "record_submissions"]

@@ -13,8 +13,8 @@ from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.plan import DesignLock, Plan, PlannedRun
 from cruijff_kit.schema.policy import Decision
-from cruijff_kit.schema.receipt import RetryPreview, Submission, SubmitPreview, SubmitReceipt
 from cruijff_kit.schema.spec import Resources
+from cruijff_kit.schema.submission import RetryPreview, Submission, SubmitPreview, SubmitReceipt
 from cruijff_kit.workflow.attempts import find_run, last_reports, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.design_consent import refuse_sending

@@ -8,9 +8,9 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.job import JobReport, JobState
 from cruijff_kit.schema.plan import Plan
-from cruijff_kit.schema.receipt import Submission
 from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.schema.site import Site
+from cruijff_kit.schema.submission import Submission
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.compute import read_compute, write_compute
 from cruijff_kit.workflow.due import due_jobs, known_edges, room_in
