@@ -32,6 +32,8 @@ class ModelChoice(Noun):
     """Whether each question is put into the prompt template of the training, as its rows were."""
     dtype: Literal["fp32", "bf16"] | None = None
     """Arithmetic; the run's own, or `fp32`, where None."""
+    backend: Literal["auto", "torch", "mlx"] = "auto"
+    """Which library computes; `auto` is MLX on Apple silicon where it is installed, else torch."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     max_concurrent: Annotated[int, Field(ge=1, le=1024)] = 16
@@ -76,6 +78,8 @@ class ServedModel(Noun):
     """Longest conversation in tokens, the answer with it."""
     dtype: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic."""
+    backend: Literal["torch", "mlx"] = "torch"
+    """Which library computes."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     max_concurrent: Annotated[int, Field(ge=1)] = 16
