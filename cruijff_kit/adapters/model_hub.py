@@ -22,6 +22,7 @@ from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Inference, Progress, Tokenizer
 from cruijff_kit.runtime.files import file_sha256, write_aside
 from cruijff_kit.runtime.model_files import model_config, model_files, model_sha256, weight_files, weight_headers
+from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.registry import ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
@@ -89,17 +90,17 @@ class LocalHub:
             fact = str(err).splitlines()[0]
             raise SiteError(f"the tokenizer in `{folder}` cannot be loaded: {fact}", hint="download it again") from err
 
-    def inference(self, path: str, *, adapter: str | None = None) -> Inference:
+    def inference(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> Inference:
         """Load a base model, with an adapter unmerged on it, for spot checks.
 
         Raises:
-            SiteError: the directory is unreadable, or the extra that loads it is not installed.
+            SiteError: the directory is unreadable, or the extra that computes is not installed.
         """
         from cruijff_kit.adapters.inference import load_inference
 
         folder = self._folder(path)
         model_config(folder)
-        return load_inference(str(folder), adapter=adapter)
+        return load_inference(str(folder), adapter=adapter, backend=backend)
 
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
         """Train the small base model of the demo, or return the cached one.

@@ -2,10 +2,12 @@
 
 from difflib import get_close_matches
 
+from cruijff_kit.data.mlx_limits import MLX_RECIPE
 from cruijff_kit.errors import SiteError, SpecError
-from cruijff_kit.schema.backend import BackendChoice, Machine
+from cruijff_kit.schema.backend import BackendChoice, Library, Machine
+from cruijff_kit.schema.plan import PlannedRun
 
-__all__ = ["BACKENDS", "choose_backend"]
+__all__ = ["BACKENDS", "choose_backend", "library_of"]
 
 BACKENDS = ("auto", "torch", "mlx", "peft", "torchtune")
 """What may be asked for: the best there is, a library, or one of torch's two engines that train."""
@@ -43,6 +45,11 @@ def choose_backend(asked: str, machine: Machine, *, train: bool = False) -> Back
         lacks, hint = _LACKS[found.engine]
         raise SiteError(f"backend `{asked}` needs {lacks}, which is not installed", hint=hint)
     return found
+
+
+def library_of(run: PlannedRun) -> Library:
+    """Return what answers for a run that trains: the library that trained it."""
+    return "mlx" if run.settings["recipe"].value == MLX_RECIPE else "torch"
 
 
 def _best_is_mlx(asked: str, machine: Machine) -> bool:

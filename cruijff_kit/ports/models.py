@@ -12,6 +12,7 @@ from cruijff_kit.schema.adapter import (
     MergeReceipt,
     PortedFile,
 )
+from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.embedding import EmbeddingFile, EmbedJob
 from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.registry import ModelTrait, PullReceipt
@@ -55,8 +56,8 @@ class ModelHub(Protocol):
         """Load a model directory's tokenizer; SiteError where there is none, or its extra is not installed."""
         ...
 
-    def inference(self, path: str, *, adapter: str | None = None) -> "Inference":
-        """Load a base model, an adapter unmerged on it; SiteError where it or its extra cannot be read."""
+    def inference(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> "Inference":
+        """Load a base model, an adapter unmerged on it; SiteError where it or what computes cannot be had."""
         ...
 
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:

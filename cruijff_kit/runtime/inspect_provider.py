@@ -37,6 +37,7 @@ from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.residents import Resident, load_resident
 from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, choose_chance, prove_greedy
+from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.prediction import Completion
 from cruijff_kit.schema.spec import DatasetType
 
@@ -73,7 +74,7 @@ class CruijffAPI(ModelAPI):
         batch_size: int = 64,
         dtype: Literal["fp32", "bf16"] = "fp32",
         device: str = "auto",
-        backend: Literal["torch", "mlx"] = "torch",
+        backend: Library = "torch",
     ) -> None:
         """Load the base, or take the one already in memory.
 
@@ -162,7 +163,7 @@ def _resident(
     *,
     dtype: Literal["fp32", "bf16"],
     device: str,
-    backend: Literal["torch", "mlx"],
+    backend: Library,
     longest: int | None,
 ) -> Resident:
     return load_resident(path, dtype=dtype, device=device, backend=backend, longest=longest)

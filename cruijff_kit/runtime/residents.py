@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.resident import ResidentModel
+from cruijff_kit.schema.backend import Library
 
 if TYPE_CHECKING:
     from cruijff_kit.runtime.mlx_resident import MlxResident
@@ -19,7 +20,7 @@ def load_resident(
     *,
     dtype: Literal["fp32", "bf16"] = "fp32",
     device: str = "auto",
-    backend: Literal["torch", "mlx"] = "torch",
+    backend: Library = "torch",
     longest: int | None = None,
 ) -> Resident:
     """Return a base model, loaded by torch or by MLX.

@@ -1,10 +1,13 @@
 """Backend nouns: what a machine has to compute with, and which library does."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from cruijff_kit.schema.noun import Noun
 
-__all__ = ["BackendChoice", "Machine"]
+__all__ = ["BackendChoice", "Library", "Machine"]
+
+Library: TypeAlias = Literal["torch", "mlx"]
+"""What answers."""
 
 
 class Machine(Noun):
@@ -27,7 +30,7 @@ class Machine(Noun):
 class BackendChoice(Noun):
     """The library that computes, where, and why."""
 
-    library: Literal["mlx", "torch"]
+    library: Library
     """What answers; `backend` of an evaluation and of a served model."""
     engine: Literal["mlx", "peft", "torchtune"]
     """What trains; `tools.preparation` of a design."""

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.config import DatasetConfig
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.noun import Noun, Sha256
@@ -78,7 +79,7 @@ class ServedModel(Noun):
     """Longest conversation in tokens, the answer with it."""
     dtype: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic."""
-    backend: Literal["torch", "mlx"] = "torch"
+    backend: Library = "torch"
     """Which library computes."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Inference, Progress, Tokenizer
+from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.registry import ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
@@ -42,6 +43,7 @@ class FakeHub:
         self.models = {model.path: model for model in models}
         self.tokenizers = dict(tokenizers or {})
         self.inferences = dict(inferences or {})
+        self.libraries = ("torch",)
         self.trained = 0
 
     def facts(self, path: str) -> ModelFacts:
@@ -53,7 +55,9 @@ class FakeHub:
             raise SiteError("reading tokenizers needs `transformers`", hint="pip install 'cruijff-kit[train]'")
         return _known(self.tokenizers, path)
 
-    def inference(self, path: str, *, adapter: str | None = None) -> Inference:
+    def inference(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> Inference:
+        if backend not in self.libraries:
+            raise SiteError("answering in MLX needs `mlx`", hint="pip install 'cruijff-kit[mlx]'")
         return _known(self.inferences, adapter or path)
 
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
