@@ -1,7 +1,7 @@
 """Models and adapters on this machine."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from cruijff_kit.ports.clock import Progress
 from cruijff_kit.schema.adapter import (
@@ -15,7 +15,7 @@ from cruijff_kit.schema.adapter import (
 from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.embedding import EmbeddingFile, EmbedJob
 from cruijff_kit.schema.prediction import Completion, PromptIds
-from cruijff_kit.schema.registry import ModelTrait, PullReceipt
+from cruijff_kit.schema.registry import ConvertedModel, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
 __all__ = ["Adapters", "Embedder", "Inference", "ModelHub", "Tokenizer"]
@@ -81,6 +81,16 @@ class ModelHub(Protocol):
 
         Raises:
             SiteError: this machine is offline, the hub refuses, or the directory is another model's.
+        """
+        ...
+
+    def convert(
+        self, path: str, output: str, *, to: Literal["mlx", "hf"], bits: int | None = None
+    ) -> ConvertedModel:
+        """Write a model in another form to a new directory, whole or not at all.
+
+        Raises:
+            SiteError: the output is taken, the model cannot be converted, or MLX is not installed.
         """
         ...
 

@@ -1,12 +1,12 @@
 """A hub whose models are facts told to it."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Inference, Progress, Tokenizer
 from cruijff_kit.schema.backend import Library
-from cruijff_kit.schema.registry import ModelTrait, PullReceipt
+from cruijff_kit.schema.registry import ConvertedModel, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
 __all__ = ["FakeHub", "model_facts"]
@@ -85,6 +85,15 @@ class FakeHub:
         self.models[path] = facts
         return PullReceipt(
             repo=repo, revision=facts.revision or "", path=path, files=3, bytes=facts.bytes, sha256=facts.sha256
+        )
+
+    def convert(self, path: str, output: str, *, to: Literal["mlx", "hf"], bits: int | None = None) -> ConvertedModel:
+        facts = _known(self.models, path)
+        if "mlx" not in self.libraries:
+            raise SiteError("converting models needs `mlx_lm`", hint="pip install 'cruijff-kit[mlx]'")
+        self.models[output] = facts.model_copy(update={"path": output})
+        return ConvertedModel(
+            source=path, path=output, form=to, bits=bits, bytes=facts.bytes, sha256=facts.sha256
         )
 
     def size(self, path: str) -> int:
