@@ -136,9 +136,7 @@ class LocalHub:
         """
         return pull_model(repo, revision=revision, into=self._models.absolute())
 
-    def convert(
-        self, path: str, output: str, *, to: Literal["mlx", "hf"], bits: int | None = None
-    ) -> ConvertedModel:
+    def convert(self, path: str, output: str, *, to: Literal["mlx", "hf"], bits: int | None = None) -> ConvertedModel:
         """Write a model in another form to a new directory, whole or not at all.
 
         Raises:
@@ -153,9 +151,7 @@ class LocalHub:
             raise SiteError(f"converting models needs `{err.name}`, which is not installed", hint=hint) from err
         convert_model(folder, target, to=to, bits=bits)
         size, digest = self.size(str(target)), model_sha256(target)
-        return ConvertedModel(
-            source=str(folder), path=str(target), form=to, bits=bits, bytes=size, sha256=digest
-        )
+        return ConvertedModel(source=str(folder), path=str(target), form=to, bits=bits, bytes=size, sha256=digest)
 
     def size(self, path: str) -> int:
         """Return the bytes that a model directory takes on disk; a link counts as itself."""

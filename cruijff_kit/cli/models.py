@@ -98,7 +98,9 @@ def remove(experiment: str, model: str, yes: bool) -> None:
 
 @models.command("convert")
 @click.argument("model")
-@click.option("--output-format", "form", type=click.Choice(["mlx", "hf"]), default="mlx", show_default=True, help="Form.")
+@click.option(
+    "--output-format", "form", type=click.Choice(["mlx", "hf"]), default="mlx", show_default=True, help="Form."
+)
 @click.option("--out", "output", required=True, metavar="DIR", help="Directory to make.")
 @click.option("--bits", type=click.Choice(["4", "8"]), help="Bits a weight, for mlx; as they lie there where absent.")
 @click.pass_obj

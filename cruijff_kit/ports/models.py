@@ -84,9 +84,7 @@ class ModelHub(Protocol):
         """
         ...
 
-    def convert(
-        self, path: str, output: str, *, to: Literal["mlx", "hf"], bits: int | None = None
-    ) -> ConvertedModel:
+    def convert(self, path: str, output: str, *, to: Literal["mlx", "hf"], bits: int | None = None) -> ConvertedModel:
         """Write a model in another form to a new directory, whole or not at all.
 
         Raises:

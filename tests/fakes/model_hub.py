@@ -92,9 +92,7 @@ class FakeHub:
         if "mlx" not in self.libraries:
             raise SiteError("converting models needs `mlx_lm`", hint="pip install 'cruijff-kit[mlx]'")
         self.models[output] = facts.model_copy(update={"path": output})
-        return ConvertedModel(
-            source=path, path=output, form=to, bits=bits, bytes=facts.bytes, sha256=facts.sha256
-        )
+        return ConvertedModel(source=path, path=output, form=to, bits=bits, bytes=facts.bytes, sha256=facts.sha256)
 
     def size(self, path: str) -> int:
         return _known(self.models, path).bytes
