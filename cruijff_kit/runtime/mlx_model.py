@@ -93,7 +93,7 @@ def read_model(folder: Path, *, longest: int) -> tuple[Any, dict[str, Any]]:
         model, told = load_model(folder, lazy=True, model_config=_rotations(config))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         said = str(err).strip().partition("\n")[0]
-        hint = "train and evaluate this model with `tools.preparation: peft`, or download it again"
+        hint = "take torch for it: `--backend torch`, or `tools.preparation: peft` in a design; or download it again"
         raise SiteError(f"MLX cannot load the model directory `{folder}`: {said}", hint=hint) from err
     return model, dict(told)
 
@@ -175,7 +175,8 @@ def _family(config: Mapping[str, Any], folder: Path, *, longest: int) -> str:
     if kind not in PROVEN:
         proven = ", ".join(f"`{each}`" for each in PROVEN)
         fact = f"`{folder}` is a `{kind}` model; MLX is known to compute as transformers does those of {proven}"
-        raise SiteError(fact, hint="train and evaluate it with `tools.preparation: peft`")
+        hint = "take torch for it: `--backend torch`, or `tools.preparation: peft` in a design"
+        raise SiteError(fact, hint=hint)
     if window is not None and told.get("use_sliding_window", True) and longest > window:
         # Most models of mlx-lm let every token see all that came before it.
         fact = f"each token of this `{kind}` model sees {window} before it, which MLX does not keep to"

@@ -1,5 +1,8 @@
 """Models written as mlx-lm reads them and back: held by their logits against transformers' own."""
 
+# pyright: reportMissingImports=false
+# MLX has an environment of its own, beside the one that types are checked in.
+
 import json
 from pathlib import Path
 from typing import Any
