@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cruijff_kit.errors import SiteError
+from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
 if TYPE_CHECKING:
-    from cruijff_kit.runtime.resident import ResidentModel
+    from cruijff_kit.runtime.residents import Resident
 
 __all__ = ["LocalInference", "load_inference"]
 
@@ -15,7 +16,7 @@ __all__ = ["LocalInference", "load_inference"]
 class LocalInference:
     """Answers of a resident base model, with or without one adapter on it."""
 
-    def __init__(self, model: "ResidentModel", *, adapter: str | None = None) -> None:
+    def __init__(self, model: "Resident", *, adapter: str | None = None) -> None:
         """Take a loaded base and the adapter directory to use with it."""
         self._model = model
         self._adapter = adapter
@@ -36,15 +37,15 @@ class LocalInference:
         return self._model.complete(prompts, limits, adapter=self._adapter, stop_ids=stop_ids)
 
 
-def load_inference(path: str, *, adapter: str | None = None) -> LocalInference:
+def load_inference(path: str, *, adapter: str | None = None, backend: Library = "torch") -> LocalInference:
     """Load a base model directory; the adapter is loaded with the first prompt.
 
     Raises:
         SiteError: the directory cannot be loaded, or the extra that loads it is not installed.
     """
     try:
-        from cruijff_kit.runtime.resident import ResidentModel
+        from cruijff_kit.runtime.residents import load_resident
     except ImportError as err:
         hint = "pip install 'cruijff-kit[train]'"
         raise SiteError(f"loading models needs `{err.name}`, which is not installed", hint=hint) from err
-    return LocalInference(ResidentModel(path), adapter=adapter)
+    return LocalInference(load_resident(path, backend=backend), adapter=adapter)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cruijff_kit
 from cruijff_kit.adapters.file_lock import hold_lock
@@ -22,7 +22,8 @@ from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Inference, Progress, Tokenizer
 from cruijff_kit.runtime.files import file_sha256, write_aside
 from cruijff_kit.runtime.model_files import model_config, model_files, model_sha256, weight_files, weight_headers
-from cruijff_kit.schema.registry import ModelTrait, PullReceipt
+from cruijff_kit.schema.backend import Library
+from cruijff_kit.schema.registry import ConvertedModel, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
 __all__ = ["LocalHub"]
@@ -89,17 +90,17 @@ class LocalHub:
             fact = str(err).splitlines()[0]
             raise SiteError(f"the tokenizer in `{folder}` cannot be loaded: {fact}", hint="download it again") from err
 
-    def inference(self, path: str, *, adapter: str | None = None) -> Inference:
+    def inference(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> Inference:
         """Load a base model, with an adapter unmerged on it, for spot checks.
 
         Raises:
-            SiteError: the directory is unreadable, or the extra that loads it is not installed.
+            SiteError: the directory is unreadable, or the extra that computes is not installed.
         """
         from cruijff_kit.adapters.inference import load_inference
 
         folder = self._folder(path)
         model_config(folder)
-        return load_inference(str(folder), adapter=adapter)
+        return load_inference(str(folder), adapter=adapter, backend=backend)
 
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
         """Train the small base model of the demo, or return the cached one.
@@ -134,6 +135,23 @@ class LocalHub:
             SiteError: this machine is offline, the hub refuses, or the directory is another model's.
         """
         return pull_model(repo, revision=revision, into=self._models.absolute())
+
+    def convert(self, path: str, output: str, *, to: Literal["mlx", "hf"], bits: int | None = None) -> ConvertedModel:
+        """Write a model in another form to a new directory, whole or not at all.
+
+        Raises:
+            SiteError: the output is taken, the model cannot be converted, or MLX is not installed.
+        """
+        folder, target = self._folder(path), Path(output).expanduser().absolute()
+        model_config(folder)
+        try:
+            from cruijff_kit.runtime.mlx_convert import convert_model
+        except ImportError as err:
+            hint = "pip install 'cruijff-kit[mlx]' in an environment of its own"
+            raise SiteError(f"converting models needs `{err.name}`, which is not installed", hint=hint) from err
+        convert_model(folder, target, to=to, bits=bits)
+        size, digest = self.size(str(target)), model_sha256(target)
+        return ConvertedModel(source=str(folder), path=str(target), form=to, bits=bits, bytes=size, sha256=digest)
 
     def size(self, path: str) -> int:
         """Return the bytes that a model directory takes on disk; a link counts as itself."""

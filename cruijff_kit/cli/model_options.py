@@ -26,6 +26,13 @@ _OPTIONS = (
     ),
     click.option("--dtype", type=click.Choice(["fp32", "bf16"]), help="Arithmetic; the run's own, or fp32, if absent."),
     click.option(
+        "--backend",
+        type=click.Choice(["auto", "torch", "mlx"]),
+        default="auto",
+        show_default=True,
+        help="What computes; auto is MLX on Apple silicon, else torch.",
+    ),
+    click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "cuda"]),
         default="auto",

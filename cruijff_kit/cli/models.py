@@ -1,14 +1,14 @@
-"""`ck models`: list base models, look at one, check it, pull it, remove it, or make the small one."""
+"""`ck models`: list base models, look at one, check it, pull it, convert it, remove it, or make the small one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, confirm, enter, enter_project
-from cruijff_kit.errors import ResultError, SiteError
+from cruijff_kit.errors import ResultError
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.machine import ModelNeeds
 from cruijff_kit.schema.registry import ModelEntry, ModelListing, ModelReport, ModelTrait
@@ -22,7 +22,7 @@ __all__ = ["models"]
 
 @click.group()
 def models() -> None:
-    """List, look at, check, pull or remove base models, or make the small one."""
+    """List, look at, check, pull, convert or remove base models, or make the small one."""
 
 
 @models.command("list")
@@ -98,15 +98,22 @@ def remove(experiment: str, model: str, yes: bool) -> None:
 
 @models.command("convert")
 @click.argument("model")
-@click.option("--output-format", default="mlx", show_default=True, help="Form to convert it to.")
-def convert(model: str, output_format: str) -> None:
-    """Say what turns MODEL into another form; nothing needs converting to be trained here."""
-    hints = {
-        "mlx": "`--backend mlx` reads Hugging Face directories as they lie; `mlx_lm.convert` writes 4-bit copies",
-        "hf": "fused models of `mlx_lm.fuse` are Hugging Face directories already",
-    }
-    others = "`ck adapter merge` writes a whole model, and that form's own tool converts it"
-    raise SiteError(f"`{model}` is not converted to `{output_format}` here", hint=hints.get(output_format, others))
+@click.option(
+    "--output-format", "form", type=click.Choice(["mlx", "hf"]), default="mlx", show_default=True, help="Form."
+)
+@click.option("--out", "output", required=True, metavar="DIR", help="Directory to make.")
+@click.option("--bits", type=click.Choice(["4", "8"]), help="Bits a weight, for mlx; as they lie there where absent.")
+@click.pass_obj
+def convert(experiment: str, model: str, *, form: Literal["mlx", "hf"], output: str, bits: str | None) -> None:
+    """Write MODEL as mlx-lm reads it, or a model of mlx-lm as transformers does, to DIR; MODEL stays as it is.
+
+    Nothing needs converting to be trained here: `--backend mlx` reads Hugging Face directories as they lie.
+    """
+    few = None if bits is None else int(bits)
+    made = workflow.convert_model(model, output, to=form, bits=few, world=_enter(experiment))
+    packed = f" in {made.bits} bits a weight" if made.bits else ""
+    click.echo(f"{made.source} is in {made.path} in the form of {made.form}{packed}, {made.bytes / 1e9:.3g} GB")
+    click.echo(f"sha256 {made.sha256}")
 
 
 @models.command("make-tiny")

@@ -37,7 +37,7 @@ def _told(found: MachineReport) -> str:
     rows = [
         ("system", found.system),
         ("device", found.device),
-        ("backend", found.backend),
+        ("backend", f"{found.backend}: {found.backend_why}"),
         ("CPUs", str(found.cpus)),
         ("memory", _size(found.memory)),
         ("disk free", _size(found.disk_free)),

@@ -2,33 +2,34 @@
 
 from difflib import get_close_matches
 
+from cruijff_kit.data.mlx_limits import MLX_RECIPE
 from cruijff_kit.errors import SiteError, SpecError
-from cruijff_kit.schema.backend import BackendChoice, Machine
+from cruijff_kit.schema.backend import BackendChoice, Library, Machine
+from cruijff_kit.schema.plan import PlannedRun
 
-__all__ = ["BACKENDS", "choose_backend"]
+__all__ = ["BACKENDS", "choose_backend", "library_of"]
 
-BACKENDS = ("auto", "mlx", "cuda", "mps", "cpu")
-"""What may be asked for: the best there is, MLX, or torch on a device."""
+BACKENDS = ("auto", "torch", "mlx", "peft", "torchtune")
+"""What may be asked for: the best there is, a library, or one of torch's two engines that train."""
 
 _LACKS = {
-    "mlx": (
-        "MLX is not installed here",
-        "pip install 'cruijff-kit[mlx]' in an environment of its own, or leave `--backend auto`",
-    ),
-    "cuda": ("torch sees no GPU of CUDA", "leave `--backend auto`, or ask the site for a GPU"),
-    "mps": ("torch sees no GPU of Apple", "leave `--backend auto`"),
+    "mlx": ("`mlx_lm`", "pip install 'cruijff-kit[mlx]' in an environment of its own, or leave `--backend auto`"),
+    "peft": ("`peft`", "pip install 'cruijff-kit[train]'"),
+    "torchtune": ("`torchtune`", "pip install 'cruijff-kit[torchtune]', or leave `--backend auto`"),
 }
 
 
-def choose_backend(asked: str, machine: Machine) -> BackendChoice:
+def choose_backend(asked: str, machine: Machine, *, train: bool = False) -> BackendChoice:
     """Return what `--backend` means on a machine.
 
-    `auto` is MLX on Apple silicon, then CUDA, then MPS, then the CPU by torch. MLX on a CPU
-    is taken only where it is asked for.
+    `auto` is MLX on Apple silicon where it is installed, else torch: on CUDA, then MPS, then the CPU.
+    MLX on a CPU is taken only where it is asked for. What torch trains by is peft, which knows every
+    architecture, unless torchtune is asked for, whose recipes are for Llamas.
 
     Args:
         asked: one of `BACKENDS`.
         machine: what it has.
+        train: whether something is to be trained, so that the engine has to be there too.
 
     Raises:
         SiteError: what was asked for is not to be had there.
@@ -38,22 +39,37 @@ def choose_backend(asked: str, machine: Machine) -> BackendChoice:
         near = get_close_matches(asked, BACKENDS, n=1)
         known = ", ".join(f"`{name}`" for name in BACKENDS)
         raise SpecError(f"unknown backend `{asked}`; backends are {known}", hint=f"write `{(near or ['auto'])[0]}`")
-    if asked == "auto":
-        return _best(machine)
-    there = {"mlx": machine.mlx, "cuda": machine.cuda, "mps": machine.mps, "cpu": True}
-    if not there[asked]:
-        raise SiteError(f"`--backend {asked}` was asked for, and {_LACKS[asked][0]}", hint=_LACKS[asked][1])
-    if asked == "mlx":
-        return BackendChoice(library="mlx", device="gpu" if machine.apple else "cpu", why="asked for")
-    return BackendChoice.model_validate({"library": "torch", "device": asked, "why": "asked for"})
+    found = _mlx(asked, machine) if asked == "mlx" or _best_is_mlx(asked, machine) else _torch(asked, machine)
+    there = {"mlx": machine.mlx, "peft": machine.peft, "torchtune": machine.torchtune}
+    if not there[found.engine] and (train or found.engine == asked):
+        lacks, hint = _LACKS[found.engine]
+        raise SiteError(f"backend `{asked}` needs {lacks}, which is not installed", hint=hint)
+    return found
 
 
-def _best(machine: Machine) -> BackendChoice:
-    if machine.apple and machine.mlx:
-        return BackendChoice(library="mlx", device="gpu", why="MLX on Apple silicon")
-    if machine.cuda:
-        return BackendChoice(library="torch", device="cuda", why="torch sees a GPU of CUDA")
-    without = "; MLX is not installed" if machine.apple else ""
-    if machine.mps:
-        return BackendChoice(library="torch", device="mps", why=f"torch sees Apple's GPU{without}")
-    return BackendChoice(library="torch", device="cpu", why=f"torch sees no GPU{without}")
+def library_of(run: PlannedRun) -> Library:
+    """Return what answers for a run that trains: the library that trained it."""
+    return "mlx" if run.settings["recipe"].value == MLX_RECIPE else "torch"
+
+
+def _best_is_mlx(asked: str, machine: Machine) -> bool:
+    return asked == "auto" and machine.apple and machine.mlx
+
+
+def _mlx(asked: str, machine: Machine) -> BackendChoice:
+    why = "asked for" if asked == "mlx" else "MLX on Apple silicon"
+    return BackendChoice(library="mlx", engine="mlx", device="gpu" if machine.apple else "cpu", why=why)
+
+
+def _torch(asked: str, machine: Machine) -> BackendChoice:
+    device = "cuda" if machine.cuda else "mps" if machine.mps else "cpu"
+    without = "; MLX is not installed" if machine.apple and not machine.mlx else ""
+    best = {"cuda": "torch has a GPU of CUDA", "mps": "torch has Apple's GPU", "cpu": "torch has no GPU"}[device]
+    return BackendChoice.model_validate(
+        {
+            "library": "torch",
+            "engine": "torchtune" if asked == "torchtune" else "peft",
+            "device": device,
+            "why": f"{best}{without}" if asked == "auto" else "asked for",
+        }
+    )

@@ -1,7 +1,7 @@
 """Models and adapters on this machine."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from cruijff_kit.ports.clock import Progress
 from cruijff_kit.schema.adapter import (
@@ -12,9 +12,10 @@ from cruijff_kit.schema.adapter import (
     MergeReceipt,
     PortedFile,
 )
+from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.embedding import EmbeddingFile, EmbedJob
 from cruijff_kit.schema.prediction import Completion, PromptIds
-from cruijff_kit.schema.registry import ModelTrait, PullReceipt
+from cruijff_kit.schema.registry import ConvertedModel, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
 __all__ = ["Adapters", "Embedder", "Inference", "ModelHub", "Tokenizer"]
@@ -55,8 +56,8 @@ class ModelHub(Protocol):
         """Load a model directory's tokenizer; SiteError where there is none, or its extra is not installed."""
         ...
 
-    def inference(self, path: str, *, adapter: str | None = None) -> "Inference":
-        """Load a base model, an adapter unmerged on it; SiteError where it or its extra cannot be read."""
+    def inference(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> "Inference":
+        """Load a base model, an adapter unmerged on it; SiteError where it or what computes cannot be had."""
         ...
 
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
@@ -80,6 +81,14 @@ class ModelHub(Protocol):
 
         Raises:
             SiteError: this machine is offline, the hub refuses, or the directory is another model's.
+        """
+        ...
+
+    def convert(self, path: str, output: str, *, to: Literal["mlx", "hf"], bits: int | None = None) -> ConvertedModel:
+        """Write a model in another form to a new directory, whole or not at all.
+
+        Raises:
+            SiteError: the output is taken, the model cannot be converted, or MLX is not installed.
         """
         ...
 

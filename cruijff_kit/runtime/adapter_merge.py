@@ -22,6 +22,7 @@ __all__ = [
     "Update",
     "check_mergeable",
     "check_plain",
+    "companions",
     "merge_adapter",
     "new_directory",
     "scale_of",
@@ -120,7 +121,7 @@ def write_merged(adapter: Path, folder: Path, *, base: Path) -> int:
         save_file(tensors, folder / shard.name, metadata={"format": "pt"})
         with (folder / shard.name).open("rb") as file:
             os.fsync(file.fileno())
-    for path in _companions(base):
+    for path in companions(base):
         shutil.copyfile(path, folder / path.name)
     record = read_record(adapter)
     made_of = {
@@ -217,7 +218,7 @@ def _merged(weight: "torch.Tensor", update: Update, *, scale: float) -> "torch.T
         return whole.to(weight.dtype)
 
 
-def _companions(base: Path) -> Iterator[Path]:
+def companions(base: Path) -> Iterator[Path]:
     """Yield what makes weights a model: configuration, tokenizer, index, licence."""
     for path in sorted(base.iterdir()):
         if path.is_file() and not path.name.startswith(".") and path.suffix not in _WEIGHTS:

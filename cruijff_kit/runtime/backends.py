@@ -1,4 +1,4 @@
-"""What this machine has to compute with."""
+"""What this machine has to compute with, told without loading any of it."""
 
 import platform
 import sys
@@ -6,16 +6,27 @@ from importlib.util import find_spec
 
 from cruijff_kit.schema.backend import Machine
 
-__all__ = ["this_machine"]
+__all__ = ["is_installed", "this_machine"]
 
 
-def this_machine() -> Machine:
-    """Return which libraries and devices are here; torch is loaded to see its own, where it is installed."""
-    cuda = mps = False
-    if find_spec("torch") is not None:
-        import torch
+def this_machine(*, cuda: bool) -> Machine:
+    """Return which libraries and devices are here.
 
-        cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    Args:
+        cuda: whether the driver tells of a GPU of CUDA.
+    """
     apple = sys.platform == "darwin" and platform.machine() == "arm64"
-    mlx = find_spec("mlx") is not None and find_spec("mlx_lm") is not None
-    return Machine(apple=apple, mlx=mlx, cuda=cuda, mps=mps)
+    torch = is_installed("torch")
+    return Machine(
+        apple=apple,
+        mlx=is_installed("mlx") and is_installed("mlx_lm"),
+        cuda=cuda and torch,
+        mps=apple and torch,
+        peft=is_installed("peft"),
+        torchtune=is_installed("torchtune"),
+    )
+
+
+def is_installed(module: str) -> bool:
+    """Return whether a top-level module can be imported; nothing is loaded."""
+    return find_spec(module) is not None

@@ -14,7 +14,7 @@ The metadata then holds `options`, `option_logprobs` and `option_mass` (`runtime
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from inspect_ai.model import (
     ChatCompletionChoice,
@@ -32,16 +32,14 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from cruijff_kit.data.tokens import Encoding, Turn, encode_conversation, prompt_sha256, stop_ids
-from cruijff_kit.errors import PlanError, SiteError
+from cruijff_kit.errors import PlanError
 from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.inference import Limits
-from cruijff_kit.runtime.resident import ResidentModel
+from cruijff_kit.runtime.residents import Resident, load_resident
 from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, choose_chance, prove_greedy
+from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.prediction import Completion
 from cruijff_kit.schema.spec import DatasetType
-
-if TYPE_CHECKING:
-    from cruijff_kit.runtime.mlx_resident import MlxResident
 
 __all__ = ["CruijffAPI", "cruijff"]
 
@@ -76,7 +74,7 @@ class CruijffAPI(ModelAPI):
         batch_size: int = 64,
         dtype: Literal["fp32", "bf16"] = "fp32",
         device: str = "auto",
-        backend: Literal["torch", "mlx"] = "torch",
+        backend: Library = "torch",
     ) -> None:
         """Load the base, or take the one already in memory.
 
@@ -165,17 +163,10 @@ def _resident(
     *,
     dtype: Literal["fp32", "bf16"],
     device: str,
-    backend: Literal["torch", "mlx"],
+    backend: Library,
     longest: int | None,
-) -> "ResidentModel | MlxResident":
-    if backend == "torch":
-        return ResidentModel(path, dtype=dtype, device=device)
-    try:
-        from cruijff_kit.runtime.mlx_resident import MlxResident
-    except ImportError as err:
-        fact = f"answering in MLX needs `{err.name}`, which is not installed"
-        raise SiteError(fact, hint="pip install 'cruijff-kit[mlx,eval]' in an environment of its own") from err
-    return MlxResident(path, dtype=dtype, device=device, longest=longest)
+) -> Resident:
+    return load_resident(path, dtype=dtype, device=device, backend=backend, longest=longest)
 
 
 def _refuse_unsupported(tools: Sequence[ToolInfo], config: GenerateConfig) -> None:

@@ -17,18 +17,20 @@ from cruijff_kit.runtime.model_files import model_config, weight_headers
 from cruijff_kit.runtime.target_modules import chosen_layers
 
 __all__ = [
+    "GROUP",
     "PROVEN",
     "Base",
     "describe_mlx",
     "linear_layers",
     "load_base",
     "output_head",
+    "read_model",
     "targets_of",
     "unlike_files",
     "use_device",
 ]
 
-_GROUP = 64
+GROUP = 64
 """Weights that share one scale and one bias in 4 bits."""
 _BITS = 4
 PROVEN = (
@@ -64,17 +66,8 @@ def load_base(folder: Path, *, dtype: Literal["fp32", "bf16"], longest: int, int
         SiteError: the directory cannot be loaded, lacks weights, carries an adapter, is of a
             family that MLX computes otherwise, or has nothing that goes into 4 bits.
     """
-    if (folder / ADAPTER_CONFIG).exists():
-        fact = f"the base model directory `{folder}` carries an adapter (`{ADAPTER_CONFIG}`)"
-        raise SiteError(fact, hint="keep base models and adapters in directories of their own")
-    config = model_config(folder)
+    model, config = read_model(folder, longest=longest)
     kind = _family(config, folder, longest=longest)
-    try:
-        model, _ = load_model(folder, lazy=True, model_config=_rotations(config))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
-        said = str(err).strip().partition("\n")[0]
-        hint = "train and evaluate this model with `tools.preparation: peft`, or download it again"
-        raise SiteError(f"MLX cannot load the model directory `{folder}`: {said}", hint=hint) from err
     model.set_dtype({"fp32": mx.float32, "bf16": mx.bfloat16}[dtype])
     base = Base(model, kind, _blocks(model))
     if int4:
@@ -83,6 +76,26 @@ def load_base(folder: Path, *, dtype: Literal["fp32", "bf16"], longest: int, int
     model.eval()
     mx.eval(model.parameters())
     return base
+
+
+def read_model(folder: Path, *, longest: int) -> tuple[Any, dict[str, Any]]:
+    """Return the model of a directory in the arithmetic of its files, and its configuration as mlx-lm has to read it.
+
+    Raises:
+        SiteError: as `load_base` does.
+    """
+    if (folder / ADAPTER_CONFIG).exists():
+        fact = f"the base model directory `{folder}` carries an adapter (`{ADAPTER_CONFIG}`)"
+        raise SiteError(fact, hint="keep base models and adapters in directories of their own")
+    config = model_config(folder)
+    _family(config, folder, longest=longest)
+    try:
+        model, told = load_model(folder, lazy=True, model_config=_rotations(config))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        said = str(err).strip().partition("\n")[0]
+        hint = "take torch for it: `--backend torch`, or `tools.preparation: peft` in a design; or download it again"
+        raise SiteError(f"MLX cannot load the model directory `{folder}`: {said}", hint=hint) from err
+    return model, dict(told)
 
 
 def describe_mlx() -> str:
@@ -162,7 +175,8 @@ def _family(config: Mapping[str, Any], folder: Path, *, longest: int) -> str:
     if kind not in PROVEN:
         proven = ", ".join(f"`{each}`" for each in PROVEN)
         fact = f"`{folder}` is a `{kind}` model; MLX is known to compute as transformers does those of {proven}"
-        raise SiteError(fact, hint="train and evaluate it with `tools.preparation: peft`")
+        hint = "take torch for it: `--backend torch`, or `tools.preparation: peft` in a design"
+        raise SiteError(fact, hint=hint)
     if window is not None and told.get("use_sliding_window", True) and longest > window:
         # Most models of mlx-lm let every token see all that came before it.
         fact = f"each token of this `{kind}` model sees {window} before it, which MLX does not keep to"
@@ -207,12 +221,12 @@ def _blocks(model: Any) -> tuple[str, ...]:
 def _into_four_bits(base: Base, folder: Path) -> None:
     layers = linear_layers(base)
     plain = {name for name, part in layers.items() if isinstance(part, nn.Linear)}
-    fitting = {name for name in plain if layers[name].weight.shape[1] % _GROUP == 0}
+    fitting = {name for name in plain if layers[name].weight.shape[1] % GROUP == 0}
     if not fitting:
         fact = (
-            f"no linear layer of `{folder}` has inputs in groups of {_GROUP}"
+            f"no linear layer of `{folder}` has inputs in groups of {GROUP}"
             if plain
             else f"`{folder}` holds quantised weights already"
         )
         raise SiteError(f"`quantization: int4` has nothing to do: {fact}", hint="leave `quantization: none`")
-    nn.quantize(base.model, group_size=_GROUP, bits=_BITS, class_predicate=lambda name, _: name in fitting)
+    nn.quantize(base.model, group_size=GROUP, bits=_BITS, class_predicate=lambda name, _: name in fitting)

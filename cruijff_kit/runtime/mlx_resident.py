@@ -18,10 +18,11 @@ from cruijff_kit.errors import ResultError, SiteError
 from cruijff_kit.runtime.adapter_merge import check_plain, scale_of
 from cruijff_kit.runtime.adapter_names import layers_of, to_mlx_names
 from cruijff_kit.runtime.base_record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_settings
-from cruijff_kit.runtime.inference import Decoder, Limits
+from cruijff_kit.runtime.inference import Aside, Decoder, Limits
 from cruijff_kit.runtime.mlx_lora import as_array, as_tensor, put_adapter
 from cruijff_kit.runtime.mlx_model import linear_layers, load_base, use_device
 from cruijff_kit.runtime.mlx_network import MlxNetwork
+from cruijff_kit.runtime.next_token import Step
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
 __all__ = ["MlxResident"]
@@ -62,15 +63,16 @@ class MlxResident:
             raise SiteError(f"the model directory `{path}` cannot be loaded: {err}") from err
         # Tidied spaces would be another answer than the one given.
         self.tokenizer.clean_up_tokenization_spaces = False
-        positions = getattr(config.get_text_config(), "max_position_embeddings", None)
-        reach = min(each for each in (longest, positions, 2**31) if each is not None)
+        self.vocabulary = len(self.tokenizer)
+        self.max_positions: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
+        reach = min(each for each in (longest, self.max_positions, 2**31) if each is not None)
         self._base = load_base(Path(path), dtype=dtype, longest=reach)
         self._plain = linear_layers(self._base)
         self._decoder = Decoder(
             MlxNetwork(self._base, config),
             self.tokenizer,
-            vocabulary=len(self.tokenizer),
-            max_positions=positions,
+            vocabulary=self.vocabulary,
+            max_positions=self.max_positions,
             ends=_end_ids(path, self.tokenizer),
         )
 
@@ -82,6 +84,7 @@ class MlxResident:
         adapter: str | None = None,
         stop_ids: Sequence[int] = (),
         options: Sequence[Sequence[str]] = (),
+        asides: Sequence[Aside] = (),
     ) -> list[Completion]:
         """Return the answer to each prompt, in the order given; safe between threads.
 
@@ -91,6 +94,7 @@ class MlxResident:
             adapter: directory of a LoRA adapter in peft format; the bare base where None.
             stop_ids: ids that end an answer besides the model's own.
             options: for each prompt the labels to score behind it; none at all where absent.
+            asides: for each prompt its own seed and listener, told in the thread of MLX; none at all where absent.
 
         Raises:
             PlanError: prompt and answer exceed the model's positions, or two options are one.
@@ -100,9 +104,29 @@ class MlxResident:
 
         def answers() -> list[Completion]:
             self._wear(adapter)
-            return self._decoder.complete(prompts, limits, stop_ids=stop_ids, options=options)
+            return self._decoder.complete(prompts, limits, stop_ids=stop_ids, options=options, asides=asides)
 
         return self._thread.submit(answers).result()
+
+    def read(self, ids: PromptIds, *, count: int, adapter: str | None = None) -> list[Step]:
+        """Return, for every token of a text but the first, how likely it was and what else was; safe between threads.
+
+        Args:
+            ids: the text.
+            count: likeliest tokens of each position.
+            adapter: directory of a LoRA adapter; the bare base where None.
+
+        Raises:
+            PlanError: the text exceeds the model's positions.
+            ResultError: the adapter does not fit, or the logits are not numbers.
+            SiteError: the adapter directory cannot be loaded.
+        """
+
+        def steps() -> list[Step]:
+            self._wear(adapter)
+            return self._decoder.read(ids, count=count)
+
+        return self._thread.submit(steps).result()
 
     def logits(self, ids: PromptIds, *, adapter: str | None = None) -> torch.Tensor:
         """Return the logits behind every token of one text, shape (tokens, vocabulary); safe between threads.

@@ -3,7 +3,7 @@
 from cruijff_kit.data.tokens import Encoding, encoding_problems
 from cruijff_kit.errors import SpecError
 from cruijff_kit.runtime.answering import Desk, Model
-from cruijff_kit.runtime.resident import ResidentModel
+from cruijff_kit.runtime.residents import load_resident
 from cruijff_kit.schema.serving import ServedModel
 
 __all__ = ["load_desk"]
@@ -16,10 +16,12 @@ def load_desk(served: ServedModel) -> Desk:
 
     Raises:
         ResultError: the adapter does not fit.
-        SiteError: base or adapter cannot be loaded, or there is no such device.
+        SiteError: base or adapter cannot be loaded, or backend or device are not here.
         SpecError: questions cannot be put to it so.
     """
-    model: Model = ResidentModel(served.base, dtype=served.dtype, device=served.device)
+    model: Model = load_resident(
+        served.base, dtype=served.dtype, device=served.device, backend=served.backend, longest=served.max_positions
+    )
     encoding = _encoding(served)
     problems = encoding_problems(encoding, tokenizer=model.tokenizer)
     if problems:

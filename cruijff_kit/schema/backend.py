@@ -1,10 +1,13 @@
 """Backend nouns: what a machine has to compute with, and which library does."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from cruijff_kit.schema.noun import Noun
 
-__all__ = ["BackendChoice", "Machine"]
+__all__ = ["BackendChoice", "Library", "Machine"]
+
+Library: TypeAlias = Literal["torch", "mlx"]
+"""What answers."""
 
 
 class Machine(Noun):
@@ -15,16 +18,22 @@ class Machine(Noun):
     mlx: bool
     """Whether MLX and mlx-lm are installed."""
     cuda: bool
-    """Whether torch sees a GPU of CUDA."""
+    """Whether there is a GPU of CUDA, and torch to use it."""
     mps: bool
-    """Whether torch sees Apple's GPU."""
+    """Whether there is Apple's GPU, and torch to use it."""
+    peft: bool
+    """Whether peft is installed, which trains by torch."""
+    torchtune: bool
+    """Whether torchtune is installed, which trains Llamas by torch."""
 
 
 class BackendChoice(Noun):
     """The library that computes, where, and why."""
 
-    library: Literal["mlx", "torch"]
-    """`mlx` is `tools.preparation: mlx` of a design and `backend: mlx` of an evaluation."""
+    library: Library
+    """What answers; `backend` of an evaluation and of a served model."""
+    engine: Literal["mlx", "peft", "torchtune"]
+    """What trains; `tools.preparation` of a design."""
     device: Literal["gpu", "cuda", "mps", "cpu"]
     """Where; `gpu` is Apple's, by MLX."""
     why: str

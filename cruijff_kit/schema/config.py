@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.evaluation import Generation
 from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
@@ -266,7 +267,7 @@ class EvalConfig(Noun):
     """Generation settings."""
     dtype: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic."""
-    backend: Literal["torch", "mlx"] = "torch"
+    backend: Library = "torch"
     """Library that computes the answers of a model that is loaded here."""
     seed: int
     """Seed of the subset."""

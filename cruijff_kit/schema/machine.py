@@ -15,7 +15,9 @@ class MachineReport(Noun):
     device: str
     """What a training would compute on."""
     backend: str
-    """What `--backend auto` is here, or why nothing can train."""
+    """What `--backend auto` trains by here; `none` where nothing can."""
+    backend_why: str
+    """Why."""
     cpus: int
     """CPUs that a process may use."""
     memory: int

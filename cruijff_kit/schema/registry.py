@@ -6,7 +6,7 @@ from pydantic import Field
 
 from cruijff_kit.schema.noun import Noun
 
-__all__ = ["ModelEntry", "ModelListing", "ModelReport", "ModelTrait", "PullReceipt"]
+__all__ = ["ConvertedModel", "ModelEntry", "ModelListing", "ModelReport", "ModelTrait", "PullReceipt"]
 
 _MEMORY = r"^[1-9]\d*[KMGT]$"
 
@@ -112,6 +112,23 @@ class ModelReport(Noun):
     def ok(self) -> bool:
         """Return whether nothing that was checked is wrong."""
         return all(trait.ok is not False for trait in self.traits)
+
+
+class ConvertedModel(Noun):
+    """A model that was written in another form."""
+
+    source: str
+    """Directory that it was made of."""
+    path: str
+    """Directory that was made."""
+    form: Literal["mlx", "hf"]
+    """Whose form it is: mlx-lm's, or that of transformers."""
+    bits: int | None
+    """Bits a weight, where they are MLX's few."""
+    bytes: int
+    """What it takes on disk."""
+    sha256: str
+    """Content hash, as designs name it."""
 
 
 class PullReceipt(Noun):

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.config import DatasetConfig
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.noun import Noun, Sha256
@@ -32,6 +33,8 @@ class ModelChoice(Noun):
     """Whether each question is put into the prompt template of the training, as its rows were."""
     dtype: Literal["fp32", "bf16"] | None = None
     """Arithmetic; the run's own, or `fp32`, where None."""
+    backend: Literal["auto", "torch", "mlx"] = "auto"
+    """Which library computes; `auto` is MLX on Apple silicon where it is installed, else torch."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     max_concurrent: Annotated[int, Field(ge=1, le=1024)] = 16
@@ -76,6 +79,8 @@ class ServedModel(Noun):
     """Longest conversation in tokens, the answer with it."""
     dtype: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic."""
+    backend: Library = "torch"
+    """Which library computes."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     max_concurrent: Annotated[int, Field(ge=1)] = 16

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.model_needs import look_up_needs
     from cruijff_kit.workflow.models import (
         check_model,
+        convert_model,
         describe_model,
         list_models,
         look_up_model,
@@ -102,6 +103,7 @@ __all__ = [
     "compare_run_groups",
     "convert_adapter",
     "convert_data",
+    "convert_model",
     "copy_recipe",
     "create_profile",
     "describe_machine",
@@ -213,6 +215,7 @@ _HOMES = {
     "mirror": ("run_there", "sync_mirror"),
     "models": (
         "check_model",
+        "convert_model",
         "describe_model",
         "list_models",
         "look_up_model",

@@ -4,14 +4,16 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from cruijff_kit.errors import SiteError
+from cruijff_kit.planning.backends import choose_backend
 from cruijff_kit.ports import World
+from cruijff_kit.runtime.backends import this_machine
 from cruijff_kit.runtime.machine_memory import machine_memory, usable_cpus
 from cruijff_kit.runtime.user_folders import cache_dir, own_folder
+from cruijff_kit.schema.backend import BackendChoice, Machine
 from cruijff_kit.schema.machine import MachineReport
 from cruijff_kit.schema.site import GpuKind
-from cruijff_kit.workflow.backends import choose_backend
 
-__all__ = ["describe_machine"]
+__all__ = ["describe_machine", "gpus_here", "machine_here"]
 
 _PACKAGES = (
     *("cruijff-kit", "torch", "transformers", "tokenizers", "peft", "safetensors", "torchtune", "torchao"),
@@ -21,16 +23,19 @@ _PACKAGES = (
 
 def describe_machine(*, world: World) -> MachineReport:
     """Return device, memory, backend, versions and places of this machine; nothing is written or asked of a network."""
-    gpus = world.probe.machine().gpus if world.probe is not None else ()
+    gpus = gpus_here(world)
+    chosen: BackendChoice | None = None
     try:
-        backend = choose_backend("auto")
+        chosen = choose_backend("auto", machine_here(world), train=True)
+        backend, why = chosen.engine, chosen.why
     except SiteError as err:
-        backend = f"none: {str(err).partition(chr(10))[0]} ({err.hint})"
+        backend, why = "none", f"{str(err).partition(chr(10))[0]} ({err.hint})"
     found = {name: _version(name) for name in _PACKAGES}
     return MachineReport(
         system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        device=_device(gpus, backend),
+        device=_device(gpus, chosen),
         backend=backend,
+        backend_why=why,
         cpus=usable_cpus(),
         memory=machine_memory(),
         gpus=gpus,
@@ -45,13 +50,24 @@ def describe_machine(*, world: World) -> MachineReport:
     )
 
 
-def _device(gpus: tuple[GpuKind, ...], backend: str) -> str:
-    if backend == "mlx":
+def machine_here(world: World) -> Machine:
+    """Return what decides which library computes on this machine; nothing heavy is loaded."""
+    return this_machine(cuda=bool(gpus_here(world)))
+
+
+def gpus_here(world: World) -> tuple[GpuKind, ...]:
+    """Return the GPUs that the driver tells of."""
+    return world.probe.machine().gpus if world.probe is not None else ()
+
+
+def _device(gpus: tuple[GpuKind, ...], chosen: BackendChoice | None) -> str:
+    if chosen is not None and (chosen.library, chosen.device) == ("mlx", "gpu"):
         return "the GPU of Apple silicon, through MLX"
     if gpus:
         names = ", ".join(f"{each.count} {each.type or 'GPU'} of {each.memory or 'unknown memory'}" for each in gpus)
         return f"CUDA: {names}"
-    return f"CPU: {platform.processor() or platform.machine()}"
+    unused = " (torch's recipes do not use Apple's GPU; MLX would)" if chosen and chosen.device == "mps" else ""
+    return f"CPU: {platform.processor() or platform.machine()}{unused}"
 
 
 def _version(name: str) -> str | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cruijff_kit.errors import Problem, RunError, SiteError, SpecError
+from cruijff_kit.planning.backends import choose_backend
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.configs import read_config
 from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS, find_base, read_record
@@ -14,6 +15,7 @@ from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.serving import ModelChoice, ServedModel
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.workflow.attempts import find_run
+from cruijff_kit.workflow.machine import machine_here
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.trained_adapter import find_trained
@@ -40,7 +42,7 @@ def chosen_model(choice: ModelChoice, *, world: World) -> ServedModel:
     Raises:
         PlanError: a run was named and nothing is scaffolded.
         RunError: the run is unknown, not loaded here, or has no such epoch.
-        SiteError: base or adapter are not there, or the base is not the adapter's.
+        SiteError: base, adapter or backend are not there, or the base is not the adapter's.
         SpecError: the choice contradicts itself, or names nothing.
     """
     problems = list(_problems(choice))
@@ -66,6 +68,7 @@ def chosen_model(choice: ModelChoice, *, world: World) -> ServedModel:
         wrap=choice.wrap,
         max_positions=facts.max_positions,
         dtype=choice.dtype or found.dtype or "fp32",
+        backend=choose_backend(choice.backend, machine_here(world)).library,
         device=choice.device,
         max_concurrent=choice.max_concurrent,
         here_only=_here_only(found, world),

@@ -1,16 +1,18 @@
 """Models: list those known and here, describe, check and pull them, or make the small one."""
 
 from pathlib import PurePath
+from typing import Literal
 
-from cruijff_kit.errors import SiteError
+from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.planning.registry import compare_entry, find_entry, known_models
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.machine import RemovedModel
-from cruijff_kit.schema.registry import ModelEntry, ModelListing, ModelReport, ModelTrait, PullReceipt
+from cruijff_kit.schema.registry import ConvertedModel, ModelEntry, ModelListing, ModelReport, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
 __all__ = [
     "check_model",
+    "convert_model",
     "describe_model",
     "list_models",
     "look_up_model",
@@ -106,6 +108,27 @@ def pull_model(repo: str, *, revision: str | None = None, world: World) -> PullR
         hint = "set `models_dir: /where/models/lie` in site.yaml"
         raise SiteError("the site names no directory for models, so there is none to pull into", hint=hint)
     return world.hub.pull(name, revision=revision)
+
+
+def convert_model(
+    name: str, output: str, *, to: Literal["mlx", "hf"], bits: int | None = None, world: World
+) -> ConvertedModel:
+    """Write a model on this machine in another form to a new directory; it stays as it is.
+
+    Args:
+        name: its directory, or its name in the models directory.
+        output: directory to make.
+        to: `mlx`, as mlx-lm reads it, or `hf`, as transformers does.
+        bits: for `mlx`, 4 or 8 bits a weight; as they lie there where None.
+        world: the site's models directory.
+
+    Raises:
+        SpecError: bits are asked for that the form does not have.
+        SiteError: the model is not here or cannot be converted, the output is taken, or MLX is not installed.
+    """
+    if bits is not None and to != "mlx":
+        raise SpecError("few bits a weight are MLX's", hint="leave `--bits` out, or write `--output-format mlx`")
+    return world.hub.convert(name, output, to=to, bits=bits)
 
 
 def remove_model(name: str, *, dry_run: bool = False, world: World) -> RemovedModel:

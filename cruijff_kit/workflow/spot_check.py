@@ -11,9 +11,11 @@ from cruijff_kit.data.formats import content_sha256
 from cruijff_kit.data.loaders import Columns, load_splits
 from cruijff_kit.data.tokens import Encoding, Row, answer_text, encode_prompt, prompt_sha256, stop_ids
 from cruijff_kit.errors import RunError, SiteError, SpecError
+from cruijff_kit.planning.backends import library_of
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.configs import read_config
 from cruijff_kit.runtime.data_files import read_data
+from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
 from cruijff_kit.schema.evaluation import Generation
 from cruijff_kit.schema.layout import RunLayout, adapter_in
@@ -47,6 +49,7 @@ class _Subject(NamedTuple):
     scorer: str
     rules: ScoringRules
     max_tokens: int
+    backend: Library
     cell: Cell | None = None
 
 
@@ -117,7 +120,7 @@ def _samples(subject: _Subject, rows: Sequence[Row], *, world: World) -> Iterato
     encoding, path = Encoding.of(subject.config.dataset), subject.config.base_model.path
     tokenizer, right = world.hub.tokenizer(path), text_verdict(subject.scorer, rules=subject.rules)
     prompts = [encode_prompt(row, encoding=encoding, tokenizer=tokenizer) for row in rows]
-    answers = world.hub.inference(path, adapter=subject.adapter).complete(
+    answers = world.hub.inference(path, adapter=subject.adapter, backend=subject.backend).complete(
         prompts,
         max_tokens=subject.max_tokens,
         top_logprobs=_CANDIDATES,
@@ -154,12 +157,13 @@ def _subject(run: PlannedRun, world: World) -> _Subject:
         only, stash = config.save_adapter_weights_only, config.stash_adapter_weights
         adapter = adapter_in(f"{config.output_dir}/epoch_{epoch}", adapter_only=only, stash=stash)
         split, tokens = config.split_val or config.split, Generation().max_tokens
-        return _Subject(config, epoch, adapter, split, "match", ScoringRules(), tokens)
+        return _Subject(config, epoch, adapter, split, "match", ScoringRules(), tokens, library_of(run))
     first = [cell for cell in run.cells if cell.task.name == run.cells[0].task.name]
     last = max(first, key=lambda cell: -1 if cell.epoch is None else cell.epoch)
     cell = _config(EvalConfig, layout.cell_config(last.name), run=run, world=world)
     scorer = next((name for name in cell.scorers if name != "risk"), "match")
-    return _Subject(cell, cell.epoch, cell.adapter, cell.split, scorer, cell.rules, cell.generation.max_tokens, last)
+    tokens, backend = cell.generation.max_tokens, cell.backend
+    return _Subject(cell, cell.epoch, cell.adapter, cell.split, scorer, cell.rules, tokens, backend, last)
 
 
 def _refuse_untrained(run: PlannedRun, world: World) -> None:

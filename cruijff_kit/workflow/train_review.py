@@ -6,18 +6,20 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.data.template_registry import is_file
 from cruijff_kit.errors import Problem, SiteError, SpecError
+from cruijff_kit.planning.backends import BACKENDS, choose_backend
 from cruijff_kit.planning.fits import gigabytes, memory_bytes
 from cruijff_kit.planning.shapes import shape_of
 from cruijff_kit.planning.train_advice import Fit, fit_of, recommendations, train_warnings
 from cruijff_kit.planning.train_design import DesignParts, design_text, total_steps
 from cruijff_kit.planning.train_layers import lay_over, value_problems, with_machine, with_steps
 from cruijff_kit.ports import Progress, World
+from cruijff_kit.runtime.backends import is_installed
 from cruijff_kit.runtime.machine_memory import machine_memory, usable_cpus
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.site import GpuKind
 from cruijff_kit.schema.train_keys import TrainMode
 from cruijff_kit.schema.training import TrainOrder, TrainReview, TrainValue
-from cruijff_kit.workflow.backends import BACKENDS, choose_backend, is_installed
+from cruijff_kit.workflow.machine import gpus_here, machine_here
 from cruijff_kit.workflow.tiers import tier_of
 from cruijff_kit.workflow.train_inputs import (
     FORMATS,
@@ -68,10 +70,12 @@ def review_training(
     """
     asked = read_order(order, world=world)
     values = lay_over(order.mode, *asked.layers)
-    gpus = world.probe.machine().gpus if world.probe is not None else ()
     problems = [*asked.problems, *_choices(values), *value_problems(values, *asked.layers)]
     if problems:
         raise SpecError("the training cannot be set up so", problems=list(dict.fromkeys(problems)))
+    backend = _backend(values, loose=loose, world=world)
+    # MLX takes the machine's own processor, Apple's GPU too, without being given one.
+    gpus = () if backend[0] == "mlx" else gpus_here(world)
     values = with_machine(values, cpus=usable_cpus(), gpus=len(gpus))
     values["template"] = _template(values["template"], world)
     base = find_base(asked.model, make=not loose, progress=progress, world=world)
@@ -80,7 +84,7 @@ def review_training(
     if not asked.data and order.mode == "quick":
         asked = asked._replace(data=default_data(str(values["template"].value)))
     data = _data(asked, _plain(values), world=world) if asked.data or not loose else None
-    found = _Found(order.mode, asked, base, data, gpus, _backend(values, loose=loose))
+    found = _Found(order.mode, asked, base, data, gpus, backend)
     return _reviewed(found, values, world=world)
 
 
@@ -108,11 +112,11 @@ def _template(said: TrainValue, world: World) -> TrainValue:
     return said.model_copy(update={"value": str(place.absolute())}) if ours else said
 
 
-def _backend(values: Mapping[str, TrainValue], *, loose: bool) -> tuple[str, tuple[str, ...]]:
+def _backend(values: Mapping[str, TrainValue], *, loose: bool, world: World) -> tuple[str, tuple[str, ...]]:
     """Return the backend, and what is to be said of it where a file is only looked at."""
     said = values["backend"].value
     try:
-        return choose_backend(said), ()
+        return choose_backend(said, machine_here(world), train=True).engine, ()
     except SiteError as err:
         if not loose:
             raise

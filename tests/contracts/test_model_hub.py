@@ -42,6 +42,16 @@ def test_a_directory_that_is_not_there_is_a_fault_of_the_site(hub_and_path: tupl
             ask(f"{path}-gone")
 
 
+def test_a_library_that_is_not_here_is_a_fault_of_the_site(hub_and_path: tuple[ModelHub, str]) -> None:
+    hub, path = hub_and_path
+    with pytest.raises(SiteError, match="answering in MLX needs `mlx`"):
+        hub.inference(path, backend="mlx")
+    with pytest.raises(SiteError, match="converting models needs `mlx"):
+        hub.convert(path, f"{path}-made", to="mlx")
+    with pytest.raises(SiteError, match="does not exist"):
+        hub.convert(f"{path}-gone", f"{path}-made", to="mlx")
+
+
 def test_a_tokenizer_reads_and_writes_text(hub_and_path: tuple[ModelHub, str]) -> None:
     hub, path = hub_and_path
     tokenizer = hub.tokenizer(path)

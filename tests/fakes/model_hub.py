@@ -1,11 +1,12 @@
 """A hub whose models are facts told to it."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Inference, Progress, Tokenizer
-from cruijff_kit.schema.registry import ModelTrait, PullReceipt
+from cruijff_kit.schema.backend import Library
+from cruijff_kit.schema.registry import ConvertedModel, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
 __all__ = ["FakeHub", "model_facts"]
@@ -42,6 +43,7 @@ class FakeHub:
         self.models = {model.path: model for model in models}
         self.tokenizers = dict(tokenizers or {})
         self.inferences = dict(inferences or {})
+        self.libraries = ("torch",)
         self.trained = 0
 
     def facts(self, path: str) -> ModelFacts:
@@ -53,7 +55,9 @@ class FakeHub:
             raise SiteError("reading tokenizers needs `transformers`", hint="pip install 'cruijff-kit[train]'")
         return _known(self.tokenizers, path)
 
-    def inference(self, path: str, *, adapter: str | None = None) -> Inference:
+    def inference(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> Inference:
+        if backend not in self.libraries:
+            raise SiteError("answering in MLX needs `mlx`", hint="pip install 'cruijff-kit[mlx]'")
         return _known(self.inferences, adapter or path)
 
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
@@ -82,6 +86,13 @@ class FakeHub:
         return PullReceipt(
             repo=repo, revision=facts.revision or "", path=path, files=3, bytes=facts.bytes, sha256=facts.sha256
         )
+
+    def convert(self, path: str, output: str, *, to: Literal["mlx", "hf"], bits: int | None = None) -> ConvertedModel:
+        facts = _known(self.models, path)
+        if "mlx" not in self.libraries:
+            raise SiteError("converting models needs `mlx_lm`", hint="pip install 'cruijff-kit[mlx]'")
+        self.models[output] = facts.model_copy(update={"path": output})
+        return ConvertedModel(source=path, path=output, form=to, bits=bits, bytes=facts.bytes, sha256=facts.sha256)
 
     def size(self, path: str) -> int:
         return _known(self.models, path).bytes

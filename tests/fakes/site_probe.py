@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from cruijff_kit import __version__
 from cruijff_kit.errors import SiteError
 from cruijff_kit.planning.site_parse import read_sites
-from cruijff_kit.schema.site import Partition, Remote
+from cruijff_kit.schema.site import GpuKind, Partition, Remote
 from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, LoginFacts, MachineFacts, OldScript, ScriptAnswer
 from cruijff_kit.schema.site_reading import SiteFile, SiteLevel, SiteReading
 
@@ -45,15 +45,16 @@ class FakeProbe:
         answer: ScriptAnswer | None = None,
         old: OldScript | None = None,
         login: LoginFacts | None = None,
+        gpus: tuple[GpuKind, ...] = (),
     ) -> None:
         self.folders = {each.path: each for each in folders}
         self._cluster, self._answer, self._old = cluster, answer or printed(), old
         self._commands = dict.fromkeys(PROGRAMS, "/usr/bin/x") if commands is None else dict(commands)
-        self._login = login
+        self._login, self._gpus = login, gpus
         self.scripts: list[tuple[str, bool]] = []
 
     def machine(self) -> MachineFacts:
-        return MachineFacts(commands=self._commands, modules=False, venv=None, conda=None, gpus=())
+        return MachineFacts(commands=self._commands, modules=False, venv=None, conda=None, gpus=self._gpus)
 
     def cluster(self) -> ClusterFacts | None:
         return self._cluster

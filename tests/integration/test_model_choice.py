@@ -88,6 +88,15 @@ def test_a_base_is_named_by_its_directory_or_by_its_name_among_the_models(base: 
         chosen(world, model="no-such-model")
 
 
+def test_what_computes_is_torch_here_and_another_library_is_refused_with_how_to_have_it(
+    base: str, world: World
+) -> None:
+    assert chosen(world, model=base).backend == chosen(world, model=base, backend="torch").backend == "torch"
+    with pytest.raises(SiteError, match="backend `mlx` needs `mlx_lm`, which is not installed") as caught:
+        chosen(world, model=base, backend="mlx")
+    assert "[mlx]" in caught.value.hint
+
+
 def test_a_base_without_a_chat_template_is_asked_in_plain_text(tmp_path: Path, world: World) -> None:
     plain = random_base(tmp_path / "plain", template=None)
     served = chosen(world, model=plain)

@@ -111,9 +111,20 @@ def test_a_model_is_removed_where_the_user_s_own_file_lets_it_happen_unasked(
     assert "there are: none" in str(ck(project, "models", "rm", "tiny", "--yes").exception)
 
 
-@pytest.mark.parametrize("form", ("mlx", "hf", "gguf"))
-def test_a_conversion_that_is_not_done_is_refused_with_what_does_it(form: str, project: Path) -> None:
-    assert "is not converted" in str(ck(project, "models", "convert", "tiny", "--output-format", form).exception)
+@pytest.mark.parametrize(
+    "words, fact",
+    (
+        (("tiny",), "converting models needs `mlx"),
+        (("gone",), "does not exist"),
+        (("tiny", "--output-format", "hf", "--bits", "4"), "few bits a weight are MLX's"),
+    ),
+)
+def test_a_conversion_that_cannot_be_is_refused_and_leaves_nothing(
+    words: tuple[str, ...], fact: str, project: Path
+) -> None:
+    found = ck(project, "models", "convert", *words, "--out", str(project / "made"))
+    assert fact in str(found.exception)
+    assert not (project / "made").exists()
 
 
 def test_a_project_s_own_site_file_counts_in_its_directory(project: Path) -> None:

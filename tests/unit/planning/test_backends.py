@@ -6,43 +6,49 @@ from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.planning.backends import BACKENDS, choose_backend
 from cruijff_kit.schema.backend import BackendChoice, Machine
 
-MAC = Machine(apple=True, mlx=True, cuda=False, mps=True)
-NODE = Machine(apple=False, mlx=True, cuda=True, mps=False)
-BARE = Machine(apple=False, mlx=False, cuda=False, mps=False)
+MAC = Machine(apple=True, mlx=True, cuda=False, mps=True, peft=True, torchtune=False)
+NODE = Machine(apple=False, mlx=True, cuda=True, mps=False, peft=True, torchtune=True)
+BARE = Machine(apple=False, mlx=False, cuda=False, mps=False, peft=False, torchtune=False)
 
 
-def told(choice: BackendChoice) -> tuple[str, str]:
-    return choice.library, choice.device
+def told(choice: BackendChoice) -> tuple[str, str, str]:
+    return choice.library, choice.engine, choice.device
 
 
 @pytest.mark.parametrize(
-    "machine, library, device",
+    "machine, expected",
     (
-        (MAC, "mlx", "gpu"),
-        (MAC.model_copy(update={"mlx": False}), "torch", "mps"),
-        (MAC.model_copy(update={"mlx": False, "mps": False}), "torch", "cpu"),
-        (NODE, "torch", "cuda"),
+        (MAC, ("mlx", "mlx", "gpu")),
+        (MAC.model_copy(update={"mlx": False}), ("torch", "peft", "mps")),
+        (MAC.model_copy(update={"mlx": False, "mps": False}), ("torch", "peft", "cpu")),
+        (NODE, ("torch", "peft", "cuda")),
         # Nobody gets MLX on a CPU unasked.
-        (NODE.model_copy(update={"cuda": False}), "torch", "cpu"),
-        (BARE, "torch", "cpu"),
+        (NODE.model_copy(update={"cuda": False}), ("torch", "peft", "cpu")),
     ),
 )
 def test_auto_takes_mlx_on_apple_silicon_then_cuda_then_mps_then_the_cpu(
-    machine: Machine, library: str, device: str
+    machine: Machine, expected: tuple[str, str, str]
 ) -> None:
-    assert told(choose_backend("auto", machine)) == (library, device)
+    assert told(choose_backend("auto", machine)) == told(choose_backend("auto", machine, train=True)) == expected
 
 
 def test_what_is_asked_for_is_taken_where_it_is_and_refused_where_not() -> None:
-    assert told(choose_backend("mlx", NODE)) == ("mlx", "cpu")
-    assert told(choose_backend("mlx", MAC)) == ("mlx", "gpu")
-    assert told(choose_backend("cpu", MAC)) == ("torch", "cpu")
-    assert told(choose_backend("mps", MAC)) == ("torch", "mps")
-    assert told(choose_backend("cuda", NODE)) == ("torch", "cuda")
-    for asked in ("mlx", "cuda", "mps"):
-        with pytest.raises(SiteError, match=f"`--backend {asked}` was asked for, and"):
+    assert told(choose_backend("mlx", NODE)) == ("mlx", "mlx", "cpu")
+    assert told(choose_backend("mlx", MAC)) == ("mlx", "mlx", "gpu")
+    assert told(choose_backend("torch", MAC)) == ("torch", "peft", "mps")
+    assert told(choose_backend("peft", NODE)) == ("torch", "peft", "cuda")
+    assert told(choose_backend("torchtune", NODE)) == ("torch", "torchtune", "cuda")
+    for asked, lacks in (("mlx", "mlx_lm"), ("peft", "peft"), ("torchtune", "torchtune")):
+        with pytest.raises(SiteError, match=f"backend `{asked}` needs `{lacks}`, which is not installed"):
             choose_backend(asked, BARE)
-    assert choose_backend("cpu", BARE).why == "asked for"
+    assert choose_backend("torch", MAC).why == "asked for"
+
+
+def test_who_only_answers_needs_no_engine_that_trains() -> None:
+    assert told(choose_backend("auto", BARE)) == ("torch", "peft", "cpu")
+    for asked in ("auto", "torch"):
+        with pytest.raises(SiteError, match="needs `peft`"):
+            choose_backend(asked, BARE, train=True)
 
 
 def test_whoever_has_apple_silicon_without_mlx_is_told_so() -> None:
@@ -52,5 +58,5 @@ def test_whoever_has_apple_silicon_without_mlx_is_told_so() -> None:
 
 def test_an_unknown_name_is_told_all_known_ones() -> None:
     with pytest.raises(SpecError, match=", ".join(f"`{name}`" for name in BACKENDS)) as caught:
-        choose_backend("cude", BARE)
-    assert caught.value.hint == "write `cuda`"
+        choose_backend("mxl", BARE)
+    assert caught.value.hint == "write `mlx`"

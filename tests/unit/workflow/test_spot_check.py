@@ -12,6 +12,7 @@ from cruijff_kit.data.tokens import Encoding, encode_prompt, prompt_sha256
 from cruijff_kit.errors import PlanError, RunError, SpecError
 from cruijff_kit.mcp_server.result_replies import FiguresReply
 from cruijff_kit.ports import World
+from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell
 from cruijff_kit.schema.prediction import Completion, Prediction, PromptIds, TokenLogprob
@@ -50,9 +51,10 @@ class Models(FakeHub):
         super().__init__(model_facts(), tokenizers={"/models/tiny": byte_level()}, inferences={"/models/tiny": base})
         self.base = base
         self.worn: str | None = None
+        self.library: Library | None = None
 
-    def inference(self, path: str, *, adapter: str | None = None) -> Oracle:
-        self.worn = adapter
+    def inference(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> Oracle:
+        self.worn, self.library = adapter, backend
         return self.base
 
 
@@ -70,6 +72,14 @@ def run_of(world: World, kind: str) -> str:
 def finish_training(world: World, run: str) -> None:
     done = Done(exit_code=0, artefacts={}, finished=world.clock.now())
     world.store.write(RunLayout(run).done("train"), done.model_dump_json())
+
+
+def test_a_run_is_asked_by_the_library_that_trained_it(tmp_path: Path) -> None:
+    for name, library in (("mlx", "mlx"), ("peft", "torch")):
+        world = scaffolded(tmp_path / name, Oracle(), tools={"preparation": name})
+        spot_check_run(run_of(world, "control"), count=1, world=world)
+        assert isinstance(world.hub, Models)
+        assert world.hub.library == library
 
 
 def test_the_first_rows_of_the_evaluation_are_put_to_the_model(tmp_path: Path) -> None:
