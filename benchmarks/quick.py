@@ -121,7 +121,7 @@ def systems(base: str, data: Path, *, trl: Path, mlx: Path | None) -> list[Syste
         found.append(_ours("ours, mlx", base, data=data, python=python, backend="mlx"))
         found.append(
             System("mlx_lm.lora", "mlx", False, lambda place: _mlx(python, base, data=data, place=place, rows=rows),
-                   _printed("Train loss"), lambda place: (place / "out" / "adapters.safetensors").is_file())
+                   _printed("▼", "▲"), lambda place: (place / "out" / "adapters.safetensors").is_file())
         )  # fmt: skip
     return found
 
@@ -163,8 +163,8 @@ def _mlx(python: Path, base: str, *, data: Path, place: Path, rows: int) -> list
     return [*start, *words, *places]
 
 
-def _printed(word: str) -> Callable[[Path, str], bool]:
-    return lambda _, text: word in text
+def _printed(*words: str) -> Callable[[Path, str], bool]:
+    return lambda _, text: any(word in text for word in words)
 
 
 def measure(system: System, place: Path) -> Timing:
