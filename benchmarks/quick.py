@@ -7,8 +7,8 @@ command, or in ours its `DONE`, vouches for it. What ours does beyond that, two 
 Rounds run the systems in turn, so that whatever else the machine does meets all alike.
 
 MLX lives in an environment of its own: `--mlx` names its directory, which holds this package and mlx-lm
-(`make mlx` makes one in `.venv-mlx`). Without it the torch half is measured alone. Where TRL is not installed beside
-this package, `--trl` names another environment, or `new` makes one in a temporary folder.
+(`make mlx`). Without it the torch half is measured alone. Where TRL is not installed beside this package, `--trl`
+names another environment, or `new` makes one in a temporary folder.
 
 Target: to first step and to adapter at most 1.1 x the faster peer of the same backend.
 

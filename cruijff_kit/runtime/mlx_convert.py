@@ -3,11 +3,13 @@
 # pyright: reportMissingImports=false
 # MLX has an environment of its own, beside the one that types are checked in.
 
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+from mlx import nn
 from mlx_lm.utils import dequantize_model, quantize_model, save_config, save_model
 
 from cruijff_kit.errors import SiteError
@@ -44,14 +46,20 @@ def convert_model(model: Path, output: Path, *, to: Literal["mlx", "hf"], bits: 
     packed = any(key in told for key in _PACKED)
     if bits is not None and packed:
         raise SiteError(f"`{model}` is quantised already", hint="convert it to `hf` first, or leave `--bits` out")
+    if bits is not None:
+        network, told = quantize_model(network, told, GROUP, bits)
+        if not any(isinstance(part, nn.QuantizedLinear | nn.QuantizedEmbedding) for part in network.modules()):
+            fact = f"no layer of `{model}` has inputs in groups of {GROUP}, so none goes into {bits} bits"
+            raise SiteError(fact, hint="leave `--bits` out")
     with new_directory(output, beside={"model": model}) as aside:
-        if bits is not None:
-            network, told = quantize_model(network, told, GROUP, bits)
         if to == "hf":
             network = dequantize_model(network) if packed else network
             told = _plain(model)
         make_folder(aside)
         save_model(aside, network)
+        for path in aside.glob("*.safetensors"):
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
         for path in companions(model):
             if path.name not in {"config.json", _INDEX}:
                 shutil.copyfile(path, aside / path.name)

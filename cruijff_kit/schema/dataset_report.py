@@ -10,6 +10,7 @@ from cruijff_kit.schema.noun import Noun, Sha256
 __all__ = [
     "Advice",
     "Bin",
+    "ConvertReceipt",
     "DataCheck",
     "DataFile",
     "DataForm",
@@ -232,3 +233,20 @@ class DataFile(Noun):
     """Name under which this package brings it along; None for the user's own."""
     told: str = ""
     """What it is, where it is bundled."""
+
+
+class ConvertReceipt(Noun):
+    """A data set that was written in another format."""
+
+    source: str
+    """Absolute path it was read from."""
+    source_sha256: Sha256
+    """Hash of what was read."""
+    target: str
+    """Path it was written to, relative to the experiment."""
+    sha256: Sha256
+    """Hash of what was written, as a design will record it."""
+    files: tuple[str, ...]
+    """Every file written."""
+    splits: dict[str, int]
+    """Rows by split."""

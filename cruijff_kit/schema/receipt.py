@@ -10,7 +10,6 @@ from cruijff_kit.schema.spec import ExperimentSpec
 
 __all__ = [
     "AuditPage",
-    "ConvertReceipt",
     "DecisionReceipt",
     "DesignReceipt",
     "DesignReview",
@@ -200,23 +199,6 @@ class LogPage(Noun):
     """Where the first error stands, or that there is none, where it was asked for."""
     untrusted: Literal[True] = True
     """Reminds the reader that a job wrote these lines."""
-
-
-class ConvertReceipt(Noun):
-    """A data set that was written in another format."""
-
-    source: str
-    """Absolute path it was read from."""
-    source_sha256: Sha256
-    """Hash of what was read."""
-    target: str
-    """Path it was written to, relative to the experiment."""
-    sha256: Sha256
-    """Hash of what was written, as a design will record it."""
-    files: tuple[str, ...]
-    """Every file written."""
-    splits: dict[str, int]
-    """Rows by split."""
 
 
 class ReportReceipt(Noun):

@@ -11,8 +11,8 @@ from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.audit import Action, AuditEvent
+from cruijff_kit.schema.dataset_report import ConvertReceipt
 from cruijff_kit.schema.layout import ExperimentLayout
-from cruijff_kit.schema.receipt import ConvertReceipt
 from cruijff_kit.workflow.seal import read_lock
 from cruijff_kit.workflow.tiers import marks_of, tier_of
 

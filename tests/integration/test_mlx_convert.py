@@ -107,7 +107,11 @@ def test_what_cannot_be_converted_is_refused_and_leaves_nothing(base: Path, tmp_
     (strange / "config.json").write_text(json.dumps({**config, "model_type": "gemma"}), encoding="utf-8")
     carries = random_adapter(tmp_path / "adapter", str(base))
     (Path(carries) / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    narrow = LlamaConfig.from_pretrained(base)
+    narrow.hidden_size, narrow.head_dim, narrow.intermediate_size = 32, 8, 96
+    LlamaForCausalLM(narrow).save_pretrained(tmp_path / "thin")
     for words, fact in (
+        ((str(tmp_path / "thin"), "--bits", "4"), "has inputs in groups of 64"),
         ((str(packed), "--bits", "8"), "is quantised already"),
         ((str(strange),), "is a `gemma` model"),
         ((carries,), "carries an adapter"),
