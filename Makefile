@@ -131,5 +131,5 @@ $(MLX)/.ready: pyproject.toml constraints-mlx.txt
 	@echo "setting up $(MLX) (once, about 1.5 GB, some minutes)"
 	@test -x $(MLX)/bin/python || "$(PYTHON)" -m venv $(MLX)
 	@$(MLX)/bin/pip install -qq $(TORCH) -c constraints-mlx.txt
-	@$(MLX)/bin/pip install -qq -e ".[mlx,eval,mcp,test]" -c constraints-mlx.txt
+	@$(MLX)/bin/pip install -qq -e ".[mlx,api,eval,mcp,serve,test]" -c constraints-mlx.txt
 	@touch $@

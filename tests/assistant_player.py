@@ -55,6 +55,7 @@ class Player:
         self.only_to = ""
         self.played: list[Played] = []
         self._killed = killed
+        self._read = (model, str(recipe.parent))
 
     def play(self, skill: str, *, optional: bool = False, only: Sequence[str] = ()) -> list[Played]:
         """Take the steps of a skill's straight path, or the others; of these tools, where some are named."""
@@ -85,7 +86,7 @@ class Player:
         """Take steps with a server of their own; return what was refused, empty where nothing was."""
         process = StdioServerParameters(
             command=str(_ROOT / "mcp_server" / "start.sh"),
-            args=["--root", str(self.root)],
+            args=["--root", str(self.root), *(word for each in self._read for word in ("--read", each))],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         async with Client(stdio_client(process), elicitation_callback=self.user) as client:

@@ -31,6 +31,7 @@ class Wire:
         era: Era = "2026-07-28",
         command: Sequence[str] = ("-m", "cruijff_kit.mcp_server.server"),
         environment: Mapping[str, str] | None = None,
+        read: Sequence[Path] = (),
     ) -> None:
         """Start the server over a project root and, in the older era, shake hands.
 
@@ -39,6 +40,7 @@ class Wire:
             era: how it is spoken to.
             command: arguments of the interpreter that start the server.
             environment: variables beside those of this process.
+            read: directories outside the project that designs may name.
         """
         self.era = era
         self.lines: list[str] = []
@@ -48,7 +50,13 @@ class Wire:
         self.errors = root.parent / "stderr.txt"
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, *command, "--root", str(root)],
+                [
+                    sys.executable,
+                    *command,
+                    "--root",
+                    str(root),
+                    *(word for each in read for word in ("--read", str(each))),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -33,6 +33,8 @@ class Project(NamedTuple):
     root: Path
     design: Path
     env: dict[str, str]
+    read: tuple[str, ...]
+    """Options of a server that let its designs name the model and the recipe."""
 
     @property
     def experiment(self) -> Path:
@@ -69,7 +71,7 @@ def project(tmp_path: Path, model: str) -> Project:
     recipe = Path(__file__).parent / "quick_recipe.py"
     design.write_text(bit_design(NAME, model=model, recipe=recipe, seeds=SEEDS), encoding="utf-8")
     env = {**os.environ, "XDG_CONFIG_HOME": str(config), "CRUIJFF_STATE_DIR": str(state)}
-    return Project(root, design, env)
+    return Project(root, design, env, ("--read", model, "--read", str(recipe.parent)))
 
 
 def run(command: list[str], env: dict[str, str], *, kill_after: float | None = None) -> int:
@@ -168,7 +170,7 @@ async def _converse(project: Project, moments: random.Random) -> None:
 async def _play(project: Project, *, kill_after: float | None) -> None:
     server = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "cruijff_kit.mcp_server.server", "--root", str(project.root)],
+        args=["-m", "cruijff_kit.mcp_server.server", "--root", str(project.root), *project.read],
         env=project.env,
     )
     killer = threading.Timer(kill_after, _kill_servers, [project.root]) if kill_after else None

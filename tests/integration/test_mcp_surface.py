@@ -24,7 +24,7 @@ OURS = {"experiment", "cursor", "limit", "after", "response_format"}
 """Arguments a tool may have beyond its verbs': where to look, how much, and paging."""
 CHOICES = {"retry", "view", "verify"}
 """Arguments by which a tool chooses between its verbs."""
-LOOKED_AT = "590fefec3ced26a6"
+LOOKED_AT = "02739ca0b06f87f4"
 """Start of the hash over what a model is told of all tools."""
 RENAMED = {"text": "design"}
 """Arguments that are called otherwise in a tool than in its verb."""

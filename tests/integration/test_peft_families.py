@@ -24,7 +24,20 @@ from cruijff_kit.schema.config import TrainConfig
 from tests.model_families import CAPPED, FAMILIES, VOCABULARY, save_family
 from tests.training_runs import write_run
 
-PLAIN = ("llama", "qwen2", "qwen3", "mistral", "gemma", "gemma3_text", "phi3", "glm", "glm4", "gpt_neox", "olmo")
+PLAIN = (
+    "llama",
+    "qwen2",
+    "qwen3",
+    "mistral",
+    "gemma",
+    "gemma3_text",
+    "phi3",
+    "glm",
+    "glm4",
+    "gpt_neox",
+    "olmo",
+    "smollm3",
+)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

@@ -18,9 +18,9 @@ from tests.mcp_bench import NAME, QUICK, WHY, Bench, Reply, Talk, User
 FICKLE = Path(__file__).parents[1] / "fickle_recipe.py"
 
 
-def failing(bench: Bench, tmp_path: Path, words: str) -> str:
+def failing(bench: Bench, words: str) -> str:
     """Return a design whose trainings end with these words of an error."""
-    recipe = tmp_path / "fails.py"
+    recipe = bench.root / "fails.py"
     recipe.write_text(f"print('step 1 of 3')\nraise OSError({words!r})\n", encoding="utf-8")
     return bit_design(NAME, model=bench.model, recipe=recipe, seeds=(1,))
 
@@ -68,9 +68,9 @@ def test_a_connection_lost_while_watching_loses_nothing(bench: Bench) -> None:
     assert len(records(bench, "SUBMIT_JOB")) == 2
 
 
-def test_failed_jobs_come_first_with_their_reason_and_the_report_fills_no_gap(bench: Bench, tmp_path: Path) -> None:
+def test_failed_jobs_come_first_with_their_reason_and_the_report_fills_no_gap(bench: Bench) -> None:
     async def dialogue(talk: Talk) -> tuple[Reply, Reply, Reply]:
-        _, seen = await whole(talk, failing(bench, tmp_path, "no disk today"))
+        _, seen = await whole(talk, failing(bench, "no disk today"))
         log = await talk.call("logs_tail", run=seen.content["jobs"][0]["run"], first_error=True)
         return seen, log, await talk.call("results_report", reason=WHY)
 
@@ -94,9 +94,9 @@ def test_failed_jobs_come_first_with_their_reason_and_the_report_fills_no_gap(be
     ),
     ids=("orders", "a forged mark", "control characters", "a secret"),
 )
-def test_what_a_log_says_stays_between_marks_and_is_cleaned(bench: Bench, tmp_path: Path, words: str) -> None:
+def test_what_a_log_says_stays_between_marks_and_is_cleaned(bench: Bench, words: str) -> None:
     async def dialogue(talk: Talk) -> Reply:
-        _, seen = await whole(talk, failing(bench, tmp_path, words))
+        _, seen = await whole(talk, failing(bench, words))
         return await talk.call("logs_tail", run=seen.content["jobs"][0]["run"], lines=20)
 
     log = bench.talk(dialogue, user=User())
@@ -132,9 +132,9 @@ def test_orders_in_a_models_answers_reach_the_report_as_no_more_than_wrong_answe
     must_be_true(reported)
 
 
-def test_a_log_without_times_cannot_be_narrowed_by_time_and_says_so(bench: Bench, tmp_path: Path) -> None:
+def test_a_log_without_times_cannot_be_narrowed_by_time_and_says_so(bench: Bench) -> None:
     async def dialogue(talk: Talk) -> Reply:
-        _, seen = await whole(talk, failing(bench, tmp_path, "no disk today"))
+        _, seen = await whole(talk, failing(bench, "no disk today"))
         run = seen.content["jobs"][0]["run"]
         path = next((bench.experiment / "runs" / run).glob("*.out"))
         path.write_text("one\ntwo\n", encoding="utf-8")
@@ -165,11 +165,11 @@ def test_a_run_out_of_memory_is_told_with_smaller_passes_and_tried_again_on_appr
     must_be_told(last, '"completed": 2')
 
 
-def test_a_proposal_that_nobody_made_is_refused(bench: Bench, tmp_path: Path) -> None:
+def test_a_proposal_that_nobody_made_is_refused(bench: Bench) -> None:
     user = User()
 
     async def dialogue(talk: Talk) -> Reply:
-        plan_id, seen = await whole(talk, failing(bench, tmp_path, "no disk today"))
+        plan_id, seen = await whole(talk, failing(bench, "no disk today"))
         run = seen.content["jobs"][0]["run"]
         return await talk.call("job_submit", plan_id=plan_id, runs=[run], retry=True, apply_proposal=True, reason=WHY)
 
@@ -184,7 +184,7 @@ def test_a_run_that_does_not_exist_and_one_that_two_share_are_told_apart(reporte
 
 def test_a_watch_whose_time_is_up_says_that_jobs_still_move(bench: Bench, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    recipe = tmp_path / "gated.py"
+    recipe = bench.root / "gated.py"
     recipe.write_text(_GATED.format(gate=str(gate), folder=str(QUICK.parent)), encoding="utf-8")
     design = bit_design(NAME, model=bench.model, recipe=recipe, seeds=(1,))
 

@@ -12,7 +12,7 @@ from cruijff_kit import workflow
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Plan
 from tests.fakes.handed_over import leave_attempt, output_of
-from tests.mcp_bench import NAME, WHY, Bench, Talk, User
+from tests.mcp_bench import NAME, QUICK, WHY, Bench, Talk, User
 from tests.wire import Wire
 
 LETTERS = "aB3" * 20
@@ -84,9 +84,8 @@ def telling(ended: tuple[Bench, Plan]) -> Iterator[tuple[Wire, Bench, Plan]]:
     bench, plan = ended
     log = printed(bench, plan)
     log.write_text(f"{SAID}\nTraceback (most recent call last):\nValueError: {SAID}\n{PADDED}\n", encoding="utf-8")
-    with Wire(
-        bench.root, environment={"WANDB_API_KEY": BARE, "MY_DB_PASSWORD": SECRETS["a value by its name"]}
-    ) as wire:
+    secrets = {"WANDB_API_KEY": BARE, "MY_DB_PASSWORD": SECRETS["a value by its name"]}
+    with Wire(bench.root, environment=secrets, read=(Path(bench.model), QUICK.parent)) as wire:
         yield wire, bench, plan
 
 

@@ -122,7 +122,7 @@ def test_a_line_that_is_no_message_leaves_the_connection_as_it_was(era: Era, lin
 @pytest.fixture
 def waiting(project: Path, tmp_path: Path, base: str) -> Bench:
     """Return a bench in that project whose trainings wait for a word."""
-    recipe = tmp_path / "patient.py"
+    recipe = project / "patient.py"
     recipe.write_text(PATIENT, encoding="utf-8")
     design = bit_design(NAME, model=base, recipe=recipe, seeds=(1,))
     (tmp_path / "design.yaml").write_text(design, encoding="utf-8")
@@ -133,7 +133,7 @@ def waiting(project: Path, tmp_path: Path, base: str) -> Bench:
 def test_a_watch_tells_how_far_it_is_and_a_cancelled_one_stops_at_once(
     era: Era, waiting: Bench, tmp_path: Path
 ) -> None:
-    with Wire(waiting.root, era=era) as wire:
+    with Wire(waiting.root, era=era, read=(Path(waiting.model),)) as wire:
         wire.answer = lambda question: {"action": "accept", "content": {"confirm": True}}
         design = (tmp_path / "design.yaml").read_text(encoding="utf-8")
         wire.call("experiment_write_summary", experiment=NAME, design=design, reason=WHY)
@@ -163,7 +163,7 @@ def test_a_cancelled_scaffold_leaves_whole_files_and_is_finished_by_the_next(
 ) -> None:
     bench = Bench(project, base)
     design = bit_design(NAME, model=base, recipe=QUICK_RECIPE, seeds=tuple(range(1, 31)))
-    with Wire(project, era=era) as wire:
+    with Wire(project, era=era, read=(Path(base), QUICK_RECIPE.parent)) as wire:
         wire.call("experiment_write_summary", experiment=NAME, design=design, reason=WHY)
         arguments = {"experiment": NAME, "dry_run": False, "reason": WHY}
         made = wire.send("tools/call", name="runs_scaffold", arguments=arguments, _meta={"progressToken": "made"})

@@ -123,6 +123,7 @@ def test_stopping_jobs_waits_for_no_input_to_be_copied(bench: Bench) -> None:
     inputs = bench.copy.parent / "inputs"
     inputs.mkdir()
     (inputs / "large.json").write_text("1", encoding="utf-8")
+    (inputs / "TIER").write_text("green", encoding="utf-8")
     run_there(("cancel", "--reason", "wrong model"), mirror=bench.mirror)
     assert not (bench.there.parent / "inputs").exists()
     run_there(("submit",), mirror=bench.mirror)
