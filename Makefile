@@ -58,8 +58,9 @@ types: $(READY) ## check types
 	@echo "types: pyright"
 	@$(BIN)/pyright
 
-pytest: $(READY) ## run every test, two at a time
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+# Many of them wait for jobs and servers, so one more than the processors of a small machine.
+pytest: $(READY) ## run every test, three at a time
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 test-slurm: $(READY) ## run what needs a real Slurm, which is started from packages
 	@$(BIN)/python -m tests.slurm.cluster check --install

@@ -67,6 +67,8 @@ def test_the_walk_with_an_assistant_is_as_it_is_told(player: Player) -> None:
     must_be_whole(player)
 
 
+# Minutes for what the walk with an assistant trains too; the words of its commands are looked at below all the same.
+@pytest.mark.soak
 def test_the_walk_by_hand_is_as_it_is_told(player: Player) -> None:
     steps = steps_of(player, Command)
     model, *rest = steps

@@ -8,8 +8,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Stands for the interpreter of `.venv`: notes what it is to run and ends as it is told.
-PYTHON = '#!/bin/sh\necho "$@" >> "{calls}"\ncase "$*" in *"cluster check"*) exit {check};; *) exit {tests};; esac\n'
-DONE = ("lint", "types", "pytest", "latest", "mlx", ".venv/.ready")
+PYTHON = """\
+#!/bin/sh
+echo "$@" >> "{calls}"
+case "$*" in *"cluster check"*) exit {check};; *mlx_here*) exit 1;; *) exit {tests};; esac
+"""
+DONE = ("lint", "types", "pytest", "latest", ".venv/.ready")
 
 
 def make(target: str, folder: Path, *, check: int, tests: int) -> tuple[int, str, str]:
@@ -31,13 +35,14 @@ def test_where_a_slurm_is_its_tests_run_and_decide(target: str, fails: int, tmp_
     code, ran, complaint = make(target, tmp_path, check=0, tests=fails)
     assert "slurm and not soak" in ran
     assert bool(code) is bool(fails)
-    assert "NOT RUN" not in complaint
+    assert "NOT RUN: the tests on a real Slurm" not in complaint
+    assert ("NOT RUN: the tests of MLX" in complaint) is (target == "test")
 
 
 def test_where_none_is_everything_else_decides_and_what_was_not_run_is_said_last(tmp_path: Path) -> None:
     code, ran, complaint = make("test", tmp_path, check=1, tests=0)
-    assert (code, ran) == (0, "-m tests.slurm.cluster check --install\n")
-    assert "NOT RUN" in complaint
+    assert (code, ran) == (0, "-m tests.mlx_here\n-m tests.slurm.cluster check --install\n")
+    assert "NOT RUN: the tests on a real Slurm" in complaint
     assert "make test-slurm" in complaint.splitlines()[-2]
 
 

@@ -56,7 +56,13 @@ def must_be_on_record(player: Player, skill: str, *, experiment: str = NAME, opt
         assert event["outputs"].items() >= chosen.items()
 
 
-@pytest.mark.parametrize("killed", (False, True), ids=("one server a skill", "killed between all steps"))
+@pytest.mark.parametrize(
+    "killed",
+    (
+        pytest.param(False, id="one server a skill"),
+        pytest.param(True, id="killed between all steps", marks=pytest.mark.soak),
+    ),
+)
 def test_the_whole_loop_is_played_from_the_skills(killed: bool, project: Path, trained: str) -> None:
     player = Player(project, model=trained, recipe=RECIPE, killed=killed)
     if killed:
