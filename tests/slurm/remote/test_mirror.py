@@ -17,11 +17,15 @@ from cruijff_kit.adapters.mirror import SshHome
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.errors import SiteError
 from cruijff_kit.schema.site import Remote, Site
+from tests.fakes.designed import DESIGN, design, put_design
 from tests.gated_bench import until
 from tests.slurm.cluster import Cluster
 from tests.slurm.remote.far import Laptop, far_variables
 from tests.slurm.remote.login import running_login
 from tests.slurm.remote.test_login import SAFE
+
+GREEN = design(data={**DESIGN["data"], "tier": "green"})
+"""Lets texts of an experiment come here."""
 
 
 @pytest.fixture
@@ -101,6 +105,7 @@ def test_an_input_that_is_changed_goes_there_by_its_content(laptop: Laptop) -> N
 
 
 def test_a_copy_that_is_killed_leaves_whole_files_and_the_next_one_finishes(laptop: Laptop) -> None:
+    put_design(laptop.home, GREEN)
     small, big = laptop.home / "runs" / "a_run" / "status.json", laptop.home / "data" / "big.bin"
     sent, arriving = laptop.root / "inputs" / "big.bin", laptop.copy / ".arriving"
     small.parent.mkdir(parents=True)
@@ -125,7 +130,7 @@ def test_a_copy_that_is_killed_leaves_whole_files_and_the_next_one_finishes(lapt
         going.send_signal(signal.SIGKILL)
         going.communicate()
         for path in (*laptop.copy.rglob("*"), *laptop.home.parent.rglob("inputs/big.bin")):
-            whole = path.is_file() and not path.name.startswith(".") and ".arriving" not in path.parts
+            whole = path.name in (small.name, big.name) and path.is_file() and ".arriving" not in path.parts
             assert not whole or len(set(path.read_bytes())) == 1, path
             assert not whole or path.stat().st_size in (20, 20_000_000)
     assert killed
@@ -136,6 +141,7 @@ def test_a_copy_that_is_killed_leaves_whole_files_and_the_next_one_finishes(lapt
 
 
 def test_two_copies_at_once_wait_for_each_other(laptop: Laptop) -> None:
+    put_design(laptop.home, GREEN)
     (laptop.home / "data").mkdir(parents=True)
     (laptop.home / "data" / "big.bin").write_bytes(bytes(20_000_000))
     both = [laptop.start("sync"), laptop.start("sync")]
@@ -154,6 +160,7 @@ def test_a_folder_with_files_of_its_own_is_never_copied_over(laptop: Laptop) -> 
 
 
 def test_a_file_that_differs_from_what_its_job_vouches_for_is_told(laptop: Laptop) -> None:
+    put_design(laptop.home, GREEN)
     folder = laptop.home / "runs" / "a_run"
     folder.mkdir(parents=True)
     (folder / "made.json").write_text("{}", encoding="utf-8")
@@ -179,13 +186,13 @@ def test_inputs_that_are_links_or_hold_the_experiment_do_not_go_anywhere(laptop:
 def test_large_files_stay_there_and_are_named(laptop: Laptop) -> None:
     site = laptop.site.read_text(encoding="utf-8")
     laptop.site.write_text(site.replace("remote: {", "remote: {largest: 1K, "), encoding="utf-8")
-    laptop.home.mkdir()
+    put_design(laptop.home, GREEN)
     (laptop.home / "small.txt").write_text("few", encoding="utf-8")
     (laptop.home / "small.txt").chmod(0o600)
     (laptop.home / "large\n'file").write_bytes(bytes(1025))
     (laptop.home / ".hidden.part").write_bytes(bytes(2000))
     receipt = json.loads(laptop.ck("sync", "--json"))
-    assert (receipt["fetched"], receipt["left"]) == (["small.txt"], ["large\n'file"])
+    assert (receipt["fetched"], receipt["left"]) == (["experiment_summary.md", "small.txt"], ["large\n'file"])
     # Read-only, and as private as it is there.
     assert (laptop.copy / "small.txt").stat().st_mode & 0o777 == 0o400
 

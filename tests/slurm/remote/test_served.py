@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,7 +77,8 @@ def test_a_client_here_is_served_there_in_a_directory_of_any_name(
 def test_what_the_tools_write_lies_there_and_nothing_here(login: Login, project: Path, tmp_path: Path) -> None:
     there = tmp_path / "semi;colon && echo no"
     there.mkdir()
-    design = bit_design(NAME, model=random_base(tmp_path / "base"), recipe=QUICK, seeds=(1,))
+    recipe = Path(shutil.copy(QUICK, there))
+    design = bit_design(NAME, model=random_base(there / "base"), recipe=recipe, seeds=(1,))
     server = served(project, login, there)
 
     async def written() -> Any:
