@@ -73,7 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"error: {err}\n")
         raise SystemExit(err.exit_code) from None
     _collect_seldom()
-    server.run()
+    try:
+        server.run()
+    finally:
+        # The transport gives stdout back; what a verb printed and nobody flushed would follow the last message.
+        os.dup2(sys.stderr.fileno(), 1)
 
 
 def _collect_seldom() -> None:

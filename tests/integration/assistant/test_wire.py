@@ -94,7 +94,8 @@ def test_s29_whatever_prints_inside_a_call_stdout_carries_the_protocol_alone(
 ) -> None:
     script = tmp_path / "noisy.py"
     script.write_text(NOISY, encoding="utf-8")
-    with Wire(project, era=era, command=(str(script),)) as wire:
+    # Whoever tests with unbuffered output would not see what a buffer gives up at the end.
+    with Wire(project, era=era, command=(str(script),), environment={"PYTHONUNBUFFERED": ""}) as wire:
         first = wire.call("job_status", experiment="a")
         assert wire.call("job_status", experiment="a") == first
         lines = wire.close()
