@@ -1,5 +1,7 @@
 """Environments that are made in memory, at once."""
 
+import platform
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -45,7 +47,9 @@ class FakeEnvironments:
     def version(self, python: str, *, modules: Sequence[str] = ()) -> str:
         if not python.startswith("/"):
             raise SiteError(f"`{python}` cannot be run: not found", hint="name another with `--python`")
-        return "3.6.8" if python.endswith("3.6") else "3.11.7"
+        if python == sys.executable:
+            return platform.python_version()
+        return "3.6.8" if python.endswith("3.6") else self.told.version
 
     def state(self, folder: str) -> FolderState:
         if f"{folder}/{LOCK_FILE}" in self.locks:
