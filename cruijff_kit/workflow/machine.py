@@ -26,7 +26,7 @@ def describe_machine(*, world: World) -> MachineReport:
     gpus = gpus_here(world)
     chosen: BackendChoice | None = None
     try:
-        chosen = choose_backend("auto", machine_here(world), train=True)
+        chosen = choose_backend("auto", this_machine(cuda=bool(gpus)), train=True)
         backend, why = chosen.engine, chosen.why
     except SiteError as err:
         backend, why = "none", f"{str(err).partition(chr(10))[0]} ({err.hint})"
@@ -56,8 +56,8 @@ def machine_here(world: World) -> Machine:
 
 
 def gpus_here(world: World) -> tuple[GpuKind, ...]:
-    """Return the GPUs that the driver tells of."""
-    return world.probe.machine().gpus if world.probe is not None else ()
+    """Return the GPUs that this machine's driver tells of; nobody else is asked."""
+    return world.probe.gpus() if world.probe is not None else ()
 
 
 def _device(gpus: tuple[GpuKind, ...], chosen: BackendChoice | None) -> str:

@@ -13,13 +13,14 @@ from cruijff_kit.planning.train_advice import Fit, fit_of, recommendations, trai
 from cruijff_kit.planning.train_design import DesignParts, design_text, total_steps
 from cruijff_kit.planning.train_layers import lay_over, value_problems, with_machine, with_steps
 from cruijff_kit.ports import Progress, World
-from cruijff_kit.runtime.backends import is_installed
+from cruijff_kit.runtime.backends import is_installed, this_machine
 from cruijff_kit.runtime.machine_memory import machine_memory, usable_cpus
+from cruijff_kit.schema.backend import Machine
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.site import GpuKind
 from cruijff_kit.schema.train_keys import TrainMode
 from cruijff_kit.schema.training import TrainOrder, TrainReview, TrainValue
-from cruijff_kit.workflow.machine import gpus_here, machine_here
+from cruijff_kit.workflow.machine import gpus_here
 from cruijff_kit.workflow.tiers import tier_of
 from cruijff_kit.workflow.train_inputs import (
     FORMATS,
@@ -73,9 +74,10 @@ def review_training(
     problems = [*asked.problems, *_choices(values), *value_problems(values, *asked.layers)]
     if problems:
         raise SpecError("the training cannot be set up so", problems=list(dict.fromkeys(problems)))
-    backend = _backend(values, loose=loose, world=world)
+    gpus = gpus_here(world)
+    backend = _backend(values, this_machine(cuda=bool(gpus)), loose=loose)
     # MLX takes the machine's own processor, Apple's GPU too, without being given one.
-    gpus = () if backend[0] == "mlx" else gpus_here(world)
+    gpus = () if backend[0] == "mlx" else gpus
     values = with_machine(values, cpus=usable_cpus(), gpus=len(gpus))
     values["template"] = _template(values["template"], world)
     base = find_base(asked.model, make=not loose, progress=progress, world=world)
@@ -112,11 +114,11 @@ def _template(said: TrainValue, world: World) -> TrainValue:
     return said.model_copy(update={"value": str(place.absolute())}) if ours else said
 
 
-def _backend(values: Mapping[str, TrainValue], *, loose: bool, world: World) -> tuple[str, tuple[str, ...]]:
+def _backend(values: Mapping[str, TrainValue], machine: Machine, *, loose: bool) -> tuple[str, tuple[str, ...]]:
     """Return the backend, and what is to be said of it where a file is only looked at."""
     said = values["backend"].value
     try:
-        return choose_backend(said, machine_here(world), train=True).engine, ()
+        return choose_backend(said, machine, train=True).engine, ()
     except SiteError as err:
         if not loose:
             raise
