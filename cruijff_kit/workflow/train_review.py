@@ -7,20 +7,20 @@ from typing import Any, NamedTuple
 from cruijff_kit.data.template_registry import is_file
 from cruijff_kit.errors import Problem, SiteError, SpecError
 from cruijff_kit.planning.backends import BACKENDS, choose_backend
-from cruijff_kit.planning.fits import gigabytes, memory_bytes
+from cruijff_kit.planning.fits import gigabytes
 from cruijff_kit.planning.shapes import shape_of
 from cruijff_kit.planning.train_advice import Fit, fit_of, recommendations, train_warnings
 from cruijff_kit.planning.train_design import DesignParts, design_text, total_steps
 from cruijff_kit.planning.train_layers import lay_over, value_problems, with_machine, with_steps
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.runtime.backends import is_installed, this_machine
-from cruijff_kit.runtime.machine_memory import machine_memory, usable_cpus
+from cruijff_kit.runtime.machine_memory import usable_cpus
 from cruijff_kit.schema.backend import Machine
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.site import GpuKind
 from cruijff_kit.schema.train_keys import TrainMode
 from cruijff_kit.schema.training import TrainOrder, TrainReview, TrainValue
-from cruijff_kit.workflow.machine import gpus_here
+from cruijff_kit.workflow.machine import gpus_here, training_memory_here
 from cruijff_kit.workflow.tiers import tier_of
 from cruijff_kit.workflow.train_inputs import (
     FORMATS,
@@ -215,9 +215,7 @@ def _fit(found: _Found, plain: Mapping[str, Any]) -> Fit | None:
     known = found.base.facts or found.base.entry
     if known is None:
         return None
-    sizes = [memory_bytes(each.memory) for each in found.gpus if each.memory is not None]
-    memory = min(sizes, default=0) if plain["gpus"] else machine_memory()
-    return fit_of(shape_of(known), plain, tokens=plain["max_seq_len"], memory=memory)
+    return fit_of(shape_of(known), plain, memory=training_memory_here(found.gpus, wanted=plain["gpus"]))
 
 
 def _warnings(found: _Found, plain: Mapping[str, Any], *, fit: Fit | None) -> Iterator[str]:
