@@ -98,14 +98,10 @@ def list_data(as_json: bool) -> None:
 
 def _train(experiment: str, mode: TrainMode, told: dict[str, Any]) -> None:
     project = enter_project(experiment)
-    order = _order(mode, told)
     with ProgressBar("base model") as progress:
-        review = workflow.review_training(order, progress=progress, world=project)
-    folder = Path(review.output)
+        review = workflow.review_training(_order(mode, told), progress=progress, world=project)
     if not review.chosen:
-        folder = _folder(review, resume=told["resume"], project=project.store.root)
-        if str(folder) != review.output:
-            review = workflow.review_training(order._replace(output=str(folder)), world=project)
+        review = workflow.move_training(review, _folder(review, project=project.store.root))
     if told["dry_run"]:
         click.echo(_json(review) if told["as_json"] else review_text(review, design=True))
         return
@@ -128,13 +124,10 @@ def _order(mode: TrainMode, told: dict[str, Any]) -> TrainOrder:
     )
 
 
-def _folder(review: TrainReview, *, resume: bool, project: Path) -> Path:
+def _folder(review: TrainReview, *, project: Path) -> Path:
     """Return the directory of a training that named none: its own where it is there already, else a free one."""
     for folder in _candidates(Path(review.output)):
-        world = enter_local(folder, project=project)
-        if not folder.exists() or not (resume or workflow.is_taken(review, world=world)):
-            return folder
-        if resume and not workflow.is_taken(review, world=world):
+        if not workflow.is_taken(review, world=enter_local(folder, project=project)):
             return folder
     raise PlanError("there is no free name left", hint="name a directory with `-o`")
 

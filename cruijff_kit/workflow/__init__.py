@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.train import begin_training, is_taken
     from cruijff_kit.workflow.train_inputs import list_training_data
-    from cruijff_kit.workflow.train_review import review_training
+    from cruijff_kit.workflow.train_review import move_training, review_training
     from cruijff_kit.workflow.train_samples import sample_training
     from cruijff_kit.workflow.validation import validate_data
     from cruijff_kit.workflow.watch import watch_jobs
@@ -130,6 +130,7 @@ __all__ = [
     "make_tiny_model",
     "measure_data",
     "merge_adapter",
+    "move_training",
     "open_dialogue",
     "open_question",
     "page_without_texts",
@@ -256,7 +257,7 @@ _HOMES = {
         "is_taken",
     ),
     "train_inputs": ("list_training_data",),
-    "train_review": ("review_training",),
+    "train_review": ("move_training", "review_training"),
     "train_samples": ("sample_training",),
     "grow": ("grow_design",),
     "machine": ("describe_machine",),

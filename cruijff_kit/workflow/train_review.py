@@ -10,7 +10,7 @@ from cruijff_kit.planning.backends import BACKENDS, choose_backend
 from cruijff_kit.planning.fits import gigabytes
 from cruijff_kit.planning.shapes import shape_of
 from cruijff_kit.planning.train_advice import Fit, fit_of, recommendations, train_warnings
-from cruijff_kit.planning.train_design import DesignParts, design_text, total_steps
+from cruijff_kit.planning.train_design import DesignParts, design_text, renamed_design, total_steps
 from cruijff_kit.planning.train_layers import lay_over, value_problems, with_machine, with_steps
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.runtime.backends import is_installed, this_machine
@@ -36,7 +36,7 @@ from cruijff_kit.workflow.train_inputs import (
 )
 from cruijff_kit.workflow.train_order import Asked, read_order
 
-__all__ = ["review_training"]
+__all__ = ["move_training", "review_training"]
 
 _OUTPUTS = {"quick": "quick_output", "start": "output"}
 
@@ -88,6 +88,12 @@ def review_training(
     data = _data(asked, _plain(values), world=world) if asked.data or not loose else None
     found = _Found(order.mode, asked, base, data, gpus, backend)
     return _reviewed(found, values, world=world)
+
+
+def move_training(review: TrainReview, output: Path) -> TrainReview:
+    """Return a training as it would be in another directory; nothing is read again."""
+    design = renamed_design(review.design, output.name)
+    return review.model_copy(update={"output": str(output), "design": design})
 
 
 def _choices(values: Mapping[str, TrainValue]) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.train_keys import TrainMode
 from cruijff_kit.schema.training import TrainOrder, TrainReview
 from cruijff_kit.workflow.profiles import create_profile, find_profile, list_profiles
-from cruijff_kit.workflow.train_review import review_training
+from cruijff_kit.workflow.train_review import move_training, review_training
 from tests.fakes.designed import world_at
 
 ROWS = [{"instruction": f"say {at}", "output": str(at)} for at in range(20)]
@@ -222,6 +222,13 @@ def test_a_profile_that_could_not_be_used_is_not_written(
 def test_the_same_words_give_the_same_design(world: World) -> None:
     assert review(world) == review(world)
     assert review(world, flags={"seed": 1}).prepared != review(world).prepared
+
+
+def test_a_training_that_gives_way_to_another_is_what_it_would_be_if_asked_for_there(world: World) -> None:
+    moved = move_training(review(world), world.store.root / "output-2")
+    asked = review(world, output="output-2")
+    assert moved == asked.model_copy(update={"chosen": False})
+    assert design_of(moved)["name"] == "output-2"
 
 
 def test_a_model_that_cannot_be_read_is_told_by_its_own_fault(world: World) -> None:
