@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.template_registry import is_file
+from cruijff_kit.data.tiers import strictest
 from cruijff_kit.errors import Problem, SiteError, SpecError
 from cruijff_kit.planning.backends import BACKENDS, choose_backend
 from cruijff_kit.planning.fits import gigabytes
@@ -16,6 +17,7 @@ from cruijff_kit.ports import Progress, World
 from cruijff_kit.runtime.backends import is_installed, this_machine
 from cruijff_kit.runtime.machine_memory import usable_cpus
 from cruijff_kit.schema.backend import Machine
+from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.site import GpuKind
 from cruijff_kit.schema.train_keys import TrainMode
@@ -207,8 +209,12 @@ def _evaluated(said: TrainValue, data: FoundData) -> tuple[TrainValue, tuple[str
 
 
 def _tier(said: TrainValue, data: FoundData, *, world: World) -> TrainValue:
-    declared = said.value or ("green" if data.bundled else None)
-    tier = tier_of(Path(data.path), declared=declared, world=world)
+    """Return the strictest tier of all that rows came from; data of this package is green."""
+    found: list[Tier] = [
+        tier_of(each.path, declared=said.value or ("green" if each.bundled else None), world=world)
+        for each in data.sources
+    ]
+    tier = strictest(found)
     return TrainValue(value=tier, source=said.source if tier == said.value else "derived")
 
 

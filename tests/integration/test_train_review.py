@@ -91,6 +91,21 @@ def test_another_file_may_hold_the_validation_rows(world: World) -> None:
     assert found.splits == {"train": 20, "validation": 1}
 
 
+@pytest.mark.parametrize("data", ("green", "bundled"))
+@pytest.mark.parametrize("held,tier", (("red", "red"), ("mine", "yellow"), ("green", "green")))
+def test_rows_to_validate_on_are_kept_as_closely_as_their_own_file(
+    data: str, held: str, tier: str, world: World
+) -> None:
+    for name in ("green", held):
+        (world.store.root / "data" / name).mkdir(parents=True, exist_ok=True)
+        place = world.store.root / "data" / name / "rows.jsonl"
+        place.write_text("".join(f"{json.dumps(row)}\n" for row in ROWS), encoding="utf-8")
+    named = "capitalization" if data == "bundled" else "data/green/rows.jsonl"
+    found = review(world, data=named, validation_data=f"data/{held}/rows.jsonl")
+    assert told(found, "tier") == (tier, "derived")
+    assert design_of(found)["data"]["tier"] == tier
+
+
 def test_a_mixed_file_is_counted_by_form_and_a_wanted_form_is_held_to(world: World) -> None:
     with (world.store.root / "rows.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n')
