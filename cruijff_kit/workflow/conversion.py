@@ -75,14 +75,21 @@ def convert_data(source: str, target: str, *, force: bool = False, world: World)
     return receipt
 
 
-def own_target(target: str, *, force: bool, world: World) -> str:
-    """Return where a file or folder of the user's may be written, relative to the experiment.
+def own_target(target: str, *, source: str, force: bool, world: World) -> str:
+    """Return where a file of the user's may be written, relative to the experiment.
+
+    Args:
+        target: the file, as it was named.
+        source: what it is made of; it is kept no less closely there.
+        force: replace what is there.
+        world: the experiment.
 
     Raises:
-        SpecError: it is a place of the experiment's own files, outside it, or something is there already.
+        SpecError: it is a place of the experiment's own files, outside it, kept less closely, or there already.
     """
     name = _relative(target, world)
     _refuse_overwriting(name, {name: b""}, force=force, world=world)
+    _refuse_freer(source, name, world=world)
     return name
 
 

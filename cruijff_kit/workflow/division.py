@@ -57,7 +57,7 @@ def split_data(
     Raises:
         SpecError: rows or target are wrong, or a split would be empty.
     """
-    rows, places = opened_rows(source, world=world), _places(target, division, force=force, world=world)
+    rows, places = opened_rows(source, world=world), _places(target, division, source=source, force=force, world=world)
     found = _look(rows, source, stratify=division.stratify, progress=progress)
     chosen = _chosen(found, division)
     place_of = [chosen[group] for group in found.group_of]
@@ -84,17 +84,17 @@ def split_data(
     )
 
 
-def _places(target: str, division: Division, *, force: bool, world: World) -> list[str]:
+def _places(target: str, division: Division, *, source: str, force: bool, world: World) -> list[str]:
     """Return every file that is to be written.
 
     Raises:
-        SpecError: the target is of another format, is no place of a user's, or others lie there.
+        SpecError: the target is of another format, is no place of a user's or too free a one, or others lie there.
     """
     suffix = PurePosixPath(target).suffix
     if suffix not in {"", ".json", ".jsonl"}:
         raise SpecError(f"`{target}` names no format for splits", hint="name a folder, or a `.json` or `.jsonl` file")
     named = [target] if suffix else [f"{target.rstrip('/')}/{name}.json" for name in _named(division)]
-    places = [own_target(file, force=force, world=world) for file in named]
+    places = [own_target(file, source=source, force=force, world=world) for file in named]
     if not suffix:
         _refuse_others(places, world)
     return places

@@ -68,7 +68,7 @@ def prepare_data(
         SpecError: rows cannot be used, listed by line; the target cannot be written, or nothing is left.
         SiteError: the model's tokenizer cannot be read.
     """
-    rows, name = opened_rows(source, world=world), _target(target, force=force, world=world)
+    rows, name = opened_rows(source, world=world), _target(target, source=source, force=force, world=world)
     measure = measure_of(asked.template, asked.model, world=world)
     look = _look(rows, source, asked=asked, measure=measure, progress=progress)
     digest = source_sha256(source, world=world)
@@ -95,11 +95,11 @@ def prepare_data(
     return receipt
 
 
-def _target(target: str, *, force: bool, world: World) -> str:
+def _target(target: str, *, source: str, force: bool, world: World) -> str:
     if PurePosixPath(target).suffix not in {".json", ".jsonl"}:
         hint = "end it in `.json` or `.jsonl`; `ck data convert` writes the other formats"
         raise SpecError(f"`{target}` names no format that is written row by row", hint=hint)
-    return own_target(target, force=force, world=world)
+    return own_target(target, source=source, force=force, world=world)
 
 
 def _look(
