@@ -71,7 +71,9 @@ def convert_data(source: str, target: str, *, force: bool = False, world: World)
         files=tuple(files),
         splits={split: len(rows) for split, rows in splits.items()},
     )
-    _record(receipt, world)
+    rows = {f"rows_{split}": str(count) for split, count in receipt.splits.items()}
+    outputs = {"sha256": receipt.sha256, **rows}
+    record_written("convert", name, inputs={receipt.source: receipt.source_sha256}, outputs=outputs, world=world)
     return receipt
 
 
@@ -93,15 +95,17 @@ def own_target(target: str, *, source: str, force: bool, world: World) -> str:
     return name
 
 
-def record_written(verb: str, *, inputs: Mapping[str, str], outputs: Mapping[str, str], world: World) -> None:
-    """Record files that were written where there is a record: before the first design there is none."""
+def record_written(
+    verb: str, path: str, *, inputs: Mapping[str, str], outputs: Mapping[str, str], world: World
+) -> None:
+    """Record data that was written where there is a record: before the first design there is none."""
     if world.audit.head() is None:
         return
     event = AuditEvent(
         actor=world.actor,
         verb=verb,
         action=Action.VERIFY_DATASET,
-        subject=next(iter(outputs)),
+        subject=path,
         inputs=dict(inputs),
         outputs=dict(outputs),
     )
@@ -139,18 +143,3 @@ def _refuse_freer(source: str, target: str, *, world: World) -> None:
     if TIERS.index(found) < TIERS.index(kept):
         hint = f"write it below `data/{kept}/`"
         raise SpecError(f"`{source}` is {kept}, and `{target}` would be {found}", hint=hint)
-
-
-def _record(receipt: ConvertReceipt, world: World) -> None:
-    """Record the conversion where there is a record: before the first design there is none."""
-    if world.audit.head() is None:
-        return
-    event = AuditEvent(
-        actor=world.actor,
-        verb="convert",
-        action=Action.VERIFY_DATASET,
-        subject=receipt.target,
-        inputs={receipt.source: receipt.source_sha256},
-        outputs={"sha256": receipt.sha256, **{f"rows_{split}": str(n) for split, n in receipt.splits.items()}},
-    )
-    world.audit.append(event)

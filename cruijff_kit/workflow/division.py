@@ -71,7 +71,7 @@ def split_data(
     written = {place: world.store.write_parts(place, parts)[0] for place, parts in texts}
     if source_sha256(source, world=world) != digest:
         raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
-    record_written("split", inputs={source: digest}, outputs=written, world=world)
+    record_written("split", places[0], inputs={source: digest}, outputs=written, world=world)
     return SplitReceipt(
         source=source,
         source_sha256=digest,

@@ -91,7 +91,7 @@ def prepare_data(
         left_out=tuple(look.long),
         left_out_count=look.long_count,
     )
-    record_written("prepare", inputs={source: digest}, outputs={name: written[0]}, world=world)
+    record_written("prepare", name, inputs={source: digest}, outputs={name: written[0]}, world=world)
     return receipt
 
 
