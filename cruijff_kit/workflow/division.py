@@ -15,12 +15,11 @@ from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.dataset_report import Division, SplitReceipt
 from cruijff_kit.workflow.conversion import own_target, record_written
-from cruijff_kit.workflow.item_rows import Gathered, opened_rows, source_sha256
+from cruijff_kit.workflow.item_rows import Gathered, opened_rows, reported, source_sha256
 
 __all__ = ["split_data"]
 
 _NAMES = ("train", "validation", "test")
-_TOLD = 5000
 
 
 _USUAL = Division()
@@ -128,9 +127,7 @@ def _look(
     """
     found, gathered = _Rows(array("L"), {}, [], array("L")), Gathered()
     splits: Counter[str] = Counter()
-    for number, each in enumerate(rows()):
-        if progress is not None and number % _TOLD == 0:
-            progress(0, number, "reading rows")
+    for each in reported(rows(), progress):
         problems = [each.problem] if each.problem is not None else list(_lacking(each, stratify))
         if problems:
             gathered.add(*problems)

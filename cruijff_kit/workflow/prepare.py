@@ -21,13 +21,11 @@ from cruijff_kit.workflow.item_rows import (
     item_problems,
     measure_of,
     opened_rows,
+    reported,
     source_sha256,
 )
 
 __all__ = ["prepare_data"]
-
-_TOLD = 5000
-
 
 _AS_IT_IS = Preparation()
 
@@ -117,9 +115,7 @@ def _look(
     """
     look, gathered = _Look(Counter(), Counter(), Counter(), [], 0, set()), Gathered()
     long = 0
-    for number, each in enumerate(rows()):
-        if progress is not None and number % _TOLD == 0:
-            progress(0, number, "reading rows")
+    for number, each in enumerate(reported(rows(), progress)):
         problems = item_problems(each) or list(_unfit(each, asked.form))
         if problems:
             gathered.add(*problems)
@@ -127,9 +123,9 @@ def _look(
         look.forms[str(item_form(each.row))] += 1
         look.splits[each.split] += 1
         try:
-            length = 0 if asked.max_length is None else measure.length(each.row)
+            length = 0 if asked.max_length is None else measure.length(each)
         except SpecError as err:
-            gathered.add(*(problem._replace(place=each.place) for problem in err.problems))
+            gathered.add(*err.problems)
             continue
         if asked.max_length is None or length <= asked.max_length:
             look.kept[each.split] += 1
