@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cruijff_kit.data.yaml_text import load_yaml
-from cruijff_kit.errors import PlanError, RunError, SiteError
-from cruijff_kit.planning.spec_parse import parse_spec
+from cruijff_kit.errors import PlanError, RunError, SiteError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.layout import ExperimentLayout
@@ -14,7 +12,7 @@ from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.schema.training import TrainReview, TrainStart
 from cruijff_kit.workflow.design import write_design
-from cruijff_kit.workflow.read_design import read_design
+from cruijff_kit.workflow.read_design import parse_design, read_design
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.standing import read_status
@@ -71,7 +69,7 @@ def is_taken(review: TrainReview, *, world: World) -> bool:
         return False
     try:
         return _differing(read_design(world), _spec(review)) != []
-    except (PlanError, ValueError):
+    except (PlanError, SpecError):
         return True
 
 
@@ -92,14 +90,11 @@ def _spec(review: TrainReview) -> ExperimentSpec:
 
     Raises:
         SiteError: the model or the data is not here, so there is none.
+        SpecError: the values make none.
     """
     if not review.design:
         raise SiteError("the training has no design: its model or its data is not here", hint="name both")
-    document = load_yaml(review.design, name="design.yaml")
-    parsed = parse_spec(document.value, document.marks)
-    if parsed.problems or parsed.spec is None:
-        raise PlanError("the values make no design", problems=parsed.problems)
-    return parsed.spec
+    return parse_design(review.design)
 
 
 def _refuse_another(found: ExperimentSpec, wanted: ExperimentSpec, *, world: World) -> None:
