@@ -169,9 +169,8 @@ def _chosen(found: _Rows, division: Division) -> list[int]:
 
     So each split has its share of every value as nearly as whole groups allow, also of rare ones.
     """
-    names = {group: key.hex() for key, group in found.groups.items()}
-    by_name = {names[group]: group for group in range(len(found.strata))}
-    drawn = [by_name[name] for name in ordered(by_name, seed=division.seed, label="split")]
+    groups = {key.hex(): group for key, group in found.groups.items()}
+    drawn = [groups[name] for name in ordered(groups, seed=division.seed, label="split")]
     chosen, given, total = [0] * len(drawn), [0] * len(_NAMES), 0
     for group in sorted(drawn, key=lambda each: found.strata[each]):
         total += found.sizes[group]
@@ -190,7 +189,7 @@ def _texts(
         yield places[0], (_line({"split": _NAMES[at], **each.row}) for at, each in zip(place_of, rows(), strict=True))
         return
     if whole:
-        told = ((_NAMES[at], _plain(row)) for at in used for row in _of(at, place_of, rows=rows))
+        told = ((_NAMES[at], row) for at in used for row in _of(at, place_of, rows=rows))
         yield places[0], split_lines([_NAMES[at] for at in used], told)
         return
     for place, at in zip(places, used, strict=True):
@@ -211,7 +210,3 @@ def _listed(rows: Iterator[Mapping[str, Any]]) -> Iterator[bytes]:
 
 def _line(row: Mapping[str, Any]) -> bytes:
     return f"{json.dumps(dict(row), ensure_ascii=False, default=str)}\n".encode()
-
-
-def _plain(row: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps(dict(row), default=str))

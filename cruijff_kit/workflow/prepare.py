@@ -187,7 +187,7 @@ def _object(rows: Callable[[], Iterator[Streamed]], look: _Look, *, form: DataFo
     """Yield the rows as one object of splits; the source is read once a split, and never held."""
     names = [split for split in look.splits if look.kept[split]]
     told = (
-        (split, json.loads(json.dumps(_prepared(each.row, form=form, joint=joint), default=str)))
+        (split, _prepared(each.row, form=form, joint=joint))
         for split in names
         for each in _kept(rows, look)
         if each.split == split
