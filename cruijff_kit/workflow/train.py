@@ -39,10 +39,9 @@ def begin_training(review: TrainReview, *, resume: bool = False, reason: str, wo
         SpecError: rows, template or values do not fit; lists every problem.
         SiteError: this machine lacks what the training asks for.
     """
-    spec = _spec(review)
     there = world.store.read_text(ExperimentLayout.summary) is not None
     if there:
-        _refuse_another(read_design(world), spec, world=world)
+        _refuse_another(review, world=world)
     elif resume:
         hint = "leave `--resume` out to begin, or name the directory with `-o`"
         raise PlanError(f"there is no training to resume in `{world.store.root}`", hint=hint)
@@ -68,7 +67,7 @@ def is_taken(review: TrainReview, *, world: World) -> bool:
     if world.store.read_text(ExperimentLayout.summary) is None:
         return False
     try:
-        return _differing(read_design(world), _spec(review)) != []
+        return bool(_unlike(review, world=world))
     except (PlanError, SpecError):
         return True
 
@@ -97,12 +96,21 @@ def _spec(review: TrainReview) -> ExperimentSpec:
     return parse_design(review.design)
 
 
-def _refuse_another(found: ExperimentSpec, wanted: ExperimentSpec, *, world: World) -> None:
-    differing = _differing(found, wanted)
+def _refuse_another(review: TrainReview, *, world: World) -> None:
+    differing = _unlike(review, world=world)
     if differing:
         told = "; ".join(differing[:6])
         hint = "name another directory with `-o`, or say the same values to go on with what is there"
         raise PlanError(f"`{world.store.root}` holds another training: {told}", hint=hint)
+
+
+def _unlike(review: TrainReview, *, world: World) -> list[str]:
+    """Return how the training in a directory differs: by its design, or by the rows that were written for it."""
+    differing = _differing(read_design(world), _spec(review))
+    rows = world.store.read_text(review.prepared_path) if review.prepared else None
+    if rows not in {None, review.prepared}:
+        differing.append(f"its rows are not those that `{review.data}` makes by now")
+    return differing
 
 
 def _differing(found: ExperimentSpec, wanted: ExperimentSpec) -> list[str]:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from cruijff_kit.data.yaml_text import load_yaml
-from cruijff_kit.errors import CruijffError, SiteError, SpecError
+from cruijff_kit.errors import CruijffError, PlanError, SiteError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.train_keys import TrainMode
 from cruijff_kit.schema.training import TrainOrder, TrainReview
 from cruijff_kit.workflow.profiles import create_profile, find_profile, list_profiles
+from cruijff_kit.workflow.train import begin_training, is_taken
 from cruijff_kit.workflow.train_review import move_training, review_training
 from tests.fakes.designed import world_at
 
@@ -244,6 +245,20 @@ def test_a_training_that_gives_way_to_another_is_what_it_would_be_if_asked_for_t
     asked = review(world, output="output-2")
     assert moved == asked.model_copy(update={"chosen": False})
     assert design_of(moved)["name"] == "output-2"
+
+
+def test_rows_that_changed_since_make_another_training_and_those_trained_on_stay(world: World) -> None:
+    first = review(world)
+    there = world_at(world.store.root / "output")
+    begin_training(first, reason="to see", world=there)
+    kept = there.store.read_text(first.prepared_path)
+    assert not is_taken(review(world), world=there)
+    rows = world.store.root / "rows.jsonl"
+    rows.write_text(rows.read_text(encoding="utf-8").replace("say 3", "tell 3"), encoding="utf-8")
+    assert is_taken(review(world), world=there)
+    with pytest.raises(PlanError, match=r"another training: its rows are not those that `rows\.jsonl` makes"):
+        begin_training(review(world), reason="again", world=there)
+    assert there.store.read_text(first.prepared_path) == kept
 
 
 def test_a_model_that_cannot_be_read_is_told_by_its_own_fault(world: World) -> None:
