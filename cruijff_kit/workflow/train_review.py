@@ -22,6 +22,7 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.site import GpuKind
 from cruijff_kit.schema.train_keys import TrainMode
 from cruijff_kit.schema.training import TrainOrder, TrainReview, TrainValue
+from cruijff_kit.workflow.chat_templates import read_template
 from cruijff_kit.workflow.machine import gpus_here, training_memory_here
 from cruijff_kit.workflow.tiers import tier_of
 from cruijff_kit.workflow.train_inputs import (
@@ -73,7 +74,7 @@ def review_training(
     """
     asked = read_order(order, world=world)
     values = lay_over(order.mode, *asked.layers)
-    problems = [*asked.problems, *_choices(values), *value_problems(values, *asked.layers)]
+    problems = [*asked.problems, *_choices(values, world), *value_problems(values, *asked.layers)]
     if problems:
         raise SpecError("the training cannot be set up so", problems=list(dict.fromkeys(problems)))
     gpus = gpus_here(world)
@@ -98,13 +99,20 @@ def move_training(review: TrainReview, output: Path) -> TrainReview:
     return review.model_copy(update={"output": str(output), "design": design})
 
 
-def _choices(values: Mapping[str, TrainValue]) -> Iterator[Problem]:
-    """Yield words that are none of those a key takes."""
+def _choices(values: Mapping[str, TrainValue], world: World) -> Iterator[Problem]:
+    """Yield words that are none of those a key takes, and a template that is none."""
     for name, known in (("format", tuple(FORMATS)), ("backend", BACKENDS)):
         said = values[name]
         if said.value not in known:
             hint = f"one of {', '.join(f'`{each}`' for each in known)}"
             yield Problem(f"`{said.value}` is not a valid `{name}`", name, said.source, hint)
+    template = values["template"]
+    if isinstance(template.value, str) and template.value:
+        try:
+            read_template(template.value, root=world.store.root)
+        except ValueError as err:
+            hint = "name one, write a text with `{input}` and `{output}`, or name a file that holds one"
+            yield Problem(str(err), "template", template.source, hint)
 
 
 def _data(asked: Asked, plain: Mapping[str, Any], *, world: World) -> FoundData:

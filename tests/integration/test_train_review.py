@@ -158,6 +158,7 @@ def test_a_template_file_is_found_from_the_project(world: World) -> None:
         ({"flags": {"backend": "mlx"}}, "needs `mlx_lm`"),
         ({"flags": {"backend": "tpu"}}, "not a valid `backend`"),
         ({"flags": {"format": "csv"}}, "not a valid `format`"),
+        ({"flags": {"template": "alpca"}}, "did you mean `alpaca`"),
     ),
 )
 def test_what_is_not_there_is_refused_before_anything_is_written(
