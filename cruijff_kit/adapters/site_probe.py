@@ -44,9 +44,18 @@ class MachineProbe:
             modules=_ask("bash", "-lc", "type module").code == 0,
             venv=os.environ.get("VIRTUAL_ENV") or (None if sys.prefix == sys.base_prefix else sys.prefix),
             conda=os.environ.get("CONDA_DEFAULT_ENV"),
-            gpus=_driver_gpus(),
+            gpus=self.gpus(),
             scratch=os.environ.get("SCRATCH") or None,
         )
+
+    def gpus(self) -> tuple[GpuKind, ...]:
+        """Return the GPUs that the driver tells of."""
+        counts: dict[str, int] = {}
+        for line in _lines("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"):
+            if line.strip().isdigit():
+                memory = f"{round(int(line) / 1024)}G"
+                counts[memory] = counts.get(memory, 0) + 1
+        return tuple(GpuKind(memory=memory, count=min(count, 64)) for memory, count in counts.items())
 
     def cluster(self) -> ClusterFacts | None:
         """Return what the cluster says of itself; None where its programs are not here."""
@@ -113,15 +122,6 @@ def _lines(*argv: str) -> list[str]:
     """Return the lines of an answer; none where there is no answer, as without accounting."""
     answer = _ask(*argv)
     return [line for line in answer.output.splitlines() if line] if answer.code == 0 else []
-
-
-def _driver_gpus() -> tuple[GpuKind, ...]:
-    counts: dict[str, int] = {}
-    for line in _lines("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"):
-        if line.strip().isdigit():
-            memory = f"{round(int(line) / 1024)}G"
-            counts[memory] = counts.get(memory, 0) + 1
-    return tuple(GpuKind(memory=memory, count=min(count, 64)) for memory, count in counts.items())
 
 
 def _tried(scratch: Path) -> tuple[float, bool]:

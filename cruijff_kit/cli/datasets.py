@@ -58,7 +58,8 @@ def prepare(
         for row in receipt.left_out:
             click.echo(f"  {row.place}: {row.length:,}")
         more = receipt.left_out_count - len(receipt.left_out)
-        click.echo(f"  and {more:,} more" if more else "", nl=bool(more))
+        if more:
+            click.echo(f"  and {more:,} more")
 
 
 @click.command("validate")

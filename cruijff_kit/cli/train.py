@@ -10,7 +10,7 @@ import click
 from cruijff_kit import workflow
 from cruijff_kit.cli.train_flags import TrainCommand, TrainGroup, given, with_keys
 from cruijff_kit.cli.train_profiles import profiles
-from cruijff_kit.cli.train_text import data_table, headline, next_steps, review_text, samples_text
+from cruijff_kit.cli.train_text import data_table, headline, next_steps, remarks, review_text, samples_text
 from cruijff_kit.cli.train_watch import follow
 from cruijff_kit.cli.world import ProgressBar, enter_local, enter_project
 from cruijff_kit.errors import CruijffError, PlanError
@@ -19,7 +19,9 @@ from cruijff_kit.schema.training import TrainOrder, TrainReview
 
 __all__ = ["train"]
 
-_COMMON = (
+_TAKEN = (
+    click.argument("model", required=False),
+    click.argument("dataset", required=False),
     click.option("--data", "named", default=None, metavar="FILE", help="The data, where not named by its place."),
     click.option("--validation-data", default=None, metavar="FILE", help="Another file to validate on."),
     click.option("-o", "--output", default=None, metavar="DIR", help="Experiment directory."),
@@ -45,17 +47,16 @@ def train() -> None:
 train.add_command(profiles)
 
 
-def _with_common(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(_COMMON):
-        command = option(command)
+def _training(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command what both ways of training take, then a flag for each key."""
+    command = with_keys(command)
+    for each in reversed(_TAKEN):
+        command = each(command)
     return command
 
 
 @train.command("quick", cls=TrainCommand)
-@click.argument("model", required=False)
-@click.argument("dataset", required=False)
-@_with_common
-@with_keys
+@_training
 @click.pass_obj
 def quick(experiment: str, **told: Any) -> None:
     """Take one pass of MODEL over DATASET, a file or bundled data, and see what changed."""
@@ -63,10 +64,7 @@ def quick(experiment: str, **told: Any) -> None:
 
 
 @train.command("start", cls=TrainCommand)
-@click.argument("model", required=False)
-@click.argument("dataset", required=False)
-@_with_common
-@with_keys
+@_training
 @click.pass_obj
 def start(experiment: str, **told: Any) -> None:
     """Train MODEL on DATASET, a file, a folder or bundled data."""
@@ -98,14 +96,10 @@ def list_data(as_json: bool) -> None:
 
 def _train(experiment: str, mode: TrainMode, told: dict[str, Any]) -> None:
     project = enter_project(experiment)
-    order = _order(mode, told)
     with ProgressBar("base model") as progress:
-        review = workflow.review_training(order, progress=progress, world=project)
-    folder = Path(review.output)
+        review = workflow.review_training(_order(mode, told), progress=progress, world=project)
     if not review.chosen:
-        folder = _folder(review, resume=told["resume"], project=project.store.root)
-        if str(folder) != review.output:
-            review = workflow.review_training(order._replace(output=str(folder)), world=project)
+        review = workflow.move_training(review, _folder(review, project=project.store.root))
     if told["dry_run"]:
         click.echo(_json(review) if told["as_json"] else review_text(review, design=True))
         return
@@ -128,13 +122,10 @@ def _order(mode: TrainMode, told: dict[str, Any]) -> TrainOrder:
     )
 
 
-def _folder(review: TrainReview, *, resume: bool, project: Path) -> Path:
+def _folder(review: TrainReview, *, project: Path) -> Path:
     """Return the directory of a training that named none: its own where it is there already, else a free one."""
     for folder in _candidates(Path(review.output)):
-        world = enter_local(folder, project=project)
-        if not folder.exists() or not (resume or workflow.is_taken(review, world=world)):
-            return folder
-        if resume and not workflow.is_taken(review, world=world):
+        if not workflow.is_taken(review, world=enter_local(folder, project=project)):
             return folder
     raise PlanError("there is no free name left", hint="name a directory with `-o`")
 
@@ -147,9 +138,8 @@ def _candidates(first: Path) -> Iterator[Path]:
 def _run(review: TrainReview, told: dict[str, Any], *, project: Path) -> None:
     world = enter_local(Path(review.output), project=project)
     click.echo(headline(review))
-    for kind, words in (("warning", review.warnings), ("recommended", review.recommendations), ("note", review.notes)):
-        for each in words:
-            click.echo(f"{kind}: {each}", err=True)
+    for remark in remarks(review):
+        click.echo(remark, err=True)
     command = shlex.join(["ck", "train", review.mode, review.model, review.data])
     reason = told["reason"] or f"asked for by `{command}`"
     begun = workflow.begin_training(review, resume=told["resume"], reason=reason, world=world)

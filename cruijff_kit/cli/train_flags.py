@@ -40,7 +40,7 @@ class TrainCommand(click.Command):
             click.echo(f"error: {err}", err=True)
             raise SystemExit(1) from None
         except KeyboardInterrupt:
-            click.echo("\ninterrupted; nothing was begun", err=True)
+            click.echo("\ninterrupted; the same command goes on with whatever was begun", err=True)
             raise SystemExit(INTERRUPTED) from None
 
 
@@ -87,7 +87,7 @@ def _default(key: TrainKey) -> str:
 
 def _value(key: TrainKey, raw: Any) -> Any:
     if key.kind == "words":
-        words = tuple(word for word in raw.replace(",", " ").split() if word)
+        words = tuple(raw.replace(",", " ").split())
         return None if words in {(), (_WIDE,)} else words
     if key.kind == "epochs" and raw not in {"all", "last", "none"}:
         parts = raw.split(",")

@@ -1,18 +1,18 @@
 """What `ck train` prints: values with their sources, what is to be said of them, and what to type next."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from cruijff_kit.cli.table import aligned
-from cruijff_kit.schema.estimate import MemoryParts
 from cruijff_kit.schema.training import ExampleData, TrainReview, TrainSamples, TrainValue
 
-__all__ = ["data_table", "headline", "next_steps", "review_text", "samples_text", "shown", "values_table"]
+__all__ = ["data_table", "headline", "next_steps", "remarks", "review_text", "samples_text", "shown", "values_table"]
 
 
 def review_text(review: TrainReview, *, design: bool = False) -> str:
     """Return a review as people read it: values ← sources, memory, warnings and recommendations."""
-    lines = [headline(review), "", values_table(review.values), "", *_memory(review), *_remarks(review)]
+    lines = [headline(review), "", values_table(review.values), "", *_memory(review), *remarks(review)]
     if design and review.design:
         lines += ["", f"── {review.output}/experiment_summary.md would say", review.design.rstrip()]
     return "\n".join(lines)
@@ -32,6 +32,13 @@ def headline(review: TrainReview) -> str:
             f"output   {review.output}",
         ]
     )
+
+
+def remarks(review: TrainReview) -> Iterator[str]:
+    """Yield what is to be said of a training before it begins."""
+    yield from (f"warning: {each}" for each in review.warnings)
+    yield from (f"recommended: {each}" for each in review.recommendations)
+    yield from (f"note: {each}" for each in review.notes)
 
 
 def values_table(values: Mapping[str, TrainValue]) -> str:
@@ -78,10 +85,10 @@ def next_steps(found: TrainSamples, *, folder: str, run: str) -> str:
     lines += [f"best     {found.best} (lowest validation loss)"] if found.best and found.best != found.adapter else []
     lines += [
         "",
-        f"try it       ck chat --adapter {_word(found.adapter)}",
-        f"report       ck -C {_word(folder)} report",
-        f"look closer  ck -C {_word(folder)} spot-check {run}",
-        f"grow it      ck -C {_word(folder)} design from-run {run} {_word(folder)}-grid --vary lora_rank=8,16",
+        f"try it       ck chat --adapter {quote(found.adapter)}",
+        f"report       ck -C {quote(folder)} report",
+        f"look closer  ck -C {quote(folder)} spot-check {run}",
+        f"grow it      ck -C {quote(folder)} design from-run {run} {quote(folder)}-grid --vary lora_rank=8,16",
     ]
     return "\n".join(lines)
 
@@ -99,23 +106,13 @@ def _memory(review: TrainReview) -> Iterator[str]:
     if review.memory is None:
         yield "memory: not assessed; nothing is known of the model"
         return
-    parts = ", ".join(f"{name} {_size(size)}" for name, size in _parts(review.memory) if size)
+    parts = ", ".join(f"{name} {_size(size)}" for name, size in review.memory.model_dump().items() if size)
     yield f"memory: {_size(review.memory.total)} with rows of `max_seq_len` tokens: {parts}"
     if review.most_rows is not None:
         fits = (
             f"at most {review.most_rows} rows a pass" if review.most_rows else "not even one row a pass: does not fit"
         )
         yield f"batch: {fits}, in four fifths of this machine's memory ({_size(review.memory_limit)})"
-
-
-def _parts(memory: MemoryParts) -> Iterator[tuple[str, int]]:
-    yield from ((name, size) for name, size in memory.model_dump().items() if isinstance(size, int) and name != "total")
-
-
-def _remarks(review: TrainReview) -> Iterator[str]:
-    yield from (f"warning: {each}" for each in review.warnings)
-    yield from (f"recommended: {each}" for each in review.recommendations)
-    yield from (f"note: {each}" for each in review.notes)
 
 
 def _size(size: int) -> str:
@@ -125,9 +122,3 @@ def _size(size: int) -> str:
 def _one_line(text: str) -> str:
     plain = text.replace("\n", "⏎")
     return plain if len(plain) <= 160 else f"{plain[:157]}…"
-
-
-def _word(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)

@@ -1,5 +1,6 @@
 """Holding rows out: which of them are validated on instead of learnt."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,9 +24,7 @@ def hold_out(rows: _Rows, *, share: float, seed: int) -> tuple[list[Mapping[str,
         seed: fixes the draw.
     """
     asked = [row_question(row) for row in rows]
-    counts: dict[str, int] = {}
-    for question in asked:
-        counts[question] = counts.get(question, 0) + 1
+    counts = Counter(asked)
     wanted, held = max(1, round(share * len(rows))) if share > 0 else 0, set[str]()
     for question in ordered(counts, seed=seed, label="validation")[: len(counts) - 1]:
         if wanted <= 0:

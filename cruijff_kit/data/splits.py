@@ -72,7 +72,7 @@ def write_splits(splits: Splits) -> bytes:
 
 
 def split_lines(names: Sequence[str], rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[bytes]:
-    """Yield a data set as `write_splits` writes it, one row after the other.
+    """Yield a data set as `write_splits` writes it, one row after the other; what is no JSON as its text.
 
     Args:
         names: its splits, in order; one without rows is empty.
@@ -86,7 +86,7 @@ def split_lines(names: Sequence[str], rows: Iterable[tuple[str, Mapping[str, Any
             yield b"[]"
             continue
         for index, (_, row) in enumerate(group):
-            yield f"{',' if index else '['}\n  {json.dumps(dict(row), ensure_ascii=False)}".encode()
+            yield f"{',' if index else '['}\n  {json.dumps(dict(row), ensure_ascii=False, default=str)}".encode()
         yield b"\n]"
         name, group = next(groups, (None, iter(())))
     yield b"}\n" if names else b"{}\n"

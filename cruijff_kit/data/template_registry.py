@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 from cruijff_kit.data.chat_shapes import ALPACA, CHATML, LLAMA2, LLAMA3, TINYLLAMA, custom_shape, joint_of
 
-__all__ = ["MODEL", "Template", "get", "is_file", "names", "register", "settled"]
+__all__ = ["MODEL", "NOT_IN_TEXT", "Template", "get", "is_file", "names", "register", "settled"]
 
 MODEL = "model"
 """The model's own chat template."""
+
+NOT_IN_TEXT = "`text_completion` writes no conversations, and `template` names how they are written"
+"""What is wrong with a named template where rows are plain text."""
 
 
 class Template(NamedTuple):
@@ -66,9 +69,7 @@ def register(template: Template) -> None:
         raise ValueError(f"`{template.name}` cannot be registered: it is taken, or no name")
     if not template.text:
         raise ValueError(f"template `{template.name}` has no text")
-    # Whatever is wrong with it is told now.
-    template.chat_template  # noqa: B018 -- read for what it raises
-    _REGISTERED[template.name] = template
+    _REGISTERED[template.name] = _read(template)
 
 
 def get(name: str) -> Template:
@@ -85,9 +86,7 @@ def get(name: str) -> Template:
         near = get_close_matches(name, [*names(), *_ALIASES], n=1)
         meant = f"; did you mean `{near[0]}`?" if near else ""
         raise ValueError(f"unknown template `{name}`; known are {known}{meant}")
-    custom = Template(name, name, "a template of the user's own")
-    custom.chat_template  # noqa: B018 -- read for what it raises
-    return custom
+    return _read(Template(name, name, "a template of the user's own"))
 
 
 def names() -> tuple[str, ...]:
@@ -108,6 +107,12 @@ def settled(template: str) -> str:
     """
     found = get(template)
     return found.name if found.name in _BUILT_IN else found.text
+
+
+def _read(template: Template) -> Template:
+    """Return a template, so that whatever is wrong with its text is told now and not at its first use."""
+    _ = template.chat_template
+    return template
 
 
 def _is_jinja(text: str) -> bool:

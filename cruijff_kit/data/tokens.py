@@ -21,7 +21,7 @@ from cruijff_kit.data.conversations import Asked, ask, ask_steadily
 from cruijff_kit.data.encoding import IGNORE, Encoded, Encoding, Row, row_error
 from cruijff_kit.data.items import TEXT, item_facts, item_form, item_turns
 from cruijff_kit.data.prompts import fill_template, placeholders
-from cruijff_kit.data.template_registry import MODEL, get
+from cruijff_kit.data.template_registry import MODEL, NOT_IN_TEXT, get
 from cruijff_kit.data.templates import answer_end, no_template, one_bos
 from cruijff_kit.data.turns import MESSAGES, Turn, read_turns
 from cruijff_kit.errors import Problem, SpecError
@@ -214,7 +214,7 @@ _SYSTEM_IN_TEXT = Problem(
     hint="write the instruction into `controls.prompt`, before `{input}`",
 )
 _TEMPLATE_IN_TEXT = Problem(
-    "`text_completion` writes no conversations, and `template` names how they are written",
+    NOT_IN_TEXT,
     path="controls.template",
     hint="leave `template` out, or use `dataset_type: chat_completion`",
 )
@@ -243,7 +243,7 @@ def _end_ids(*, encoding: Encoding, tokenizer: Tokenizer) -> tuple[int, ...]:
 
 def _unusable(template: str) -> list[Problem]:
     try:
-        get(template).chat_template  # noqa: B018 -- read for what it raises
+        get(template)
     except ValueError as err:
         return [Problem(str(err), path="controls.template", hint="see `template` in `ck schema`")]
     return []

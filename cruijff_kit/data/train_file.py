@@ -89,6 +89,10 @@ def _own(key: str, value: Any, *, path: YamlPath, marks: Marks) -> Iterator[_Sai
         hint = f"write `{key}:` and its value, or the original's section with keys of its own"
         yield Problem(f"`{key}` holds a section, not a value", dotted(path), marks.place(path), hint)
         return
+    if key in PLACES and not isinstance(value, str | None):
+        fact = f"`{_shown(value)}` is no name and no path"
+        yield Problem(fact, dotted(path), marks.place(path), f'write it in quotes if it is: `{key}: "2026"`')
+        return
     value = SCHEDULES.get(value, value) if key == "lr_scheduler" and isinstance(value, str) else value
     yield _Said(key, value, path)
 

@@ -10,7 +10,7 @@ from cruijff_kit.data.generators.registry import GENERATORS, check_arguments
 from cruijff_kit.data.prompts import placeholders
 from cruijff_kit.data.recipe_names import resolve_recipe, unknown_recipe
 from cruijff_kit.data.tasks import parse_task
-from cruijff_kit.data.template_registry import MODEL, get, is_file
+from cruijff_kit.data.template_registry import MODEL, NOT_IN_TEXT, get, is_file
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.planning.api_models import api_problems
 from cruijff_kit.planning.data_checks import wanted_columns
@@ -180,8 +180,7 @@ def _templates(spec: ExperimentSpec) -> Iterator[Problem]:
         if template == MODEL or not isinstance(template, str):
             continue
         if types == {"text_completion"}:
-            fact = "`text_completion` writes no conversations, and `template` names how they are written"
-            yield Problem(fact, path, hint=hint)
+            yield Problem(NOT_IN_TEXT, path, hint=hint)
         if is_file(template):
             continue
         try:

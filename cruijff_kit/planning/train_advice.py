@@ -80,8 +80,8 @@ def recommendations(values: Mapping[str, Any]) -> Iterator[str]:
         yield f"{values['epochs']} epochs may memorise the rows; watch the validation loss, `best` is kept"
 
 
-def fit_of(shape: Shape, values: Mapping[str, Any], *, tokens: int, memory: int) -> Fit:
-    """Return what a training needs and the largest batch that fits into four fifths of a memory.
+def fit_of(shape: Shape, values: Mapping[str, Any], *, memory: int) -> Fit:
+    """Return what a training needs with rows of `max_seq_len`, and the largest batch in four fifths of a memory.
 
     Whether a batch fits is asked of the one estimator there is: beyond some rows the logits
     are taken in parts, so that what a row takes is no constant.
@@ -89,16 +89,13 @@ def fit_of(shape: Shape, values: Mapping[str, Any], *, tokens: int, memory: int)
     Args:
         shape: the model's.
         values: every key with its value.
-        tokens: longest row of the data, or `max_seq_len` where it was not looked at.
         memory: bytes of the device; 0 where nobody says.
     """
-    parts = training_memory(shape, _work(values, rows=values["batch_size"], tokens=tokens))
+    parts = training_memory(shape, _work(values, rows=values["batch_size"]))
     limit = floor(_SHARE * memory)
     if not limit:
         return Fit(parts, 0, None)
-    return Fit(
-        parts, limit, _most(lambda rows: training_memory(shape, _work(values, rows=rows, tokens=tokens)).total <= limit)
-    )
+    return Fit(parts, limit, _most(lambda rows: training_memory(shape, _work(values, rows=rows)).total <= limit))
 
 
 def _most(fits: Callable[[int], bool]) -> int:
@@ -112,12 +109,12 @@ def _most(fits: Callable[[int], bool]) -> int:
     return low
 
 
-def _work(values: Mapping[str, Any], *, rows: int, tokens: int) -> Work:
-    targets = values["target_modules"]
+def _work(values: Mapping[str, Any], *, rows: int) -> Work:
+    targets, tokens = values["target_modules"], rows * values["max_seq_len"]
     return Work(
         rank=values["lora_rank"],
-        tokens=rows * tokens,
-        supervised=rows * tokens,
+        tokens=tokens,
+        supervised=tokens,
         rows=rows,
         targets=tuple(targets) if targets else None,
         dora=values["lora_variant"] == "dora",

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from cruijff_kit.data.yaml_text import dump_yaml
+from cruijff_kit.data.yaml_text import dump_yaml, load_yaml
 from cruijff_kit.schema.train_keys import TRAIN_KEYS
 
-__all__ = ["DesignParts", "design_text", "total_steps"]
+__all__ = ["DesignParts", "design_text", "renamed_design", "total_steps"]
 
 # The embedded queue holds jobs to their limit, and a laptop may take its time.
 _TIME = "7-00:00:00"
@@ -58,6 +58,11 @@ def design_text(parts: DesignParts, values: Mapping[str, Any], *, answers: int =
         tasks = [{"name": "test", "task": "rows", "split": "test"}]
         design["evaluation"] = {"tasks": tasks, "generation": {"max_tokens": longest}}
     return dump_yaml(design)
+
+
+def renamed_design(text: str, name: str) -> str:
+    """Return the design of a training that lies in a directory of another name."""
+    return dump_yaml({**load_yaml(text, name="design.yaml").value, "name": _name(name, "training")})
 
 
 def total_steps(values: Mapping[str, Any], rows: int) -> int:

@@ -57,14 +57,14 @@ def with_machine(values: Mapping[str, TrainValue], *, cpus: int, gpus: int) -> d
     """Return the values with what this machine decides filled in where nobody said it.
 
     Args:
-        values: every key with its value.
+        values: every key with its value, as its key takes it.
         cpus: CPUs that this process may use.
         gpus: GPUs that the driver tells of.
     """
     found = dict(values)
-    derived: dict[str, Any] = {"cpus": cpus, "gpus": min(1, gpus), "tier": None, "lora_alpha": 2.0 * _rank(values)}
+    derived = {"cpus": cpus, "gpus": min(1, gpus), "lora_alpha": 2.0 * values["lora_rank"].value}
     for name, value in derived.items():
-        if found[name].value is None and value is not None:
+        if found[name].value is None:
             found[name] = TrainValue(value=value, source="derived")
     if found["dtype"].value is None:
         found["dtype"] = TrainValue(value="bf16" if found["gpus"].value else "fp32", source="derived")
@@ -86,11 +86,6 @@ def value_problems(values: Mapping[str, TrainValue], *layers: TrainLayer) -> Ite
             place = next((layer.places.get(name, "") for layer in reversed(layers) if layer.source == each.source), "")
             said = f"`{_shown(each.value)}` is not a valid `{name}`: {fact}"
             yield Problem(said, name, place or each.source, TRAIN_KEYS[name].meaning)
-
-
-def _rank(values: Mapping[str, TrainValue]) -> float:
-    rank = values["lora_rank"].value
-    return float(rank) if isinstance(rank, int) else 0.0
 
 
 def _facts(name: str, value: Any) -> Iterator[str]:

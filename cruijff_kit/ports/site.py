@@ -6,7 +6,7 @@ from typing import Protocol
 
 from cruijff_kit.ports.clock import Progress
 from cruijff_kit.schema.environment import BuildOrder, EnvironmentLock, FolderState, OwnEnvironment
-from cruijff_kit.schema.site import Remote
+from cruijff_kit.schema.site import GpuKind, Remote
 from cruijff_kit.schema.site_facts import ClusterFacts, FolderFacts, LoginFacts, MachineFacts, OldScript, ScriptAnswer
 from cruijff_kit.schema.site_reading import SiteFile, SiteLevel
 
@@ -34,6 +34,10 @@ class SiteProbe(Protocol):
 
     def machine(self) -> MachineFacts:
         """Return the programs, modules, environments and GPUs that are here."""
+        ...
+
+    def gpus(self) -> tuple[GpuKind, ...]:
+        """Return the GPUs that this machine's driver tells of, also where the cluster is behind a login host."""
         ...
 
     def cluster(self) -> ClusterFacts | None:

@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.train import begin_training, is_taken
     from cruijff_kit.workflow.train_inputs import list_training_data
-    from cruijff_kit.workflow.train_review import review_training
+    from cruijff_kit.workflow.train_review import move_training, review_training
     from cruijff_kit.workflow.train_samples import sample_training
     from cruijff_kit.workflow.validation import validate_data
     from cruijff_kit.workflow.watch import watch_jobs
@@ -130,6 +130,7 @@ __all__ = [
     "make_tiny_model",
     "measure_data",
     "merge_adapter",
+    "move_training",
     "open_dialogue",
     "open_question",
     "page_without_texts",
@@ -202,6 +203,7 @@ _HOMES = {
     "conversion": ("convert_data",),
     "data_list": ("list_data",),
     "data_stats": ("measure_data",),
+    "data_view": ("show_data",),
     "decide": ("record_decision",),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "disk": ("list_disk", "prune_disk"),
@@ -210,9 +212,12 @@ _HOMES = {
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
+    "grow": ("grow_design",),
     "lessons": ("add_lesson", "read_lessons"),
     "logs": ("tail_log",),
+    "machine": ("describe_machine",),
     "mirror": ("run_there", "sync_mirror"),
+    "model_needs": ("look_up_needs",),
     "models": (
         "check_model",
         "convert_model",
@@ -225,15 +230,16 @@ _HOMES = {
     ),
     "new_task": ("make_task",),
     "prepare": ("prepare_data",),
+    "profiles": ("create_profile", "find_profile", "list_profiles"),
+    "project": ("make_project",),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
     "results": ("read_results",),
     "roots": ("roots_of",),
     "safety": ("safe_text", "secrets_of"),
     "scaffold": ("scaffold_runs",),
-    "search": ("search_experiments",),
     "seal": ("recorded_plan", "sealed_plan"),
-    "data_view": ("show_data",),
+    "search": ("search_experiments",),
     "serve": ("choose_model", "open_dialogue", "serve_model"),
     "setup_finetune": ("write_finetune",),
     "setup_inspect": ("write_inspect",),
@@ -246,22 +252,10 @@ _HOMES = {
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
-    "profiles": (
-        "create_profile",
-        "find_profile",
-        "list_profiles",
-    ),
-    "train": (
-        "begin_training",
-        "is_taken",
-    ),
+    "train": ("begin_training", "is_taken"),
     "train_inputs": ("list_training_data",),
-    "train_review": ("review_training",),
+    "train_review": ("move_training", "review_training"),
     "train_samples": ("sample_training",),
-    "grow": ("grow_design",),
-    "machine": ("describe_machine",),
-    "project": ("make_project",),
-    "model_needs": ("look_up_needs",),
     "validation": ("validate_data",),
     "watch": ("watch_jobs",),
     "withheld": ("page_without_texts", "status_without_texts"),

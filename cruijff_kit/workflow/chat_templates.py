@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cruijff_kit.data.template_registry import MODEL, is_file, settled
+from cruijff_kit.data.template_registry import MODEL, NOT_IN_TEXT, is_file, settled
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.planning.grid import Point
 from cruijff_kit.ports import World
@@ -67,8 +67,7 @@ def template_problems(values: Mapping[str, Any], *, root: Path) -> list[Problem]
     """Return what is wrong with the template that keys name, and where no conversation is written by it."""
     template = values[_CONTROL]
     if template != MODEL and values["dataset_type"] == "text_completion":
-        fact = "`text_completion` writes no conversations, and `template` names how they are written"
-        return [Problem(fact, _CONTROL, hint="set `template: model`, or `dataset_type: chat_completion`")]
+        return [Problem(NOT_IN_TEXT, _CONTROL, hint="set `template: model`, or `dataset_type: chat_completion`")]
     try:
         read_template(template, root=root)
     except ValueError as err:

@@ -71,30 +71,41 @@ def convert_data(source: str, target: str, *, force: bool = False, world: World)
         files=tuple(files),
         splits={split: len(rows) for split, rows in splits.items()},
     )
-    _record(receipt, world)
+    rows = {f"rows_{split}": str(count) for split, count in receipt.splits.items()}
+    outputs = {"sha256": receipt.sha256, **rows}
+    record_written("convert", name, inputs={receipt.source: receipt.source_sha256}, outputs=outputs, world=world)
     return receipt
 
 
-def own_target(target: str, *, force: bool, world: World) -> str:
-    """Return where a file or folder of the user's may be written, relative to the experiment.
+def own_target(target: str, *, source: str, force: bool, world: World) -> str:
+    """Return where a file of the user's may be written, relative to the experiment.
+
+    Args:
+        target: the file, as it was named.
+        source: what it is made of; it is kept no less closely there.
+        force: replace what is there.
+        world: the experiment.
 
     Raises:
-        SpecError: it is a place of the experiment's own files, outside it, or something is there already.
+        SpecError: it is a place of the experiment's own files, outside it, kept less closely, or there already.
     """
     name = _relative(target, world)
     _refuse_overwriting(name, {name: b""}, force=force, world=world)
+    _refuse_freer(source, name, world=world)
     return name
 
 
-def record_written(verb: str, *, inputs: Mapping[str, str], outputs: Mapping[str, str], world: World) -> None:
-    """Record files that were written where there is a record: before the first design there is none."""
+def record_written(
+    verb: str, path: str, *, inputs: Mapping[str, str], outputs: Mapping[str, str], world: World
+) -> None:
+    """Record data that was written where there is a record: before the first design there is none."""
     if world.audit.head() is None:
         return
     event = AuditEvent(
         actor=world.actor,
         verb=verb,
         action=Action.VERIFY_DATASET,
-        subject=next(iter(outputs)),
+        subject=path,
         inputs=dict(inputs),
         outputs=dict(outputs),
     )
@@ -132,18 +143,3 @@ def _refuse_freer(source: str, target: str, *, world: World) -> None:
     if TIERS.index(found) < TIERS.index(kept):
         hint = f"write it below `data/{kept}/`"
         raise SpecError(f"`{source}` is {kept}, and `{target}` would be {found}", hint=hint)
-
-
-def _record(receipt: ConvertReceipt, world: World) -> None:
-    """Record the conversion where there is a record: before the first design there is none."""
-    if world.audit.head() is None:
-        return
-    event = AuditEvent(
-        actor=world.actor,
-        verb="convert",
-        action=Action.VERIFY_DATASET,
-        subject=receipt.target,
-        inputs={receipt.source: receipt.source_sha256},
-        outputs={"sha256": receipt.sha256, **{f"rows_{split}": str(n) for split, n in receipt.splits.items()}},
-    )
-    world.audit.append(event)

@@ -11,11 +11,18 @@ from cruijff_kit.data.streams import Streamed
 from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.dataset_report import Bin, DataStats, Spread
-from cruijff_kit.workflow.item_rows import Measure, item_problems, measure_of, opened_rows, source_bytes, text_of
+from cruijff_kit.workflow.item_rows import (
+    Measure,
+    item_problems,
+    measure_of,
+    opened_rows,
+    reported,
+    source_bytes,
+    text_of,
+)
 
 __all__ = ["measure_data"]
 
-_TOLD = 5000
 _UNREADABLE = "unreadable"
 
 
@@ -58,9 +65,7 @@ def measure_data(
     forms: Counter[str] = Counter()
     splits: Counter[str] = Counter()
     lengths = _Lengths(*(array("L") for _ in _Lengths._fields))
-    for number, each in enumerate(rows(), start=1):
-        if progress is not None and number % _TOLD == 0:
-            progress(0, number, "reading rows")
+    for each in reported(rows(), progress):
         splits[each.split] += 1
         form = _UNREADABLE if item_problems(each) else str(item_form(each.row))
         forms[form] += 1
@@ -89,11 +94,7 @@ def _note(lengths: _Lengths, each: Streamed, *, measure: Measure) -> None:
         if form == "messages":
             lengths.turns.append(len(turns))
     if measure.tokenizer is not None:
-        try:
-            lengths.tokens.append(measure.length(each.row))
-        except SpecError as err:
-            problems = [problem._replace(place=each.place) for problem in err.problems]
-            raise SpecError("tokens cannot be counted", problems=problems, hint=err.hint) from err
+        lengths.tokens.append(measure.length(each))
 
 
 def _spread(lengths: Sequence[int]) -> Spread | None:

@@ -15,12 +15,11 @@ from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.dataset_report import Division, SplitReceipt
 from cruijff_kit.workflow.conversion import own_target, record_written
-from cruijff_kit.workflow.item_rows import Gathered, opened_rows, source_sha256
+from cruijff_kit.workflow.item_rows import Gathered, opened_rows, reported, source_sha256
 
 __all__ = ["split_data"]
 
 _NAMES = ("train", "validation", "test")
-_TOLD = 5000
 
 
 _USUAL = Division()
@@ -57,7 +56,7 @@ def split_data(
     Raises:
         SpecError: rows or target are wrong, or a split would be empty.
     """
-    rows, places = opened_rows(source, world=world), _places(target, division, force=force, world=world)
+    rows, places = opened_rows(source, world=world), _places(target, division, source=source, force=force, world=world)
     found = _look(rows, source, stratify=division.stratify, progress=progress)
     chosen = _chosen(found, division)
     place_of = [chosen[group] for group in found.group_of]
@@ -71,7 +70,7 @@ def split_data(
     written = {place: world.store.write_parts(place, parts)[0] for place, parts in texts}
     if source_sha256(source, world=world) != digest:
         raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
-    record_written("split", inputs={source: digest}, outputs=written, world=world)
+    record_written("split", places[0], inputs={source: digest}, outputs=written, world=world)
     return SplitReceipt(
         source=source,
         source_sha256=digest,
@@ -84,17 +83,17 @@ def split_data(
     )
 
 
-def _places(target: str, division: Division, *, force: bool, world: World) -> list[str]:
+def _places(target: str, division: Division, *, source: str, force: bool, world: World) -> list[str]:
     """Return every file that is to be written.
 
     Raises:
-        SpecError: the target is of another format, is no place of a user's, or others lie there.
+        SpecError: the target is of another format, is no place of a user's or too free a one, or others lie there.
     """
     suffix = PurePosixPath(target).suffix
     if suffix not in {"", ".json", ".jsonl"}:
         raise SpecError(f"`{target}` names no format for splits", hint="name a folder, or a `.json` or `.jsonl` file")
     named = [target] if suffix else [f"{target.rstrip('/')}/{name}.json" for name in _named(division)]
-    places = [own_target(file, force=force, world=world) for file in named]
+    places = [own_target(file, source=source, force=force, world=world) for file in named]
     if not suffix:
         _refuse_others(places, world)
     return places
@@ -128,9 +127,7 @@ def _look(
     """
     found, gathered = _Rows(array("L"), {}, [], array("L")), Gathered()
     splits: Counter[str] = Counter()
-    for number, each in enumerate(rows()):
-        if progress is not None and number % _TOLD == 0:
-            progress(0, number, "reading rows")
+    for each in reported(rows(), progress):
         problems = [each.problem] if each.problem is not None else list(_lacking(each, stratify))
         if problems:
             gathered.add(*problems)
@@ -172,9 +169,8 @@ def _chosen(found: _Rows, division: Division) -> list[int]:
 
     So each split has its share of every value as nearly as whole groups allow, also of rare ones.
     """
-    names = {group: key.hex() for key, group in found.groups.items()}
-    by_name = {names[group]: group for group in range(len(found.strata))}
-    drawn = [by_name[name] for name in ordered(by_name, seed=division.seed, label="split")]
+    groups = {key.hex(): group for key, group in found.groups.items()}
+    drawn = [groups[name] for name in ordered(groups, seed=division.seed, label="split")]
     chosen, given, total = [0] * len(drawn), [0] * len(_NAMES), 0
     for group in sorted(drawn, key=lambda each: found.strata[each]):
         total += found.sizes[group]
@@ -193,7 +189,7 @@ def _texts(
         yield places[0], (_line({"split": _NAMES[at], **each.row}) for at, each in zip(place_of, rows(), strict=True))
         return
     if whole:
-        told = ((_NAMES[at], _plain(row)) for at in used for row in _of(at, place_of, rows=rows))
+        told = ((_NAMES[at], row) for at in used for row in _of(at, place_of, rows=rows))
         yield places[0], split_lines([_NAMES[at] for at in used], told)
         return
     for place, at in zip(places, used, strict=True):
@@ -214,7 +210,3 @@ def _listed(rows: Iterator[Mapping[str, Any]]) -> Iterator[bytes]:
 
 def _line(row: Mapping[str, Any]) -> bytes:
     return f"{json.dumps(dict(row), ensure_ascii=False, default=str)}\n".encode()
-
-
-def _plain(row: Mapping[str, Any]) -> Any:
-    return json.loads(json.dumps(dict(row), default=str))

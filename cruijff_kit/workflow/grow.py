@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cruijff_kit.data.tiers import strictest
 from cruijff_kit.errors import PlanError, RunError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.summary import front_matter
 from cruijff_kit.runtime.data_files import data_names
-from cruijff_kit.schema.data import DatasetFacts, DataSpec, TrainingData
+from cruijff_kit.schema.data import DatasetFacts, DataSpec, Tier, TrainingData
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.receipt import GrownDesign
@@ -17,6 +18,7 @@ from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.design import write_design
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.tiers import plan_tier
 
 __all__ = ["grow_design"]
 
@@ -65,7 +67,7 @@ def grow_design(
             "name": target.store.root.name,
             "created": target.clock.now().date().isoformat(),
             "question": question or _question(factors, chosen),
-            "data": data,
+            "data": _kept(data, plan_tier(plan, world)),
             "controls": _controls(chosen, factors, seeds=seeds),
         }
     )
@@ -135,6 +137,11 @@ def _data(spec: ExperimentSpec, facts: DatasetFacts, *, root: Path) -> tuple[Dat
     own = training.model_copy(update={"path": path, "generator": None, "arguments": {}})
     within = [path] if place.is_file() else [f"{path}/{name}" for name in data_names(place)]
     return spec.data.model_copy(update={"training": own}), tuple(within if inside else ())
+
+
+def _kept(data: DataSpec, tier: Tier) -> DataSpec:
+    """Return data that is kept as closely as the run's is by now: marks in its folders do not go with the files."""
+    return data if strictest((data.tier, tier)) == data.tier else data.model_copy(update={"tier": tier})
 
 
 def _question(factors: Mapping[str, Any], run: PlannedRun) -> str:

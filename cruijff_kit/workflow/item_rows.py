@@ -1,6 +1,6 @@
 """Rows of a user's data file as the verbs on data files read them: every row, or what is wrong with it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from cruijff_kit.data.streams import Streamed
 from cruijff_kit.data.template_registry import MODEL, get
 from cruijff_kit.data.tokens import encode_row
 from cruijff_kit.errors import Problem, SpecError
-from cruijff_kit.ports import Tokenizer, World
+from cruijff_kit.ports import Progress, Tokenizer, World
 from cruijff_kit.runtime.data_files import data_names, data_sha256
 from cruijff_kit.runtime.row_files import all_rows
 from cruijff_kit.schema.dataset_report import Unit
@@ -24,6 +24,7 @@ __all__ = [
     "item_problems",
     "measure_of",
     "opened_rows",
+    "reported",
     "source_bytes",
     "source_sha256",
     "text_of",
@@ -34,6 +35,7 @@ SHOWN = 20
 
 _HINT = "mend the row; `ck data validate` lists every such row"
 _UNLIMITED = 2**31
+_TOLD = 5000
 
 
 class Measure(NamedTuple):
@@ -54,16 +56,20 @@ class Measure(NamedTuple):
         """Return what goes between an instruction and its input."""
         return get(self.template).joint
 
-    def length(self, row: Mapping[str, Any]) -> int:
-        """Return the tokens that a training reads of a row, else its characters.
+    def length(self, each: Streamed) -> int:
+        """Return the tokens that a training reads of a sound row, else its characters.
 
         Raises:
-            SpecError: the row cannot be tokenised.
+            SpecError: the row cannot be tokenised; its problems tell where it is.
         """
         if self.tokenizer is None:
-            return len(text_of(row, joint=self.joint))
+            return len(text_of(each.row, joint=self.joint))
         encoding = Encoding(dataset_type="auto", template=self.template, max_seq_len=_UNLIMITED)
-        return len(encode_row(row, encoding=encoding, tokenizer=self.tokenizer).ids)
+        try:
+            return len(encode_row(each.row, encoding=encoding, tokenizer=self.tokenizer).ids)
+        except SpecError as err:
+            problems = [problem._replace(place=each.place) for problem in err.problems]
+            raise SpecError("tokens cannot be counted", problems=problems, hint=err.hint) from err
 
 
 class Gathered:
@@ -104,6 +110,14 @@ def opened_rows(source: str, *, world: World) -> Callable[[], Iterator[Streamed]
             ) from err
 
     return rows
+
+
+def reported(rows: Iterable[Streamed], progress: Progress | None) -> Iterator[Streamed]:
+    """Yield rows, and tell now and then how many were read."""
+    for number, each in enumerate(rows, start=1):
+        if progress is not None and number % _TOLD == 0:
+            progress(0, number, "reading rows")
+        yield each
 
 
 def source_sha256(source: str, *, world: World) -> str:

@@ -1,10 +1,12 @@
 """Machine: what this one computes with, told without a network and without loading a heavy library."""
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.planning.backends import choose_backend
+from cruijff_kit.planning.fits import memory_bytes
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.backends import this_machine
 from cruijff_kit.runtime.machine_memory import machine_memory, usable_cpus
@@ -13,7 +15,7 @@ from cruijff_kit.schema.backend import BackendChoice, Machine
 from cruijff_kit.schema.machine import MachineReport
 from cruijff_kit.schema.site import GpuKind
 
-__all__ = ["describe_machine", "gpus_here", "machine_here"]
+__all__ = ["describe_machine", "gpus_here", "machine_here", "training_memory_here"]
 
 _PACKAGES = (
     *("cruijff-kit", "torch", "transformers", "tokenizers", "peft", "safetensors", "torchtune", "torchao"),
@@ -26,7 +28,7 @@ def describe_machine(*, world: World) -> MachineReport:
     gpus = gpus_here(world)
     chosen: BackendChoice | None = None
     try:
-        chosen = choose_backend("auto", machine_here(world), train=True)
+        chosen = choose_backend("auto", this_machine(cuda=bool(gpus)), train=True)
         backend, why = chosen.engine, chosen.why
     except SiteError as err:
         backend, why = "none", f"{str(err).partition(chr(10))[0]} ({err.hint})"
@@ -56,8 +58,20 @@ def machine_here(world: World) -> Machine:
 
 
 def gpus_here(world: World) -> tuple[GpuKind, ...]:
-    """Return the GPUs that the driver tells of."""
-    return world.probe.machine().gpus if world.probe is not None else ()
+    """Return the GPUs that this machine's driver tells of; nobody else is asked."""
+    return world.probe.gpus() if world.probe is not None else ()
+
+
+def training_memory_here(gpus: Sequence[GpuKind], *, wanted: int) -> int:
+    """Return the bytes that a training may have: the smallest GPU's where it takes one, else this machine's.
+
+    Args:
+        gpus: those that the driver tells of.
+        wanted: how many the training takes; where it takes one and nobody says how large it is, 0 is returned.
+    """
+    if not wanted:
+        return machine_memory()
+    return min((memory_bytes(each.memory) for each in gpus if each.memory is not None), default=0)
 
 
 def _device(gpus: tuple[GpuKind, ...], chosen: BackendChoice | None) -> str:

@@ -1,13 +1,13 @@
 """Needs of a model: the memory that training it takes, and the largest batch that fits here."""
 
 from cruijff_kit.errors import SiteError
-from cruijff_kit.planning.fits import memory_bytes
 from cruijff_kit.planning.shapes import shape_of
 from cruijff_kit.planning.train_advice import fit_of
 from cruijff_kit.planning.train_layers import TrainLayer, lay_over, with_machine
 from cruijff_kit.ports import World
-from cruijff_kit.runtime.machine_memory import machine_memory, usable_cpus
+from cruijff_kit.runtime.machine_memory import usable_cpus
 from cruijff_kit.schema.machine import ModelNeeds
+from cruijff_kit.workflow.machine import gpus_here, training_memory_here
 from cruijff_kit.workflow.train_inputs import find_base
 
 __all__ = ["look_up_needs"]
@@ -32,12 +32,11 @@ def look_up_needs(
     known = base.facts or base.entry
     if known is None:
         raise SiteError(f"nothing is known of `{model}`", hint="name a directory, or a name of `ck models list`")
-    gpus = world.probe.machine().gpus if world.probe is not None else ()
+    gpus = gpus_here(world)
     said = {"batch_size": batch_size, "max_seq_len": max_seq_len, "lora_rank": lora_rank}
     values = with_machine(lay_over("start", TrainLayer("flag", said)), cpus=usable_cpus(), gpus=len(gpus))
     plain = {name: each.value for name, each in values.items()}
-    sizes = [memory_bytes(each.memory) for each in gpus if each.memory is not None]
-    fit = fit_of(shape_of(known), plain, tokens=max_seq_len, memory=min(sizes, default=0) if gpus else machine_memory())
+    fit = fit_of(shape_of(known), plain, memory=training_memory_here(gpus, wanted=plain["gpus"]))
     return ModelNeeds(
         model=model,
         memory=fit.parts,

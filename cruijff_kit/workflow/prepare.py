@@ -21,13 +21,11 @@ from cruijff_kit.workflow.item_rows import (
     item_problems,
     measure_of,
     opened_rows,
+    reported,
     source_sha256,
 )
 
 __all__ = ["prepare_data"]
-
-_TOLD = 5000
-
 
 _AS_IT_IS = Preparation()
 
@@ -68,7 +66,7 @@ def prepare_data(
         SpecError: rows cannot be used, listed by line; the target cannot be written, or nothing is left.
         SiteError: the model's tokenizer cannot be read.
     """
-    rows, name = opened_rows(source, world=world), _target(target, force=force, world=world)
+    rows, name = opened_rows(source, world=world), _target(target, source=source, force=force, world=world)
     measure = measure_of(asked.template, asked.model, world=world)
     look = _look(rows, source, asked=asked, measure=measure, progress=progress)
     digest = source_sha256(source, world=world)
@@ -91,15 +89,15 @@ def prepare_data(
         left_out=tuple(look.long),
         left_out_count=look.long_count,
     )
-    record_written("prepare", inputs={source: digest}, outputs={name: written[0]}, world=world)
+    record_written("prepare", name, inputs={source: digest}, outputs={name: written[0]}, world=world)
     return receipt
 
 
-def _target(target: str, *, force: bool, world: World) -> str:
+def _target(target: str, *, source: str, force: bool, world: World) -> str:
     if PurePosixPath(target).suffix not in {".json", ".jsonl"}:
         hint = "end it in `.json` or `.jsonl`; `ck data convert` writes the other formats"
         raise SpecError(f"`{target}` names no format that is written row by row", hint=hint)
-    return own_target(target, force=force, world=world)
+    return own_target(target, source=source, force=force, world=world)
 
 
 def _look(
@@ -117,9 +115,7 @@ def _look(
     """
     look, gathered = _Look(Counter(), Counter(), Counter(), [], 0, set()), Gathered()
     long = 0
-    for number, each in enumerate(rows()):
-        if progress is not None and number % _TOLD == 0:
-            progress(0, number, "reading rows")
+    for number, each in enumerate(reported(rows(), progress)):
         problems = item_problems(each) or list(_unfit(each, asked.form))
         if problems:
             gathered.add(*problems)
@@ -127,9 +123,9 @@ def _look(
         look.forms[str(item_form(each.row))] += 1
         look.splits[each.split] += 1
         try:
-            length = 0 if asked.max_length is None else measure.length(each.row)
+            length = 0 if asked.max_length is None else measure.length(each)
         except SpecError as err:
-            gathered.add(*(problem._replace(place=each.place) for problem in err.problems))
+            gathered.add(*err.problems)
             continue
         if asked.max_length is None or length <= asked.max_length:
             look.kept[each.split] += 1
@@ -191,7 +187,7 @@ def _object(rows: Callable[[], Iterator[Streamed]], look: _Look, *, form: DataFo
     """Yield the rows as one object of splits; the source is read once a split, and never held."""
     names = [split for split in look.splits if look.kept[split]]
     told = (
-        (split, json.loads(json.dumps(_prepared(each.row, form=form, joint=joint), default=str)))
+        (split, _prepared(each.row, form=form, joint=joint))
         for split in names
         for each in _kept(rows, look)
         if each.split == split

@@ -7,7 +7,7 @@ from typing import Any
 
 from cruijff_kit.data.train_file import read_profile
 from cruijff_kit.data.yaml_text import dump_yaml
-from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.errors import SpecError
 from cruijff_kit.planning.train_layers import TrainLayer, lay_over, value_problems
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.user_folders import base_folder
@@ -70,9 +70,9 @@ def create_profile(
         raise SpecError(f"`{name}` cannot be the name of a profile", hint="use letters, digits, `.`, `_` and `-`")
     whole = {**(find_profile(base, world=world).values if base else {}), **values}
     path = f"{_FOLDER}/{name}.yaml"
-    text = dump_yaml(whole) if whole else ""
     if not whole:
         raise SpecError(f"profile `{name}` says nothing", hint="give it values: `--set lora_rank=16`")
+    text = dump_yaml(whole)
     made = _parsed(text, path)
     if world.store.read(path) is not None and not force:
         raise SpecError(f"`{path}` is there already", hint="name another, or replace it with `--force`")
@@ -98,9 +98,5 @@ def _parsed(text: str, path: str) -> Profile:
     layer = TrainLayer("profile", found.values, found.places)
     wrong = [*found.problems, *value_problems(lay_over("start", layer), layer)]
     if wrong:
-        raise SpecError(f"`{path}` is no profile", problems=_told(wrong))
+        raise SpecError(f"`{path}` is no profile", problems=list(dict.fromkeys(wrong)))
     return Profile(name=Path(path).stem, path=path, values=found.values)
-
-
-def _told(problems: list[Problem]) -> list[Problem]:
-    return list(dict.fromkeys(problems))

@@ -25,7 +25,7 @@ def read_design(world: World) -> ExperimentSpec:
 
 
 def parse_design(text: str) -> ExperimentSpec:
-    """Return the design in the text of an `experiment_summary.md`, its form checked.
+    """Return the design in the text of an `experiment_summary.md`, or in YAML alone, its form checked.
 
     Raises:
         SpecError: it is not a valid one; lists every problem.

@@ -12,7 +12,7 @@ from cruijff_kit.data.loaders import Columns, load_splits
 from cruijff_kit.data.tokens import Encoding, Row, answer_text, encode_prompt, prompt_sha256, stop_ids
 from cruijff_kit.errors import RunError, SiteError, SpecError
 from cruijff_kit.planning.backends import library_of
-from cruijff_kit.ports import World
+from cruijff_kit.ports import Tokenizer, World
 from cruijff_kit.rendering.configs import read_config
 from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.backend import Library
@@ -20,7 +20,7 @@ from cruijff_kit.schema.config import EvalConfig, TrainConfig
 from cruijff_kit.schema.evaluation import Generation
 from cruijff_kit.schema.layout import RunLayout, adapter_in
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
-from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.prediction import Prediction, PromptIds
 from cruijff_kit.schema.run import Done
 from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spot import OptionChance, SpotCheck, SpotSample
@@ -31,12 +31,23 @@ from cruijff_kit.workflow.evaluation_results import read_cell
 from cruijff_kit.workflow.roots import refuse_outside_files
 from cruijff_kit.workflow.seal import recorded_plan
 
-__all__ = ["spot_check_run"]
+__all__ = ["AskedRow", "asked_rows", "spot_check_run"]
 
 _Config = TypeVar("_Config", EvalConfig, TrainConfig)
 
 _MOST = 50
 _CANDIDATES = 5
+
+
+class AskedRow(NamedTuple):
+    """A row as a run's model is asked it."""
+
+    prompt: str
+    """The prompt as the model reads it."""
+    ids: PromptIds
+    """Its tokens."""
+    expected: str
+    """What the row answers."""
 
 
 class _Subject(NamedTuple):
@@ -71,6 +82,39 @@ def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
         SpecError: `count` is out of range, or a row cannot be tokenised.
         SiteError: the model cannot be loaded.
     """
+    chosen, subject, rows = _opened(run, count, world=world)
+    samples = tuple(_samples(subject, rows, world=world))
+    recorded, unscored = _recorded(chosen, subject.cell, world=world)
+    samples = tuple(_with_options(each, recorded.get(each.sample_id)) for each in samples)
+    if recorded and not any(each.options for each in samples):
+        unscored = "the evaluation was made of other prompts"
+    return SpotCheck(
+        run_id=chosen.id, epoch=subject.epoch, split=subject.split, scorer=subject.scorer, samples=samples,
+        unscored=unscored,
+    )  # fmt: skip
+
+
+def asked_rows(run: str, *, count: int, world: World) -> tuple[AskedRow, ...]:
+    """Return the rows that a spot check puts to a run's model, without asking it.
+
+    Args:
+        run: run id, or an unambiguous start of it.
+        count: how many rows, from 1 to 50.
+        world: the experiment and its surroundings.
+
+    Raises:
+        PlanError: the experiment is not scaffolded, or its files lie where an assistant may not look.
+        RunError: the run is unknown or not trained, or its data may not be shown.
+        SpecError: `count` is out of range, or a row cannot be tokenised.
+        SiteError: the tokenizer cannot be loaded.
+    """
+    _, subject, rows = _opened(run, count, world=world)
+    tokenizer = world.hub.tokenizer(subject.config.base_model.path)
+    return tuple(_asked(row, subject, tokenizer=tokenizer) for row in rows)
+
+
+def _opened(run: str, count: int, *, world: World) -> tuple[PlannedRun, _Subject, list[Row]]:
+    """Return a run whose rows may be shown, what is asked and how, and its first rows."""
     if not 1 <= count <= _MOST:
         raise SpecError(f"`count` is `{count}`; it goes from 1 to {_MOST}", hint="evaluate the run to see more rows")
     plan, _ = recorded_plan(world=world)
@@ -81,15 +125,13 @@ def spot_check_run(run: str, *, count: int = 5, world: World) -> SpotCheck:
         raise RunError(fact, run_id=chosen.id, hint="its prompts and answers lie in `predictions/` and in its logs")
     subject = _subject(chosen, world)
     refuse_outside_files((subject.config.dataset.path, subject.config.base_model.path, subject.adapter), world)
-    samples = tuple(_samples(subject, _rows(subject, chosen)[:count], world=world))
-    recorded, unscored = _recorded(chosen, subject.cell, world=world)
-    samples = tuple(_with_options(each, recorded.get(each.sample_id)) for each in samples)
-    if recorded and not any(each.options for each in samples):
-        unscored = "the evaluation was made of other prompts"
-    return SpotCheck(
-        run_id=chosen.id, epoch=subject.epoch, split=subject.split, scorer=subject.scorer, samples=samples,
-        unscored=unscored,
-    )  # fmt: skip
+    return chosen, subject, _rows(subject, chosen)[:count]
+
+
+def _asked(row: Row, subject: _Subject, *, tokenizer: Tokenizer) -> AskedRow:
+    encoding = Encoding.of(subject.config.dataset)
+    prompt = encode_prompt(row, encoding=encoding, tokenizer=tokenizer)
+    return AskedRow(tokenizer.decode(prompt), prompt, answer_text(row, encoding=encoding))
 
 
 def _recorded(run: PlannedRun, cell: Cell | None, *, world: World) -> tuple[dict[str, Prediction], str]:
@@ -119,22 +161,21 @@ def _with_options(sample: SpotSample, recorded: Prediction | None) -> SpotSample
 def _samples(subject: _Subject, rows: Sequence[Row], *, world: World) -> Iterator[SpotSample]:
     encoding, path = Encoding.of(subject.config.dataset), subject.config.base_model.path
     tokenizer, right = world.hub.tokenizer(path), text_verdict(subject.scorer, rules=subject.rules)
-    prompts = [encode_prompt(row, encoding=encoding, tokenizer=tokenizer) for row in rows]
+    asked = [_asked(row, subject, tokenizer=tokenizer) for row in rows]
     answers = world.hub.inference(path, adapter=subject.adapter, backend=subject.backend).complete(
-        prompts,
+        [each.ids for each in asked],
         max_tokens=subject.max_tokens,
         top_logprobs=_CANDIDATES,
         stop_ids=stop_ids(encoding=encoding, tokenizer=tokenizer),
     )
-    for at, (row, prompt, answer) in enumerate(zip(rows, prompts, answers, strict=True)):
-        expected = answer_text(row, encoding=encoding)
+    for at, (each, answer) in enumerate(zip(asked, answers, strict=True)):
         yield SpotSample(
             sample_id=f"{subject.split}-{at}",
-            prompt=tokenizer.decode(prompt),
-            prompt_ids=prompt,
-            expected=expected,
+            prompt=each.prompt,
+            prompt_ids=each.ids,
+            expected=each.expected,
             got=answer.text,
-            match=right(answer.text, expected),
+            match=right(answer.text, each.expected),
             top=answer.top,
         )
 

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from cruijff_kit.data.yaml_text import load_yaml
-from cruijff_kit.errors import PlanError, RunError, SiteError
-from cruijff_kit.planning.spec_parse import parse_spec
+from cruijff_kit.errors import PlanError, RunError, SiteError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.layout import ExperimentLayout
@@ -14,7 +12,7 @@ from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.schema.training import TrainReview, TrainStart
 from cruijff_kit.workflow.design import write_design
-from cruijff_kit.workflow.read_design import read_design
+from cruijff_kit.workflow.read_design import parse_design, read_design
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.standing import read_status
@@ -41,10 +39,9 @@ def begin_training(review: TrainReview, *, resume: bool = False, reason: str, wo
         SpecError: rows, template or values do not fit; lists every problem.
         SiteError: this machine lacks what the training asks for.
     """
-    spec = _spec(review)
     there = world.store.read_text(ExperimentLayout.summary) is not None
     if there:
-        _refuse_another(read_design(world), spec, world=world)
+        _refuse_another(review, world=world)
     elif resume:
         hint = "leave `--resume` out to begin, or name the directory with `-o`"
         raise PlanError(f"there is no training to resume in `{world.store.root}`", hint=hint)
@@ -70,8 +67,8 @@ def is_taken(review: TrainReview, *, world: World) -> bool:
     if world.store.read_text(ExperimentLayout.summary) is None:
         return False
     try:
-        return _differing(read_design(world), _spec(review)) != []
-    except (PlanError, ValueError):
+        return bool(_unlike(review, world=world))
+    except (PlanError, SpecError):
         return True
 
 
@@ -92,22 +89,28 @@ def _spec(review: TrainReview) -> ExperimentSpec:
 
     Raises:
         SiteError: the model or the data is not here, so there is none.
+        SpecError: the values make none.
     """
     if not review.design:
         raise SiteError("the training has no design: its model or its data is not here", hint="name both")
-    document = load_yaml(review.design, name="design.yaml")
-    parsed = parse_spec(document.value, document.marks)
-    if parsed.problems or parsed.spec is None:
-        raise PlanError("the values make no design", problems=parsed.problems)
-    return parsed.spec
+    return parse_design(review.design)
 
 
-def _refuse_another(found: ExperimentSpec, wanted: ExperimentSpec, *, world: World) -> None:
-    differing = _differing(found, wanted)
+def _refuse_another(review: TrainReview, *, world: World) -> None:
+    differing = _unlike(review, world=world)
     if differing:
         told = "; ".join(differing[:6])
         hint = "name another directory with `-o`, or say the same values to go on with what is there"
         raise PlanError(f"`{world.store.root}` holds another training: {told}", hint=hint)
+
+
+def _unlike(review: TrainReview, *, world: World) -> list[str]:
+    """Return how the training in a directory differs: by its design, or by the rows that were written for it."""
+    differing = _differing(read_design(world), _spec(review))
+    rows = world.store.read_text(review.prepared_path) if review.prepared else None
+    if rows not in {None, review.prepared}:
+        differing.append(f"its rows are not those that `{review.data}` makes by now")
+    return differing
 
 
 def _differing(found: ExperimentSpec, wanted: ExperimentSpec) -> list[str]:

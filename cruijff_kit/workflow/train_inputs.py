@@ -24,6 +24,7 @@ __all__ = [
     "TINY",
     "FoundData",
     "FoundModel",
+    "FoundPlace",
     "RowWish",
     "default_data",
     "find_base",
@@ -61,13 +62,22 @@ class FoundModel(NamedTuple):
     """What the registry says of a model of that name."""
 
 
+class FoundPlace(NamedTuple):
+    """Where rows came from."""
+
+    path: Path
+    """Absolute file or folder."""
+    bundled: str | None
+    """Name of the data of this package that it is; None for the user's own."""
+
+
 class FoundData(NamedTuple):
     """Rows to learn, and those held out."""
 
     path: str
-    """Absolute file or folder that they came from."""
-    bundled: bool
-    """Whether it is data of this package."""
+    """Absolute file or folder that those to learn came from."""
+    sources: tuple[FoundPlace, ...]
+    """That, and whatever the held out ones came from."""
     splits: Splits
     """Rows by split."""
     forms: dict[str, int]
@@ -156,17 +166,19 @@ def find_rows(name: str, wish: RowWish, *, world: World) -> FoundData:
     Raises:
         SpecError: it is not there, or rows cannot be learnt; names line and field.
     """
-    place, ours = _place(name, world)
-    splits = _read(place, name)
+    place = _place(name, world)
+    splits = _read(place.path, name)
     if not splits.get("train"):
         found = ", ".join(f"`{split}`" for split in splits) or "none"
         raise SpecError(f"`{name}` has no rows in split `train`; its splits are {found}", hint="name it `train`")
     forms = _forms(splits, name, wanted=wish.form)
-    whole, told = _validated(splits, wish, name=name, world=world)
-    kept = ours is None and whole is splits
-    stem = _PLAIN.sub("-", place.stem).strip("-.")[:48] or "data"
+    other = None if wish.validation is None else _place(wish.validation, world)
+    whole, told = _validated(splits, wish, name=name, other=other)
+    kept = place.bundled is None and whole is splits
+    stem = place.bundled or _PLAIN.sub("-", place.path.stem).strip("-.")[:48] or "data"
     text = "" if kept else write_splits(whole).decode("utf-8")
-    return FoundData(str(place), ours is not None, whole, forms, told, text, ours or stem)
+    sources = (place,) if other is None else (place, other)
+    return FoundData(str(place.path), sources, whole, forms, told, text, stem)
 
 
 def longest_answer(rows: Sequence[Mapping[str, Any]]) -> int:
@@ -199,14 +211,13 @@ def default_data(template: str) -> str:
     return "table_questions_text" if template == "alpaca" or "{" in template else "table_questions_chat"
 
 
-def _place(name: str, world: World) -> tuple[Path, str | None]:
-    """Return where data lies, and its name where it is of this package."""
+def _place(name: str, world: World) -> FoundPlace:
     own = world.store.root / Path(name).expanduser()
     if own.exists():
-        return own.absolute(), None
+        return FoundPlace(own.absolute(), None)
     known = tuple(each.name for each in bundled())
     if name in known:
-        return Path(bundled_path(name)), name
+        return FoundPlace(bundled_path(name), name)
     hint = f"name a file or folder, or one of {', '.join(f'`{each}`' for each in known)} (`ck train list-data`)"
     raise SpecError(f"data `{name}` is not there", hint=hint)
 
@@ -235,12 +246,11 @@ def _forms(splits: Splits, name: str, *, wanted: str | None) -> dict[str, int]:
     return dict(counts)
 
 
-def _validated(splits: Splits, wish: RowWish, *, name: str, world: World) -> tuple[Splits, str]:
+def _validated(splits: Splits, wish: RowWish, *, name: str, other: FoundPlace | None) -> tuple[Splits, str]:
     """Return the splits with rows to validate on, and how these came about; the same splits where they stand."""
-    if wish.validation is not None:
-        place, _ = _place(wish.validation, world)
-        other = _read(place, wish.validation)
-        rows = other.get("validation") or other.get("train") or ()
+    if wish.validation is not None and other is not None:
+        held = _read(other.path, wish.validation)
+        rows = held.get("validation") or held.get("train") or ()
         if not rows:
             raise SpecError(f"`{wish.validation}` has no rows to validate on", hint="name its split `validation`")
         return {**splits, "validation": rows}, f"{len(rows):,} rows of {wish.validation}"

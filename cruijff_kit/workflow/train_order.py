@@ -43,15 +43,15 @@ def read_order(order: TrainOrder, *, world: World) -> Asked:
     layers = []
     name = order.profile or said.get("profile")
     if name is not None:
-        layers.append(TrainLayer(f"profile {name}", find_profile(str(name), world=world).values))
+        layers.append(TrainLayer(f"profile {name}", find_profile(name, world=world).values))
     if order.config is not None:
         layers.append(TrainLayer(f"file {order.config}", said, file.places))
     layers.append(TrainLayer("flag", order.flags))
     model = order.model or said.get("model") or ""
     unnamed = Problem("no model is named", "model", order.config or "", "name one: a directory, or a name")
     return Asked(
-        model=str(model),
-        data=str(order.data or said.get("data") or ""),
+        model=model,
+        data=order.data or said.get("data") or "",
         validation=order.validation_data or said.get("validation_data"),
         output=order.output or said.get("output"),
         layers=tuple(layers),

@@ -5,21 +5,25 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.template_registry import is_file
+from cruijff_kit.data.tiers import strictest
 from cruijff_kit.errors import Problem, SiteError, SpecError
 from cruijff_kit.planning.backends import BACKENDS, choose_backend
-from cruijff_kit.planning.fits import gigabytes, memory_bytes
+from cruijff_kit.planning.fits import gigabytes
 from cruijff_kit.planning.shapes import shape_of
 from cruijff_kit.planning.train_advice import Fit, fit_of, recommendations, train_warnings
-from cruijff_kit.planning.train_design import DesignParts, design_text, total_steps
+from cruijff_kit.planning.train_design import DesignParts, design_text, renamed_design, total_steps
 from cruijff_kit.planning.train_layers import lay_over, value_problems, with_machine, with_steps
 from cruijff_kit.ports import Progress, World
-from cruijff_kit.runtime.backends import is_installed
-from cruijff_kit.runtime.machine_memory import machine_memory, usable_cpus
+from cruijff_kit.runtime.backends import is_installed, this_machine
+from cruijff_kit.runtime.machine_memory import usable_cpus
+from cruijff_kit.schema.backend import Machine
+from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.site import GpuKind
 from cruijff_kit.schema.train_keys import TrainMode
 from cruijff_kit.schema.training import TrainOrder, TrainReview, TrainValue
-from cruijff_kit.workflow.machine import gpus_here, machine_here
+from cruijff_kit.workflow.chat_templates import read_template
+from cruijff_kit.workflow.machine import gpus_here, training_memory_here
 from cruijff_kit.workflow.tiers import tier_of
 from cruijff_kit.workflow.train_inputs import (
     FORMATS,
@@ -35,7 +39,7 @@ from cruijff_kit.workflow.train_inputs import (
 )
 from cruijff_kit.workflow.train_order import Asked, read_order
 
-__all__ = ["review_training"]
+__all__ = ["move_training", "review_training"]
 
 _OUTPUTS = {"quick": "quick_output", "start": "output"}
 
@@ -70,12 +74,13 @@ def review_training(
     """
     asked = read_order(order, world=world)
     values = lay_over(order.mode, *asked.layers)
-    problems = [*asked.problems, *_choices(values), *value_problems(values, *asked.layers)]
+    problems = [*asked.problems, *_choices(values, world), *value_problems(values, *asked.layers)]
     if problems:
         raise SpecError("the training cannot be set up so", problems=list(dict.fromkeys(problems)))
-    backend = _backend(values, loose=loose, world=world)
+    gpus = gpus_here(world)
+    backend = _backend(values, this_machine(cuda=bool(gpus)), loose=loose)
     # MLX takes the machine's own processor, Apple's GPU too, without being given one.
-    gpus = () if backend[0] == "mlx" else gpus_here(world)
+    gpus = () if backend[0] == "mlx" else gpus
     values = with_machine(values, cpus=usable_cpus(), gpus=len(gpus))
     values["template"] = _template(values["template"], world)
     base = find_base(asked.model, make=not loose, progress=progress, world=world)
@@ -88,13 +93,26 @@ def review_training(
     return _reviewed(found, values, world=world)
 
 
-def _choices(values: Mapping[str, TrainValue]) -> Iterator[Problem]:
-    """Yield words that are none of those a key takes."""
+def move_training(review: TrainReview, output: Path) -> TrainReview:
+    """Return a training as it would be in another directory; nothing is read again."""
+    design = renamed_design(review.design, output.name)
+    return review.model_copy(update={"output": str(output), "design": design})
+
+
+def _choices(values: Mapping[str, TrainValue], world: World) -> Iterator[Problem]:
+    """Yield words that are none of those a key takes, and a template that is none."""
     for name, known in (("format", tuple(FORMATS)), ("backend", BACKENDS)):
         said = values[name]
         if said.value not in known:
             hint = f"one of {', '.join(f'`{each}`' for each in known)}"
             yield Problem(f"`{said.value}` is not a valid `{name}`", name, said.source, hint)
+    template = values["template"]
+    if isinstance(template.value, str) and template.value:
+        try:
+            read_template(template.value, root=world.store.root)
+        except ValueError as err:
+            hint = "name one, write a text with `{input}` and `{output}`, or name a file that holds one"
+            yield Problem(str(err), "template", template.source, hint)
 
 
 def _data(asked: Asked, plain: Mapping[str, Any], *, world: World) -> FoundData:
@@ -112,11 +130,11 @@ def _template(said: TrainValue, world: World) -> TrainValue:
     return said.model_copy(update={"value": str(place.absolute())}) if ours else said
 
 
-def _backend(values: Mapping[str, TrainValue], *, loose: bool, world: World) -> tuple[str, tuple[str, ...]]:
+def _backend(values: Mapping[str, TrainValue], machine: Machine, *, loose: bool) -> tuple[str, tuple[str, ...]]:
     """Return the backend, and what is to be said of it where a file is only looked at."""
     said = values["backend"].value
     try:
-        return choose_backend(said, machine_here(world), train=True).engine, ()
+        return choose_backend(said, machine, train=True).engine, ()
     except SiteError as err:
         if not loose:
             raise
@@ -199,8 +217,12 @@ def _evaluated(said: TrainValue, data: FoundData) -> tuple[TrainValue, tuple[str
 
 
 def _tier(said: TrainValue, data: FoundData, *, world: World) -> TrainValue:
-    declared = said.value or ("green" if data.bundled else None)
-    tier = tier_of(Path(data.path), declared=declared, world=world)
+    """Return the strictest tier of all that rows came from; data of this package is green."""
+    found: list[Tier] = [
+        tier_of(each.path, declared=said.value or ("green" if each.bundled else None), world=world)
+        for each in data.sources
+    ]
+    tier = strictest(found)
     return TrainValue(value=tier, source=said.source if tier == said.value else "derived")
 
 
@@ -213,9 +235,7 @@ def _fit(found: _Found, plain: Mapping[str, Any]) -> Fit | None:
     known = found.base.facts or found.base.entry
     if known is None:
         return None
-    sizes = [memory_bytes(each.memory) for each in found.gpus if each.memory is not None]
-    memory = min(sizes, default=0) if plain["gpus"] else machine_memory()
-    return fit_of(shape_of(known), plain, tokens=plain["max_seq_len"], memory=memory)
+    return fit_of(shape_of(known), plain, memory=training_memory_here(found.gpus, wanted=plain["gpus"]))
 
 
 def _warnings(found: _Found, plain: Mapping[str, Any], *, fit: Fit | None) -> Iterator[str]:

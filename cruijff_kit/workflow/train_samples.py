@@ -1,7 +1,6 @@
 """Samples of a training: the same questions, answered by the base model and by the trained one."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from cruijff_kit.data.tokens import Encoding, encode_prompt, stop_ids
 from cruijff_kit.errors import RunError, SpecError
@@ -11,22 +10,15 @@ from cruijff_kit.rendering.configs import read_config
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.layout import RunLayout, adapter_in
 from cruijff_kit.schema.plan import PlannedRun
-from cruijff_kit.schema.prediction import PromptIds
 from cruijff_kit.schema.training import TrainSample, TrainSamples
 from cruijff_kit.workflow.seal import recorded_plan
-from cruijff_kit.workflow.spot_check import spot_check_run
+from cruijff_kit.workflow.spot_check import AskedRow, asked_rows
 from cruijff_kit.workflow.train import trained_run
 
 __all__ = ["sample_training"]
 
 _TOKENS = 48
 _BEST = "best"
-
-
-class _Asked(NamedTuple):
-    prompt: str
-    ids: PromptIds
-    expected: str
 
 
 def sample_training(*, prompts: Sequence[str] = (), count: int = 3, world: World) -> TrainSamples:
@@ -52,7 +44,7 @@ def sample_training(*, prompts: Sequence[str] = (), count: int = 3, world: World
         asked = (
             [_own(text, config, encoding=encoding, tokenizer=tokenizer) for text in prompts]
             if prompts
-            else _rows(run, count, world=world)
+            else asked_rows(run.id, count=count, world=world)
         )
     except (RunError, SpecError) as err:
         return TrainSamples(adapter=adapter, best=best, samples=(), withheld=str(err).partition("\n")[0])
@@ -70,16 +62,11 @@ def sample_training(*, prompts: Sequence[str] = (), count: int = 3, world: World
     return TrainSamples(adapter=adapter, best=best, samples=samples)
 
 
-def _rows(run: PlannedRun, count: int, *, world: World) -> Sequence[_Asked]:
-    found = spot_check_run(run.id, count=count, world=world).samples
-    return [_Asked(each.prompt, each.prompt_ids, each.expected) for each in found]
-
-
-def _own(text: str, config: TrainConfig, *, encoding: Encoding, tokenizer: Tokenizer) -> _Asked:
+def _own(text: str, config: TrainConfig, *, encoding: Encoding, tokenizer: Tokenizer) -> AskedRow:
     """Return a question of the user's as the model was taught to read one."""
     data = config.dataset
     row = {"prompt": text, "completion": "?", data.input_key: text, data.output_key: "?"}
-    return _Asked(text, encode_prompt(row, encoding=encoding, tokenizer=tokenizer), "")
+    return AskedRow(text, encode_prompt(row, encoding=encoding, tokenizer=tokenizer), "")
 
 
 def _adapters(run: PlannedRun, config: TrainConfig, *, world: World) -> tuple[str, str | None]:

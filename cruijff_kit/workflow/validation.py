@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cruijff_kit.data.items import item_form
@@ -12,11 +12,10 @@ from cruijff_kit.data.streams import Streamed
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.dataset_report import Advice, DataCheck
-from cruijff_kit.workflow.item_rows import Gathered, Measure, item_problems, measure_of, opened_rows
+from cruijff_kit.workflow.item_rows import Gathered, Measure, item_problems, measure_of, opened_rows, reported
 
 __all__ = ["validate_data"]
 
-_TOLD = 5000
 _FEW, _MANY = 10, 100
 _LONG = 8192
 
@@ -58,10 +57,8 @@ def validate_data(
     rows, measure = opened_rows(path, world=world), measure_of(template, model, world=world)
     limit = max_length or (None if model else _LONG)
     seen, gathered, total = _Seen(Counter(), Counter(), Counter(), {}, Counter(), []), Gathered(), 0
-    for each in rows():
+    for each in reported(rows(), progress):
         total += 1
-        if progress is not None and total % _TOLD == 0:
-            progress(0, total, "reading rows")
         problems = item_problems(each)
         length, unmeasured = (0, []) if problems else _measured(each, measure, needed=bool(limit or model))
         gathered.add(*problems, *unmeasured)
@@ -79,12 +76,12 @@ def validate_data(
     )
 
 
-def _measured(each: Streamed, measure: Measure, *, needed: bool) -> tuple[int, list[Problem]]:
+def _measured(each: Streamed, measure: Measure, *, needed: bool) -> tuple[int, Sequence[Problem]]:
     """Return the length of a row, or why it has none."""
     try:
-        return (measure.length(each.row) if needed else 0), []
+        return (measure.length(each) if needed else 0), []
     except SpecError as err:
-        return 0, [problem._replace(place=each.place) for problem in err.problems]
+        return 0, err.problems
 
 
 def _note(seen: _Seen, each: Streamed) -> None:

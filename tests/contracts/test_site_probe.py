@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from cruijff_kit.adapters.login_probe import LoginProbe
 from cruijff_kit.adapters.site_file import DiskSiteFiles
 from cruijff_kit.adapters.site_probe import MachineProbe
 from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.planning.site_parse import read_sites
 from cruijff_kit.ports import SiteFiles, SiteProbe
+from cruijff_kit.schema.site import GpuKind
 from cruijff_kit.schema.site_facts import FolderFacts, OldScript, ScriptAnswer
 from tests.fakes.site_probe import FakeProbe, FakeSiteFiles
 
@@ -70,6 +72,23 @@ def test_an_old_script_is_read_and_not_run(probe: SiteProbe, tmp_path: Path) -> 
 
 def test_what_is_told_of_a_machine_names_its_shell(probe: SiteProbe) -> None:
     assert probe.machine().commands["bash"]
+
+
+def test_the_gpus_of_a_machine_are_told_alone_as_with_the_rest_of_it(probe: SiteProbe) -> None:
+    assert probe.gpus() == probe.machine().gpus
+
+
+@pytest.mark.parametrize("probe", (MachineProbe(), LoginProbe("nowhere.invalid")))
+def test_gpus_are_those_of_this_machine_and_no_shell_is_asked_for_them(
+    probe: SiteProbe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in (("nvidia-smi", "echo 24576"), ("bash", "touch asked"), ("ssh", "touch asked")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.chdir(tmp_path)
+    assert probe.gpus() == (GpuKind(memory="24G"),)
+    assert not (tmp_path / "asked").exists()
 
 
 def test_a_script_sees_no_secret_and_nothing_that_is_active_here(monkeypatch: pytest.MonkeyPatch) -> None:

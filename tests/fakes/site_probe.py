@@ -56,6 +56,9 @@ class FakeProbe:
     def machine(self) -> MachineFacts:
         return MachineFacts(commands=self._commands, modules=False, venv=None, conda=None, gpus=self._gpus)
 
+    def gpus(self) -> tuple[GpuKind, ...]:
+        return self._gpus
+
     def cluster(self) -> ClusterFacts | None:
         return self._cluster
 

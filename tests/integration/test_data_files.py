@@ -175,6 +175,17 @@ def test_a_target_that_is_no_place_for_data_is_refused(world: World, target: str
     assert not list(world.store.root.glob("**/out*"))
 
 
+def test_rows_are_not_written_where_they_would_be_kept_less_closely(world: World) -> None:
+    (world.store.root / "data" / "red").mkdir(parents=True)
+    put(world, [{"prompt": f"q{at}", "completion": "a"} for at in range(10)], "data/red/rows.jsonl")
+    for action in (prepare_data, split_data):
+        for target in ("out.json", "data/green/out.json"):
+            told = refusal(lambda act=action, place=target: act("data/red/rows.jsonl", place, world=world))
+            assert "`data/red/rows.jsonl` is red" in told
+        assert not list(world.store.root.glob("**/out*"))
+        action("data/red/rows.jsonl", f"data/red/{action.__name__}.json", world=world)
+
+
 def test_a_file_that_is_there_is_replaced_only_when_asked(world: World) -> None:
     prepare_data("mixed.jsonl", "out.json", world=world)
     assert "`out.json` is there already" in refusal(lambda: prepare_data("mixed.jsonl", "out.json", world=world))

@@ -68,6 +68,16 @@ def test_rows_of_the_experiment_are_copied_and_others_read_where_they_lie(place:
     assert set(scaffold_runs(world=there).runs) == set(found.runs)
 
 
+def test_rows_that_were_marked_since_are_kept_as_closely_in_the_grown_design(tmp_path: Path) -> None:
+    file = tmp_path / "parity" / "data" / "rows.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(ROWS), encoding="utf-8")
+    world, run = scaffolded(tmp_path / "parity", data={"training": {"path": "data/rows.json"}, "tier": "green"})
+    assert read_design(grown(world, run, tmp_path / "free")[1]).data.tier == "green"
+    file.with_name("TIER").write_text("red\n", encoding="utf-8")
+    assert read_design(grown(world, run, tmp_path / "kept")[1]).data.tier == "red"
+
+
 def test_without_anything_to_vary_the_run_stands_alone_with_its_seeds(tmp_path: Path) -> None:
     world, run = scaffolded(tmp_path / "parity")
     found, there = grown(world, run, tmp_path / "more", levels={}, seeds=(8, 9), question="Again?")

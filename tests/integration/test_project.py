@@ -61,6 +61,17 @@ def test_the_machine_is_told_without_a_network(tmp_path: Path, monkeypatch: pyte
     assert told["backend"] == "peft"
 
 
+def test_a_machine_before_a_cluster_is_told_without_asking_the_login_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site.yaml").write_text("scheduler: slurm\nlogin_host: nowhere.invalid\n", encoding="utf-8")
+    (tmp_path / "ssh").write_text(f"#!/bin/sh\ntouch {tmp_path / 'asked'}\n", encoding="utf-8")
+    (tmp_path / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert json.loads(ck(tmp_path, "info", "--json").output)["scheduler"] == "slurm"
+    assert not (tmp_path / "asked").exists()
+
+
 def test_ft_is_ck_by_the_original_s_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"prompt": "a", "completion": "A"}\n', encoding="utf-8")

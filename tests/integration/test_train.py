@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.cli.main import cli
+from cruijff_kit.cli.train_flags import TrainCommand
 from cruijff_kit.cli.train_watch import follow
 from cruijff_kit.data.yaml_text import load_yaml
 from cruijff_kit.errors import RunError
@@ -248,6 +249,14 @@ def test_ctrl_c_ends_with_130_and_resuming_gives_what_no_interruption_would_have
     actions = [record.action for record in world_of(tmp_path, "stopped").audit.records()]
     assert Action.CANCEL in actions
     assert Action.RETRY in actions
+
+
+def test_ctrl_c_before_or_after_a_training_claims_nothing_of_what_was_begun() -> None:
+    def pressed() -> None:
+        raise KeyboardInterrupt
+
+    found = CliRunner().invoke(TrainCommand("quick", callback=pressed), [])
+    assert (found.exit_code, found.stderr) == (130, "\ninterrupted; the same command goes on with whatever was begun\n")
 
 
 def test_there_is_nothing_to_resume_where_nothing_was_begun(base: Path, rows: Path, tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from cruijff_kit.data.yaml_text import load_yaml
-from cruijff_kit.errors import CruijffError, SiteError, SpecError
+from cruijff_kit.errors import CruijffError, PlanError, SiteError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.train_keys import TrainMode
 from cruijff_kit.schema.training import TrainOrder, TrainReview
 from cruijff_kit.workflow.profiles import create_profile, find_profile, list_profiles
-from cruijff_kit.workflow.train_review import review_training
+from cruijff_kit.workflow.train import begin_training, is_taken
+from cruijff_kit.workflow.train_review import move_training, review_training
 from tests.fakes.designed import world_at
 
 ROWS = [{"instruction": f"say {at}", "output": str(at)} for at in range(20)]
@@ -91,6 +92,21 @@ def test_another_file_may_hold_the_validation_rows(world: World) -> None:
     assert found.splits == {"train": 20, "validation": 1}
 
 
+@pytest.mark.parametrize("data", ("green", "bundled"))
+@pytest.mark.parametrize("held,tier", (("red", "red"), ("mine", "yellow"), ("green", "green")))
+def test_rows_to_validate_on_are_kept_as_closely_as_their_own_file(
+    data: str, held: str, tier: str, world: World
+) -> None:
+    for name in ("green", held):
+        (world.store.root / "data" / name).mkdir(parents=True, exist_ok=True)
+        place = world.store.root / "data" / name / "rows.jsonl"
+        place.write_text("".join(f"{json.dumps(row)}\n" for row in ROWS), encoding="utf-8")
+    named = "capitalization" if data == "bundled" else "data/green/rows.jsonl"
+    found = review(world, data=named, validation_data=f"data/{held}/rows.jsonl")
+    assert told(found, "tier") == (tier, "derived")
+    assert design_of(found)["data"]["tier"] == tier
+
+
 def test_a_mixed_file_is_counted_by_form_and_a_wanted_form_is_held_to(world: World) -> None:
     with (world.store.root / "rows.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n')
@@ -142,6 +158,7 @@ def test_a_template_file_is_found_from_the_project(world: World) -> None:
         ({"flags": {"backend": "mlx"}}, "needs `mlx_lm`"),
         ({"flags": {"backend": "tpu"}}, "not a valid `backend`"),
         ({"flags": {"format": "csv"}}, "not a valid `format`"),
+        ({"flags": {"template": "alpca"}}, "did you mean `alpaca`"),
     ),
 )
 def test_what_is_not_there_is_refused_before_anything_is_written(
@@ -222,6 +239,27 @@ def test_a_profile_that_could_not_be_used_is_not_written(
 def test_the_same_words_give_the_same_design(world: World) -> None:
     assert review(world) == review(world)
     assert review(world, flags={"seed": 1}).prepared != review(world).prepared
+
+
+def test_a_training_that_gives_way_to_another_is_what_it_would_be_if_asked_for_there(world: World) -> None:
+    moved = move_training(review(world), world.store.root / "output-2")
+    asked = review(world, output="output-2")
+    assert moved == asked.model_copy(update={"chosen": False})
+    assert design_of(moved)["name"] == "output-2"
+
+
+def test_rows_that_changed_since_make_another_training_and_those_trained_on_stay(world: World) -> None:
+    first = review(world)
+    there = world_at(world.store.root / "output")
+    begin_training(first, reason="to see", world=there)
+    kept = there.store.read_text(first.prepared_path)
+    assert not is_taken(review(world), world=there)
+    rows = world.store.root / "rows.jsonl"
+    rows.write_text(rows.read_text(encoding="utf-8").replace("say 3", "tell 3"), encoding="utf-8")
+    assert is_taken(review(world), world=there)
+    with pytest.raises(PlanError, match=r"another training: its rows are not those that `rows\.jsonl` makes"):
+        begin_training(review(world), reason="again", world=there)
+    assert there.store.read_text(first.prepared_path) == kept
 
 
 def test_a_model_that_cannot_be_read_is_told_by_its_own_fault(world: World) -> None:

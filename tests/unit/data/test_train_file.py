@@ -103,6 +103,14 @@ def test_a_truth_value_is_no_number_and_a_list_is_no_word() -> None:
     assert [problem.path for problem in found.problems] == ["model.load_in_4bit", "model.device"]
 
 
+@pytest.mark.parametrize("value", ("3", "[rows.jsonl]", "true"))
+@pytest.mark.parametrize("key", PLACES)
+def test_what_is_no_text_names_no_place(key: str, value: str) -> None:
+    found = read_train_file(f"lr: 0.1\n{key}: {value}\n", name="train.yml")
+    assert [(problem.path, problem.place) for problem in found.problems] == [(key, "train.yml:2")]
+    assert read_train_file(f'{key}: "{value}"\n', name="train.yml").values == {key: value}
+
+
 def test_our_own_keys_stand_beside_those_of_the_original() -> None:
     text = "profile: chat\nlora_rank: 4\nlr_scheduler: get_cosine_schedule_with_warmup\nmodel:\n  name: x\n"
     found = read_train_file(text, name="train.yml")

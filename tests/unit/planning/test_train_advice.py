@@ -71,21 +71,21 @@ def test_what_might_do_better_is_recommended() -> None:
 
 @pytest.mark.parametrize("rows", (1, 3, 17, 200))
 def test_the_largest_batch_fits_and_one_row_more_does_not(rows: int) -> None:
-    plain = values(batch_size=rows)
-    needed = fit_of(SHAPE, plain, tokens=512, memory=0).parts.total
+    plain = values(batch_size=rows, max_seq_len=512)
+    needed = fit_of(SHAPE, plain, memory=0).parts.total
     # Just what the step needs, as four fifths of a memory.
-    found = fit_of(SHAPE, plain, tokens=512, memory=-(-needed * 10 // 8))
+    found = fit_of(SHAPE, plain, memory=-(-needed * 10 // 8))
     assert found.most_rows == rows
     assert plain["batch_size"] == rows
 
 
 def test_less_than_a_row_does_not_fit_and_is_said_so() -> None:
-    assert fit_of(SHAPE, values(), tokens=512, memory=1_000_000).most_rows == 0
-    assert fit_of(SHAPE, values(), tokens=512, memory=0).most_rows is None
+    assert fit_of(SHAPE, values(max_seq_len=512), memory=1_000_000).most_rows == 0
+    assert fit_of(SHAPE, values(max_seq_len=512), memory=0).most_rows is None
 
 
 def test_only_activations_logits_and_work_grow_with_the_batch() -> None:
-    one, four = (fit_of(SHAPE, values(batch_size=rows), tokens=128, memory=0).parts for rows in (1, 4))
+    one, four = (fit_of(SHAPE, values(batch_size=rows, max_seq_len=128), memory=0).parts for rows in (1, 4))
     same = ("weights", "adapter", "optimizer", "gradients")
     assert [getattr(one, name) for name in same] == [getattr(four, name) for name in same]
     assert four.activations > 3 * one.activations

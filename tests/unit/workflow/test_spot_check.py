@@ -19,7 +19,8 @@ from cruijff_kit.schema.prediction import Completion, Prediction, PromptIds, Tok
 from cruijff_kit.schema.run import Done
 from cruijff_kit.workflow.consent import allow_data, preview_allow
 from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
-from cruijff_kit.workflow.spot_check import spot_check_run
+from cruijff_kit.workflow.spot_check import asked_rows, spot_check_run
+from cruijff_kit.workflow.train_samples import sample_training
 from tests.fakes.designed import DESIGN, design, put_design, world_at
 from tests.fakes.eval_logs import write_log
 from tests.fakes.model_hub import FakeHub, model_facts
@@ -92,6 +93,25 @@ def test_the_first_rows_of_the_evaluation_are_put_to_the_model(tmp_path: Path) -
     text = seen.samples[0].prompt.split("user<|end|>\n\n")[1].split("<|eot|>")[0]
     assert oracle.asked[0] == encode_prompt({"input": text}, encoding=encoding, tokenizer=byte_level())
     assert (seen.epoch, seen.scorer, seen.split) == (None, "match", "test")
+
+
+def test_rows_are_told_as_a_model_is_asked_them_without_asking_it(tmp_path: Path) -> None:
+    oracle = Oracle()
+    world = scaffolded(tmp_path, oracle)
+    told = asked_rows(run_of(world, "control"), count=3, world=world)
+    assert oracle.asked == []
+    seen = spot_check_run(run_of(world, "control"), count=3, world=world)
+    assert told == tuple((each.prompt, each.prompt_ids, each.expected) for each in seen.samples)
+
+
+def test_a_training_s_samples_are_asked_once_before_and_once_after_it(tmp_path: Path) -> None:
+    oracle = Oracle()
+    world = scaffolded(tmp_path, oracle)
+    finish_training(world, run_of(world, "fine-tuned"))
+    found = sample_training(count=2, world=world)
+    assert [each.after for each in found.samples] == [" 1", " 1"]
+    assert oracle.asked[:2] == oracle.asked[2:]
+    assert len(oracle.asked) == 4
 
 
 def test_each_answer_is_judged_by_the_primary_scorer(tmp_path: Path) -> None:
