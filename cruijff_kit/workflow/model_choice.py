@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cruijff_kit.data.tiers import strictest
 from cruijff_kit.errors import Problem, RunError, SiteError, SpecError
 from cruijff_kit.planning.backends import choose_backend
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.base_record import find_base
 from cruijff_kit.schema.config import DatasetConfig, EvalConfig, TrainConfig
+from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import PlannedRun
@@ -18,6 +20,7 @@ from cruijff_kit.workflow.machine import machine_here
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.run_models import adapter_digest, kept_adapter, run_config
 from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.tiers import design_tier, plan_tier
 from cruijff_kit.workflow.trained_adapter import find_trained
 
 __all__ = ["chosen_model"]
@@ -195,10 +198,14 @@ def _here_only(found: _Found, world: World) -> str:
     own = found.run is not None or (found.adapter is not None and Path(found.adapter).resolve().is_relative_to(root))
     if not own or world.store.read(ExperimentLayout.summary) is None:
         return ""
-    data = read_design(world).data
-    if data.tier == "red":
+    spec = read_design(world)
+    said: list[Tier] = [design_tier(spec, world)]
+    if world.store.read(ExperimentLayout.plan) is not None:
+        said.append(plan_tier(recorded_plan(world=world)[0], world))
+    tier = strictest(said)
+    if tier == "red":
         return "the model was trained in an experiment on red data"
-    unasked = data.tier == "yellow" and data.consent is None
+    unasked = tier == "yellow" and spec.data.consent is None
     return "the model was trained in an experiment on yellow data without recorded consent" if unasked else ""
 
 

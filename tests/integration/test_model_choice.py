@@ -238,6 +238,15 @@ def test_a_model_that_learnt_from_guarded_data_stays_on_this_machine(
     assert chosen(made.world, model=base).here_only == ""
 
 
+def test_a_model_whose_data_are_marked_red_stays_on_this_machine_whatever_the_design_says(
+    base: str, tmp_path: Path
+) -> None:
+    made = ready(tmp_path, base, tier="yellow", consent=True)
+    for dataset in recorded_plan(world=made.world)[0].datasets:
+        (made.world.store.root / dataset.path).with_name("TIER").write_text("red\n", encoding="utf-8")
+    assert "red data" in chosen(made.world, run=made.tuned.id).here_only
+
+
 def test_a_world_that_serves_nothing_says_so(base: str, world: World) -> None:
     served = chosen(world, model=base)
     with pytest.raises(SiteError, match="this world serves no models"):
