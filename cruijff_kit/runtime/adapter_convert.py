@@ -1,7 +1,6 @@
 """Adapters of mlx-lm made into peft's, and the other way round; neither library is needed for it."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -18,7 +17,7 @@ from cruijff_kit.runtime.base_record import (
     find_base,
     read_record,
 )
-from cruijff_kit.runtime.files import make_folder, write_aside
+from cruijff_kit.runtime.files import make_folder, sync_file, write_aside
 from cruijff_kit.runtime.model_files import model_config, model_sha256, weight_headers
 from cruijff_kit.schema.config import BaseModelConfig
 
@@ -147,8 +146,7 @@ def _write(made: _Form, folder: Path) -> None:
 
     make_folder(folder)
     save_file(made.weights, folder / made.file, metadata={"format": made.mark})
-    with (folder / made.file).open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(folder / made.file)
     write_aside(folder / ADAPTER_CONFIG, json.dumps(made.settings, indent=2) + "\n")
 
 

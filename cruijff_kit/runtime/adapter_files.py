@@ -1,7 +1,6 @@
 """Adapter directories in peft's format: written aside, renamed, and the best one named by a link."""
 
 import json
-import os
 import shutil
 from collections.abc import Collection
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cruijff_kit.runtime.adapter_merge import write_merged
 from cruijff_kit.runtime.base_record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE_RECORD, base_record
-from cruijff_kit.runtime.files import aside_of, discard, make_folder, replace_folder, write_aside
+from cruijff_kit.runtime.files import aside_of, discard, make_folder, replace_folder, sync_file, write_aside
 from cruijff_kit.schema.layout import MERGED, adapter_in
 
 if TYPE_CHECKING:
@@ -100,7 +99,6 @@ def _write_adapter(adapter: "Adapter", folder: Path, *, config: "TrainConfig") -
     make_folder(folder)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.weights.items()}
     save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
-    with (folder / ADAPTER_WEIGHTS).open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(folder / ADAPTER_WEIGHTS)
     write_aside(folder / ADAPTER_CONFIG, json.dumps(settings, indent=2) + "\n")
     write_aside(folder / BASE_RECORD, record.model_dump_json(indent=2) + "\n")
