@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -16,55 +16,19 @@ import anyio.to_thread
 from cruijff_kit.data.prompts import fill_template, placeholders
 from cruijff_kit.data.tokens import Encoding, Turn, encode_conversation, stop_ids
 from cruijff_kit.errors import SpecError
-from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.inference import Aside, Limits
 from cruijff_kit.runtime.next_token import Step
+from cruijff_kit.runtime.resident_base import Resident
 from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, Chance, prove_greedy
 from cruijff_kit.runtime.speech import Speech, cut_at
 from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
 
-__all__ = ["Answer", "Desk", "Following", "Model", "Piece", "TooLongError", "Wish"]
+__all__ = ["Answer", "Desk", "Following", "Piece", "TooLongError", "Wish"]
 
 
 class TooLongError(SpecError):
     """Prompt and answer together exceed what a model reads."""
-
-
-class Model(Protocol):
-    """What answers: a base in memory, adapters put on it."""
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """Return the base's tokenizer."""
-        ...
-
-    @property
-    def vocabulary(self) -> int:
-        """Return how many ids the tokenizer knows."""
-        ...
-
-    @property
-    def max_positions(self) -> int | None:
-        """Return the longest text it was made for; None where it does not say."""
-        ...
-
-    def complete(
-        self,
-        prompts: Sequence[PromptIds],
-        limits: Limits,
-        *,
-        adapter: str | None = None,
-        stop_ids: Sequence[int] = (),
-        options: Sequence[Sequence[str]] = (),
-        asides: Sequence[Aside] = (),
-    ) -> list[Completion]:
-        """Return the answer to each prompt, in the order given; safe between threads."""
-        ...
-
-    def read(self, ids: PromptIds, *, count: int, adapter: str | None = None) -> list[Step]:
-        """Return, for every token of a text but the first, how likely it was and what else was."""
-        ...
 
 
 class Wish(NamedTuple):
@@ -149,7 +113,7 @@ class Desk:
 
     def __init__(
         self,
-        model: Model,
+        model: Resident,
         encoding: Encoding,
         *,
         adapters: Mapping[str, str | None],

@@ -27,7 +27,7 @@ def model(base: str) -> ResidentModel:
     return ResidentModel(base, device="cpu")
 
 
-def desk_of(model: ResidentModel | GatedModel, *, batch_size: int = 8) -> Desk:
+def desk_of(model: ResidentModel, *, batch_size: int = 8) -> Desk:
     return Desk(model, CHAT, adapters={"tiny": None}, batch_size=batch_size)
 
 
@@ -46,7 +46,7 @@ def test_those_who_ask_at_once_share_a_batch_no_larger_than_it_may_be(base: str)
     desk = desk_of(model, batch_size=3)
     answers = asyncio.run(asked(desk, *(Wish(ids(desk, text), 4) for text in "abcdefg")))
     assert model.batches == [3, 3, 1]
-    alone = [model.model.complete([ids(desk, text)], Limits(4))[0].text for text in "abcdefg"]
+    alone = [ResidentModel.complete(model, [ids(desk, text)], Limits(4))[0].text for text in "abcdefg"]
     assert [answer.text for answer in answers] == alone
 
 
