@@ -108,6 +108,8 @@ class MlxResident(Resident):
         self._worn = made
         for key, weight in weights.items():
             name, _, part = key.rpartition(".")
+            if part not in made[name]:
+                raise unfitting(folder, f"`{key}` has no counterpart")
             if tuple(weight.shape) != made[name][part].shape:
                 raise unfitting(folder, f"`{name}` has another shape")
             made[name].update({part: as_array(weight)})
