@@ -22,6 +22,7 @@ from cruijff_kit.runtime.next_token import Step
 from cruijff_kit.runtime.resident_base import Resident
 from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, Chance, prove_greedy
 from cruijff_kit.runtime.speech import Speech, cut_at
+from cruijff_kit.runtime.token_names import TokenNames
 from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
 
 __all__ = ["Answer", "Desk", "Following", "Piece", "TooLongError", "Wish"]
@@ -149,7 +150,7 @@ class Desk:
             for name, adapter in self._adapters.items()
             for plain in (False, True)
         }
-        self._texts: dict[int, str] = {}
+        self._names = TokenNames(model.tokenizer, vocabulary=model.vocabulary)
         # Tokenizers mind being asked by two threads at once.
         self._reading = Lock()
         self._tasks: set[asyncio.Task[Completion | None]] = set()
@@ -253,10 +254,7 @@ class Desk:
 
     def named(self, step: Step) -> tuple[TokenLogprob, tuple[TokenLogprob, ...]]:
         """Return the token of a step, and its candidates, as text."""
-        likely = zip(step.ids, step.logprobs, strict=True)
-        # A token that cannot occur has no finite log-probability and is no candidate.
-        top = tuple(self._named(token, value) for token, value in likely if value > float("-inf"))
-        return self._named(step.token, step.logprob), top
+        return self._names.of(step)
 
     def decoded(self, ids: PromptIds) -> str:
         """Return the text of ids, special tokens written out."""
@@ -284,12 +282,6 @@ class Desk:
             )
 
         return answered
-
-    def _named(self, token: int, logprob: float) -> TokenLogprob:
-        if token not in self._texts:
-            known = token < self._model.vocabulary
-            self._texts[token] = self._model.tokenizer.decode([token]) if known else ""
-        return TokenLogprob(token_id=token, token=self._texts[token], logprob=logprob)
 
 
 def _wrapped(turn: Turn, template: str) -> Turn:
