@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.base_record import ADAPTER_CONFIG
+from cruijff_kit.runtime.model_files import load_tokenizer
 
-__all__ = ["OFFLINE", "end_ids", "load_causal_lm", "load_tokenizer"]
+__all__ = ["OFFLINE", "end_ids", "load_causal_lm", "tokenizer_of"]
 
 OFFLINE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 """How anything of a model directory is loaded."""
@@ -59,14 +60,14 @@ def load_causal_lm(folder: str | Path, *, dtype: torch.dtype, device: torch.devi
     return (model if nf4 else model.to(device)).eval()
 
 
-def load_tokenizer(path: str) -> Any:
+def tokenizer_of(path: str) -> Any:
     """Return the tokenizer of a model directory, which reads ids as they were given.
 
     Raises:
         SiteError: it cannot be loaded.
     """
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(path, **OFFLINE)
+        tokenizer: Any = load_tokenizer(Path(path))
     except (OSError, ValueError) as err:
         raise SiteError(f"the model directory `{path}` cannot be loaded: {err}") from err
     # Tidied spaces would be another answer than the one given.

@@ -18,7 +18,7 @@ from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.adapter_merge import check_plain, scale_of
 from cruijff_kit.runtime.adapter_names import layers_of, to_mlx_names
 from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS, adapter_settings
-from cruijff_kit.runtime.causal_lm import OFFLINE, end_ids, load_tokenizer
+from cruijff_kit.runtime.causal_lm import OFFLINE, end_ids, tokenizer_of
 from cruijff_kit.runtime.inference import Decoder
 from cruijff_kit.runtime.mlx_lora import as_array, as_tensor, put_adapter
 from cruijff_kit.runtime.mlx_model import linear_layers, load_base, use_device
@@ -61,7 +61,7 @@ class MlxResident(Resident):
             config = AutoConfig.from_pretrained(path, **OFFLINE)
         except (OSError, ValueError) as err:
             raise SiteError(f"the model directory `{path}` cannot be loaded: {err}") from err
-        self.tokenizer = load_tokenizer(path)
+        self.tokenizer = tokenizer_of(path)
         self.vocabulary = len(self.tokenizer)
         self.max_positions = getattr(config.get_text_config(), "max_position_embeddings", None)
         reach = min(each for each in (longest, self.max_positions, 2**31) if each is not None)

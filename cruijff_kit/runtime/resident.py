@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import torch
 
-from cruijff_kit.runtime.causal_lm import end_ids, load_causal_lm, load_tokenizer
+from cruijff_kit.runtime.causal_lm import end_ids, load_causal_lm, tokenizer_of
 from cruijff_kit.runtime.devices import choose_device, choose_dtype
 from cruijff_kit.runtime.inference import Decoder
 from cruijff_kit.runtime.resident_base import Resident, unfitting
@@ -39,7 +39,7 @@ class ResidentModel(Resident):
         """
         super().__init__()
         where = choose_device(device)
-        self.tokenizer = load_tokenizer(path)
+        self.tokenizer = tokenizer_of(path)
         self._model = load_causal_lm(path, dtype=choose_dtype(dtype, where), device=where)
         self.vocabulary = len(self.tokenizer)
         self.max_positions = getattr(self._model.config, "max_position_embeddings", None)
