@@ -19,6 +19,7 @@ from cruijff_kit.runtime.base_record import (
 )
 from cruijff_kit.runtime.files import make_folder, sync_file, write_aside
 from cruijff_kit.runtime.model_files import model_config, model_sha256, weight_headers
+from cruijff_kit.runtime.target_modules import short_names
 from cruijff_kit.schema.config import BaseModelConfig
 
 if TYPE_CHECKING:
@@ -171,11 +172,8 @@ def _keys(layers: Sequence[str], base: Path) -> list[str]:
 
 def _targets(layers: Sequence[str], base: Path) -> list[str]:
     """Return how peft is told which layers: by last names where those mean no other ones."""
-    inside = _alike(layers, base)
-    last = sorted({name.rpartition(".")[2] for name in layers})
-    meant = [name.removesuffix(".weight") for name in weight_headers(base) if name.endswith(".weight")]
-    named = {name for name in meant if name.rpartition(".")[2] in last}
-    return last if inside is not None and named == set(layers) else list(layers)
+    weights = [name.removesuffix(".weight") for name in weight_headers(base) if name.endswith(".weight")]
+    return sorted(short_names(layers, weights))
 
 
 def _alike(layers: Iterable[str], base: Path) -> list[str] | None:
