@@ -23,7 +23,7 @@ from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.tiers import design_tier, plan_tier
 from cruijff_kit.workflow.trained_adapter import find_trained
 
-__all__ = ["chosen_model"]
+__all__ = ["choose_model"]
 
 
 class _Found(NamedTuple):
@@ -38,7 +38,7 @@ class _Found(NamedTuple):
     run: str | None = None
 
 
-def chosen_model(choice: ModelChoice, *, world: World) -> ServedModel:
+def choose_model(choice: ModelChoice, *, world: World) -> ServedModel:
     """Return the model that is meant, its base checked by hash, and how its training put questions.
 
     Raises:
