@@ -13,14 +13,12 @@ from cruijff_kit.schema.prediction import Completion, PromptIds
 __all__ = ["GatedModel"]
 
 
-class GatedModel:
+class GatedModel(ResidentModel):
     """Answers as the model does, each token behind a gate."""
 
     def __init__(self, base: str, *, gated: Sequence[PromptIds] | None = None) -> None:
         """Load a base; every prompt is gated, or those named."""
-        self.model = ResidentModel(base, device="cpu")
-        self.tokenizer, self.vocabulary = self.model.tokenizer, self.model.vocabulary
-        self.max_positions = self.model.max_positions
+        super().__init__(base, device="cpu")
         self.steps: SimpleQueue[PromptIds] = SimpleQueue()
         self.batches: list[int] = []
         self.go = Semaphore(0)
@@ -47,10 +45,7 @@ class GatedModel:
             aside if self._gated is not None and prompt not in self._gated else self._behind(prompt, aside)
             for prompt, aside in zip(prompts, asides, strict=True)
         ]
-        return self.model.complete(prompts, limits, asides=gated, **rest)
-
-    def read(self, ids: PromptIds, *, count: int, adapter: str | None = None) -> list[Step]:
-        return self.model.read(ids, count=count, adapter=adapter)
+        return super().complete(prompts, limits, asides=gated, **rest)
 
     def _behind(self, prompt: PromptIds, aside: Aside) -> Aside:
         hear: Callable[[int, Step], bool] = aside.hear or (lambda _at, _step: True)

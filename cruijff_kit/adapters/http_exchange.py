@@ -112,14 +112,17 @@ class Exchange:
     async def end(self) -> None:
         """End a reply of events as clients of OpenAI expect it."""
         await self._more(b"data: [DONE]\n\n")
-        await self._send({"type": "http.response.body", "body": b""})
+        await self._close()
 
     async def fail(self, body: Any, *, status: int) -> None:
         """Answer with an error; as a last event where the reply has begun."""
         if not self.status:
             await self.reply(body, status=status)
             return
-        await self._more(b"data: " + to_json(body) + b"\n\n")
+        await self.event(body)
+        await self._close()
+
+    async def _close(self) -> None:
         await self._send({"type": "http.response.body", "body": b""})
 
     async def _more(self, content: bytes) -> None:

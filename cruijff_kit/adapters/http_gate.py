@@ -2,23 +2,13 @@
 
 import hmac
 from collections.abc import Mapping
-from ipaddress import ip_address
 
+from cruijff_kit.runtime.loopback import is_loopback
 from cruijff_kit.runtime.openai_requests import Refusal
 
-__all__ = ["Gate", "is_loopback"]
+__all__ = ["Gate"]
 
 _OPEN = "/health"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a name or address is this machine's own, and nobody else's."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 class Gate:

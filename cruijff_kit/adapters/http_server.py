@@ -14,8 +14,8 @@ from types import FrameType
 import uvicorn
 
 from cruijff_kit.adapters.http_app import ServingApp
-from cruijff_kit.adapters.http_gate import is_loopback
 from cruijff_kit.errors import SiteError
+from cruijff_kit.runtime.loopback import is_loopback
 from cruijff_kit.schema.serving import Place
 
 __all__ = ["TOKEN", "HttpServer", "bind", "read_token", "refuse_open"]
@@ -25,6 +25,7 @@ TOKEN = "CK_SERVE_TOKEN"  # noqa: S105 -- the name of a variable, and no secret
 
 _SHORTEST = 16
 _SECONDS_TO_END = 5
+_HOSTS = "use `127.0.0.1`, or an address that `ip address` shows"
 _MAKE = "make one: `umask 077; openssl rand -hex 32 > FILE`"
 
 
@@ -98,8 +99,7 @@ def bind(place: Place) -> socket.socket:
     try:
         (family, kind, _, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as err:
-        hint = "use `127.0.0.1`, or an address that `ip address` shows"
-        raise SiteError(f"`{host}` is no name or address of this machine", hint=hint) from err
+        raise SiteError(f"`{host}` is no name or address of this machine", hint=_HOSTS) from err
     listener = socket.socket(family, kind)
     try:
         # A server that has just ended leaves its port in use for a minute otherwise.
@@ -121,8 +121,7 @@ def _unbound(err: OSError, place: Place) -> SiteError:
         case errno.EACCES | errno.EPERM:
             return SiteError(f"port `{port}` is not yours to take", hint="choose one above 1023 with `--port`")
         case errno.EADDRNOTAVAIL:
-            hint = "use `127.0.0.1`, or an address that `ip address` shows"
-            return SiteError(f"`{host}` is no address of this machine", hint=hint)
+            return SiteError(f"`{host}` is no address of this machine", hint=_HOSTS)
     return SiteError(f"`{host}:{port}` cannot be listened at: {(err.strerror or str(err)).lower()}")
 
 

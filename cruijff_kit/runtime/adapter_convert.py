@@ -1,7 +1,6 @@
 """Adapters of mlx-lm made into peft's, and the other way round; neither library is needed for it."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -18,8 +17,9 @@ from cruijff_kit.runtime.base_record import (
     find_base,
     read_record,
 )
-from cruijff_kit.runtime.files import make_folder, write_aside
+from cruijff_kit.runtime.files import make_folder, sync_file, write_aside
 from cruijff_kit.runtime.model_files import model_config, model_sha256, weight_headers
+from cruijff_kit.runtime.target_modules import short_names
 from cruijff_kit.schema.config import BaseModelConfig
 
 if TYPE_CHECKING:
@@ -147,8 +147,7 @@ def _write(made: _Form, folder: Path) -> None:
 
     make_folder(folder)
     save_file(made.weights, folder / made.file, metadata={"format": made.mark})
-    with (folder / made.file).open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(folder / made.file)
     write_aside(folder / ADAPTER_CONFIG, json.dumps(made.settings, indent=2) + "\n")
 
 
@@ -173,11 +172,8 @@ def _keys(layers: Sequence[str], base: Path) -> list[str]:
 
 def _targets(layers: Sequence[str], base: Path) -> list[str]:
     """Return how peft is told which layers: by last names where those mean no other ones."""
-    inside = _alike(layers, base)
-    last = sorted({name.rpartition(".")[2] for name in layers})
-    meant = [name.removesuffix(".weight") for name in weight_headers(base) if name.endswith(".weight")]
-    named = {name for name in meant if name.rpartition(".")[2] in last}
-    return last if inside is not None and named == set(layers) else list(layers)
+    weights = [name.removesuffix(".weight") for name in weight_headers(base) if name.endswith(".weight")]
+    return sorted(short_names(layers, weights))
 
 
 def _alike(layers: Iterable[str], base: Path) -> list[str] | None:

@@ -1,15 +1,14 @@
 """Adapter directories in peft's format: written aside, renamed, and the best one named by a link."""
 
 import json
-import os
 import shutil
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cruijff_kit.runtime.adapter_merge import check_mergeable, updates_of, write_merged
+from cruijff_kit.runtime.adapter_merge import write_merged
 from cruijff_kit.runtime.base_record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE_RECORD, base_record
-from cruijff_kit.runtime.files import aside_of, discard, make_folder, replace_folder, write_aside
+from cruijff_kit.runtime.files import aside_of, discard, make_folder, replace_folder, sync_file, write_aside
 from cruijff_kit.schema.layout import MERGED, adapter_in
 
 if TYPE_CHECKING:
@@ -20,23 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "ADAPTER_CONFIG",
     "ADAPTER_WEIGHTS",
-    "check_saving",
     "keep_best",
     "publish_best",
     "save_adapter",
     "save_epoch",
     "tidy_best",
 ]
-
-
-def check_saving(adapter: "Adapter", *, config: "TrainConfig") -> None:
-    """Refuse, before the first step, a merged model that could not be written.
-
-    Raises:
-        SiteError: the files of the base do not hold the weights that are adapted.
-    """
-    if not config.save_adapter_weights_only:
-        check_mergeable(updates_of(adapter.weights), Path(config.base_model.path))
 
 
 def save_adapter(adapter: "Adapter", folder: Path, *, config: "TrainConfig", ranks: "Ranks") -> None:
@@ -111,7 +99,6 @@ def _write_adapter(adapter: "Adapter", folder: Path, *, config: "TrainConfig") -
     make_folder(folder)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.weights.items()}
     save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
-    with (folder / ADAPTER_WEIGHTS).open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(folder / ADAPTER_WEIGHTS)
     write_aside(folder / ADAPTER_CONFIG, json.dumps(settings, indent=2) + "\n")
     write_aside(folder / BASE_RECORD, record.model_dump_json(indent=2) + "\n")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS, adapter_settings, read_record
-from cruijff_kit.runtime.files import file_sha256, make_folder, sync_folder, write_aside
+from cruijff_kit.runtime.files import file_sha256, make_folder, sync_file, sync_folder, write_aside
 from cruijff_kit.runtime.model_files import model_config, model_sha256, weight_files, weight_headers
 
 if TYPE_CHECKING:
@@ -119,8 +119,7 @@ def write_merged(adapter: Path, folder: Path, *, base: Path) -> int:
         for name in tensors.keys() & updates.keys():
             tensors[name] = _merged(tensors[name], updates[name], scale=scale)
         save_file(tensors, folder / shard.name, metadata={"format": "pt"})
-        with (folder / shard.name).open("rb") as file:
-            os.fsync(file.fileno())
+        sync_file(folder / shard.name)
     for path in companions(base):
         shutil.copyfile(path, folder / path.name)
     record = read_record(adapter)

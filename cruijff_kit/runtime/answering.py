@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -16,55 +16,20 @@ import anyio.to_thread
 from cruijff_kit.data.prompts import fill_template, placeholders
 from cruijff_kit.data.tokens import Encoding, Turn, encode_conversation, stop_ids
 from cruijff_kit.errors import SpecError
-from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.inference import Aside, Limits
 from cruijff_kit.runtime.next_token import Step
+from cruijff_kit.runtime.resident_base import Resident
 from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, Chance, prove_greedy
 from cruijff_kit.runtime.speech import Speech, cut_at
+from cruijff_kit.runtime.token_names import TokenNames
 from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
 
-__all__ = ["Answer", "Desk", "Following", "Model", "Piece", "TooLongError", "Wish"]
+__all__ = ["Answer", "Desk", "Following", "Piece", "TooLongError", "Wish"]
 
 
 class TooLongError(SpecError):
     """Prompt and answer together exceed what a model reads."""
-
-
-class Model(Protocol):
-    """What answers: a base in memory, adapters put on it."""
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """Return the base's tokenizer."""
-        ...
-
-    @property
-    def vocabulary(self) -> int:
-        """Return how many ids the tokenizer knows."""
-        ...
-
-    @property
-    def max_positions(self) -> int | None:
-        """Return the longest text it was made for; None where it does not say."""
-        ...
-
-    def complete(
-        self,
-        prompts: Sequence[PromptIds],
-        limits: Limits,
-        *,
-        adapter: str | None = None,
-        stop_ids: Sequence[int] = (),
-        options: Sequence[Sequence[str]] = (),
-        asides: Sequence[Aside] = (),
-    ) -> list[Completion]:
-        """Return the answer to each prompt, in the order given; safe between threads."""
-        ...
-
-    def read(self, ids: PromptIds, *, count: int, adapter: str | None = None) -> list[Step]:
-        """Return, for every token of a text but the first, how likely it was and what else was."""
-        ...
 
 
 class Wish(NamedTuple):
@@ -149,7 +114,7 @@ class Desk:
 
     def __init__(
         self,
-        model: Model,
+        model: Resident,
         encoding: Encoding,
         *,
         adapters: Mapping[str, str | None],
@@ -185,7 +150,7 @@ class Desk:
             for name, adapter in self._adapters.items()
             for plain in (False, True)
         }
-        self._texts: dict[int, str] = {}
+        self._names = TokenNames(model.tokenizer, vocabulary=model.vocabulary)
         # Tokenizers mind being asked by two threads at once.
         self._reading = Lock()
         self._tasks: set[asyncio.Task[Completion | None]] = set()
@@ -289,10 +254,7 @@ class Desk:
 
     def named(self, step: Step) -> tuple[TokenLogprob, tuple[TokenLogprob, ...]]:
         """Return the token of a step, and its candidates, as text."""
-        likely = zip(step.ids, step.logprobs, strict=True)
-        # A token that cannot occur has no finite log-probability and is no candidate.
-        top = tuple(self._named(token, value) for token, value in likely if value > float("-inf"))
-        return self._named(step.token, step.logprob), top
+        return self._names.of(step)
 
     def decoded(self, ids: PromptIds) -> str:
         """Return the text of ids, special tokens written out."""
@@ -320,12 +282,6 @@ class Desk:
             )
 
         return answered
-
-    def _named(self, token: int, logprob: float) -> TokenLogprob:
-        if token not in self._texts:
-            known = token < self._model.vocabulary
-            self._texts[token] = self._model.tokenizer.decode([token]) if known else ""
-        return TokenLogprob(token_id=token, token=self._texts[token], logprob=logprob)
 
 
 def _wrapped(turn: Turn, template: str) -> Turn:

@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from cruijff_kit.errors import ResultError
-from cruijff_kit.runtime.files import sync_folder
+from cruijff_kit.runtime.files import sync_file, sync_folder
 from cruijff_kit.runtime.tensor_files import IDS, LENGTHS, TENSOR
 
 __all__ = ["Block", "BlockFile", "FileContent", "is_finished", "plan_blocks"]
@@ -183,8 +183,7 @@ def _begin(path: Path, content: FileContent) -> None:
 
 def _publish(aside: Path, path: Path) -> None:
     """Give a file its name once all of it is on disk."""
-    with aside.open("rb") as written:
-        os.fsync(written.fileno())
+    sync_file(aside)
     aside.replace(path)
     sync_folder(path.parent)
 

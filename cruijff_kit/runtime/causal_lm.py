@@ -1,5 +1,6 @@
 """Causal language models of transformers, read from a directory: nothing fetched, none of its code run."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from cruijff_kit.errors import SiteError
+from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.base_record import ADAPTER_CONFIG
+from cruijff_kit.runtime.model_files import load_tokenizer
 
-__all__ = ["OFFLINE", "load_causal_lm"]
+__all__ = ["OFFLINE", "end_ids", "load_causal_lm", "tokenizer_of"]
 
-OFFLINE = {"local_files_only": True, "trust_remote_code": False}
+OFFLINE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 """How anything of a model directory is loaded."""
 
 
@@ -55,6 +58,27 @@ def load_causal_lm(folder: str | Path, *, dtype: torch.dtype, device: torch.devi
         fact = f"the model directory `{folder}` lacks {len(missing)} weights that its config.json calls for"
         raise SiteError(f"{fact}, such as `{missing[0]}`", hint="download the model again")
     return (model if nf4 else model.to(device)).eval()
+
+
+def tokenizer_of(path: str) -> Any:
+    """Return the tokenizer of a model directory, which reads ids as they were given.
+
+    Raises:
+        SiteError: it cannot be loaded.
+    """
+    try:
+        tokenizer: Any = load_tokenizer(Path(path))
+    except (OSError, ValueError) as err:
+        raise SiteError(f"the model directory `{path}` cannot be loaded: {err}") from err
+    # Tidied spaces would be another answer than the one given.
+    tokenizer.clean_up_tokenization_spaces = False
+    return tokenizer
+
+
+def end_ids(named: int | Sequence[int] | None, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return every id that ends an answer: those that a model directory names, and its tokenizer's."""
+    listed = [named] if named is None or isinstance(named, int) else named
+    return tuple({end for end in (*listed, tokenizer.eos_token_id) if end is not None})
 
 
 def _four_bits(dtype: torch.dtype, device: torch.device) -> dict[str, Any]:

@@ -6,7 +6,6 @@ its name is whole; older ones are removed after that. The order of rows is a fun
 seed and epoch, so the number of steps done says where in the data the training stands.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from cruijff_kit.errors import ResultError
-from cruijff_kit.runtime.files import aside_of, discard, replace_folder, write_aside
+from cruijff_kit.runtime.files import aside_of, discard, replace_folder, sync_file, write_aside
 from cruijff_kit.schema.run import TrainingProgress
 
 if TYPE_CHECKING:
@@ -43,8 +42,7 @@ def save_checkpoint(output: Path, progress: TrainingProgress, *, tensors: "dict[
     folder = output / _FOLDER / f"step_{progress.step}"
     aside = aside_of(folder)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside / _TENSORS)
-    with (aside / _TENSORS).open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(aside / _TENSORS)
     write_aside(aside / _PROGRESS, progress.model_dump_json(indent=2) + "\n")
     replace_folder(aside, folder)
     for other in folder.parent.iterdir():

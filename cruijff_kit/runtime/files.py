@@ -28,6 +28,7 @@ __all__ = [
     "make_folder",
     "put_back",
     "replace_folder",
+    "sync_file",
     "sync_folder",
     "write_aside",
 ]
@@ -159,13 +160,18 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sync_folder(folder: Path) -> None:
-    """Flush a directory, so that names given or taken in it outlive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync_file(path: Path) -> None:
+    """Flush a file that a library wrote, so that what it holds outlives a power cut."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a directory, so that names given or taken in it outlive a power cut."""
+    sync_file(folder)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ from cruijff_kit.runtime.key_values import Cache, Network, Prefix, Reading, read
 from cruijff_kit.runtime.memory_budget import SHARE, footprint, free_bytes
 from cruijff_kit.runtime.next_token import Step, given_tokens, next_tokens, uniforms
 from cruijff_kit.runtime.option_scores import OptionScores, OptionTable, option_table, score_options
-from cruijff_kit.schema.prediction import Completion, PromptIds, TokenLogprob
+from cruijff_kit.runtime.token_names import TokenNames
+from cruijff_kit.schema.prediction import Completion, PromptIds
 
 __all__ = ["Aside", "Decoder", "Limits"]
 
@@ -70,13 +71,6 @@ class _Asked(NamedTuple):
         return len(self.table.nodes) if self.table else 0
 
 
-class _Answered(NamedTuple):
-    """What became of a prompt."""
-
-    steps: list[Step]
-    scores: OptionScores | None
-
-
 class Decoder:
     """A network in evaluation mode and the tokenizer that reads its answers."""
 
@@ -97,7 +91,7 @@ class Decoder:
         self._vocabulary = vocabulary
         self._max_positions = max_positions
         self._ends = frozenset(ends)
-        self._texts: dict[int, str] = {}
+        self._names = TokenNames(tokenizer, vocabulary=vocabulary)
         self._tables: dict[tuple[str, ...], OptionTable] = {}
         self._footprint = footprint(network.config, network.dtype)
         self._repeats = repeats_rows(network)
@@ -147,8 +141,7 @@ class Decoder:
                 if found is None:
                     budget = self._bytes(batch, limits) / 2
                     continue
-                for index, each in zip(chosen, found, strict=True):
-                    answers[index] = self._completion(each, limits, ends=ends)
+                answers.update(zip(chosen, found, strict=True))
                 left = left[size:]
         return [answers[index] for index in range(len(prompts))]
 
@@ -206,7 +199,7 @@ class Decoder:
 
     def _tried(
         self, batch: Sequence[_Asked], limits: Limits, *, prefix: Prefix | None, ends: frozenset[int]
-    ) -> list[_Answered] | None:
+    ) -> list[Completion] | None:
         """Return a batch's answers; None where a GPU's memory did not do for several prompts."""
         try:
             return self._answered(batch, limits, prefix=prefix, ends=ends)
@@ -222,27 +215,35 @@ class Decoder:
 
     def _answered(
         self, batch: Sequence[_Asked], limits: Limits, *, prefix: Prefix | None, ends: frozenset[int]
-    ) -> list[_Answered]:
+    ) -> list[Completion]:
+        """Return a batch's answers, each made and told as its row ends."""
         reading = read_prompts(self._network, [each.prompt for each in batch], prefix=prefix)
         scores = score_options(self._network, reading, tables=[each.table for each in batch])
-        answered = [_Answered([], each) for each in scores]
-        self._walk(batch, reading, answered=answered, limits=limits, ends=ends)
-        return answered
+        rows: list[list[Step]] = [[] for _ in batch]
+        found: dict[int, Completion] = {}
+        for index in self._walk(batch, reading, rows=rows, limits=limits, ends=ends):
+            found[index] = self._completion(rows[index], scores[index], limits=limits, ends=ends)
+            done = batch[index].aside.done
+            if done is not None:
+                done(found[index])
+        return [found[index] for index in range(len(batch))]
 
     def _walk(
         self,
         batch: Sequence[_Asked],
         reading: Reading,
         *,
-        answered: Sequence[_Answered],
+        rows: Sequence[list[Step]],
         limits: Limits,
         ends: frozenset[int],
-    ) -> None:
-        """Add each prompt's steps to what becomes of it; rows leave the batch as they end."""
+    ) -> Iterator[int]:
+        """Add each prompt's steps to its row; yield the number of a row that ends, which leaves the batch."""
         logits, cache, mask, positions = reading
         active = list(range(len(batch)))
         cold = not limits.temperature
         draws = [] if cold else [_draws(each, limits) for each in batch]
+        if limits.max_tokens == 0:
+            yield from active
         for at in range(limits.max_tokens):
             steps = next_tokens(
                 logits,
@@ -252,13 +253,10 @@ class Decoder:
                 top_p=limits.top_p,
             )
             for index, step in zip(active, steps, strict=True):
-                answered[index].steps.append(step)
+                rows[index].append(step)
             last = at + 1 == limits.max_tokens
-            on = [_goes_on(batch[index], answered[index].steps, ends=ends) and not last for index in active]
-            for index, going in zip(active, on, strict=True):
-                done = batch[index].aside.done
-                if done is not None and not going:
-                    done(self._completion(answered[index], limits, ends=ends))
+            on = [_goes_on(batch[index], rows[index], ends=ends) and not last for index in active]
+            yield from (index for index, going in zip(active, on, strict=True) if not going)
             keep = [place for place, going in enumerate(on) if going]
             if not keep:
                 break
@@ -273,36 +271,22 @@ class Decoder:
             found, cache = read_on(self._network, ids, mask=mask, positions=positions, cache=cache)
             logits = found[:, -1]
 
-    def _completion(self, answered: _Answered, limits: Limits, *, ends: frozenset[int]) -> Completion:
-        steps, scores = answered
+    def _completion(
+        self, steps: Sequence[Step], scores: OptionScores | None, *, limits: Limits, ends: frozenset[int]
+    ) -> Completion:
         ids = tuple(step.token for step in steps)
         stopped = bool(ids) and ids[-1] in ends
         spoken = [token for token in (ids[:-1] if stopped else ids) if token < self._vocabulary]
-        kept = bool(limits.top_logprobs)
+        told = [self._names.of(step) for step in steps] if limits.top_logprobs else []
         return Completion(
             token_ids=ids,
             text=self._tokenizer.decode(spoken, skip_special_tokens=True),
             stopped=stopped,
-            given=tuple(self._named(step.token, step.logprob) for step in steps) if kept else (),
-            top=tuple(tuple(self._likely(step)) for step in steps) if kept else (),
+            given=tuple(own for own, _ in told),
+            top=tuple(top for _, top in told),
             option_logprobs=scores.logprobs if scores else (),
             option_mass=scores.mass if scores else None,
         )
-
-    def _likely(self, step: Step) -> Iterator[TokenLogprob]:
-        for token_id, logprob in zip(step.ids, step.logprobs, strict=True):
-            # A token that cannot occur has no finite log-probability and is no candidate.
-            if logprob > float("-inf"):
-                yield self._named(token_id, logprob)
-
-    def _named(self, token_id: int, logprob: float) -> TokenLogprob:
-        return TokenLogprob(token_id=token_id, token=self._text(token_id), logprob=logprob)
-
-    def _text(self, token_id: int) -> str:
-        """Return one id decoded on its own; rows beyond the tokenizer's have no text."""
-        if token_id not in self._texts:
-            self._texts[token_id] = self._tokenizer.decode([token_id]) if token_id < self._vocabulary else ""
-        return self._texts[token_id]
 
 
 def _draws(asked: _Asked, limits: Limits) -> list[float]:

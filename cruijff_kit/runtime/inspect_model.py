@@ -10,7 +10,7 @@ from inspect_ai.model import Model, get_model
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.inspect_provider import CruijffAPI
-from cruijff_kit.runtime.prompt_parity import is_loopback
+from cruijff_kit.runtime.prompt_parity import is_here
 from cruijff_kit.schema.config import BaseModelConfig, EvalConfig
 
 __all__ = ["asked_of", "cell_model", "key_variable"]
@@ -66,7 +66,7 @@ def _api_model(base: BaseModelConfig) -> Model:
     api = str(base.api)
     variable = key_variable(api)
     missing = variable is not None and not os.environ.get(variable)
-    local = base.base_url is not None and is_loopback(base.base_url)
+    local = base.base_url is not None and is_here(base.base_url)
     if missing and not local:
         hint = f"set `{variable}` where the job is started; a queue here hands no keys on, so start it by `bash`"
         raise SiteError(f"`{api}` needs a key, and the environment holds no `{variable}`", hint=hint)

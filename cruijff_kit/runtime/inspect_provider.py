@@ -35,7 +35,7 @@ from cruijff_kit.data.tokens import Encoding, Turn, encode_conversation, prompt_
 from cruijff_kit.errors import PlanError
 from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.inference import Limits
-from cruijff_kit.runtime.residents import Resident, load_resident
+from cruijff_kit.runtime.residents import load_resident
 from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, choose_chance, prove_greedy
 from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.prediction import Completion
@@ -157,16 +157,7 @@ def cruijff() -> type[ModelAPI]:
 
 
 # One base fills the memory; the cells of an evaluation job share it.
-@lru_cache(maxsize=1)
-def _resident(
-    path: str,
-    *,
-    dtype: Literal["fp32", "bf16"],
-    device: str,
-    backend: Library,
-    longest: int | None,
-) -> Resident:
-    return load_resident(path, dtype=dtype, device=device, backend=backend, longest=longest)
+_resident = lru_cache(maxsize=1)(load_resident)
 
 
 def _refuse_unsupported(tools: Sequence[ToolInfo], config: GenerateConfig) -> None:

@@ -3,7 +3,6 @@
 # pyright: reportMissingImports=false
 # MLX has an environment of its own, beside the one that types are checked in.
 
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +13,7 @@ from mlx_lm.utils import dequantize_model, quantize_model, save_config, save_mod
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.adapter_merge import companions, new_directory
-from cruijff_kit.runtime.files import make_folder
+from cruijff_kit.runtime.files import make_folder, sync_file
 from cruijff_kit.runtime.mlx_model import GROUP, read_model
 from cruijff_kit.runtime.model_files import model_config, weight_headers
 
@@ -58,8 +57,7 @@ def convert_model(model: Path, output: Path, *, to: Literal["mlx", "hf"], bits: 
         make_folder(aside)
         save_model(aside, network)
         for path in aside.glob("*.safetensors"):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+            sync_file(path)
         for path in companions(model):
             if path.name not in {"config.json", _INDEX}:
                 shutil.copyfile(path, aside / path.name)

@@ -31,6 +31,7 @@ from cruijff_kit.runtime.mlx_model import (
     unlike_files,
     use_device,
 )
+from cruijff_kit.runtime.target_modules import short_names
 from cruijff_kit.runtime.trainee import Adapter
 from cruijff_kit.schema.config import TrainConfig
 
@@ -118,9 +119,11 @@ class MlxLora:
     def adapter(self) -> Adapter:
         """Return what is learnt so far, as it is written."""
         weights = to_peft_names({name: as_tensor(weight) for name, weight in self.weights().items()})
-        variant = self.config.model.variant
+        variant, kinds = self.config.model.variant, nn.Linear | nn.QuantizedLinear | LoRALinear | DoRALinear
+        linear = [name for name, part in self.base.model.named_modules() if isinstance(part, kinds)]
         settings = {
-            "target_modules": _short(self.targets, self.base),
+            # An adapted layer keeps the plain one as `linear`.
+            "target_modules": short_names(self.targets, (name.removesuffix(".linear") for name in linear)),
             "use_rslora": variant == "rslora",
             "use_dora": variant == "dora",
         }
@@ -172,18 +175,6 @@ def _refuse_unlike(config: TrainConfig) -> None:
     problems = [Problem(each.fact, each.control, hint=each.hint) for each in unlike_mlx(asked)]
     if problems:
         raise SpecError("MLX cannot train as this configuration says", problems=problems)
-
-
-def _short(targets: tuple[str, ...], base: Base) -> list[str]:
-    """Return names that mean these layers to peft: last names where those mean no other layer."""
-    last = list(dict.fromkeys(name.rpartition(".")[2] for name in targets))
-    meant = [
-        name
-        for name, part in base.model.named_modules()
-        if isinstance(part, nn.Linear | nn.QuantizedLinear | LoRALinear | DoRALinear)
-        and name.removesuffix(".linear").rpartition(".")[2] in last
-    ]
-    return last if {name.removesuffix(".linear") for name in meant} == set(targets) else list(targets)
 
 
 def _drawing(block: Any, seed: Callable[[], int]) -> None:

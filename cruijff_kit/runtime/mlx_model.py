@@ -67,7 +67,7 @@ def load_base(folder: Path, *, dtype: Literal["fp32", "bf16"], longest: int, int
             family that MLX computes otherwise, or has nothing that goes into 4 bits.
     """
     model, config = read_model(folder, longest=longest)
-    kind = _family(config, folder, longest=longest)
+    kind = config.get("text_config", config)["model_type"]
     model.set_dtype({"fp32": mx.float32, "bf16": mx.bfloat16}[dtype])
     base = Base(model, kind, _blocks(model))
     if int4:
@@ -88,7 +88,7 @@ def read_model(folder: Path, *, longest: int) -> tuple[Any, dict[str, Any]]:
         fact = f"the base model directory `{folder}` carries an adapter (`{ADAPTER_CONFIG}`)"
         raise SiteError(fact, hint="keep base models and adapters in directories of their own")
     config = model_config(folder)
-    _family(config, folder, longest=longest)
+    _check_family(config, folder, longest=longest)
     try:
         model, told = load_model(folder, lazy=True, model_config=_rotations(config))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
@@ -164,11 +164,11 @@ def output_head(model: Any) -> tuple[Callable[..., Any], Callable[..., Any]] | N
     return (decoder, head) if same else None
 
 
-def _family(config: Mapping[str, Any], folder: Path, *, longest: int) -> str:
-    """Return a model's family.
+def _check_family(config: Mapping[str, Any], folder: Path, *, longest: int) -> None:
+    """Refuse a model that MLX is not known to compute as transformers does.
 
     Raises:
-        SiteError: MLX is not known to compute it as transformers does.
+        SiteError: it is of another family, or looks back less far than its texts are long.
     """
     told = config.get("text_config", config)
     kind, window = str(told.get("model_type")), told.get("sliding_window")
@@ -181,7 +181,6 @@ def _family(config: Mapping[str, Any], folder: Path, *, longest: int) -> str:
         # Most models of mlx-lm let every token see all that came before it.
         fact = f"each token of this `{kind}` model sees {window} before it, which MLX does not keep to"
         raise SiteError(fact, hint=f"set `max_seq_len: {window}` or less, or use `tools.preparation: peft`")
-    return kind
 
 
 def _rotations(config: Mapping[str, Any]) -> dict[str, Any]:

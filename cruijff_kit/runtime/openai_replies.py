@@ -53,16 +53,11 @@ class Form(NamedTuple):
         """
         choices = []
         for at, (answer, echo) in enumerate(zip(answers, echoes, strict=True)):
-            own = _named(answer)
-            end = self._end(answer)
-            if self.chat:
-                logs = None if self.candidates is None else {"content": self._content(own), "refusal": None}
-                message = {"role": "assistant", "content": answer.text, "refusal": None}
-                choices.append({"index": at, "message": message, "logprobs": logs, "finish_reason": end})
-                continue
             text, told = echo or Echo("", [])
-            logs = None if self.candidates is None else self._columns([*told, *own], start=_lead(text, told))
-            choices.append({"index": at, "text": text + answer.text, "logprobs": logs, "finish_reason": end})
+            message = {"role": "assistant", "content": answer.text, "refusal": None}
+            said = {"message": message} if self.chat else {"text": text + answer.text}
+            logs = self._logs([*told, *_named(answer)], start=_lead(text, told))
+            choices.append({"index": at, **said, "logprobs": logs, "finish_reason": self._end(answer)})
         return {**self._head(), "choices": choices, "usage": self.usage(wishes, answers)}
 
     def opening(self, at: int, echo: Echo | None) -> Iterator[dict[str, Any]]:
@@ -71,7 +66,7 @@ class Form(NamedTuple):
             delta = {"role": "assistant", "content": ""}
             yield self._chunk({"index": at, "delta": delta, "logprobs": None, "finish_reason": None})
         elif echo is not None:
-            logs = None if self.candidates is None else self._columns(echo.tokens, start=_lead(*echo))
+            logs = self._logs(echo.tokens, start=_lead(*echo))
             yield self._chunk({"index": at, "text": echo.text, "logprobs": logs, "finish_reason": None})
 
     def piece(self, at: int, piece: Piece, *, desk: Desk, start: int) -> dict[str, Any]:
@@ -84,11 +79,8 @@ class Form(NamedTuple):
             start: characters told before.
         """
         own = [desk.named(step) for step in piece.tokens] if self.candidates is not None else []
-        if self.chat:
-            logs = None if self.candidates is None else {"content": self._content(own), "refusal": None}
-            return self._chunk({"index": at, "delta": {"content": piece.text}, "logprobs": logs, "finish_reason": None})
-        logs = None if self.candidates is None else self._columns(own, start=start)
-        return self._chunk({"index": at, "text": piece.text, "logprobs": logs, "finish_reason": None})
+        said = {"delta": {"content": piece.text}} if self.chat else {"text": piece.text}
+        return self._chunk({"index": at, **said, "logprobs": self._logs(own, start=start), "finish_reason": None})
 
     def closing(self, at: int, answer: Answer) -> dict[str, Any]:
         """Return what a stream ends a choice with."""
@@ -107,10 +99,11 @@ class Form(NamedTuple):
 
     def echo(self, wish: Wish, steps: Sequence[Step], *, desk: Desk) -> Echo:
         """Return what is told of a prompt: its text, and how likely each token was where that is known."""
-        prompt, first = wish.prompt, desk.named(Step(wish.prompt[0], 0.0, [], []))[0]
-        known = self.candidates is not None
-        named: list[_Named] = [(first, None), *(desk.named(step) for step in steps)] if known else []
-        return Echo(desk.decoded(prompt) if wish.sent is None else wish.sent, named)
+        named: list[_Named] = []
+        if self.candidates is not None:
+            first, _ = desk.named(Step(wish.prompt[0], 0.0, [], []))
+            named = [(first, None), *(desk.named(step) for step in steps)]
+        return Echo(desk.decoded(wish.prompt) if wish.sent is None else wish.sent, named)
 
     def _chunk(self, choice: dict[str, Any]) -> dict[str, Any]:
         return {**self._head(".chunk"), "choices": [choice]}
@@ -122,11 +115,17 @@ class Form(NamedTuple):
     def _end(self, answer: Answer) -> str:
         return "stop" if answer.ended else "length"
 
+    def _logs(self, named: Sequence[_Named], *, start: int) -> dict[str, Any] | None:
+        """Return log-probabilities as they are told; None where nobody asked for them."""
+        if self.candidates is None:
+            return None
+        return {"content": self._content(named), "refusal": None} if self.chat else self._columns(named, start=start)
+
     def _content(self, named: Iterable[_Named]) -> list[dict[str, Any]]:
         kept = self.candidates or 0
         return [{**_token(own), "top_logprobs": [_token(each) for each in (top or ())[:kept]]} for own, top in named]
 
-    def _columns(self, named: Sequence[_Named], *, start: int = 0) -> dict[str, Any]:
+    def _columns(self, named: Sequence[_Named], *, start: int) -> dict[str, Any]:
         """Return tokens as the older protocol tells them: one list for each thing told."""
         kept = self.candidates or 0
         offsets, at = [], start

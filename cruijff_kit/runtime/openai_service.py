@@ -45,6 +45,7 @@ class Generation:
         mark = "chatcmpl" if chat else "cmpl"
         number, now = f"{mark}-{secrets.token_hex(12)}", int(time.time())
         self._form = Form(number, name, now, chat, request.candidates, request.n or 1)
+        self._told: dict[int, Echo] = {}
         self._followed: list[Following] = []
         self._ended = False
         self.tokens = 0
@@ -67,7 +68,7 @@ class Generation:
             CruijffError: an answer could not be made.
             Refusal: it was ended from elsewhere, so it is none.
         """
-        echoes = [await self._echo(wish) for wish in self._wishes]
+        echoes = [await self._echo(at) for at in range(self.count)]
         answers = [_NOTHING] * self.count
 
         async def make(at: int) -> None:
@@ -103,8 +104,8 @@ class Generation:
     async def _relay(self, told: Any, say: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         answers: dict[int, Answer] = {}
         starts = [0] * self.count
-        for at, wish in enumerate(self._wishes):
-            echo = await self._echo(wish)
+        for at in range(self.count):
+            echo = await self._echo(at)
             starts[at] = len(echo.text) if echo is not None else 0
             for chunk in self._form.opening(at, echo):
                 await say(chunk)
@@ -138,10 +139,16 @@ class Generation:
         self.tokens += len(answer.completion.token_ids)
         return answer, following.finish(answer.completion.text)
 
-    async def _echo(self, wish: Wish) -> Echo | None:
-        """Return what is told of a prompt before its answer; None where nothing is."""
+    async def _echo(self, at: int) -> Echo | None:
+        """Return what is told of a prompt before an answer, which was read for the first of its answers; or None."""
         if not self._echoes:
             return None
+        first = at - at % self._form.choices
+        if first not in self._told:
+            self._told[first] = await self._read(self._wishes[first])
+        return self._told[first]
+
+    async def _read(self, wish: Wish) -> Echo:
         steps = []
         if self._form.candidates is not None:
             steps = await self._desk.likelihoods(wish.prompt, count=max(1, wish.top_logprobs), name=self._name)

@@ -7,7 +7,6 @@ leave it unproven.
 
 import json
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import URLError
@@ -17,10 +16,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.data.tokens import Encoding, Turn, conversation, encode_conversation
 from cruijff_kit.ports import Tokenizer
+from cruijff_kit.runtime.loopback import is_loopback
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.run import PromptParity
 
-__all__ = ["is_loopback", "prompt_parity"]
+__all__ = ["is_here", "prompt_parity"]
 
 _MOST = 100
 _SECONDS = 20
@@ -43,13 +43,9 @@ class _Prompt(NamedTuple):
     ids: tuple[int, ...]
 
 
-def is_loopback(url: str) -> bool:
-    """Return whether an address is this machine's own."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+def is_here(url: str) -> bool:
+    """Return whether a server's address is this machine's own."""
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 def prompt_parity(config: EvalConfig) -> PromptParity:
@@ -127,7 +123,7 @@ def _told(url: str, asked: dict[str, Any]) -> dict[str, Any]:
     """Return a server's answer to a question without a key; nothing where it knows no such question."""
     content = json.dumps(asked).encode()
     request = Request(url, content, {"Content-Type": "application/json"})  # noqa: S310 -- designs allow http(s) alone
-    opener = build_opener(ProxyHandler({})) if is_loopback(url) else build_opener()
+    opener = build_opener(ProxyHandler({})) if is_here(url) else build_opener()
     try:
         with opener.open(request, timeout=_SECONDS) as answer:
             found = json.loads(answer.read())

@@ -1,18 +1,13 @@
 """Base models held in memory, by the library that is to compute."""
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, Union
+from typing import Literal
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.resident import ResidentModel
+from cruijff_kit.runtime.resident_base import Resident
 from cruijff_kit.schema.backend import Library
 
-if TYPE_CHECKING:
-    from cruijff_kit.runtime.mlx_resident import MlxResident
-
 __all__ = ["Resident", "load_resident"]
-
-Resident: TypeAlias = Union[ResidentModel, "MlxResident"]
-"""A base model that answers, whatever computes it."""
 
 
 def load_resident(

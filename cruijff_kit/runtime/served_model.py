@@ -2,7 +2,7 @@
 
 from cruijff_kit.data.tokens import Encoding, encoding_problems
 from cruijff_kit.errors import SpecError
-from cruijff_kit.runtime.answering import Desk, Model
+from cruijff_kit.runtime.answering import Desk
 from cruijff_kit.runtime.residents import load_resident
 from cruijff_kit.schema.serving import ServedModel
 
@@ -19,7 +19,7 @@ def load_desk(served: ServedModel) -> Desk:
         SiteError: base or adapter cannot be loaded, or backend or device are not here.
         SpecError: questions cannot be put to it so.
     """
-    model: Model = load_resident(
+    model = load_resident(
         served.base, dtype=served.dtype, device=served.device, backend=served.backend, longest=served.max_positions
     )
     encoding = _encoding(served)

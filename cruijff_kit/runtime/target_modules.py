@@ -9,7 +9,7 @@ from cruijff_kit.errors import SiteError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["TARGETS", "chosen_layers", "decoder_blocks", "target_modules"]
+__all__ = ["TARGETS", "chosen_layers", "decoder_blocks", "short_names", "target_modules"]
 
 _LLAMA = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _GLM = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj")
@@ -101,6 +101,18 @@ def chosen_layers(inside: Sequence[str], *, kind: str, asked: Sequence[str] | No
             hint="name some of these, or leave `target_modules` out for all of them",
         )
     return tuple(chosen)
+
+
+def short_names(layers: Sequence[str], everywhere: Iterable[str]) -> list[str]:
+    """Return names that mean these layers to peft: last names where those mean no other layer.
+
+    Args:
+        layers: the layers to adapt, by their whole names.
+        everywhere: all layers that a last name could mean.
+    """
+    last = list(dict.fromkeys(name.rpartition(".")[2] for name in layers))
+    meant = {name for name in everywhere if name.rpartition(".")[2] in last}
+    return last if meant == set(layers) else list(layers)
 
 
 def _wanted(inside: Sequence[str], *, kind: str, asked: Sequence[str] | None) -> tuple[str, ...]:

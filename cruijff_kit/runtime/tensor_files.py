@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cruijff_kit.errors import ResultError, SpecError
-from cruijff_kit.runtime.files import sync_folder
+from cruijff_kit.runtime.files import sync_file, sync_folder
 
 __all__ = ["IDS", "LENGTHS", "MASK", "TENSOR", "TensorWithIds", "load_tensor_with_ids", "save_tensor_with_ids"]
 
@@ -69,8 +69,7 @@ def save_tensor_with_ids(
         file.create_dataset(ids_name, data=list(ids), dtype=None if _numbers(ids) else h5py.string_dtype())
         if attention_mask is not None:
             file[MASK] = _array(attention_mask)
-    with aside.open("rb") as written:
-        os.fsync(written.fileno())
+    sync_file(aside)
     aside.replace(path)
     sync_folder(aside.parent)
 

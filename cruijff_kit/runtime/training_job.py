@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cruijff_kit.errors import RunError
-from cruijff_kit.runtime.adapter_files import check_saving, keep_best, publish_best, save_epoch, tidy_best
+from cruijff_kit.runtime.adapter_files import keep_best, publish_best, save_epoch, tidy_best
+from cruijff_kit.runtime.adapter_merge import check_mergeable, updates_of
 from cruijff_kit.runtime.checkpoints import (
     Checkpoint,
     load_checkpoint,
@@ -216,7 +217,9 @@ class TrainingJob:
         trainee = build(self.config, self.ranks)
         self.ranks.spread(trainee, strategy=self.config.strategy)
         loop = self.course(self.config, trainee, rows=rows, ranks=self.ranks, metrics=measured)
-        check_saving(loop.adapter(), config=self.config)
+        if not self.config.save_adapter_weights_only:
+            # A merged model that could not be written is refused before the first step.
+            check_mergeable(updates_of(loop.adapter().weights), Path(self.config.base_model.path))
         self.place = loop.place()
         if not (resume and self._restored(loop)):
             self._start_afresh()

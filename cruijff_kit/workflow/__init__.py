@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.machine import describe_machine
     from cruijff_kit.workflow.mirror import run_there, sync_mirror
+    from cruijff_kit.workflow.model_choice import choose_model
     from cruijff_kit.workflow.model_needs import look_up_needs
     from cruijff_kit.workflow.models import (
         check_model,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.search import search_experiments
-    from cruijff_kit.workflow.serve import choose_model, open_dialogue, serve_model
+    from cruijff_kit.workflow.serve import open_dialogue, serve_model
     from cruijff_kit.workflow.setup_finetune import write_finetune
     from cruijff_kit.workflow.setup_inspect import write_inspect
     from cruijff_kit.workflow.site import list_sites, propose_site, show_site, write_site
@@ -228,6 +229,7 @@ _HOMES = {
         "pull_model",
         "remove_model",
     ),
+    "model_choice": ("choose_model",),
     "new_task": ("make_task",),
     "prepare": ("prepare_data",),
     "profiles": ("create_profile", "find_profile", "list_profiles"),
@@ -240,7 +242,7 @@ _HOMES = {
     "scaffold": ("scaffold_runs",),
     "seal": ("recorded_plan", "sealed_plan"),
     "search": ("search_experiments",),
-    "serve": ("choose_model", "open_dialogue", "serve_model"),
+    "serve": ("open_dialogue", "serve_model"),
     "setup_finetune": ("write_finetune",),
     "setup_inspect": ("write_inspect",),
     "site": ("list_sites", "propose_site", "show_site", "write_site"),

@@ -1,11 +1,8 @@
 """Adopt: take a hand edit of a run's files over into the plan and the seal."""
 
 import hashlib
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from pydantic import ValidationError
-
-from cruijff_kit.data.yaml_text import dotted
 from cruijff_kit.errors import CruijffError, PlanError, Problem
 from cruijff_kit.planning.edits import edit_problems, eval_problems, with_edit
 from cruijff_kit.ports import World
@@ -22,11 +19,11 @@ from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.run_files import Frame, files_of, frame, launched, placed_recipe
+from cruijff_kit.workflow.run_models import edited_config
 from cruijff_kit.workflow.seal import LOCK_NAME, plan_hash, plan_text, recorded_plan, seal
 
 __all__ = ["adopt_edit", "with_adopted"]
 
-_Config = TypeVar("_Config", TrainConfig, EvalConfig)
 # What a person may set in a job script; time and GPUs are what the site's caps are held against.
 _JOB_FIELDS = {"cpus", "mem", "partition", "account", "qos", "constraint", "gpu_type", "modules", "venv", "conda"}
 
@@ -142,7 +139,7 @@ def _asked(edit: _Edit, problems: list[Problem]) -> tuple[TrainConfig, JobScript
             config, asked = apply_setup(text, planned, job=job, recipe=recipe, name=layout.setup)
             job = launched(asked)
         if layout.config in edit.found:
-            own = _read(TrainConfig, edit.found[layout.config], path=layout.config)
+            own = edited_config(TrainConfig, edit.found[layout.config], path=layout.config)
             if layout.setup in edit.found and own != config:
                 hint = f"edit one of the two, and set the other back with `--overwrite {layout.setup}`"
                 problems.append(Problem(f"`{layout.setup}` and `{layout.config}` say different things", hint=hint))
@@ -187,20 +184,12 @@ def _cell_problems(edit: _Edit, settled: _Settled) -> list[Problem]:
     for path in (layout.cell_config(cell.name) for cell in edit.run.cells):
         if path in edit.found:
             try:
-                own = _read(EvalConfig, edit.found[path], path=path)
+                own = edited_config(EvalConfig, edit.found[path], path=path)
             except CruijffError as err:
                 problems += err.problems or [Problem(str(err), hint=err.hint)]
             else:
                 problems += eval_problems(read_config(EvalConfig, settled.rendered[path], name=path), own, place=path)
     return problems
-
-
-def _read(kind: type[_Config], text: str, *, path: str) -> _Config:
-    try:
-        return read_config(kind, text, name=path)
-    except ValidationError as err:
-        problems = [Problem(found["msg"].lower(), dotted(found["loc"]), path) for found in err.errors()]
-        raise PlanError(f"`{path}` cannot be used", problems=problems) from err
 
 
 def _publish(edit: _Edit, settled: _Settled, *, plan: Plan, reason: str, world: World) -> ScaffoldReceipt:

@@ -8,16 +8,16 @@ from typing import NamedTuple
 from cruijff_kit.data.tiers import strictest
 from cruijff_kit.errors import Problem, RunError, SiteError, SpecError
 from cruijff_kit.ports import Progress, World
-from cruijff_kit.rendering.configs import read_config
-from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS, find_base, read_record
+from cruijff_kit.runtime.base_record import find_base
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.config import DatasetConfig, EvalConfig, TrainConfig
 from cruijff_kit.schema.embedding import EmbedJob, EmbedOrder, EmbedReceipt, EmbedTarget, Tier
-from cruijff_kit.schema.layout import RunLayout, adapter_in
+from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.audit import Entry, recording, render_views
+from cruijff_kit.workflow.run_models import adapter_digest, kept_adapter, run_config
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.tiers import plan_tier, tier_of
 
@@ -124,20 +124,12 @@ def _of_run(name: str, epochs: tuple[str, ...], *, world: World) -> _Subject:
         dataset = None
         for cell in run.cells[:1]:
             path = RunLayout(run.id).cell_config(cell.name)
-            dataset = read_config(EvalConfig, _text(path, run, world=world), name=path).dataset
+            dataset = run_config(EvalConfig, path, run=run, world=world).dataset
         return _Subject(run.model_path, {"base": None}, dataset, run.id)
-    path = RunLayout(run.id).config
-    config = read_config(TrainConfig, _text(path, run, world=world), name=path)
+    config = run_config(TrainConfig, RunLayout(run.id).config, run=run, world=world)
     labels = dict.fromkeys(label for epoch in epochs or (str(run.epochs_saved[-1]),) for label in _labels(epoch, run))
-    adapters = {label: _adapter(label, config) for label in labels}
+    adapters = {label: None if label == "base" else kept_adapter(config, label) for label in labels}
     return _Subject(config.base_model.path, adapters, config.dataset, run.id)
-
-
-def _text(path: str, run: PlannedRun, *, world: World) -> str:
-    text = world.store.read_text(path)
-    if text is None:
-        raise RunError(f"`{path}` of run `{run.id}` is missing", run_id=run.id, hint="`ck scaffold` writes it again")
-    return text
 
 
 def _labels(epoch: str, run: PlannedRun) -> list[str]:
@@ -154,15 +146,6 @@ def _labels(epoch: str, run: PlannedRun) -> list[str]:
     return [f"epoch_{epoch}"]
 
 
-def _adapter(label: str, config: TrainConfig) -> str | None:
-    if label == "base":
-        return None
-    folder = f"{config.output_dir}/{label}"
-    if label == "best":
-        return folder
-    return adapter_in(folder, adapter_only=config.save_adapter_weights_only, stash=config.stash_adapter_weights)
-
-
 def _targets(order: EmbedOrder, subject: _Subject, *, facts: ModelFacts, world: World) -> Iterator[EmbedTarget]:
     out = Path(order.out).absolute()
     for label, adapter in subject.adapters.items():
@@ -170,14 +153,7 @@ def _targets(order: EmbedOrder, subject: _Subject, *, facts: ModelFacts, world: 
         if adapter is None:
             yield EmbedTarget(label=label, out=str(own))
             continue
-        digest = world.store.digest(f"{adapter}/{ADAPTER_WEIGHTS}")
-        if digest is None:
-            hint = "see `ck status`: the run may not have come so far" if subject.run else "mend the path"
-            raise SiteError(f"`{adapter}` holds no `{ADAPTER_WEIGHTS}`", hint=hint)
-        record = read_record(Path(adapter))
-        if record is not None and record.sha256 != facts.sha256:
-            fact = f"`{adapter}` was trained on another base than `{facts.path}`"
-            raise SiteError(fact, hint=f"name `{record.path}`, or wherever that model lies now")
+        digest, _ = adapter_digest(adapter, facts, of_run=subject.run is not None, world=world)
         yield EmbedTarget(label=label, out=str(own), adapter=adapter, adapter_sha256=digest)
 
 

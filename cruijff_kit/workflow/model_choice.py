@@ -3,24 +3,27 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cruijff_kit.data.tiers import strictest
 from cruijff_kit.errors import Problem, RunError, SiteError, SpecError
 from cruijff_kit.planning.backends import choose_backend
 from cruijff_kit.ports import World
-from cruijff_kit.rendering.configs import read_config
-from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS, find_base, read_record
+from cruijff_kit.runtime.base_record import find_base
 from cruijff_kit.schema.config import DatasetConfig, EvalConfig, TrainConfig
+from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.dataset_type import DatasetType
-from cruijff_kit.schema.layout import ExperimentLayout, RunLayout, adapter_in
+from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.serving import ModelChoice, ServedModel
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.machine import machine_here
 from cruijff_kit.workflow.read_design import read_design
+from cruijff_kit.workflow.run_models import adapter_digest, kept_adapter, run_config
 from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.tiers import design_tier, plan_tier
 from cruijff_kit.workflow.trained_adapter import find_trained
 
-__all__ = ["chosen_model"]
+__all__ = ["choose_model"]
 
 
 class _Found(NamedTuple):
@@ -33,10 +36,9 @@ class _Found(NamedTuple):
     dtype: Any = None
     base_sha256: str | None = None
     run: str | None = None
-    notes: tuple[str, ...] = ()
 
 
-def chosen_model(choice: ModelChoice, *, world: World) -> ServedModel:
+def choose_model(choice: ModelChoice, *, world: World) -> ServedModel:
     """Return the model that is meant, its base checked by hash, and how its training put questions.
 
     Raises:
@@ -129,11 +131,17 @@ def _of_run(choice: ModelChoice, world: World) -> _Found:
         raise RunError(fact, run_id=run.id, hint="name a run of a model on this machine")
     if run.type == "control":
         return _control(run, choice.epoch, world=world)
-    path = RunLayout(run.id).config
-    config = read_config(TrainConfig, _text(path, run, world=world), name=path)
+    config = run_config(TrainConfig, RunLayout(run.id).config, run=run, world=world)
     label = _label(choice.epoch, run)
-    found = _Found(config.base_model.path, None, f"{run.id}_{label}", config.dataset, config.dtype)
-    return found._replace(adapter=_adapter(label, config), base_sha256=config.base_model.sha256, run=run.id)
+    return _Found(
+        base=config.base_model.path,
+        adapter=None if label == "base" else kept_adapter(config, label),
+        name=f"{run.id}_{label}",
+        dataset=config.dataset,
+        dtype=config.dtype,
+        base_sha256=config.base_model.sha256,
+        run=run.id,
+    )
 
 
 def _control(run: PlannedRun, epoch: str | None, *, world: World) -> _Found:
@@ -144,16 +152,8 @@ def _control(run: PlannedRun, epoch: str | None, *, world: World) -> _Found:
     found = _Found(run.model_path, name=f"{run.id}_base", run=run.id)
     if not run.cells:
         return found
-    path = RunLayout(run.id).cell_config(run.cells[0].name)
-    config = read_config(EvalConfig, _text(path, run, world=world), name=path)
+    config = run_config(EvalConfig, RunLayout(run.id).cell_config(run.cells[0].name), run=run, world=world)
     return found._replace(dataset=config.dataset, dtype=config.dtype, base_sha256=config.base_model.sha256)
-
-
-def _text(path: str, run: PlannedRun, *, world: World) -> str:
-    text = world.store.read_text(path)
-    if text is None:
-        raise RunError(f"`{path}` of run `{run.id}` is missing", run_id=run.id, hint="`ck scaffold` writes it again")
-    return text
 
 
 def _label(epoch: str | None, run: PlannedRun) -> str:
@@ -168,15 +168,6 @@ def _label(epoch: str | None, run: PlannedRun) -> str:
     return f"epoch_{chosen}"
 
 
-def _adapter(label: str, config: TrainConfig) -> str | None:
-    if label == "base":
-        return None
-    folder = f"{config.output_dir}/{label}"
-    if label == "best":
-        return folder
-    return adapter_in(folder, adapter_only=config.save_adapter_weights_only, stash=config.stash_adapter_weights)
-
-
 def _checked(found: _Found, facts: ModelFacts, *, world: World) -> tuple[str | None, tuple[str, ...]]:
     """Return the hash of an adapter's weights, and what could not be checked of its base."""
     wanted = found.base_sha256
@@ -184,17 +175,9 @@ def _checked(found: _Found, facts: ModelFacts, *, world: World) -> tuple[str | N
         raise SiteError(f"`{facts.path}` is not the base that run `{found.run}` was planned on", hint="restore it")
     if found.adapter is None:
         return None, ()
-    digest = world.store.digest(f"{found.adapter}/{ADAPTER_WEIGHTS}")
-    if digest is None:
-        hint = "see `ck status`: the run may not have come so far" if found.run else "mend the path"
-        raise SiteError(f"`{found.adapter}` holds no `{ADAPTER_WEIGHTS}`", hint=hint)
-    record = read_record(Path(found.adapter))
-    if record is None:
-        return digest, ("the adapter does not record its base's hash, so nothing proves that it is this base",)
-    if record.sha256 != facts.sha256:
-        fact = f"`{found.adapter}` was trained on another base than `{facts.path}`"
-        raise SiteError(fact, hint=f"name `{record.path}`, or wherever that model lies now, with `--model`")
-    return digest, ()
+    digest, proven = adapter_digest(found.adapter, facts, of_run=found.run is not None, world=world)
+    unproven = "the adapter does not record its base's hash, so nothing proves that it is this base"
+    return digest, () if proven else (unproven,)
 
 
 def _type(found: _Found, facts: ModelFacts) -> DatasetType:
@@ -215,10 +198,14 @@ def _here_only(found: _Found, world: World) -> str:
     own = found.run is not None or (found.adapter is not None and Path(found.adapter).resolve().is_relative_to(root))
     if not own or world.store.read(ExperimentLayout.summary) is None:
         return ""
-    data = read_design(world).data
-    if data.tier == "red":
+    spec = read_design(world)
+    said: list[Tier] = [design_tier(spec, world)]
+    if world.store.read(ExperimentLayout.plan) is not None:
+        said.append(plan_tier(recorded_plan(world=world)[0], world))
+    tier = strictest(said)
+    if tier == "red":
         return "the model was trained in an experiment on red data"
-    unasked = data.tier == "yellow" and data.consent is None
+    unasked = tier == "yellow" and spec.data.consent is None
     return "the model was trained in an experiment on yellow data without recorded consent" if unasked else ""
 
 

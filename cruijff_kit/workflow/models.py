@@ -142,14 +142,15 @@ def remove_model(name: str, *, dry_run: bool = False, world: World) -> RemovedMo
     Raises:
         SiteError: there is no models directory, or no such model in it.
     """
-    found = {PurePath(path).name: (path, source) for path, source in world.hub.present().items()}
-    found |= {str(source["repo"]): each for each in list(found.values()) for source in [each[1]] if "repo" in source}
-    if world.site.models_dir is None or name not in found:
-        known = ", ".join(f"`{PurePath(path).name}`" for path in world.hub.present()) or "none"
+    present = world.hub.present()
+    named = {PurePath(path).name: path for path in present}
+    named |= {source["repo"]: path for path, source in present.items() if "repo" in source}
+    if world.site.models_dir is None or name not in named:
+        known = ", ".join(f"`{PurePath(path).name}`" for path in present) or "none"
         fact = f"`{name}` is no model of the site's models directory; there are: {known}"
         raise SiteError(fact, hint="`ck models list --here` shows them; files elsewhere are yours to remove")
-    path, source = found[name]
-    removed = RemovedModel(path=path, bytes=world.hub.size(path), repo=source.get("repo"))
+    path = named[name]
+    removed = RemovedModel(path=path, bytes=world.hub.size(path), repo=present[path].get("repo"))
     if not dry_run:
         world.hub.remove(path)
     return removed

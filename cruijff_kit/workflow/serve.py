@@ -3,23 +3,10 @@
 from collections.abc import Callable
 
 from cruijff_kit.ports import Dialogue, World
-from cruijff_kit.schema.serving import Address, ModelChoice, Place, ServedModel
-from cruijff_kit.workflow.model_choice import chosen_model
+from cruijff_kit.schema.serving import Address, Place, ServedModel
 from cruijff_kit.workflow.surroundings import serving_of
 
-__all__ = ["choose_model", "open_dialogue", "serve_model"]
-
-
-def choose_model(choice: ModelChoice, *, world: World) -> ServedModel:
-    """Return the model that is meant, its base checked by hash, and how its training put questions.
-
-    Raises:
-        PlanError: a run was named and nothing is scaffolded.
-        RunError: the run is unknown, not loaded here, or has no such epoch.
-        SiteError: base or adapter are not there, or the base is not the adapter's.
-        SpecError: the choice contradicts itself, or names nothing.
-    """
-    return chosen_model(choice, world=world)
+__all__ = ["open_dialogue", "serve_model"]
 
 
 def serve_model(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import exp, fsum
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -13,12 +13,11 @@ from cruijff_kit.data.tokens import Encoding, Row, answer_text, encode_prompt, p
 from cruijff_kit.errors import RunError, SiteError, SpecError
 from cruijff_kit.planning.backends import library_of
 from cruijff_kit.ports import Tokenizer, World
-from cruijff_kit.rendering.configs import read_config
 from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
 from cruijff_kit.schema.evaluation import Generation
-from cruijff_kit.schema.layout import RunLayout, adapter_in
+from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction, PromptIds
 from cruijff_kit.schema.run import Done
@@ -29,11 +28,10 @@ from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.evaluation_results import read_cell
 from cruijff_kit.workflow.roots import refuse_outside_files
+from cruijff_kit.workflow.run_models import kept_adapter, run_config
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["AskedRow", "asked_rows", "spot_check_run"]
-
-_Config = TypeVar("_Config", EvalConfig, TrainConfig)
 
 _MOST = 50
 _CANDIDATES = 5
@@ -193,15 +191,14 @@ def _subject(run: PlannedRun, world: World) -> _Subject:
     if run.type == "fine-tuned":
         _refuse_untrained(run, world)
     if not run.cells:
-        config = _config(TrainConfig, layout.config, run=run, world=world)
+        config = run_config(TrainConfig, layout.config, run=run, world=world)
         epoch = run.epochs_saved[-1]
-        only, stash = config.save_adapter_weights_only, config.stash_adapter_weights
-        adapter = adapter_in(f"{config.output_dir}/epoch_{epoch}", adapter_only=only, stash=stash)
+        adapter = kept_adapter(config, f"epoch_{epoch}")
         split, tokens = config.split_val or config.split, Generation().max_tokens
         return _Subject(config, epoch, adapter, split, "match", ScoringRules(), tokens, library_of(run))
     first = [cell for cell in run.cells if cell.task.name == run.cells[0].task.name]
     last = max(first, key=lambda cell: -1 if cell.epoch is None else cell.epoch)
-    cell = _config(EvalConfig, layout.cell_config(last.name), run=run, world=world)
+    cell = run_config(EvalConfig, layout.cell_config(last.name), run=run, world=world)
     scorer = next((name for name in cell.scorers if name != "risk"), "match")
     tokens, backend = cell.generation.max_tokens, cell.backend
     return _Subject(cell, cell.epoch, cell.adapter, cell.split, scorer, cell.rules, tokens, backend, last)
@@ -215,13 +212,6 @@ def _refuse_untrained(run: PlannedRun, world: World) -> None:
         trained = False
     if not trained:
         raise RunError(f"run `{run.id}` has not finished training", run_id=run.id, hint="see `ck status`")
-
-
-def _config(kind: type[_Config], path: str, *, run: PlannedRun, world: World) -> _Config:
-    text = world.store.read_text(path)
-    if text is None:
-        raise RunError(f"`{path}` of run `{run.id}` is missing", run_id=run.id, hint="`ck scaffold` writes it again")
-    return read_config(kind, text, name=path)
 
 
 def _rows(subject: _Subject, run: PlannedRun) -> list[Row]:

@@ -6,11 +6,11 @@ from cruijff_kit.data.tokens import Encoding, encode_prompt, stop_ids
 from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.planning.backends import library_of
 from cruijff_kit.ports import Tokenizer, World
-from cruijff_kit.rendering.configs import read_config
 from cruijff_kit.schema.config import TrainConfig
-from cruijff_kit.schema.layout import RunLayout, adapter_in
+from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.training import TrainSample, TrainSamples
+from cruijff_kit.workflow.run_models import kept_adapter, run_config
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.spot_check import AskedRow, asked_rows
 from cruijff_kit.workflow.train import trained_run
@@ -18,7 +18,6 @@ from cruijff_kit.workflow.train import trained_run
 __all__ = ["sample_training"]
 
 _TOKENS = 48
-_BEST = "best"
 
 
 def sample_training(*, prompts: Sequence[str] = (), count: int = 3, world: World) -> TrainSamples:
@@ -36,8 +35,7 @@ def sample_training(*, prompts: Sequence[str] = (), count: int = 3, world: World
     """
     plan, _ = recorded_plan(world=world)
     run = trained_run(plan)
-    path = RunLayout(run.id).config
-    config = read_config(TrainConfig, world.store.read_text(path) or "", name=path)
+    config = run_config(TrainConfig, RunLayout(run.id).config, run=run, world=world)
     adapter, best = _adapters(run, config, world=world)
     encoding, tokenizer = Encoding.of(config.dataset), world.hub.tokenizer(config.base_model.path)
     try:
@@ -75,12 +73,10 @@ def _adapters(run: PlannedRun, config: TrainConfig, *, world: World) -> tuple[st
     Raises:
         RunError: no adapter was kept.
     """
-    only, stash = config.save_adapter_weights_only, config.stash_adapter_weights
-    best = f"{config.output_dir}/{_BEST}"
+    best = kept_adapter(config, "best")
     there = world.store.digest(f"{best}/adapter_config.json") is not None
     if run.epochs_saved:
-        last = adapter_in(f"{config.output_dir}/epoch_{run.epochs_saved[-1]}", adapter_only=only, stash=stash)
-        return last, best if there else None
+        return kept_adapter(config, f"epoch_{run.epochs_saved[-1]}"), best if there else None
     if not there:
         raise RunError(f"run `{run.id}` kept no adapter", run_id=run.id, hint="set `epochs_to_save: last`")
     return best, best

@@ -16,7 +16,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.rendering.sbatch import parse_script
 from cruijff_kit.runtime.eval_config import load_eval_config
 from cruijff_kit.runtime.inspect_model import key_variable
-from cruijff_kit.runtime.prompt_parity import is_loopback, prompt_parity
+from cruijff_kit.runtime.prompt_parity import is_here, prompt_parity
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.run import Manifest
 from cruijff_kit.workflow import (
@@ -252,5 +252,5 @@ def test_keys_are_named_as_the_providers_name_them() -> None:
     found = [key_variable(api) for api in ("openai/gpt-4o", "openai-api/my-lab/x", "anthropic/c", "grok/x")]
     assert found == ["OPENAI_API_KEY", "MY_LAB_API_KEY", "ANTHROPIC_API_KEY", None]
     here = ("http://127.0.0.1:1/v1", "http://localhost/v1", "http://[::1]/v1")
-    assert all(is_loopback(url) for url in here)
-    assert not is_loopback("http://127.example.org/v1")
+    assert all(is_here(url) for url in here)
+    assert not is_here("http://127.example.org/v1")

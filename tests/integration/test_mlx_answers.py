@@ -1,6 +1,7 @@
 """Answers found by MLX: those that torch finds, to the same ids, with the same log-probabilities."""
 
 import asyncio
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,14 @@ def test_what_does_not_fit_is_refused_and_the_base_answers_on(ours: MlxResident,
     with pytest.raises(PlanError, match="exceed the model's `256` positions"):
         ours.complete([tuple(range(1, 200))], Limits(100))
     assert ours.complete(PROMPTS, Limits(4, 1)) == before
+
+
+def test_magnitudes_that_an_adapter_s_settings_deny_are_told(ours: MlxResident, dora: str, tmp_path: Path) -> None:
+    strange = shutil.copytree(dora, tmp_path / "strange")
+    settings = json.loads((strange / "adapter_config.json").read_text(encoding="utf-8"))
+    (strange / "adapter_config.json").write_text(json.dumps({**settings, "use_dora": False}), encoding="utf-8")
+    with pytest.raises(ResultError, match=r"does not fit the base model: `.*\.m` has no counterpart"):
+        ours.complete(PROMPTS[:1], Limits(1, 1), adapter=str(strange))
 
 
 def test_the_provider_answers_by_mlx_with_the_ids_it_sends_by_torch(base: str, adapter: str) -> None:

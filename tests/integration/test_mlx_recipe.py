@@ -101,11 +101,18 @@ def test_peft_gives_the_logits_that_were_trained_by_every_variant(variant: str, 
     found: list[torch.Tensor] = []
 
     class Watched(MlxLoop):
+        def prepare(self) -> None:
+            super().prepare()
+            self.look()
+
         def adapter(self) -> Any:
+            self.look()
+            return super().adapter()
+
+        def look(self) -> None:
             self.trainee.base.model.eval()
             found.append(as_tensor(self.trainee.hear(batch).logits))
             self.trainee.base.model.train()
-            return super().adapter()
 
     again = load_train_config(write_run(tmp_path / "again", base, model={"variant": variant}, optimizer={"lr": 1e-2}))
     TrainingJob(again, Path(again.run_dir) / "finetune.yaml", course=Watched).run(mlx_lora.build, resume=False)

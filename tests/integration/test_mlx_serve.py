@@ -15,11 +15,11 @@ from openai import OpenAI
 from cruijff_kit.cli.main import cli
 from cruijff_kit.data.tokens import Encoding, encode_conversation, stop_ids
 from cruijff_kit.errors import ResultError
-from cruijff_kit.runtime.answering import Model
 from cruijff_kit.runtime.inference import Aside, Limits
 from cruijff_kit.runtime.mlx_resident import MlxResident
 from cruijff_kit.runtime.next_token import Step
 from cruijff_kit.runtime.resident import ResidentModel
+from cruijff_kit.runtime.resident_base import Resident
 from cruijff_kit.runtime.served_model import load_desk
 from cruijff_kit.schema.prediction import Completion
 from tests.random_model import random_adapter, random_base
@@ -53,7 +53,7 @@ def client(folders: tuple[str, str]) -> Iterator[OpenAI]:
         yield opened
 
 
-def own(model: Model, text: str, *, adapter: str | None, top: int = 5) -> Completion:
+def own(model: Resident, text: str, *, adapter: str | None, top: int = 5) -> Completion:
     """Return a model's own answer to one question."""
     prompt = encode_conversation([{"role": "user", "content": text}], encoding=ENCODING, tokenizer=model.tokenizer)
     ends = stop_ids(encoding=ENCODING, tokenizer=model.tokenizer)

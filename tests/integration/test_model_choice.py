@@ -9,7 +9,7 @@ import torch
 
 from cruijff_kit.adapters.model_hub import LocalHub
 from cruijff_kit.data.tokens import Encoding, encode_prompt
-from cruijff_kit.errors import ResultError, RunError, SiteError, SpecError
+from cruijff_kit.errors import PlanError, ResultError, RunError, SiteError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.files import file_sha256
 from cruijff_kit.runtime.served_model import load_desk
@@ -188,6 +188,15 @@ def test_any_saved_epoch_the_base_and_the_control_may_be_asked(base: str, tmp_pa
         chosen(made.world, run=made.tuned.id, epoch="best")
 
 
+def test_a_configuration_edited_to_what_is_none_is_told_with_its_place(base: str, tmp_path: Path) -> None:
+    made = ready(tmp_path, base)
+    config = made.world.store.root / RunLayout(made.tuned.id).config
+    config.write_text(config.read_text(encoding="utf-8") + "epocs: many\n", encoding="utf-8")
+    with pytest.raises(PlanError, match="cannot be used") as caught:
+        chosen(made.world, run=made.tuned.id)
+    assert [problem.path for problem in caught.value.problems] == ["epocs"]
+
+
 def test_an_adapter_of_a_run_named_by_its_folder_is_asked_the_same(base: str, tmp_path: Path) -> None:
     made = ready(tmp_path, base)
     by_run = chosen(made.world, run=made.tuned.id)
@@ -227,6 +236,15 @@ def test_a_model_that_learnt_from_guarded_data_stays_on_this_machine(
         assert fact in told
         assert bool(told) == bool(fact)
     assert chosen(made.world, model=base).here_only == ""
+
+
+def test_a_model_whose_data_are_marked_red_stays_on_this_machine_whatever_the_design_says(
+    base: str, tmp_path: Path
+) -> None:
+    made = ready(tmp_path, base, tier="yellow", consent=True)
+    for dataset in recorded_plan(world=made.world)[0].datasets:
+        (made.world.store.root / dataset.path).with_name("TIER").write_text("red\n", encoding="utf-8")
+    assert "red data" in chosen(made.world, run=made.tuned.id).here_only
 
 
 def test_a_world_that_serves_nothing_says_so(base: str, world: World) -> None:

@@ -1,6 +1,7 @@
 """Many who ask one model at once: batched, followed token by token, and none of them held up by another."""
 
 import asyncio
+import json
 
 import pytest
 import torch
@@ -9,7 +10,11 @@ from cruijff_kit.data.tokens import Encoding
 from cruijff_kit.errors import PlanError, ResultError, SpecError
 from cruijff_kit.runtime.answering import Answer, Desk, Piece, Wish
 from cruijff_kit.runtime.inference import Limits
+from cruijff_kit.runtime.next_token import Step
+from cruijff_kit.runtime.openai_requests import CompletionRequest, read_body
+from cruijff_kit.runtime.openai_service import Generation
 from cruijff_kit.runtime.resident import ResidentModel
+from cruijff_kit.schema.prediction import PromptIds
 from tests.gated_model import GatedModel
 from tests.random_model import random_base
 
@@ -27,7 +32,7 @@ def model(base: str) -> ResidentModel:
     return ResidentModel(base, device="cpu")
 
 
-def desk_of(model: ResidentModel | GatedModel, *, batch_size: int = 8) -> Desk:
+def desk_of(model: ResidentModel, *, batch_size: int = 8) -> Desk:
     return Desk(model, CHAT, adapters={"tiny": None}, batch_size=batch_size)
 
 
@@ -46,7 +51,7 @@ def test_those_who_ask_at_once_share_a_batch_no_larger_than_it_may_be(base: str)
     desk = desk_of(model, batch_size=3)
     answers = asyncio.run(asked(desk, *(Wish(ids(desk, text), 4) for text in "abcdefg")))
     assert model.batches == [3, 3, 1]
-    alone = [model.model.complete([ids(desk, text)], Limits(4))[0].text for text in "abcdefg"]
+    alone = [ResidentModel.complete(model, [ids(desk, text)], Limits(4))[0].text for text in "abcdefg"]
     assert [answer.text for answer in answers] == alone
 
 
@@ -132,6 +137,23 @@ def test_a_diverged_model_is_told_to_each_who_waits(tmp_path_factory: pytest.Tem
 
     found = asyncio.run(all_of_them())
     assert all(isinstance(each, ResultError) and "are not numbers" in str(each) for each in found)
+
+
+def test_a_prompt_that_is_told_back_is_read_once_for_all_its_answers(base: str) -> None:
+    class Counting(ResidentModel):
+        reads = 0
+
+        def read(self, ids: PromptIds, *, count: int, adapter: str | None = None) -> list[Step]:
+            self.reads += 1
+            return super().read(ids, count=count, adapter=adapter)
+
+    model, asked = Counting(base, device="cpu"), {"prompt": ["ab", "cd"], "n": 3, "max_tokens": 2}
+    body = json.dumps({**asked, "echo": True, "logprobs": 1}).encode()
+    generation = Generation(read_body(CompletionRequest, body), desk_of(model), name="tiny")
+    choices = asyncio.run(generation.whole())["choices"]
+    assert [choice["text"][:2] for choice in choices] == ["ab"] * 3 + ["cd"] * 3
+    assert all(choice["logprobs"]["token_logprobs"][0] is None for choice in choices)
+    assert model.reads == 2
 
 
 def test_how_long_an_answer_may_be_is_what_there_is_room_for(model: ResidentModel) -> None:

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from cruijff_kit.errors import PlanError, ResultError, SiteError
-from cruijff_kit.runtime.inference import Limits
+from cruijff_kit.runtime.inference import Aside, Limits
 from cruijff_kit.runtime.resident import ResidentModel
 from cruijff_kit.schema.prediction import Completion
 from tests.random_model import random_adapter, random_base
@@ -82,6 +82,14 @@ def test_the_token_given_is_the_first_candidate(model: ResidentModel, prompts: l
     for answer in model.complete(prompts, Limits(max_tokens=10, top_logprobs=5)):
         assert answer.token_ids == tuple(at[0].token_id for at in answer.top)
         assert all(list(at) == sorted(at, key=lambda token: -token.logprob) for at in answer.top)
+
+
+def test_an_answer_is_made_once_and_told_as_it_ends(model: ResidentModel, prompts: list[tuple[int, ...]]) -> None:
+    for longest in (3, 0):
+        told = list[Completion]()
+        found = model.complete(prompts, Limits(longest), asides=[Aside(done=told.append)] * len(prompts))
+        assert {id(each) for each in told} == {id(each) for each in found}
+        assert len(told) == len(prompts)
 
 
 def test_an_answer_stops_at_an_end_token_and_its_text_leaves_it_out(model: ResidentModel) -> None:

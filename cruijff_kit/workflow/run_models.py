@@ -1,0 +1,77 @@
+"""What a run's own files say of its model: its configurations, and the adapters that its training kept."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from cruijff_kit.data.yaml_text import dotted
+from cruijff_kit.errors import PlanError, Problem, RunError, SiteError
+from cruijff_kit.ports import World
+from cruijff_kit.rendering.configs import read_config
+from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS, read_record
+from cruijff_kit.schema.config import EvalConfig, TrainConfig
+from cruijff_kit.schema.layout import adapter_in
+from cruijff_kit.schema.plan import PlannedRun
+from cruijff_kit.schema.site import ModelFacts
+
+__all__ = ["adapter_digest", "edited_config", "kept_adapter", "run_config"]
+
+_Config = TypeVar("_Config", EvalConfig, TrainConfig)
+
+
+def run_config(kind: type[_Config], path: str, *, run: PlannedRun, world: World) -> _Config:
+    """Return a configuration of a run as it lies on disk.
+
+    Raises:
+        PlanError: it was edited to what is no configuration.
+        RunError: it is missing.
+    """
+    text = world.store.read_text(path)
+    if text is None:
+        raise RunError(f"`{path}` of run `{run.id}` is missing", run_id=run.id, hint="`ck scaffold` writes it again")
+    return edited_config(kind, text, path=path)
+
+
+def edited_config(kind: type[_Config], text: str, *, path: str) -> _Config:
+    """Return the configuration that a text holds which somebody may have edited.
+
+    Raises:
+        PlanError: keys or values are not those of the configuration; all of them are told.
+    """
+    try:
+        return read_config(kind, text, name=path)
+    except ValidationError as err:
+        problems = [Problem(found["msg"].lower(), dotted(found["loc"]), path) for found in err.errors()]
+        raise PlanError(f"`{path}` cannot be used", problems=problems) from err
+
+
+def kept_adapter(config: TrainConfig, label: str) -> str:
+    """Return where the adapter of a training lies that is called `best`, or `epoch_N`."""
+    folder = f"{config.output_dir}/{label}"
+    if label == "best":
+        return folder
+    return adapter_in(folder, adapter_only=config.save_adapter_weights_only, stash=config.stash_adapter_weights)
+
+
+def adapter_digest(adapter: str, facts: ModelFacts, *, of_run: bool, world: World) -> tuple[str, bool]:
+    """Return the hash of an adapter's weights, and whether its record proves that it is this base's.
+
+    Args:
+        adapter: its directory.
+        facts: the base that it is to be put on.
+        of_run: whether a run was named, which may not have come so far.
+        world: what reads files.
+
+    Raises:
+        SiteError: it has no weights, or was trained on another base.
+    """
+    digest = world.store.digest(f"{adapter}/{ADAPTER_WEIGHTS}")
+    if digest is None:
+        hint = "see `ck status`: the run may not have come so far" if of_run else "mend the path"
+        raise SiteError(f"`{adapter}` holds no `{ADAPTER_WEIGHTS}`", hint=hint)
+    record = read_record(Path(adapter))
+    if record is not None and record.sha256 != facts.sha256:
+        fact = f"`{adapter}` was trained on another base than `{facts.path}`"
+        raise SiteError(fact, hint=f"name `{record.path}`, or wherever that model lies now, with `--model`")
+    return digest, record is not None
