@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from tests.tokenizer_zoo import LLAMA3, byte_level
 
-__all__ = ["random_adapter", "random_base"]
+__all__ = ["random_adapter", "random_base", "wide_base"]
 
 
 def random_base(folder: Path, *, template: str | None = LLAMA3, spare_rows: int = 0, seed: int = 0) -> str:
@@ -42,4 +42,17 @@ def random_adapter(folder: Path, base: str, *, seed: int = 1) -> str:
     targets = ["q_proj", "v_proj", "up_proj"]
     lora = LoraConfig(r=4, lora_alpha=8, target_modules=targets, init_lora_weights=False, task_type="CAUSAL_LM")
     get_peft_model(model, lora).save_pretrained(str(folder))
+    return str(folder)
+
+
+def wide_base(folder: Path, base: str) -> str:
+    """Make a base of the same family as another, its inner layers of another width."""
+    from transformers import AutoConfig, LlamaForCausalLM
+
+    from tests.tokenizer_zoo import byte_level
+
+    wide = AutoConfig.from_pretrained(base, local_files_only=True)
+    wide.intermediate_size = 96
+    LlamaForCausalLM(wide).save_pretrained(folder)
+    byte_level().save_pretrained(folder)
     return str(folder)

@@ -10,18 +10,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cruijff_kit.adapters.http_app import ServingApp
 from cruijff_kit.adapters.http_gate import Gate
 from cruijff_kit.adapters.http_server import HttpServer, bind
+from cruijff_kit.data.tokens import Encoding, encode_conversation, stop_ids
 from cruijff_kit.runtime.answering import Desk
 from cruijff_kit.runtime.files import file_sha256
+from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.model_files import model_sha256
+from cruijff_kit.runtime.resident_base import Resident
 from cruijff_kit.runtime.served_model import load_desk
+from cruijff_kit.schema.prediction import Completion
 from cruijff_kit.schema.serving import Address, Place, ServedModel
 
-__all__ = ["Here", "command", "record_base", "served_here", "served_model"]
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+__all__ = ["ENCODING", "Here", "asked", "assert_is", "command", "own", "record_base", "served_here", "served_model"]
+
+ENCODING = Encoding(dataset_type="chat_completion", max_seq_len=256)
+"""How the evaluator puts the questions that a server is asked."""
 
 
 class Here(NamedTuple):
@@ -42,6 +52,28 @@ def served_model(base: str, *, adapter: str | None = None, **changes: Any) -> Se
         "max_positions": 256, "device": "cpu", "max_concurrent": 8,
     }  # fmt: skip
     return ServedModel.model_validate({**told, **changes})
+
+
+def own(model: Resident, text: str, *, adapter: str | None = None, top: int = 1, longest: int = 8) -> Completion:
+    """Return the evaluator's answer to one question."""
+    prompt = encode_conversation([{"role": "user", "content": text}], encoding=ENCODING, tokenizer=model.tokenizer)
+    ends = stop_ids(encoding=ENCODING, tokenizer=model.tokenizer)
+    return model.complete([prompt], Limits(longest, top), adapter=adapter, stop_ids=ends)[0]
+
+
+def asked(client: "OpenAI", text: str, **options: Any) -> Any:
+    """Return what a client is told when it asks `tuned` one question."""
+    settings: Any = {"model": "tuned", "max_tokens": 8, **options}
+    return client.chat.completions.create(messages=[{"role": "user", "content": text}], **settings)
+
+
+def assert_is(choice: Any, expected: Completion) -> None:
+    """Hold a choice that a client was told against the evaluator's answer, to the last bit."""
+    assert choice.message.content == expected.text
+    content = choice.logprobs.content
+    assert [(at.token, at.logprob) for at in content] == [(at.token, at.logprob) for at in expected.given]
+    told = [[(each.token, each.logprob) for each in at.top_logprobs] for at in content]
+    assert told == [[(each.token, each.logprob) for each in at] for at in expected.top]
 
 
 def record_base(adapter: str, base: str) -> None:

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,20 +12,17 @@ from click.testing import CliRunner
 from openai import OpenAI
 
 from cruijff_kit.cli.main import cli
-from cruijff_kit.data.tokens import Encoding, encode_conversation, stop_ids
 from cruijff_kit.errors import ResultError
 from cruijff_kit.runtime.inference import Aside, Limits
 from cruijff_kit.runtime.mlx_resident import MlxResident
 from cruijff_kit.runtime.next_token import Step
 from cruijff_kit.runtime.resident import ResidentModel
-from cruijff_kit.runtime.resident_base import Resident
 from cruijff_kit.runtime.served_model import load_desk
 from cruijff_kit.schema.prediction import Completion
-from tests.random_model import random_adapter, random_base
-from tests.served import command, record_base, served_here, served_model
+from tests.random_model import random_adapter, random_base, wide_base
+from tests.served import asked, assert_is, command, own, record_base, served_here, served_model
 
 WORDS = ("house", "tree", "river bank", " stone ", "Grüße, 世界", "zz")
-ENCODING = Encoding(dataset_type="chat_completion", max_seq_len=256)
 
 
 @pytest.fixture(scope="module")
@@ -53,26 +49,6 @@ def client(folders: tuple[str, str]) -> Iterator[OpenAI]:
         yield opened
 
 
-def own(model: Resident, text: str, *, adapter: str | None, top: int = 5) -> Completion:
-    """Return a model's own answer to one question."""
-    prompt = encode_conversation([{"role": "user", "content": text}], encoding=ENCODING, tokenizer=model.tokenizer)
-    ends = stop_ids(encoding=ENCODING, tokenizer=model.tokenizer)
-    return model.complete([prompt], Limits(8, top), adapter=adapter, stop_ids=ends)[0]
-
-
-def asked(client: OpenAI, text: str, **options: Any) -> Any:
-    settings: Any = {"model": "tuned", "max_tokens": 8, **options}
-    return client.chat.completions.create(messages=[{"role": "user", "content": text}], **settings)
-
-
-def assert_is(choice: Any, expected: Completion) -> None:
-    assert choice.message.content == expected.text
-    content = choice.logprobs.content
-    assert [(at.token, at.logprob) for at in content] == [(at.token, at.logprob) for at in expected.given]
-    told = [[(each.token, each.logprob) for each in at.top_logprobs] for at in content]
-    assert told == [[(each.token, each.logprob) for each in at] for at in expected.top]
-
-
 def test_the_command_answers_a_client_with_the_log_probabilities_of_the_mlx_evaluator(
     folders: tuple[str, str], evaluator: MlxResident, tmp_path: Path
 ) -> None:
@@ -84,7 +60,7 @@ def test_the_command_answers_a_client_with_the_log_probabilities_of_the_mlx_eval
     ):
         for word in WORDS:
             (choice,) = asked(client, word, logprobs=True, top_logprobs=5).choices
-            assert_is(choice, own(evaluator, word, adapter=adapter))
+            assert_is(choice, own(evaluator, word, adapter=adapter, top=5))
 
 
 @pytest.mark.parametrize("name", ("tuned", "tiny"))
@@ -92,7 +68,7 @@ def test_adapter_and_base_are_each_answered_by_mlx(
     client: OpenAI, evaluator: MlxResident, folders: tuple[str, str], name: str
 ) -> None:
     for word in WORDS:
-        expected = own(evaluator, word, adapter=folders[1] if name == "tuned" else None)
+        expected = own(evaluator, word, adapter=folders[1] if name == "tuned" else None, top=5)
         (choice,) = asked(client, word, model=name, logprobs=True, top_logprobs=5).choices
         assert_is(choice, expected)
 
@@ -139,15 +115,7 @@ def test_each_prompt_may_be_followed_ended_and_drawn_by_a_seed_of_its_own(evalua
 
 
 def test_an_adapter_of_another_shape_is_told_when_it_is_loaded(folders: tuple[str, str], tmp_path: Path) -> None:
-    from transformers import AutoConfig, LlamaForCausalLM
-
-    from tests.tokenizer_zoo import byte_level
-
-    wide = AutoConfig.from_pretrained(folders[0], local_files_only=True)
-    wide.intermediate_size = 96
-    LlamaForCausalLM(wide).save_pretrained(tmp_path / "wide")
-    byte_level().save_pretrained(tmp_path / "wide")
-    adapter = random_adapter(tmp_path / "mine", str(tmp_path / "wide"))
+    adapter = random_adapter(tmp_path / "mine", wide_base(tmp_path / "wide", folders[0]))
     with pytest.raises(ResultError, match="does not fit the base model"):
         load_desk(served_model(folders[0], adapter=adapter, backend="mlx"))
 

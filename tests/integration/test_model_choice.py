@@ -20,7 +20,7 @@ from cruijff_kit.schema.serving import ModelChoice, ServedModel
 from cruijff_kit.workflow import choose_model, open_dialogue, recorded_plan, scaffold_runs
 from tests.fakes.designed import design, put_design, world_at
 from tests.fakes.serving import FakeServing
-from tests.random_model import random_adapter, random_base
+from tests.random_model import random_adapter, random_base, wide_base
 from tests.served import record_base
 
 SYSTEM, PROMPT = "Count.", "Is it {input}?"
@@ -125,15 +125,7 @@ def test_an_adapter_brings_its_base_which_is_checked_by_its_hash(base: str, tmp_
 
 
 def test_an_adapter_of_another_shape_is_told_when_it_is_loaded(base: str, tmp_path: Path, world: World) -> None:
-    from transformers import AutoConfig, LlamaForCausalLM
-
-    from tests.tokenizer_zoo import byte_level
-
-    wide = AutoConfig.from_pretrained(base, local_files_only=True)
-    wide.intermediate_size = 96
-    LlamaForCausalLM(wide).save_pretrained(tmp_path / "wide")
-    byte_level().save_pretrained(tmp_path / "wide")
-    adapter = random_adapter(tmp_path / "mine", str(tmp_path / "wide"))
+    adapter = random_adapter(tmp_path / "mine", wide_base(tmp_path / "wide", base))
     with pytest.raises(ResultError, match="does not fit the base model: size mismatch"):
         load_desk(chosen(world, adapter=adapter, model=base))
 

@@ -14,12 +14,10 @@ from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
 from cruijff_kit.data.tokens import Encoding, encode_conversation, encode_prompt, stop_ids
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.resident import ResidentModel
-from cruijff_kit.schema.prediction import Completion
 from tests.random_model import random_adapter, random_base
-from tests.served import Here, served_here, served_model
+from tests.served import ENCODING, Here, asked, assert_is, own, served_here, served_model
 
 WORDS = ("house", "tree", "apples", "a", "river bank", " stone ", "Grüße, 世界", "zz")
-ENCODING = Encoding(dataset_type="chat_completion", max_seq_len=256)
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +45,6 @@ def client(here: Here) -> Iterator[OpenAI]:
         yield opened
 
 
-def own(model: ResidentModel, text: str, *, adapter: str | None = None, top: int = 1, longest: int = 8) -> Completion:
-    """Return the evaluator's answer to one question."""
-    prompt = encode_conversation([{"role": "user", "content": text}], encoding=ENCODING, tokenizer=model.tokenizer)
-    ends = stop_ids(encoding=ENCODING, tokenizer=model.tokenizer)
-    return model.complete([prompt], Limits(longest, top), adapter=adapter, stop_ids=ends)[0]
-
-
-def asked(client: OpenAI, text: str, **options: Any) -> Any:
-    settings: Any = {"model": "tuned", "max_tokens": 8, **options}
-    return client.chat.completions.create(messages=[{"role": "user", "content": text}], **settings)
-
-
 # What is answered.
 
 
@@ -70,11 +56,7 @@ def test_answers_and_their_logprobs_are_the_evaluator_s_to_the_last_bit(
     for word in WORDS:
         expected = own(model, word, adapter=adapter, top=5)
         (choice,) = asked(client, word, model=name, logprobs=True, top_logprobs=5).choices
-        assert choice.message.content == expected.text
-        content = choice.logprobs.content
-        assert [(at.token, at.logprob) for at in content] == [(at.token, at.logprob) for at in expected.given]
-        told = [[(each.token, each.logprob) for each in at.top_logprobs] for at in content]
-        assert told == [[(each.token, each.logprob) for each in at] for at in expected.top]
+        assert_is(choice, expected)
         assert choice.finish_reason == ("stop" if expected.stopped else "length")
 
 
