@@ -127,8 +127,8 @@ class Card(Noun):
     """When that line was written."""
     problems: tuple[str, ...] = ()
     """Files of it that cannot be read."""
-    folders: tuple[str, ...] = ()
-    """Folders of its data, absolute, whose `TIER` may raise its tier."""
+    places: tuple[str, ...] = ()
+    """Where its data lies, absolute: marks there may raise its tier."""
 
 
 class SearchPage(Noun):

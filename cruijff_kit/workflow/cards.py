@@ -1,16 +1,16 @@
 """Cards: one experiment as it is remembered, read from its files and from nothing else."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from cruijff_kit.analysis.recall import TIER_NAMES, card_figure, covered, headline, strictest
+from cruijff_kit.analysis.recall import card_figure, covered, headline
+from cruijff_kit.data.tiers import path_tier, strictest
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.ports import Library, Stamped
 from cruijff_kit.rendering.lesson_text import parse_lessons
@@ -24,8 +24,10 @@ from cruijff_kit.schema.report import Reference, Trace
 from cruijff_kit.schema.run import Manifest
 from cruijff_kit.schema.search import Card, CardModel, CardSpeed, Stage
 from cruijff_kit.schema.spec import ExperimentSpec
+from cruijff_kit.workflow.consent import missing
 from cruijff_kit.workflow.lesson_evidence import stale
 from cruijff_kit.workflow.read_design import parse_design
+from cruijff_kit.workflow.tiers import named_data
 
 __all__ = ["FILES", "UNTOLD", "make_card"]
 
@@ -88,18 +90,19 @@ def make_card(found: Stamped, *, library: Library) -> Card:
     if spec is None and plan is None:
         return bare.model_copy(update={"problems": tuple(reader.problems)})
     report = reader.read(ExperimentLayout.traces, _parsed_report) or _Report()
+    places = tuple(_places(spec, plan, folder=reader.folder))
     told = Card(
         experiment=found.name,
         project=found.project,
         stage=_stage(found),
-        tier=strictest(_tiers(spec, plan, reader=reader)),
-        folders=tuple(_folders(spec, plan, folder=reader.folder)),
+        tier=strictest(_tiers(spec, plan, places=places, reader=reader)),
+        places=places,
         **_designed(spec, plan, report=report),
         **_reported(report, plan, reader=reader),
         **_recorded(reader),
     )
+    why = _withheld(told, reader)
     told = told.model_copy(update={"problems": tuple(reader.problems)})
-    why = _withheld(told.tier, spec, plan=plan)
     return covered(told, why, tier=told.tier) if why else told
 
 
@@ -132,7 +135,9 @@ def _stage(found: Stamped) -> Stage:
     return "ended" if ExperimentLayout.compute in has else "running"
 
 
-def _tiers(spec: ExperimentSpec | None, plan: Plan | None, *, reader: _Reader) -> Iterator[Tier]:
+def _tiers(
+    spec: ExperimentSpec | None, plan: Plan | None, *, places: Iterable[str], reader: _Reader
+) -> Iterator[Tier | None]:
     if spec is not None:
         yield spec.data.tier
     if plan is not None:
@@ -140,30 +145,33 @@ def _tiers(spec: ExperimentSpec | None, plan: Plan | None, *, reader: _Reader) -
     if reader.problems and (spec is None or plan is None):
         # The one that cannot be read may be the stricter one.
         yield "red"
-    for folder in _folders(spec, plan, folder=reader.folder):
-        named = {name for above, name in pairwise(Path(folder).parts) if above == "data"}
-        for name in named & TIER_NAMES.keys():
-            yield TIER_NAMES[name]
+    yield from map(path_tier, map(Path, places))
 
 
-def _folders(spec: ExperimentSpec | None, plan: Plan | None, *, folder: str) -> Iterator[str]:
-    """Yield the folders that the data of an experiment lies in, and those that it is."""
+def _places(spec: ExperimentSpec | None, plan: Plan | None, *, folder: str) -> Iterator[str]:
+    """Yield where the data of an experiment lies."""
     files = [facts.path for facts in plan.datasets] if plan is not None else []
-    if spec is not None:
-        levels = [level for level in spec.factors.get("data.path", ()) if isinstance(level, str)]
-        files += [each for each in (spec.data.training.path, *levels) if each]
-        files += [task.dataset for task in spec.evaluation.tasks if task.dataset]
-    places = [Path(folder, file) for file in files]
-    yield from dict.fromkeys(str(each) for place in places for each in (place.parent, place))
+    files += [path for _, path in named_data(spec)] if spec is not None else []
+    yield from dict.fromkeys(str(Path(folder, file)) for file in files)
 
 
-def _withheld(tier: Tier, spec: ExperimentSpec | None, *, plan: Plan | None) -> str:
-    if tier == "red":
+def _withheld(card: Card, reader: _Reader) -> str:
+    if card.tier == "red":
         return "its data is red"
-    consents = [source.consent for source in (spec.data if spec else None, plan) if source is not None]
-    if tier == "yellow" and not all(consents):
+    if card.tier == "yellow" and not _allowed(card, reader):
         return "its data is yellow, and no consent is recorded"
     return ""
+
+
+def _allowed(card: Card, reader: _Reader) -> bool:
+    """Return whether a person let the content that the experiment was sealed with be shown."""
+    records = reader.read(ExperimentLayout.audit, _parsed_records) or ()
+    return bool(card.datasets) and not missing({each: each for each in card.datasets}, way="show", records=records)
+
+
+def _parsed_records(content: bytes) -> list[AuditRecord]:
+    # What follows the last end of a line is still being written.
+    return [AuditRecord.model_validate_json(line) for line in content.split(b"\n")[:-1]]
 
 
 def _designed(spec: ExperimentSpec | None, plan: Plan | None, *, report: _Report) -> dict[str, Any]:

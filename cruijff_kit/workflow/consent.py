@@ -1,12 +1,12 @@
 """Consent: yellow data goes a way out once a person let it, for its content as it is; red data goes none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
 
 from cruijff_kit.errors import PlanError, SpecError
-from cruijff_kit.ports import AuditLog, World
+from cruijff_kit.ports import World
 from cruijff_kit.runtime.data_files import data_sha256
-from cruijff_kit.schema.audit import Action, AuditEvent
+from cruijff_kit.schema.audit import Action, AuditEvent, AuditRecord
 from cruijff_kit.schema.consent import Allowance, AllowReceipt, Closed, Way
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.plan import Plan
@@ -55,7 +55,7 @@ def preview_allow(paths: Sequence[str] = (), *, way: Way, world: World) -> Allow
     red = [name for name, _, tier in found if tier == "red"]
     if red:
         raise SpecError(f"`{red[0]}` is red, and no consent lets red data be {_DOES[way]}", hint=_RED[way])
-    lacking = missing({name: sha256 for name, sha256, _ in found}, way=way, log=world.audit)
+    lacking = missing({name: sha256 for name, sha256, _ in found}, way=way, records=world.audit.records())
     data = tuple(
         Allowance(
             data=name, sha256=sha256, tier=tier,
@@ -131,7 +131,7 @@ def closed(tier: Tier, data: Mapping[str, str], *, way: Way, path: str = "", wor
         return None
     if tier == "red":
         return Closed(tier=tier, fact=f"the data is red: it is never {_DOES[way]}", hint=_RED[way])
-    lacking = missing(data, way=way, log=world.audit)
+    lacking = missing(data, way=way, records=world.audit.records())
     if not lacking and data:
         return None
     named = ", ".join(f"`{name}`" for name in list(lacking)[:3]) or "it"
@@ -154,10 +154,10 @@ def content_of(plan: Plan, world: World) -> dict[str, str]:
     return {facts.path.removeprefix(start): facts.sha256 for facts in plan.datasets}
 
 
-def missing(data: Mapping[str, str], *, way: Way, log: AuditLog) -> dict[str, str]:
-    """Return those data sets whose content nobody has let go a way, or of which it was taken back."""
+def missing(data: Mapping[str, str], *, way: Way, records: Iterable[AuditRecord]) -> dict[str, str]:
+    """Return those data sets whose content a record tells nobody let go a way, or of which it was taken back."""
     wanted, allowed = set(data.values()), dict[str, bool]()
-    for record in log.records():
+    for record in records:
         if record.verb == _VERB and record.inputs.get("way") == way and record.inputs.get("sha256") in wanted:
             allowed[record.inputs["sha256"]] = record.outputs.get("choice") == _ALLOWED
     return {name: sha256 for name, sha256 in data.items() if not allowed.get(sha256)}
