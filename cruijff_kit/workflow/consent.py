@@ -13,6 +13,7 @@ from cruijff_kit.schema.plan import Plan
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.plan import plan_with_data
 from cruijff_kit.workflow.read_design import read_design
+from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.tiers import design_tier, plan_tier, tier_of
 
 __all__ = ["allow_data", "closed", "closed_plan", "content_of", "missing", "open_question", "preview_allow"]
@@ -68,12 +69,19 @@ def preview_allow(paths: Sequence[str] = (), *, way: Way, world: World) -> Allow
     return AllowReceipt(way=way, data=data, whole=not paths, question=question)
 
 
-def open_question(*, way: Way, world: World) -> AllowReceipt | None:
+def open_question(*, way: Way, sealed: bool = False, world: World) -> AllowReceipt | None:
     """Return what a person could be asked before data of the design go a way; None where there is nothing to ask.
 
     Nothing is asked of green and red data, nor where the verb itself will say what is wrong.
+
+    Args:
+        way: the way out.
+        sealed: only what was made with the sealed plan is to go, so nothing is asked, and no data read, where that may.
+        world: the experiment and its surroundings.
     """
     try:
+        if sealed and closed_plan(recorded_plan(world=world)[0], way=way, world=world) is None:
+            return None
         if design_tier(read_design(world), world) != "yellow":
             return None
         asked = preview_allow(way=way, world=world)
