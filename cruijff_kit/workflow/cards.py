@@ -1,11 +1,9 @@
 """Cards: one experiment as it is remembered, read from its files and from nothing else."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,12 +18,11 @@ from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.lesson import Lesson
 from cruijff_kit.schema.plan import Plan
-from cruijff_kit.schema.report import Reference, Trace
 from cruijff_kit.schema.run import Manifest
 from cruijff_kit.schema.search import Card, CardModel, CardSpeed, Stage
 from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.consent import missing
-from cruijff_kit.workflow.lesson_evidence import stale
+from cruijff_kit.workflow.lesson_evidence import Reported, parse_report, stale
 from cruijff_kit.workflow.read_design import parse_design
 from cruijff_kit.workflow.tiers import named_data
 
@@ -49,14 +46,6 @@ _LAST_LINES = 1 << 16
 _MOST_LESSONS = 20
 
 _Read = TypeVar("_Read")
-
-
-class _Report(NamedTuple):
-    """A report on disk."""
-
-    figures: tuple[Trace, ...] = ()
-    references: Mapping[str, Reference] = MappingProxyType({})
-    sha256: str | None = None
 
 
 class _Reader:
@@ -89,7 +78,7 @@ def make_card(found: Stamped, *, library: Library) -> Card:
     bare = Card(experiment=found.name, project=found.project, stage="designed", tier="red", withheld=UNTOLD)
     if spec is None and plan is None:
         return bare.model_copy(update={"problems": tuple(reader.problems)})
-    report = reader.read(ExperimentLayout.traces, _parsed_report) or _Report()
+    report = reader.read(ExperimentLayout.traces, parse_report) or Reported()
     places = tuple(_places(spec, plan, folder=reader.folder))
     told = Card(
         experiment=found.name,
@@ -115,13 +104,6 @@ def _told(path: str, err: CruijffError) -> str:
 
 def _parsed_design(content: bytes) -> ExperimentSpec:
     return parse_design(content.decode("utf-8"))
-
-
-def _parsed_report(content: bytes) -> _Report:
-    found = json.loads(content)
-    references = [Reference.model_validate(each) for each in found["references"]]
-    figures = tuple(Trace.model_validate(each) for each in found["figures"])
-    return _Report(figures, {each.label: each for each in references}, sha256(content).hexdigest())
 
 
 def _stage(found: Stamped) -> Stage:
@@ -174,7 +156,7 @@ def _parsed_records(content: bytes) -> list[AuditRecord]:
     return [AuditRecord.model_validate_json(line) for line in content.split(b"\n")[:-1]]
 
 
-def _designed(spec: ExperimentSpec | None, plan: Plan | None, *, report: _Report) -> dict[str, Any]:
+def _designed(spec: ExperimentSpec | None, plan: Plan | None, *, report: Reported) -> dict[str, Any]:
     models = {run.model.name: run.model.sha256 for run in plan.runs} if plan is not None else {}
     datasets = tuple(dict.fromkeys(facts.sha256 for facts in plan.datasets)) if plan is not None else ()
     runs = len(plan.runs) if plan is not None else 0
@@ -196,20 +178,20 @@ def _designed(spec: ExperimentSpec | None, plan: Plan | None, *, report: _Report
     }
 
 
-def _reported(report: _Report, plan: Plan | None, *, reader: _Reader) -> dict[str, Any]:
+def _reported(report: Reported, plan: Plan | None, *, reader: _Reader) -> dict[str, Any]:
     return {
         "figures": headline(report.figures, report.references),
         "figures_in_all": len(report.figures),
-        "report_sha256": report.sha256,
-        "superseded": report.sha256 is not None and _superseded(report, reader),
+        "report_sha256": report.sha256 or None,
+        "superseded": _superseded(report, reader),
         "speeds": tuple(_speeds(report, plan, reader=reader)) if plan is not None else (),
         **_lessons(report, reader),
     }
 
 
-def _superseded(report: _Report, reader: _Reader) -> bool:
+def _superseded(report: Reported, reader: _Reader) -> bool:
     """Return whether the result table on disk is another than the report was made of."""
-    made_of = next((each.sha256 for each in report.references.values() if each.path == ExperimentLayout.results), None)
+    made_of = report.made_of
     try:
         return made_of is not None and reader.library.digest(reader.folder, ExperimentLayout.results) != made_of
     except CruijffError as err:
@@ -217,14 +199,14 @@ def _superseded(report: _Report, reader: _Reader) -> bool:
         return True
 
 
-def _lessons(report: _Report, reader: _Reader) -> dict[str, Any]:
+def _lessons(report: Reported, reader: _Reader) -> dict[str, Any]:
     text = reader.read(ExperimentLayout.findings, lambda content: content.decode("utf-8"))
     found = parse_lessons(text or "")
-    told: list[Lesson] = [stale(each, report.figures, references=report.references) for each in found[-_MOST_LESSONS:]]
+    told: list[Lesson] = [stale(each, report) for each in found[-_MOST_LESSONS:]]
     return {"lessons": tuple(told), "lessons_in_all": len(found)}
 
 
-def _speeds(report: _Report, plan: Plan, *, reader: _Reader) -> Iterator[CardSpeed]:
+def _speeds(report: Reported, plan: Plan, *, reader: _Reader) -> Iterator[CardSpeed]:
     """Yield a speed of each model: of the longest training in `compute.json`, else of the first in the report."""
     raw = reader.read(ExperimentLayout.compute, lambda content: (ComputeReport.model_validate_json(content), content))
     jobs = [(job, job.speed) for job in raw[0].jobs if job.speed is not None] if raw else []
@@ -253,7 +235,7 @@ def _computed(job: JobCompute, speed: Speed, *, model: str, file_sha256: str, re
     )
 
 
-def _traced(report: _Report, runs: list[str], *, model: str, reader: _Reader) -> Iterator[CardSpeed]:
+def _traced(report: Reported, runs: list[str], *, model: str, reader: _Reader) -> Iterator[CardSpeed]:
     wanted = {f"training/{run}/tokens_per_second": run for run in runs}
     for each in report.figures:
         if each.figure in wanted and each.value is not None:
