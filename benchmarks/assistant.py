@@ -80,7 +80,7 @@ def _name(tool: str, given: dict[str, Any]) -> str:
 
 async def prepared(client: Client, project: Path, *, runs: int) -> tuple[Plan, str]:
     """Have the server design, scaffold and report an experiment whose jobs have ended; return its plan and design."""
-    model = random_base(project.parent / "base")
+    model = random_base(_model(project))
     design = bit_design(NAME, model=model, recipe=RECIPE, seeds=tuple(range(1, runs // 2 + 1)))
     await _call(client, ("experiment_write_summary", {"design": design, "reason": WHY}))
     await _call(client, ("runs_scaffold", {"dry_run": False, "reason": WHY}))
@@ -91,6 +91,15 @@ async def prepared(client: Client, project: Path, *, runs: int) -> tuple[Plan, s
     log.write_text("".join(f"[2026-11-20 10:00:{n % 60:02d}] step {n} loss 1.25\n" for n in range(LINES)), "utf-8")
     await _call(client, ("results_report", {"reason": WHY}))
     return plan, design
+
+
+def _model(project: Path) -> Path:
+    return project.parent / "base"
+
+
+def _outside(project: Path) -> list[str]:
+    """Return the options that let designs name the model and the recipe."""
+    return [word for place in (_model(project), RECIPE.parent) for word in ("--read", str(place))]
 
 
 async def main() -> int:
@@ -105,7 +114,7 @@ async def main() -> int:
         os.environ["CRUIJFF_STATE_DIR"] = str(Path(folder) / "state")
         server = StdioServerParameters(
             command=sys.executable,
-            args=["-m", "cruijff_kit.mcp_server.server", "--root", str(project)],
+            args=["-m", "cruijff_kit.mcp_server.server", "--root", str(project), *_outside(project)],
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
         )
         async with Client(stdio_client(server)) as client:

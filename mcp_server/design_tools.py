@@ -7,7 +7,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field
 
 from cruijff_kit import workflow
-from cruijff_kit.mcp_server.consent import Consent
+from cruijff_kit.mcp_server.consent import RowsConsent
 from cruijff_kit.mcp_server.design_replies import (
     DataReply,
     DecisionReply,
@@ -87,7 +87,7 @@ def experiment_write_summary(
 async def data_show(
     experiment: ExperimentId,
     ctx: Context[Any, Any],
-    consent: Consent,
+    consent: RowsConsent,
     run: RunName | None = None,
     count: Annotated[int, Field(ge=1, le=20)] = 3,
 ) -> DataReply:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from cruijff_kit import workflow
 from cruijff_kit.mcp_server.confirm import Answer, ask_cancel, ask_submit, objection
-from cruijff_kit.mcp_server.consent import Consent
+from cruijff_kit.mcp_server.consent import LogConsent
 from cruijff_kit.mcp_server.job_replies import CancelReply, LogReply, StatusReply, SubmitReply
 from cruijff_kit.mcp_server.session import enter, spoken, work
 from cruijff_kit.mcp_server.surface import Cursor, Detail, ExperimentId, Limit, Reason, RunName
@@ -118,7 +118,7 @@ async def logs_tail(
     run: RunName,
     *,
     ctx: Context[Any, Any],
-    consent: Consent,
+    consent: LogConsent,
     step: Literal["train", "eval"] = "train",
     lines: _Lines = 50,
     grep: Annotated[str, Field(max_length=200, description="Regular expression.")] | None = None,

@@ -122,16 +122,11 @@ class SearchReply(BaseModel):
 
 
 def _figure(each: "CardFigure") -> str:
-    ends = "" if each.low is None or each.high is None else f" [{each.low:.4g}, {each.high:.4g}]"
-    value = "missing" if each.value is None else f"{each.value:.4g}"
-    return f"{_cut(each.figure, 200)} = {value}{ends} ({each.path} {(each.sha256 or 'missing')[:12]})"
+    return f"{_cut(each.figure, 200)} = {each.words} ({each.path} {(each.sha256 or 'missing')[:12]})"
 
 
 def _speed(each: "CardSpeed") -> str:
-    where = f" on {each.hardware}" if each.hardware else ""
-    return (
-        f"{each.model}: {each.tokens_per_second:.4g} tokens/s{where}, run {each.run} ({each.path} {each.sha256[:12]})"
-    )
+    return f"{each.model}: {each.words}, run {each.run} ({each.path} {each.sha256[:12]})"
 
 
 def _lesson(each: "Lesson") -> str:

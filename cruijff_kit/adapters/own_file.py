@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cruijff_kit.errors import SiteError
 
-__all__ = ["write_own"]
+__all__ = ["write_own", "written_aside"]
 
 
 def write_own(path: Path, text: str, *, mode: int = 0o600) -> None:
@@ -17,25 +17,35 @@ def write_own(path: Path, text: str, *, mode: int = 0o600) -> None:
     Raises:
         SiteError: it cannot be written.
     """
+    with written_aside(path, text.encode()) as aside:
+        aside.chmod(mode)
+        aside.replace(path)
+
+
+@contextmanager
+def written_aside(path: Path, content: bytes, *, flushed: bool = True) -> Iterator[Path]:
+    """Have what a file is to hold in a new one beside it; whatever happens, nothing stays under that one's name.
+
+    Only its user may read it. The folder is made where it is missing.
+
+    Raises:
+        SiteError: it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _aside(path.parent) as aside:
-            with aside.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.chmod(mode)
-            aside.replace(path)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".ck-")
+        try:
+            _put(descriptor, content, flushed=flushed)
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
     except OSError as err:
         raise SiteError(f"`{path}` cannot be written: {err.strerror}", hint="see that it is yours") from err
 
 
-@contextmanager
-def _aside(folder: Path) -> Iterator[Path]:
-    """Have a new file that nobody else can read; whatever happens, nothing of it stays under its own name."""
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".ck-")
-    os.close(descriptor)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+def _put(descriptor: int, content: bytes, *, flushed: bool) -> None:
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        if flushed:
+            file.flush()
+            os.fsync(file.fileno())

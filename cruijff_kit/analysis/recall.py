@@ -1,26 +1,16 @@
 """What is remembered of experiments: which match a question, what may be told, what a report says first."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.report import Reference, Trace
 from cruijff_kit.schema.search import Card, CardFigure, CardModel, Query
 
-__all__ = ["TIERS", "TIER_NAMES", "card_figure", "covered", "headline", "matches", "strictest"]
-
-TIERS: tuple[Tier, ...] = ("green", "yellow", "red")
-"""Tiers, the freest first."""
-TIER_NAMES: dict[str, Tier] = {tier: tier for tier in TIERS}
-"""Word to the tier that it names."""
+__all__ = ["card_figure", "covered", "headline", "matches"]
 
 _FIRST = {"effect": 4, "mean": 4, "base": 2, "accuracy": 2, "training": 1}
 """Kinds of figures that are remembered, and how many of each."""
 _SHORTEST_HASH = 6
-
-
-def strictest(tiers: Iterable[Tier]) -> Tier:
-    """Return the strictest of some tiers; yellow where there are none."""
-    return TIERS[max(map(TIERS.index, tiers), default=TIERS.index("yellow"))]
 
 
 def covered(card: Card, why: str, *, tier: Tier) -> Card:

@@ -73,12 +73,9 @@ def _card(card: Card) -> Iterator[str]:
     if card.superseded:
         yield "  its report is older than its results: `ck report` writes it anew"
     for each in card.figures:
-        ends = "" if each.low is None or each.high is None else f" [{each.low:.4g}, {each.high:.4g}]"
-        yield f"  {each.figure} = {each.value:.4g}{ends}  {each.path} {(each.sha256 or 'missing')[:12]}"
+        yield f"  {each.figure} = {each.words}  {each.path} {(each.sha256 or 'missing')[:12]}"
     for speed in card.speeds:
-        where = f" on {speed.hardware}" if speed.hardware else ""
-        told = f"  {speed.tokens_per_second:.4g} tokens/s{where} ({speed.run})"
-        yield f"{told}  {speed.path} {speed.sha256[:12]}"
+        yield f"  {speed.words} ({speed.run})  {speed.path} {speed.sha256[:12]}"
     for lesson in card.lessons:
         yield f"  lesson: {lesson.text}" + (f" [stale: {lesson.stale}]" if lesson.stale else "")
     yield from (f"  damaged: {text}" for text in card.problems)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 __all__ = ["parse_json", "with_member"]
@@ -106,37 +106,37 @@ class _Reader:
         return _Value(start, end, plain)
 
     def _object(self, depth: int) -> _Value:
-        start, members, comma = self._at, [], False
-        self._at += 1
-        while not self._taken("}"):
-            if members and not comma:
-                raise self._fault("a comma or `}` is expected")
-            place = self._at
-            key = self._value(depth + 1).plain if self._text[place : place + 1] == '"' else None
-            if key is None or not self._taken(":"):
-                raise self._fault("a name and a colon are expected")
-            if any(each.key == key for each in members):
-                raise self._fault(f"`{key}` is said twice")
-            members.append(_Member(key, place, self._value(depth + 1)))
-            comma = self._taken(",")
-        self._no_last(comma)
+        start, members = self._at, list[_Member]()
+        comma = self._items("}", lambda: members.append(self._member(depth, members)))
         plain = {each.key: each.value.plain for each in members}
         return _Value(start, self._at, plain, tuple(members), comma)
 
+    def _member(self, depth: int, before: Sequence[_Member]) -> _Member:
+        place = self._at
+        key = self._value(depth + 1).plain if self._text[place : place + 1] == '"' else None
+        if key is None or not self._taken(":"):
+            raise self._fault("a name and a colon are expected")
+        if any(each.key == key for each in before):
+            raise self._fault(f"`{key}` is said twice")
+        return _Member(key, place, self._value(depth + 1))
+
     def _array(self, depth: int) -> _Value:
-        start, items, comma = self._at, [], False
-        self._at += 1
-        while not self._taken("]"):
-            if items and not comma:
-                raise self._fault("a comma or `]` is expected")
-            items.append(self._value(depth + 1).plain)
-            comma = self._taken(",")
-        self._no_last(comma)
+        start, items = self._at, list[Any]()
+        self._items("]", lambda: items.append(self._value(depth + 1).plain))
         return _Value(start, self._at, items)
 
-    def _no_last(self, comma: bool) -> None:
+    def _items(self, close: str, take: Callable[[], None]) -> bool:
+        """Take items up to the mark that closes them; return whether a comma stood after the last one."""
+        first, comma = True, False
+        self._at += 1
+        while not self._taken(close):
+            if not (first or comma):
+                raise self._fault(f"a comma or `{close}` is expected")
+            take()
+            first, comma = False, self._taken(",")
         if comma and not self._comments:
             raise self._fault("a comma stands after the last item")
+        return comma
 
     def _taken(self, mark: str) -> bool:
         """Go over blanks, then over a mark where it is there, and to what follows; return whether it was there."""

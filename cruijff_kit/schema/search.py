@@ -56,6 +56,12 @@ class CardFigure(Noun):
     sha256: Sha256 | None = None
     """Hash of that file; None where it was missing."""
 
+    @property
+    def words(self) -> str:
+        """Return the figure with its interval, where it has one."""
+        ends = "" if self.low is None or self.high is None else f" [{self.low:.4g}, {self.high:.4g}]"
+        return "missing" if self.value is None else f"{self.value:.4g}{ends}"
+
 
 class CardSpeed(Noun):
     """The speed that one training of an experiment reached."""
@@ -76,6 +82,11 @@ class CardSpeed(Noun):
     """File it was read from."""
     sha256: Sha256
     """Hash of that file."""
+
+    @property
+    def words(self) -> str:
+        """Return the speed and what it was reached on, where that is known."""
+        return f"{self.tokens_per_second:.4g} tokens/s" + (f" on {self.hardware}" if self.hardware else "")
 
 
 class Card(Noun):
@@ -127,8 +138,8 @@ class Card(Noun):
     """When that line was written."""
     problems: tuple[str, ...] = ()
     """Files of it that cannot be read."""
-    folders: tuple[str, ...] = ()
-    """Folders of its data, absolute, whose `TIER` may raise its tier."""
+    places: tuple[str, ...] = ()
+    """Where its data lies, absolute: marks there may raise its tier."""
 
 
 class SearchPage(Noun):

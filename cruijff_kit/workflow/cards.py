@@ -1,16 +1,14 @@
 """Cards: one experiment as it is remembered, read from its files and from nothing else."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from cruijff_kit.analysis.recall import TIER_NAMES, card_figure, covered, headline, strictest
+from cruijff_kit.analysis.recall import card_figure, covered, headline
+from cruijff_kit.data.tiers import path_tier, strictest
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.ports import Library, Stamped
 from cruijff_kit.rendering.lesson_text import parse_lessons
@@ -20,12 +18,13 @@ from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.lesson import Lesson
 from cruijff_kit.schema.plan import Plan
-from cruijff_kit.schema.report import Reference, Trace
 from cruijff_kit.schema.run import Manifest
 from cruijff_kit.schema.search import Card, CardModel, CardSpeed, Stage
 from cruijff_kit.schema.spec import ExperimentSpec
-from cruijff_kit.workflow.lesson_evidence import stale
+from cruijff_kit.workflow.consent import missing
+from cruijff_kit.workflow.lesson_evidence import Reported, parse_report, stale
 from cruijff_kit.workflow.read_design import parse_design
+from cruijff_kit.workflow.tiers import named_data
 
 __all__ = ["FILES", "UNTOLD", "make_card"]
 
@@ -47,14 +46,6 @@ _LAST_LINES = 1 << 16
 _MOST_LESSONS = 20
 
 _Read = TypeVar("_Read")
-
-
-class _Report(NamedTuple):
-    """A report on disk."""
-
-    figures: tuple[Trace, ...] = ()
-    references: Mapping[str, Reference] = MappingProxyType({})
-    sha256: str | None = None
 
 
 class _Reader:
@@ -87,19 +78,20 @@ def make_card(found: Stamped, *, library: Library) -> Card:
     bare = Card(experiment=found.name, project=found.project, stage="designed", tier="red", withheld=UNTOLD)
     if spec is None and plan is None:
         return bare.model_copy(update={"problems": tuple(reader.problems)})
-    report = reader.read(ExperimentLayout.traces, _parsed_report) or _Report()
+    report = reader.read(ExperimentLayout.traces, parse_report) or Reported()
+    places = tuple(_places(spec, plan, folder=reader.folder))
     told = Card(
         experiment=found.name,
         project=found.project,
         stage=_stage(found),
-        tier=strictest(_tiers(spec, plan, reader=reader)),
-        folders=tuple(_folders(spec, plan, folder=reader.folder)),
+        tier=strictest(_tiers(spec, plan, places=places, reader=reader)),
+        places=places,
         **_designed(spec, plan, report=report),
         **_reported(report, plan, reader=reader),
         **_recorded(reader),
     )
+    why = _withheld(told, reader)
     told = told.model_copy(update={"problems": tuple(reader.problems)})
-    why = _withheld(told.tier, spec, plan=plan)
     return covered(told, why, tier=told.tier) if why else told
 
 
@@ -114,13 +106,6 @@ def _parsed_design(content: bytes) -> ExperimentSpec:
     return parse_design(content.decode("utf-8"))
 
 
-def _parsed_report(content: bytes) -> _Report:
-    found = json.loads(content)
-    references = [Reference.model_validate(each) for each in found["references"]]
-    figures = tuple(Trace.model_validate(each) for each in found["figures"])
-    return _Report(figures, {each.label: each for each in references}, sha256(content).hexdigest())
-
-
 def _stage(found: Stamped) -> Stage:
     has = found.stamps
     if ExperimentLayout.traces in has:
@@ -132,7 +117,9 @@ def _stage(found: Stamped) -> Stage:
     return "ended" if ExperimentLayout.compute in has else "running"
 
 
-def _tiers(spec: ExperimentSpec | None, plan: Plan | None, *, reader: _Reader) -> Iterator[Tier]:
+def _tiers(
+    spec: ExperimentSpec | None, plan: Plan | None, *, places: Iterable[str], reader: _Reader
+) -> Iterator[Tier | None]:
     if spec is not None:
         yield spec.data.tier
     if plan is not None:
@@ -140,33 +127,36 @@ def _tiers(spec: ExperimentSpec | None, plan: Plan | None, *, reader: _Reader) -
     if reader.problems and (spec is None or plan is None):
         # The one that cannot be read may be the stricter one.
         yield "red"
-    for folder in _folders(spec, plan, folder=reader.folder):
-        named = {name for above, name in pairwise(Path(folder).parts) if above == "data"}
-        for name in named & TIER_NAMES.keys():
-            yield TIER_NAMES[name]
+    yield from map(path_tier, map(Path, places))
 
 
-def _folders(spec: ExperimentSpec | None, plan: Plan | None, *, folder: str) -> Iterator[str]:
-    """Yield the folders that the data of an experiment lies in, and those that it is."""
+def _places(spec: ExperimentSpec | None, plan: Plan | None, *, folder: str) -> Iterator[str]:
+    """Yield where the data of an experiment lies."""
     files = [facts.path for facts in plan.datasets] if plan is not None else []
-    if spec is not None:
-        levels = [level for level in spec.factors.get("data.path", ()) if isinstance(level, str)]
-        files += [each for each in (spec.data.training.path, *levels) if each]
-        files += [task.dataset for task in spec.evaluation.tasks if task.dataset]
-    places = [Path(folder, file) for file in files]
-    yield from dict.fromkeys(str(each) for place in places for each in (place.parent, place))
+    files += [path for _, path in named_data(spec)] if spec is not None else []
+    yield from dict.fromkeys(str(Path(folder, file)) for file in files)
 
 
-def _withheld(tier: Tier, spec: ExperimentSpec | None, *, plan: Plan | None) -> str:
-    if tier == "red":
+def _withheld(card: Card, reader: _Reader) -> str:
+    if card.tier == "red":
         return "its data is red"
-    consents = [source.consent for source in (spec.data if spec else None, plan) if source is not None]
-    if tier == "yellow" and not all(consents):
+    if card.tier == "yellow" and not _allowed(card, reader):
         return "its data is yellow, and no consent is recorded"
     return ""
 
 
-def _designed(spec: ExperimentSpec | None, plan: Plan | None, *, report: _Report) -> dict[str, Any]:
+def _allowed(card: Card, reader: _Reader) -> bool:
+    """Return whether a person let the content that the experiment was sealed with be shown."""
+    records = reader.read(ExperimentLayout.audit, _parsed_records) or ()
+    return bool(card.datasets) and not missing({each: each for each in card.datasets}, way="show", records=records)
+
+
+def _parsed_records(content: bytes) -> list[AuditRecord]:
+    # What follows the last end of a line is still being written.
+    return [AuditRecord.model_validate_json(line) for line in content.split(b"\n")[:-1]]
+
+
+def _designed(spec: ExperimentSpec | None, plan: Plan | None, *, report: Reported) -> dict[str, Any]:
     models = {run.model.name: run.model.sha256 for run in plan.runs} if plan is not None else {}
     datasets = tuple(dict.fromkeys(facts.sha256 for facts in plan.datasets)) if plan is not None else ()
     runs = len(plan.runs) if plan is not None else 0
@@ -188,20 +178,20 @@ def _designed(spec: ExperimentSpec | None, plan: Plan | None, *, report: _Report
     }
 
 
-def _reported(report: _Report, plan: Plan | None, *, reader: _Reader) -> dict[str, Any]:
+def _reported(report: Reported, plan: Plan | None, *, reader: _Reader) -> dict[str, Any]:
     return {
         "figures": headline(report.figures, report.references),
         "figures_in_all": len(report.figures),
-        "report_sha256": report.sha256,
-        "superseded": report.sha256 is not None and _superseded(report, reader),
+        "report_sha256": report.sha256 or None,
+        "superseded": _superseded(report, reader),
         "speeds": tuple(_speeds(report, plan, reader=reader)) if plan is not None else (),
         **_lessons(report, reader),
     }
 
 
-def _superseded(report: _Report, reader: _Reader) -> bool:
+def _superseded(report: Reported, reader: _Reader) -> bool:
     """Return whether the result table on disk is another than the report was made of."""
-    made_of = next((each.sha256 for each in report.references.values() if each.path == ExperimentLayout.results), None)
+    made_of = report.made_of
     try:
         return made_of is not None and reader.library.digest(reader.folder, ExperimentLayout.results) != made_of
     except CruijffError as err:
@@ -209,14 +199,14 @@ def _superseded(report: _Report, reader: _Reader) -> bool:
         return True
 
 
-def _lessons(report: _Report, reader: _Reader) -> dict[str, Any]:
+def _lessons(report: Reported, reader: _Reader) -> dict[str, Any]:
     text = reader.read(ExperimentLayout.findings, lambda content: content.decode("utf-8"))
     found = parse_lessons(text or "")
-    told: list[Lesson] = [stale(each, report.figures, references=report.references) for each in found[-_MOST_LESSONS:]]
+    told: list[Lesson] = [stale(each, report) for each in found[-_MOST_LESSONS:]]
     return {"lessons": tuple(told), "lessons_in_all": len(found)}
 
 
-def _speeds(report: _Report, plan: Plan, *, reader: _Reader) -> Iterator[CardSpeed]:
+def _speeds(report: Reported, plan: Plan, *, reader: _Reader) -> Iterator[CardSpeed]:
     """Yield a speed of each model: of the longest training in `compute.json`, else of the first in the report."""
     raw = reader.read(ExperimentLayout.compute, lambda content: (ComputeReport.model_validate_json(content), content))
     jobs = [(job, job.speed) for job in raw[0].jobs if job.speed is not None] if raw else []
@@ -245,7 +235,7 @@ def _computed(job: JobCompute, speed: Speed, *, model: str, file_sha256: str, re
     )
 
 
-def _traced(report: _Report, runs: list[str], *, model: str, reader: _Reader) -> Iterator[CardSpeed]:
+def _traced(report: Reported, runs: list[str], *, model: str, reader: _Reader) -> Iterator[CardSpeed]:
     wanted = {f"training/{run}/tokens_per_second": run for run in runs}
     for each in report.figures:
         if each.figure in wanted and each.value is not None:

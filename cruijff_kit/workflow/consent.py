@@ -1,18 +1,19 @@
 """Consent: yellow data goes a way out once a person let it, for its content as it is; red data goes none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
 
 from cruijff_kit.errors import PlanError, SpecError
-from cruijff_kit.ports import AuditLog, World
+from cruijff_kit.ports import World
 from cruijff_kit.runtime.data_files import data_sha256
-from cruijff_kit.schema.audit import Action, AuditEvent
+from cruijff_kit.schema.audit import Action, AuditEvent, AuditRecord
 from cruijff_kit.schema.consent import Allowance, AllowReceipt, Closed, Way
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.plan import plan_with_data
 from cruijff_kit.workflow.read_design import read_design
+from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.tiers import design_tier, plan_tier, tier_of
 
 __all__ = ["allow_data", "closed", "closed_plan", "content_of", "missing", "open_question", "preview_allow"]
@@ -55,7 +56,7 @@ def preview_allow(paths: Sequence[str] = (), *, way: Way, world: World) -> Allow
     red = [name for name, _, tier in found if tier == "red"]
     if red:
         raise SpecError(f"`{red[0]}` is red, and no consent lets red data be {_DOES[way]}", hint=_RED[way])
-    lacking = missing({name: sha256 for name, sha256, _ in found}, way=way, log=world.audit)
+    lacking = missing({name: sha256 for name, sha256, _ in found}, way=way, records=world.audit.records())
     data = tuple(
         Allowance(
             data=name, sha256=sha256, tier=tier,
@@ -68,12 +69,19 @@ def preview_allow(paths: Sequence[str] = (), *, way: Way, world: World) -> Allow
     return AllowReceipt(way=way, data=data, whole=not paths, question=question)
 
 
-def open_question(*, way: Way, world: World) -> AllowReceipt | None:
+def open_question(*, way: Way, sealed: bool = False, world: World) -> AllowReceipt | None:
     """Return what a person could be asked before data of the design go a way; None where there is nothing to ask.
 
     Nothing is asked of green and red data, nor where the verb itself will say what is wrong.
+
+    Args:
+        way: the way out.
+        sealed: only what was made with the sealed plan is to go, so nothing is asked, and no data read, where that may.
+        world: the experiment and its surroundings.
     """
     try:
+        if sealed and closed_plan(recorded_plan(world=world)[0], way=way, world=world) is None:
+            return None
         if design_tier(read_design(world), world) != "yellow":
             return None
         asked = preview_allow(way=way, world=world)
@@ -131,7 +139,7 @@ def closed(tier: Tier, data: Mapping[str, str], *, way: Way, path: str = "", wor
         return None
     if tier == "red":
         return Closed(tier=tier, fact=f"the data is red: it is never {_DOES[way]}", hint=_RED[way])
-    lacking = missing(data, way=way, log=world.audit)
+    lacking = missing(data, way=way, records=world.audit.records())
     if not lacking and data:
         return None
     named = ", ".join(f"`{name}`" for name in list(lacking)[:3]) or "it"
@@ -154,10 +162,10 @@ def content_of(plan: Plan, world: World) -> dict[str, str]:
     return {facts.path.removeprefix(start): facts.sha256 for facts in plan.datasets}
 
 
-def missing(data: Mapping[str, str], *, way: Way, log: AuditLog) -> dict[str, str]:
-    """Return those data sets whose content nobody has let go a way, or of which it was taken back."""
+def missing(data: Mapping[str, str], *, way: Way, records: Iterable[AuditRecord]) -> dict[str, str]:
+    """Return those data sets whose content a record tells nobody let go a way, or of which it was taken back."""
     wanted, allowed = set(data.values()), dict[str, bool]()
-    for record in log.records():
+    for record in records:
         if record.verb == _VERB and record.inputs.get("way") == way and record.inputs.get("sha256") in wanted:
             allowed[record.inputs["sha256"]] = record.outputs.get("choice") == _ALLOWED
     return {name: sha256 for name, sha256 in data.items() if not allowed.get(sha256)}

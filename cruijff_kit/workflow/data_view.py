@@ -13,7 +13,7 @@ from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.proof import DataSample, DataView
 from cruijff_kit.workflow.adopt import with_adopted
 from cruijff_kit.workflow.attempts import find_run
-from cruijff_kit.workflow.consent import closed_plan
+from cruijff_kit.workflow.consent import closed, content_of
 from cruijff_kit.workflow.mask_gate import TRAINED, Reading, proof_of, reading_of
 from cruijff_kit.workflow.plan import plan_with_data
 from cruijff_kit.workflow.read_design import read_design
@@ -53,7 +53,8 @@ def show_data(*, run: str | None = None, count: int = 5, world: World) -> DataVi
     splits = next(each.splits for each in planned.datasets if each.facts.key == facts.key)
     trained = {split: rows for split, rows in splits.items() if split in TRAINED}
     proof = prove_mask(trained, encoding=reading.encoding, tokenizer=tokenizer)
-    shut = closed_plan(planned.plan, way="show", world=world)
+    tier = plan_tier(planned.plan, world)
+    shut = closed(tier, content_of(planned.plan, world), way="show", world=world)
     shown = [] if shut else list(_samples(trained.get("train", ())[:count], reading, tokenizer=tokenizer))
     return DataView(
         run_id=chosen.id,
@@ -63,7 +64,7 @@ def show_data(*, run: str | None = None, count: int = 5, world: World) -> DataVi
         splits=facts.splits,
         dataset_type=reading.encoding.dataset_type,
         template=reading.encoding.template,
-        tier=plan_tier(planned.plan, world),
+        tier=tier,
         withheld=shut.words if shut else "",
         samples=tuple(shown),
         proof=None if proof.problems else proof_of(chosen, reading, facts=facts, spec=spec, proof=proof),

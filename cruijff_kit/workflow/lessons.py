@@ -1,6 +1,5 @@
 """Lessons: what was learnt, appended to `findings.md` with the figures that show it."""
 
-import json
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from hashlib import sha256
@@ -13,9 +12,9 @@ from cruijff_kit.rendering.untrusted import clean_text
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.lesson import Evidence, Lesson, LessonReceipt
-from cruijff_kit.schema.report import Reference, Trace
+from cruijff_kit.schema.report import Trace
 from cruijff_kit.workflow.audit import render_views
-from cruijff_kit.workflow.lesson_evidence import cite, stale
+from cruijff_kit.workflow.lesson_evidence import Reported, cite, parse_report, stale
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.results import require_current
 from cruijff_kit.workflow.seal import recorded_plan
@@ -43,12 +42,10 @@ def add_lesson(text: str, *, evidence: Sequence[str], world: World) -> LessonRec
         PlanError: the experiment is not scaffolded.
     """
     words = " ".join(clean_text(text).split())
-    figures, references, report_sha256 = _report(world)
-    require_current([each.model_dump() for each in references.values()], world)
-    known = {each.figure: each for each in figures}
-    cited = [
-        cite(known[name], references, report_sha256=report_sha256) for name in dict.fromkeys(evidence) if name in known
-    ]
+    report = _report(world)
+    require_current(report.made_of, world)
+    known = {each.figure: each for each in report.figures}
+    cited = [cite(known[name], report) for name in dict.fromkeys(evidence) if name in known]
     problems = [*_form(words, evidence, known=known), *_numbers(words, cited, world=world)]
     if problems:
         raise SpecError("the lesson cannot be written; nothing was", problems=problems)
@@ -65,10 +62,9 @@ def read_lessons(*, world: World) -> tuple[Lesson, ...]:
     found = parse_lessons(world.store.read_text(_PATH) or "")
     if not found:
         return ()
-    if world.store.read(ExperimentLayout.traces) is None:
-        return tuple(stale(each, (), references={}) for each in found)
-    figures, references, _ = _report(world)
-    return tuple(stale(each, figures, references=references) for each in found)
+    there = world.store.read(ExperimentLayout.traces) is not None
+    report = _report(world) if there else Reported()
+    return tuple(stale(each, report) for each in found)
 
 
 def _append(text: str, cited: Sequence[Evidence], *, world: World) -> LessonReceipt:
@@ -96,18 +92,15 @@ def _append(text: str, cited: Sequence[Evidence], *, world: World) -> LessonRece
     return LessonReceipt(lesson=lesson, path=_PATH, changed=True)
 
 
-def _report(world: World) -> tuple[tuple[Trace, ...], dict[str, Reference], str]:
+def _report(world: World) -> Reported:
     raw = world.store.read(ExperimentLayout.traces)
     if raw is None:
         raise ResultError("there is no report to learn from yet", hint="`ck report` computes the figures")
     try:
-        found = json.loads(raw)
-        references = [Reference.model_validate(each) for each in found["references"]]
-        figures = tuple(Trace.model_validate(each) for each in found["figures"])
+        return parse_report(raw)
     except (ValueError, KeyError, TypeError) as err:
         fact = f"`{ExperimentLayout.traces}` cannot be read: {type(err).__name__}"
         raise ResultError(fact, hint="`ck report` writes it anew") from err
-    return figures, {each.label: each for each in references}, sha256(raw).hexdigest()
 
 
 def _form(text: str, evidence: Sequence[str], *, known: dict[str, Trace]) -> Iterator[Problem]:

@@ -7,21 +7,22 @@ from typing import NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from cruijff_kit import __version__
-from cruijff_kit.analysis.recall import TIER_NAMES, TIERS, covered
-from cruijff_kit.errors import CruijffError
+from cruijff_kit.analysis.recall import covered
+from cruijff_kit.data.tiers import strictest
+from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import Library, Stamped
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.search import Card
 from cruijff_kit.workflow.cards import FILES, UNTOLD, make_card
+from cruijff_kit.workflow.tiers import marks_of
 
 __all__ = ["Memory", "remember"]
 
-_FORM = f"{__version__}/1"
+_FORM = f"{__version__}/2"
 """Another version of this package reads files otherwise, and so trusts no card of this one."""
 _MOST_KEPT = 5_000
-_MARK_BYTES = 64
 
 
 class Memory(NamedTuple):
@@ -73,7 +74,7 @@ def remember(projects: Sequence[str], *, library: Library) -> Memory:
     ]
     notes = [f"{len(links)} links were not followed, such as `{ascii(links[0])[1:-1]}`"] if links else []
     return Memory(
-        cards=tuple(_marked((card for card in cards if card not in unread), library)),
+        cards=tuple(_marked(card for card in cards if card not in unread)),
         damaged=(*(f"{card.experiment}: {'; '.join(card.problems)}" for card in unread), *odd),
         notes=tuple(notes),
     )
@@ -106,34 +107,21 @@ def _card(found: Stamped, cache: _Cache, *, library: Library) -> _Kept:
     return _Kept(stamps=dict(found.stamps), card=make_card(found, library=library))
 
 
-def _marked(cards: Iterable[Card], library: Library) -> list[Card]:
+def _marked(cards: Iterable[Card]) -> list[Card]:
     """Return cards, those withheld whose data somebody marked more closely kept than the design says."""
-    known: dict[str, Tier] = {}
     told = []
     for card in cards:
-        marks = [known.setdefault(folder, _mark(folder, library)) for folder in card.folders if not card.withheld]
-        worst = max((TIERS.index(mark) for mark in marks), default=0)
-        raised = worst > TIERS.index(card.tier)
-        told.append(covered(card, f"its data is marked {TIERS[worst]}", tier=TIERS[worst]) if raised else card)
+        said: list[Tier] = [card.tier]
+        for place in () if card.withheld else card.places:
+            said += _marks(place, card)
+        tier = strictest(said)
+        told.append(card if tier == card.tier else covered(card, f"its data is marked {tier}", tier=tier))
     return told
 
 
-def _mark(folder: str, library: Library) -> Tier:
-    """Return the tier that a folder of data is marked with; green where it is not, red where nobody can tell."""
+def _marks(place: str, card: Card) -> list[Tier]:
+    """Return what marks data by now; red where nobody can tell."""
     try:
-        content = library.read(folder, "TIER", last=_MARK_BYTES)
-    except CruijffError:
-        # A file is no folder, and has no mark of its own.
-        return "green" if _is_file(folder) else "red"
-    if content is None:
-        return "green"
-    text = content.decode("utf-8", "replace").strip()
-    unclear: Tier = "red"
-    return TIER_NAMES.get(text, unclear)
-
-
-def _is_file(place: str) -> bool:
-    try:
-        return Path(place).is_file()
-    except OSError:
-        return False
+        return marks_of(Path(place), root=Path(card.project, card.experiment))
+    except (OSError, SpecError):
+        return ["red"]

@@ -36,7 +36,7 @@ def refuse_inputs(mirror: Mirror) -> None:
         tier, name = strictest(marks_of(file, root=root)), file.relative_to(root).as_posix()
         red += [name] if tier == "red" else []
         yellow |= {name: data_sha256(file)} if tier == "yellow" else {}
-    lacking = yellow if mirror.project is None else missing(yellow, way="host", log=mirror.project)
+    lacking = yellow if mirror.project is None else missing(yellow, way="host", records=mirror.project.records())
     if not red and not lacking:
         return
     problems = [
@@ -64,7 +64,7 @@ def withheld_there(mirror: Mirror) -> str:
     if tier == "red":
         return "the data is red: figures and configurations came, texts and adapters stay there"
     data = {each["path"]: each["sha256"] for each in _plan(mirror.copy).get("datasets", ())}
-    if data and not missing(data, way="host", log=mirror.audit):
+    if data and not missing(data, way="host", records=mirror.audit.records()):
         return ""
     command = f"ck -C {mirror.copy.root.name} data allow --way host --reason …"
     return (

@@ -39,7 +39,8 @@ def read_results(*, match: str = "", after: int = 0, limit: int = 50, world: Wor
             "nothing was reported yet", hint="`ck report` collects what has ended and computes the figures"
         )
     figures, references = _parsed(raw)
-    require_current(references, world)
+    made_of = next((each["sha256"] for each in references if each["path"] == ExperimentLayout.results), None)
+    require_current(made_of, world)
     words = match.casefold().split()
     chosen = [each for each in figures if all(word in str(each["figure"]).casefold() for word in words)]
     page = tuple(Trace.model_validate(each) for each in chosen[after : after + limit])
@@ -60,13 +61,16 @@ def _parsed(raw: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         raise ResultError(f"`{ExperimentLayout.traces}` cannot be read: {err}", hint=_AGAIN) from err
 
 
-def require_current(references: list[dict[str, Any]], world: World) -> None:
+def require_current(made_of: str | None, world: World) -> None:
     """Refuse figures of a result table that is no longer the one on disk.
+
+    Args:
+        made_of: hash of the table that the report was made of; None where it tells none.
+        world: the experiment and its surroundings.
 
     Raises:
         ResultError: results were collected since the report.
     """
-    told = next((each["sha256"] for each in references if each["path"] == ExperimentLayout.results), None)
-    if told is not None and world.store.digest(ExperimentLayout.results) != told:
+    if made_of is not None and world.store.digest(ExperimentLayout.results) != made_of:
         fact = f"the report was made of another `{ExperimentLayout.results}` than the one on disk"
         raise ResultError(fact, hint=_AGAIN)

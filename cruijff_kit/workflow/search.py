@@ -112,5 +112,4 @@ def _facts(card: Card) -> Iterator[str]:
 
 
 def _figure(each: CardFigure, card: Card) -> str:
-    ends = "" if each.low is None or each.high is None else f" [{each.low:.4g}, {each.high:.4g}]"
-    return f"{each.figure} = {each.value:.4g}{ends}, `report/trace.json` {(card.report_sha256 or '')[:12]}"
+    return f"{each.figure} = {each.words}, `report/trace.json` {(card.report_sha256 or '')[:12]}"

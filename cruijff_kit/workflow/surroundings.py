@@ -1,11 +1,13 @@
 """Surroundings: what a world may lack, as a test's or a server's does, asked for in words where a verb needs it."""
 
+from typing import TypeVar
+
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Environments, Serving, Shelf, SiteFiles, SiteProbe, World
 
 __all__ = ["environments_of", "probe_of", "serving_of", "shelf_of", "sites_of"]
 
-_HINT = "use `ck` at a terminal"
+_Part = TypeVar("_Part")
 
 
 def probe_of(world: World) -> SiteProbe:
@@ -14,9 +16,7 @@ def probe_of(world: World) -> SiteProbe:
     Raises:
         SiteError: this world looks at no machine.
     """
-    if world.probe is None:
-        raise SiteError("this world looks at no machine", hint=_HINT)
-    return world.probe
+    return _had(world.probe, "looks at no machine")
 
 
 def sites_of(world: World) -> SiteFiles:
@@ -25,9 +25,7 @@ def sites_of(world: World) -> SiteFiles:
     Raises:
         SiteError: this world has none.
     """
-    if world.sites is None:
-        raise SiteError("this world has no site files", hint=_HINT)
-    return world.sites
+    return _had(world.sites, "has no site files")
 
 
 def shelf_of(world: World) -> Shelf:
@@ -36,9 +34,7 @@ def shelf_of(world: World) -> Shelf:
     Raises:
         SiteError: this world looks at none.
     """
-    if world.shelf is None:
-        raise SiteError("this world looks at no output directories", hint=_HINT)
-    return world.shelf
+    return _had(world.shelf, "looks at no output directories")
 
 
 def environments_of(world: World) -> Environments:
@@ -47,9 +43,7 @@ def environments_of(world: World) -> Environments:
     Raises:
         SiteError: this world makes none.
     """
-    if world.environments is None:
-        raise SiteError("this world makes no environments", hint=_HINT)
-    return world.environments
+    return _had(world.environments, "makes no environments")
 
 
 def serving_of(world: World) -> Serving:
@@ -58,6 +52,10 @@ def serving_of(world: World) -> Serving:
     Raises:
         SiteError: this world serves none.
     """
-    if world.serving is None:
-        raise SiteError("this world serves no models", hint=_HINT)
-    return world.serving
+    return _had(world.serving, "serves no models")
+
+
+def _had(part: _Part | None, lacking: str) -> _Part:
+    if part is None:
+        raise SiteError(f"this world {lacking}", hint="use `ck` at a terminal")
+    return part

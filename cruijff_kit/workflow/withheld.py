@@ -2,10 +2,11 @@
 
 from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import World
+from cruijff_kit.schema.audit import AuditRecord
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.receipt import AuditPage, FileChange
-from cruijff_kit.schema.run import ExperimentStatus, Phase
+from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.seal import recorded_plan
 
@@ -20,25 +21,19 @@ def status_without_texts(status: ExperimentStatus, *, world: World) -> Experimen
 
     An error's own words may quote a row; states and counts do not.
     """
-    why = _why(world)
+    why = _why(world) if any(map(_tells, status.steps)) else ""
     if not why:
         return status
-    steps = [
-        entry.model_copy(update={"reason": why}) if entry.reason and entry.phase in _ENDED and entry.own else entry
-        for entry in status.steps
-    ]
+    steps = [entry.model_copy(update={"reason": why}) if _tells(entry) else entry for entry in status.steps]
     return status.model_copy(update={"steps": tuple(steps)})
 
 
 def page_without_texts(page: AuditPage, *, world: World) -> AuditPage:
     """Return a page of the record without the words of jobs that ended badly, where data of theirs may not be shown."""
-    why = _why(world) if any(record.error and record.verb in _MARKED for record in page.records) else ""
+    why = _why(world) if any(map(_quotes, page.records)) else ""
     if not why:
         return page
-    records = [
-        record.model_copy(update={"error": why}) if record.error and record.verb in _MARKED else record
-        for record in page.records
-    ]
+    records = [record.model_copy(update={"error": why}) if _quotes(record) else record for record in page.records]
     return page.model_copy(update={"records": tuple(records)})
 
 
@@ -55,6 +50,16 @@ def changes_without_rows(changes: tuple[FileChange, ...], plan: Plan, *, world: 
         else change
         for change in changes
     )
+
+
+def _tells(entry: StepStatus) -> bool:
+    """Return whether a state is told in words that a job left when it ended badly."""
+    return bool(entry.reason) and entry.phase in _ENDED and entry.own is not None
+
+
+def _quotes(record: AuditRecord) -> bool:
+    """Return whether a record holds such words."""
+    return bool(record.error) and record.verb in _MARKED
 
 
 def _is_rows(change: FileChange) -> bool:

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ from click.testing import CliRunner
 from cruijff_kit.cli.main import cli
 from tests.architecture.source import ROOT
 from tests.claude.host import VERSION, Host
-from tests.mcp_bench import Bench
+from tests.mcp_bench import QUICK, Bench
 from tests.random_model import random_base
 
 
@@ -20,9 +21,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def bench(tmp_path: Path, base: str) -> Bench:
-    """Return an empty project with a model."""
+    """Return an empty project whose site tells where its model lies, and the recipe of its trainings."""
     root = tmp_path / "project"
     root.mkdir()
+    site = {"models_dir": str(Path(base).parent), "data_dirs": [str(QUICK.parent)]}
+    (root / "site.yaml").write_text(json.dumps(site), encoding="utf-8")
     return Bench(root, base)
 
 

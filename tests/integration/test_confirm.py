@@ -1,7 +1,6 @@
 """What costs is asked at a terminal and needs the typed word; nothing else lets it through."""
 
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from cruijff_kit.workflow.cancel import preview_cancel
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from tests.fakes.designed import design, put_design, world_at
+from tests.terminal import at_terminal
 
 OWN, PROJECT = "own", "project"
 
@@ -41,20 +41,7 @@ def command(experiment: Path, *arguments: str) -> list[str]:
 
 def typed(experiment: Path, answer: str) -> tuple[int, str]:
     """Run the command at a terminal, type an answer, and return exit code and screen."""
-    ours, theirs = pty.openpty()
-    child = subprocess.Popen(command(experiment), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
-    os.close(theirs)
-    screen = b""
-    while b"to go on" not in screen:
-        screen += os.read(ours, 4096)
-    os.write(ours, answer.encode() + b"\n")
-    try:
-        while more := os.read(ours, 4096):
-            screen += more
-    except OSError:
-        pass  # Linux tells the end of a terminal by an error.
-    os.close(ours)
-    return child.wait(), screen.decode()
+    return at_terminal(command(experiment), typed=answer, once="to go on")
 
 
 def test_the_typed_word_lets_it_through(experiment: Path) -> None:

@@ -1,9 +1,6 @@
 """Yellow data goes out by a person's consent to its content, typed at a terminal and on record; red data never."""
 
 import json
-import os
-import pty
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,6 +32,7 @@ from cruijff_kit.workflow.withheld import page_without_texts, status_without_tex
 from tests.fakes.designed import DESIGN, design, put_design, world_at
 from tests.fakes.model_hub import FakeHub, model_facts
 from tests.people import SCHEMA, arguments, csv_bytes, people
+from tests.terminal import at_terminal
 from tests.tokenizer_zoo import byte_level
 
 ROWS = {
@@ -274,21 +272,7 @@ def test_a_copy_is_kept_as_closely_as_what_it_is_a_copy_of(world: World) -> None
 def typed(experiment: Path, answer: str, *more: str) -> tuple[int, str]:
     """Run the command at a terminal, type an answer, and return exit code and screen."""
     words = ("-C", str(experiment), "data", "allow", "--way", "show", "--reason", "ours", *more)
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "cruijff_kit.cli.main", *words]
-    child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
-    os.close(theirs)
-    screen = b""
-    while b"to go on" not in screen:
-        screen += os.read(ours, 4096)
-    os.write(ours, answer.encode() + b"\n")
-    try:
-        while more_told := os.read(ours, 4096):
-            screen += more_told
-    except OSError:
-        pass  # Linux tells the end of a terminal by an error.
-    os.close(ours)
-    return child.wait(), screen.decode()
+    return at_terminal([sys.executable, "-m", "cruijff_kit.cli.main", *words], typed=answer, once="to go on")
 
 
 def test_the_typed_word_lets_the_data_out_and_any_other_does_not(world: World) -> None:

@@ -14,6 +14,7 @@ from cruijff_kit.adapters.library import DiskLibrary
 from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
+from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.compute import ComputeReport, JobCompute, Speed
 from cruijff_kit.schema.job import JobState, JobUsage, Step
 from cruijff_kit.schema.plan import Plan
@@ -184,6 +185,29 @@ def test_consent_lets_yellow_be_told(project: Path) -> None:
     assert found(project).hits[0].withheld
     whole = Plan.model_validate({**plan.model_dump(), "tier": "yellow", "consent": consent})
     (root / "plan.json").write_text(whole.model_dump_json())
+    # Whoever writes a design may write that; only what is on record counts, for the content that was sealed.
+    assert found(project).hits[0].withheld
+    for sha256, choice, hidden in (
+        ("0" * 64, "allowed", True),
+        (plan.datasets[0].sha256, "allowed", False),
+        (plan.datasets[0].sha256, "withdrawn", True),
+    ):
+        event = AuditEvent(
+            actor=world_of(root).actor, verb="allow", action=Action.DECIDE_CONFIG, subject="data",
+            inputs={"way": "show", "sha256": sha256}, outputs={"choice": choice},
+        )  # fmt: skip
+        world_of(root).audit.append(event)
+        assert bool(found(project).hits[0].withheld) is hidden
+
+
+def test_a_mark_that_comes_later_withholds_wherever_on_the_way_to_the_data_it_stands(project: Path) -> None:
+    assert not found(project).hits[0].withheld
+    (project.parent / "TIER").write_text("red\n")
+    (card,) = found(project).hits
+    assert (card.tier, card.withheld, card.question) == ("red", "its data is marked red", "")
+    (project.parent / "TIER").write_text("no tier\n")
+    assert found(project).hits[0].tier == "red"
+    (project.parent / "TIER").unlink()
     assert not found(project).hits[0].withheld
 
 
