@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["allows_inputs", "check_there", "is_mirrored", "sync", "there"]
 
-_HERE = frozenset({"site", "sync", "schema"})
-"""Commands that run here wherever experiments lie."""
+_HERE = frozenset({"info", "init", "mcp", "schema", "site", "sync", "train"})
+"""Commands that run here wherever experiments lie: what they make or tell is this machine's."""
 _HELP = frozenset({"-h", "--help"})
 
 

@@ -167,3 +167,15 @@ def test_consent_to_inputs_is_given_here_and_any_other_where_the_experiment_lies
     for words in (("inputs/words.json", "--way", "show"), ("data/words.json", *said), said):
         there = ck(elsewhere, "data", "allow", *words, *reason)
         assert "inputs may not go to nowhere.invalid:/far/exp" in str(there.exception), words
+
+
+@pytest.mark.parametrize(
+    "command", ("init", "info", "mcp install", "mcp install --ssh h.invalid --root /far", "train list-data")
+)
+def test_what_is_about_this_machine_is_done_on_it_wherever_experiments_lie(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(elsewhere.parent)
+    done = ck(elsewhere.parent, *command.split())
+    assert done.exit_code == 0, done.output
+    assert not (elsewhere.parent / ".mirror.json").exists()
