@@ -4,10 +4,9 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
-from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from cruijff_kit.adapters.own_file import write_own
 from cruijff_kit.errors import SiteError
 from cruijff_kit.schema.client import ClientFile, ClientLevel, ClientName
 
@@ -49,23 +48,12 @@ class DiskClientFiles:
     def write(self, file: ClientFile, text: str) -> None:
         """Write a file aside, flush it and rename it, with the mode that it had."""
         path = Path(file.path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with ExitStack() as undo:
-                handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-                aside = Path(name)
-                undo.callback(aside.unlink, missing_ok=True)
-                with os.fdopen(handle, "wb") as file_aside:
-                    file_aside.write(text.encode())
-                    file_aside.flush()
-                    os.fsync(file_aside.fileno())
-                with suppress(FileNotFoundError):
-                    aside.chmod(stat.S_IMODE(path.stat().st_mode))
-                if _text(path) != file.text:
-                    raise SiteError(f"`{path}` was changed meanwhile; nothing was written", hint="repeat the command")
-                aside.replace(path)
-        except OSError as err:
-            raise SiteError(f"`{path}` cannot be written: {err.strerror}", hint="see that it is yours") from err
+
+        def unchanged() -> None:
+            if _text(path) != file.text:
+                raise SiteError(f"`{path}` was changed meanwhile; nothing was written", hint="repeat the command")
+
+        write_own(path, text, mode=_mode(path), check=unchanged)
 
     def server(self) -> tuple[str, ...]:
         """Return the command that starts the server: this interpreter, which no file of a project can add to."""
@@ -97,6 +85,14 @@ def _own(client: ClientName) -> Path:
         "vscode": editor / "Code" / "User" / "mcp.json",
     }
     return places[client]
+
+
+def _mode(path: Path) -> int:
+    """Return the mode of a file; that of a new one where there is none that can be looked at."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0o600
 
 
 def _text(path: Path) -> str | None:

@@ -2,12 +2,12 @@
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
+from cruijff_kit.adapters.own_file import file_aside
 from cruijff_kit.adapters.safe_paths import checked_parts, open_file, opened_folder
 from cruijff_kit.adapters.state_dir import cache_dir
 from cruijff_kit.errors import SiteError
@@ -65,14 +65,9 @@ class DiskLibrary:
         # A search must not fail for want of a cache: a full disk, a home that is read-only.
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-            descriptor, aside = tempfile.mkstemp(prefix=f".{_CACHE}.", dir=folder)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                Path(aside).replace(folder / _CACHE)
-            except BaseException:
-                Path(aside).unlink(missing_ok=True)
-                raise
+            with file_aside(folder) as aside:
+                aside.write_bytes(content)
+                aside.replace(folder / _CACHE)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
