@@ -184,6 +184,15 @@ def test_texts_come_from_there_as_far_as_their_tier_and_consent_there_let_them_a
     assert bool(told) != comes
 
 
+@pytest.mark.parametrize("datasets", (None, "none", [None], [{"file": "data/words.json"}]))
+def test_a_plan_of_another_form_lets_no_text_come(datasets: Any, bench: Bench) -> None:
+    fill(bench)
+    bench.say("yellow", datasets=datasets)
+    receipt = sync_mirror(mirror=bench.mirror)
+    assert "no consent is on record" in receipt.withheld
+    assert set(TEXTS).isdisjoint(receipt.fetched)
+
+
 @pytest.mark.parametrize("folder, fact", (("data/red", "is red"), ("plain", "is yellow"), ("data/yellow", "is yellow")))
 def test_inputs_that_may_not_leave_stay_and_no_verb_runs_there(folder: str, fact: str, bench: Bench) -> None:
     root = bench.copy.parent
