@@ -15,7 +15,7 @@ from cruijff_kit.workflow.mirror_tiers import refuse_inputs, withheld_there
 
 __all__ = ["run_there", "sync_mirror"]
 
-_LOOKING = frozenset({"status", "logs", "audit", "site"})
+_LOOKING = frozenset({"audit", "logs", "results", "search", "site", "status"})
 """Commands that read no input."""
 _STOPPING = frozenset({"cancel"})
 """Commands that shall not wait for inputs to be copied, nor be refused for them."""

@@ -132,7 +132,9 @@ def test_stopping_jobs_waits_for_no_input_to_be_copied(bench: Bench) -> None:
 
 def test_a_verb_that_only_looks_copies_nothing_back(bench: Bench) -> None:
     bench.make("1")
-    for word in ("status", "logs"):
+    (bench.copy.parent / "inputs").mkdir()
+    (bench.copy.parent / "inputs" / "yellow.json").write_text("1", encoding="utf-8")
+    for word in ("status", "logs", "results", "search"):
         run_there((word,), mirror=bench.mirror)
     assert not (bench.copy / MADE).exists()
 
