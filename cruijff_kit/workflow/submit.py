@@ -20,7 +20,7 @@ from cruijff_kit.workflow.attempts import find_run, last_reports, read_attempts,
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.design_consent import refuse_sending
 from cruijff_kit.workflow.disk import disk_shortage
-from cruijff_kit.workflow.due import Book, Due, due_jobs, known_edges, room_in
+from cruijff_kit.workflow.due import Book, Due, book_of, due_jobs, known_edges, reports_of, room_in
 from cruijff_kit.workflow.estimate import apply_remedy
 from cruijff_kit.workflow.handover import Errand, errand_of, hand_over
 from cruijff_kit.workflow.mask_gate import GateFindings, pass_gate, proof_events
@@ -203,9 +203,7 @@ def _chosen(plan: Plan, runs: Sequence[str]) -> tuple[PlannedRun, ...]:
 def _failed(run: PlannedRun, status: ExperimentStatus) -> list[Due]:
     steps = [entry for entry in status.steps if entry.run_id == run.id]
     failed = [Due(run, entry.step) for entry in steps if retryable(entry)]
-    book = {(entry.run_id, entry.step): entry.attempts for entry in steps if entry.attempts}
-    reports = {entry.report.job_id: entry.report for entry in steps if entry.report is not None}
-    ready = known_edges(failed, book, reports=reports)
+    ready = known_edges(failed, book_of(status), reports=reports_of(status))
     if ready:
         return ready
     if failed:
