@@ -110,27 +110,25 @@ wheel-check: $(READY) ## install the wheel in a clean environment and import eve
 clean: ## remove what building and testing left, but not .venv
 	@rm -rf dist build .venv-wheel .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-$(READY): pyproject.toml constraints.txt
+# --- environments: each is made by its `.ready`, of these extras at these versions ---
+
+$(READY): constraints.txt
+$(READY): EXTRAS := all,dev
+$(READY): SIZE := 2 GB
+$(LATEST)/.ready: constraints-latest.txt
+$(LATEST)/.ready: EXTRAS := train,eval,api,mcp,report,ui,tracking,test
+$(LATEST)/.ready: SIZE := 2 GB
+$(MLX)/.ready: constraints-mlx.txt
+$(MLX)/.ready: EXTRAS := mlx,api,eval,mcp,serve,test
+$(MLX)/.ready: SIZE := 1.5 GB
+
+$(READY) $(LATEST)/.ready $(MLX)/.ready: pyproject.toml
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "cruijff-kit needs Python 3.11 or newer; found: $$(python3 --version 2>&1)"; \
 		echo "hint: install one, then run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; }
-	@echo "setting up .venv (once, about 2 GB, some minutes)"
-	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv || { \
-		echo "hint: on Debian and Ubuntu: apt install python3-venv"; rm -rf .venv; exit 1; }
-	@$(BIN)/pip install -qq $(TORCH) -c constraints.txt
-	@$(BIN)/pip install -qq -e ".[all,dev]" -c constraints.txt
-	@touch $@
-
-$(LATEST)/.ready: pyproject.toml constraints-latest.txt
-	@echo "setting up $(LATEST) (once, about 2 GB, some minutes)"
-	@test -x $(LATEST)/bin/python || "$(PYTHON)" -m venv $(LATEST)
-	@$(LATEST)/bin/pip install -qq $(TORCH) -c constraints-latest.txt
-	@$(LATEST)/bin/pip install -qq -e ".[train,eval,api,mcp,report,ui,tracking,test]" -c constraints-latest.txt
-	@touch $@
-
-$(MLX)/.ready: pyproject.toml constraints-mlx.txt
-	@echo "setting up $(MLX) (once, about 1.5 GB, some minutes)"
-	@test -x $(MLX)/bin/python || "$(PYTHON)" -m venv $(MLX)
-	@$(MLX)/bin/pip install -qq $(TORCH) -c constraints-mlx.txt
-	@$(MLX)/bin/pip install -qq -e ".[mlx,api,eval,mcp,serve,test]" -c constraints-mlx.txt
+	@echo "setting up $(@D) (once, about $(SIZE), some minutes)"
+	@test -x $(@D)/bin/python || "$(PYTHON)" -m venv $(@D) || { \
+		echo "hint: on Debian and Ubuntu: apt install python3-venv"; rm -rf $(@D); exit 1; }
+	@$(@D)/bin/pip install -qq $(TORCH) -c $(filter constraints%,$^)
+	@$(@D)/bin/pip install -qq -e ".[$(EXTRAS)]" -c $(filter constraints%,$^)
 	@touch $@

@@ -60,7 +60,7 @@ class SshHome:
     def send(self) -> tuple[str, ...]:
         """Copy the project's inputs there, by content, each renamed once it is whole."""
         with self._held() as lock:
-            paths = [path for path in self._remote.inputs if (self._root / path).exists()]
+            paths = self._inputs()
             self._refuse_links(paths)
             self._run("mkdir", "-p", "--", self._mark.dir)
             if not paths:
@@ -71,10 +71,8 @@ class SshHome:
 
     def inputs(self) -> tuple[Path, ...]:
         """Return the files that `send` copies, where they lie here."""
-        places = [self._root / path for path in self._remote.inputs]
-        files = [file for place in places for file in ((place,) if place.is_file() else sorted(place.rglob("*")))]
-        hidden = (any(part.startswith(".") for part in file.relative_to(self._root).parts) for file in files)
-        return tuple(file for file, skipped in zip(files, hidden, strict=True) if file.is_file() and not skipped)
+        found = {place for path in self._inputs() for place in self._below(path)}
+        return tuple(sorted(place for place in found if place.is_file()))
 
     def fetch(self, *, adapters: bool = False, again: bool = False, texts: bool = True) -> Fetched:
         """Copy the experiment's files here, each renamed once it is whole, and read-only."""
@@ -108,6 +106,9 @@ class SshHome:
         return code
 
     # --- copying ---
+
+    def _inputs(self) -> list[str]:
+        return [path for path in self._remote.inputs if (self._root / path).exists()]
 
     def _options(self) -> tuple[str, ...]:
         # Half-written files are hidden; locks and checkpoints are of use where the jobs are.

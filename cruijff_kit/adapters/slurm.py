@@ -268,7 +268,7 @@ def _unknown(job_id: str, past: JobReport | None, *, why: str) -> JobReport:
     last = f"accounting last called it {past.state.value}" if past is not None else ""
     nowhere = "" if why else "Slurm holds no such job any more"
     reason = "; ".join(part for part in (why or nowhere, last) if part)
-    return JobReport(job_id=job_id, state=JobState.UNKNOWN, reason=reason, absent=not why)
+    return JobReport(job_id=job_id, state=JobState.UNKNOWN, reason=reason, absent=past is not None and not why)
 
 
 def _waiting(dependency: str) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def allow(experiment: str, paths: tuple[str, ...], *, way: Way, reason: str, wit
 
     It holds for the content the data have now. Red data goes nowhere, green data needs no leave.
     """
-    inputs = allows_inputs(experiment, ("data", "allow", *paths, way)) and is_mirrored(experiment)
+    inputs = allows_inputs(experiment, paths, way=way) and is_mirrored(experiment)
     world = enter_around(experiment) if inputs else enter(experiment)
     asked = workflow.preview_allow(paths, way=way, world=world)
     if asked.question and not withdraw:

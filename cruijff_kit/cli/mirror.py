@@ -1,6 +1,7 @@
 """`ck sync`, and every other command where an experiment lies on a login host: it runs there."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,15 @@ from cruijff_kit import workflow
 from cruijff_kit.bootstrap import open_mirror
 from cruijff_kit.cli.world import chosen
 from cruijff_kit.errors import SiteError
+from cruijff_kit.schema.consent import Way
 
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import Mirror
 
 __all__ = ["allows_inputs", "check_there", "is_mirrored", "sync", "there"]
 
-_HERE = frozenset({"site", "sync", "schema"})
-"""Commands that run here wherever experiments lie."""
+_HERE = frozenset({"info", "init", "mcp", "schema", "site", "sync", "train"})
+"""Commands that run here wherever experiments lie: what they make or tell is this machine's."""
 _HELP = frozenset({"-h", "--help"})
 
 
@@ -54,17 +56,14 @@ def check_there(experiment: str) -> int:
 
 def there(command: str, arguments: Sequence[str], *, root: click.Context) -> click.Command | None:
     """Return the command that runs another one where the experiment lies; None where that is here."""
-    if (
-        command in _HERE
-        or allows_inputs(root.params["experiment"], (command, *arguments))
-        or not _HELP.isdisjoint(arguments)
-        or root.resilient_parsing
-    ):
+    words = (command, *arguments)
+    if command in _HERE or not _HELP.isdisjoint(arguments) or root.resilient_parsing:
+        return None
+    if words[:2] == ("data", "allow") and _agrees_here(root.params["experiment"], arguments[1:]):
         return None
     mirror = _mirror(root.params["experiment"], root.params["site"])
     if mirror is None:
         return None
-    words = (command, *arguments)
 
     @click.pass_context
     def run(ctx: click.Context) -> None:
@@ -73,16 +72,29 @@ def there(command: str, arguments: Sequence[str], *, root: click.Context) -> cli
     return click.Command(command, callback=run)
 
 
-def allows_inputs(experiment: str, words: Sequence[str]) -> bool:
-    """Return whether a command is `ck data allow` of files of the project here, which go to the host as inputs."""
+def allows_inputs(experiment: str, paths: Sequence[str], *, way: Way | None) -> bool:
+    """Return whether somebody agrees that files of the project here be copied: they go to the host as inputs."""
     root = Path(experiment).resolve().parent
-    named = [word for word in words[2:] if not word.startswith("-") and (root / word).is_file()]
-    return tuple(words[:2]) == ("data", "allow") and "host" in " ".join(words).replace("=", " ").split() and bool(named)
+    return way == "host" and any(_is_file(root / path) for path in paths)
 
 
 def is_mirrored(experiment: str) -> bool:
     """Return whether an experiment lies on a login host."""
     return _mirror(experiment, chosen()) is not None
+
+
+def _is_file(path: Path) -> bool:
+    # What is too long to name a file is an error to the system.
+    with suppress(OSError):
+        return path.is_file()
+    return False
+
+
+def _agrees_here(experiment: str, arguments: Sequence[str]) -> bool:
+    from cruijff_kit.cli.allow import allow
+
+    said = allow.make_context("allow", list(arguments), resilient_parsing=True).params
+    return allows_inputs(experiment, said["paths"], way=said["way"])
 
 
 def _tell(withheld: str) -> None:

@@ -105,8 +105,10 @@ def out_of_memory(status: StepStatus) -> Literal["host", "gpu"] | None:
 
 def _of_last(own: JobStatus | None, attempts: Sequence[Attempt]) -> JobStatus | None:
     """Return what the job of the last attempt says of itself; None where the words are those of an earlier one."""
-    known = own is not None and attempts and attempts[-1].job_id is not None and own.job_id
-    return None if known and own is not None and own.job_id != attempts[-1].job_id else own
+    last = attempts[-1].job_id if attempts else None
+    if own is None or not own.job_id or last is None:
+        return own
+    return own if own.job_id == last else None
 
 
 def _phase(evidence: Evidence) -> tuple[Phase, str]:

@@ -150,7 +150,7 @@ class JobReport(Noun):
     ended: Timestamp | None = None
     """When it ended."""
     absent: bool = False
-    """Whether the scheduler answered and has no such job any more, whatever accounting believes of it."""
+    """Whether accounting alone believes that it lives: the scheduler itself answered, and has no such job any more."""
 
 
 class JobUsage(Noun):

@@ -86,11 +86,11 @@ class RetryPreview(Noun):
     @property
     def question(self) -> str:
         """Return the question put to the user."""
-        asked, named = self.asked, ", ".join(self.runs[:5]) + (", …" if len(self.runs) > 5 else "")
+        asked = self.asked
         change = f", changed so: {'; '.join(self.changes)}" if self.changes else ""
         return (
             f"Submit {asked.train_jobs} training and {asked.eval_jobs} evaluation jobs of {asked.experiment} again "
-            f"({named}; {asked.asks}){change}?"
+            f"({_first(self.runs)}; {asked.asks}){change}?"
         )
 
 
@@ -127,8 +127,7 @@ class CancelPreview(Noun):
     @property
     def question(self) -> str:
         """Return the question put to the user."""
-        named = f"{len(self.runs)} runs ({', '.join(self.runs[:5])}{', …' if len(self.runs) > 5 else ''})"
-        what = named if self.runs else f"all {self.planned} runs"
+        what = f"{len(self.runs)} runs ({_first(self.runs)})" if self.runs else f"all {self.planned} runs"
         return f"Stop every job of {what} of {self.experiment} that has not ended, and hand over no more of them?"
 
 
@@ -139,3 +138,7 @@ class CancelReceipt(Noun):
     """Jobs that were asked to stop."""
     left_alone: tuple[str, ...]
     """Runs that had nothing to stop."""
+
+
+def _first(runs: tuple[RunId, ...]) -> str:
+    return ", ".join(runs[:5]) + (", …" if len(runs) > 5 else "")

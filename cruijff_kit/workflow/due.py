@@ -8,9 +8,22 @@ from cruijff_kit.schema.job import Attempt, Intent, JobReport, JobState, Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.policy import Queue, Reaction
+from cruijff_kit.schema.run import ExperimentStatus
 from cruijff_kit.workflow.attempts import AttemptKey, steps_of
 
-__all__ = ["Book", "Due", "due_jobs", "edge_of", "ids_of", "known_edges", "left_open", "room_in", "tags_of"]
+__all__ = [
+    "Book",
+    "Due",
+    "book_of",
+    "due_jobs",
+    "edge_of",
+    "ids_of",
+    "known_edges",
+    "left_open",
+    "reports_of",
+    "room_in",
+    "tags_of",
+]
 
 Book = dict[AttemptKey, tuple[Attempt, ...]]
 """Submissions on disk, oldest first, by run and step."""
@@ -42,6 +55,16 @@ class Due(NamedTuple):
         if self.step is Step.TRAIN:
             return self.script, layout.config
         return self.script, *(layout.cell_config(cell.name) for cell in self.run.cells)
+
+
+def book_of(status: ExperimentStatus) -> Book:
+    """Return the submissions that a status tells of."""
+    return {(entry.run_id, entry.step): entry.attempts for entry in status.steps if entry.attempts}
+
+
+def reports_of(status: ExperimentStatus) -> dict[str, JobReport]:
+    """Return what the scheduler said by then, by job id."""
+    return {entry.report.job_id: entry.report for entry in status.steps if entry.report is not None}
 
 
 def due_jobs(runs: Sequence[PlannedRun], book: Book, *, now: datetime) -> list[Due]:

@@ -15,7 +15,7 @@ from cruijff_kit.workflow.mirror_tiers import refuse_inputs, withheld_there
 
 __all__ = ["run_there", "sync_mirror"]
 
-_LOOKING = frozenset({"status", "logs", "audit", "site"})
+_LOOKING = frozenset({"audit", "logs", "results", "search", "site", "status"})
 """Commands that read no input."""
 _STOPPING = frozenset({"cancel"})
 """Commands that shall not wait for inputs to be copied, nor be refused for them."""
@@ -38,8 +38,7 @@ def run_there(words: Sequence[str], *, tell: Callable[[str], None] | None = None
     """
     command = words[0] if words else ""
     if command not in _LOOKING | _STOPPING:
-        refuse_inputs(mirror)
-        mirror.home.send()
+        _sent(mirror)
     code = mirror.home.call(words)
     if command not in _LEAVING_NOTHING:
         _, withheld = _brought(mirror, adapters=False)
@@ -61,8 +60,7 @@ def sync_mirror(*, adapters: bool = False, mirror: Mirror) -> MirrorReceipt:
         SiteError: the host cannot be reached, or the folder here is no copy of the experiment.
         ResultError: a file that came is not the one that a finished job vouches for.
     """
-    refuse_inputs(mirror)
-    sent = mirror.home.send()
+    sent = _sent(mirror)
     fetched, withheld = _brought(mirror, adapters=adapters)
     verified, lines = _verified(mirror, adapters=adapters, texts=not withheld)
     return MirrorReceipt(
@@ -74,6 +72,12 @@ def sync_mirror(*, adapters: bool = False, mirror: Mirror) -> MirrorReceipt:
         lines=lines,
         withheld=withheld,
     )
+
+
+def _sent(mirror: Mirror) -> tuple[str, ...]:
+    """Return which inputs went there, all of which may."""
+    refuse_inputs(mirror)
+    return mirror.home.send()
 
 
 def _brought(mirror: Mirror, *, adapters: bool) -> tuple[Fetched, str]:

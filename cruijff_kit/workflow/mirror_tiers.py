@@ -1,8 +1,9 @@
 """Tiers of a mirrored experiment: which inputs may go to the other machine, and whether texts may come from there."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 
 from cruijff_kit.data.tiers import MARK, stated_tier, strictest
 from cruijff_kit.data.yaml_text import load_yaml
@@ -56,14 +57,15 @@ def refuse_inputs(mirror: Mirror) -> None:
 
 def withheld_there(mirror: Mirror) -> str:
     """Return why texts of an experiment stay where it lies; empty where they may come here."""
-    tier = strictest(_said(mirror.copy))
+    plan = _plan(mirror.copy)
+    tier = strictest(_said(plan, mirror.copy))
     if tier == "green":
         return ""
     if mirror.copy.read(ExperimentLayout.summary) is None:
         return "no design there tells the tier of its data yet: texts stay there"
     if tier == "red":
         return "the data is red: figures and configurations came, texts and adapters stay there"
-    data = {each["path"]: each["sha256"] for each in _plan(mirror.copy).get("datasets", ())}
+    data = _content(plan)
     if data and not missing(data, way="host", records=mirror.audit.records()):
         return ""
     command = f"ck -C {mirror.copy.root.name} data allow --way host --reason …"
@@ -73,9 +75,8 @@ def withheld_there(mirror: Mirror) -> str:
     )
 
 
-def _said(store: RunStore) -> Iterator[Tier]:
+def _said(plan: Mapping[str, Any], store: RunStore) -> Iterator[Tier]:
     """Yield what design and plan say, of which the plan knows how the data are marked there."""
-    plan = _plan(store)
     if "tier" in plan:
         yield stated_tier(str(plan["tier"]), place=ExperimentLayout.plan)
     with suppress(SpecError, KeyError, TypeError):
@@ -84,7 +85,15 @@ def _said(store: RunStore) -> Iterator[Tier]:
         yield stated_tier(str(said), place=ExperimentLayout.summary)
 
 
-def _plan(store: RunStore) -> dict:
+def _content(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hash of each data set of a plan by its path; none where its form is another one."""
+    with suppress(KeyError, TypeError):
+        return {str(each["path"]): str(each["sha256"]) for each in plan["datasets"]}
+    return {}
+
+
+def _plan(store: RunStore) -> dict[str, Any]:
+    """Return what the plan there says: of that much a newer form is understood too."""
     with suppress(ValueError):
         found = json.loads(store.read_text(ExperimentLayout.plan) or "{}")
         return found if isinstance(found, dict) else {}

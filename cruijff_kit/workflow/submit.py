@@ -13,13 +13,14 @@ from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.plan import DesignLock, Plan, PlannedRun
 from cruijff_kit.schema.policy import Decision
+from cruijff_kit.schema.run import ExperimentStatus
 from cruijff_kit.schema.spec import Resources
 from cruijff_kit.schema.submission import RetryPreview, Submission, SubmitPreview, SubmitReceipt
 from cruijff_kit.workflow.attempts import find_run, last_reports, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.design_consent import refuse_sending
 from cruijff_kit.workflow.disk import disk_shortage
-from cruijff_kit.workflow.due import Book, Due, due_jobs, known_edges, room_in
+from cruijff_kit.workflow.due import Book, Due, book_of, due_jobs, known_edges, reports_of, room_in
 from cruijff_kit.workflow.estimate import apply_remedy
 from cruijff_kit.workflow.handover import Errand, errand_of, hand_over
 from cruijff_kit.workflow.mask_gate import GateFindings, pass_gate, proof_events
@@ -105,7 +106,7 @@ def retry_run(run: str, *, apply_proposal: bool = False, reason: str, world: Wor
         plan, lock = sealed_plan(world=world)
         adopt_submitted(plan, world=world)
         chosen = find_run(plan.runs, run)
-        due = _failed(chosen, world)
+        due = _failed(chosen, read_status(world=world))
         _preview(plan, lock, due=due, world=world)
         _record_gate(_gate(due, plan, world=world), verb="retry", world=world)
         event = AuditEvent(
@@ -137,7 +138,8 @@ def preview_retry(plan_id: str, *, runs: tuple[str, ...], apply_proposal: bool =
     plan, lock = sealed_plan(world=world)
     _check_plan(plan_id, lock)
     chosen = _chosen(plan, runs)
-    due = [job for run in chosen for job in _failed(run, world)]
+    status = read_status(world=world)
+    due = [job for run in chosen for job in _failed(run, status)]
     changes = [proposed_change(run.id, world=world).words for run in chosen] if apply_proposal else []
     asked = _preview(plan, lock, due=due, world=world)
     return RetryPreview(asked=asked, runs=tuple(run.id for run in chosen), changes=tuple(changes))
@@ -198,12 +200,10 @@ def _chosen(plan: Plan, runs: Sequence[str]) -> tuple[PlannedRun, ...]:
     return tuple(find_run(plan.runs, name) for name in runs) if runs else plan.runs
 
 
-def _failed(run: PlannedRun, world: World) -> list[Due]:
-    steps = [entry for entry in read_status(world=world).steps if entry.run_id == run.id]
+def _failed(run: PlannedRun, status: ExperimentStatus) -> list[Due]:
+    steps = [entry for entry in status.steps if entry.run_id == run.id]
     failed = [Due(run, entry.step) for entry in steps if retryable(entry)]
-    book = {(entry.run_id, entry.step): entry.attempts for entry in steps if entry.attempts}
-    reports = {entry.report.job_id: entry.report for entry in steps if entry.report is not None}
-    ready = known_edges(failed, book, reports=reports)
+    ready = known_edges(failed, book_of(status), reports=reports_of(status))
     if ready:
         return ready
     if failed:

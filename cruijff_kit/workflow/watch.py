@@ -13,7 +13,7 @@ from cruijff_kit.schema.site import Site
 from cruijff_kit.schema.submission import Submission
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.compute import read_compute, write_compute
-from cruijff_kit.workflow.due import due_jobs, known_edges, room_in
+from cruijff_kit.workflow.due import book_of, due_jobs, known_edges, reports_of, room_in
 from cruijff_kit.workflow.failures import (
     apply_policy,
     cancel_leftovers,
@@ -108,7 +108,7 @@ def _act(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
         plan, world=world
     ):
         status = stand(plan, site=site, world=world)
-    reports = _reports(status)
+    reports = reports_of(status)
     news = [entry for entry in status.steps if is_news(entry)]
     record_verdicts(news, plan, world=world)
     forgotten = settle_forgotten(status, site, world=world)
@@ -126,18 +126,12 @@ def _act(plan: Plan, world: World) -> tuple[ExperimentStatus, bool]:
     return status, bool(news or forgotten)
 
 
-def _reports(status: ExperimentStatus) -> dict[str, JobReport]:
-    """Return what the scheduler said, by job id."""
-    return {entry.report.job_id: entry.report for entry in status.steps if entry.report is not None}
-
-
 def _feed(plan: Plan, status: ExperimentStatus, *, site: Site, world: World) -> list[Submission]:
     """Hand over what waits, as the queue has room."""
     wanted, now = read_wanted(world), world.clock.now()
     if wanted is None or (wanted.try_at is not None and wanted.try_at > now):
         return []
-    book = {(entry.run_id, entry.step): entry.attempts for entry in status.steps if entry.attempts}
-    reports = _reports(status)
+    book, reports = book_of(status), reports_of(status)
     runs = [run for run in plan.runs if run.id in wanted.runs]
     due = known_edges(due_jobs(runs, book, now=now), book, reports=reports)
     room = room_in(book, reports, queue=site.queue)

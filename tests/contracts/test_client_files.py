@@ -64,7 +64,7 @@ def test_a_file_keeps_its_mode_and_a_link_of_the_users_own_is_followed(tmp_path:
     files.write(files.find("claude", "user"), "new")
     assert place.is_symlink()
     assert (kept.read_text(encoding="utf-8"), kept.stat().st_mode & 0o777) == ("new", 0o640)
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".dotfiles")] == []
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith((".dotfiles", ".ck-"))] == []
 
 
 def test_a_link_out_of_the_project_is_refused(tmp_path: Path) -> None:

@@ -171,6 +171,10 @@ class FakeScheduler:
         """Purge a job from the queue, while the books, which its tag is found in, call it running for ever."""
         self._reports[job_id] = JobReport(job_id=job_id, state=JobState.UNKNOWN, absent=True)
 
+    def hush(self, job_id: str) -> None:
+        """Say nothing of a job for now, whose tag is found all the same: its books did not answer."""
+        self._reports[job_id] = JobReport(job_id=job_id, state=JobState.UNKNOWN)
+
     def refuse(self, message: str = "the controller did not answer", *, transient: bool = True) -> None:
         """Refuse the next submission that would queue something."""
         self._refusals.append(SchedulerError(message, transient=transient, stderr=message))

@@ -16,16 +16,20 @@ case "$*" in *"cluster check"*) exit {check};; *mlx_here*) exit 1;; *) exit {tes
 DONE = ("lint", "types", "pytest", "latest", ".venv/.ready")
 
 
+def run_make(*words: str) -> "subprocess.CompletedProcess[str]":
+    """Run make as from a terminal: this test itself may run below one, with words of its own for those below it."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ("make", "--silent", *words)
+    return subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, encoding="utf-8", check=False)
+
+
 def make(target: str, folder: Path, *, check: int, tests: int) -> tuple[int, str, str]:
     """Run a target whose other parts count as done; return its code, what ran, and what it complained of."""
     calls, python = folder / "calls", folder / "python"
     python.write_text(PYTHON.format(calls=calls, check=check, tests=tests), encoding="utf-8")
     python.chmod(0o755)
     skipped = [word for name in DONE for word in ("-o", name)]
-    command = ("make", "--silent", target, f"BIN={folder}", *skipped)
-    # This test itself may run below `make`, with words of its own for those below it.
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, encoding="utf-8", check=False)
+    done = run_make(target, f"BIN={folder}", *skipped)
     return done.returncode, calls.read_text(encoding="utf-8"), done.stderr
 
 
@@ -52,10 +56,19 @@ def test_whoever_asks_for_the_tests_on_slurm_alone_is_told_by_a_failure(tmp_path
     assert "slurm and not soak" not in ran
 
 
+@pytest.mark.parametrize("target", ("setup", "latest", "mlx"))
+def test_every_environment_asks_for_a_python_that_is_new_enough_before_anything_is_made(
+    target: str, tmp_path: Path
+) -> None:
+    places = (f"READY={tmp_path}/venv/.ready", f"LATEST={tmp_path}/latest", f"MLX={tmp_path}/mlx")
+    done = run_make(target, "PYTHON=", *places)
+    assert done.returncode
+    assert f"hint: install one, then run: make {target} PYTHON=/path/to/python3.12" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_claude_code_its_tests_fail_and_say_how_to_get_it(tmp_path: Path) -> None:
-    command = ("make", "--silent", "claude", f"CLAUDE={tmp_path}/none", f"BIN={tmp_path}", "-o", ".venv/.ready")
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, encoding="utf-8", check=False)
+    done = run_make("claude", f"CLAUDE={tmp_path}/none", f"BIN={tmp_path}", "-o", ".venv/.ready")
     assert done.returncode
     assert f"no Claude Code at {tmp_path}/none" in done.stdout
     assert "@anthropic-ai/claude-code@2.1.329" in done.stdout

@@ -139,3 +139,43 @@ def test_help_is_shown_here_and_names_the_option(tmp_path: Path) -> None:
     write(tmp_path / "site.yaml", "login_host: nowhere.invalid\nremote: {dir: /far}\n")
     assert "--reason" in ck(tmp_path / "exp", "submit", "--help").output
     assert "--site" in CliRunner().invoke(cli, ["--help"]).output
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an experiment of a project, with a yellow input, whose user keeps experiments on a login host."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    write(tmp_path / "config" / "cruijff-kit" / "site.yaml", "login_host: nowhere.invalid\nremote: {dir: /far}\n")
+    write(tmp_path / "project" / "inputs" / "words.json", "[]")
+    return tmp_path / "project" / "exp"
+
+
+def test_a_reason_too_long_to_be_a_file_name_is_a_reason(elsewhere: Path) -> None:
+    reason = "for many words " * 30
+    allowed = ("data", "allow", "inputs/words.json", "--way", "host")
+    for words in (("submit",), ("data", "show"), allowed, ("data", "allow", reason, "--way", "host")):
+        assert isinstance(ck(elsewhere, *words, "--reason", reason).exception, CruijffError), words
+
+
+@pytest.mark.parametrize("said", (("--way", "host"), ("--way=host",)))
+def test_consent_to_inputs_is_given_here_and_any_other_where_the_experiment_lies(
+    elsewhere: Path, said: tuple[str, ...]
+) -> None:
+    reason = ("--reason", "the host may have it")
+    here = ck(elsewhere, "data", "allow", *said, "inputs/words.json", *reason)
+    assert "there is no terminal" in str(here.exception)
+    for words in (("inputs/words.json", "--way", "show"), ("data/words.json", *said), said):
+        there = ck(elsewhere, "data", "allow", *words, *reason)
+        assert "inputs may not go to nowhere.invalid:/far/exp" in str(there.exception), words
+
+
+@pytest.mark.parametrize(
+    "command", ("init", "info", "mcp install", "mcp install --ssh h.invalid --root /far", "train list-data")
+)
+def test_what_is_about_this_machine_is_done_on_it_wherever_experiments_lie(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(elsewhere.parent)
+    done = ck(elsewhere.parent, *command.split())
+    assert done.exit_code == 0, done.output
+    assert not (elsewhere.parent / ".mirror.json").exists()

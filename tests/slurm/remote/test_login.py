@@ -35,13 +35,6 @@ def shared_login() -> Iterator[Login]:
 
 
 @pytest.fixture
-def login(shared_login: Login, monkeypatch: pytest.MonkeyPatch) -> Login:
-    monkeypatch.setenv("CRUIJFF_SSH_CONFIG", str(shared_login.config))
-    shared_login.restore()
-    return shared_login
-
-
-@pytest.fixture
 def host(login: Login) -> LoginHost:
     return LoginHost(login.name)
 

@@ -20,8 +20,6 @@ from tests.mcp_bench import NAME, QUICK
 from tests.random_model import random_base
 from tests.slurm.remote.login import Login, running_login
 
-pytestmark = pytest.mark.slurm
-
 PROGRAM = str(Path(sys.executable).with_name("cruijff-mcp"))
 NAMES = ("plain", "with space", 'dou"ble', "semi;colon && echo no", "`no`", "ünï—cödé", "*", "> x")
 
@@ -30,13 +28,6 @@ NAMES = ("plain", "with space", 'dou"ble', "semi;colon && echo no", "`no`", "ün
 def shared_login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Login]:
     with running_login({"CRUIJFF_STATE_DIR": str(tmp_path_factory.mktemp("state"))}) as login:
         yield login
-
-
-@pytest.fixture
-def login(shared_login: Login, monkeypatch: pytest.MonkeyPatch) -> Login:
-    monkeypatch.setenv("CRUIJFF_SSH_CONFIG", str(shared_login.config))
-    shared_login.restore()
-    return shared_login
 
 
 @pytest.fixture

@@ -15,17 +15,10 @@ from tests.slurm.remote.login import Login, running_login
 
 
 @pytest.fixture(scope="module")
-def module_login(slurm_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Login]:
+def shared_login(slurm_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Login]:
     far = tmp_path_factory.mktemp("far")
     with running_login({**far_variables(far), **slurm_cluster.environment}) as login:
         yield login
-
-
-@pytest.fixture
-def login(module_login: Login, monkeypatch: pytest.MonkeyPatch) -> Login:
-    monkeypatch.setenv("CRUIJFF_SSH_CONFIG", str(module_login.config))
-    module_login.restore()
-    return module_login
 
 
 def ck(root: Path, *words: str) -> Result:

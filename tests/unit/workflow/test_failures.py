@@ -275,6 +275,14 @@ def test_a_job_that_only_the_books_call_running_is_lost_in_time(exp: Submitted, 
     assert exp.last(run).intent.number == 2
 
 
+def test_a_job_whose_tag_is_held_is_not_lost_however_long_nothing_is_said_of_it(exp: Submitted, run: str) -> None:
+    exp.scheduler.start(exp.job_id(run))
+    exp.scheduler.hush(exp.job_id(run))
+    exp.later(hours=2)
+    look(exp)
+    assert (exp.step(run).phase, exp.last(run).verdict) == (Phase.UNKNOWN, None)
+
+
 def test_a_forgotten_job_that_said_itself_why_it_failed_is_not_tried_again(exp: Submitted, run: str) -> None:
     exp.saves(exp.job_id(run), 2, state="failed", message="no such column `answer`")
     exp.scheduler.forget(exp.job_id(run))

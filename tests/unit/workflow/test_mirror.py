@@ -132,7 +132,9 @@ def test_stopping_jobs_waits_for_no_input_to_be_copied(bench: Bench) -> None:
 
 def test_a_verb_that_only_looks_copies_nothing_back(bench: Bench) -> None:
     bench.make("1")
-    for word in ("status", "logs"):
+    (bench.copy.parent / "inputs").mkdir()
+    (bench.copy.parent / "inputs" / "yellow.json").write_text("1", encoding="utf-8")
+    for word in ("status", "logs", "results", "search"):
         run_there((word,), mirror=bench.mirror)
     assert not (bench.copy / MADE).exists()
 
@@ -182,6 +184,15 @@ def test_texts_come_from_there_as_far_as_their_tier_and_consent_there_let_them_a
     told: list[str] = []
     run_there(("watch",), tell=told.append, mirror=bench.mirror)
     assert bool(told) != comes
+
+
+@pytest.mark.parametrize("datasets", (None, "none", [None], [{"file": "data/words.json"}]))
+def test_a_plan_of_another_form_lets_no_text_come(datasets: Any, bench: Bench) -> None:
+    fill(bench)
+    bench.say("yellow", datasets=datasets)
+    receipt = sync_mirror(mirror=bench.mirror)
+    assert "no consent is on record" in receipt.withheld
+    assert set(TEXTS).isdisjoint(receipt.fetched)
 
 
 @pytest.mark.parametrize("folder, fact", (("data/red", "is red"), ("plain", "is yellow"), ("data/yellow", "is yellow")))
