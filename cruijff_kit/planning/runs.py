@@ -8,8 +8,10 @@ from cruijff_kit.errors import PlanError, Problem
 from cruijff_kit.planning.cells import epochs_saved, plan_cells, unused_rows
 from cruijff_kit.planning.grid import Point, Variant
 from cruijff_kit.planning.mlx_checks import unlike_backend
+from cruijff_kit.planning.loss_checks import minimised, unfit_points
 from cruijff_kit.planning.run_ids import content_hash, run_id
 from cruijff_kit.schema.data import DatasetFacts
+from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.plan import Cell, PlannedRun, Resolved
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import ExperimentSpec, ModelRef
@@ -70,7 +72,7 @@ def plan_runs(spec: ExperimentSpec, points: tuple[Point, ...], *, inputs: Inputs
     Raises:
         PlanError: two runs are the same, or epochs, splits or tasks do not fit; lists every problem.
     """
-    problems = [*unused_rows(points, spec.evaluation), *unlike_backend(points, spec)]
+    problems = [*unused_rows(points, spec.evaluation), *unlike_backend(points, spec), *unfit_points(points, inputs.datasets)]
     refs = _hashed(spec.models, inputs.models)
     runs, digests = [], []
     for point in points:
@@ -104,7 +106,8 @@ def science(point: Point, inputs: Inputs) -> dict[str, Any]:
         shared["generation"] = point.generation.model_dump(mode="json")
     if point.type == "control":
         return {**shared, "controls": _said({name: values[name] for name in _SHARED})}
-    controls = _said({name: value for name, value in values.items() if name not in _NEUTRAL})
+    neutral = _NEUTRAL | LossControls.model_fields.keys()
+    controls = _said({name: value for name, value in values.items() if name not in neutral}) | minimised(values)
     controls["effective_batch"] = values["batch_size"] * values["gradient_accumulation_steps"]
     recipe = values["recipe"]
     controls["recipe"] = inputs.recipes.get(recipe, _ALIKE.get(recipe, recipe))
