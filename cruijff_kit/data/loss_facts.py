@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.schema.losses import CalibrationMonitor, LossControls, LossOptions
 
-__all__ = ["IMPROPER", "READS", "Unfit", "looks_at_rows", "loss_controls", "reads_harm", "unfit_losses", "unread_options"]
+__all__ = [
+    "IMPROPER",
+    "READS",
+    "Unfit",
+    "looks_at_rows",
+    "loss_controls",
+    "reads_harm",
+    "unfit_losses",
+    "unread_options",
+]
 
 READS: Mapping[str, tuple[str, ...]] = {
     "ce": (),

@@ -92,7 +92,9 @@ def _unvalidated(controls: LossControls, rows: int) -> Iterator[Unfit]:
     """Yield what asks for validation where there are too few rows for it."""
     hint = "give the data a split `validation`, or leave it out"
     if controls.early_stopping_patience is not None and not rows:
-        yield Unfit("early_stopping_patience", "training is to stop by validations, and there are no rows for one", hint)
+        yield Unfit(
+            "early_stopping_patience", "training is to stop by validations, and there are no rows for one", hint
+        )
     if controls.calibration_monitor.enabled and rows < 2:
         fact = f"`calibration_monitor` measures the validation rows, some of them apart, and there are {rows}"
         yield Unfit("calibration_monitor", fact, hint)

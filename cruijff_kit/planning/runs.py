@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from cruijff_kit.errors import PlanError, Problem
 from cruijff_kit.planning.cells import epochs_saved, plan_cells, unused_rows
 from cruijff_kit.planning.grid import Point, Variant
-from cruijff_kit.planning.mlx_checks import unlike_backend
 from cruijff_kit.planning.loss_checks import minimised, unfit_points
+from cruijff_kit.planning.mlx_checks import unlike_backend
 from cruijff_kit.planning.run_ids import content_hash, run_id
 from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.losses import LossControls
@@ -72,7 +72,11 @@ def plan_runs(spec: ExperimentSpec, points: tuple[Point, ...], *, inputs: Inputs
     Raises:
         PlanError: two runs are the same, or epochs, splits or tasks do not fit; lists every problem.
     """
-    problems = [*unused_rows(points, spec.evaluation), *unlike_backend(points, spec), *unfit_points(points, inputs.datasets)]
+    problems = [
+        *unused_rows(points, spec.evaluation),
+        *unlike_backend(points, spec),
+        *unfit_points(points, inputs.datasets),
+    ]
     refs = _hashed(spec.models, inputs.models)
     runs, digests = [], []
     for point in points:
