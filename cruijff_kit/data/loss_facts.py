@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from cruijff_kit.schema.losses import CalibrationMonitor, LossControls, LossOptions
+from cruijff_kit.schema.losses import CalibrationMonitor, CriticalError, LossControls, LossOptions
 
 __all__ = [
-    "IMPROPER",
     "READS",
     "Unfit",
     "looks_at_rows",
     "loss_controls",
+    "loss_warnings",
     "reads_harm",
     "unfit_losses",
     "unread_options",
@@ -28,11 +28,15 @@ READS: Mapping[str, tuple[str, ...]] = {
 }
 """Each loss, and the keys of `loss_options` that it reads."""
 
-IMPROPER = (
+_IMPROPER = (
     "`abstain_seed` is no proper scoring rule: where one of two answers is right with probability 0.6, 0.7, 0.8 or "
     "0.9, what minimises it says 0.500, 0.539, 0.700 or 0.886; do not read its model's probabilities as such"
 )
-"""What is said of `abstain_seed` before and while it trains."""
+_TILTED = (
+    "`harm_weighted` learns probabilities that are tilted towards harmful labels: what minimises it is the label's "
+    "weight times its chance, and more where errors are critical; calibrate before reading them"
+)
+_UNPROVEN = "nothing known shows that `adjust_lr` improves calibration: compare it with a run that leaves it off"
 
 _OPTIONS_HINT = "write `options: [label, …]`, the labels as the data spell them"
 
@@ -62,6 +66,16 @@ def looks_at_rows(controls: LossControls) -> bool:
 def reads_harm(controls: LossControls) -> bool:
     """Return whether anything reads the harm weights and critical errors."""
     return controls.loss == "harm_weighted" or controls.calibration_monitor.enabled
+
+
+def loss_warnings(controls: LossControls) -> Iterator[str]:
+    """Yield what is to be known of a loss and a monitor, before they train and while they do."""
+    if controls.loss == "abstain_seed":
+        yield _IMPROPER
+    if controls.loss == "harm_weighted":
+        yield _TILTED
+    if controls.calibration_monitor.adjust_lr:
+        yield _UNPROVEN
 
 
 def unfit_losses(controls: LossControls, *, train_on_input: bool = False) -> Iterator[Unfit]:
@@ -111,14 +125,23 @@ def _gambler(controls: LossControls) -> Iterator[Unfit]:
 
 def _harm(controls: LossControls) -> Iterator[Unfit]:
     errors, weights = controls.critical_errors, controls.harm_weights
-    if controls.options is not None:
-        for label in weights:
-            if label not in controls.options:
-                yield _unknown(f"harm_weights.{label}", label, known=controls.options)
-        for at, error in enumerate(errors):
-            for key, label in (("true", error.true), ("predicted", error.predicted)):
-                if label not in controls.options:
-                    yield _unknown(f"critical_errors[{at}].{key}", label, known=controls.options)
+    labels = [(f"harm_weights.{label}", label) for label in weights]
+    for at, error in enumerate(errors):
+        labels += [(f"critical_errors[{at}].true", error.true), (f"critical_errors[{at}].predicted", error.predicted)]
+    known = controls.options
+    if known is not None:
+        yield from (_unknown(place, label, known=known) for place, label in labels if label not in known)
+    yield from _confusions(errors)
+    if controls.loss != "harm_weighted":
+        return
+    if not weights and not errors:
+        hint = "write `harm_weights: {label: weight}` or `critical_errors: [{true, predicted, weight}]`"
+        yield Unfit("harm_weights", "`loss: harm_weighted` has no weights, so it would be cross-entropy", hint)
+    if weights and set(weights) >= set(known or ("",)) and not any(weights.values()):
+        yield Unfit("harm_weights", "every harm weight is 0, so nothing would be learnt", "weigh a label above 0")
+
+
+def _confusions(errors: Sequence[CriticalError]) -> Iterator[Unfit]:
     seen = set[tuple[str, str]]()
     for at, error in enumerate(errors):
         pair = (error.true, error.predicted)
@@ -128,13 +151,6 @@ def _harm(controls: LossControls) -> Iterator[Unfit]:
             fact = f"`{pair[1]}` for `{pair[0]}` is weighed twice"
             yield Unfit(f"critical_errors[{at}]", fact, "keep one of the two")
         seen.add(pair)
-    if controls.loss != "harm_weighted":
-        return
-    if not weights and not errors:
-        hint = "write `harm_weights: {label: weight}` or `critical_errors: [{true, predicted, weight}]`"
-        yield Unfit("harm_weights", "`loss: harm_weighted` has no weights, so it would be cross-entropy", hint)
-    if weights and set(weights) >= set(controls.options or ("",)) and not any(weights.values()):
-        yield Unfit("harm_weights", "every harm weight is 0, so nothing would be learnt", "weigh a label above 0")
 
 
 def _monitor(controls: LossControls) -> Iterator[Unfit]:

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cruijff_kit.data.loss_facts import (
-    IMPROPER,
     READS,
     Unfit,
     looks_at_rows,
     loss_controls,
+    loss_warnings,
     reads_harm,
     unfit_losses,
     unread_options,
@@ -19,7 +19,7 @@ from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.plan import PlannedRun, Resolved
 
-__all__ = ["loss_warnings", "minimised", "unfit_points"]
+__all__ = ["minimised", "unfit_points", "warned_losses"]
 
 
 def unfit_points(points: Sequence[Point], facts: Mapping[Variant, DatasetFacts]) -> Iterator[Problem]:
@@ -43,18 +43,9 @@ def unfit_points(points: Sequence[Point], facts: Mapping[Variant, DatasetFacts])
         yield from (Problem(f"no run reads `{name}`", f"controls.{name}", hint=hint) for name in sorted(given))
 
 
-def loss_warnings(trained: Sequence[PlannedRun]) -> Iterator[str]:
-    """Yield what is to be known of the losses that runs train with."""
-    told = [_controls(run.settings) for run in trained]
-    if any(each.loss == "abstain_seed" for each in told):
-        yield IMPROPER
-    if any(each.loss == "harm_weighted" for each in told):
-        yield (
-            "`harm_weighted` learns probabilities that are tilted towards harmful labels: what minimises it is the "
-            "label's weight times its chance, and more where errors are critical; calibrate before reading them"
-        )
-    if any(each.calibration_monitor.adjust_lr for each in told):
-        yield "nothing known shows that `adjust_lr` improves calibration: compare it with a run that leaves it off"
+def warned_losses(trained: Sequence[PlannedRun]) -> Iterator[str]:
+    """Yield what is to be known of the losses that runs train with, each once."""
+    yield from dict.fromkeys(each for run in trained for each in loss_warnings(_controls(run.settings)))
 
 
 def minimised(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,9 +83,8 @@ def _unvalidated(controls: LossControls, rows: int) -> Iterator[Unfit]:
     """Yield what asks for validation where there are too few rows for it."""
     hint = "give the data a split `validation`, or leave it out"
     if controls.early_stopping_patience is not None and not rows:
-        yield Unfit(
-            "early_stopping_patience", "training is to stop by validations, and there are no rows for one", hint
-        )
+        fact = "training is to stop by its validations, and there are no rows for one"
+        yield Unfit("early_stopping_patience", fact, hint)
     if controls.calibration_monitor.enabled and rows < 2:
         fact = f"`calibration_monitor` measures the validation rows, some of them apart, and there are {rows}"
         yield Unfit("calibration_monitor", fact, hint)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from cruijff_kit.planning.api_models import api_warnings
 from cruijff_kit.planning.estimates import Basis, run_memory
 from cruijff_kit.planning.fits import Limit, gigabytes, host_bytes, memory_bytes, remedies
-from cruijff_kit.planning.loss_checks import loss_warnings
+from cruijff_kit.planning.loss_checks import warned_losses
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.spec import ExperimentSpec
 
@@ -25,7 +25,7 @@ def plan_warnings(spec: ExperimentSpec, plan: Plan) -> list[str]:
         *_replicates(spec, plan),
         *_machine(spec, trained),
         *_saving(trained),
-        *loss_warnings(trained),
+        *warned_losses(trained),
         *api_warnings(spec, plan.runs),
     ]
 

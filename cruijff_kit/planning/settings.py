@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cruijff_kit.data.recipe_names import resolve_recipe
+from cruijff_kit.data.recipe_names import CALIBRATED, resolve_recipe
 from cruijff_kit.errors import Problem
 from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.plan import Resolved, Source
@@ -72,8 +72,9 @@ def with_derived(settings: Mapping[str, Resolved], *, backend: str = "torchtune"
     """Return the settings with what follows from others filled in.
 
     `lora_alpha` is twice the rank, `batch_size_val` is `batch_size` and `recipe` the
-    backend's own for that many GPUs, each unless somebody set it. A recipe that was
-    named by one of its names is called by its own.
+    backend's own for that many GPUs, each unless somebody set it; the calibrated recipe
+    is watched by `calibration_monitor`. A recipe that was named by one of its names is
+    called by its own.
     """
     full = dict(settings)
     named = full["recipe"]
@@ -86,6 +87,8 @@ def with_derived(settings: Mapping[str, Resolved], *, backend: str = "torchtune"
         full["lora_alpha"] = Resolved(value=2.0 * full["lora_rank"].value, source="derived")
     if full["batch_size_val"].value is None:
         full["batch_size_val"] = Resolved(value=full["batch_size"].value, source="derived")
+    if full["recipe"].value == CALIBRATED and full["calibration_monitor"].source == "default":
+        full["calibration_monitor"] = Resolved(value={"enabled": True}, source="derived")
     return full
 
 

@@ -80,7 +80,7 @@ class Objective:
         return self.answers(*self.tree.masses(read, batch)).sum()
 
     def _sliced(self, heads: Heads, part: Callable[..., Tensor], hidden: Tensor, asked: Tensor) -> Tensor:
-        """Return what a function reads off logits, those of some tokens at a time; the backward pass makes them again."""
+        """Return what a function reads off logits, some tokens at a time; the backward pass makes them again."""
         if self.at_once is None:
             with torch.no_grad():
                 self.at_once = max(1, LOGITS_AT_ONCE // heads.logits(hidden[:1]).shape[-1])

@@ -69,7 +69,7 @@ def focal_loss(logits: Tensor, labels: Tensor, *, gamma: float) -> Tensor:
 
 
 def abstaining_loss(logits: Tensor, labels: Tensor, *, threshold: float, penalty: float, uncertainty: float) -> Tensor:
-    """Return the loss of each token that the first system called abstention-aware; see `data/loss_facts.IMPROPER`."""
+    """Return the loss of each token that the first system called abstention-aware."""
     said = logits.log_softmax(-1)
     chances = said.exp()
     confidence = chances.amax(-1)

@@ -88,11 +88,8 @@ def read_options(
 
 def _paths(table: OptionTable) -> tuple[PromptIds, ...]:
     """Return the beginnings of options that are read to their ends; the prompt alone where all are single tokens."""
-    longest = [
-        node
-        for node in table.nodes
-        if not any(len(each) > len(node) and each[: len(node)] == node for each in table.nodes)
-    ]
+    inner = {node[:end] for node in table.nodes for end in range(len(node))}
+    longest = [node for node in table.nodes if node not in inner]
     return tuple(longest) or ((),)
 
 

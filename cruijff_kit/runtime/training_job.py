@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cruijff_kit.data.loss_facts import IMPROPER
+from cruijff_kit.data.loss_facts import loss_warnings
 from cruijff_kit.errors import RunError
 from cruijff_kit.runtime.adapter_files import keep_best, publish_best, save_epoch, tidy_best
 from cruijff_kit.runtime.adapter_merge import check_mergeable, updates_of
-from cruijff_kit.runtime.calibration_watch import load_watch, lowered
+from cruijff_kit.runtime.calibration_watch import lowered
 from cruijff_kit.runtime.checkpoints import (
     Checkpoint,
     load_checkpoint,
@@ -24,7 +24,6 @@ from cruijff_kit.runtime.checkpoints import (
 )
 from cruijff_kit.runtime.contest import Contest
 from cruijff_kit.runtime.course import Course, Place
-from cruijff_kit.runtime.custom_metrics import load_metrics
 from cruijff_kit.runtime.files import discard, file_sha256, write_aside
 from cruijff_kit.runtime.interruption import Interruption
 from cruijff_kit.runtime.job_files import (
@@ -32,13 +31,14 @@ from cruijff_kit.runtime.job_files import (
     StatusFile,
     Stopped,
     artefact_hashes,
+    earlier_manifest,
     exit_code_of,
     finished,
     job_ids,
     now,
 )
 from cruijff_kit.runtime.loop import Loop
-from cruijff_kit.runtime.objective import load_objective
+from cruijff_kit.runtime.parts import USUAL, Parts
 from cruijff_kit.runtime.process_group import join_processes
 from cruijff_kit.runtime.provenance import environment_lock, git_state, package_versions
 from cruijff_kit.runtime.ranks import Ranks
@@ -59,7 +59,9 @@ Build = Callable[[TrainConfig, Ranks], Any]
 _CHECKPOINT_SECONDS = 600.0
 
 
-def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None, course: type[Course] = Loop) -> int:
+def run_recipe(
+    build: Build, *, name: str, argv: Sequence[str] | None = None, course: type[Course] = Loop, parts: Parts = USUAL
+) -> int:
     """Train the run that `--config` describes and return the exit code.
 
     Started by `torchrun` it is one process of several, whatever the recipe.
@@ -69,6 +71,7 @@ def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None, co
         name: the recipe, as shown in its help.
         argv: arguments; those of the process where None.
         course: takes the steps: the loop of the library that computes what `build` makes.
+        parts: make what is minimised and what is measured.
     """
     parser = argparse.ArgumentParser(prog=name, description="Fine-tune a model as its configuration says.")
     parser.add_argument("--config", type=Path, required=True, help="the run's finetune.yaml")
@@ -79,7 +82,7 @@ def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None, co
         config = load_train_config(options.config)
         with join_processes(config) as ranks:
             try:
-                TrainingJob(config, options.config, ranks, course=course).run(build, resume=options.resume)
+                TrainingJob(config, options.config, ranks, course=course, parts=parts).run(build, resume=options.resume)
             except Stopped as stop:
                 # While the others stay: their end would make `srun` end this process.
                 if stop.again:
@@ -101,6 +104,8 @@ class TrainingJob:
     """The processes that share the work."""
     course: type[Course] = Loop
     """The loop of the library that computes."""
+    parts: Parts = USUAL
+    """Make what is minimised and what is measured."""
     place: Place = field(init=False)
     """Where it computes, known once the model is loaded."""
     interruption: Interruption = field(default_factory=Interruption)
@@ -163,7 +168,7 @@ class TrainingJob:
 
     def _finish(self, made: list[Path], status: StatusFile) -> None:
         """Write provenance, then the last marker."""
-        earlier = _earlier_manifest(self.run_dir)
+        earlier = earlier_manifest(self.run_dir)
         provenance = self._manifest((*(earlier.job_ids if earlier else ()), *self.jobs), status)
         write_aside(self.run_dir / "manifest.json", provenance.model_dump_json(indent=2) + "\n")
         hashes = artefact_hashes([*made, self.run_dir / "manifest.json"], experiment=self.run_dir.parent.parent)
@@ -173,7 +178,7 @@ class TrainingJob:
 
     def _finished(self) -> bool:
         """Return whether the run was finished under this configuration, and say so."""
-        earlier = _earlier_manifest(self.run_dir) if self.ranks.main else None
+        earlier = earlier_manifest(self.run_dir) if self.ranks.main else None
         same = earlier is not None and earlier.inputs.get("config") == self.config_sha256
         done = same and finished(self.run_dir / "DONE", experiment=self.run_dir.parent.parent)
         if not self.ranks.everyone(done)[0]:
@@ -216,14 +221,13 @@ class TrainingJob:
 
     def _train(self, build: Build, status: StatusFile, *, resume: bool) -> list[Path]:
         """Train and return the files made: metrics, then adapters."""
-        rows, measured = load_rows(self.config), load_metrics(self.config)
-        objective, watch = load_objective(self.config, rows), load_watch(self.config, rows)
-        self._say(*(f"warning: {IMPROPER}" for loss in ("abstain_seed",) if loss == self.config.loss))
+        rows = load_rows(self.config)
+        parts = self.parts.load(self.config, rows)
+        self._say(*(f"warning: {each}" for each in loss_warnings(self.config)))
         seed_everything(self.config.seed)
         status.enter("starting", "loading the base model")
         trainee = build(self.config, self.ranks)
         self.ranks.spread(trainee, strategy=self.config.strategy)
-        parts = {"metrics": measured, "objective": objective, "watch": watch}
         loop = self.course(self.config, trainee, rows=rows, ranks=self.ranks, **parts)
         if not self.config.save_adapter_weights_only:
             # A merged model that could not be written is refused before the first step.
@@ -257,8 +261,7 @@ class TrainingJob:
             keep_best(loop.adapter(), self.output, step=point.step, config=self.config, ranks=self.ranks)
             self._tidy(point.step)
         if point.step % loop.per_epoch == 0 and point.epoch in self.config.epochs_to_save:
-            folder = self.output / f"epoch_{point.epoch}"
-            save_epoch(loop.adapter(), folder, config=self.config, ranks=self.ranks)
+            save_epoch(loop.adapter(), self.output / f"epoch_{point.epoch}", config=self.config, ranks=self.ranks)
 
     def _end_early(self, loop: Course) -> None:
         """Write the epochs that early stopping left out: later ones are what training ended with."""
@@ -391,11 +394,3 @@ class TrainingJob:
             started=status.status.started,
             ended=now(),
         )
-
-
-def _earlier_manifest(run: Path) -> Manifest | None:
-    """Return the provenance an earlier job of this run left; None where there is none."""
-    try:
-        return Manifest.model_validate_json((run / "manifest.json").read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None

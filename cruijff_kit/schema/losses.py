@@ -60,7 +60,7 @@ class LossOptions(Noun):
     gamma: float = Field(default=2.0, ge=0)
     """`focal`: power of one minus the probability that a token was given; 0 is cross-entropy."""
     payoff: float | None = Field(default=None, gt=1)
-    """`gambler`: above 1, at most the number of other options; abstaining pays where none is likelier than 1 / payoff."""
+    """`gambler`: above 1, at most the number of other options; it abstains where none is likelier than 1 / payoff."""
     abstain: str | None = Field(default=None, min_length=1)
     """The option that means no answer: `gambler` bets on it, the monitor counts it as an abstention."""
     ce_steps: int = Field(default=0, ge=0, lt=2**32)
@@ -132,7 +132,7 @@ class LossControls(Noun):
     loss_options: LossOptions = Field(default=LossOptions(), exclude_if=_is_default)
     """What that loss is told."""
     harm_weights: dict[str, _Weight] = Field(default={}, exclude_if=_is_empty)
-    """Label to the harm of getting it wrong, 1 where it is not named: `harm_weighted` and the monitor's risk read it."""
+    """Label to the harm of getting it wrong, 1 where not named; `harm_weighted` and the monitor's risk read it."""
     critical_errors: tuple[CriticalError, ...] = Field(default=(), exclude_if=_is_empty)
     """Confusions that cost more than their label's harm weight says."""
     calibration_monitor: CalibrationMonitor = Field(default=CalibrationMonitor(), exclude_if=_is_default)
