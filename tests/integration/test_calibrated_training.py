@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from cruijff_kit.data.tokens import Encoding, answer_ids
@@ -104,8 +105,11 @@ def test_every_loss_is_its_formula_by_either_recipe_however_a_step_is_split(
     first = next(loop_of(config).take())
     assert first.loss == pytest.approx(expected_loss(name, config, base), rel=1e-4)
     split = {**whole, "batch_size": 5, "gradient_accumulation_steps": 3, "packed": True}
-    other = next(loop_of(write_run(tmp_path / "split", base, **split), lora_single_device).take())
-    assert (other.loss, other.grad_norm) == pytest.approx((first.loss, first.grad_norm), rel=1e-3)
+    other = write_run(tmp_path / "split", base, **split)
+    parted = next(loop_of(other).take())
+    assert (parted.loss, parted.grad_norm) == pytest.approx((first.loss, first.grad_norm), rel=1e-4)
+    # An adapter of another make begins at other numbers, which change nothing yet.
+    assert next(loop_of(other, lora_single_device).take()).loss == pytest.approx(first.loss, rel=1e-4)
     monkeypatch.setattr(objectives, "LOGITS_AT_ONCE", 2000)
     sliced = next(loop_of(config).take())
     assert (sliced.loss, sliced.grad_norm) == pytest.approx((first.loss, first.grad_norm), rel=1e-5)
@@ -131,15 +135,15 @@ def test_options_are_read_in_training_as_an_evaluation_scores_them(
         assert ours.mass == pytest.approx(theirs.mass, rel=1e-3)
 
 
+SAME = [{**row, "output": "none"} for row in ROWS]
 LOWERED: dict[str, Any] = {
     **OPTIONS,
-    "batch_size": 4,
-    "epochs": 20,
-    "epochs_to_save": [19],
-    "max_steps_per_epoch": 3,
-    "run_val_every_n_steps": 3,
-    "optimizer": {"lr": 1e-6},
-    "checkpoint_every_n_steps": 4,
+    "splits": {"train": SAME[:12], "validation": SAME[12:]},
+    "batch_size": 2,
+    "epochs": 10,
+    "epochs_to_save": [9],
+    "optimizer": {"lr": 1e-3},
+    "checkpoint_every_n_steps": 8,
     "metric_for_best_model": "brier",
     "calibration_monitor": {**MONITOR, "adjust_lr": True, "bins": 2},
 }
@@ -166,7 +170,7 @@ def failing(config: TrainConfig, rows: Rows) -> CalibrationWatch:
 
 @pytest.fixture(scope="module")
 def lowered(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Train sixty steps whose first validations lower the rate: a random model is sure and wrong."""
+    """Train sixty steps whose first validations lower the rate: a random model is not as right as it is sure."""
     config = write_run(tmp_path_factory.mktemp("lowered"), base, **LOWERED)
     assert peft_lora_calibrated.main(["--config", str(config)]) == 0
     return config
@@ -179,16 +183,16 @@ def test_a_lowered_rate_stays_lowered_through_the_schedule_fifty_steps_later(
     shape, scale = rate_at(settings.lr_scheduler, total_steps=60), 1.0
     changes: list[int] = []
     for point in points:
-        assert point.lr == pytest.approx(1e-6 * shape(point.step - 1) * scale)
+        assert point.lr == pytest.approx(1e-3 * shape(point.step - 1) * scale)
         if point.lr_scale is not None:
             assert point.ece_debiased_low is not None and point.ece_debiased_low > 0.05
             assert point.lr_scale == pytest.approx(0.8 * scale)
             scale, changes = point.lr_scale, [*changes, point.step]
         elif point.val_loss is not None:
             assert (point.ece_debiased_low or 0.0) <= 0.05
-    assert changes and changes[0] == 3
+    assert changes and changes[0] == 6
     after = [point for point in points if point.step >= changes[0] + 50]
-    assert after and all(point.lr is not None and point.lr <= 0.8 * 1e-6 * shape(point.step - 1) for point in after)
+    assert after and all(point.lr is not None and point.lr <= 0.8 * 1e-3 * shape(point.step - 1) for point in after)
 
 
 def test_what_was_lowered_survives_a_failure_and_is_told_in_the_log(
@@ -197,22 +201,22 @@ def test_what_was_lowered_survives_a_failure_and_is_told_in_the_log(
     config = write_run(tmp_path, base, **LOWERED)
     parts = Parts(watch=failing)
     assert run_recipe(peft_lora.build, name="fails", argv=["--config", str(config)], parts=parts) == 5
-    assert [point.step for point in metric_points(config)][-1] < 10
+    assert [point.step for point in metric_points(config)][-1] < 18
     assert peft_lora_calibrated.main(["--config", str(config), "--resume"]) == 0
     kept = ("step", "lr", "lr_scale", "ece", "ece_low", "coverage", "expected_risk_high", "brier")
     told = [{name: getattr(point, name) for name in kept} for point in metric_points(config)]
     whole = [{name: getattr(point, name) for name in kept} for point in metric_points(lowered)]
     for ours, theirs in zip(told, whole, strict=True):
-        assert ours == pytest.approx(theirs, abs=1e-6)
+        assert ours == pytest.approx(theirs, abs=1e-5)
     output = capsys.readouterr().out
-    assert "step 3: the debiased ECE is " in output
+    assert "step 6: the debiased ECE is " in output
     assert "learning rates from here on are 0.8 of those planned" in output
     assert "warning: nothing known shows that `adjust_lr` improves calibration" in output
 
 
 def test_every_validation_tells_its_figures_with_intervals_and_sets_on_rows_of_their_own(lowered: Path) -> None:
     points = [point for point in metric_points(lowered) if point.val_loss is not None]
-    assert [point.step for point in points] == list(range(3, 61, 3))
+    assert [point.step for point in points] == list(range(6, 61, 6))
     names = ("accuracy", "ece", "mce", "mean_confidence", "abstention_rate", "coverage", "set_size", "expected_risk")
     for point in points:
         for name in (*names, "brier", "ece_debiased"):
@@ -228,11 +232,18 @@ def test_every_validation_tells_its_figures_with_intervals_and_sets_on_rows_of_t
 def test_the_best_adapter_is_the_one_of_the_metric_asked_for(lowered: Path) -> None:
     output = Path(load_train_config(lowered).output_dir)
     points = [point for point in metric_points(lowered) if point.brier is not None]
-    best = min(points, key=lambda point: (point.brier, point.step))
-    assert (output / "best" / "adapter_model.safetensors").is_file()
-    done = json.loads((lowered.parent / "DONE").read_text(encoding="utf-8"))
-    assert any("best" in name for name in done["artefacts"])
-    assert best.step in {point.step for point in points}
+    assert [point.brier for point in points][0] > min(point.brier for point in points if point.brier is not None)
+    settings = load_train_config(lowered)
+    loop = loop_of(lowered)
+    weights = load_file(output / "best" / "adapter_model.safetensors")
+    names = {name: weight for name, weight in loop.trainable.items()}
+    with torch.no_grad():
+        for name, weight in names.items():
+            weight.copy_(weights[next(iter(loop.trainee.adapter({name: weight})))])
+    watch = load_watch(settings, loop.rows)
+    assert watch is not None
+    found = watch.measure(loop)["brier"]
+    assert found == pytest.approx(min(point.brier for point in points if point.brier is not None), rel=1e-3)
 
 
 def test_training_ends_once_patience_is_spent_and_later_epochs_are_what_it_ended_with(
@@ -269,8 +280,9 @@ def test_the_first_systems_loss_warns_in_the_jobs_own_log(
     "changes,words",
     (
         ({"loss": "gambler"}, ("needs to know the options", "needs its payoff", "option that means no answer")),
-        ({**LOSSES["gambler"], "options": ("low", "none")}, ("1 of 12 rows", "`payoff`")),
-        ({**LOSSES["gambler"], "options": ("low", "none", "no")}, ("begin alike", "high")),
+        ({**LOSSES["gambler"], "options": ("low", "none")}, ("`payoff` is `1.5`",)),
+        ({**LOSSES["gambler"], "options": ("low", "none", "no", "x")}, ("5 of 12 rows", "train[1]")),
+        ({**LOSSES["gambler"], "options": ("low", "high", "none", "no")}, ("`none` and `no` begin alike",)),
         ({"calibration_monitor": MONITOR, "options": ("low", "other")}, ("answer none of `options`", "validation[")),
         ({"calibration_monitor": MONITOR, "options": LABELS, "split_val": None}, ("fewer than 2 validation rows",)),
     ),
@@ -281,7 +293,7 @@ def test_rows_and_options_that_a_loss_is_not_for_are_refused_before_the_model_is
     config = write_run(tmp_path, base, splits=SPLITS, **changes)
     assert peft_lora_calibrated.main(["--config", str(config)]) != 0
     told = capsys.readouterr().err
-    assert any(word in told for word in words), told
+    assert [word for word in words if word not in told] == []
     assert not (config.parent / "metrics.jsonl").exists()
 
 
