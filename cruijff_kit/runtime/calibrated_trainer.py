@@ -127,7 +127,7 @@ class CalibratedTrainer(Trainer):
         loss = summed / (max(1, batch.supervised) if num_items_in_batch is None else num_items_in_batch)
         if num_items_in_batch is not None and self.args.average_tokens_across_devices:
             # Gradients of processes are averaged, and the sum is over the tokens of all.
-            loss = loss * self.accelerator.num_processes
+            loss = loss * (self.accelerator.num_processes if self.args.n_gpu <= 1 else self.args.n_gpu)
         return (loss, outputs) if return_outputs else loss
 
     def evaluation_loop(self, dataloader: Any, *arguments: Any, **named: Any) -> Any:
@@ -163,7 +163,8 @@ class CalibratedTrainer(Trainer):
     def _answers(self, named: Answers | None) -> AnswerTree:
         if named is not None:
             return AnswerTree(tuple(named), tuple(tuple(ids) for ids in named.values()))
-        datasets = [each for each in (self.train_dataset, self.eval_dataset) if each is not None]
+        held: Any = self.eval_dataset
+        datasets = [self.train_dataset, *(held.values() if isinstance(held, dict) else [held])]
         found = sorted({_answer(row) for each in datasets for row in _rows(each)})
         if not 2 <= len(found) <= _MOST:
             fact = f"the rows have {len(found)} different answers, and options are between 2 and {_MOST}"
@@ -196,8 +197,9 @@ class EnhancedLoRASFTTrainer(CalibratedTrainer):
             args: transformers' `TrainingArguments`.
             enable_advanced_metrics: whether calibration, confidence and abstention are measured.
             conformal_prediction: whether coverage and size of conformal sets are, on rows of their own.
-            risk_controlled_training: whether the expected risk is, and harm weights that the controls name are minimised.
-            **further: `peft_config`, `controls`, `answers`, `train_dataset`, `eval_dataset`, and what else `Trainer` takes.
+            risk_controlled_training: whether the expected risk is; where the controls name harm weights or critical
+                errors, `harm_weighted` is minimised too.
+            **further: `train_dataset`, `eval_dataset`, `peft_config`, `controls`, `answers`, and what else there is.
         """
         adapter = further.pop("peft_config", None)
         if not hasattr(model, "peft_config"):

@@ -46,7 +46,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "ddp, bf16": {"strategy": "ddp", "dtype": "bf16"},
     "fsdp, bf16": {"strategy": "fsdp", "dtype": "bf16"},
     "peft, ddp": {"strategy": "ddp"},
-    "ddp, watched": {"strategy": "ddp", **WATCHED},
     "peft, fsdp, packed, watched": {"strategy": "fsdp", "packed": True, **WATCHED},
     "peft, fsdp, packed, recomputed": {"strategy": "fsdp", "packed": True, "enable_activation_checkpointing": True},
 }
