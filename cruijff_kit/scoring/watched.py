@@ -8,13 +8,13 @@ Davison, D. Hinkley, Bootstrap Methods and their Application (1997), section 5.2
 al., NeurIPS (2019).
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cruijff_kit.scoring.calibration_error import compute_debiased_ece, compute_ece, compute_mce, place_in_bins
+from cruijff_kit.scoring.calibration_error import place_in_bins
 from cruijff_kit.scoring.conformal import ConformalPredictor
 from cruijff_kit.scoring.estimates import Floats, Integers, events, probability_rows
 
@@ -56,7 +56,8 @@ def watched_figures(*, y_prob: ArrayLike, y_true: ArrayLike, costs: ArrayLike, h
         how: bins, bootstrap, sets.
     """
     rows, labels = probability_rows(y_prob, y_true)
-    if not len(rows):
+    n = len(rows)
+    if not n:
         return {}
     confidence, right = events(rows, labels)
     means = {
@@ -64,55 +65,49 @@ def watched_figures(*, y_prob: ArrayLike, y_true: ArrayLike, costs: ArrayLike, h
         "brier": ((rows - np.eye(rows.shape[1])[labels]) ** 2).sum(axis=1),
         "mean_confidence": confidence,
     }
-    found = mean_intervals(means, how=how)
-    found |= _calibration(rows, labels, how=how)
+    # Bins hold two samples at least where chance is to be told from error.
+    places = [place_in_bins(confidence, n_bins=how.bins)]
+    places += [place_in_bins(confidence, n_bins=min(how.bins, n // 2), equally=True)] if n > 1 else []
+    columns = [np.column_stack(list(means.values())), *(_sums_by_bin(each, confidence, right) for each in places)]
+    drawn = np.split(_resampled(np.hstack(columns), how), np.cumsum([each.shape[1] for each in columns])[:-1], axis=1)
+    found = _percentiles(means, drawn[0] / n, how=how)
+    found |= _reflected(columns[1].sum(axis=0), drawn[1], how=how)
+    if n > 1:
+        found |= _debiased(columns[2].sum(axis=0), drawn[2], how=how)
     return found | _decisions(rows, labels, costs=np.asarray(costs, dtype=np.float64), how=how)
 
 
-def mean_intervals(columns: dict[str, Floats], *, how: Watching) -> dict[str, float]:
+def mean_intervals(columns: Mapping[str, Floats], *, how: Watching) -> dict[str, float]:
     """Return the mean of each column, with the percentiles of its resamples."""
     values = np.column_stack([each.astype(np.float64) for each in columns.values()])
-    drawn = np.concatenate([counts @ values / len(values) for counts in _resamples(len(values), how)])
-    low, high = np.quantile(drawn, _tails(how), axis=0)
+    return _percentiles(columns, _resampled(values, how) / len(values), how=how)
+
+
+def _percentiles(columns: Mapping[str, Floats], drawn: Floats, *, how: Watching) -> dict[str, float]:
     found: dict[str, float] = {}
-    for name, value, least, most in zip(columns, values.mean(axis=0), low, high, strict=True):
-        found |= {name: float(value), f"{name}_low": float(least), f"{name}_high": float(most)}
+    limits = np.quantile(drawn, _tails(how), axis=0)
+    for (name, values), low, high in zip(columns.items(), *limits, strict=True):
+        found |= {name: float(values.mean()), f"{name}_low": float(low), f"{name}_high": float(high)}
     return found
 
 
-def _calibration(rows: Floats, labels: Integers, *, how: Watching) -> dict[str, float]:
-    confidence, right = events(rows, labels)
-    n = len(right)
-    plain = place_in_bins(confidence, n_bins=how.bins)
-    sums = _sums_by_bin(plain, confidence, right)
-    errors = [_errors(counts @ sums, bins=int(plain.max()) + 1) for counts in _resamples(n, how)]
-    ece, mce = (np.concatenate(each) for each in zip(*errors, strict=True))
-    values = (("ece", compute_ece, ece), ("mce", compute_mce, mce))
+def _reflected(whole: Floats, drawn: Floats, *, how: Watching) -> dict[str, float]:
+    """Return the calibration errors of bins of equal width."""
     found: dict[str, float] = {}
-    for name, compute, drawn in values:
-        value = float(compute(y_prob=rows, y_true=labels, n_bins=how.bins).value or 0.0)
-        low, high = np.quantile(drawn, _tails(how))
+    for name, (value,), resampled in zip(("ece", "mce"), _errors(whole[None]), _errors(drawn), strict=True):
+        low, high = np.quantile(resampled, _tails(how))
         # What a resample strays from the value to one side, the value may stray from the truth to the other.
-        found |= _within(name, value, low=2 * value - high, high=2 * value - low)
-    return found | _debiased(rows, labels, how=how)
+        found |= _within(name, float(value), low=2 * value - high, high=2 * value - low)
+    return found
 
 
-def _debiased(rows: Floats, labels: Integers, *, how: Watching) -> dict[str, float]:
+def _debiased(whole: Floats, drawn: Floats, *, how: Watching) -> dict[str, float]:
     """Return the debiased error; its interval is that of its square, which chance does not bias."""
-    confidence, right = events(rows, labels)
-    estimate = compute_debiased_ece(y_prob=rows, y_true=labels, n_bins=how.bins)
-    n = len(right)
-    if estimate.value is None:
-        return {}
-    index = place_in_bins(confidence, n_bins=min(how.bins, n // 2), equally=True)
-    bins, sums = int(index.max()) + 1, _sums_by_bin(index, confidence, right)
-    ones = np.ones((1, n))
-    square, biased = _squares(ones @ sums, bins=bins)
-    drawn = np.concatenate([_squares(counts @ sums, bins=bins)[0] for counts in _resamples(n, how)])
-    low, high = np.quantile(drawn, _tails(how))
+    (square,), (biased,) = _squares(whole[None])
+    low, high = np.quantile(_squares(drawn)[0], _tails(how))
     # In the world of the resamples the truth is the biased square: all of them lie that much too high.
-    least, most = (float(each - biased[0] + square[0]) for each in (low, high))
-    return _within("ece_debiased", estimate.value, low=max(0.0, least) ** 0.5, high=max(0.0, most) ** 0.5)
+    least, most = (max(0.0, float(each - biased + square)) ** 0.5 for each in (low, high))
+    return _within("ece_debiased", max(0.0, float(square)) ** 0.5, low=least, high=most)
 
 
 def _decisions(rows: Floats, labels: Integers, *, costs: Floats, how: Watching) -> dict[str, float]:
@@ -136,13 +131,16 @@ def _decisions(rows: Floats, labels: Integers, *, costs: Floats, how: Watching) 
     return mean_intervals(columns, how=how)
 
 
-def _resamples(n: int, how: Watching) -> Iterator[Floats]:
-    """Yield how often each of n rows is drawn, in resamples of n, shape (resamples, n)."""
+def _resampled(columns: Floats, how: Watching) -> Floats:
+    """Return the sums of columns over each resample of as many rows as there are, shape (resamples, columns)."""
+    n, sums = len(columns), []
     chance, at_once = np.random.default_rng([how.seed, 2]), max(1, _AT_ONCE // n)
     for start in range(0, how.draws, at_once):
         drawn = chance.integers(0, n, size=(min(at_once, how.draws - start), n))
         offsets = np.arange(len(drawn))[:, None] * n
-        yield np.bincount((drawn + offsets).ravel(), minlength=len(drawn) * n).reshape(len(drawn), n).astype(np.float64)
+        counts = np.bincount((drawn + offsets).ravel(), minlength=len(drawn) * n).reshape(len(drawn), n)
+        sums.append(counts.astype(np.float64) @ columns)
+    return np.concatenate(sums)
 
 
 def _sums_by_bin(index: Integers, confidence: Floats, right: Floats) -> Floats:
@@ -151,15 +149,16 @@ def _sums_by_bin(index: Integers, confidence: Floats, right: Floats) -> Floats:
     return np.concatenate([inside, inside * right[:, None], inside * confidence[:, None]], axis=1)
 
 
-def _errors(sums: Floats, *, bins: int) -> tuple[Floats, Floats]:
-    counts, hits, forecast = (sums[:, at * bins : (at + 1) * bins] for at in range(3))
+def _errors(sums: Floats) -> tuple[Floats, Floats]:
+    """Return the mean and the largest gap of bins, from what `_sums_by_bin` adds up to."""
+    counts, hits, forecast = np.split(sums, 3, axis=1)
     missed = np.abs(hits - forecast)
     return missed.sum(axis=1) / counts.sum(axis=1), (missed / np.maximum(counts, 1)).max(axis=1)
 
 
-def _squares(sums: Floats, *, bins: int) -> tuple[Floats, Floats]:
+def _squares(sums: Floats) -> tuple[Floats, Floats]:
     """Return the mean squared gap, less what chance adds to it and as it is."""
-    counts, hits, forecast = (sums[:, at * bins : (at + 1) * bins] for at in range(3))
+    counts, hits, forecast = np.split(sums, 3, axis=1)
     whole = np.maximum(counts, 1)
     gaps, shares = ((hits - forecast) / whole) ** 2, hits / whole
     noise = np.where(counts < 2, gaps, shares * (1 - shares) / np.maximum(counts - 1, 1))

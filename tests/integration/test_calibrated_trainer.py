@@ -67,7 +67,6 @@ def told(trainer: Any) -> list[dict[str, Any]]:
     return [each for each in trainer.state.log_history if "eval_loss" in each]
 
 
-@pytest.mark.libraries
 def test_every_part_that_is_switched_on_is_measured_and_none_that_is_off(
     base: Path, tokenizer: Any, tmp_path: Path
 ) -> None:
@@ -107,7 +106,6 @@ def test_every_part_that_is_switched_on_is_measured_and_none_that_is_off(
     assert not {"eval_ece", "eval_expected_risk", "eval_accuracy"} & found.keys()
 
 
-@pytest.mark.libraries
 def test_a_step_is_the_same_however_it_is_accumulated(base: Path, tokenizer: Any, tmp_path: Path) -> None:
     settings = {"max_steps": 1, "eval_strategy": "no", "max_grad_norm": 0.0, "learning_rate": 1e-3}
     split = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
@@ -124,7 +122,6 @@ def test_a_step_is_the_same_however_it_is_accumulated(base: Path, tokenizer: Any
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
-@pytest.mark.libraries
 def test_plain_cross_entropy_is_the_models_own_loss(base: Path, tokenizer: Any, tmp_path: Path) -> None:
     train, model = rows(tokenizer, *LABELS), model_of(base)
     trainer = CalibratedTrainer(model, arguments(tmp_path), train_dataset=train, eval_dataset=train)
@@ -149,7 +146,6 @@ class Rates(TrainerCallback):
         self.seen[state.global_step + 1] = told["optimizer"].param_groups[0]["lr"]
 
 
-@pytest.mark.libraries
 def test_a_lowered_rate_is_not_undone_by_the_scheduler_and_goes_on_after_a_resume(
     base: Path, tokenizer: Any, tmp_path: Path
 ) -> None:
@@ -178,7 +174,6 @@ def test_a_lowered_rate_is_not_undone_by_the_scheduler_and_goes_on_after_a_resum
     assert noted.seen == pytest.approx({step: rate for step, rate in rates.items() if step > 50})
 
 
-@pytest.mark.libraries
 def test_the_best_and_the_last_step_may_go_by_any_figure(base: Path, tokenizer: Any, tmp_path: Path) -> None:
     settings = {
         "max_steps": 12, "eval_steps": 2, "save_strategy": "steps", "save_steps": 2, "learning_rate": 1e-9,
