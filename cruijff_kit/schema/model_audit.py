@@ -45,7 +45,7 @@ class AuditRules(Noun):
     """Confidence level that all intervals of a part have together."""
     ece: _Share = 0.05
     """Largest debiased calibration error."""
-    mce: _Share = 0.15
+    mce: _Share = 0.2
     """Largest gap of a bin, of ten equally filled ones."""
     coverage_margin: _Share = 0.05
     """How far below 1 - alpha the coverage of conformal sets may lie, overall and in each group."""
