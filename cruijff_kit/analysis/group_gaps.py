@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cruijff_kit.analysis.cell_bootstrap import drawn_counts
-from cruijff_kit.analysis.distributions import normal_quantile
+from cruijff_kit.analysis.distributions import normal_quantile, normal_two_sided, t_quantile
 from cruijff_kit.analysis.group_columns import Floats, Ints
 from cruijff_kit.schema.interval import Interval
 
@@ -99,22 +99,26 @@ def group_gaps(found: GroupTrials, *, min_n: int, level: float, resamples: int, 
     draws = np.concatenate(
         [_values(cells, counts) for counts in drawn_counts(cells.counts, resamples=resamples, rng=rng)]
     )
-    spread = _least_spread(found, sizes)
     pairs = [
         (place, one, other)
         for place in range(len(found.names) + 1)
         for one, other in combinations(np.flatnonzero(sizes[:, place] >= min_n).tolist(), 2)
     ]
-    differences = _differences(values, draws, pairs=pairs, spread=spread, level=level)
+    differences = _differences(values, draws, pairs=pairs, spread=_least_spread(found, sizes), level=level)
+    least = [int(min(sizes[one, place], sizes[other, place])) for place, one, other in pairs]
+    differences = differences._replace(half=differences.half * _widened(least, differences.critical))
     names = (*found.names, ECE)
     gaps = tuple(_gap(names[at], at, pairs=pairs, differences=differences, sizes=sizes) for at in range(len(names)))
     return GroupGaps(names, values, sizes, draws, gaps)
 
 
 class _Differences(NamedTuple):
+    """Every pair of groups in every figure: how far apart, half the interval, and what made it."""
+
     size: Floats
     half: Floats
     level: float
+    critical: float = 0.0
 
 
 def _differences(
@@ -131,7 +135,14 @@ def _differences(
     error = np.maximum(np.nanstd(drawn, axis=0), np.hypot(spread[one, place], spread[other, place]))
     largest = np.nan_to_num(np.abs(drawn - middle) / error).max(axis=1)
     critical = max(float(np.quantile(largest, level)), normal_quantile(level))
-    return _Differences(np.abs(2 * found - middle), critical * error, level)
+    return _Differences(np.abs(2 * found - middle), critical * error, level, critical)
+
+
+def _widened(least: list[int], critical: float) -> Floats:
+    """Return how much wider intervals of small groups are, whose spread is uncertain: Student's t over normal."""
+    level = 1 - normal_two_sided(critical)
+    widths = {n: t_quantile(level, n - 1) / critical for n in set(least)}
+    return np.array([widths[n] for n in least])
 
 
 def _gap(name: str, place: int, *, pairs: list[tuple[int, int, int]], differences: _Differences, sizes: Ints) -> Gap:
