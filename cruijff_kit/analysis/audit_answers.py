@@ -1,7 +1,7 @@
 """Parts of an audit that rest on what was answered: swapped terms, procedural rules, repeated answers."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import comb
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from cruijff_kit.analysis.audit_verdicts import component_of, limited, shared_level, unassessed
 from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.data.procedures import keeps
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRules
 from cruijff_kit.schema.prediction import Prediction
@@ -52,28 +53,19 @@ def audit_counterfactual(
 
 
 def audit_procedures(
-    predictions: Sequence[Prediction],
-    procedure: Procedure | None,
-    *,
-    keeps: Callable[[AnswerRule, str], bool],
-    rules: AuditRules,
+    predictions: Sequence[Prediction], procedure: Procedure | None, *, rules: AuditRules
 ) -> AuditComponent:
     """Return whether answers keep each rule; a sample that errored has no answer and keeps none.
 
     Args:
         predictions: samples of one evaluation.
         procedure: the rules; None where none were given.
-        keeps: tells whether an answer keeps a rule.
         rules: limits.
     """
     if procedure is None:
         return component_of("procedures", (), reason="no rules were given: name an example or a file as `procedures`")
     level = shared_level(rules, len(procedure.rules))
-    checks = [
-        _kept(rule, [each for each in predictions if not rule.when or each.target.strip() in rule.when],
-              keeps=keeps, rules=rules, level=level)
-        for rule in procedure.rules
-    ]  # fmt: skip
+    checks = [_kept(rule, predictions, rules=rules, level=level) for rule in procedure.rules]
     about = f"rules `{procedure.name}`, asked of the answers alone"
     return component_of("procedures", checks, reason=f"{about}; {procedure.about}" if procedure.about else about)
 
@@ -138,14 +130,8 @@ def _said(each: Prediction) -> tuple[bool, str | None]:
     return each.abstain, None if each.prediction is None else each.prediction.strip()
 
 
-def _kept(
-    rule: AnswerRule,
-    asked: Sequence[Prediction],
-    *,
-    keeps: Callable[[AnswerRule, str], bool],
-    rules: AuditRules,
-    level: float,
-) -> AuditCheck:
+def _kept(rule: AnswerRule, predictions: Sequence[Prediction], *, rules: AuditRules, level: float) -> AuditCheck:
+    asked = [each for each in predictions if not rule.when or each.target.strip() in rule.when]
     kept = sum(each.error is None and keeps(rule, each.completion) for each in asked)
     figure, lost = wilson_interval(kept, len(asked), level=level), sum(each.error is not None for each in asked)
     if len(asked) < rules.min_n:

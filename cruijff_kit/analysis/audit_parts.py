@@ -4,12 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cruijff_kit.analysis.audit_verdicts import component_of, limited, shared_level, unassessed
 from cruijff_kit.analysis.distributions import beta_binomial_limits
-from cruijff_kit.analysis.group_columns import Ints
+from cruijff_kit.analysis.group_columns import Ints, encode_levels
+from cruijff_kit.analysis.heterogeneity import withheld_groups
 from cruijff_kit.analysis.intervals import wilson_interval
 from cruijff_kit.analysis.score_intervals import debiased_ece_interval
+from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRules
 from cruijff_kit.scoring.calibration_error import fill_bins
@@ -90,7 +93,12 @@ def largest_gap(sure: Floats, right: Floats, *, level: float) -> Interval:
 
 
 def audit_coverage(
-    promise: Promise | None, groups: Mapping[str, Sequence[str]], *, rules: AuditRules, reason: str
+    promise: Promise | None,
+    groups: Mapping[str, Sequence[str]],
+    *,
+    rules: AuditRules,
+    tier: Tier = "green",
+    reason: str = "",
 ) -> AuditComponent:
     """Return whether conformal sets hold the right option as often as promised, overall and in each group.
 
@@ -98,23 +106,30 @@ def audit_coverage(
         promise: what was promised and held; None without sets.
         groups: group column to the value of each sample.
         rules: limits.
+        tier: of red data small groups are not shown.
         reason: why there are no sets.
     """
     if promise is None:
         return component_of("coverage", (), reason=reason)
     known = promise.held >= 0
-    values = {column: np.asarray(each, dtype=object) for column, each in groups.items()}
-    parts = [(column, level) for column, each in values.items() for level in sorted(set(each[known].tolist()))]
+    parts = [part for column, values in groups.items() for part in _parts(column, values, tier=tier)]
     level = shared_level(rules, 1 + len(parts))
     checks = [_whole_coverage(promise, rules, level=level)]
-    checks += [
-        _coverage(f"coverage of {column} `{value}`", promise.held[known & (values[column] == value)], promise,
-                  rules=rules, level=level)
-        for column, value in parts
-    ]  # fmt: skip
+    checks += [_coverage(name, promise.held[known & own], promise, rules=rules, level=level) for name, own in parts]
     lost = int((~known).sum())
     told = f"at least {1 - promise.alpha:g} was promised over all samples, in a group at least as an aim"
     return component_of("coverage", checks, reason=f"{told}; {lost} samples have no set" if lost else told)
+
+
+def _parts(column: str, values: Sequence[str], *, tier: Tier) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield each group that may be shown, and which samples it holds."""
+    levels, group = encode_levels(list(values), column=column)
+    hidden = withheld_groups(np.bincount(group, minlength=len(levels)).tolist()) if tier == "red" else set()
+    for code, level in enumerate(levels):
+        if code not in hidden:
+            yield f"coverage of {column} `{level}`", group == code
+    if hidden:
+        yield f"coverage of {len(hidden)} groups of {column} withheld", np.zeros(len(group), dtype=bool)
 
 
 def _whole_coverage(promise: Promise, rules: AuditRules, *, level: float) -> AuditCheck:

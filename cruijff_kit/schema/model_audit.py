@@ -1,6 +1,6 @@
 """Model audit nouns: what is asked of a model, what was found, and each verdict with its grounds."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
@@ -14,6 +14,8 @@ __all__ = [
     "AuditCheck",
     "AuditComponent",
     "AuditFile",
+    "AuditReceipt",
+    "AuditRequest",
     "AuditRules",
     "ComponentName",
     "GroupFigure",
@@ -169,6 +171,40 @@ class ModelAudit(Noun):
     """What a reader must know before relying on it."""
     version: str
     """Version of this package."""
+
+
+class AuditRequest(Noun):
+    """Which answers are audited, and what differs from the design."""
+
+    task: str = ""
+    """Evaluation; may be empty where one alone has the split."""
+    split: str = "test"
+    """Split of its samples."""
+    epoch: int | None = Field(default=None, ge=0)
+    """Epoch from 0; None for the calibrator's, or the last one evaluated."""
+    file: str | None = None
+    """YAML file of rules, which goes before the design."""
+    values: dict[str, Any] = {}
+    """Single rules, which go before the file."""
+    ask: bool = False
+    """Whether the model is loaded and asked what no evaluation has asked: swapped terms, and each question again."""
+    most: int = Field(default=200, ge=30, le=10_000)
+    """Questions put to it, the first ones of the split."""
+    draws: int = Field(default=5, ge=2, le=50)
+    """Answers sampled to each."""
+    temperature: float = Field(default=0.7, gt=0, le=10)
+    """Temperature of sampling."""
+
+
+class AuditReceipt(Noun):
+    """An audit, and where it was written."""
+
+    audit: ModelAudit
+    """What was found."""
+    path: str
+    """`audit.json`, relative to the experiment."""
+    sha256: Sha256
+    """Hash of that file."""
 
 
 class AuditFile(Noun):

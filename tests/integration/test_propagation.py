@@ -194,6 +194,7 @@ def cases() -> list[tuple[str, dict[str, Any], str]]:
     for name, (value, file) in NAMED.items():
         found.append((f"run.{name}", {"runs": [{**BASE["runs"][0], name: value}, BASE["runs"][1]]}, file))
     found.append(("analysis.groups", {"analysis": {"groups": ["length"]}}, EVAL))
+    found.append(("analysis.audit", {"analysis": {"audit": {"groups": ["length"]}}}, EVAL))
     found.append(("analysis.cluster", {"analysis": {"cluster": "length"}}, EVAL))
     return [*found, *job_cases()]
 
@@ -256,7 +257,7 @@ def test_a_changed_field_changes_the_file_that_carries_it(
         (ModelRef, MODEL),
         (RunSpec, NAMED),
         (Tools, TOOLS),
-        (Analysis, {"groups": (), "cluster": ()}),
+        (Analysis, {"groups": (), "cluster": (), "audit": ()}),
         (ExperimentSpec, {}),
     ),
 )
