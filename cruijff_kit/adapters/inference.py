@@ -37,7 +37,6 @@ class LocalInference:
         limits = Limits(max_tokens, top_logprobs)
         return self._model.complete(prompts, limits, adapter=self._adapter, stop_ids=stop_ids)
 
-
     def ask(self, prompts: Sequence[PromptIds], asking: Asking, *, stop_ids: Sequence[int] = ()) -> list[Completion]:
         """Answer each prompt, greedily or sampled, and score the options behind it.
 

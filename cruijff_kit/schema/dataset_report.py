@@ -21,6 +21,7 @@ __all__ = [
     "PrepareReceipt",
     "SplitReceipt",
     "Spread",
+    "SwapReceipt",
     "Unit",
 ]
 
@@ -165,6 +166,27 @@ class SplitReceipt(Noun):
     """Seed of the draw."""
     stratify: str | None
     """Column whose values each split has its share of."""
+
+
+class SwapReceipt(Noun):
+    """Rows whose terms were swapped."""
+
+    source: str
+    """File or folder that was read."""
+    source_sha256: Sha256
+    """Its hash."""
+    target: str
+    """File that was written, relative to the experiment."""
+    sha256: Sha256
+    """Its hash."""
+    split: str
+    """Split whose rows were read."""
+    rows: int
+    """Rows of it."""
+    swapped: int
+    """Rows written: those that hold a term."""
+    unclear: int
+    """Rows left out: they hold a term of several counterparts."""
 
 
 class Spread(Noun):
