@@ -22,6 +22,7 @@ __all__ = [
     "SplitReceipt",
     "Spread",
     "SwapReceipt",
+    "TermSwap",
     "Unit",
 ]
 
@@ -166,6 +167,17 @@ class SplitReceipt(Noun):
     """Seed of the draw."""
     stratify: str | None
     """Column whose values each split has its share of."""
+
+
+class TermSwap(Noun):
+    """Which terms are swapped, and where."""
+
+    terms: tuple[str, ...]
+    """Lists of terms: bundled ones by name, or YAML files of pairs."""
+    split: str = "test"
+    """Split to read."""
+    columns: tuple[str, ...] = ()
+    """Columns whose terms are swapped; all but the answer's where empty."""
 
 
 class SwapReceipt(Noun):

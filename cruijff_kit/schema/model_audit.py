@@ -1,6 +1,6 @@
 """Model audit nouns: what is asked of a model, what was found, and each verdict with its grounds."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
@@ -184,8 +184,8 @@ class AuditRequest(Noun):
     """Epoch from 0; None for the calibrator's, or the last one evaluated."""
     file: str | None = None
     """YAML file of rules, which goes before the design."""
-    values: dict[str, Any] = {}
-    """Single rules, which go before the file."""
+    values: dict[str, str] = {}
+    """Single rules as YAML text, such as `gap: 0.05`, which go before the file."""
     ask: bool = False
     """Whether the model is loaded and asked what no evaluation has asked: swapped terms, and each question again."""
     most: int = Field(default=200, ge=30, le=10_000)
@@ -205,6 +205,8 @@ class AuditReceipt(Noun):
     """`audit.json`, relative to the experiment."""
     sha256: Sha256
     """Hash of that file."""
+    text: str
+    """The audit as text for a terminal."""
 
 
 class AuditFile(Noun):

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from cruijff_kit import __version__
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
+from cruijff_kit.rendering.audit_tables import audit_text
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.data import Tier
@@ -289,7 +290,7 @@ def _written(audit: ModelAudit, before: AuditFile, *, world: World) -> AuditRece
     if not last or (last[0].inputs, last[0].outputs) != (event.inputs, event.outputs):
         world.audit.append(event)
         render_views(world=world)
-    return AuditReceipt(audit=audit, path=path, sha256=sha256)
+    return AuditReceipt(audit=audit, path=path, sha256=sha256, text=audit_text(audit))
 
 
 def _outputs(audit: ModelAudit, written: dict[str, str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_origin
 
 from pydantic import ValidationError
 
@@ -53,7 +53,7 @@ def resolved_rules(
         *_known(task, calibrator),
         ("design", design),
         *([(asked.file, _file(asked.file, world))] if asked.file else []),
-        (_LINE, asked.values),
+        (_LINE, _values(asked.values)),
     ]
     values = {key: value for _, layer in layers for key, value in layer.items()}
     sources = {key: source for source, layer in layers for key in layer}
@@ -110,6 +110,13 @@ def _known(task: EvalTask | None, calibrator: Calibrator | None) -> list[tuple[s
     if task is not None and (task.costs or task.abstain_cost):
         found.append((f"evaluation `{task.name}`", {"costs": task.costs, "abstain_cost": task.abstain_cost}))
     return found
+
+
+def _values(given: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return single rules; where several values are meant, one may stand alone."""
+    many = {name for name, field in AuditRules.model_fields.items() if get_origin(field.annotation) is tuple}
+    read = {key: load_yaml(text, name=f"the value of `{key}`").value for key, text in given.items()}
+    return {key: [value] if key in many and isinstance(value, str) else value for key, value in read.items()}
 
 
 def _file(path: str, world: World) -> Mapping[str, Any]:

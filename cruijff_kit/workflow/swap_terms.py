@@ -1,6 +1,5 @@
 """Swap terms: the rows of a data file with terms for a person's group swapped, to be evaluated beside them."""
 
-from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from cruijff_kit.data.splits import write_splits
@@ -9,7 +8,7 @@ from cruijff_kit.data.term_pairs import BUNDLED, swap_row
 from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.row_files import no_rows
-from cruijff_kit.schema.dataset_report import SwapReceipt
+from cruijff_kit.schema.dataset_report import SwapReceipt, TermSwap
 from cruijff_kit.workflow.audit_pairs import PAIR, PAIR_SHA256, SWAPPED, row_sha256
 from cruijff_kit.workflow.audit_rules import lists_of
 from cruijff_kit.workflow.conversion import own_target, record_written
@@ -20,16 +19,7 @@ __all__ = ["swap_data"]
 _ANSWERS = ("output", "completion", "response", "answer", "label", "target")
 
 
-def swap_data(
-    source: str,
-    target: str,
-    *,
-    terms: Sequence[str],
-    split: str = "test",
-    columns: Sequence[str] = (),
-    force: bool = False,
-    world: World,
-) -> SwapReceipt:
+def swap_data(source: str, target: str, *, asked: TermSwap, force: bool = False, world: World) -> SwapReceipt:
     """Write the rows of a split that hold a term, with their terms swapped, as split `swapped`.
 
     Each row remembers which one it was made of, so that an audit can pair their answers.
@@ -39,49 +29,49 @@ def swap_data(
     Args:
         source: data file, folder or bundled data set; relative paths start at the experiment.
         target: `.json` file in the experiment.
-        terms: lists of terms: bundled ones by name, or YAML files of pairs.
-        split: split to read.
-        columns: columns whose terms are swapped; all but the answer's where empty.
+        asked: terms, split and columns.
         force: replace what is there.
         world: the experiment and its surroundings.
 
     Raises:
         SpecError: rows, terms or target are wrong, or no row holds a term.
     """
-    if not terms:
+    if not asked.terms:
         listed = ", ".join(f"`{name}`" for name in BUNDLED)
         raise SpecError("no terms are named", hint=f"name one of {listed}, or a file of pairs")
     if PurePosixPath(target).suffix != ".json":
         raise SpecError(f"`{target}` is no `.json` file", hint="name one")
-    place, swaps = own_target(target, source=source, force=force, world=world), lists_of(tuple(terms), world)
-    digest, rows = source_sha256(source, world=world), _rows(source, split, columns=columns, world=world)
+    place, swaps = own_target(target, source=source, force=force, world=world), lists_of(asked.terms, world)
+    digest, rows = source_sha256(source, world=world), _rows(source, asked, world=world)
     found, unclear = [], 0
     for each in rows:
-        asked = columns or [name for name in each.row if name not in _ANSWERS]
-        swapped = swap_row(each.row, swaps, columns=asked)
+        named = asked.columns or [name for name in each.row if name not in _ANSWERS]
+        swapped = swap_row(each.row, swaps, columns=named)
         unclear += swapped.unclear
         if swapped.terms:
-            found.append({**swapped.value, PAIR: f"{split}-{each.number}", PAIR_SHA256: row_sha256(each.row)})
+            found.append({**swapped.value, PAIR: f"{asked.split}-{each.number}", PAIR_SHA256: row_sha256(each.row)})
     if not found:
         left = f"; {unclear} hold one of several counterparts" if unclear else ""
-        raise SpecError(f"no row of split `{split}` holds a term to swap{left}", hint="name other terms or columns")
+        raise SpecError(
+            f"no row of split `{asked.split}` holds a term to swap{left}", hint="name other terms or columns"
+        )
     sha256 = world.store.write_parts(place, iter([write_splits({SWAPPED: found})]))[0]
     record_written("swap", place, inputs={source: digest}, outputs={place: sha256}, world=world)
     return SwapReceipt(
-        source=source, source_sha256=digest, target=place, sha256=sha256, split=split, rows=len(rows),
+        source=source, source_sha256=digest, target=place, sha256=sha256, split=asked.split, rows=len(rows),
         swapped=len(found), unclear=unclear,
     )  # fmt: skip
 
 
-def _rows(source: str, split: str, *, columns: Sequence[str], world: World) -> list[Streamed]:
+def _rows(source: str, asked: TermSwap, *, world: World) -> list[Streamed]:
     every = list(opened_rows(source, world=world)())
     problems = [each.problem for each in every if each.problem is not None]
     if problems:
         raise SpecError(f"`{source}` is not a usable data set", problems=problems[:20])
-    rows = [each for each in every if each.split == split]
+    rows = [each for each in every if each.split == asked.split]
     if not rows:
-        raise no_rows(world.store.root / source, split, known={each.split for each in every})
-    unknown = [name for name in columns if not any(name in each.row for each in rows)]
+        raise no_rows(world.store.root / source, asked.split, known={each.split for each in every})
+    unknown = [name for name in asked.columns if not any(name in each.row for each in rows)]
     if unknown:
         known = ", ".join(f"`{name}`" for name in rows[0].row)
         raise SpecError(f"no row has a column `{unknown[0]}`", hint=f"its columns are {known}")
