@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from math import comb
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,21 +11,12 @@ from cruijff_kit.analysis.intervals import wilson_interval
 from cruijff_kit.data.procedures import keeps
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRules
-from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.prediction import AnswerPair, Prediction
 from cruijff_kit.schema.procedure import AnswerRule, Procedure
 from cruijff_kit.scoring.risk_control import bounded_mean_limits
 from cruijff_kit.scoring.temperature import option_probabilities
 
-__all__ = ["AnswerPair", "audit_consistency", "audit_counterfactual", "audit_procedures"]
-
-
-class AnswerPair(NamedTuple):
-    """What was answered to a question, and to the same with its terms swapped."""
-
-    written: Prediction
-    """To the question as it was written."""
-    swapped: Prediction
-    """To it with its terms swapped."""
+__all__ = ["audit_consistency", "audit_counterfactual", "audit_procedures"]
 
 
 def audit_counterfactual(

@@ -61,7 +61,8 @@ def audit_groups(
     # Intervals of one column hold together by their bootstrap; those of several columns by a level that is shared.
     shared = rules.model_copy(update={"level": shared_level(rules, len(groups))})
     columns = [
-        _compared(answers, column, values, held=held, rules=shared, tier=tier) for column, values in groups.items()
+        _compared(answers, column, values=values, held=held, rules=shared, tier=tier)
+        for column, values in groups.items()
     ]
     checks = [check for column in columns for check in _checks(column, rules)]
     figures = tuple(figure for column in columns for figure in _figures(column, rules))
@@ -70,7 +71,7 @@ def audit_groups(
 
 
 def _compared(
-    answers: Answers, name: str, values: Sequence[str], *, held: Ints, rules: AuditRules, tier: Tier
+    answers: Answers, name: str, *, values: Sequence[str], held: Ints, rules: AuditRules, tier: Tier
 ) -> _Column:
     levels, group = encode_levels(list(values), column=name)
     sizes = np.bincount(group, minlength=len(levels)).tolist()

@@ -115,7 +115,9 @@ def audit_coverage(
     parts = [part for column, values in groups.items() for part in _parts(column, values, tier=tier)]
     level = shared_level(rules, 1 + len(parts))
     checks = [_whole_coverage(promise, rules, level=level)]
-    checks += [_coverage(name, promise.held[known & own], promise, rules=rules, level=level) for name, own in parts]
+    checks += [
+        _coverage(name, promise.held[known & own], promise=promise, rules=rules, level=level) for name, own in parts
+    ]
     lost = int((~known).sum())
     told = f"at least {1 - promise.alpha:g} was promised over all samples, in a group at least as an aim"
     return component_of("coverage", checks, reason=f"{told}; {lost} samples have no set" if lost else told)
@@ -135,17 +137,17 @@ def _parts(column: str, values: Sequence[str], *, tier: Tier) -> Iterator[tuple[
 def _whole_coverage(promise: Promise, rules: AuditRules, *, level: float) -> AuditCheck:
     """Return the check over all samples: what a sound calibrator would hardly ever do contradicts the promise."""
     held = promise.held[promise.held >= 0]
-    check = _coverage("coverage", held, promise, rules=rules, level=level)
+    check = _coverage("coverage", held, promise=promise, rules=rules, level=level)
     if promise.quantile is None or not len(held):
         return check
     rank, n = promise.quantile
-    low, high = beta_binomial_limits(len(held), rank, n + 1 - rank, level=level)
+    low, high = beta_binomial_limits(len(held), a=rank, b=n + 1 - rank, level=level)
     told = f"{int(held.sum())} of {len(held)} sets hold it, and of this calibration set {low} to {high} are expected"
     verdict = "fail" if held.sum() < low else check.verdict
     return check.model_copy(update={"verdict": verdict, "reason": f"{check.reason}; {told}"})
 
 
-def _coverage(name: str, held: Ints, promise: Promise, *, rules: AuditRules, level: float) -> AuditCheck:
+def _coverage(name: str, held: Ints, *, promise: Promise, rules: AuditRules, level: float) -> AuditCheck:
     limit, n = max(0.0, round(1 - promise.alpha - rules.coverage_margin, 12)), len(held)
     if n < rules.min_n:
         return unassessed(name, f"not estimable: {n} samples, fewer than {rules.min_n}", rule="at least", limit=limit)

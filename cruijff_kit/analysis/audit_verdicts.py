@@ -18,7 +18,7 @@ from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRule
 
 __all__ = ["component_of", "held", "limited", "shared_level", "unassessed", "whole_verdict"]
 
-Rule = Literal["at most", "at least"]
+_Rule = Literal["at most", "at least"]
 """How a figure is to stand to its limit."""
 
 _MOST_NEEDED = 100_000_000
@@ -29,7 +29,7 @@ def shared_level(rules: AuditRules, checks: int) -> float:
     return 1 - (1 - rules.level) / max(1, checks)
 
 
-def limited(name: str, figure: Interval, *, rule: Rule, limit: float, note: str = "") -> AuditCheck:
+def limited(name: str, figure: Interval, *, rule: _Rule, limit: float, note: str = "") -> AuditCheck:
     """Return a check of a figure against a limit, decided by its interval.
 
     Args:
@@ -47,13 +47,13 @@ def limited(name: str, figure: Interval, *, rule: Rule, limit: float, note: str 
 
 
 def unassessed(
-    name: str, reason: str, *, rule: Rule, limit: float | None = None, figure: Interval | None = None
+    name: str, reason: str, *, rule: _Rule, limit: float | None = None, figure: Interval | None = None
 ) -> AuditCheck:
     """Return a check of which too little is known."""
     return AuditCheck(name=name, verdict="not_assessed", rule=rule, threshold=limit, figure=figure, reason=reason)
 
 
-def held(name: str, truth: bool | None, reason: str) -> AuditCheck:
+def held(name: str, truth: bool | None, *, reason: str) -> AuditCheck:
     """Return a check of what is true or not; None where that cannot be told."""
     verdict: Verdict = "not_assessed" if truth is None else "pass" if truth else "fail"
     return AuditCheck(name=name, verdict=verdict, rule="holds", reason=reason)
@@ -76,7 +76,7 @@ def _over(verdicts: Sequence[Verdict]) -> Verdict:
     return "pass" if verdicts and all(each == "pass" for each in verdicts) else "not_assessed"
 
 
-def _judged(figure: Interval, *, rule: Rule, limit: float) -> tuple[Verdict, str, int | None]:
+def _judged(figure: Interval, *, rule: _Rule, limit: float) -> tuple[Verdict, str, int | None]:
     value, low, high = figure.value, figure.low, figure.high
     if value is None:
         return "not_assessed", f"there is no figure of {figure.n} samples", None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from cruijff_kit.analysis.audit_answers import AnswerPair, audit_consistency, audit_counterfactual, audit_procedures
+from cruijff_kit.analysis.audit_answers import audit_consistency, audit_counterfactual, audit_procedures
 from cruijff_kit.analysis.audit_groups import GroupAudit, audit_groups
 from cruijff_kit.analysis.audit_parts import ControlledRisk, Promise, audit_calibration, audit_cost, audit_coverage
 from cruijff_kit.analysis.audit_verdicts import component_of, whole_verdict
@@ -19,7 +19,7 @@ from cruijff_kit.schema.model_audit import (
     GroupFigure,
     Verdict,
 )
-from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.prediction import AnswerPair, Prediction
 from cruijff_kit.schema.procedure import Procedure
 from cruijff_kit.scoring.figures import Answers
 

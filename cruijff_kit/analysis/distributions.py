@@ -77,7 +77,7 @@ def beta_limits(a: float, b: float, *, level: float) -> tuple[float, float]:
     return float(_special().betaincinv(a, b, tail)), float(_special().betaincinv(a, b, 1 - tail))
 
 
-def beta_binomial_limits(trials: int, a: float, b: float, *, level: float) -> tuple[int, int]:
+def beta_binomial_limits(trials: int, *, a: float, b: float, level: float) -> tuple[int, int]:
     """Return the counts between which a binomial whose share is Beta(a, b) lies, at most a tail outside on either side.
 
     Args:

@@ -21,12 +21,8 @@ _HELP = "see `ck audit-model --help`"
 @click.option("--split", default="test", show_default=True, help="Split of the samples audited.")
 @click.option("--epoch", type=click.IntRange(0), help="Epoch from 0; the calibrator's, or the last one, where absent.")
 @click.option("--rules", "file", default=None, metavar="FILE", help="YAML of rules; goes before the design.")
-@click.option(
-    "--set", "values", multiple=True, metavar="RULE=VALUE", help="One rule, such as gap=0.05; may be repeated."
-)
-@click.option(
-    "--ask", is_flag=True, help="Load the model: swap the rule `terms` in questions, and ask each repeatedly."
-)
+@click.option("--set", "values", multiple=True, metavar="RULE=VALUE", help="One rule, such as gap=0.05.")
+@click.option("--ask", is_flag=True, help="Load the model: ask with the rule `terms` swapped, and repeatedly.")
 @click.option("--most", default=200, show_default=True, help="Questions asked with --ask.")
 @click.option("--draws", default=5, show_default=True, help="Answers sampled to each with --ask.")
 @click.option("--temperature", default=0.7, show_default=True, help="Temperature of these.")
@@ -47,8 +43,9 @@ def audit_model(
     temperature: float,
     as_json: bool,
 ) -> None:
-    """Audit RUN's collected answers: calibration, coverage, cost, groups, swapped terms, rules, consistency, provenance.
+    """Audit RUN's collected answers part by part, each against a limit fixed beforehand.
 
+    Parts: calibration, coverage, cost, groups, swapped terms, rules, consistency, provenance.
     Writes audit.json. Exits with 1 where a part fails; a part that too little is known of
     neither passes nor fails.
     """

@@ -71,10 +71,10 @@ def _checks(dossier: Dossier) -> Table:
     left = dict.fromkeys(name for each in dossier.audits for name in each.left_out)
     out = f" Left out, as nobody asked for them: {', '.join(left)}." if left else ""
     note = (
-        f"{verdicts}. A part passes only where the whole interval of each of its checks keeps the limit, and fails where "
-        "one lies beyond it; else too little is known, and `why` tells how many samples would do. Intervals of one part "
-        "hold together. Nothing is averaged over parts. Limits were fixed in the design, a file or on the command line; "
-        f"`audit.json` names the source of each.{out}{stale}{_cut(rows)}"
+        f"{verdicts}. A part passes only where the whole interval of each of its checks keeps the limit, and fails "
+        "where one lies beyond it; else too little is known, and `why` tells how many samples would do. Intervals of "
+        "one part hold together. Nothing is averaged over parts. `audit.json` names the source of each limit: the "
+        f"design, a file or the command line.{out}{stale}{_cut(rows)}"
     )
     return Table("audited", "High-stakes audit", columns, tuple(rows[:_MOST]), note)
 

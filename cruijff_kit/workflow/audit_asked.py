@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cruijff_kit.analysis.audit_answers import AnswerPair
 from cruijff_kit.data.term_pairs import TermPairs, swap_row
 from cruijff_kit.data.tokens import Encoding, answer_text, encode_prompt, prompt_sha256, stop_ids
 from cruijff_kit.errors import ResultError
@@ -12,7 +11,7 @@ from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.model_audit import AuditRequest
 from cruijff_kit.schema.plan import PlannedRun
-from cruijff_kit.schema.prediction import Completion, Prediction, PromptIds
+from cruijff_kit.schema.prediction import AnswerPair, Completion, Prediction, PromptIds
 from cruijff_kit.scoring.judging import JUDGES, judge
 from cruijff_kit.workflow.audit_pairs import Together, evaluated_cell, named_rows, worded_scorer
 from cruijff_kit.workflow.run_models import planned_rows, run_config
@@ -127,7 +126,8 @@ def ask_swapped(audience: Audience, terms: TermPairs) -> Together:
         return Together(reason=told)
     asking = Asking(audience.config.generation.max_tokens, options=audience.config.rules.options)
     written, swapped = (audience.answers([pair[at] for pair in found], asking) for at in (0, 1))
-    return Together(pairs=tuple(map(AnswerPair, written, swapped)), reason=told)
+    pairs = (AnswerPair(written=one, swapped=other) for one, other in zip(written, swapped, strict=True))
+    return Together(pairs=tuple(pairs), reason=told)
 
 
 def ask_again(audience: Audience, asked: AuditRequest, *, seed: int) -> Together:

@@ -200,7 +200,7 @@ def _kept(subject: _Subject, rules: AuditRules, *, world: World) -> _Kept:
         refuse_mismatch(calibrator, subject.source, chosen=chosen)
         if not calibrator.thresholds:
             told = f"the calibrator (`{calibrator.settings.method}`) makes decisions, and no sets to cover"
-            return _Kept(risk=_risk(chosen, calibrator, rules), reason=told)
+            return _Kept(risk=_risk(chosen, calibrator, rules=rules), reason=told)
         uniforms = uniforms_of(chosen, seed=calibrator.settings.seed)
         sets = answer_sets(chosen, calibrator=calibrator, uniforms=uniforms)
     except (ResultError, SpecError) as err:
@@ -210,7 +210,7 @@ def _kept(subject: _Subject, rules: AuditRules, *, world: World) -> _Kept:
     return _Kept(promise=Promise(calibrator.alpha, sets.held, (only.rank, only.n) if sole else None))
 
 
-def _risk(chosen: Sequence[Prediction], calibrator: Calibrator, rules: AuditRules) -> "ControlledRisk":
+def _risk(chosen: Sequence[Prediction], calibrator: Calibrator, *, rules: AuditRules) -> "ControlledRisk":
     """Return what the calibrator's decisions cost, at the costs that it knows."""
     import numpy as np
 

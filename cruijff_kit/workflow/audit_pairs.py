@@ -4,14 +4,13 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cruijff_kit.analysis.audit_answers import AnswerPair
 from cruijff_kit.errors import CruijffError, ResultError
 from cruijff_kit.planning.run_ids import canonical_json
 from cruijff_kit.ports import World
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
-from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.prediction import AnswerPair, Prediction
 from cruijff_kit.schema.spec import Evaluation
 from cruijff_kit.scoring.judging import JUDGES, judge
 from cruijff_kit.workflow.calibrators import Collected, read_collected
@@ -84,7 +83,7 @@ def collected_pairs(run: PlannedRun, chosen: Sequence[Prediction], *, source: Co
         if answer is None or origin is None or row_sha256(origin) != row.get(PAIR_SHA256):
             foreign += 1
         else:
-            pairs.append(AnswerPair(answer, each))
+            pairs.append(AnswerPair(written=answer, swapped=each))
     fact = f"{foreign} of {len(swapped)} swapped rows were made of no row that is audited" if foreign else ""
     return Together(pairs=tuple(pairs), reason=fact)
 

@@ -42,17 +42,17 @@ def _record(world: World) -> AuditCheck:
     verdict = verify_audit(world=world)
     if not verdict.ok:
         place = "" if verdict.line is None else f"line {verdict.line}: "
-        return held("audit log", False, f"{place}{verdict.problem or 'it does not verify'}")
+        return held("audit log", False, reason=f"{place}{verdict.problem or 'it does not verify'}")
     anchored = "and against an anchor outside of it" if verdict.anchored else "but no anchor outside of it was found"
-    return held("audit log", True, f"its hash chain holds, {anchored}")
+    return held("audit log", True, reason=f"its hash chain holds, {anchored}")
 
 
 def _seal(world: World) -> AuditCheck:
     try:
         sealed_plan(world=world)
     except (PlanError, SpecError) as err:
-        return held("design seal", False, str(err).partition("\n")[0])
-    return held("design seal", True, "the design and every file that jobs read are as they were sealed")
+        return held("design seal", False, reason=str(err).partition("\n")[0])
+    return held("design seal", True, reason="the design and every file that jobs read are as they were sealed")
 
 
 def _training(run: PlannedRun, world: World) -> Iterator[AuditCheck]:
@@ -60,18 +60,20 @@ def _training(run: PlannedRun, world: World) -> Iterator[AuditCheck]:
         return
     name, done = "training DONE", _done(run, world)
     if done is None:
-        yield held(name, None, "its training left no marker that can be read")
+        yield held(name, None, reason="its training left no marker that can be read")
         return
     digests = {path: world.store.digest(path) for path in done.artefacts}
     changed = [path for path, digest in digests.items() if digest not in {None, done.artefacts[path]}]
     missing = [path for path, digest in digests.items() if digest is None]
     if done.exit_code or changed:
         fact = f"`{changed[0]}` is not what it wrote" if changed else f"it ended with exit code {done.exit_code}"
-        yield held(name, False, fact)
+        yield held(name, False, reason=fact)
     elif missing:
-        yield held(name, None, f"{len(missing)} of {len(digests)} files are not there any more, `{missing[0]}` first")
+        yield held(
+            name, None, reason=f"{len(missing)} of {len(digests)} files are not there any more, `{missing[0]}` first"
+        )
     else:
-        yield held(name, True, f"all {len(digests)} files are what it wrote, by their hashes")
+        yield held(name, True, reason=f"all {len(digests)} files are what it wrote, by their hashes")
 
 
 def _done(run: PlannedRun, world: World) -> Done | None:
@@ -84,16 +86,16 @@ def _evaluation(run: PlannedRun, chosen: Sequence[Prediction], *, world: World) 
     """Return whether the predictions audited are those of the log that the evaluation's marker vouches for."""
     name, cell = "evaluation DONE", _cell(run, chosen)
     if cell is None:
-        return held(name, None, f"the plan has no evaluation `{chosen[0].task}`")
+        return held(name, None, reason=f"the plan has no evaluation `{chosen[0].task}`")
     try:
         found = read_cell(run, cell, world=world)
     except SiteError as err:
-        return held(name, None, str(err).partition("\n")[0])
+        return held(name, None, reason=str(err).partition("\n")[0])
     if found.record is None:
-        return held(name, False if found.source else None, found.reason)
+        return held(name, False if found.source else None, reason=found.reason)
     same = {each.sample_id: each for each in found.predictions} == {each.sample_id: each for each in chosen}
     log = f"`{PurePath(found.source).name}`, whose hash its marker holds"
-    return held(name, same, f"the predictions are {'' if same else 'not '}those of {log}")
+    return held(name, same, reason=f"the predictions are {'' if same else 'not '}those of {log}")
 
 
 def _cell(run: PlannedRun, chosen: Sequence[Prediction]) -> Cell | None:
@@ -105,30 +107,32 @@ def _checkpoint(run: PlannedRun, chosen: Sequence[Prediction], *, world: World) 
     """Return whether what answered is what lies on disk: the adapter that training wrote, or the base model."""
     name, claimed = "checkpoint", {each.checkpoint_sha256 for each in chosen}
     if len(claimed) > 1:
-        return held(name, False, f"the predictions come from {len(claimed)} checkpoints")
+        return held(name, False, reason=f"the predictions come from {len(claimed)} checkpoints")
     (sha256,) = claimed
     if run.type != "fine-tuned":
         return _base(run, sha256, world=world)
     done = _done(run, world)
     if done is None:
-        return held(name, None, "its training left no marker that can be read")
+        return held(name, None, reason="its training left no marker that can be read")
     own = [path for path, digest in done.artefacts.items() if path.endswith(ADAPTER_WEIGHTS) and digest == sha256]
     if not own:
-        return held(name, False, "no adapter that its training wrote has the hash in the predictions")
+        return held(name, False, reason="no adapter that its training wrote has the hash in the predictions")
     digest = world.store.digest(own[0])
     if digest is None:
-        return held(name, None, f"`{own[0]}` is not there any more")
+        return held(name, None, reason=f"`{own[0]}` is not there any more")
     same = digest == sha256
-    return held(name, same, f"`{own[0]}` {'has' if same else 'has not'} the hash of what answered")
+    return held(name, same, reason=f"`{own[0]}` {'has' if same else 'has not'} the hash of what answered")
 
 
 def _base(run: PlannedRun, sha256: str, *, world: World) -> AuditCheck:
     try:
         found = world.hub.facts(run.model_path).sha256
     except SiteError as err:
-        return held("checkpoint", None, str(err).partition("\n")[0])
+        return held("checkpoint", None, reason=str(err).partition("\n")[0])
     same = found == sha256
-    return held("checkpoint", same, f"`{run.model_path}` {'has' if same else 'has not'} the hash of what answered")
+    return held(
+        "checkpoint", same, reason=f"`{run.model_path}` {'has' if same else 'has not'} the hash of what answered"
+    )
 
 
 def _data(plan: Plan, run: PlannedRun, *, chosen: Sequence[Prediction], world: World) -> Iterator[AuditCheck]:
@@ -142,6 +146,6 @@ def _data(plan: Plan, run: PlannedRun, *, chosen: Sequence[Prediction], world: W
         try:
             same = data_sha256(world.store.root / facts.path) == facts.sha256
         except OSError as err:
-            yield held(name, None, f"`{facts.path}` cannot be read: {str(err.strerror).lower()}")
+            yield held(name, None, reason=f"`{facts.path}` cannot be read: {str(err.strerror).lower()}")
             continue
-        yield held(name, same, f"`{facts.path}` is {'' if same else 'not '}what was planned, by its hash")
+        yield held(name, same, reason=f"`{facts.path}` is {'' if same else 'not '}what was planned, by its hash")
