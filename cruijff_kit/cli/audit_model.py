@@ -57,7 +57,7 @@ def audit_model(
     except ValidationError as err:
         problems = [Problem(each["msg"].lower(), ".".join(map(str, each["loc"]))) for each in err.errors()]
         raise SpecError("the audit asked for is not possible", problems=problems, hint=_HELP) from err
-    receipt = workflow.audit_model(run, asked=asked, world=enter(experiment))
+    receipt = workflow.audit_run(run, asked=asked, world=enter(experiment))
     click.echo(receipt.audit.model_dump_json(indent=2) if as_json else f"{receipt.text}{receipt.path}")
     if receipt.audit.verdict == "fail":
         sys.exit(1)

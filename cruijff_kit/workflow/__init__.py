@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.adapters import check_adapter, convert_adapter, merge_adapter, port_adapter
     from cruijff_kit.workflow.adopt import adopt_edit
     from cruijff_kit.workflow.audit import read_audit, verify_audit
-    from cruijff_kit.workflow.audit_model import audit_model, read_audits
+    from cruijff_kit.workflow.audit_model import audit_run, read_audits
     from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
     from cruijff_kit.workflow.cancel import cancel_runs, preview_cancel
     from cruijff_kit.workflow.clients import install_server, remote_server, server_here
@@ -89,7 +89,7 @@ __all__ = [
     "amend_design",
     "apply_calibrator",
     "apply_remedy",
-    "audit_model",
+    "audit_run",
     "begin_training",
     "build_environment",
     "calibrate_run",
@@ -200,7 +200,7 @@ _HOMES = {
     "adapters": ("check_adapter", "convert_adapter", "merge_adapter", "port_adapter"),
     "adopt": ("adopt_edit",),
     "audit": ("read_audit", "verify_audit"),
-    "audit_model": ("audit_model", "read_audits"),
+    "audit_model": ("audit_run", "read_audits"),
     "calibrate": ("apply_calibrator", "calibrate_run"),
     "cancel": ("cancel_runs", "preview_cancel"),
     "clients": ("install_server", "remote_server", "server_here"),

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from cruijff_kit.analysis.audit_whole import Audited
     from cruijff_kit.workflow.audit_pairs import Together
 
-__all__ = ["audit_model", "read_audits"]
+__all__ = ["audit_run", "read_audits"]
 
 _VERB = "audit-model"
 _FIRST = AuditRequest()
@@ -67,7 +67,7 @@ class _Kept(NamedTuple):
     reason: str = ""
 
 
-def audit_model(run: str, *, asked: AuditRequest = _FIRST, world: World) -> AuditReceipt:
+def audit_run(run: str, *, asked: AuditRequest = _FIRST, world: World) -> AuditReceipt:
     """Audit a run's collected answers to one split, write `audit.json`, and return what was found.
 
     Nothing is recomputed from a model unless `ask` is set. Auditing again what has not

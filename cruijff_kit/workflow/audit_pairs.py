@@ -11,6 +11,7 @@ from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.prediction import AnswerPair, Prediction
+from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spec import Evaluation
 from cruijff_kit.scoring.judging import JUDGES, judge
 from cruijff_kit.workflow.calibrators import Collected, read_collected
@@ -104,7 +105,9 @@ def repeated_answers(
         world: the experiment and its surroundings; only read.
     """
     asked: dict[str, list[Prediction]] = {each.prompt_token_sha256: [] for each in chosen if each.error is None}
-    checkpoint, sampling, task = chosen[0].checkpoint_sha256, 0, evaluated_cell(run, chosen[0]).task
+    task = next((cell.task for cell in run.cells if cell.task.name == chosen[0].task), None)
+    rules, scorer = (ScoringRules(), "match") if task is None else (task.rules, worded_scorer(task.scorers))
+    checkpoint, sampling = chosen[0].checkpoint_sha256, 0
     for other in plan.runs:
         generation = other.generation or evaluation.generation
         if not generation.do_sample or other.model.name != run.model.name:
@@ -112,8 +115,7 @@ def repeated_answers(
         sampling += 1
         for each in _collected(other, world):
             if each.checkpoint_sha256 == checkpoint and each.error is None and each.task == chosen[0].task:
-                told = judge(each, worded_scorer(task.scorers), rules=task.rules)
-                asked.get(each.prompt_token_sha256, []).append(told)
+                asked.get(each.prompt_token_sha256, []).append(judge(each, scorer, rules=rules))
     items = tuple(tuple(answers) for answers in asked.values() if len(answers) > 1)
     if items:
         return Together(items=items)
