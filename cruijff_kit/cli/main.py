@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "results": ("results:results", "Page through the figures of the report, each with its source."),
     "lesson": ("lesson:lesson", "Write a lesson with its evidence to findings.md, or list those there."),
     "search": ("search:search", "Search earlier experiments by model, task, factor, metric and words."),
+    "audit-model": ("audit_model:audit_model", "Audit a run's model against limits fixed beforehand."),
     "groups": ("groups:groups", "Compare a run's answers between groups of samples."),
     "spot-check": ("results:spot_check", "Look at a few answers of a run, with their tokens."),
     "embed": ("embed:embed", "Write hidden states of texts to HDF5, by any model, adapter or epoch."),

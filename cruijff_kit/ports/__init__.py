@@ -5,7 +5,7 @@ from cruijff_kit.ports.clock import Clock, Progress
 from cruijff_kit.ports.jobs import Prober, Scheduler
 from cruijff_kit.ports.library import Library, Stamped
 from cruijff_kit.ports.mirror import Home, Mirror
-from cruijff_kit.ports.models import Adapters, Embedder, Inference, ModelHub, Tokenizer
+from cruijff_kit.ports.models import Adapters, Asking, Embedder, Inference, ModelHub, Respondent, Tokenizer
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf, Tracking
 from cruijff_kit.ports.serving import Dialogue, Serving
 from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
@@ -13,6 +13,7 @@ from cruijff_kit.ports.world import World
 
 __all__ = [
     "Adapters",
+    "Asking",
     "AuditLog",
     "ClientFiles",
     "Clock",
@@ -27,6 +28,7 @@ __all__ = [
     "ModelHub",
     "Prober",
     "Progress",
+    "Respondent",
     "RunStore",
     "Scheduler",
     "Serving",

@@ -66,6 +66,8 @@ class Action(StrEnum):
     """Results were read from logs into the result table."""
     CALIBRATE = "CALIBRATE"
     """A calibrator was fitted to the predictions of a split and written."""
+    AUDIT_MODEL = "AUDIT_MODEL"
+    """A run's model was audited, and `audit.json` written."""
     EMBED = "EMBED"
     """Texts were embedded and the vectors written."""
     GENERATE_SUMMARY = "GENERATE_SUMMARY"

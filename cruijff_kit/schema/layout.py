@@ -45,6 +45,7 @@ class ExperimentLayout:
     findings = "findings.md"
     wanted = "wanted.json"
     compute = "compute.json"
+    model_audit = "audit.json"
     mirror = ".mirror.json"
 
     @staticmethod

@@ -8,6 +8,7 @@ from cruijff_kit.schema.data import DataSpec
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.evaluation import Evaluation
 from cruijff_kit.schema.losses import LossControls
+from cruijff_kit.schema.model_audit import AuditRules
 from cruijff_kit.schema.noun import Name, Noun, Sha256, TimeLimit
 from cruijff_kit.schema.policy import DesignPolicy
 
@@ -227,6 +228,9 @@ class Analysis(Noun):
     """Column whose equal values mark samples that stand or fall together, such as a passage or a person."""
     pilot: Pilot | None = None
     """Spread seen in earlier results."""
+    # A design that says nothing of it keeps the hash it had before there was such a key.
+    audit: AuditRules | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What `ck audit-model` asks of a model, where it differs from the defaults."""
 
 
 class EvalResources(Noun):

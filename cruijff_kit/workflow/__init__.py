@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.adapters import check_adapter, convert_adapter, merge_adapter, port_adapter
     from cruijff_kit.workflow.adopt import adopt_edit
     from cruijff_kit.workflow.audit import read_audit, verify_audit
+    from cruijff_kit.workflow.audit_model import audit_run, read_audits
     from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
     from cruijff_kit.workflow.cancel import cancel_runs, preview_cancel
     from cruijff_kit.workflow.clients import install_server, remote_server, server_here
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         retry_run,
         submit_jobs,
     )
+    from cruijff_kit.workflow.swap_terms import swap_data
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.train import begin_training, is_taken
@@ -87,6 +89,7 @@ __all__ = [
     "amend_design",
     "apply_calibrator",
     "apply_remedy",
+    "audit_run",
     "begin_training",
     "build_environment",
     "calibrate_run",
@@ -147,6 +150,7 @@ __all__ = [
     "prune_disk",
     "pull_model",
     "read_audit",
+    "read_audits",
     "read_configuration",
     "read_document",
     "read_lessons",
@@ -177,6 +181,7 @@ __all__ = [
     "spot_check_run",
     "status_without_texts",
     "submit_jobs",
+    "swap_data",
     "sync_mirror",
     "sync_wandb",
     "tail_log",
@@ -195,6 +200,7 @@ _HOMES = {
     "adapters": ("check_adapter", "convert_adapter", "merge_adapter", "port_adapter"),
     "adopt": ("adopt_edit",),
     "audit": ("read_audit", "verify_audit"),
+    "audit_model": ("audit_run", "read_audits"),
     "calibrate": ("apply_calibrator", "calibrate_run"),
     "cancel": ("cancel_runs", "preview_cancel"),
     "clients": ("install_server", "remote_server", "server_here"),
@@ -252,6 +258,7 @@ _HOMES = {
     "spot_check": ("spot_check_run",),
     "standing": ("read_status",),
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
+    "swap_terms": ("swap_data",),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
     "train": ("begin_training", "is_taken"),

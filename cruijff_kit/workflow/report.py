@@ -1,7 +1,7 @@
 """Report: turn collected results into `summary.md` and a page, each figure traced."""
 
 import json
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -28,6 +28,7 @@ from cruijff_kit.schema.run import Done, JobStatus, StepStatus
 from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views, verify_audit
+from cruijff_kit.workflow.audit_model import read_audits
 from cruijff_kit.workflow.collect import collect_results, hashes_of, record_once, result_files, write_changed
 from cruijff_kit.workflow.evaluation_results import parity_notes
 from cruijff_kit.workflow.guarantees import gather_guarantees
@@ -94,7 +95,18 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
         traces=traces,
         version=__version__,
         compute=_parsed(ComputeReport, world.store.read(ExperimentLayout.compute)),
+        **_audits(plan, world),
     )
+
+
+def _audits(plan: Plan, world: World) -> dict[str, Any]:
+    """Return the audits of the plan's runs, and those runs whose files are others by now."""
+    ids = {run.id for run in plan.runs}
+    audits = tuple(each for each in read_audits(world=world).audits if each.run in ids)
+    stale = [
+        each.run for each in audits if any(world.store.digest(path) != digest for path, digest in each.inputs.items())
+    ]
+    return {"audits": audits, "stale": tuple(dict.fromkeys(stale))}
 
 
 def _diagnosed(findings: Findings, spec: ExperimentSpec, *, table: ResultTable, world: World) -> Findings:

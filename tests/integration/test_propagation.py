@@ -208,6 +208,7 @@ def cases() -> list[tuple[str, dict[str, Any], str]]:
     for name, (value, file) in NAMED.items():
         found.append((f"run.{name}", {"runs": [{**BASE["runs"][0], name: value}, BASE["runs"][1]]}, file))
     found.append(("analysis.groups", {"analysis": {"groups": ["length"]}}, EVAL))
+    found.append(("analysis.audit", {"analysis": {"audit": {"groups": ["length"]}}}, EVAL))
     found.append(("analysis.cluster", {"analysis": {"cluster": "length"}}, EVAL))
     return [*found, *job_cases()]
 
@@ -283,7 +284,7 @@ def test_what_a_loss_or_the_monitor_is_told_reaches_the_training_and_its_record(
         (ModelRef, MODEL),
         (RunSpec, NAMED),
         (Tools, TOOLS),
-        (Analysis, {"groups": (), "cluster": ()}),
+        (Analysis, {"groups": (), "cluster": (), "audit": ()}),
         (ExperimentSpec, {}),
     ),
 )
