@@ -8,6 +8,7 @@ exact. Source: G. E. P. Box, J. S. Hunter, W. G. Hunter, Statistics for Experime
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -142,6 +143,7 @@ def _parsed(generators: Sequence[str], names: tuple[str, ...]) -> Iterator[_Rule
         yield _Rule(names.index(target), sum(1 << names.index(part) for part in parts), bool(shape[2]))
 
 
+@lru_cache(maxsize=8)
 def _sharpest(names: tuple[str, ...], runs: int) -> Fraction:
     """Return the fraction of so many runs with the highest resolution and then the fewest shortest words."""
     count, free = len(names), runs.bit_length() - 1
@@ -163,5 +165,5 @@ def _sharpest(names: tuple[str, ...], runs: int) -> Fraction:
 
 
 def _sharpness(fraction: Fraction) -> tuple[int, ...]:
-    lengths = [word.bit_count() for word in fraction._words()]  # noqa: SLF001 a class of this module
+    lengths = [word.bit_count() for word in fraction._words()]
     return tuple(-lengths.count(length) for length in range(1, len(fraction.factors) + 1))

@@ -24,9 +24,9 @@ def grid_levels(name: str, dimension: Dimension) -> tuple[Level, ...]:
     if not isinstance(dimension, Span):
         return dimension
     if dimension.step is not None:
-        return tuple(_stepped(name, dimension, at) for at in range(_steps(dimension) + 1))
+        return tuple(_stepped(name, dimension, at=at) for at in range(_steps(dimension) + 1))
     count = dimension.points or 2
-    levels = (level_at(name, dimension, at / (count - 1)) for at in range(count))
+    levels = (level_at(name, dimension, share=at / (count - 1)) for at in range(count))
     return tuple(dict.fromkeys(levels))
 
 
@@ -46,24 +46,24 @@ def latin_points(design: LatinDesign) -> tuple[dict[str, Level], ...]:
     raise ValueError(f"the space has too few values for {design.points} different points")
 
 
-def level_at(name: str, dimension: Dimension, share: float) -> Level:
+def level_at(name: str, dimension: Dimension, *, share: float) -> Level:
     """Return the value that lies a share, from 0 to 1, of the way through a dimension."""
     if not isinstance(dimension, Span):
         return dimension[min(len(dimension) - 1, int(share * len(dimension)))]
     if dimension.step is not None:
         count = _steps(dimension) + 1
-        return _stepped(name, dimension, min(count - 1, int(share * count)))
+        return _stepped(name, dimension, at=min(count - 1, int(share * count)))
     low, high = float(dimension.low), float(dimension.high)
     value = math.exp(math.log(low) + share * math.log(high / low)) if dimension.log else low + share * (high - low)
-    return tidied(name, dimension, value)
+    return tidied(name, dimension, value=value)
 
 
-def tidied(name: str, dimension: Dimension, value: Any) -> Level:
+def tidied(name: str, dimension: Dimension, *, value: Any) -> Level:
     """Return a value of a dimension as people write it: on its step, whole, or with four digits; never outside."""
     if not isinstance(dimension, Span):
         return value
     if dimension.step is not None:
-        return _stepped(name, dimension, min(_steps(dimension), round((value - dimension.low) / dimension.step)))
+        return _stepped(name, dimension, at=min(_steps(dimension), round((value - dimension.low) / dimension.step)))
     if drawn_whole(name, dimension):
         return min(math.floor(dimension.high), max(math.ceil(dimension.low), round(value)))
     return min(float(dimension.high), max(float(dimension.low), float(f"{value:.{_DIGITS}g}")))
@@ -82,7 +82,7 @@ def _steps(span: Span) -> int:
     return math.floor((span.high - span.low) / (span.step or 1) + 1e-9)
 
 
-def _stepped(name: str, span: Span, at: int) -> Level:
+def _stepped(name: str, span: Span, *, at: int) -> Level:
     value = span.low + at * (span.step or 1)
     return round(value) if drawn_whole(name, span) else float(f"{value:.12g}")
 
@@ -91,7 +91,7 @@ def _column(name: str, dimension: Dimension, *, design: LatinDesign, attempt: in
     """Return a dimension's value at every point: its parts in an order of their own, a draw within each."""
     draws = _draws(f"latin {design.seed} {attempt} {name}")
     order = sorted(range(design.points), key=lambda part: (next(draws), part))
-    return [level_at(name, dimension, (part + next(draws)) / design.points) for part in order]
+    return [level_at(name, dimension, share=(part + next(draws)) / design.points) for part in order]
 
 
 def _draws(key: str) -> Iterator[float]:

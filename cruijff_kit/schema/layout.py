@@ -45,6 +45,7 @@ class ExperimentLayout:
     findings = "findings.md"
     wanted = "wanted.json"
     compute = "compute.json"
+    search = "search.json"
     mirror = ".mirror.json"
 
     @staticmethod

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         retry_run,
         submit_jobs,
     )
+    from cruijff_kit.workflow.sweep import approve_sweep, next_round, preview_sweep, read_sweep, watch_sweep
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.train import begin_training, is_taken
@@ -87,6 +88,7 @@ __all__ = [
     "amend_design",
     "apply_calibrator",
     "apply_remedy",
+    "approve_sweep",
     "begin_training",
     "build_environment",
     "calibrate_run",
@@ -132,6 +134,7 @@ __all__ = [
     "measure_data",
     "merge_adapter",
     "move_training",
+    "next_round",
     "open_dialogue",
     "open_question",
     "page_without_texts",
@@ -141,6 +144,7 @@ __all__ = [
     "preview_cancel",
     "preview_retry",
     "preview_submission",
+    "preview_sweep",
     "propose_remedies",
     "propose_site",
     "proposed_change",
@@ -153,6 +157,7 @@ __all__ = [
     "read_manual",
     "read_results",
     "read_status",
+    "read_sweep",
     "record_decision",
     "recorded_plan",
     "remote_server",
@@ -184,6 +189,7 @@ __all__ = [
     "validate_data",
     "verify_audit",
     "watch_jobs",
+    "watch_sweep",
     "write_design",
     "write_finetune",
     "write_inspect",
@@ -252,6 +258,7 @@ _HOMES = {
     "spot_check": ("spot_check_run",),
     "standing": ("read_status",),
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
+    "sweep": ("approve_sweep", "next_round", "preview_sweep", "read_sweep", "watch_sweep"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
     "train": ("begin_training", "is_taken"),
