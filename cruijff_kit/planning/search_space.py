@@ -105,15 +105,16 @@ def tidy(space: Space, point: Mapping[str, Level]) -> dict[str, Level]:
 
 def point_key(point: Mapping[str, Level]) -> str:
     """Return what two points share that train alike: batch size and accumulation count as their product."""
-    plain = {name: float(level) if _is_number(level) else level for name, level in point.items()}
+    plain = {name: _plain(level) for name, level in point.items()}
     batch, parts = plain.get("batch_size"), plain.get("gradient_accumulation_steps")
     if isinstance(batch, float) and isinstance(parts, float):
         plain |= {"batch_size": batch * parts, "gradient_accumulation_steps": 1.0}
     return canonical_json(plain)
 
 
-def _is_number(level: Level) -> bool:
-    return isinstance(level, int | float) and not isinstance(level, bool)
+def _plain(level: Level) -> Level:
+    """Return a level so that 2 and 2.0 are the same, and neither is `true`."""
+    return float(level) if isinstance(level, int) and not isinstance(level, bool) else level
 
 
 def trial_name(number: int) -> str:
@@ -134,13 +135,10 @@ def number_of(name: str) -> int | None:
 
 def run_of(name: str, point: Mapping[str, Level], *, seeds: Sequence[int] | None = None) -> RunSpec:
     """Return a point as a named run of the design."""
-    model = point.get("model")
-    return RunSpec(
-        name=name,
-        model=None if model is None else str(model),
-        parameters={key: level for key, level in point.items() if key != "model"},
-        seeds=None if seeds is None else tuple(seeds),
-    )
+    parameters = {key: level for key, level in point.items() if key != "model"}
+    said = {"name": name, "model": point.get("model"), "parameters": parameters, "seeds": seeds}
+    # What is not said is not written into the design either.
+    return RunSpec.model_validate({key: value for key, value in said.items() if value})
 
 
 def proposal_seed(seed: int, number: int, *, attempt: int) -> int:

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+from cruijff_kit.rendering.numbers import NONE, plain
+from cruijff_kit.rendering.sheet import Column, Table
+from cruijff_kit.schema.design_kinds import Level
 from cruijff_kit.schema.sweep import SweepView, Win
 
-__all__ = ["curve_lines", "sweep_words", "win_words"]
+__all__ = ["curve_lines", "sweep_table", "sweep_words", "win_words"]
 
 _WIDTH = 60
 _HEIGHT = 9
@@ -61,6 +64,34 @@ def win_words(win: Win) -> Iterator[str]:
 
 def _times(win: Win) -> str:
     return f"{win.improvement / win.noise:.1f} times" if win.noise else "over"
+
+
+def sweep_table(view: SweepView) -> Table:
+    """Return the trials of a search as a table of the report."""
+    names = dict.fromkeys(name for row in view.rows for name in row.parameters)
+    columns = (
+        Column("trial", "code"),
+        *(Column(name) for name in names),
+        Column("seeds", "number"),
+        Column(view.metric, "number"),
+        Column("note"),
+    )
+    rows = tuple(
+        (
+            row.name,
+            *(_level(row.parameters[name]) if name in row.parameters else NONE for name in names),
+            str(row.seeds),
+            plain(row.value),
+            row.note or NONE,
+        )
+        for row in view.rows
+    )
+    note = "Means over seeds. Trials were proposed by the values of those before them, which `search.json` keeps."
+    return Table("search", "Search", columns, rows, note)
+
+
+def _level(level: Level) -> str:
+    return f"{level:.4g}" if isinstance(level, float) else "none" if level is None else str(level)
 
 
 def curve_lines(view: SweepView) -> tuple[str, ...]:

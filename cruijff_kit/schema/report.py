@@ -11,6 +11,7 @@ from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.result import RunResult
 from cruijff_kit.schema.run import StepStatus
 from cruijff_kit.schema.spec import ExperimentSpec, Level
+from cruijff_kit.schema.sweep import SweepView
 
 __all__ = [
     "AuditState",
@@ -305,3 +306,5 @@ class Dossier(Noun):
     """Version of this package."""
     compute: ComputeReport | None = None
     """What the jobs took; None before all have ended."""
+    sweep: SweepView | None = None
+    """The search, where the design is one."""

@@ -102,8 +102,8 @@ def tell(name: str, spec: ExperimentSpec, *, plan: Plan, world: World) -> Told:
 def record_told(told: Sequence[Told], spec: ExperimentSpec, *, world: World) -> None:
     """Tell the audit log what came of trials, each once, before the record of the search says so."""
     search = search_of(spec)
-    for each in told:
-        event = AuditEvent(
+    events = [
+        AuditEvent(
             actor=world.actor,
             verb="sweep",
             action=Action.COLLECT_RESULTS,
@@ -113,14 +113,17 @@ def record_told(told: Sequence[Told], spec: ExperimentSpec, *, world: World) -> 
             result=Outcome.SUCCESS if each.mean is not None else Outcome.WARNING,
             error=each.reason or None,
         )
-        say_once(event, world=world)
+        for each in told
+    ]
+    say_once(events, world=world)
 
 
-def say_once(event: AuditEvent, *, world: World) -> None:
-    """Append an event, unless one of its verb, action and subject stands there: a repeat after a kill is silent."""
-    key = event.verb, event.action, event.subject
-    if all((each.verb, each.action, each.subject) != key for each in world.audit.records()):
-        world.audit.append(event)
+def say_once(events: Sequence[AuditEvent], *, world: World) -> None:
+    """Append events whose verb, action and subject stand in no earlier one: a repeat after a kill is silent."""
+    known = {(each.verb, each.action, each.subject) for each in world.audit.records()}
+    fresh = [each for each in events if (each.verb, each.action, each.subject) not in known]
+    if fresh:
+        world.audit.append(*fresh)
 
 
 def _value(run: PlannedRun, search: SearchDesign, *, plan: Plan, world: World) -> RunValue:

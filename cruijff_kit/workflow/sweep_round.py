@@ -73,27 +73,30 @@ def next_runs(
         return (), True
     used = [*spec.controls.seeds, *(seed for run in spec.runs for seed in run.seeds or ())]
     seeds = fresh_seeds(search, used)
-    model = runs_named(plan, DEFAULT)[0].model.name if len(spec.models) > 1 else None
-    default = RunSpec(name=fresh_name(DEFAULT), model=model, seeds=seeds)
+    model = {"model": runs_named(plan, DEFAULT)[0].model.name} if len(spec.models) > 1 else {}
+    default = run_of(fresh_name(DEFAULT), model, seeds=seeds)
     return (default, known[best].model_copy(update={"name": fresh_name(best), "seeds": seeds})), True
 
 
 def record_round(runs: Sequence[RunSpec], spec: ExperimentSpec, *, reason: str, world: World) -> None:
     """Tell the audit log what is tried next and from what that follows, before the design says so."""
     search = search_of(spec)
-    for run in runs:
-        chosen = {name: str(level) for name, level in run.parameters.items()}
-        seeds = {"seeds": ", ".join(map(str, run.seeds))} if run.seeds else {}
-        event = AuditEvent(
+    events = [
+        AuditEvent(
             actor=world.actor,
             verb="sweep",
             action=Action.DECIDE_CONFIG,
             subject=run.name,
             reason=reason or None,
             inputs={"sampler": search.sampler, "search_seed": str(search.seed)},
-            outputs={**chosen, **({"model": run.model} if run.model else {}), **seeds},
+            outputs={
+                **{name: str(level) for name, level in _point(run).items()},
+                **({"seeds": ", ".join(map(str, run.seeds))} if run.seeds else {}),
+            },
         )
-        say_once(event, world=world)
+        for run in runs
+    ]
+    say_once(events, world=world)
 
 
 def _proposed(
