@@ -92,7 +92,10 @@ def _trial(tried: Tried, space: Space, *, offered: Mapping[str, "BaseDistributio
 
 
 def _place(dimension: Dimension, level: Level) -> Any:
-    return level if isinstance(dimension, Span) else dimension.index(level)
+    if isinstance(dimension, Span):
+        return level
+    kind = isinstance(level, bool)
+    return next((at for at, each in enumerate(dimension) if each == level and isinstance(each, bool) is kind), None)
 
 
 def _level(dimension: Dimension, value: Any) -> Level:

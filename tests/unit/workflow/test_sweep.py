@@ -245,7 +245,7 @@ def test_a_watch_that_runs_out_of_time_leaves_the_round_to_the_next(tmp_path: Pa
     views = list(watch_sweep(timeout=0, world=bench.world))
     assert [view.finished for view in views] == [False]
     bench.train()
-    assert len(list(watch_sweep(timeout=0, world=bench.world))[0].waiting) == 3
+    assert len(next(iter(watch_sweep(timeout=0, world=bench.world))).waiting) == 3
 
 
 def test_a_watch_goes_from_round_to_round_until_the_search_has_ended(tmp_path: Path) -> None:
