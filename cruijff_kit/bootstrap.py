@@ -146,6 +146,7 @@ def _world(experiment: Path, *, sites: "DiskSiteFiles", site: "Site", actor: "Ac
     from cruijff_kit.adapters.library import DiskLibrary
     from cruijff_kit.adapters.lora_adapters import LocalAdapters
     from cruijff_kit.adapters.model_hub import LocalHub
+    from cruijff_kit.adapters.optuna_sampler import OptunaSampler
     from cruijff_kit.adapters.probe import StepProber
     from cruijff_kit.adapters.run_store import DiskRunStore
     from cruijff_kit.adapters.serving import LocalServing
@@ -175,6 +176,7 @@ def _world(experiment: Path, *, sites: "DiskSiteFiles", site: "Site", actor: "Ac
         site_name=sites.name,
         secrets=secrets_of(os.environ),
         serving=LocalServing(),
+        proposer=OptunaSampler(),
     )
 
 

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cancel": ("jobs:cancel", "Stop jobs of this experiment."),
     "status": ("look:status", "Show where every job stands."),
     "watch": ("look:watch", "Follow the jobs until all have ended."),
+    "sweep": ("sweep:sweep", "Run a search round by round, or show how it stands."),
     "logs": ("look:logs", "Show the end of a job's output."),
     "collect": ("results:collect", "Gather results into results.parquet."),
     "calibrate": ("calibrate:calibrate", "Turn the predictions of a split into sets or decisions with a guarantee."),

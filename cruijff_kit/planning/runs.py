@@ -16,15 +16,14 @@ from cruijff_kit.schema.plan import Cell, PlannedRun, Resolved
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import ExperimentSpec, ModelRef
 
-__all__ = ["Inputs", "plan_runs", "science", "total_steps"]
+__all__ = ["NEUTRAL", "Inputs", "plan_runs", "science", "total_steps"]
 
 # How rows become tokens: all that a base model's answers depend on besides itself and the data.
 _SHARED = (
     *("dataset_type", "prompt", "system_prompt", "template", "template_date"),
     *("max_seq_len", "overlong", "dtype"),
 )
-# These shape files, logs and memory, never the result; the two batch controls count as their product.
-_NEUTRAL = frozenset(
+NEUTRAL = frozenset(
     {
         "batch_size",
         "gradient_accumulation_steps",
@@ -43,6 +42,8 @@ _NEUTRAL = frozenset(
         "custom_metrics",
     }
 )
+"""These shape files, logs and memory, never the result; the two batch controls count as their product."""
+
 # Controls that came later: at these values a run is what it was before there was such a control.
 _LATER = MappingProxyType({"lora_variant": "lora", "target_modules": None, "quantization": "none", "template": "model"})
 # Recipes that give the same results on another number of devices.
@@ -110,7 +111,7 @@ def science(point: Point, inputs: Inputs) -> dict[str, Any]:
         shared["generation"] = point.generation.model_dump(mode="json")
     if point.type == "control":
         return {**shared, "controls": _said({name: values[name] for name in _SHARED})}
-    neutral = _NEUTRAL | LossControls.model_fields.keys()
+    neutral = NEUTRAL | LossControls.model_fields.keys()
     controls = _said({name: value for name, value in values.items() if name not in neutral}) | minimised(values)
     controls["effective_batch"] = values["batch_size"] * values["gradient_accumulation_steps"]
     recipe = values["recipe"]

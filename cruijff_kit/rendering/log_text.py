@@ -10,7 +10,7 @@ __all__ = ["VIEWS", "log_text"]
 VIEWS: Mapping[str, frozenset[str]] = {
     "design": frozenset({"design", "amend"}),
     "scaffold": frozenset({"scaffold", "adopt", "setup-finetune"}),
-    "run": frozenset({"submit", "retry", "watch", "cancel", "logs"}),
+    "run": frozenset({"submit", "retry", "watch", "cancel", "logs", "sweep"}),
     "summarize": frozenset({"audit-model", "collect", "calibrate", "groups", "lesson", "report", "spot_check", "sync"}),
 }
 """Each view's name and the verbs it tells of; other verbs are told in every view."""

@@ -8,6 +8,7 @@ from cruijff_kit.rendering.compute_table import COMPUTE_COLUMNS, compute_note, c
 from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words, p_text, percent, plain, signed
 from cruijff_kit.rendering.score_tables import calibration_table, guarantee_table, score_table
 from cruijff_kit.rendering.sheet import Column, Table, source_labels
+from cruijff_kit.rendering.sweep_text import sweep_table
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.report import Dossier, Finding, TiedSet
 from cruijff_kit.schema.run import Phase, StepStatus
@@ -19,6 +20,7 @@ __all__ = ["Column", "Table", "accuracy_table", "report_tables"]
 def report_tables(dossier: Dossier) -> tuple[Table, ...]:
     """Return every table in the order of the report."""
     tables = (
+        *((sweep_table(dossier.sweep),) if dossier.sweep is not None else ()),
         _status(dossier),
         _training(dossier),
         accuracy_table(dossier),

@@ -46,6 +46,7 @@ class ExperimentLayout:
     wanted = "wanted.json"
     compute = "compute.json"
     model_audit = "audit.json"
+    search = "search.json"
     mirror = ".mirror.json"
 
     @staticmethod

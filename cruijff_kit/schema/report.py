@@ -12,6 +12,7 @@ from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.result import RunResult
 from cruijff_kit.schema.run import StepStatus
 from cruijff_kit.schema.spec import ExperimentSpec, Level
+from cruijff_kit.schema.sweep import SweepView
 
 __all__ = [
     "AuditState",
@@ -310,3 +311,5 @@ class Dossier(Noun):
     """Audits of the models of these runs."""
     stale: tuple[str, ...] = ()
     """Runs whose audit was made of other predictions, or with another calibrator, than those that lie here now."""
+    sweep: SweepView | None = None
+    """The search, where the design is one."""

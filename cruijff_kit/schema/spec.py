@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from cruijff_kit.schema.data import DataSpec
 from cruijff_kit.schema.dataset_type import DatasetType
+from cruijff_kit.schema.design_kinds import FractionalDesign, GridDesign, LatinDesign, Level, SearchDesign
 from cruijff_kit.schema.evaluation import Evaluation
 from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.model_audit import AuditRules
@@ -16,6 +17,7 @@ __all__ = [
     "Analysis",
     "Controls",
     "DatasetType",
+    "DesignKind",
     "EvalResources",
     "ExperimentSpec",
     "Factors",
@@ -44,8 +46,8 @@ Quantization = Literal["none", "nf4", "int4"]
 Strategy = Literal["ddp", "fsdp"]
 """How several GPUs share a training."""
 
-Level = str | int | float | bool | None
-"""One value a factor can take."""
+DesignKind = Annotated[GridDesign | FractionalDesign | LatinDesign | SearchDesign, Field(discriminator="kind")]
+"""A design that chooses its runs by more than `full` or `list` says."""
 
 Factors = dict[str, tuple[Level, ...]]
 """Factor name to its levels, in the order they were written."""
@@ -192,6 +194,11 @@ class RunSpec(Noun):
     """Base model; the only one of the design where absent."""
     parameters: dict[str, Level] = {}
     """Controls that differ for this run."""
+    # A design that says nothing of it keeps the hash it had before there was such a key.
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] | None = Field(
+        default=None, min_length=1, exclude_if=lambda value: value is None
+    )
+    """Replicate seeds of this run alone; those of `controls` where absent."""
 
 
 class Pilot(Noun):
@@ -343,8 +350,11 @@ class ExperimentSpec(Noun):
     """Base models."""
     data: DataSpec
     """Data."""
-    design: Literal["full", "list"] = "full"
-    """`full` crosses all factors; `list` runs only what `runs` names."""
+    design: Literal["full", "list"] | DesignKind = "full"
+    """`full` crosses all factors, `list` runs only what `runs` names; `{kind: …}` takes points of a space:
+
+    `grid`, `fractional`, `latin_hypercube` or `search`.
+    """
     factors: Factors = {}
     """What is varied: any control, `model`, `data.path` or `data.<generator argument>`."""
     runs: tuple[RunSpec, ...] = ()

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         submit_jobs,
     )
     from cruijff_kit.workflow.swap_terms import swap_data
+    from cruijff_kit.workflow.sweep import approve_sweep, next_round, preview_sweep, read_sweep, watch_sweep
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.train import begin_training, is_taken
@@ -89,6 +90,7 @@ __all__ = [
     "amend_design",
     "apply_calibrator",
     "apply_remedy",
+    "approve_sweep",
     "audit_run",
     "begin_training",
     "build_environment",
@@ -135,6 +137,7 @@ __all__ = [
     "measure_data",
     "merge_adapter",
     "move_training",
+    "next_round",
     "open_dialogue",
     "open_question",
     "page_without_texts",
@@ -144,6 +147,7 @@ __all__ = [
     "preview_cancel",
     "preview_retry",
     "preview_submission",
+    "preview_sweep",
     "propose_remedies",
     "propose_site",
     "proposed_change",
@@ -157,6 +161,7 @@ __all__ = [
     "read_manual",
     "read_results",
     "read_status",
+    "read_sweep",
     "record_decision",
     "recorded_plan",
     "remote_server",
@@ -189,6 +194,7 @@ __all__ = [
     "validate_data",
     "verify_audit",
     "watch_jobs",
+    "watch_sweep",
     "write_design",
     "write_finetune",
     "write_inspect",
@@ -259,6 +265,7 @@ _HOMES = {
     "standing": ("read_status",),
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "swap_terms": ("swap_data",),
+    "sweep": ("approve_sweep", "next_round", "preview_sweep", "read_sweep", "watch_sweep"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
     "train": ("begin_training", "is_taken"),

@@ -18,6 +18,7 @@ from cruijff_kit.rendering.redaction import redact
 from cruijff_kit.rendering.report_text import render_summary, terminal_table
 from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, Outcome
 from cruijff_kit.schema.compute import ComputeReport
+from cruijff_kit.schema.design_kinds import SearchDesign
 from cruijff_kit.schema.job import Attempt
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import DesignLock, Plan
@@ -35,6 +36,7 @@ from cruijff_kit.workflow.guarantees import gather_guarantees
 from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.sweep import read_sweep
 
 __all__ = ["write_report"]
 
@@ -80,6 +82,9 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
     found = _diagnosed(find_all(spec, plan, table=table), spec, table=table, world=world)
     told = (*found.notes, *parity_notes(plan, world=world))
     findings = _worded(found.model_copy(update={"notes": told}), spec, lock=lock)
+    sweep = read_sweep(world=world) if isinstance(spec.design, SearchDesign) else None
+    if sweep is not None:
+        findings = findings.model_copy(update={"bottom_line": (*sweep.words, *findings.bottom_line)})
     applied = [RunLayout(run).calibrator for run in dict.fromkeys(each.run for each in findings.guarantees)]
     calibrators = {path: world.store.digest(path) or "" for path in applied}
     references, traces = trace_all(table, findings, hashes={**hashes, **calibrators})
@@ -96,6 +101,7 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
         version=__version__,
         compute=_parsed(ComputeReport, world.store.read(ExperimentLayout.compute)),
         **_audits(plan, world),
+        sweep=sweep,
     )
 
 
