@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from cruijff_kit.ports.archive import Vault
 from cruijff_kit.ports.clock import Clock
 from cruijff_kit.ports.jobs import Prober, Scheduler
 from cruijff_kit.ports.library import Library
@@ -62,3 +63,5 @@ class World(NamedTuple):
     """Experiments, looked through together; None where a world does without."""
     serving: Serving | None = None
     """Lets models answer people and programs; None where a world does without."""
+    vault: Vault | None = None
+    """Puts whole experiments away; None where a world does without."""
