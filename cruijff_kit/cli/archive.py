@@ -14,6 +14,9 @@ from cruijff_kit.schema.disk import DiskItem
 
 __all__ = ["archive", "unarchive"]
 
+_FLAGS = {"merged": "--drop-merged", "checkpoints": "--drop-caches", "unfinished": "--drop-caches"}
+"""What leaves out files of a kind."""
+
 _REASON = click.option("--reason", default="", help="Why, for the record.")
 _DRY = click.option("--dry-run", is_flag=True, help="Tell what would be done, and do nothing.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -93,6 +96,9 @@ def unarchive(experiment: str, source: str | None, reason: str, dry_run: bool, a
 def _told(preview: ArchivePreview) -> Iterator[str]:
     if preview.begun:
         yield "a move that was interrupted goes on"
+    elif not preview.moved:
+        yield f"archived already in {preview.archive}; every file there is held against the manifest again"
+        return
     rows = [*_rows(preview.moved, "moves"), *_rows(preview.dropped, "is dropped for good")]
     if rows:
         yield aligned(("run", "kind", "files", "takes", "what happens"), rows)
@@ -116,4 +122,6 @@ def _gone(dropped: Sequence[DiskItem]) -> list[str]:
 
 def _rows(items: Sequence[DiskItem], what: str) -> Iterator[tuple[str, str, str, str, str]]:
     for item in sorted(items, key=lambda item: -item.bytes):
-        yield item.run_id or "(experiment)", item.kind, str(item.files), size_words(item.bytes), what
+        flag = _FLAGS.get(item.kind) if item.prunable and what == "moves" else None
+        told = f"{what}, unless {flag} is said" if flag else what
+        yield item.run_id or "(experiment)", item.kind, str(item.files), size_words(item.bytes), told

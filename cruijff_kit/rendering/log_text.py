@@ -11,7 +11,9 @@ VIEWS: Mapping[str, frozenset[str]] = {
     "design": frozenset({"design", "amend"}),
     "scaffold": frozenset({"scaffold", "adopt", "setup-finetune"}),
     "run": frozenset({"submit", "retry", "watch", "cancel", "logs"}),
-    "summarize": frozenset({"collect", "calibrate", "groups", "lesson", "report", "spot_check", "sync"}),
+    "summarize": frozenset(
+        {"archive", "calibrate", "collect", "groups", "lesson", "report", "spot_check", "sync", "unarchive"}
+    ),
 }
 """Each view's name and the verbs it tells of; other verbs are told in every view."""
 

@@ -221,7 +221,7 @@ def _begun(mark: ArchiveMark, *, world: World) -> ArchivePreview:
         bytes=0,
         dropped_bytes=0,
         free=vault_of(world).free(place),
-        begun=True,
+        begun=vault_of(world).survey(str(world.store.root)) is not None,
     )
 
 

@@ -49,7 +49,8 @@ def refuse_unfit(place: str, mark: ArchiveMark | None, *, world: World) -> None:
     if world.store.read(ExperimentLayout.archived) is not None:
         raise PlanError(f"`{root}` is an archive already", hint=f"`ck -C {root.name} unarchive` brings it back")
     _refuse_unfinished(world)
-    if Path(place).is_relative_to(root) or root.is_relative_to(place):
+    own = (str(root), *outside_places(world).values())
+    if any(Path(place).is_relative_to(each) or Path(each).is_relative_to(place) for each in own):
         raise PlanError(f"`{place}` lies in the experiment itself", hint="name a directory outside with `--to DIR`")
     around = PurePosixPath(place).parent
     if vault.read(str(around), ExperimentLayout.summary) is not None:
