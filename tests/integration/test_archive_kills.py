@@ -13,7 +13,7 @@ from tests.archived import Project, Standing
 from tests.killed import kill_at, lines_run
 
 WATCHED = ("adapters/vault.py", "adapters/audit_log.py", "workflow/archive", "workflow/moving.py", "workflow/unarchive")
-SAMPLE = 14
+SAMPLE = 5
 """Points at which the everyday test kills, each way; `make soak` takes one line in seven."""
 STRIDE = 7
 
@@ -107,5 +107,5 @@ def test_a_move_killed_anywhere_loses_nothing_and_is_finished_by_a_repeat(
 def test_a_move_killed_between_its_last_steps_is_finished(away: bool, tmp_path: Path) -> None:
     trial = Trial(tmp_path, away=away, drop=False)
     total = lines_run(trial.move, watched=WATCHED)
-    for line in range(total - 20, total - 240, -37):
+    for line in range(total - 20, total - 160, -67):
         trial.killed_at(line)
