@@ -1,5 +1,6 @@
 """the ports: what the verbs need of the world, as Protocols"""
 
+from cruijff_kit.ports.archive import FileFacts, Tree, Vault
 from cruijff_kit.ports.clients import ClientFiles
 from cruijff_kit.ports.clock import Clock, Progress
 from cruijff_kit.ports.jobs import Prober, Scheduler
@@ -22,6 +23,7 @@ __all__ = [
     "Embedder",
     "Environments",
     "EvalLogs",
+    "FileFacts",
     "Home",
     "Inference",
     "Library",
@@ -40,5 +42,7 @@ __all__ = [
     "Stamped",
     "Tokenizer",
     "Tracking",
+    "Tree",
+    "Vault",
     "World",
 ]

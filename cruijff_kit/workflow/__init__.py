@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cruijff_kit.workflow.adapters import check_adapter, convert_adapter, merge_adapter, port_adapter
     from cruijff_kit.workflow.adopt import adopt_edit
+    from cruijff_kit.workflow.archive import archive_experiment, preview_archive
     from cruijff_kit.workflow.audit import read_audit, verify_audit
     from cruijff_kit.workflow.audit_model import audit_run, read_audits
     from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.train_inputs import list_training_data
     from cruijff_kit.workflow.train_review import move_training, review_training
     from cruijff_kit.workflow.train_samples import sample_training
+    from cruijff_kit.workflow.unarchive import preview_unarchive, unarchive_experiment
     from cruijff_kit.workflow.validation import validate_data
     from cruijff_kit.workflow.watch import watch_jobs
     from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
@@ -91,6 +93,7 @@ __all__ = [
     "apply_calibrator",
     "apply_remedy",
     "approve_sweep",
+    "archive_experiment",
     "audit_run",
     "begin_training",
     "build_environment",
@@ -144,10 +147,12 @@ __all__ = [
     "port_adapter",
     "prepare_data",
     "preview_allow",
+    "preview_archive",
     "preview_cancel",
     "preview_retry",
     "preview_submission",
     "preview_sweep",
+    "preview_unarchive",
     "propose_remedies",
     "propose_site",
     "proposed_change",
@@ -191,6 +196,7 @@ __all__ = [
     "sync_wandb",
     "tail_log",
     "tell_table",
+    "unarchive_experiment",
     "validate_data",
     "verify_audit",
     "watch_jobs",
@@ -205,6 +211,7 @@ __all__ = [
 _HOMES = {
     "adapters": ("check_adapter", "convert_adapter", "merge_adapter", "port_adapter"),
     "adopt": ("adopt_edit",),
+    "archive": ("archive_experiment", "preview_archive"),
     "audit": ("read_audit", "verify_audit"),
     "audit_model": ("audit_run", "read_audits"),
     "calibrate": ("apply_calibrator", "calibrate_run"),
@@ -272,6 +279,7 @@ _HOMES = {
     "train_inputs": ("list_training_data",),
     "train_review": ("move_training", "review_training"),
     "train_samples": ("sample_training",),
+    "unarchive": ("preview_unarchive", "unarchive_experiment"),
     "validation": ("validate_data",),
     "watch": ("watch_jobs",),
     "withheld": ("page_without_texts", "status_without_texts"),

@@ -37,6 +37,7 @@ from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.sweep import read_sweep
+from cruijff_kit.workflow.withheld import step_for_files
 
 __all__ = ["write_report"]
 
@@ -160,7 +161,8 @@ def _statuses(plan: Plan, world: World) -> list[StepStatus]:
     """Return where every step stands by the files alone: a report needs no scheduler."""
     attempts = read_attempts(world.store)
     keys = [(run.id, step) for run in plan.runs for step in steps_of(run)]
-    return [judge(*key, evidence=_evidence(key, attempts.get(key, ()), world=world)) for key in keys]
+    found = (judge(*key, evidence=_evidence(key, attempts.get(key, ()), world=world)) for key in keys)
+    return [step_for_files(entry, world=world) for entry in found]
 
 
 def _evidence(key: AttemptKey, attempts: tuple[Attempt, ...], *, world: World) -> Evidence:
