@@ -11,6 +11,7 @@ __all__ = [
     "ActionCost",
     "Chances",
     "DecisionSettings",
+    "Doubt",
     "OptionShare",
     "Promise",
     "Ruling",
@@ -121,6 +122,19 @@ class Promise(Noun):
     """Cost per sample acted on, or per sample with abstaining free; None for sets."""
     recomputed: bool = False
     """Whether alpha or costs are not those fitted, and the threshold was found anew from the scores kept."""
+
+
+class Doubt(Noun):
+    """Which several answers are to be had instead of one."""
+
+    source: Literal["mc_dropout", "ensemble"]
+    """Passes with the adapter's dropout on, or several adapters on one base."""
+    passes: Annotated[int, Field(ge=2, le=1000)] = 10
+    """How many passes with dropout on."""
+    seed: int = 0
+    """Decides what those drop."""
+    adapters: tuple[str, ...] = ()
+    """Directories of the ensemble's further adapters, beside the model's own."""
 
 
 class Uncertainty(Noun):
