@@ -15,7 +15,7 @@ from cruijff_kit.schema.verdict import Uncertainty
 from cruijff_kit.scoring.estimates import Floats
 from cruijff_kit.scoring.temperature import option_probabilities
 
-__all__ = ["Pooled", "pool_members"]
+__all__ = ["Pooled", "mean_logprobs", "pool_members"]
 
 
 class Pooled(NamedTuple):
@@ -56,6 +56,12 @@ def pool_members(logprobs: ArrayLike, *, source: Literal["mc_dropout", "ensemble
             deviations=tuple(map(float, rows.std(axis=0))),
         ),
     )
+
+
+def mean_logprobs(probabilities: ArrayLike) -> tuple[float, ...]:
+    """Return the logarithms of probabilities, as files hold them: what cannot be is merely very unlikely."""
+    shares = np.asarray(probabilities, dtype=np.float64)
+    return tuple(map(float, np.log(np.maximum(shares, np.finfo(np.float64).tiny))))
 
 
 def _entropy(rows: Floats) -> Floats:
