@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cruijff_kit.errors import PlanError, Problem
-from cruijff_kit.planning.cells import epochs_saved, plan_cells, unused_rows
+from cruijff_kit.planning.cells import epochs_saved, plan_cells, unused_rows, vain_passes
 from cruijff_kit.planning.grid import Point, Variant
 from cruijff_kit.planning.loss_checks import minimised, unfit_points
 from cruijff_kit.planning.mlx_checks import unlike_backend
@@ -77,6 +77,7 @@ def plan_runs(spec: ExperimentSpec, points: tuple[Point, ...], *, inputs: Inputs
         *unused_rows(points, spec.evaluation),
         *unlike_backend(points, spec),
         *unfit_points(points, inputs.datasets),
+        *vain_passes(points, spec.evaluation),
     ]
     refs = _hashed(spec.models, inputs.models)
     runs, digests = [], []
@@ -108,7 +109,8 @@ def science(point: Point, inputs: Inputs) -> dict[str, Any]:
     if inputs.renamed:
         shared["renamed"] = dict(inputs.renamed)
     if point.generation is not None:
-        shared["generation"] = point.generation.model_dump(mode="json")
+        said = point.generation.model_dump(mode="json")
+        shared["generation"] = {name: value for name, value in said.items() if name != "dropout_passes" or value}
     if point.type == "control":
         return {**shared, "controls": _said({name: values[name] for name in _SHARED})}
     neutral = NEUTRAL | LossControls.model_fields.keys()

@@ -76,12 +76,23 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.sweep import approve_sweep, next_round, preview_sweep, read_sweep, watch_sweep
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
+    from cruijff_kit.workflow.text_verdicts import decide_text, open_judge
     from cruijff_kit.workflow.train import begin_training, is_taken
     from cruijff_kit.workflow.train_inputs import list_training_data
     from cruijff_kit.workflow.train_review import move_training, review_training
     from cruijff_kit.workflow.train_samples import sample_training
     from cruijff_kit.workflow.unarchive import preview_unarchive, unarchive_experiment
     from cruijff_kit.workflow.validation import validate_data
+    from cruijff_kit.workflow.verdicts import (
+        checked_calibrator,
+        decide_chances,
+        decide_lines,
+        decide_sample,
+        decide_shares,
+        load_calibrator,
+        load_costs,
+        write_verdicts,
+    )
     from cruijff_kit.workflow.watch import watch_jobs
     from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
 
@@ -106,6 +117,7 @@ __all__ = [
     "check_nodes",
     "check_site",
     "check_table_schema",
+    "checked_calibrator",
     "choose_model",
     "collect_results",
     "compare_answer_groups",
@@ -115,6 +127,11 @@ __all__ = [
     "convert_model",
     "copy_recipe",
     "create_profile",
+    "decide_chances",
+    "decide_lines",
+    "decide_sample",
+    "decide_shares",
+    "decide_text",
     "describe_machine",
     "describe_model",
     "draft_table_schema",
@@ -131,6 +148,8 @@ __all__ = [
     "list_recipes",
     "list_sites",
     "list_training_data",
+    "load_calibrator",
+    "load_costs",
     "lock_environment",
     "look_up_model",
     "look_up_needs",
@@ -142,6 +161,7 @@ __all__ = [
     "move_training",
     "next_round",
     "open_dialogue",
+    "open_judge",
     "open_question",
     "page_without_texts",
     "port_adapter",
@@ -206,6 +226,7 @@ __all__ = [
     "write_inspect",
     "write_report",
     "write_site",
+    "write_verdicts",
 ]
 
 _HOMES = {
@@ -275,12 +296,23 @@ _HOMES = {
     "sweep": ("approve_sweep", "next_round", "preview_sweep", "read_sweep", "watch_sweep"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
+    "text_verdicts": ("decide_text", "open_judge"),
     "train": ("begin_training", "is_taken"),
     "train_inputs": ("list_training_data",),
     "train_review": ("move_training", "review_training"),
     "train_samples": ("sample_training",),
     "unarchive": ("preview_unarchive", "unarchive_experiment"),
     "validation": ("validate_data",),
+    "verdicts": (
+        "checked_calibrator",
+        "decide_chances",
+        "decide_lines",
+        "decide_sample",
+        "decide_shares",
+        "load_calibrator",
+        "load_costs",
+        "write_verdicts",
+    ),
     "watch": ("watch_jobs",),
     "withheld": ("page_without_texts", "status_without_texts"),
 }

@@ -198,6 +198,9 @@ def cases() -> list[tuple[str, dict[str, Any], str]]:
     sampled = {"evaluation": {**tasks, "generation": SAMPLED}}
     found.append(("generation.do_sample", sampled, EVAL))
     found.append(("generation.top_p", {"evaluation": {**tasks, "generation": {**SAMPLED, "top_p": 0.5}}}, EVAL))
+    optioned = {"tasks": [{**task, "options": ["no", "yes"]}], "generation": {"dropout_passes": 3}}
+    dropping = {"evaluation": optioned, "controls": {**BASE["controls"], "lora_dropout": 0.1}}
+    found.append(("generation.dropout_passes", dropping, EVAL))
     for name, (value, file) in TASK.items():
         changed = {**task, **({"options": ["no", "yes"]} if name == "costs" else {}), name: value}
         found.append((f"task.{name}", {"evaluation": {"tasks": [changed]}}, file))
@@ -277,7 +280,7 @@ def test_what_a_loss_or_the_monitor_is_told_reaches_the_training_and_its_record(
         (DesignPolicy, POLICY),
         (DesignRule, RULE),
         (Output, OUTPUT),
-        (Generation, {**GENERATION, **SAMPLED}),
+        (Generation, {**GENERATION, **SAMPLED, "dropout_passes": ()}),
         (EvalTask, TASK),
         (Evaluation, EVALUATION),
         (TrainingData, TRAINING),
