@@ -1,7 +1,6 @@
 """Labels as a model may spell them: the token ids that put an answer option right behind a prompt, or into JSON."""
 
 from collections.abc import Sequence
-from os.path import commonprefix
 from typing import NamedTuple
 
 from cruijff_kit.data.structured import answer_head
@@ -90,4 +89,6 @@ def decision_ids(options: Sequence[str], *, tokenizer: Tokenizer) -> DecisionIds
 
 def _common(sequences: Sequence[PromptIds]) -> PromptIds:
     """Return the longest beginning of all of them."""
-    return tuple(commonprefix([list(ids) for ids in sequences]))
+    first, last = min(sequences), max(sequences)
+    apart = (at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    return first[: next(apart, len(first))]

@@ -1,4 +1,4 @@
-"""Questions put to a model for structured answers: prompts of `data.tokens`, labels scored where the decision stands."""
+"""Questions put to a model for structured answers, and labels scored where the decision stands."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -47,12 +47,10 @@ class Decisions(NamedTuple):
         table = decision_table(ids.decisions, names=(*options, "null"))
         return cls(ids, table, JsonGuides(model.tokenizer, ids) if constrained else None)
 
-    def answer(self, found: Completion, *, lead: str, latency_ms: float) -> RawAnswer:
-        """Return what a model said, the lead with it."""
+    def scores(self, found: Completion) -> RawAnswer:
+        """Return how likely a model finds each decision."""
         *labels, none = found.option_logprobs
-        return RawAnswer(
-            text=f"{lead}{found.text}", logprobs=tuple(labels), abstain_logprob=none, latency_ms=latency_ms
-        )
+        return RawAnswer(logprobs=tuple(labels), abstain_logprob=none)
 
 
 class Asker:
@@ -165,21 +163,17 @@ class Asker:
         guides = known.guides if known else None
         asides = [Aside(done=noted(at), guide=guides.guide() if guides else None) for at in range(len(prompts))]
         if known is None or guides is None:
-            scored = self._scored(prompts, known)
-            free = self._complete(prompts, asides=asides)
-            pairs = zip(scored, free, strict=True)
-            answers = [score.model_copy(update={"text": own.text}) for score, own in pairs]
+            scores = self._scored(prompts, known)
+            texts = [found.text for found in self._complete(prompts, asides=asides)]
         else:
-            lead = self._model.tokenizer.decode(list(known.ids.lead))
-            whole = self._complete(
-                [(*prompt, *known.ids.lead) for prompt in prompts],
-                asides=asides,
-                options=[known.table] * len(prompts),
-            )
-            answers = [known.answer(found, lead=lead, latency_ms=0.0) for found in whole]
+            led = [(*prompt, *known.ids.lead) for prompt in prompts]
+            found = self._complete(led, asides=asides, options=[known.table] * len(prompts))
+            scores = [known.scores(each) for each in found]
+            # Decoded as one: alone, some tokenizers drop the blank that a part begins with.
+            texts = [self._model.tokenizer.decode([*known.ids.lead, *each.token_ids]) for each in found]
         return [
-            each.model_copy(update={"latency_ms": 1000 * (end - began)})
-            for each, end in zip(answers, ended, strict=True)
+            score.model_copy(update={"text": text, "latency_ms": 1000 * (end - began)})
+            for score, text, end in zip(scores, texts, ended, strict=True)
         ]
 
     def _scored(self, prompts: Sequence[PromptIds], known: Decisions | None) -> list[RawAnswer]:
@@ -192,7 +186,7 @@ class Asker:
             adapter=self._adapter,
             options=[known.table] * len(prompts),
         )
-        return [known.answer(found, lead="", latency_ms=0.0) for found in scored]
+        return [known.scores(found) for found in scored]
 
     def _complete(
         self, prompts: Sequence[PromptIds], *, asides: Sequence[Aside], options: Sequence[OptionTable] = ()

@@ -136,7 +136,7 @@ class JsonGuide:
             self.finished = self._matcher.is_accepting()
 
     def _forced(self, left: int) -> Sequence[int]:
-        """Return the tokens that alone may follow now: the rest of an end that was begun, or the end when it is time."""
+        """Return the tokens that alone may follow: the rest of an end that was begun, or the end when it is time."""
         matcher = self._in_rationale()
         rest = matcher.compute_ff_bytes()
         if rest:

@@ -58,10 +58,7 @@ def next_tokens(
     if draws is None and allowed is None:
         return [Step(each[0], own[0], each, own) for each, own in zip(ids, logprobs, strict=True)]
     open_ = logits if allowed is None else logits.masked_fill(~allowed, -torch.inf)
-    if draws is None:
-        drawn = open_.argmax(-1, keepdim=True)
-    else:
-        drawn = _drawn(open_ / temperature, draws, top_p=top_p)
+    drawn = open_.argmax(-1, keepdim=True) if draws is None else _drawn(open_ / temperature, draws, top_p=top_p)
     own = (logits.gather(-1, drawn) - total)[:, 0].tolist()
     return [Step(*each) for each in zip(drawn[:, 0].tolist(), own, ids, logprobs, strict=True)]
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         remove_model,
     )
     from cruijff_kit.workflow.new_task import make_task
+    from cruijff_kit.workflow.predict import open_predictor, predict_file, predict_lines, predict_text, predict_texts
     from cruijff_kit.workflow.prepare import prepare_data
     from cruijff_kit.workflow.profiles import create_profile, find_profile, list_profiles
     from cruijff_kit.workflow.project import make_project
@@ -133,9 +134,14 @@ __all__ = [
     "merge_adapter",
     "move_training",
     "open_dialogue",
+    "open_predictor",
     "open_question",
     "page_without_texts",
     "port_adapter",
+    "predict_file",
+    "predict_lines",
+    "predict_text",
+    "predict_texts",
     "prepare_data",
     "preview_allow",
     "preview_cancel",
@@ -231,6 +237,7 @@ _HOMES = {
     ),
     "model_choice": ("choose_model",),
     "new_task": ("make_task",),
+    "predict": ("open_predictor", "predict_file", "predict_lines", "predict_text", "predict_texts"),
     "prepare": ("prepare_data",),
     "profiles": ("create_profile", "find_profile", "list_profiles"),
     "project": ("make_project",),

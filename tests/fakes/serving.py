@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from math import log
 
-from cruijff_kit.errors import PlanError, SiteError, SpecError
 from cruijff_kit.data.structured import answer_json
+from cruijff_kit.errors import PlanError, SiteError, SpecError
 from cruijff_kit.schema.answer import AnswerForm, Question, RawAnswer
 from cruijff_kit.schema.serving import Address, ChatSettings, Place, Reply, Saying, ServedModel
 
