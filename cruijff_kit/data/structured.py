@@ -15,11 +15,14 @@ from cruijff_kit.data.encoding import Row
 __all__ = [
     "HEAD_END",
     "INPUT_TEMPLATE",
+    "LABEL_KEY",
     "METADATA_KEY",
+    "NO_LABEL",
     "TEXT_KEY",
     "answer_head",
     "answer_json",
     "answer_tail",
+    "label_of",
     "metadata_text",
     "question_row",
     "system_prompt",
@@ -28,11 +31,17 @@ __all__ = [
 TEXT_KEY = "text"
 """Column of the text that is decided on."""
 
+LABEL_KEY = "label"
+"""Column of the label; null in an abstain example."""
+
 METADATA_KEY = "metadata"
 """Column of what else is known of it, as JSON."""
 
 INPUT_TEMPLATE = "Text: {text}\nMetadata: {metadata}"
 """How text and metadata are put where no other template is told; `{input}` is the text too."""
+
+NO_LABEL = "null"
+"""Target of an abstain example, which is none of the labels."""
 
 HEAD_END = ', "rationale": "'
 """What every answer goes on with behind its decision."""
@@ -61,6 +70,19 @@ def metadata_text(metadata: Mapping[str, Any] | None) -> str:
 def question_row(text: str, metadata: Mapping[str, Any] | None = None) -> Row:
     """Return the row of a text that is to be decided on, as prepared rows lie."""
     return {TEXT_KEY: text, METADATA_KEY: metadata_text(metadata)}
+
+
+def label_of(row: Row, *, output_key: str) -> str:
+    """Return the label of a row: that in its column `label`, else the decision of its answer, else `null`."""
+    told = row.get(LABEL_KEY)
+    if isinstance(told, str | int | float):
+        return str(told)
+    try:
+        answer = json.loads(str(row.get(output_key, ""))) if LABEL_KEY not in row else None
+    except ValueError:
+        return NO_LABEL
+    decided = answer.get("decision") if isinstance(answer, dict) else None
+    return decided if isinstance(decided, str) else NO_LABEL
 
 
 def system_prompt(options: Sequence[str]) -> str:

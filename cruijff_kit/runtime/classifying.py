@@ -1,56 +1,26 @@
 """Questions put to a model for structured answers, and labels scored where the decision stands."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from cruijff_kit.data.encoding import Encoding, Row
-from cruijff_kit.data.labels import DecisionIds, decision_ids
 from cruijff_kit.data.prompts import placeholders
 from cruijff_kit.data.structured import INPUT_TEMPLATE, METADATA_KEY, TEXT_KEY, system_prompt
 from cruijff_kit.data.tokens import encode_prompt, encoding_problems, stop_ids
 from cruijff_kit.errors import PlanError, Problem, SiteError, SpecError
+from cruijff_kit.runtime.decisions import Decisions
 from cruijff_kit.runtime.inference import Aside, Limits
-from cruijff_kit.runtime.json_guides import JsonGuides
-from cruijff_kit.runtime.option_scores import OptionTable, decision_table
+from cruijff_kit.runtime.option_scores import OptionTable
 from cruijff_kit.runtime.resident_base import Resident
 from cruijff_kit.runtime.residents import load_resident
 from cruijff_kit.schema.answer import AnswerForm, RawAnswer
 from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.serving import ServedModel
 
-__all__ = ["Asker", "Decisions", "load_asker"]
+__all__ = ["Asker", "load_asker"]
 
 _UNBOUNDED = 2**31
 _LETTERS = 256
 """Letters of a text per position of a model above which it is too long without being tokenised."""
-
-
-class Decisions(NamedTuple):
-    """The labels of one model, in its tokens."""
-
-    ids: DecisionIds
-    """How they begin, part and go on."""
-    table: OptionTable
-    """How they are scored behind the lead; `null` is the last."""
-    guides: JsonGuides | None
-    """Holds answers to the form; None where nothing does."""
-
-    @classmethod
-    def of(cls, options: Sequence[str], *, model: Resident, constrained: bool) -> "Decisions":
-        """Return the labels in a model's tokens.
-
-        Raises:
-            PlanError: two labels are one to the tokenizer, or answers cannot be held to the form with it.
-            SiteError: the extra that does so is not installed.
-        """
-        ids = decision_ids(options, tokenizer=model.tokenizer)
-        table = decision_table(ids.decisions, names=(*options, "null"))
-        return cls(ids, table, JsonGuides(model.tokenizer, ids) if constrained else None)
-
-    def scores(self, found: Completion) -> RawAnswer:
-        """Return how likely a model finds each decision."""
-        *labels, none = found.option_logprobs
-        return RawAnswer(logprobs=tuple(labels), abstain_logprob=none)
 
 
 class Asker:
@@ -82,10 +52,8 @@ class Asker:
         self._decisions = self._known() if form.options else None
         if not form.options:
             self.notes = ("no labels are named, so there are no probabilities and answers may be invalid",)
-        guides = self._decisions.guides if self._decisions else None
-        if guides is not None and form.max_tokens < guides.least:
-            fact = f"`max_tokens` is `{form.max_tokens}`, and a whole answer takes up to {guides.least} tokens"
-            raise PlanError(fact, hint=f"give it {guides.least} at least, and more for a rationale")
+        if self._decisions is not None:
+            self._decisions.prove_room(form.max_tokens, hint="raise `--max-tokens`")
 
     @property
     def constrained(self) -> bool:
@@ -169,8 +137,7 @@ class Asker:
             led = [(*prompt, *known.ids.lead) for prompt in prompts]
             found = self._complete(led, asides=asides, options=[known.table] * len(prompts))
             scores = [known.scores(each) for each in found]
-            # Decoded as one: alone, some tokenizers drop the blank that a part begins with.
-            texts = [self._model.tokenizer.decode([*known.ids.lead, *each.token_ids]) for each in found]
+            texts = [known.told(each, tokenizer=self._model.tokenizer).text for each in found]
         return [
             score.model_copy(update={"text": text, "latency_ms": 1000 * (end - began)})
             for score, text, end in zip(scores, texts, ended, strict=True)
