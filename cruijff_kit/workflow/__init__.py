@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.site_job import check_nodes
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.standing import read_status
+    from cruijff_kit.workflow.structure import structure_data
     from cruijff_kit.workflow.submit import (
         preview_retry,
         preview_submission,
@@ -182,6 +183,7 @@ __all__ = [
     "split_data",
     "spot_check_run",
     "status_without_texts",
+    "structure_data",
     "submit_jobs",
     "sync_mirror",
     "sync_wandb",
@@ -258,6 +260,7 @@ _HOMES = {
     "site_job": ("check_nodes",),
     "spot_check": ("spot_check_run",),
     "standing": ("read_status",),
+    "structure": ("structure_data",),
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
