@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from math import floor
 from types import MappingProxyType
+from typing import NamedTuple
 
 from cruijff_kit.data.draws import uniform
 from cruijff_kit.data.words.synonyms import Synonyms
@@ -39,6 +40,42 @@ class _Dice:
         return [left.pop(self.below(len(left))) for _ in range(min(count, len(left)))]
 
 
+class _Draft(NamedTuple):
+    """A text that is being changed."""
+
+    pieces: list[str]
+    """Words at even places, the blanks between them at odd ones; changed in place."""
+    words: Sequence[int]
+    """Places of the words."""
+    share: float
+    """Part of the words that change."""
+    dice: _Dice
+    """What is drawn."""
+    synonyms: Synonyms
+    """Words that may stand for others."""
+
+    @property
+    def count(self) -> int:
+        """Return how many words change, one at least."""
+        return max(1, round(self.share * len(self.words)))
+
+    def drawn(self) -> list[int]:
+        """Return the places of the words that change, of those that have synonyms."""
+        known = [at for at in self.words if _core(self.pieces[at]).lower() in self.synonyms]
+        return self.dice.some(known, self.count)
+
+    def instead(self, at: int) -> str:
+        """Return a word with a synonym in its place, its marks and its capital kept."""
+        core = _core(self.pieces[at])
+        others = self.synonyms[core.lower()]
+        chosen = others[self.dice.below(len(others))]
+        if core.isupper() and len(core) > 1:
+            chosen = chosen.upper()
+        elif core[:1].isupper():
+            chosen = chosen.capitalize()
+        return self.pieces[at].replace(core, chosen, 1)
+
+
 def augment(text: str, method: str, *, share: float, seed: int, copy: int, synonyms: Synonyms) -> str:
     """Return a text changed by one method; the text itself where it cannot be.
 
@@ -54,7 +91,7 @@ def augment(text: str, method: str, *, share: float, seed: int, copy: int, synon
     # Blanks stand at odd places and are kept as they are.
     pieces = re.split(r"(\s+)", text)
     words = [at for at in range(0, len(pieces), 2) if pieces[at]]
-    return METHODS[method](pieces, words, share, dice, synonyms) if words else text
+    return METHODS[method](_Draft(pieces, words, share, dice, synonyms)) if words else text
 
 
 def method_problem(method: str) -> str:
@@ -69,37 +106,36 @@ def method_problem(method: str) -> str:
     return f"unknown method `{method}`; there are {', '.join(f'`{name}`' for name in METHODS)}"
 
 
-def _replace(pieces: list[str], words: Sequence[int], share: float, dice: _Dice, synonyms: Synonyms) -> str:
-    known = [at for at in words if _core(pieces[at]).lower() in synonyms]
-    for at in dice.some(known, _count(share, words)):
-        pieces[at] = _instead(pieces[at], dice, synonyms)
-    return "".join(pieces)
+def _replace(draft: _Draft) -> str:
+    for at in draft.drawn():
+        draft.pieces[at] = draft.instead(at)
+    return "".join(draft.pieces)
 
 
-def _insert(pieces: list[str], words: Sequence[int], share: float, dice: _Dice, synonyms: Synonyms) -> str:
-    known = [at for at in words if _core(pieces[at]).lower() in synonyms]
-    for at in dice.some(known, _count(share, words)):
-        word = _core(_instead(pieces[at], dice, synonyms)).lower()
-        behind = words[dice.below(len(words))]
-        pieces[behind] = f"{pieces[behind]} {word}"
-    return "".join(pieces)
+def _insert(draft: _Draft) -> str:
+    for at in draft.drawn():
+        word = _core(draft.instead(at)).lower()
+        behind = draft.words[draft.dice.below(len(draft.words))]
+        draft.pieces[behind] = f"{draft.pieces[behind]} {word}"
+    return "".join(draft.pieces)
 
 
-def _swap(pieces: list[str], words: Sequence[int], share: float, dice: _Dice, _: Synonyms) -> str:
-    for _ in range(_count(share, words) if len(words) > 1 else 0):
-        one, other = dice.some(words, 2)
+def _swap(draft: _Draft) -> str:
+    pieces = draft.pieces
+    for _ in range(draft.count if len(draft.words) > 1 else 0):
+        one, other = draft.dice.some(draft.words, 2)
         pieces[one], pieces[other] = pieces[other], pieces[one]
     return "".join(pieces)
 
 
-def _delete(pieces: list[str], words: Sequence[int], share: float, dice: _Dice, _: Synonyms) -> str:
-    spared = words[dice.below(len(words))]
-    gone = {at for at in words if dice.chance() < share and at != spared}
+def _delete(draft: _Draft) -> str:
+    spared = draft.words[draft.dice.below(len(draft.words))]
+    gone = {at for at in draft.words if draft.dice.chance() < draft.share and at != spared}
     # A word goes with the blank behind it.
-    return "".join(piece for at, piece in enumerate(pieces) if at - at % 2 not in gone).strip()
+    return "".join(piece for at, piece in enumerate(draft.pieces) if at - at % 2 not in gone).strip()
 
 
-METHODS: Mapping[str, Callable[[list[str], Sequence[int], float, _Dice, Synonyms], str]] = MappingProxyType(
+METHODS: Mapping[str, Callable[[_Draft], str]] = MappingProxyType(
     {
         "synonym_replacement": _replace,
         "random_insertion": _insert,
@@ -110,20 +146,7 @@ METHODS: Mapping[str, Callable[[list[str], Sequence[int], float, _Dice, Synonyms
 """Methods by name."""
 
 
-def _count(share: float, words: Sequence[int]) -> int:
-    return max(1, round(share * len(words)))
-
-
 def _core(word: str) -> str:
     """Return a word without the marks around it."""
     found = _WORD.search(word)
     return found[0] if found else ""
-
-
-def _instead(word: str, dice: _Dice, synonyms: Synonyms) -> str:
-    """Return a word with a synonym in its place, its marks and its capital kept."""
-    core = _core(word)
-    others = synonyms[core.lower()]
-    chosen = others[dice.below(len(others))]
-    written = chosen.upper() if core.isupper() and len(core) > 1 else chosen
-    return word.replace(core, written.capitalize() if core[:1].isupper() and not core.isupper() else written, 1)

@@ -27,7 +27,7 @@ class Asker:
     """A loaded model, asked for structured answers."""
 
     def __init__(
-        self, model: Resident, encoding: Encoding, form: AnswerForm, *, adapter: str | None, clock: Callable[[], float]
+        self, model: Resident, encoding: Encoding, *, form: AnswerForm, adapter: str | None, clock: Callable[[], float]
     ) -> None:
         """Take a loaded model.
 
@@ -187,7 +187,7 @@ def load_asker(served: ServedModel, form: AnswerForm, *, clock: Callable[[], flo
     model = load_resident(
         served.base, dtype=served.dtype, device=served.device, backend=served.backend, longest=served.max_positions
     )
-    asker = Asker(model, _encoding(served, form), form, adapter=served.adapter, clock=clock)
+    asker = Asker(model, _encoding(served, form), form=form, adapter=served.adapter, clock=clock)
     if served.adapter is not None:
         # One that does not fit is told now, not with the first text: nothing is computed for a single token.
         model.read((0,), count=1, adapter=served.adapter)

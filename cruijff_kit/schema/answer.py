@@ -8,7 +8,7 @@ from cruijff_kit.schema.noun import Noun
 
 __all__ = ["Answer", "AnswerForm", "PredictReceipt", "Question", "RawAnswer", "Thresholds"]
 
-Share = Annotated[float, Field(ge=0, le=1)]
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Question(Noun):
@@ -59,11 +59,11 @@ class RawAnswer(Noun):
 class Thresholds(Noun):
     """When a decision stands, by its probability among the labels; probabilities and raw answers are told anyway."""
 
-    default_threshold: Share = 0.7
+    default_threshold: _Share = 0.7
     """The last model's decision stands from here on, and is an abstention below; 0 lets every decision stand."""
-    cascade_threshold: Share = 0.85
+    cascade_threshold: _Share = 0.85
     """Every model but the last decides from here on; below, the text goes to the next. No effect on one model."""
-    max_abstain_rate: Share = 0.15
+    max_abstain_rate: _Share = 0.15
     """Share of abstentions above which it is told that there are too many; changes no answer."""
 
     @model_validator(mode="after")

@@ -176,7 +176,7 @@ def predict_file(
     sha256, _ = world.store.write_parts(name, (world.store.read(part) or b"" for part in parts))
     shelf_of(world).remove(str(world.store.root), parts)
     record_written("predict", name, inputs={source: digest}, outputs={name: sha256}, world=world)
-    return counted.receipt(name, sha256, predictor.thresholds)
+    return counted.receipt(name, sha256=sha256, most=predictor.thresholds.max_abstain_rate)
 
 
 class _Counted:
@@ -197,7 +197,7 @@ class _Counted:
             self.abstentions += 1
             self.invalid += not answer.raw_output
 
-    def receipt(self, target: str, sha256: str, thresholds: Thresholds) -> PredictReceipt:
+    def receipt(self, target: str, *, sha256: str, most: float) -> PredictReceipt:
         return PredictReceipt(
             target=target,
             sha256=sha256,
@@ -205,7 +205,7 @@ class _Counted:
             decisions=dict(self.decisions.most_common()),
             abstentions=self.abstentions,
             invalid=self.invalid,
-            too_many_abstentions=self.abstentions > thresholds.max_abstain_rate * self.answers,
+            too_many_abstentions=self.abstentions > most * self.answers,
             kept=self.kept,
         )
 

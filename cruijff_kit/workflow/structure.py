@@ -4,7 +4,7 @@ import hashlib
 import json
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -70,19 +70,13 @@ def structure_data(
     Raises:
         SpecError: rows, labels or methods are wrong, all listed; or the data is not divided and is to be multiplied.
     """
-    if PurePosixPath(target).suffix not in {".json", ".jsonl"}:
-        raise SpecError(f"`{target}` names no format of rows", hint="end it in `.json` or `.jsonl`")
-    name = own_target(target, source=source, force=force, world=world)
+    name = _target(target, source=source, force=force, world=world)
     rows, synonyms = opened_rows(source, world=world), _synonyms(asked.augmentation, world)
     look = _look(rows, source, asked=asked, progress=progress)
     digest, made = source_sha256(source, world=world), _Made(Counter(), Counter())
-
-    def told() -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for split in look.splits:
-            yield from _split(rows, split, asked=asked, look=look, made=made, synonyms=synonyms)
-
-    parts = _lines(told()) if name.endswith(".jsonl") else split_lines(list(look.splits), told())
-    sha256, _ = world.store.write_parts(name, parts)
+    told = _told(rows, asked=asked, look=look, made=made, synonyms=synonyms)
+    write = _lines if name.endswith(".jsonl") else split_lines
+    sha256, _ = world.store.write_parts(name, write(list(look.splits), told))
     if source_sha256(source, world=world) != digest:
         raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
     record_written("structure", name, inputs={source: digest}, outputs={name: sha256}, world=world)
@@ -99,6 +93,12 @@ def structure_data(
         labels=dict(look.labels.most_common()),
         words=spread(look.lengths),
     )
+
+
+def _target(target: str, *, source: str, force: bool, world: World) -> str:
+    if PurePosixPath(target).suffix not in {".json", ".jsonl"}:
+        raise SpecError(f"`{target}` names no format of rows", hint="end it in `.json` or `.jsonl`")
+    return own_target(target, source=source, force=force, world=world)
 
 
 def _synonyms(asked: Augmentation | None, world: World) -> Synonyms:
@@ -188,19 +188,11 @@ def _question(row: Mapping[str, Any], asked: Structuring) -> Question:
     return question_of(row[asked.text_column], row.get(METADATA_KEY))
 
 
-def _split(
-    rows: Callable[[], Iterator[Streamed]],
-    split: str,
-    *,
-    asked: Structuring,
-    look: _Look,
-    made: _Made,
-    synonyms: Synonyms,
+def _told(
+    rows: Callable[[], Iterator[Streamed]], *, asked: Structuring, look: _Look, made: _Made, synonyms: Synonyms
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the rows of one split, each training row with its copies behind it."""
-    for each in rows():
-        if each.split != split:
-            continue
+    """Yield the rows split by split, the source read once for each; a training row has its copies behind it."""
+    for split, each in ((split, each) for split in look.splits for each in rows() if each.split == split):
         row = _structured(each, asked)
         made.rows[split] += 1
         yield split, row
@@ -245,7 +237,7 @@ def _copies(
         yield {**row, TEXT_KEY: changed, "example_id": own, "augmented": True, AUGMENTED_FROM: text}
 
 
-def _lines(rows: Iterator[tuple[str, Mapping[str, Any]]]) -> Iterator[bytes]:
+def _lines(_: Sequence[str], rows: Iterator[tuple[str, Mapping[str, Any]]]) -> Iterator[bytes]:
     for split, row in rows:
         yield f"{json.dumps({'split': split, **row}, ensure_ascii=False, default=str)}\n".encode()
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from cruijff_kit.errors import Problem, SpecError
 
-__all__ = ["load_synonyms", "parse_synonyms"]
+__all__ = ["Synonyms", "load_synonyms", "parse_synonyms"]
 
 Synonyms = Mapping[str, tuple[str, ...]]
 """Lower-case word to those that may stand for it."""

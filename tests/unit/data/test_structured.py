@@ -48,7 +48,7 @@ def test_decisions_are_the_ids_of_training_cut_where_they_part(tokenizer: object
     found = decision_ids(LABELS, tokenizer=tokenizer)  # type: ignore[arg-type] -- made by transformers
     for at, label in enumerate((*LABELS, None)):
         whole = (*found.lead, *found.head(at))
-        assert list(whole) == tokenizer.encode(answer_head(label), add_special_tokens=False)  # type: ignore[attr-defined] -- ditto
+        assert list(whole) == tokenizer.encode(answer_head(label), add_special_tokens=False)  # type: ignore[attr-defined] -- made by transformers
     for at, ids in enumerate(found.decisions):
         assert ids
         assert all(other[: len(ids)] != ids for place, other in enumerate(found.decisions) if place != at)
