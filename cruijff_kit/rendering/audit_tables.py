@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from cruijff_kit.rendering.numbers import NONE, between, percent, plain
-from cruijff_kit.rendering.sheet import Column, Table
+from cruijff_kit.rendering.sheet import Column, Table, source_labels
 from cruijff_kit.rendering.untrusted import clean_line
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, GroupFigure, ModelAudit
 from cruijff_kit.schema.report import Dossier
@@ -63,8 +63,9 @@ def _checks(dossier: Dossier) -> Table:
     columns = (
         Column("run", "code"), Column("task"), Column("part"), Column("check"), Column("verdict"),
         Column("figure and interval", "number"), Column("n", "number"), Column("limit", "number"), Column("why"),
+        Column("source", "source"),
     )  # fmt: skip
-    rows = [row for audit in dossier.audits for row in _rows(audit)]
+    rows = [(*row, source_labels(dossier, *audit.inputs)) for audit in dossier.audits for row in _rows(audit)]
     verdicts = "; ".join(f"`{each.run}` on {each.task}: {_verdict(each)}" for each in dossier.audits)
     old = ", ".join(f"`{run}`" for run in dossier.stale)
     stale = f" Audited before what lies here now was collected or calibrated, so audit again: {old}." if old else ""

@@ -157,7 +157,7 @@ def _audited(
     from cruijff_kit.scoring.records import record_answers
     from cruijff_kit.workflow.audit_proofs import prove
 
-    kept = _kept(subject, rules, world=world)
+    kept = _kept(subject)
     fits = kept.promise is not None or kept.risk is not None
     temperature = subject.calibrator.temperature if fits and subject.calibrator is not None else 1.0
     pairs, items = _together(subject, rules, asked=asked, world=world)
@@ -185,7 +185,7 @@ def _audited(
     return audited, tuple(_notes(subject, temperature=temperature))
 
 
-def _kept(subject: _Subject, rules: AuditRules, *, world: World) -> _Kept:
+def _kept(subject: _Subject) -> _Kept:
     """Apply the run's calibrator to the split audited, if it may be."""
     from cruijff_kit.analysis.audit_parts import Promise
     from cruijff_kit.analysis.calibrated import answer_sets
@@ -200,7 +200,7 @@ def _kept(subject: _Subject, rules: AuditRules, *, world: World) -> _Kept:
         refuse_mismatch(calibrator, subject.source, chosen=chosen)
         if not calibrator.thresholds:
             told = f"the calibrator (`{calibrator.settings.method}`) makes decisions, and no sets to cover"
-            return _Kept(risk=_risk(chosen, calibrator, rules=rules), reason=told)
+            return _Kept(risk=_risk(chosen, calibrator), reason=told)
         uniforms = uniforms_of(chosen, seed=calibrator.settings.seed)
         sets = answer_sets(chosen, calibrator=calibrator, uniforms=uniforms)
     except (ResultError, SpecError) as err:
@@ -210,7 +210,7 @@ def _kept(subject: _Subject, rules: AuditRules, *, world: World) -> _Kept:
     return _Kept(promise=Promise(calibrator.alpha, sets.held, (only.rank, only.n) if sole else None))
 
 
-def _risk(chosen: Sequence[Prediction], calibrator: Calibrator, *, rules: AuditRules) -> "ControlledRisk":
+def _risk(chosen: Sequence[Prediction], calibrator: Calibrator) -> "ControlledRisk":
     """Return what the calibrator's decisions cost, at the costs that it knows."""
     import numpy as np
 
@@ -220,7 +220,8 @@ def _risk(chosen: Sequence[Prediction], calibrator: Calibrator, *, rules: AuditR
     from cruijff_kit.scoring.records import cost_matrix, option_records
 
     found = option_records(chosen, name="the predictions")
-    actions, costs = decide(found, calibrator=calibrator).actions, cost_matrix(rules.costs, options=found.options)
+    actions = decide(found, calibrator=calibrator).actions
+    costs = cost_matrix(calibrator.settings.costs, options=found.options)
     acts, risk = actions != NONE, risk_of(calibrator.settings)
     paid = np.where(acts, costs[found.labels, actions], 0.0)
     counted = paid[acts] if risk == "selective" else np.concatenate([paid, np.zeros(found.unscored)])

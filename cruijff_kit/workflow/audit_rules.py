@@ -107,9 +107,8 @@ def _known(task: EvalTask | None, calibrator: Calibrator | None) -> list[tuple[s
     found: list[tuple[str, Mapping[str, Any]]] = []
     if calibrator is not None and calibrator.settings.costs:
         found.append(("calibrator", {"costs": calibrator.settings.costs}))
-    if task is not None and (task.costs or task.abstain_cost):
-        found.append((f"evaluation `{task.name}`", {"costs": task.costs, "abstain_cost": task.abstain_cost}))
-    return found
+    told = {} if task is None else {"costs": task.costs, "abstain_cost": task.abstain_cost}
+    return [*found, *((f"evaluation `{task.name}`", {key: value}) for key, value in told.items() if value and task)]
 
 
 def _values(given: Mapping[str, str]) -> Mapping[str, Any]:

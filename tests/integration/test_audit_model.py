@@ -303,6 +303,9 @@ def test_the_report_has_a_section_of_the_audit_and_says_when_it_is_old(audited: 
     assert "## High-stakes audit" in text
     assert "fails in counterfactual; not assessed: consistency" in text
     assert "accuracy gap by site" in text
+    told = [line for line in text.splitlines() if "| accuracy gap by site |" in line]
+    assert told
+    assert all(row.endswith("](#sources) |") for row in told)
     assert '<section id="audited">' in page
     assert "Audited before what lies here now" not in text
     content = world.store.read(RunLayout(run).calibrator) or b""
