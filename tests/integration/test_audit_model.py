@@ -16,6 +16,7 @@ from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import Asking, World
 from cruijff_kit.schema.audit import Action, AuditRecord
+from cruijff_kit.schema.calibration import CalibrationSettings
 from cruijff_kit.schema.dataset_report import TermSwap
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.model_audit import AuditCheck, AuditFile, AuditRequest, ModelAudit
@@ -244,6 +245,23 @@ def test_without_a_calibrator_or_on_its_own_split_coverage_is_not_assessed(audit
     told = part(audit_run(run, world=world).audit, "coverage")
     world.store.write(path, content)
     assert told == ("not_assessed", f"the run has no calibrator: `ck calibrate {run}` fits one")
+
+
+def test_a_calibrator_of_decisions_is_held_to_the_risk_that_it_controls(audited: tuple[World, str]) -> None:
+    world, run = audited
+    path = RunLayout(run).calibrator
+    content = world.store.read(path) or b""
+    costs = {"deny": {"grant": 2.0}, "grant": {"deny": 1.0}}
+    calibrate_run(run, settings=CalibrationSettings(method="crc", alpha=0.3, costs=costs), world=world)
+    asked = AuditRequest(values={"components": "[coverage, cost]"})
+    audit = audit_run(run, asked=asked, world=world).audit
+    world.store.write(path, content)
+    assert part(audit, "coverage")[1] == "the calibrator (`crc`) makes decisions, and no sets to cover"
+    given, risk = next(each for each in audit.components if each.name == "cost").checks
+    assert (given.name, risk.name, risk.threshold) == ("expected_cost", "marginal_risk", 0.5)
+    assert risk.figure is not None
+    assert (risk.figure.n, risk.verdict) == (400, "pass")
+    assert (audit.rules.costs, audit.sources["costs"]) == (costs, "calibrator")
 
 
 def test_a_damaged_audit_file_is_refused_with_the_remedy(audited: tuple[World, str]) -> None:
