@@ -8,7 +8,7 @@ from cruijff_kit.rendering.untrusted import clean_line
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, GroupFigure, ModelAudit
 from cruijff_kit.schema.report import Dossier
 
-__all__ = ["audit_tables", "audit_text"]
+__all__ = ["audit_sentences", "audit_tables", "audit_text"]
 
 _WORDS = {"pass": "pass", "fail": "FAIL", "not_assessed": "not assessed"}
 _RULES = {"at most": "≤", "at least": "≥"}
@@ -32,6 +32,12 @@ def audit_text(audit: ModelAudit) -> str:
         lines += [f"  {_WORDS[each.verdict]:<13}{_line(each)}" for each in part.checks]
     lines += ["", *_closing(audit)]
     return "\n".join(map(clean_line, lines)) + "\n"
+
+
+def audit_sentences(audits: Sequence[ModelAudit]) -> tuple[str, ...]:
+    """Return a sentence for each audit that fails: whoever reads nothing else has to read that."""
+    failing = [each for each in audits if each.verdict == "fail"]
+    return tuple(f"The audit of `{each.run}` on {each.task} fails in {', '.join(each.failed)}." for each in failing)
 
 
 def _line(check: AuditCheck) -> str:

@@ -320,6 +320,7 @@ def test_the_report_has_a_section_of_the_audit_and_says_when_it_is_old(audited: 
     text, page = world.store.read_text("summary.md") or "", world.store.read_text("report/index.html") or ""
     assert "## High-stakes audit" in text
     assert "fails in counterfactual; not assessed: consistency" in text
+    assert f"- The audit of `{run}` on test fails in counterfactual." in text
     assert "accuracy gap by site" in text
     told = [line for line in text.splitlines() if "| accuracy gap by site |" in line]
     assert told
