@@ -98,7 +98,8 @@ def audit_run(run: str, *, asked: AuditRequest = _FIRST, world: World) -> AuditR
         n=len(subject.chosen), verdict=found.verdict, failed=found.named("fail"),
         not_assessed=found.named("not_assessed"), left_out=found.left_out, components=found.components,
         figures=found.figures, rules=resolved.rules, sources=resolved.sources, temperature=audited.temperature,
-        checkpoint_sha256=one_checkpoint(subject.chosen), inputs=_inputs(subject, world), notes=notes,
+        checkpoint_sha256=one_checkpoint(subject.chosen), inputs=_inputs(subject, world),
+        notes=(*_late(resolved), *notes),
         version=__version__,
     )  # fmt: skip
     return _written(audit, before, world=world)
@@ -251,6 +252,11 @@ def _together(
     if "consistency" in rules.components:
         items = ask_again(audience, asked, seed=rules.seed)
     return pairs, items
+
+
+def _late(resolved: Resolved) -> list[str]:
+    named = ", ".join(f"`{name}` ({resolved.sources[name]})" for name in resolved.late)
+    return [f"set beside the design, so that results may have been known: {named}"] if named else []
 
 
 def _notes(subject: _Subject, *, temperature: float) -> list[str]:

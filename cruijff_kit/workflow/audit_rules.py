@@ -31,6 +31,12 @@ class Resolved(NamedTuple):
     sources: dict[str, str]
     """Where each comes from."""
 
+    @property
+    def late(self) -> tuple[str, ...]:
+        """Return the rules that no design fixed before results were seen, and that are not the defaults."""
+        fixed = ("default", "design", "calibrator")
+        return tuple(name for name, each in self.sources.items() if not each.startswith((*fixed, "evaluation `")))
+
 
 def resolved_rules(
     asked: AuditRequest, analysis: Analysis, *, task: EvalTask | None, calibrator: Calibrator | None, world: World

@@ -210,6 +210,9 @@ def test_flags_go_before_a_file_and_a_file_before_the_design(audited: tuple[Worl
         "command line", str(file), "design", "default",
     ]  # fmt: skip
     assert (audit.verdict, audit.rules.favourable) == ("pass", ("grant",))
+    assert audit.notes[0].startswith("set beside the design, so that results may have been known: `components` (")
+    assert "`gap` (command line)" in audit.notes[0]
+    assert "`mce`" not in audit.notes[0]
     assert audit.left_out == ("coverage", "cost", "counterfactual", "procedures", "consistency", "provenance")
 
 
