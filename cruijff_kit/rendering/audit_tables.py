@@ -77,11 +77,12 @@ def _checks(dossier: Dossier) -> Table:
     stale = f" Audited before what lies here now was collected or calibrated, so audit again: {old}." if old else ""
     left = dict.fromkeys(name for each in dossier.audits for name in each.left_out)
     out = f" Left out, as nobody asked for them: {', '.join(left)}." if left else ""
+    told = "".join(f" Note of `{each.run}`: {clean_line(note)}." for each in dossier.audits for note in each.notes)
     note = (
         f"{verdicts}. A part passes only where the whole interval of each of its checks keeps the limit, and fails "
         "where one lies beyond it; else too little is known, and `why` tells how many samples would do. Intervals of "
         "one part hold together. Nothing is averaged over parts. `audit.json` names the source of each limit: the "
-        f"design, a file or the command line.{out}{stale}{_cut(rows)}"
+        f"design, a file or the command line.{out}{told}{stale}{_cut(rows)}"
     )
     return Table("audited", "High-stakes audit", columns, tuple(rows[:_MOST]), note)
 
