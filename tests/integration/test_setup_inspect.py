@@ -212,6 +212,7 @@ CHANGED = {
     "batch_size": ("2", "generation.batch_size", 2),
     "max_connections": ("7", "generation.max_connections", 7),
     "top_logprobs": ("2", "generation.top_logprobs", 2),
+    "dropout_passes": ("4", "generation.dropout_passes", 4),
     "data_path": ("data/other.json", "dataset.path", "other.json"),
     "dataset": ("data/other.json", "dataset.path", "other.json"),
 }
