@@ -125,7 +125,7 @@ def _refuse_taken(found: _Found, *, world: World) -> None:
     """Refuse to bring an experiment back where something else lies by now."""
     for part in parts_of(found.manifest.origin, found.manifest.places):
         if vault_of(world).survey(part.place) is not None:
-            hint = "look at it and move it away; the archive is as it was"
+            hint = "if `ck archive` was interrupted, repeat it first; else move that away. The archive is as it was"
             raise PlanError(f"`{part.place}` is there already", hint=hint)
 
 
