@@ -107,7 +107,7 @@ def archive_experiment(
         manifest = manifest_in(place, mark, world=world)
         if begun:
             refuse_changed(place, manifest, world=world)
-        leave(parts_of(manifest.origin, manifest.places), manifest, closely=begun, vault=vault_of(world))
+        leave(parts_of(str(world.store.root), manifest.places), manifest, closely=begun, vault=vault_of(world))
         _close(mark, place, world=world)
         return ArchiveReceipt(
             experiment=mark.experiment,
