@@ -6,6 +6,7 @@ from cruijff_kit.planning.api_models import api_warnings
 from cruijff_kit.planning.estimates import Basis, run_memory
 from cruijff_kit.planning.fits import Limit, gigabytes, host_bytes, memory_bytes, remedies
 from cruijff_kit.planning.kind_checks import kind_warnings
+from cruijff_kit.planning.loss_checks import warned_losses
 from cruijff_kit.schema.design_kinds import SearchDesign
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.spec import ExperimentSpec
@@ -26,6 +27,7 @@ def plan_warnings(spec: ExperimentSpec, plan: Plan) -> list[str]:
         *_replicates(spec, plan),
         *_machine(spec, trained),
         *_saving(trained),
+        *warned_losses(trained),
         *api_warnings(spec, plan.runs),
         *kind_warnings(spec),
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from cruijff_kit.ports.archive import Vault
 from cruijff_kit.ports.clock import Clock
 from cruijff_kit.ports.jobs import Prober, Scheduler
 from cruijff_kit.ports.library import Library
@@ -65,3 +66,5 @@ class World(NamedTuple):
     """Lets models answer people and programs; None where a world does without."""
     proposer: Proposer | None = None
     """Proposes what a search tries next; None where a world does without."""
+    vault: Vault | None = None
+    """Puts whole experiments away; None where a world does without."""

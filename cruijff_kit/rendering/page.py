@@ -17,7 +17,7 @@ _INTERVAL = re.compile(r"\[[^\[\]]{1,24}\]")
 # What a reader asks first comes first; Markdown keeps the order of the work.
 _ORDER = (
     "search", "accuracy", "means", "effects", "base", "ranking", "groups", "calibration", "scores", "guarantees",
-    "training", "status", "compute", "incomplete", "data",
+    "audited", "audited_groups", "training", "status", "compute", "incomplete", "data",
 )  # fmt: skip
 # Longer tables are folded under their plot.
 _FOLDED = 20

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from cruijff_kit.rendering.audit_tables import audit_tables
 from cruijff_kit.rendering.bottom_line import compared, completeness
 from cruijff_kit.rendering.compute_table import COMPUTE_COLUMNS, compute_note, compute_rows
 from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words, p_text, percent, plain, signed
@@ -32,6 +33,7 @@ def report_tables(dossier: Dossier) -> tuple[Table, ...]:
         calibration_table(dossier),
         score_table(dossier),
         guarantee_table(dossier),
+        *audit_tables(dossier),
         _datasets(dossier),
         _compute(dossier),
         _incomplete(dossier),

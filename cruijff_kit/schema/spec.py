@@ -8,6 +8,8 @@ from cruijff_kit.schema.data import DataSpec
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.design_kinds import FractionalDesign, GridDesign, LatinDesign, Level, SearchDesign
 from cruijff_kit.schema.evaluation import Evaluation
+from cruijff_kit.schema.losses import LossControls
+from cruijff_kit.schema.model_audit import AuditRules
 from cruijff_kit.schema.noun import Name, Noun, Sha256, TimeLimit
 from cruijff_kit.schema.policy import DesignPolicy
 
@@ -93,7 +95,7 @@ class ModelRef(Noun):
         return self
 
 
-class Controls(Noun):
+class Controls(LossControls):
     """Everything held fixed unless a factor varies it; shared by training and evaluation."""
 
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(default=(14,), min_length=1)
@@ -170,7 +172,7 @@ class Controls(Noun):
     epochs_to_save: Literal["all", "last", "none"] | tuple[Annotated[int, Field(ge=0)], ...] = "all"
     """Epochs whose adapter is kept, counted from 0."""
     keep_best: bool = True
-    """Whether the adapter with the lowest validation loss is kept beside the epochs, as `best`."""
+    """Whether the adapter of the best validation, by `metric_for_best_model`, is kept beside the epochs, as `best`."""
     save_adapter_weights_only: bool = True
     """Whether only adapters are kept; else the merged model of each kept epoch too."""
     stash_adapter_weights: bool = False
@@ -233,6 +235,9 @@ class Analysis(Noun):
     """Column whose equal values mark samples that stand or fall together, such as a passage or a person."""
     pilot: Pilot | None = None
     """Spread seen in earlier results."""
+    # A design that says nothing of it keeps the hash it had before there was such a key.
+    audit: AuditRules | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What `ck audit-model` asks of a model, where it differs from the defaults."""
 
 
 class EvalResources(Noun):
