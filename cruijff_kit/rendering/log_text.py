@@ -12,18 +12,7 @@ VIEWS: Mapping[str, frozenset[str]] = {
     "scaffold": frozenset({"scaffold", "adopt", "setup-finetune"}),
     "run": frozenset({"submit", "retry", "watch", "cancel", "logs", "sweep"}),
     "summarize": frozenset(
-        {
-            "archive",
-            "audit-model",
-            "calibrate",
-            "collect",
-            "groups",
-            "lesson",
-            "report",
-            "spot_check",
-            "sync",
-            "unarchive",
-        }  # fmt: skip
+        ("archive audit-model calibrate collect groups lesson report spot_check sync unarchive").split()
     ),
 }
 """Each view's name and the verbs it tells of; other verbs are told in every view."""
