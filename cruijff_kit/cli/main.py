@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "embed": ("embed:embed", "Write hidden states of texts to HDF5, by any model, adapter or epoch."),
     "serve": ("serve:serve", "Let other tools ask a model, an adapter or a run, by OpenAI's protocol."),
     "chat": ("chat:chat", "Talk to a model, an adapter or a run in the terminal."),
+    "predict": ("predict:predict", "Decide on texts in JSON, by a model, an adapter or a run: label, why, how sure."),
     "wandb": ("tracking:wandb", "Send offline runs to Weights & Biases."),
     "adapter": ("adapter:adapter", "Check, merge or port a trained adapter."),
     "audit": ("audit:audit", "Read or verify the audit log, or record a decision."),

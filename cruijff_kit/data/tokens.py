@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from cruijff_kit.data.conversations import Asked, ask, ask_steadily
 from cruijff_kit.data.encoding import IGNORE, Encoded, Encoding, Row, row_error
 from cruijff_kit.data.items import TEXT, item_facts, item_form, item_turns
-from cruijff_kit.data.prompts import fill_template, placeholders
+from cruijff_kit.data.prompts import asks, fill_template, placeholders
 from cruijff_kit.data.template_registry import MODEL, NOT_IN_TEXT, get
 from cruijff_kit.data.templates import answer_end, no_template, one_bos
 from cruijff_kit.data.turns import MESSAGES, Turn, read_turns
@@ -207,7 +207,7 @@ def encoding_problems(encoding: Encoding, *, tokenizer: Tokenizer) -> list[Probl
         problems += _unusable(encoding.template)
     if encoding.dataset_type == "text_completion" and encoding.system_prompt:
         problems.append(_SYSTEM_IN_TEXT)
-    if "input" not in placeholders(encoding.prompt):
+    if not asks(encoding.prompt, input_key=encoding.input_key):
         hint = "put `{input}` where the question belongs"
         problems.append(Problem(f"prompt `{encoding.prompt}` lacks `{{input}}`", path="controls.prompt", hint=hint))
     if not problems and not answer_end(encoding=encoding, tokenizer=tokenizer).ids:

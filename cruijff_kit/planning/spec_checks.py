@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from cruijff_kit.data.generators.registry import GENERATORS, check_arguments
-from cruijff_kit.data.prompts import placeholders
+from cruijff_kit.data.prompts import asks
 from cruijff_kit.data.recipe_names import resolve_recipe, unknown_recipe
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.data.template_registry import MODEL, NOT_IN_TEXT, get, is_file
@@ -154,7 +154,7 @@ def _control_runs(spec: ExperimentSpec) -> Iterator[Problem]:
 def _prompts(spec: ExperimentSpec) -> Iterator[Problem]:
     hint = "put `{input}` where the question belongs"
     for path, prompt in said(spec, "prompt"):
-        if isinstance(prompt, str) and "input" not in placeholders(prompt):
+        if isinstance(prompt, str) and not asks(prompt, input_key=spec.data.training.input_key):
             yield Problem(f"prompt `{prompt}` lacks `{{input}}`", path, hint=hint)
 
 

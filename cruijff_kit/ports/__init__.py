@@ -9,7 +9,7 @@ from cruijff_kit.ports.mirror import Home, Mirror
 from cruijff_kit.ports.models import Adapters, Asking, Embedder, Inference, ModelHub, Respondent, Tokenizer
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf, Tracking
 from cruijff_kit.ports.sampling import Proposer
-from cruijff_kit.ports.serving import Dialogue, OptionScorer, Serving
+from cruijff_kit.ports.serving import Classifier, Dialogue, OptionScorer, Serving
 from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
 from cruijff_kit.ports.world import World
 
@@ -17,6 +17,7 @@ __all__ = [
     "Adapters",
     "Asking",
     "AuditLog",
+    "Classifier",
     "ClientFiles",
     "Clock",
     "Dialogue",

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         remove_model,
     )
     from cruijff_kit.workflow.new_task import make_task
+    from cruijff_kit.workflow.predict import open_predictor, predict_file, predict_lines, predict_text, predict_texts
     from cruijff_kit.workflow.prepare import prepare_data
     from cruijff_kit.workflow.profiles import create_profile, find_profile, list_profiles
     from cruijff_kit.workflow.project import make_project
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.site_job import check_nodes
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.standing import read_status
+    from cruijff_kit.workflow.structure import structure_data
     from cruijff_kit.workflow.submit import (
         preview_retry,
         preview_submission,
@@ -162,9 +164,14 @@ __all__ = [
     "next_round",
     "open_dialogue",
     "open_judge",
+    "open_predictor",
     "open_question",
     "page_without_texts",
     "port_adapter",
+    "predict_file",
+    "predict_lines",
+    "predict_text",
+    "predict_texts",
     "prepare_data",
     "preview_allow",
     "preview_archive",
@@ -210,6 +217,7 @@ __all__ = [
     "split_data",
     "spot_check_run",
     "status_without_texts",
+    "structure_data",
     "submit_jobs",
     "swap_data",
     "sync_mirror",
@@ -271,6 +279,7 @@ _HOMES = {
     ),
     "model_choice": ("choose_model",),
     "new_task": ("make_task",),
+    "predict": ("open_predictor", "predict_file", "predict_lines", "predict_text", "predict_texts"),
     "prepare": ("prepare_data",),
     "profiles": ("create_profile", "find_profile", "list_profiles"),
     "project": ("make_project",),
@@ -291,6 +300,7 @@ _HOMES = {
     "site_job": ("check_nodes",),
     "spot_check": ("spot_check_run",),
     "standing": ("read_status",),
+    "structure": ("structure_data",),
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "swap_terms": ("swap_data",),
     "sweep": ("approve_sweep", "next_round", "preview_sweep", "read_sweep", "watch_sweep"),
