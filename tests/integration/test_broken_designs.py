@@ -165,7 +165,7 @@ PLAN = {
         "controls.options",
         "1 of 4 rows of split `train` answer none of the options, such as `Gamma`",
         "add the label",
-    ),  # fmt: skip
+    ),
     "more GPU-hours than the site gives": Broken(
         at("policy", value={"max_gpu_hours": 500}), "policy.max_gpu_hours", "this site's budget, `200`", "at most 200"
     ),
