@@ -1,14 +1,15 @@
 """A training job from its configuration to `DONE`: what every recipe does around its model."""
 
 import argparse
+import os
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cruijff_kit.errors import RunError
 from cruijff_kit.runtime.adapter_files import keep_best, publish_best, save_epoch, tidy_best
@@ -21,7 +22,6 @@ from cruijff_kit.runtime.checkpoints import (
     set_aside_checkpoints,
 )
 from cruijff_kit.runtime.course import Course, Place
-from cruijff_kit.runtime.custom_metrics import load_metrics
 from cruijff_kit.runtime.files import discard, file_sha256, write_aside
 from cruijff_kit.runtime.interruption import Interruption
 from cruijff_kit.runtime.job_files import (
@@ -34,18 +34,18 @@ from cruijff_kit.runtime.job_files import (
     job_ids,
     now,
 )
-from cruijff_kit.runtime.loop import Loop
-from cruijff_kit.runtime.process_group import join_processes
 from cruijff_kit.runtime.provenance import environment_lock, git_state, package_versions
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.requeue import queue_again
 from cruijff_kit.runtime.run_lock import HeldError, hold_run
-from cruijff_kit.runtime.seeding import seed_everything
 from cruijff_kit.runtime.tracking import Tracker, require_tracking
 from cruijff_kit.runtime.train_config import check_inputs, load_train_config, training_identity
 from cruijff_kit.runtime.training_rows import load_rows
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import Done, Manifest, MetricPoint, TrainingProgress
+
+if TYPE_CHECKING:
+    from cruijff_kit.runtime.custom_metrics import CustomMetrics
 
 __all__ = ["Build", "TrainingJob", "run_recipe"]
 
@@ -55,7 +55,16 @@ Build = Callable[[TrainConfig, Ranks], Any]
 _CHECKPOINT_SECONDS = 600.0
 
 
-def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None, course: type[Course] = Loop) -> int:
+def _torch_loop() -> type[Course]:
+    """Return torch's loop; loading torch takes longer than all else of a small job's start."""
+    from cruijff_kit.runtime.loop import Loop
+
+    return Loop
+
+
+def run_recipe(
+    build: Build, *, name: str, argv: Sequence[str] | None = None, course: type[Course] | None = None
+) -> int:
     """Train the run that `--config` describes and return the exit code.
 
     Started by `torchrun` it is one process of several, whatever the recipe.
@@ -64,7 +73,7 @@ def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None, co
         build: makes the recipe's model.
         name: the recipe, as shown in its help.
         argv: arguments; those of the process where None.
-        course: takes the steps: the loop of the library that computes what `build` makes.
+        course: takes the steps: the loop of the library that computes what `build` makes; torch's where None.
     """
     parser = argparse.ArgumentParser(prog=name, description="Fine-tune a model as its configuration says.")
     parser.add_argument("--config", type=Path, required=True, help="the run's finetune.yaml")
@@ -73,9 +82,11 @@ def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None, co
 
     def train() -> None:
         config = load_train_config(options.config)
-        with join_processes(config) as ranks:
+        with _processes(config) as ranks:
             try:
-                TrainingJob(config, options.config, ranks, course=course).run(build, resume=options.resume)
+                TrainingJob(config, options.config, ranks, course=course or _torch_loop()).run(
+                    build, resume=options.resume
+                )
             except Stopped as stop:
                 # While the others stay: their end would make `srun` end this process.
                 if stop.again:
@@ -95,7 +106,7 @@ class TrainingJob:
     """Where that is written."""
     ranks: Ranks = field(default_factory=Ranks)
     """The processes that share the work."""
-    course: type[Course] = Loop
+    course: type[Course] = field(default_factory=_torch_loop)
     """The loop of the library that computes."""
     place: Place = field(init=False)
     """Where it computes, known once the model is loaded."""
@@ -211,8 +222,8 @@ class TrainingJob:
 
     def _train(self, build: Build, status: StatusFile, *, resume: bool) -> list[Path]:
         """Train and return the files made: metrics, then adapters."""
-        rows, measured = load_rows(self.config), load_metrics(self.config)
-        seed_everything(self.config.seed)
+        rows, measured = load_rows(self.config), _measured(self.config)
+        self.course.seed(self.config.seed)
         status.enter("starting", "loading the base model")
         trainee = build(self.config, self.ranks)
         self.ranks.spread(trainee, strategy=self.config.strategy)
@@ -369,6 +380,23 @@ class TrainingJob:
             started=status.status.started,
             ended=now(),
         )
+
+
+def _processes(config: TrainConfig) -> AbstractContextManager[Ranks]:
+    """Return the processes of this training: this one by itself, or those that `torchrun` started."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return nullcontext(Ranks())
+    from cruijff_kit.runtime.process_group import join_processes
+
+    return join_processes(config)
+
+
+def _measured(config: TrainConfig) -> "CustomMetrics | None":
+    if config.custom_metrics is None:
+        return None
+    from cruijff_kit.runtime.custom_metrics import load_metrics
+
+    return load_metrics(config)
 
 
 def _earlier_manifest(run: Path) -> Manifest | None:
