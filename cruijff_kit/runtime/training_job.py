@@ -1,15 +1,14 @@
 """A training job from its configuration to `DONE`: what every recipe does around its model."""
 
 import argparse
-import os
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cruijff_kit.errors import RunError
 from cruijff_kit.runtime.adapter_files import keep_best, publish_best, save_epoch, tidy_best
@@ -34,6 +33,7 @@ from cruijff_kit.runtime.job_files import (
     job_ids,
     now,
 )
+from cruijff_kit.runtime.job_parts import metrics_of, processes_of, torch_loop
 from cruijff_kit.runtime.provenance import environment_lock, git_state, package_versions
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.requeue import queue_again
@@ -44,22 +44,12 @@ from cruijff_kit.runtime.training_rows import load_rows
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import Done, Manifest, MetricPoint, TrainingProgress
 
-if TYPE_CHECKING:
-    from cruijff_kit.runtime.custom_metrics import CustomMetrics
-
 __all__ = ["Build", "TrainingJob", "run_recipe"]
 
 Build = Callable[[TrainConfig, Ranks], Any]
 """Makes the model of a recipe: base loaded, adapter on it, all but the adapter frozen; a `Trainee` for torch."""
 
 _CHECKPOINT_SECONDS = 600.0
-
-
-def _torch_loop() -> type[Course]:
-    """Return torch's loop; loading torch takes longer than all else of a small job's start."""
-    from cruijff_kit.runtime.loop import Loop
-
-    return Loop
 
 
 def run_recipe(
@@ -82,9 +72,9 @@ def run_recipe(
 
     def train() -> None:
         config = load_train_config(options.config)
-        with _processes(config) as ranks:
+        with processes_of(config) as ranks:
             try:
-                TrainingJob(config, options.config, ranks, course=course or _torch_loop()).run(
+                TrainingJob(config, options.config, ranks, course=course or torch_loop()).run(
                     build, resume=options.resume
                 )
             except Stopped as stop:
@@ -106,7 +96,7 @@ class TrainingJob:
     """Where that is written."""
     ranks: Ranks = field(default_factory=Ranks)
     """The processes that share the work."""
-    course: type[Course] = field(default_factory=_torch_loop)
+    course: type[Course] = field(default_factory=torch_loop)
     """The loop of the library that computes."""
     place: Place = field(init=False)
     """Where it computes, known once the model is loaded."""
@@ -222,7 +212,7 @@ class TrainingJob:
 
     def _train(self, build: Build, status: StatusFile, *, resume: bool) -> list[Path]:
         """Train and return the files made: metrics, then adapters."""
-        rows, measured = load_rows(self.config), _measured(self.config)
+        rows, measured = load_rows(self.config), metrics_of(self.config)
         self.course.seed(self.config.seed)
         status.enter("starting", "loading the base model")
         trainee = build(self.config, self.ranks)
@@ -380,23 +370,6 @@ class TrainingJob:
             started=status.status.started,
             ended=now(),
         )
-
-
-def _processes(config: TrainConfig) -> AbstractContextManager[Ranks]:
-    """Return the processes of this training: this one by itself, or those that `torchrun` started."""
-    if os.environ.get("WORLD_SIZE", "1") == "1":
-        return nullcontext(Ranks())
-    from cruijff_kit.runtime.process_group import join_processes
-
-    return join_processes(config)
-
-
-def _measured(config: TrainConfig) -> "CustomMetrics | None":
-    if config.custom_metrics is None:
-        return None
-    from cruijff_kit.runtime.custom_metrics import load_metrics
-
-    return load_metrics(config)
 
 
 def _earlier_manifest(run: Path) -> Manifest | None:

@@ -235,7 +235,8 @@ def _fit(found: _Found, plain: Mapping[str, Any]) -> Fit | None:
     known = found.base.facts or found.base.entry
     if known is None:
         return None
-    return fit_of(shape_of(known), plain, memory=training_memory_here(found.gpus, wanted=plain["gpus"]))
+    memory = training_memory_here(found.gpus, wanted=plain["gpus"])
+    return fit_of(shape_of(known), plain, memory=memory, mlx=found.backend[0] == "mlx")
 
 
 def _warnings(found: _Found, plain: Mapping[str, Any], *, fit: Fit | None) -> Iterator[str]:
