@@ -50,7 +50,7 @@ def test_the_sum_of_the_parts_is_near_what_mlx_counts(folder: Path) -> None:
 
 
 def test_the_smallest_batch_told_not_to_fit_fails_and_the_largest_told_to_fit_does_not(folder: Path) -> None:
-    base = save_model(LARGE, folder / "large")
+    base, _ = save_model(LARGE, folder / "large"), save_model(CELLS[0], folder / "small")
     facts = LocalHub(cache=folder / "cache").facts(str(base))
     fits, more = (LARGE._replace(rows=rows) for rows in (2, 3))
     low, high = (predict(each, facts).tensors for each in (fits, more))
@@ -71,12 +71,11 @@ def _train_within(limit: int, each: Cell, base: Path) -> None:
     import mlx.core as mx
 
     # A small one first, so that what is loaded with the first step is loaded.
-    measure_mlx(CELLS[0], base.parent / "0")
+    measure_mlx(CELLS[0], base.parent / "small")
     mx.set_cache_limit(0)
     mx.clear_cache()
-    held = next(
-        line for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if line.startswith("VmData")
-    )
+    told = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    held = next(line for line in told if line.startswith("VmData"))
     most = int(held.split()[1]) * 1024 + limit
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     measure_mlx(each, base)
