@@ -361,3 +361,15 @@ def test_models_and_layers_that_cannot_be_trained_are_refused(base: Path, tmp_pa
     (torn / "adapter_config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(SiteError, match="carries an adapter"):
         load_base(torn, dtype="fp32", longest=64)
+
+
+def test_the_program_of_a_job_trains_without_torch_and_leaves_what_torch_reads(base: Path, tmp_path: Path) -> None:
+    config = write_run(tmp_path, base, epochs=1, checkpoint_every_n_steps=2)
+    said = (
+        "import runpy, sys; sys.argv = ['mlx_lora', '--config', sys.argv[1]]\n"
+        "try: runpy.run_module('cruijff_kit.recipes.mlx_lora', run_name='__main__')\n"
+        "except SystemExit as end: print(end.code, 'torch' in sys.modules, 'wandb' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", said, str(config)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False False"
+    assert all(isinstance(each, torch.Tensor) and each.is_contiguous() for each in saved(config).values())
