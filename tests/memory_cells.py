@@ -1,5 +1,8 @@
 """Training cells whose peak memory is predicted, and measured in the real recipe's own steps."""
 
+# pyright: reportMissingImports=false
+# MLX has an environment of its own, beside the one that types are checked in.
+
 import gc
 import resource
 import tempfile

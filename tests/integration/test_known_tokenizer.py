@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers import AutoTokenizer
@@ -28,7 +29,7 @@ def test_a_tokenizer_is_the_same_by_the_class_that_was_noted(name: str, tmp_path
     known_tokenizer(folder, cache=tmp_path / "first")
     # Another folder of notes with the same note: what was loaded in this process is asked for no more.
     (tmp_path / "first").rename(tmp_path / "second")
-    found = known_tokenizer(folder, cache=tmp_path / "second")
+    found: Any = known_tokenizer(folder, cache=tmp_path / "second")
     assert type(found) is type(chosen)
     assert found.backend_tokenizer.to_str() == chosen.backend_tokenizer.to_str()
     assert found.special_tokens_map == chosen.special_tokens_map
