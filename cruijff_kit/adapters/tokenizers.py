@@ -31,11 +31,11 @@ def known_tokenizer(folder: Path, *, cache: Path) -> Tokenizer:
         ValueError: transformers cannot load it.
         ImportError: transformers, or what it needs for this one, is not installed.
     """
-    return _loaded(folder, cache, _key(folder))
+    return _loaded(folder, cache=cache, key=_key(folder))
 
 
 @lru_cache(maxsize=4)
-def _loaded(folder: Path, cache: Path, key: str) -> Tokenizer:
+def _loaded(folder: Path, *, cache: Path, key: str) -> Tokenizer:
     """Return the tokenizer of a directory; in the cache of calls it counts with what its files hold."""
     note = cache / "tokenizers" / key
     chosen = _class(note)
