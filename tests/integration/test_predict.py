@@ -106,23 +106,22 @@ def test_a_file_is_answered_as_its_lines_are_and_recorded(base: str, world: Worl
         predict_file("in.jsonl", "out.jsonl", predictor=predictor(world, base), world=world)
 
 
-class Stopping(FakeServing):
-    """Loads a model that is interrupted when it is asked for the nth time."""
+class Interrupted(FakeClassifier):
+    """A model that is interrupted when it is asked for the nth time."""
 
-    def __init__(self, after: int) -> None:
-        super().__init__()
-        self.left = after
+    left = 40
+
+    def ask(self, questions: Sequence[Question]) -> list[RawAnswer]:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().ask(questions)
+
+
+class Stopping(FakeServing):
+    """Loads such models."""
 
     def classifier(self, served: ServedModel, form: AnswerForm) -> FakeClassifier:
-        whole = super().classifier(served, form)
-
-        class Interrupted(FakeClassifier):
-            def ask(own, questions: Sequence[Question]) -> list[RawAnswer]:  # noqa: N805 -- `self` is the serving
-                self.left -= 1
-                if self.left < 0:
-                    raise KeyboardInterrupt
-                return whole.ask(questions)
-
         return Interrupted(served, form)
 
 
@@ -131,7 +130,7 @@ def test_stopped_at_any_time_the_same_call_goes_on_and_writes_the_same_file(base
     (world.store.root / "in.jsonl").write_text("\n".join(lines), encoding="utf-8")
     predict_file("in.jsonl", "whole.jsonl", predictor=predictor(world, base), world=world)
     for _ in range(2):
-        stopped = world._replace(serving=Stopping(40))
+        stopped = world._replace(serving=Stopping())
         with pytest.raises(KeyboardInterrupt):
             predict_file("in.jsonl", "out.jsonl", predictor=predictor(stopped, base), world=stopped)
         assert not (world.store.root / "out.jsonl").exists()
