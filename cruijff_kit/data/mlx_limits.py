@@ -38,3 +38,6 @@ def unlike_mlx(settings: Mapping[str, Any]) -> Iterator[Unlike]:
     if settings.get("quantization", "none") not in {"none", "int4"}:
         fact = f"`quantization: {settings['quantization']}` is not for MLX"
         yield Unlike("quantization", fact, "write `quantization: int4`, MLX's own form of 4 bits, or leave it out")
+    if settings.get("loss", "ce") != "ce":
+        fact = f"`loss: {settings['loss']}` is not for MLX, which minimises cross-entropy alone"
+        yield Unlike("loss", fact, "leave `loss: ce`, or set `tools.preparation: peft`")

@@ -34,6 +34,7 @@ __all__ = [
     "Encoding",
     "Row",
     "Turn",
+    "answer_ids",
     "answer_text",
     "conversation",
     "encode_conversation",
@@ -131,8 +132,8 @@ def encode_row(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: str
         asked, ids = _whole(row, encoding=encoding, tokenizer=tokenizer, place=place)
     else:
         asked = _asked(row, encoding=encoding, tokenizer=tokenizer, place=place)
-        answer = tokenizer.encode(answer_text(row, encoding=encoding, place=place), add_special_tokens=False)
-        ids = (*asked.ids, *answer, *_end_ids(encoding=encoding, tokenizer=tokenizer))
+        answer = answer_text(row, encoding=encoding, place=place)
+        ids = (*asked.ids, *answer_ids(answer, encoding=encoding, tokenizer=tokenizer))
     truncated = len(ids) > encoding.max_seq_len
     if truncated and encoding.overlong == "refuse":
         raise _too_long(f"the row has {len(ids)} tokens", encoding, place=place)
@@ -159,6 +160,12 @@ def answer_text(row: Row, *, encoding: Encoding, place: str = "") -> str:
     if encoding.dataset_type in _TALKS:
         return _turns(row, encoding=encoding, place=place)[-1]["content"]
     return row_text(row, encoding.output_key, place=place)
+
+
+def answer_ids(answer: str, *, encoding: Encoding, tokenizer: Tokenizer) -> PromptIds:
+    """Return the ids of an answer as it is learnt behind its prompt, end of turn included."""
+    spelt = tokenizer.encode(answer, add_special_tokens=False)
+    return (*spelt, *_end_ids(encoding=encoding, tokenizer=tokenizer))
 
 
 def stop_ids(*, encoding: Encoding, tokenizer: Tokenizer) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.mlx_limits import MLX_RECIPE
+from cruijff_kit.data.recipe_names import CALIBRATED
 from cruijff_kit.planning.job_share import gpu_seconds
 from cruijff_kit.planning.lengths import RowLengths
 from cruijff_kit.planning.memory import Work, adapter_size, training_memory
@@ -122,7 +123,7 @@ def run_work(run: PlannedRun, basis: Basis, *, batch_size: int | None = None, **
         gpu=gpus > 0,
         sharded=gpus if gpus > 1 and setting["strategy"] == "fsdp" else 1,
         # A recipe of the user's starts from torchtune's, as `ck recipe copy` gives it.
-        lean=setting["recipe"] not in {"peft_lora", MLX_RECIPE} and not setting["compile"],
+        lean=setting["recipe"] not in {"peft_lora", CALIBRATED, MLX_RECIPE} and not setting["compile"],
     )
     return work._replace(**changes)
 

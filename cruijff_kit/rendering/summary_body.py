@@ -1,6 +1,7 @@
 """The body of `experiment_summary.md`: its sections, rendered from design and plan."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cruijff_kit.rendering.markdown import as_code, as_text, byte_size, markdown_table
@@ -52,6 +53,10 @@ class Checked(NamedTuple):
     """What was proven of the masks of rows that are trained on."""
     prior: PriorSearch = PriorSearch()
     """Earlier runs that times were told from."""
+    space: Mapping[str, str] = MappingProxyType({})
+    """Dimensions of the design's space, in words."""
+    kind: tuple[str, ...] = ()
+    """What the kind of design means, in sentences."""
 
 
 def render_body(checked: Checked) -> str:
@@ -107,13 +112,15 @@ def _tools(checked: Checked) -> list[str]:
 
 def _variables(checked: Checked) -> list[str]:
     rows = [(f"`{name}`", as_code(levels)) for name, levels in checked.spec.factors.items()]
+    rows += [(f"`{name}`", as_text(words)) for name, words in checked.space.items()]
     if any(run.type == "fine-tuned" for run in checked.plan.runs):
         rows.append(("replicates (seed)", as_code(checked.spec.controls.seeds)))
-    return markdown_table(("Factor", "Levels"), rows)
+    told = [f"- {as_text(words)}" for words in checked.kind]
+    return [*markdown_table(("Factor", "Levels"), rows), *(["", *told] if told else [])]
 
 
 def _runs(checked: Checked) -> list[str]:
-    factors = list(checked.spec.factors)
+    factors = [*checked.spec.factors, *checked.space]
     heads = ("Run", "Model", "Type", *(f"`{name}`" for name in factors), "Seed", "Steps")
     return markdown_table(heads, [_run_row(run, factors) for run in checked.plan.runs])
 
@@ -188,7 +195,9 @@ def _epochs(run: PlannedRun, task: str) -> str:
 
 def _configuration(checked: Checked) -> list[str]:
     spec = checked.spec
-    generation = ", ".join(f"`{name}` {as_code(value)}" for name, value in spec.evaluation.generation)
+    generation = ", ".join(
+        f"`{name}` {as_code(value)}" for name, value in spec.evaluation.generation if name != "dropout_passes" or value
+    )
     example = checked.plan.runs[0].id if checked.plan.runs else "<run>"
     adapters = f"{spec.output.output_dir_base or 'outputs'}/{RunLayout(example).epoch(0)}"
     trains = any(run.type == "fine-tuned" for run in checked.plan.runs)

@@ -31,6 +31,10 @@ class Batch(NamedTuple):
         """Return the tokens of all rows, padding left out."""
         return sum(self.lengths)
 
+    def label_rows(self) -> "Sequence[torch.Tensor]":
+        """Return the labels of each row, `IGNORE` included."""
+        return self.labels[0].split(self.lengths) if self.packed else self.labels.unbind()
+
     def positions(self) -> "torch.Tensor":
         """Return each token's place in its own row, of the shape of `ids`."""
         import torch

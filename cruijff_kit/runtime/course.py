@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,8 +20,10 @@ from cruijff_kit.schema.run import MetricPoint
 if TYPE_CHECKING:
     import torch
 
+    from cruijff_kit.runtime.calibration_watch import CalibrationWatch
     from cruijff_kit.runtime.checkpoints import Checkpoint
     from cruijff_kit.runtime.custom_metrics import CustomMetrics
+    from cruijff_kit.runtime.objective import Objective
 
 __all__ = ["Course", "Learnt", "Place", "State", "Tally", "Work"]
 
@@ -36,6 +38,8 @@ class Tally:
     """Tokens processed, padding excluded."""
     supervised: int = 0
     """Tokens that a loss was taken on."""
+    lr_scale: float = 1.0
+    """What is left of the planned learning rate: the monitor of calibration may have lowered it."""
 
 
 class Work(NamedTuple):
@@ -53,7 +57,7 @@ class Learnt(NamedTuple):
     """What one optimiser step tells."""
 
     loss: float
-    """Mean over all supervised tokens of the step, in nats."""
+    """Mean over all supervised tokens of the step of what is minimised, for cross-entropy in nats."""
     norm: float
     """Norm of the gradient before it was clipped."""
 
@@ -94,6 +98,10 @@ class Course(ABC):
     """The processes that share the work."""
     metrics: "CustomMetrics | None" = None
     """Further metrics, taken at the steps that are logged."""
+    objective: "Objective | None" = None
+    """What is minimised; cross-entropy where None."""
+    watch: "CalibrationWatch | None" = None
+    """What is measured of the options' probabilities at every validation."""
     tally: Tally = field(default_factory=Tally)
     """What was done so far; a resumed training starts from its checkpoint's."""
     per_epoch: int = field(init=False)
@@ -127,6 +135,10 @@ class Course(ABC):
     @abstractmethod
     def validation_loss(self, passes: Sequence[Batch]) -> float:
         """Return the summed loss of these passes, in nats, as the model stands."""
+
+    @abstractmethod
+    def heard(self, passes: Iterable[Batch]) -> "Iterator[torch.Tensor]":
+        """Yield the logits of each pass where it has labels, as the model stands, shape (labels, vocabulary)."""
 
     @abstractmethod
     def adapter(self) -> Adapter:
@@ -165,7 +177,7 @@ class Course(ABC):
                 ordered = epoch
             rows = order[within * window : (within + 1) * window]
             peak = self.config.optimizer.lr * rate(self.tally.step)
-            yield self._validated(self._step(rows, epoch=epoch, rate=peak))
+            yield self._validated(self._step(rows, epoch=epoch, rate=peak * self.tally.lr_scale))
 
     def validate(self) -> float:
         """Return the mean loss per supervised token over all validation rows, in nats."""
@@ -231,4 +243,17 @@ class Course(ABC):
         due = point.step % self.per_epoch == 0 or (every > 0 and point.step % every == 0)
         if not due or not self.rows.val:
             return point
-        return point.model_copy(update={"val_loss": self.validate()})
+        found: dict[str, Any] = {"val_loss": self.validate()}
+        if self.watch is not None:
+            found |= self.watch.measure(self)
+            found["lr_scale"] = self._lowered(found)
+        return point.model_copy(update=found)
+
+    def _lowered(self, found: Mapping[str, Any]) -> float | None:
+        """Lower the rate of all later steps where calibration is wrong beyond doubt; return what is left of it."""
+        monitor = self.config.calibration_monitor
+        low = found.get("ece_debiased_low")
+        if not monitor.adjust_lr or low is None or low <= monitor.adjustment_threshold:
+            return None
+        self.tally.lr_scale *= monitor.lr_reduction_factor
+        return self.tally.lr_scale

@@ -40,6 +40,7 @@ from cruijff_kit.runtime.decisions import Decisions
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.residents import load_resident
 from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, choose_chance, prove_greedy
+from cruijff_kit.runtime.uncertainty import MCDropoutWrapper
 from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.spec import DatasetType
@@ -78,6 +79,8 @@ class CruijffAPI(ModelAPI):
         dtype: Literal["fp32", "bf16"] = "fp32",
         device: str = "auto",
         backend: Library = "torch",
+        dropout_passes: int = 0,
+        dropout_seed: int = 0,
     ) -> None:
         """Load the base, or take the one already in memory.
 
@@ -96,6 +99,8 @@ class CruijffAPI(ModelAPI):
             dtype: arithmetic of weights and activations.
             device: `cpu`, `cuda` or `auto`.
             backend: library that computes; `mlx` needs the extra `[mlx]`.
+            dropout_passes: passes with LoRA's dropout on that options' probabilities are the mean of.
+            dropout_seed: decides, together with a prompt's ids, what they drop.
         """
         super().__init__(model_name, base_url, api_key, [], config)
         self._encoding = Encoding(
@@ -108,6 +113,11 @@ class CruijffAPI(ModelAPI):
         self._batch_size = batch_size
         self.answered: Callable[[int], None] | None = None
         self._batcher = Batcher(self._complete)
+        self._several = (
+            MCDropoutWrapper(model=self._resident, adapter=adapter, passes=dropout_passes, seed=dropout_seed)
+            if dropout_passes
+            else None
+        )
         self._known: dict[tuple[str, ...], Decisions] = {}
 
     def max_connections(self) -> int:
@@ -168,9 +178,18 @@ class CruijffAPI(ModelAPI):
         answers = self._resident.complete(
             prompts, limits, adapter=self._adapter, stop_ids=self._ends, options=options, asides=asides
         )
+        if self._several is not None:
+            answers = [self._averaged(query, answer) for query, answer in zip(queries, answers, strict=True)]
         if self.answered is not None:
             self.answered(len(answers))
         return answers
+
+    def _averaged(self, query: Query, answer: Completion) -> Completion:
+        """Return an answer whose options' probabilities are the mean of passes with dropout on."""
+        if self._several is None or not query.options:
+            return answer
+        found = self._several.mean(prompt=query.prompt, options=query.options)
+        return answer.model_copy(update={"option_logprobs": found.logprobs, "option_mass": found.mass})
 
 
 @modelapi(name="cruijff")

@@ -3,7 +3,7 @@
 # pyright: reportMissingImports=false
 # MLX has an environment of its own, beside the one that types are checked in.
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,13 @@ class MlxLoop(Course):
         loss = sum(self.trainee.hear(batch).loss.item() for batch in passes)
         self.trainee.base.model.train()
         return loss
+
+    def heard(self, passes: Iterable[Batch]) -> Iterator[torch.Tensor]:
+        """Yield the logits of each pass where it has labels, nothing dropped."""
+        self.trainee.base.model.eval()
+        for batch in passes:
+            yield as_tensor(self.trainee.hear(batch).logits)
+        self.trainee.base.model.train()
 
     def adapter(self) -> Adapter:
         """Return what is learnt so far, whole."""

@@ -171,6 +171,7 @@ def _refuse_unlike(config: TrainConfig) -> None:
         "compile": config.compile,
         "strategy": config.strategy,
         "quantization": config.model.quantization,
+        "loss": config.loss,
     }
     problems = [Problem(each.fact, each.control, hint=each.hint) for each in unlike_mlx(asked)]
     if problems:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cruijff_kit.workflow.adapters import check_adapter, convert_adapter, merge_adapter, port_adapter
     from cruijff_kit.workflow.adopt import adopt_edit
+    from cruijff_kit.workflow.archive import archive_experiment, preview_archive
     from cruijff_kit.workflow.audit import read_audit, verify_audit
+    from cruijff_kit.workflow.audit_model import audit_run, read_audits
     from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
     from cruijff_kit.workflow.cancel import cancel_runs, preview_cancel
     from cruijff_kit.workflow.clients import install_server, remote_server, server_here
@@ -72,13 +74,27 @@ if TYPE_CHECKING:
         retry_run,
         submit_jobs,
     )
+    from cruijff_kit.workflow.swap_terms import swap_data
+    from cruijff_kit.workflow.sweep import approve_sweep, next_round, preview_sweep, read_sweep, watch_sweep
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
+    from cruijff_kit.workflow.text_verdicts import decide_text, open_judge
     from cruijff_kit.workflow.train import begin_training, is_taken
     from cruijff_kit.workflow.train_inputs import list_training_data
     from cruijff_kit.workflow.train_review import move_training, review_training
     from cruijff_kit.workflow.train_samples import sample_training
+    from cruijff_kit.workflow.unarchive import preview_unarchive, unarchive_experiment
     from cruijff_kit.workflow.validation import validate_data
+    from cruijff_kit.workflow.verdicts import (
+        checked_calibrator,
+        decide_chances,
+        decide_lines,
+        decide_sample,
+        decide_shares,
+        load_calibrator,
+        load_costs,
+        write_verdicts,
+    )
     from cruijff_kit.workflow.watch import watch_jobs
     from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
 
@@ -89,6 +105,9 @@ __all__ = [
     "amend_design",
     "apply_calibrator",
     "apply_remedy",
+    "approve_sweep",
+    "archive_experiment",
+    "audit_run",
     "begin_training",
     "build_environment",
     "calibrate_run",
@@ -100,6 +119,7 @@ __all__ = [
     "check_nodes",
     "check_site",
     "check_table_schema",
+    "checked_calibrator",
     "choose_model",
     "collect_results",
     "compare_answer_groups",
@@ -109,6 +129,11 @@ __all__ = [
     "convert_model",
     "copy_recipe",
     "create_profile",
+    "decide_chances",
+    "decide_lines",
+    "decide_sample",
+    "decide_shares",
+    "decide_text",
     "describe_machine",
     "describe_model",
     "draft_table_schema",
@@ -125,6 +150,8 @@ __all__ = [
     "list_recipes",
     "list_sites",
     "list_training_data",
+    "load_calibrator",
+    "load_costs",
     "lock_environment",
     "look_up_model",
     "look_up_needs",
@@ -134,7 +161,9 @@ __all__ = [
     "measure_data",
     "merge_adapter",
     "move_training",
+    "next_round",
     "open_dialogue",
+    "open_judge",
     "open_predictor",
     "open_question",
     "page_without_texts",
@@ -145,21 +174,26 @@ __all__ = [
     "predict_texts",
     "prepare_data",
     "preview_allow",
+    "preview_archive",
     "preview_cancel",
     "preview_retry",
     "preview_submission",
+    "preview_sweep",
+    "preview_unarchive",
     "propose_remedies",
     "propose_site",
     "proposed_change",
     "prune_disk",
     "pull_model",
     "read_audit",
+    "read_audits",
     "read_configuration",
     "read_document",
     "read_lessons",
     "read_manual",
     "read_results",
     "read_status",
+    "read_sweep",
     "record_decision",
     "recorded_plan",
     "remote_server",
@@ -185,24 +219,30 @@ __all__ = [
     "status_without_texts",
     "structure_data",
     "submit_jobs",
+    "swap_data",
     "sync_mirror",
     "sync_wandb",
     "tail_log",
     "tell_table",
+    "unarchive_experiment",
     "validate_data",
     "verify_audit",
     "watch_jobs",
+    "watch_sweep",
     "write_design",
     "write_finetune",
     "write_inspect",
     "write_report",
     "write_site",
+    "write_verdicts",
 ]
 
 _HOMES = {
     "adapters": ("check_adapter", "convert_adapter", "merge_adapter", "port_adapter"),
     "adopt": ("adopt_edit",),
+    "archive": ("archive_experiment", "preview_archive"),
     "audit": ("read_audit", "verify_audit"),
+    "audit_model": ("audit_run", "read_audits"),
     "calibrate": ("apply_calibrator", "calibrate_run"),
     "cancel": ("cancel_runs", "preview_cancel"),
     "clients": ("install_server", "remote_server", "server_here"),
@@ -262,13 +302,27 @@ _HOMES = {
     "standing": ("read_status",),
     "structure": ("structure_data",),
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
+    "swap_terms": ("swap_data",),
+    "sweep": ("approve_sweep", "next_round", "preview_sweep", "read_sweep", "watch_sweep"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
+    "text_verdicts": ("decide_text", "open_judge"),
     "train": ("begin_training", "is_taken"),
     "train_inputs": ("list_training_data",),
     "train_review": ("move_training", "review_training"),
     "train_samples": ("sample_training",),
+    "unarchive": ("preview_unarchive", "unarchive_experiment"),
     "validation": ("validate_data",),
+    "verdicts": (
+        "checked_calibrator",
+        "decide_chances",
+        "decide_lines",
+        "decide_sample",
+        "decide_shares",
+        "load_calibrator",
+        "load_costs",
+        "write_verdicts",
+    ),
     "watch": ("watch_jobs",),
     "withheld": ("page_without_texts", "status_without_texts"),
 }

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from cruijff_kit.errors import Problem, ResultError, SpecError
 from cruijff_kit.ports import World
+from cruijff_kit.rendering.calibrator_text import calibrator_text
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.calibration import CalibrationSettings, Calibrator, SplitFigures
 from cruijff_kit.schema.layout import RunLayout
@@ -23,7 +24,7 @@ from cruijff_kit.workflow.calibrators import (
 )
 from cruijff_kit.workflow.collect import write_changed
 
-__all__ = ["apply_calibrator", "calibrate_run"]
+__all__ = ["apply_calibrator", "calibrate_run", "fit_calibrator"]
 
 _USED = {
     "train": "the model learnt from it",
@@ -57,8 +58,8 @@ def calibrate_run(run: str, *, settings: CalibrationSettings | None = None, worl
     source = read_collected(run, world=world)
     chosen = chosen_records(source, split=asked.split, task=asked.task, epoch=asked.epoch)
     warming = _warming(source, chosen, settings=asked)
-    calibrator = _fitted(chosen, warming, settings=asked)
-    content = (calibrator.model_dump_json(indent=1) + "\n").encode()
+    calibrator = fit_calibrator(chosen, warming, settings=asked)
+    content = calibrator_text(calibrator).encode()
     path = RunLayout(source.run).calibrator
     write_changed({path: content}, world=world)
     event = _event(calibrator, source, output={path: hashlib.sha256(content).hexdigest()}, world=world)
@@ -123,34 +124,39 @@ def _warming(
     return found
 
 
-def _fitted(
-    chosen: tuple[Prediction, ...], warming: tuple[Prediction, ...], *, settings: CalibrationSettings
+def fit_calibrator(
+    chosen: tuple[Prediction, ...], warming: tuple[Prediction, ...] = (), *, settings: CalibrationSettings
 ) -> Calibrator:
-    from cruijff_kit.scoring.calibrators import fit_decisions, fit_sets, promise_of
+    """Return the calibrator of some records; nothing is read or written.
+
+    Args:
+        chosen: records of the calibration split, one evaluation.
+        warming: records of another split that the temperature is fitted on first.
+        settings: method, error rate, costs.
+
+    Raises:
+        ResultError: the records or the costs cannot be used.
+        SiteError: the extra that computes thresholds is not installed.
+    """
+    from cruijff_kit.scoring.calibrators import fit_thresholds, keep_scores
     from cruijff_kit.scoring.records import option_records
 
     found = option_records(chosen, name=f"split `{settings.split}`")
-    temperature, risk = _temperature(warming), settings.method in {"crc", "ltt"}
-    uniforms = uniforms_of(chosen, seed=settings.seed)
-    thresholds = () if risk else fit_sets(found, settings=settings, temperature=temperature, uniforms=uniforms)
-    threshold = fit_decisions(found, settings=settings, temperature=temperature) if risk else None
+    temperature = _temperature(warming)
+    kept = keep_scores(found, settings=settings, uniforms=uniforms_of(chosen, seed=settings.seed))
     return Calibrator(
         run=chosen[0].run,
         epoch=chosen[0].epoch,
         task=chosen[0].task,
-        settings=settings,
         options=found.options,
-        alpha=settings.alpha,
-        delta=settings.delta if settings.method == "ltt" else None,
         n=len(found.records),
         unscored=found.unscored,
-        thresholds=thresholds,
-        threshold=threshold,
         temperature=temperature,
-        claim=promise_of(settings, thresholds=thresholds, threshold=threshold),
         data_sha256=digest_of(chosen),
         temperature_sha256=digest_of(warming) if warming else None,
         checkpoint_sha256=one_checkpoint((*chosen, *warming)),
+        kept=kept,
+        **fit_thresholds(kept, options=found.options, settings=settings, temperature=temperature),
     )
 
 

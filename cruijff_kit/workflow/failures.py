@@ -20,6 +20,7 @@ from cruijff_kit.workflow.attempts import find_run, write_attempts
 from cruijff_kit.workflow.logs import printed
 from cruijff_kit.workflow.spending import Spending
 from cruijff_kit.workflow.wanted import wanted_runs
+from cruijff_kit.workflow.withheld import step_for_files
 
 __all__ = ["apply_policy", "cancel_leftovers", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
 
@@ -291,6 +292,8 @@ def _end_state(entry: StepStatus, log: tuple[str, ...]) -> JobState:
 
 def _verdict_event(entry: StepStatus, world: World) -> AuditEvent:
     last = entry.attempts[-1]
+    # Nothing rewrites a line of the record, whatever its data is marked later.
+    entry = step_for_files(entry, world=world)
     return AuditEvent(
         actor=world.actor,
         verb="watch",

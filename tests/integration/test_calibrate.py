@@ -329,7 +329,7 @@ def test_a_calibrator_is_not_judged_on_what_it_was_made_with(split: str, world: 
 def test_a_missing_or_damaged_calibrator_is_told_with_its_remedy(world: World, run: str) -> None:
     with pytest.raises(ResultError, match="has no calibrator"):
         apply_calibrator(run, world=world)
-    world.store.write(RunLayout(run).calibrator, '{"schema_version": 2}')
+    world.store.write(RunLayout(run).calibrator, '{"schema_version": 3}')
     with pytest.raises(ResultError, match="json` cannot be read: schema_version"):
         apply_calibrator(run, world=world)
 
@@ -375,7 +375,7 @@ def test_the_command_takes_costs_from_a_file(text: str, command: Callable[..., s
 
 
 @pytest.mark.parametrize(
-    "text,said", (("a: [1", "costs"), ("no: {yes: -1}", "greater than or equal to 0"), ("- 1", "dictionary"))
+    "text,said", (("a: [1", "costs"), ("no: {yes: -1}", "`-1` is no cost"), ("- 1", "must map each true option"))
 )
 def test_costs_that_cannot_be_read_are_refused_in_words(
     text: str, said: str, command: Callable[..., str], tmp_path: Path
