@@ -179,12 +179,12 @@ def test_what_the_first_model_is_not_sure_of_goes_to_the_second_alone(base: str,
 # What a run was trained on.
 
 
-def of_run(folder: Path, base: str, *, tier: str) -> tuple[World, str]:
+def of_run(folder: Path, base: str, *, tier: str, **task: Any) -> tuple[World, str]:
     world = world_at(folder / "experiment")._replace(hub=LocalHub(cache=folder / "cache"), serving=FakeServing())
     spec = design(
         models=[{"name": "tiny", "path": base}], factors={}, runs=[{"name": "base", "type": "control"}],
         controls={"seeds": [1], "epochs": 1, "max_seq_len": 128},
-        evaluation={"tasks": [{"name": "words", "task": "rows", "scorers": ["match"]}]},
+        evaluation={"tasks": [{"name": "words", "task": "rows", "scorers": ["match"], **task}]},
     )  # fmt: skip
     data = type(spec.data).model_validate({**spec.data.model_dump(), "tier": tier})
     put_design(world.store.root, spec.model_copy(update={"data": data}))
@@ -221,6 +221,14 @@ def test_answers_of_a_run_on_green_data_are_shown(base: str, tmp_path: Path) -> 
     world, run = of_run(tmp_path, base, tier="green")
     asked = open_predictor([ModelChoice(run=run, device="cpu")], FORM, world=world)
     assert predict_text("is HIGH_RISK", predictor=asked, world=world).decision == "HIGH_RISK"
+
+
+def test_labels_are_those_the_run_is_evaluated_on_where_none_are_named(base: str, tmp_path: Path) -> None:
+    options = ["House", "Tree"]
+    world, run = of_run(tmp_path, base, tier="green", scorers=["risk"], options=options)
+    assert open_predictor([ModelChoice(run=run, device="cpu")], AnswerForm(), world=world).form.options == tuple(
+        options
+    )
 
 
 # The command.
