@@ -38,7 +38,7 @@ from cruijff_kit.errors import PlanError
 from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.decisions import Decisions
 from cruijff_kit.runtime.inference import Limits
-from cruijff_kit.runtime.residents import load_resident
+from cruijff_kit.runtime.residents import Resident, load_resident
 from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, choose_chance, prove_greedy
 from cruijff_kit.runtime.uncertainty import MCDropoutWrapper
 from cruijff_kit.schema.backend import Library
@@ -61,6 +61,9 @@ _UNSUPPORTED = (
 
 class CruijffAPI(ModelAPI):
     """A local base model, with an adapter unmerged on it where one is named."""
+
+    answered: Callable[[int], None] | None = None
+    """Told how many samples each batch answered."""
 
     def __init__(
         self,
@@ -106,18 +109,11 @@ class CruijffAPI(ModelAPI):
         self._encoding = Encoding(
             dataset_type=dataset_type, template=template, template_date=template_date, max_seq_len=max_seq_len
         )
-        longest = max_seq_len if backend == "mlx" else None
-        self._resident = _resident(model_path, dtype=dtype, device=device, backend=backend, longest=longest)
-        self._adapter = adapter
-        self._ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)
-        self._batch_size = batch_size
-        self.answered: Callable[[int], None] | None = None
+        reach = max_seq_len if backend == "mlx" else None
+        self._resident = _resident(model_path, dtype=dtype, device=device, backend=backend, longest=reach)
+        self._adapter, self._batch_size = adapter, batch_size
         self._batcher = Batcher(self._complete)
-        self._several = (
-            MCDropoutWrapper(model=self._resident, adapter=adapter, passes=dropout_passes, seed=dropout_seed)
-            if dropout_passes
-            else None
-        )
+        self._several = _several(self._resident, adapter, passes=dropout_passes, seed=dropout_seed)
         self._known: dict[tuple[str, ...], Decisions] = {}
 
     def max_connections(self) -> int:
@@ -175,8 +171,9 @@ class CruijffAPI(ModelAPI):
     def _complete(self, queries: Sequence[Query], limits: Limits) -> list[Completion]:
         prompts, options = [query.prompt for query in queries], [query.options for query in queries]
         asides = [query.aside for query in queries]
+        ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)
         answers = self._resident.complete(
-            prompts, limits, adapter=self._adapter, stop_ids=self._ends, options=options, asides=asides
+            prompts, limits, adapter=self._adapter, stop_ids=ends, options=options, asides=asides
         )
         if self._several is not None:
             answers = [self._averaged(query, answer) for query, answer in zip(queries, answers, strict=True)]
@@ -200,6 +197,11 @@ def cruijff() -> type[ModelAPI]:
 
 # One base fills the memory; the cells of an evaluation job share it.
 _resident = lru_cache(maxsize=1)(load_resident)
+
+
+def _several(model: Resident, adapter: str | None, *, passes: int, seed: int) -> MCDropoutWrapper | None:
+    """Return what averages options over passes with dropout on; None for a single pass without."""
+    return MCDropoutWrapper(model=model, adapter=adapter, passes=passes, seed=seed) if passes else None
 
 
 def _refuse_unsupported(tools: Sequence[ToolInfo], config: GenerateConfig) -> None:
