@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from cruijff_kit.rendering.numbers import NONE, between, percent, plain
-from cruijff_kit.rendering.sheet import Column, Table
+from cruijff_kit.rendering.sheet import Column, Table, source_labels
 from cruijff_kit.rendering.untrusted import clean_line
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, GroupFigure, ModelAudit
 from cruijff_kit.schema.report import Dossier
 
-__all__ = ["audit_tables", "audit_text"]
+__all__ = ["audit_sentences", "audit_tables", "audit_text"]
 
 _WORDS = {"pass": "pass", "fail": "FAIL", "not_assessed": "not assessed"}
 _RULES = {"at most": "≤", "at least": "≥"}
@@ -32,6 +32,12 @@ def audit_text(audit: ModelAudit) -> str:
         lines += [f"  {_WORDS[each.verdict]:<13}{_line(each)}" for each in part.checks]
     lines += ["", *_closing(audit)]
     return "\n".join(map(clean_line, lines)) + "\n"
+
+
+def audit_sentences(audits: Sequence[ModelAudit]) -> tuple[str, ...]:
+    """Return a sentence for each audit that fails: whoever reads nothing else has to read that."""
+    failing = [each for each in audits if each.verdict == "fail"]
+    return tuple(f"The audit of `{each.run}` on {each.task} fails in {', '.join(each.failed)}." for each in failing)
 
 
 def _line(check: AuditCheck) -> str:
@@ -63,18 +69,20 @@ def _checks(dossier: Dossier) -> Table:
     columns = (
         Column("run", "code"), Column("task"), Column("part"), Column("check"), Column("verdict"),
         Column("figure and interval", "number"), Column("n", "number"), Column("limit", "number"), Column("why"),
+        Column("source", "source"),
     )  # fmt: skip
-    rows = [row for audit in dossier.audits for row in _rows(audit)]
+    rows = [(*row, source_labels(dossier, *audit.inputs)) for audit in dossier.audits for row in _rows(audit)]
     verdicts = "; ".join(f"`{each.run}` on {each.task}: {_verdict(each)}" for each in dossier.audits)
     old = ", ".join(f"`{run}`" for run in dossier.stale)
     stale = f" Audited before what lies here now was collected or calibrated, so audit again: {old}." if old else ""
     left = dict.fromkeys(name for each in dossier.audits for name in each.left_out)
     out = f" Left out, as nobody asked for them: {', '.join(left)}." if left else ""
+    told = "".join(f" Note of `{each.run}`: {clean_line(note)}." for each in dossier.audits for note in each.notes)
     note = (
         f"{verdicts}. A part passes only where the whole interval of each of its checks keeps the limit, and fails "
         "where one lies beyond it; else too little is known, and `why` tells how many samples would do. Intervals of "
         "one part hold together. Nothing is averaged over parts. `audit.json` names the source of each limit: the "
-        f"design, a file or the command line.{out}{stale}{_cut(rows)}"
+        f"design, a file or the command line.{out}{told}{stale}{_cut(rows)}"
     )
     return Table("audited", "High-stakes audit", columns, tuple(rows[:_MOST]), note)
 

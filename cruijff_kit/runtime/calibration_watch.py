@@ -78,7 +78,8 @@ class CalibrationWatch:
         found |= {"option_mass": float(np.mean([each.mass for each in scores])), "watched_rows": len(true)}
         answerable = np.isin(true, kept)
         places = np.searchsorted(kept, true[answerable])
-        costs = harm_costs([names[at] for at in kept], self.controls.harm_weights, self.controls.critical_errors)
+        weights, errors = self.controls.harm_weights, self.controls.critical_errors
+        costs = harm_costs([names[at] for at in kept], weights=weights, errors=errors)
         return found | watched_figures(y_prob=chances[answerable], y_true=places, costs=costs, how=how)
 
 

@@ -109,9 +109,10 @@ class CruijffAPI(ModelAPI):
         self._encoding = Encoding(
             dataset_type=dataset_type, template=template, template_date=template_date, max_seq_len=max_seq_len
         )
-        reach = max_seq_len if backend == "mlx" else None
-        self._resident = _resident(model_path, dtype=dtype, device=device, backend=backend, longest=reach)
+        longest = max_seq_len if backend == "mlx" else None
+        self._resident = _resident(model_path, dtype=dtype, device=device, backend=backend, longest=longest)
         self._adapter, self._batch_size = adapter, batch_size
+        self._ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)
         self._batcher = Batcher(self._complete)
         self._several = _several(self._resident, adapter, passes=dropout_passes, seed=dropout_seed)
         self._known: dict[tuple[str, ...], Decisions] = {}
@@ -171,9 +172,8 @@ class CruijffAPI(ModelAPI):
     def _complete(self, queries: Sequence[Query], limits: Limits) -> list[Completion]:
         prompts, options = [query.prompt for query in queries], [query.options for query in queries]
         asides = [query.aside for query in queries]
-        ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)
         answers = self._resident.complete(
-            prompts, limits, adapter=self._adapter, stop_ids=ends, options=options, asides=asides
+            prompts, limits, adapter=self._adapter, stop_ids=self._ends, options=options, asides=asides
         )
         if self._several is not None:
             answers = [self._averaged(query, answer) for query, answer in zip(queries, answers, strict=True)]
@@ -200,7 +200,6 @@ _resident = lru_cache(maxsize=1)(load_resident)
 
 
 def _several(model: Resident, adapter: str | None, *, passes: int, seed: int) -> MCDropoutWrapper | None:
-    """Return what averages options over passes with dropout on; None for a single pass without."""
     return MCDropoutWrapper(model=model, adapter=adapter, passes=passes, seed=seed) if passes else None
 
 

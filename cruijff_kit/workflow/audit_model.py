@@ -98,7 +98,8 @@ def audit_run(run: str, *, asked: AuditRequest = _FIRST, world: World) -> AuditR
         n=len(subject.chosen), verdict=found.verdict, failed=found.named("fail"),
         not_assessed=found.named("not_assessed"), left_out=found.left_out, components=found.components,
         figures=found.figures, rules=resolved.rules, sources=resolved.sources, temperature=audited.temperature,
-        checkpoint_sha256=one_checkpoint(subject.chosen), inputs=_inputs(subject, world), notes=notes,
+        checkpoint_sha256=one_checkpoint(subject.chosen), inputs=_inputs(subject, world),
+        notes=(*_late(resolved), *notes),
         version=__version__,
     )  # fmt: skip
     return _written(audit, before, world=world)
@@ -157,7 +158,7 @@ def _audited(
     from cruijff_kit.scoring.records import record_answers
     from cruijff_kit.workflow.audit_proofs import prove
 
-    kept = _kept(subject, rules, world=world)
+    kept = _kept(subject)
     fits = kept.promise is not None or kept.risk is not None
     temperature = subject.calibrator.temperature if fits and subject.calibrator is not None else 1.0
     pairs, items = _together(subject, rules, asked=asked, world=world)
@@ -185,7 +186,7 @@ def _audited(
     return audited, tuple(_notes(subject, temperature=temperature))
 
 
-def _kept(subject: _Subject, rules: AuditRules, *, world: World) -> _Kept:
+def _kept(subject: _Subject) -> _Kept:
     """Apply the run's calibrator to the split audited, if it may be."""
     from cruijff_kit.analysis.audit_parts import Promise
     from cruijff_kit.analysis.calibrated import answer_sets
@@ -200,7 +201,7 @@ def _kept(subject: _Subject, rules: AuditRules, *, world: World) -> _Kept:
         refuse_mismatch(calibrator, subject.source, chosen=chosen)
         if not calibrator.thresholds:
             told = f"the calibrator (`{calibrator.settings.method}`) makes decisions, and no sets to cover"
-            return _Kept(risk=_risk(chosen, calibrator, rules=rules), reason=told)
+            return _Kept(risk=_risk(chosen, calibrator), reason=told)
         uniforms = uniforms_of(chosen, seed=calibrator.settings.seed)
         sets = answer_sets(chosen, calibrator=calibrator, uniforms=uniforms)
     except (ResultError, SpecError) as err:
@@ -210,7 +211,7 @@ def _kept(subject: _Subject, rules: AuditRules, *, world: World) -> _Kept:
     return _Kept(promise=Promise(calibrator.alpha, sets.held, (only.rank, only.n) if sole else None))
 
 
-def _risk(chosen: Sequence[Prediction], calibrator: Calibrator, *, rules: AuditRules) -> "ControlledRisk":
+def _risk(chosen: Sequence[Prediction], calibrator: Calibrator) -> "ControlledRisk":
     """Return what the calibrator's decisions cost, at the costs that it knows."""
     import numpy as np
 
@@ -220,7 +221,8 @@ def _risk(chosen: Sequence[Prediction], calibrator: Calibrator, *, rules: AuditR
     from cruijff_kit.scoring.records import cost_matrix, option_records
 
     found = option_records(chosen, name="the predictions")
-    actions, costs = decide(found, calibrator=calibrator).actions, cost_matrix(rules.costs, options=found.options)
+    actions = decide(found, calibrator=calibrator).actions
+    costs = cost_matrix(calibrator.settings.costs, options=found.options)
     acts, risk = actions != NONE, risk_of(calibrator.settings)
     paid = np.where(acts, costs[found.labels, actions], 0.0)
     counted = paid[acts] if risk == "selective" else np.concatenate([paid, np.zeros(found.unscored)])
@@ -250,6 +252,11 @@ def _together(
     if "consistency" in rules.components:
         items = ask_again(audience, asked, seed=rules.seed)
     return pairs, items
+
+
+def _late(resolved: Resolved) -> list[str]:
+    named = ", ".join(f"`{name}` ({resolved.sources[name]})" for name in resolved.late)
+    return [f"set beside the design, so that results may have been known: {named}"] if named else []
 
 
 def _notes(subject: _Subject, *, temperature: float) -> list[str]:

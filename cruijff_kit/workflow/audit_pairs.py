@@ -73,12 +73,14 @@ def collected_pairs(run: PlannedRun, chosen: Sequence[Prediction], *, source: Co
     if {each.checkpoint_sha256 for each in swapped} != {first.checkpoint_sha256}:
         return Together(reason=f"the answers to split `{SWAPPED}` come from another checkpoint")
     try:
-        made_of, rows = _rows(run, swapped[0], world=world), _rows(run, first, world=world)
+        # Several lists of terms may have been swapped, each in a file of its own.
+        made_of = {each.task: _rows(run, each, world=world) for each in {each.task: each for each in swapped}.values()}
+        rows = _rows(run, first, world=world)
     except CruijffError as err:
         return Together(reason=str(err).partition("\n")[0])
     written, pairs, foreign = {each.sample_id: each for each in chosen}, [], 0
     for each in swapped:
-        row = made_of.get(each.sample_id, {})
+        row = made_of[each.task].get(each.sample_id, {})
         origin = rows.get(str(row.get(PAIR)))
         answer = written.get(str(row.get(PAIR)))
         if answer is None or origin is None or row_sha256(origin) != row.get(PAIR_SHA256):
@@ -104,7 +106,7 @@ def repeated_answers(
         evaluation: of the design.
         world: the experiment and its surroundings; only read.
     """
-    asked: dict[str, list[Prediction]] = {each.prompt_token_sha256: [] for each in chosen if each.error is None}
+    asked: dict[tuple[str, str], list[Prediction]] = {_question(each): [] for each in chosen if each.error is None}
     task = next((cell.task for cell in run.cells if cell.task.name == chosen[0].task), None)
     rules, scorer = (ScoringRules(), "match") if task is None else (task.rules, worded_scorer(task.scorers))
     checkpoint, sampling = chosen[0].checkpoint_sha256, 0
@@ -115,13 +117,18 @@ def repeated_answers(
         sampling += 1
         for each in _collected(other, world):
             if each.checkpoint_sha256 == checkpoint and each.error is None and each.task == chosen[0].task:
-                asked.get(each.prompt_token_sha256, []).append(judge(each, scorer, rules=rules))
+                asked.get(_question(each), []).append(judge(each, scorer, rules=rules))
     items = tuple(tuple(answers) for answers in asked.values() if len(answers) > 1)
     if items:
         return Together(items=items)
     if not sampling:
         return Together(reason=f"answers were not sampled, so each question has one; {_AGAIN}")
     return Together(reason=f"no question was answered twice by this checkpoint; {_AGAIN}")
+
+
+def _question(each: Prediction) -> tuple[str, str]:
+    """Return what tells a question apart: of a model behind an API no prompt's ids are known."""
+    return each.sample_id, each.prompt_token_sha256
 
 
 def _collected(run: PlannedRun, world: World) -> tuple[Prediction, ...]:

@@ -31,6 +31,12 @@ class Resolved(NamedTuple):
     sources: dict[str, str]
     """Where each comes from."""
 
+    @property
+    def late(self) -> tuple[str, ...]:
+        """Return the rules that no design fixed before results were seen, and that are not the defaults."""
+        fixed = ("default", "design", "calibrator")
+        return tuple(name for name, each in self.sources.items() if not each.startswith((*fixed, "evaluation `")))
+
 
 def resolved_rules(
     asked: AuditRequest, analysis: Analysis, *, task: EvalTask | None, calibrator: Calibrator | None, world: World
@@ -107,9 +113,8 @@ def _known(task: EvalTask | None, calibrator: Calibrator | None) -> list[tuple[s
     found: list[tuple[str, Mapping[str, Any]]] = []
     if calibrator is not None and calibrator.settings.costs:
         found.append(("calibrator", {"costs": calibrator.settings.costs}))
-    if task is not None and (task.costs or task.abstain_cost):
-        found.append((f"evaluation `{task.name}`", {"costs": task.costs, "abstain_cost": task.abstain_cost}))
-    return found
+    told = {} if task is None else {"costs": task.costs, "abstain_cost": task.abstain_cost}
+    return [*found, *((f"evaluation `{task.name}`", {key: value}) for key, value in told.items() if value and task)]
 
 
 def _values(given: Mapping[str, str]) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from cruijff_kit.analysis.findings import find_all
 from cruijff_kit.analysis.traces import trace_all
 from cruijff_kit.planning.verdicts import Evidence, judge
 from cruijff_kit.ports import Progress, World
+from cruijff_kit.rendering.audit_tables import audit_sentences
 from cruijff_kit.rendering.bottom_line import bottom_line
 from cruijff_kit.rendering.page import render_page
 from cruijff_kit.rendering.plots import report_plots
@@ -88,12 +89,15 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
         findings = findings.model_copy(update={"bottom_line": (*sweep.words, *findings.bottom_line)})
     applied = [RunLayout(run).calibrator for run in dict.fromkeys(each.run for each in findings.guarantees)]
     calibrators = {path: world.store.digest(path) or "" for path in applied}
+    known = _audits(plan, world)
     references, traces = trace_all(table, findings, hashes={**hashes, **calibrators})
     return Dossier(
         spec=_masked(spec, world=world),
         plan=plan,
         plan_id=lock.plan_id,
-        findings=findings,
+        findings=findings.model_copy(
+            update={"bottom_line": (*findings.bottom_line, *audit_sentences(known["audits"]))}
+        ),
         histories=table.runs,
         statuses=tuple(_statuses(plan, world)),
         audit=_audit_state(world),
@@ -101,7 +105,7 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
         traces=traces,
         version=__version__,
         compute=_parsed(ComputeReport, world.store.read(ExperimentLayout.compute)),
-        **_audits(plan, world),
+        **known,
         sweep=sweep,
     )
 

@@ -16,6 +16,7 @@ from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import Asking, World
 from cruijff_kit.schema.audit import Action, AuditRecord
+from cruijff_kit.schema.calibration import CalibrationSettings
 from cruijff_kit.schema.dataset_report import TermSwap
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.model_audit import AuditCheck, AuditFile, AuditRequest, ModelAudit
@@ -209,6 +210,9 @@ def test_flags_go_before_a_file_and_a_file_before_the_design(audited: tuple[Worl
         "command line", str(file), "design", "default",
     ]  # fmt: skip
     assert (audit.verdict, audit.rules.favourable) == ("pass", ("grant",))
+    assert audit.notes[0].startswith("set beside the design, so that results may have been known: `components` (")
+    assert "`gap` (command line)" in audit.notes[0]
+    assert "`mce`" not in audit.notes[0]
     assert audit.left_out == ("coverage", "cost", "counterfactual", "procedures", "consistency", "provenance")
 
 
@@ -244,6 +248,23 @@ def test_without_a_calibrator_or_on_its_own_split_coverage_is_not_assessed(audit
     told = part(audit_run(run, world=world).audit, "coverage")
     world.store.write(path, content)
     assert told == ("not_assessed", f"the run has no calibrator: `ck calibrate {run}` fits one")
+
+
+def test_a_calibrator_of_decisions_is_held_to_the_risk_that_it_controls(audited: tuple[World, str]) -> None:
+    world, run = audited
+    path = RunLayout(run).calibrator
+    content = world.store.read(path) or b""
+    costs = {"deny": {"grant": 2.0}, "grant": {"deny": 1.0}}
+    calibrate_run(run, settings=CalibrationSettings(method="crc", alpha=0.3, costs=costs), world=world)
+    asked = AuditRequest(values={"components": "[coverage, cost]"})
+    audit = audit_run(run, asked=asked, world=world).audit
+    world.store.write(path, content)
+    assert part(audit, "coverage")[1] == "the calibrator (`crc`) makes decisions, and no sets to cover"
+    given, risk = next(each for each in audit.components if each.name == "cost").checks
+    assert (given.name, risk.name, risk.threshold) == ("expected_cost", "marginal_risk", 0.5)
+    assert risk.figure is not None
+    assert (risk.figure.n, risk.verdict) == (400, "pass")
+    assert (audit.rules.costs, audit.sources["costs"]) == (costs, "calibrator")
 
 
 def test_a_damaged_audit_file_is_refused_with_the_remedy(audited: tuple[World, str]) -> None:
@@ -302,7 +323,11 @@ def test_the_report_has_a_section_of_the_audit_and_says_when_it_is_old(audited: 
     text, page = world.store.read_text("summary.md") or "", world.store.read_text("report/index.html") or ""
     assert "## High-stakes audit" in text
     assert "fails in counterfactual; not assessed: consistency" in text
+    assert f"- The audit of `{run}` on test fails in counterfactual." in text
     assert "accuracy gap by site" in text
+    told = [line for line in text.splitlines() if "| accuracy gap by site |" in line]
+    assert told
+    assert all(row.endswith("](#sources) |") for row in told)
     assert '<section id="audited">' in page
     assert "Audited before what lies here now" not in text
     content = world.store.read(RunLayout(run).calibrator) or b""

@@ -24,7 +24,9 @@ from transformers import AutoModelForCausalLM
 from cruijff_kit.errors import ResultError, SiteError, SpecError
 from cruijff_kit.recipes import mlx_lora, peft_lora
 from cruijff_kit.runtime.batches import Batch, batches
+from cruijff_kit.runtime.calibration_watch import load_watch
 from cruijff_kit.runtime.job_files import finished
+from cruijff_kit.runtime.loop import Loop
 from cruijff_kit.runtime.mlx_loop import MlxLoop
 from cruijff_kit.runtime.mlx_lora import MlxLora, as_array, as_tensor
 from cruijff_kit.runtime.mlx_model import linear_layers, load_base
@@ -360,3 +362,21 @@ def test_models_and_layers_that_cannot_be_trained_are_refused(base: Path, tmp_pa
     (torn / "adapter_config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(SiteError, match="carries an adapter"):
         load_base(torn, dtype="fp32", longest=64)
+
+
+def test_options_are_read_in_mlx_as_in_torch_and_other_losses_are_refused(base: Path, tmp_path: Path) -> None:
+    options = ["10", "1", *(row["output"] for row in capital_rows(4))]
+    monitor = {"enabled": True, "draws": 50, "adjust_lr": True}
+    config = load_train_config(write_run(tmp_path / "a", base, options=options, calibration_monitor=monitor))
+    rows = load_rows(config)
+    watch = load_watch(config, rows)
+    assert watch is not None
+    loops = [
+        kind(config, build, rows=rows)
+        for kind, build in ((MlxLoop, MlxLora.from_config(config)), (Loop, PeftLora.from_config(config)))
+    ]
+    mine, other = (watch.measure(loop) for loop in loops)
+    assert mine.keys() == other.keys()
+    assert mine == pytest.approx(other, abs=1e-3)
+    with pytest.raises(SpecError, match="`loss: focal` is not for MLX"):
+        MlxLora.from_config(config.model_copy(update={"loss": "focal"}))
