@@ -113,9 +113,8 @@ class CruijffAPI(ModelAPI):
         self._resident = _resident(model_path, dtype=dtype, device=device, backend=backend, longest=longest)
         self._adapter, self._batch_size = adapter, batch_size
         self._ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)
-        self._batcher = Batcher(self._complete)
+        self._batcher, self._known = Batcher(self._complete), dict[tuple[str, ...], Decisions]()
         self._several = _several(self._resident, adapter, passes=dropout_passes, seed=dropout_seed)
-        self._known: dict[tuple[str, ...], Decisions] = {}
 
     def max_connections(self) -> int:
         """Return how many requests may wait: enough to sort several batches by length."""
