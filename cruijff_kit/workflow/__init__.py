@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.documents import read_configuration, read_document, read_manual
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
+    from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
     from cruijff_kit.workflow.lessons import add_lesson, read_lessons
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.site_env import build_environment, check_environment, lock_environment
     from cruijff_kit.workflow.site_job import check_nodes
     from cruijff_kit.workflow.spot_check import spot_check_run
-    from cruijff_kit.workflow.standing import read_status
+    from cruijff_kit.workflow.standing import glance_status, read_status
     from cruijff_kit.workflow.submit import (
         preview_retry,
         preview_submission,
@@ -87,6 +88,7 @@ __all__ = [
     "amend_design",
     "apply_calibrator",
     "apply_remedy",
+    "arrange_metrics",
     "begin_training",
     "build_environment",
     "calibrate_run",
@@ -113,9 +115,12 @@ __all__ = [
     "embed_texts",
     "estimate_runs",
     "find_profile",
+    "follow_metrics",
+    "glance_status",
     "grow_design",
     "install_server",
     "is_taken",
+    "light_metrics",
     "list_data",
     "list_disk",
     "list_models",
@@ -212,6 +217,7 @@ _HOMES = {
     "documents": ("read_configuration", "read_document", "read_manual"),
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
+    "follow": ("arrange_metrics", "follow_metrics", "light_metrics"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
     "lessons": ("add_lesson", "read_lessons"),
@@ -250,7 +256,7 @@ _HOMES = {
     "site_env": ("build_environment", "check_environment", "lock_environment"),
     "site_job": ("check_nodes",),
     "spot_check": ("spot_check_run",),
-    "standing": ("read_status",),
+    "standing": ("glance_status", "read_status"),
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
