@@ -1,8 +1,8 @@
 """Calibration nouns: what is asked for, the calibrator written, and what it does on another split."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.noun import Noun, RunId, Sha256
@@ -12,6 +12,7 @@ __all__ = [
     "BY_CLASS",
     "CalibrationSettings",
     "Calibrator",
+    "KeptScores",
     "Method",
     "MetricFigure",
     "SplitFigures",
@@ -71,10 +72,33 @@ class Threshold(Noun):
     """Largest score that a member of the set may have; None for the full set."""
 
 
+class KeptScores(Noun):
+    """What was calibrated on, as numbers alone: whoever has them finds the thresholds of another alpha or other costs.
+
+    Rows stand in an order of their own and name no sample.
+    """
+
+    labels: tuple[Annotated[int, Field(ge=0)], ...]
+    """Position of each sample's true option."""
+    logprobs: tuple[tuple[float, ...], ...]
+    """Log-probabilities of each sample's options, as the model gave them."""
+    uniforms: tuple[float, ...]
+    """The number in [0, 1) that randomises each sample's set."""
+    categories: tuple[str, ...] = ()
+    """Each sample's value of the group column in `settings.by`; empty where there is none."""
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> "KeptScores":
+        others = {len(self.logprobs), len(self.uniforms), len(self.categories) or len(self.labels)}
+        if others != {len(self.labels)}:
+            raise ValueError("labels, log-probabilities, uniform numbers and categories are not of one length")
+        return self
+
+
 class Calibrator(Noun):
     """`calibrator.json`: thresholds bound to the data and the checkpoint they hold for."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     """Version of this file's layout."""
     run: RunId
     """The run."""
@@ -108,6 +132,16 @@ class Calibrator(Noun):
     """Hash of the records the temperature was fitted on."""
     checkpoint_sha256: Sha256
     """Hash of the adapter, or of the base model for a control."""
+    kept: KeptScores | None = None
+    """What it was fitted to; None in files of the first version, which kept nothing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_the_first_version(cls, value: Any) -> Any:
+        """Read files of version 1: they are the same without the scores, so that their alpha stays as it is."""
+        if isinstance(value, dict) and value.get("schema_version") == 1 and "kept" not in value:
+            return {**value, "schema_version": 2}
+        return value
 
 
 class MetricFigure(Noun):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from cruijff_kit.errors import Problem, ResultError, SpecError
 from cruijff_kit.ports import World
+from cruijff_kit.rendering.calibrator_text import calibrator_text
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.calibration import CalibrationSettings, Calibrator, SplitFigures
 from cruijff_kit.schema.layout import RunLayout
@@ -58,7 +59,7 @@ def calibrate_run(run: str, *, settings: CalibrationSettings | None = None, worl
     chosen = chosen_records(source, split=asked.split, task=asked.task, epoch=asked.epoch)
     warming = _warming(source, chosen, settings=asked)
     calibrator = _fitted(chosen, warming, settings=asked)
-    content = (calibrator.model_dump_json(indent=1) + "\n").encode()
+    content = calibrator_text(calibrator).encode()
     path = RunLayout(source.run).calibrator
     write_changed({path: content}, world=world)
     event = _event(calibrator, source, output={path: hashlib.sha256(content).hexdigest()}, world=world)
@@ -126,31 +127,25 @@ def _warming(
 def _fitted(
     chosen: tuple[Prediction, ...], warming: tuple[Prediction, ...], *, settings: CalibrationSettings
 ) -> Calibrator:
-    from cruijff_kit.scoring.calibrators import fit_decisions, fit_sets, promise_of
+    from cruijff_kit.scoring.calibrators import fit_thresholds, keep_scores
     from cruijff_kit.scoring.records import option_records
 
     found = option_records(chosen, name=f"split `{settings.split}`")
-    temperature, risk = _temperature(warming), settings.method in {"crc", "ltt"}
-    uniforms = uniforms_of(chosen, seed=settings.seed)
-    thresholds = () if risk else fit_sets(found, settings=settings, temperature=temperature, uniforms=uniforms)
-    threshold = fit_decisions(found, settings=settings, temperature=temperature) if risk else None
+    temperature = _temperature(warming)
+    kept = keep_scores(found, settings=settings, uniforms=uniforms_of(chosen, seed=settings.seed))
     return Calibrator(
         run=chosen[0].run,
         epoch=chosen[0].epoch,
         task=chosen[0].task,
-        settings=settings,
         options=found.options,
-        alpha=settings.alpha,
-        delta=settings.delta if settings.method == "ltt" else None,
         n=len(found.records),
         unscored=found.unscored,
-        thresholds=thresholds,
-        threshold=threshold,
         temperature=temperature,
-        claim=promise_of(settings, thresholds=thresholds, threshold=threshold),
         data_sha256=digest_of(chosen),
         temperature_sha256=digest_of(warming) if warming else None,
         checkpoint_sha256=one_checkpoint((*chosen, *warming)),
+        kept=kept,
+        **fit_thresholds(kept, options=found.options, settings=settings, temperature=temperature),
     )
 
 

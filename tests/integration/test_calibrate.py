@@ -329,7 +329,7 @@ def test_a_calibrator_is_not_judged_on_what_it_was_made_with(split: str, world: 
 def test_a_missing_or_damaged_calibrator_is_told_with_its_remedy(world: World, run: str) -> None:
     with pytest.raises(ResultError, match="has no calibrator"):
         apply_calibrator(run, world=world)
-    world.store.write(RunLayout(run).calibrator, '{"schema_version": 2}')
+    world.store.write(RunLayout(run).calibrator, '{"schema_version": 3}')
     with pytest.raises(ResultError, match="json` cannot be read: schema_version"):
         apply_calibrator(run, world=world)
 
