@@ -13,9 +13,9 @@ from cruijff_kit.bootstrap import open_world
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.schema.metric_view import MetricRow, MetricsMark
 from cruijff_kit.schema.pages import Opening
-from cruijff_kit.schema.plan import Plan, PlannedRun
+from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.run import ExperimentStatus
-from cruijff_kit.schema.search import Card, Query, SearchPage
+from cruijff_kit.schema.search import Query, SearchPage
 from cruijff_kit.ui.words import plain
 
 if TYPE_CHECKING:

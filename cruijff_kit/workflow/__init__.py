@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.documents import read_configuration, read_document, read_manual
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
+    from cruijff_kit.workflow.exhibit import make_exhibit
     from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.machine import describe_machine
     from cruijff_kit.workflow.mirror import run_there, sync_mirror
+    from cruijff_kit.workflow.model_audits import read_model_audits
     from cruijff_kit.workflow.model_choice import choose_model
     from cruijff_kit.workflow.model_needs import look_up_needs
     from cruijff_kit.workflow.models import (
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.train_samples import sample_training
     from cruijff_kit.workflow.validation import validate_data
     from cruijff_kit.workflow.watch import watch_jobs
+    from cruijff_kit.workflow.weigh import find_calibrator, list_samples, type_chances, weigh_chances
     from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
 
 __all__ = [
@@ -114,6 +117,7 @@ __all__ = [
     "draft_table_schema",
     "embed_texts",
     "estimate_runs",
+    "find_calibrator",
     "find_profile",
     "follow_metrics",
     "glance_status",
@@ -126,11 +130,13 @@ __all__ = [
     "list_models",
     "list_profiles",
     "list_recipes",
+    "list_samples",
     "list_sites",
     "list_training_data",
     "lock_environment",
     "look_up_model",
     "look_up_needs",
+    "make_exhibit",
     "make_project",
     "make_task",
     "make_tiny_model",
@@ -156,6 +162,7 @@ __all__ = [
     "read_document",
     "read_lessons",
     "read_manual",
+    "read_model_audits",
     "read_results",
     "read_status",
     "record_decision",
@@ -186,9 +193,11 @@ __all__ = [
     "sync_wandb",
     "tail_log",
     "tell_table",
+    "type_chances",
     "validate_data",
     "verify_audit",
     "watch_jobs",
+    "weigh_chances",
     "write_design",
     "write_finetune",
     "write_inspect",
@@ -217,6 +226,7 @@ _HOMES = {
     "documents": ("read_configuration", "read_document", "read_manual"),
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
+    "exhibit": ("make_exhibit",),
     "follow": ("arrange_metrics", "follow_metrics", "light_metrics"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
@@ -235,6 +245,7 @@ _HOMES = {
         "pull_model",
         "remove_model",
     ),
+    "model_audits": ("read_model_audits",),
     "model_choice": ("choose_model",),
     "new_task": ("make_task",),
     "prepare": ("prepare_data",),
@@ -266,6 +277,7 @@ _HOMES = {
     "train_samples": ("sample_training",),
     "validation": ("validate_data",),
     "watch": ("watch_jobs",),
+    "weigh": ("find_calibrator", "list_samples", "type_chances", "weigh_chances"),
     "withheld": ("page_without_texts", "status_without_texts"),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""
