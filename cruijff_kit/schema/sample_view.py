@@ -1,24 +1,23 @@
 """Nouns of stored samples that are looked at one by one."""
 
 from cruijff_kit.schema.noun import Noun, RunId
-from cruijff_kit.schema.verdict import Chances
 
 __all__ = ["SamplePage", "StoredSample"]
 
 
 class StoredSample(Noun):
-    """One evaluated sample: what the model said of its options, and what was right."""
+    """One evaluated sample whose options were scored."""
 
+    sample_id: str
+    """Its name."""
     task: str
     """Evaluation task."""
     split: str
     """Split it comes from."""
-    epoch: int | None
-    """Epoch of the model that was asked, from 0; None for a base model."""
-    chances: Chances
-    """Its options with their log-probabilities."""
     target: str
     """The right option."""
+    groups: dict[str, str] = {}
+    """Its group columns."""
 
 
 class SamplePage(Noun):

@@ -59,9 +59,9 @@ def bars(shares: Mapping[str, float], *, chosen: Sequence[str] = ()) -> "Figure"
             textposition="auto",
         )
     )
-    figure.update_layout(_layout("", legend=False), height=60 + 34 * max(2, len(names)))
+    figure.update_layout(_layout("", legend=False), height=70 + 38 * max(2, len(names)))
     figure.update_xaxes(range=[0, 1], gridcolor=_GRID, title="probability")
-    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_yaxes(autorange="reversed", type="category", automargin=True)
     return figure
 
 
@@ -102,10 +102,10 @@ def _figure(panel: Panel, drawn: "Sequence[Scatter]", *, legend: bool) -> "Figur
 
     figure = Figure(drawn)
     figure.update_layout(_layout(panel.title, legend=legend), height=_HEIGHT)
-    figure.update_xaxes(title="step", gridcolor=_GRID, zeroline=False)
-    figure.update_yaxes(title=panel.unit or None, gridcolor=_GRID, zeroline=False)
+    figure.update_xaxes(title="step", gridcolor=_GRID, zeroline=False, automargin=True)
+    figure.update_yaxes(title=panel.unit or None, gridcolor=_GRID, zeroline=False, automargin=True)
     if panel.logarithmic:
-        figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+        figure.update_yaxes(type="log", exponentformat="e")
     elif panel.share:
         figure.update_yaxes(rangemode="tozero")
     return figure
@@ -114,7 +114,7 @@ def _figure(panel: Panel, drawn: "Sequence[Scatter]", *, legend: bool) -> "Figur
 def _layout(title: str, *, legend: bool) -> dict[str, Any]:
     return {
         "title": {"text": escape(title), "font": {"size": 15, "color": _INK}, "x": 0, "xanchor": "left"},
-        "margin": {"l": 8, "r": 8, "t": 44 if title else 12, "b": 8},
+        "margin": {"l": 60, "r": 12, "t": 44 if title else 12, "b": 44},
         "showlegend": legend,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         "font": {"color": _MUTED, "size": 12},

@@ -149,7 +149,7 @@ def _runs(found: list[RunLine]) -> None:
         "training": [_phase(line.training) for line in found],
         "evaluation": [_phase(line.evaluation) for line in found],
         "done": [line.done for line in found],
-        "loss": [line.loss for line in found],
+        "loss": ["" if line.loss is None else f"{line.loss:.4f}" for line in found],
         "why": [shown(line.note) for line in found],
     }
     picked = st.dataframe(
@@ -159,7 +159,6 @@ def _runs(found: list[RunLine]) -> None:
         height=min(_HEIGHT, 38 + 35 * max(1, len(found))),
         column_config={
             "done": st.column_config.ProgressColumn("done", min_value=0, max_value=1, format="percent"),
-            "loss": st.column_config.NumberColumn("loss", format="%.4f"),
         },
         on_select="rerun",
         selection_mode="single-row",

@@ -10,28 +10,29 @@ import streamlit as st
 
 from cruijff_kit.ui.words import shown
 
-__all__ = ["csv_text", "json_text", "offer", "offer_page"]
+__all__ = ["csv_text", "json_text", "offer"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def offer(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Offer rows as CSV and as JSON; neither is made before it is asked for."""
-    left, right, _ = st.columns([1, 1, 6])
-    left.download_button(
-        "CSV", lambda: csv_text(rows), f"{name}.csv", "text/csv", key=f"csv_{name}", on_click="ignore", width="stretch"
-    )
-    right.download_button(
-        "JSON", lambda: json_text(rows), f"{name}.json", "application/json", key=f"json_{name}", on_click="ignore",
-        width="stretch",
-    )  # fmt: skip
+def offer(name: str, rows: Sequence[Mapping[str, Any]], *, page: Callable[[], str] | None = None) -> None:
+    """Offer rows as CSV and as JSON, and curves as one HTML page; none is made before it is asked for.
 
-
-def offer_page(name: str, *, make: Callable[[], str]) -> None:
-    """Offer curves as one HTML file that needs nothing else to be looked at."""
-    st.download_button(
-        "HTML", lambda: make().encode(), f"{name}.html", "text/html", key=f"html_{name}", on_click="ignore"
-    )
+    Args:
+        name: what files are called.
+        rows: the rows.
+        page: makes the page, which needs nothing else to be looked at; None where there are no curves.
+    """
+    files: dict[str, tuple[str, Callable[[], bytes]]] = {
+        "CSV": ("text/csv", lambda: csv_text(rows)),
+        "JSON": ("application/json", lambda: json_text(rows)),
+    }
+    if page is not None:
+        files["HTML"] = ("text/html", lambda: page().encode())
+    for cell, (kind, (mime, make)) in zip(st.columns([1] * len(files) + [8 - len(files)]), files.items(), strict=False):
+        key = f"{kind}_{name}"
+        place = f"{name}.{kind.lower()}"
+        cell.download_button(kind, make, place, mime, key=key, on_click="ignore", width="stretch")
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> bytes:

@@ -14,7 +14,7 @@ from cruijff_kit.schema.pages import Opening
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.run import Phase, StepStatus
 from cruijff_kit.ui.charts import chart, config_of, page_of
-from cruijff_kit.ui.export import offer, offer_page
+from cruijff_kit.ui.export import offer
 from cruijff_kit.ui.sight import (
     Followed,
     choose_experiment,
@@ -31,7 +31,7 @@ __all__ = ["show_metrics", "show_run"]
 
 _EVERY = 2.0
 _OVER = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
-_SIGNS = {"good": "🟢", "watch": "🟠", "bad": "🔴", "open": "⚪"}
+_SIGNS = {"good": ":green[●]", "watch": ":orange[●]", "bad": ":red[●]", "open": ":gray[○]"}
 _TITLES = {"ece": "ECE, debiased", "coverage": "coverage", "expected_risk": "expected risk"}
 _LINES = 60
 
@@ -110,8 +110,7 @@ def _metrics(followed: Followed, *, name: str, alpha: float | None) -> None:
             key = f"panel_{panel.title}"
             st.plotly_chart(drawn, width="stretch", key=key, config=config_of(f"{name}_{panel.title}"), theme=None)
     st.caption("Bands are the intervals that the training wrote. The camera above a chart takes it away as PNG.")
-    offer(f"{name}_metrics", rows)
-    offer_page(f"{name}_metrics", make=lambda: page_of(name, figures))
+    offer(f"{name}_metrics", rows, page=lambda: page_of(name, figures))
 
 
 def _cards(rows: Sequence[MetricRow], lights: Sequence[Light]) -> None:

@@ -20,6 +20,12 @@ __all__ = ["DEMO", "pages_of", "show_pages"]
 DEMO = "DEMO DATA: every figure on this page was made up"
 """What stands above every page of a demo."""
 
+# Any other icon would be fetched from the net.
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+    "%3Cpath d='M2 14V2M2 14h12M4 11l3-4 3 2 4-6' fill='none' stroke='%231f5f8b' stroke-width='1.6'/%3E%3C/svg%3E"
+)
+
 _Show = Callable[[Opening], None]
 _PAGES: tuple[tuple[str, str, _Show], ...] = (
     ("Experiments", "experiments", show_experiments),
@@ -29,10 +35,11 @@ _PAGES: tuple[tuple[str, str, _Show], ...] = (
     ("Audit", "audit", show_audit),
 )
 _STYLE = """<style>
-.block-container{padding-top:3.2rem;padding-bottom:3rem;max-width:88rem}
+.block-container{padding-top:4.6rem;padding-bottom:3rem;max-width:88rem}
 [data-testid="stMetricValue"]{font-size:1.35rem;font-variant-numeric:tabular-nums}
 h1{font-size:1.7rem!important;padding-bottom:.2rem!important}
-h2{font-size:1.15rem!important}
+h2{font-size:1.5rem!important}
+h3{font-size:1.12rem!important;padding-top:.9rem!important}
 </style>"""
 
 
@@ -45,7 +52,7 @@ def pages_of(opening: Opening) -> tuple[tuple[str, str, _Show], ...]:
 
 def show_pages(opening: Opening) -> None:
     """Show the page that the address names."""
-    st.set_page_config(page_title="cruijff-kit", page_icon=":material/experiment:", layout="wide")
+    st.set_page_config(page_title="cruijff-kit", page_icon=_ICON, layout="wide")
     st.html(_STYLE)
     first = "decide" if opening.model is not None else pages_of(opening)[0][1]
     pages = {

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.results import read_results
     from cruijff_kit.workflow.roots import roots_of
     from cruijff_kit.workflow.safety import safe_text, secrets_of
+    from cruijff_kit.workflow.samples import list_samples
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.search import search_experiments
@@ -81,7 +82,6 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.train_samples import sample_training
     from cruijff_kit.workflow.validation import validate_data
     from cruijff_kit.workflow.watch import watch_jobs
-    from cruijff_kit.workflow.weigh import find_calibrator, list_samples, type_chances, weigh_chances
     from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
 
 __all__ = [
@@ -117,7 +117,6 @@ __all__ = [
     "draft_table_schema",
     "embed_texts",
     "estimate_runs",
-    "find_calibrator",
     "find_profile",
     "follow_metrics",
     "glance_status",
@@ -193,11 +192,9 @@ __all__ = [
     "sync_wandb",
     "tail_log",
     "tell_table",
-    "type_chances",
     "validate_data",
     "verify_audit",
     "watch_jobs",
-    "weigh_chances",
     "write_design",
     "write_finetune",
     "write_inspect",
@@ -256,6 +253,7 @@ _HOMES = {
     "results": ("read_results",),
     "roots": ("roots_of",),
     "safety": ("safe_text", "secrets_of"),
+    "samples": ("list_samples",),
     "scaffold": ("scaffold_runs",),
     "seal": ("recorded_plan", "sealed_plan"),
     "search": ("search_experiments",),
@@ -277,7 +275,6 @@ _HOMES = {
     "train_samples": ("sample_training",),
     "validation": ("validate_data",),
     "watch": ("watch_jobs",),
-    "weigh": ("find_calibrator", "list_samples", "type_chances", "weigh_chances"),
     "withheld": ("page_without_texts", "status_without_texts"),
 }
 """Module to its verbs; a module is loaded when a verb of it is first asked for, so that faces start at once."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from math import exp
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cruijff_kit.errors import SpecError
 from cruijff_kit.planning.exhibit import COSTS, OPTIONS, exhibit_design, exhibit_plan
@@ -28,7 +28,7 @@ from cruijff_kit.workflow.seal import plan_text, seal
 
 __all__ = ["make_exhibit"]
 
-_SAMPLES = 300
+_SAMPLES = 500
 _NOTHING = "0" * 64
 _EVERY = 20
 """Steps between two looks at the calibration."""
@@ -131,7 +131,7 @@ def _train(run: PlannedRun, number: int, *, ended: datetime, over: bool, world: 
         world.store.write(layout.done("train"), done.model_dump_json(indent=1))
 
 
-def _course(run: PlannedRun, steps: int) -> Iterator[dict[str, float]]:
+def _course(run: PlannedRun, steps: int) -> Iterator[dict[str, Any]]:
     """Yield the lines of a training whose calibration suffers from a high learning rate."""
     import numpy as np
 
@@ -151,7 +151,7 @@ def _course(run: PlannedRun, steps: int) -> Iterator[dict[str, float]]:
         }
 
 
-def _look(done: float, loss: float, *, fast: bool, spread: float) -> dict[str, float]:
+def _look(done: float, loss: float, *, fast: bool, spread: float) -> dict[str, Any]:
     """Return what a look at the validation rows would have found."""
     ece = (0.02 + 0.11 * done if fast else 0.09 * exp(-3 * done) + 0.012) + spread
     figures = {
@@ -171,7 +171,7 @@ def _look(done: float, loss: float, *, fast: bool, spread: float) -> dict[str, f
         for end, sign in (("low", -1), ("high", 1))
     }
     points = {name: round(value, 4) for name, (value, _) in figures.items()}
-    return {"val_loss": round(loss * (1.25 if fast else 1.05), 4), **points, **limits}
+    return {"val_loss": round(loss * (1.25 if fast else 1.05), 4), "custom": {**points, **limits}}
 
 
 class _Scored(NamedTuple):
@@ -233,7 +233,7 @@ def _scored(run: PlannedRun, cell: Cell) -> Iterator[_Scored]:
     import numpy as np
 
     chance = np.random.default_rng([run.seed, cell.task.split == "test"])
-    scores = chance.normal(0, 1.6, (_SAMPLES, len(OPTIONS)))
+    scores = chance.normal(0, 3.2, (_SAMPLES, len(OPTIONS)))
     shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     labels = [int(chance.choice(len(OPTIONS), p=row)) for row in shares]
     said = scores * (1.9 if float(run.factors["lr"]) > 2e-4 else 1.1)
