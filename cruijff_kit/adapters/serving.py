@@ -10,12 +10,15 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from cruijff_kit.errors import SiteError
+from cruijff_kit.schema.prediction import PromptIds
 from cruijff_kit.schema.serving import Address, ChatSettings, Place, Reply, Saying, ServedModel
+from cruijff_kit.schema.verdict import Doubt
 
 if TYPE_CHECKING:
     from cruijff_kit.runtime.answering import Desk, Following
+    from cruijff_kit.runtime.resident_base import Resident
 
-__all__ = ["LocalDialogue", "LocalServing"]
+__all__ = ["LocalDialogue", "LocalScorer", "LocalServing"]
 
 
 class LocalServing:
@@ -62,6 +65,21 @@ class LocalServing:
         """
         return LocalDialogue(_loaded(served))
 
+    def scorer(self, served: ServedModel) -> "LocalScorer":
+        """Load a model to score options by.
+
+        Raises:
+            SiteError: the model cannot be loaded, or the extra that loads it is not installed.
+        """
+        try:
+            from cruijff_kit.runtime.residents import load_resident
+        except ImportError as err:
+            raise _missing(err, "loading models") from err
+        model = load_resident(
+            served.base, dtype=served.dtype, device=served.device, backend=served.backend, longest=served.max_positions
+        )
+        return LocalScorer(model, adapter=served.adapter)
+
 
 class LocalDialogue:
     """A model in this process that is talked to."""
@@ -95,6 +113,38 @@ class LocalDialogue:
             heard(rest.text)
         ended = "interrupted" if following.over else "stop" if answer.ended else "length"
         return Reply(text=answer.text, ended=ended, prompt_tokens=len(prompt), tokens=len(answer.completion.token_ids))
+
+
+class LocalScorer:
+    """Options scored by a resident base model, with or without an adapter on it."""
+
+    def __init__(self, model: "Resident", *, adapter: str | None) -> None:
+        """Take a loaded base and the adapter directory to use with it."""
+        self._model, self._adapter = model, adapter
+
+    def score(
+        self, prompts: Sequence[PromptIds], *, options: Sequence[str], doubt: Doubt | None = None
+    ) -> list[tuple[tuple[float, ...], ...]]:
+        """Return, for each prompt, every option's log-probability: one row, or one for each pass or adapter.
+
+        Raises:
+            PlanError: a prompt exceeds the model's positions, or two options are the same tokens.
+            ResultError: an adapter does not fit, or was trained without the dropout that is to be on.
+            SiteError: an adapter cannot be loaded, or what computes has no such passes.
+        """
+        from cruijff_kit.runtime.inference import Limits
+        from cruijff_kit.runtime.uncertainty import DeepEnsembleWrapper, MCDropoutWrapper
+
+        if doubt is None:
+            asked = [tuple(options)] * len(prompts)
+            answers = self._model.complete(prompts, Limits(0), adapter=self._adapter, options=asked)
+            return [(each.option_logprobs,) for each in answers]
+        if doubt.source == "mc_dropout":
+            several = MCDropoutWrapper(model=self._model, adapter=self._adapter, passes=doubt.passes, seed=doubt.seed)
+        else:
+            several = DeepEnsembleWrapper(model=self._model, adapters=(self._adapter, *doubt.adapters))
+        found = several.option_logprobs(prompts=prompts, options=options).swapaxes(0, 1)
+        return [tuple(tuple(map(float, row)) for row in rows) for rows in found]
 
 
 def _loaded(served: ServedModel) -> "Desk":

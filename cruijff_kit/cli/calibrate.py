@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-import yaml
 from pydantic import ValidationError
 
 from cruijff_kit import workflow
@@ -32,7 +31,9 @@ __all__ = ["calibrate"]
 @click.option("--penalty", default=0.1, show_default=True, help="What raps adds for each rank not spared.")
 @click.option("--spared-ranks", default=1, show_default=True, help="First ranks that raps leaves alone.")
 @click.option(
-    "--costs", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML: true: {chosen: cost}."
+    "--costs",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YAML: true: {chosen: cost}, or labels.",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the randomised methods.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -45,18 +46,15 @@ def calibrate(experiment: str, run: str, applied: str | None, as_json: bool, **o
         click.echo(figures.model_dump_json(indent=2) if as_json else _figures(figures))
         return
     fitted = workflow.calibrate_run(run, settings=_settings(**options), world=world)
-    click.echo(fitted.model_dump_json(indent=2) if as_json else _calibrator(fitted))
+    click.echo(fitted.model_dump_json(indent=2, exclude={"kept"}) if as_json else _calibrator(fitted))
 
 
 def _settings(costs: Path | None, **options: Any) -> CalibrationSettings:
+    named = workflow.load_costs(costs) if costs else {}
     try:
-        # Everything is read as text: to YAML a bare `no` is false and a bare 0 a number, and options are names.
-        named = yaml.BaseLoader(costs.read_text(encoding="utf-8")).get_single_data() if costs else {}
         return CalibrationSettings.model_validate({**options, "costs": named})
     except ValidationError as err:
         problems = [Problem(each["msg"], path=".".join(str(part) for part in each["loc"])) for each in err.errors()]
-    except (yaml.YAMLError, UnicodeDecodeError) as err:
-        problems = [Problem(str(err), path="costs", place=str(costs))]
     raise SpecError("the calibration asked for is not possible", problems=problems, hint="see `ck calibrate --help`")
 
 

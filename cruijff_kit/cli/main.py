@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("look:logs", "Show the end of a job's output."),
     "collect": ("results:collect", "Gather results into results.parquet."),
     "calibrate": ("calibrate:calibrate", "Turn the predictions of a split into sets or decisions with a guarantee."),
+    "decide": ("decide:decide", "Decide on samples, texts or probabilities, with what is guaranteed of it."),
     "report": ("results:report", "Write summary.md and the report page."),
     "results": ("results:results", "Page through the figures of the report, each with its source."),
     "lesson": ("lesson:lesson", "Write a lesson with its evidence to findings.md, or list those there."),

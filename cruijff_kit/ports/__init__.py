@@ -7,7 +7,7 @@ from cruijff_kit.ports.library import Library, Stamped
 from cruijff_kit.ports.mirror import Home, Mirror
 from cruijff_kit.ports.models import Adapters, Embedder, Inference, ModelHub, Tokenizer
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf, Tracking
-from cruijff_kit.ports.serving import Dialogue, Serving
+from cruijff_kit.ports.serving import Dialogue, OptionScorer, Serving
 from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
 from cruijff_kit.ports.world import World
 
@@ -25,6 +25,7 @@ __all__ = [
     "Library",
     "Mirror",
     "ModelHub",
+    "OptionScorer",
     "Prober",
     "Progress",
     "RunStore",

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from cruijff_kit.schema.prediction import PromptIds
 from cruijff_kit.schema.serving import Address, ChatSettings, Place, Reply, Saying, ServedModel
+from cruijff_kit.schema.verdict import Doubt
 
-__all__ = ["Dialogue", "Serving"]
+__all__ = ["Dialogue", "OptionScorer", "Serving"]
 
 
 class Dialogue(Protocol):
@@ -23,6 +25,27 @@ class Dialogue(Protocol):
 
         Raises:
             SpecError: the conversation cannot be put to the model, or is too long for it.
+        """
+        ...
+
+
+class OptionScorer(Protocol):
+    """A model in this process that says how likely each of some options is."""
+
+    def score(
+        self, prompts: Sequence[PromptIds], *, options: Sequence[str], doubt: Doubt | None = None
+    ) -> list[tuple[tuple[float, ...], ...]]:
+        """Return, for each prompt, every option's log-probability: one row, or one for each pass or adapter.
+
+        Args:
+            prompts: ids as the model reads them.
+            options: labels to score right behind each prompt.
+            doubt: which several answers are wanted; a single one where None.
+
+        Raises:
+            PlanError: a prompt exceeds the model's positions, or two options are the same tokens.
+            ResultError: an adapter does not fit, or was trained without the dropout that is to be on.
+            SiteError: an adapter cannot be loaded, or what computes has no such passes.
         """
         ...
 
@@ -55,5 +78,13 @@ class Serving(Protocol):
             ResultError: the adapter does not fit.
             SiteError: the model cannot be loaded.
             SpecError: questions cannot be put to the model so.
+        """
+        ...
+
+    def scorer(self, served: ServedModel) -> OptionScorer:
+        """Load a model to score options by.
+
+        Raises:
+            SiteError: the model cannot be loaded.
         """
         ...

@@ -4,7 +4,7 @@ One base serves every epoch of a run. Weights are read from safetensors alone, c
 from nowhere, and the network is not asked: a directory is used as it lies on disk.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
@@ -12,11 +12,13 @@ from typing import Any, Literal, TypeVar
 
 import torch
 
+from cruijff_kit.errors import ResultError
 from cruijff_kit.runtime.causal_lm import end_ids, load_causal_lm, tokenizer_of
 from cruijff_kit.runtime.devices import choose_device, choose_dtype
-from cruijff_kit.runtime.inference import Decoder
+from cruijff_kit.runtime.inference import Decoder, Limits
+from cruijff_kit.runtime.lora_dropout import dropout_on, dropping_layers
 from cruijff_kit.runtime.resident_base import Resident, unfitting
-from cruijff_kit.schema.prediction import PromptIds
+from cruijff_kit.schema.prediction import Completion, PromptIds
 
 __all__ = ["ResidentModel"]
 
@@ -63,6 +65,32 @@ class ResidentModel(Resident):
         """
         with self._lock, self._put_on(adapter):
             yield self._model
+
+    def complete_dropping(
+        self,
+        prompts: Sequence[PromptIds],
+        limits: Limits,
+        *,
+        adapter: str,
+        options: Sequence[Sequence[str]],
+        seeds: Sequence[int],
+    ) -> list[list[Completion]]:
+        """Return the answers of one pass a seed, with the adapter's dropout on as in training.
+
+        Raises:
+            ResultError: the adapter was trained without dropout, or does not fit.
+            SiteError: it cannot be loaded.
+        """
+        with self.network(adapter):
+            layers = dropping_layers(self._model, self._attached(Path(adapter)))
+            if not layers:
+                fact = f"the adapter `{adapter}` was trained without dropout, so passes would not differ"
+                raise ResultError(fact, hint="train with `lora_dropout` above 0, or ask an ensemble of several seeds")
+            found = []
+            for seed in seeds:
+                with dropout_on(layers, seed=seed, device=self._model.device):
+                    found.append(self._decoder.complete(prompts, limits, options=options))
+        return found
 
     def _wearing(self, adapter: str | None, call: Callable[[], _Found]) -> _Found:
         with self.network(adapter):

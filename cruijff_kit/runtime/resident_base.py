@@ -64,6 +64,30 @@ class Resident(ABC):
             lambda: self._decoder.complete(prompts, limits, stop_ids=stop_ids, options=options, asides=asides),
         )
 
+    def complete_dropping(
+        self,
+        prompts: Sequence[PromptIds],
+        limits: Limits,
+        *,
+        adapter: str,
+        options: Sequence[Sequence[str]],
+        seeds: Sequence[int],
+    ) -> list[list[Completion]]:
+        """Return the answers of one pass a seed, with the adapter's dropout on as in training.
+
+        Args:
+            prompts: ids as the model reads them.
+            limits: how far to generate.
+            adapter: directory of a LoRA adapter in peft format that was trained with dropout.
+            options: for each prompt the labels to score behind it.
+            seeds: for each pass what decides which inputs are dropped.
+
+        Raises:
+            ResultError: the adapter was trained without dropout, or does not fit.
+            SiteError: it cannot be loaded, or this library has no such passes.
+        """
+        raise SiteError("passes with dropout on need torch", hint="ask with `--backend torch`")
+
     def read(self, ids: PromptIds, *, count: int, adapter: str | None = None) -> list[Step]:
         """Return, for every token of a text but the first, how likely it was and what else was.
 

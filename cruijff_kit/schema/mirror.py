@@ -10,7 +10,7 @@ WITHOUT_TEXTS = (
     *("/experiment_summary.md", "/design.lock.json", "/plan.json", "/wanted.json", "/compute.json"),
     *("/summary.md", "/results.parquet", "/report/**", "/logs/audit.jsonl"),
     *("/runs/*/run.yaml", "/runs/*/setup_finetune.yaml", "/runs/*/finetune.yaml", "/runs/*/finetune.slurm"),
-    *("/runs/*/metrics.jsonl", "/runs/*/DONE", "/runs/*/manifest.json", "/runs/*/calibrator.json"),
+    *("/runs/*/metrics.jsonl", "/runs/*/DONE", "/runs/*/manifest.json"),
     *("/runs/*/eval/DONE", "/runs/*/eval/inspect.slurm"),
     *("/runs/*/eval/*/eval.yaml", "/runs/*/eval/*/manifest.json", "/runs/*/eval/*/DONE"),
 )

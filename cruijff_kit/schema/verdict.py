@@ -6,15 +6,18 @@ from pydantic import Field, model_validator
 
 from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.scoring_rules import Costs
+from cruijff_kit.schema.serving import ModelChoice
 
 __all__ = [
     "ActionCost",
     "Chances",
     "DecisionSettings",
+    "Doubt",
     "OptionShare",
     "Promise",
     "Ruling",
     "Spread",
+    "TextOrder",
     "Uncertainty",
     "Verdict",
 ]
@@ -121,6 +124,40 @@ class Promise(Noun):
     """Cost per sample acted on, or per sample with abstaining free; None for sets."""
     recomputed: bool = False
     """Whether alpha or costs are not those fitted, and the threshold was found anew from the scores kept."""
+
+
+class Doubt(Noun):
+    """Which several answers are to be had instead of one."""
+
+    source: Literal["mc_dropout", "ensemble"]
+    """Passes with the adapter's dropout on, or several adapters on one base."""
+    passes: Annotated[int, Field(ge=2, le=1000)] = 10
+    """How many passes with dropout on."""
+    seed: int = 0
+    """Decides what those drop."""
+    adapters: tuple[str, ...] = ()
+    """Directories of the ensemble's further adapters, beside the model's own."""
+
+
+class TextOrder(Noun):
+    """Which model is to be asked of texts, and how."""
+
+    choice: ModelChoice
+    """The model, as for talking to it."""
+    options: tuple[str, ...] = ()
+    """Answers to choose from; those that the run was evaluated with where empty."""
+    fields: dict[str, str] = {}
+    """Further columns that the prompt template asks for."""
+    asked: DecisionSettings = DecisionSettings()
+    """Error rates and costs."""
+    source: Literal["mc_dropout", "ensemble"] | None = None
+    """Where several answers come from; None for a single one."""
+    passes: Annotated[int, Field(ge=2, le=1000)] = 10
+    """Passes with dropout on."""
+    seed: int = 0
+    """Decides what those drop."""
+    members: tuple[str, ...] = ()
+    """Further members of an ensemble: runs of the experiment, or adapter directories."""
 
 
 class Uncertainty(Noun):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.data_stats import measure_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.decide import record_decision
+    from cruijff_kit.workflow.decide_text import decide_text, open_judge
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
     from cruijff_kit.workflow.disk import list_disk, prune_disk
     from cruijff_kit.workflow.division import split_data
@@ -81,6 +82,16 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.train_review import move_training, review_training
     from cruijff_kit.workflow.train_samples import sample_training
     from cruijff_kit.workflow.validation import validate_data
+    from cruijff_kit.workflow.verdicts import (
+        checked_calibrator,
+        decide_chances,
+        decide_lines,
+        decide_sample,
+        decide_shares,
+        load_calibrator,
+        load_costs,
+        write_verdicts,
+    )
     from cruijff_kit.workflow.watch import watch_jobs
     from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
 
@@ -103,6 +114,7 @@ __all__ = [
     "check_nodes",
     "check_site",
     "check_table_schema",
+    "checked_calibrator",
     "choose_model",
     "collect_results",
     "compare_answer_groups",
@@ -112,6 +124,11 @@ __all__ = [
     "convert_model",
     "copy_recipe",
     "create_profile",
+    "decide_chances",
+    "decide_lines",
+    "decide_sample",
+    "decide_shares",
+    "decide_text",
     "describe_machine",
     "describe_model",
     "draft_table_schema",
@@ -132,6 +149,8 @@ __all__ = [
     "list_samples",
     "list_sites",
     "list_training_data",
+    "load_calibrator",
+    "load_costs",
     "lock_environment",
     "look_up_model",
     "look_up_needs",
@@ -143,6 +162,7 @@ __all__ = [
     "merge_adapter",
     "move_training",
     "open_dialogue",
+    "open_judge",
     "open_question",
     "page_without_texts",
     "port_adapter",
@@ -200,6 +220,7 @@ __all__ = [
     "write_inspect",
     "write_report",
     "write_site",
+    "write_verdicts",
 ]
 
 _HOMES = {
@@ -217,6 +238,7 @@ _HOMES = {
     "data_stats": ("measure_data",),
     "data_view": ("show_data",),
     "decide": ("record_decision",),
+    "decide_text": ("decide_text", "open_judge"),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "disk": ("list_disk", "prune_disk"),
     "division": ("split_data",),
@@ -274,6 +296,16 @@ _HOMES = {
     "train_review": ("move_training", "review_training"),
     "train_samples": ("sample_training",),
     "validation": ("validate_data",),
+    "verdicts": (
+        "checked_calibrator",
+        "decide_chances",
+        "decide_lines",
+        "decide_sample",
+        "decide_shares",
+        "load_calibrator",
+        "load_costs",
+        "write_verdicts",
+    ),
     "watch": ("watch_jobs",),
     "withheld": ("page_without_texts", "status_without_texts"),
 }

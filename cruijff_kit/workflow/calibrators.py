@@ -99,8 +99,17 @@ def refuse_own_splits(calibrator: Calibrator, split: str) -> None:
         raise SpecError(fact, hint="apply it to a split that nothing was fitted to, such as `test`")
 
 
-def refuse_mismatch(calibrator: Calibrator, source: Collected, *, chosen: Sequence[Prediction]) -> None:
-    """Refuse where the data, the checkpoint or the options are others, or samples were calibrated on."""
+def refuse_mismatch(
+    calibrator: Calibrator, source: Collected, *, chosen: Sequence[Prediction], apart: bool = True
+) -> None:
+    """Refuse where the data, the checkpoint or the options are others, or samples were calibrated on.
+
+    Args:
+        calibrator: what is to be applied.
+        source: the run's predictions.
+        chosen: those that it is to be applied to.
+        apart: whether these must be others than those it was fitted to.
+    """
     settings = calibrator.settings
     fitted = chosen_records(source, split=settings.split, task=calibrator.task, epoch=calibrator.epoch)
     parts = [(fitted, settings.split, calibrator.data_sha256)]
@@ -119,7 +128,7 @@ def refuse_mismatch(calibrator: Calibrator, source: Collected, *, chosen: Sequen
     if problems:
         fact = f"the calibrator of run `{source.run}` does not fit these predictions"
         raise ResultError(fact, problems=problems, hint=_AGAIN)
-    for records, split, _ in parts:
+    for records, split, _ in parts if apart else ():
         refuse_overlap(records, chosen, names=(split, chosen[0].split))
 
 

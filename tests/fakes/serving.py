@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from cruijff_kit.errors import SiteError, SpecError
+from cruijff_kit.errors import PlanError, ResultError, SiteError, SpecError
+from cruijff_kit.schema.prediction import PromptIds
 from cruijff_kit.schema.serving import Address, ChatSettings, Place, Reply, Saying, ServedModel
+from cruijff_kit.schema.verdict import Doubt
 
-__all__ = ["FakeDialogue", "FakeServing"]
+__all__ = ["FakeDialogue", "FakeScorer", "FakeServing"]
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -29,6 +31,30 @@ class FakeDialogue:
             heard(word)
         ended = "stop" if len(said) == len(words) else "length"
         return Reply(text="".join(said), ended=ended, prompt_tokens=asked, tokens=len(said))
+
+
+class FakeScorer:
+    """Scores options by their place and the prompt's length; passes and adapters differ a little, by their number."""
+
+    def __init__(self, served: ServedModel) -> None:
+        self.served = served
+        self.asked: list[PromptIds] = []
+
+    def score(
+        self, prompts: Sequence[PromptIds], *, options: Sequence[str], doubt: Doubt | None = None
+    ) -> list[tuple[tuple[float, ...], ...]]:
+        if any(len(prompt) >= self.served.max_positions for prompt in prompts):
+            raise PlanError("a prompt and its options exceed the model's positions")
+        if len({option.strip() for option in options}) < len(options):
+            raise PlanError("options are the same tokens")
+        if doubt is not None and doubt.source == "mc_dropout" and self.served.adapter is None:
+            raise ResultError("a bare base model has no LoRA dropout")
+        self.asked += prompts
+        rows = 1 if doubt is None else doubt.passes if doubt.source == "mc_dropout" else 1 + len(doubt.adapters)
+        return [
+            tuple(tuple(-1.0 - at - 0.01 * len(prompt) * row for at in range(len(options))) for row in range(rows))
+            for prompt in prompts
+        ]
 
 
 class FakeServing:
@@ -59,3 +85,7 @@ class FakeServing:
     def open(self, served: ServedModel) -> FakeDialogue:
         self.served.append(served)
         return FakeDialogue(served)
+
+    def scorer(self, served: ServedModel) -> FakeScorer:
+        self.served.append(served)
+        return FakeScorer(served)

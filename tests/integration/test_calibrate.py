@@ -375,7 +375,7 @@ def test_the_command_takes_costs_from_a_file(text: str, command: Callable[..., s
 
 
 @pytest.mark.parametrize(
-    "text,said", (("a: [1", "costs"), ("no: {yes: -1}", "greater than or equal to 0"), ("- 1", "dictionary"))
+    "text,said", (("a: [1", "costs"), ("no: {yes: -1}", "`-1` is no cost"), ("- 1", "must map each true option"))
 )
 def test_costs_that_cannot_be_read_are_refused_in_words(
     text: str, said: str, command: Callable[..., str], tmp_path: Path
