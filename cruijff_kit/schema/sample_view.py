@@ -14,6 +14,8 @@ class StoredSample(Noun):
     """Evaluation task."""
     split: str
     """Split it comes from."""
+    options: tuple[str, ...]
+    """Its options."""
     target: str
     """The right option."""
     groups: dict[str, str] = {}

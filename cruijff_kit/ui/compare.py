@@ -14,8 +14,8 @@ from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.report import Trace
 from cruijff_kit.ui.charts import config_of, overlay
 from cruijff_kit.ui.export import offer
-from cruijff_kit.ui.sight import choose_experiment, following, plan_of, world_of
-from cruijff_kit.ui.words import figure, plain, shown
+from cruijff_kit.ui.sight import choose_experiment, following, plan_of, said, world_of
+from cruijff_kit.ui.words import figure, shown
 
 __all__ = ["SideBySide", "show_compare", "side_by_side"]
 
@@ -85,7 +85,7 @@ def _figures(opening: Opening, name: str, *, runs: Sequence[str]) -> None:
     try:
         figures = _all_figures(opening, name)
     except CruijffError as err:
-        st.info(plain(str(err)).replace("\n", "  \n"))
+        st.info(said(err))
         return
     words = st.text_input("Figures whose names hold", key="figure_words", placeholder="accuracy, ece, guarantee …")
     wanted = words.casefold().split()

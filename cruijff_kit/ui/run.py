@@ -21,6 +21,7 @@ from cruijff_kit.ui.sight import (
     choose_run,
     following,
     plan_of,
+    said,
     standing_of,
     told,
     world_of,
@@ -162,6 +163,6 @@ def _log(opening: Opening, name: str, *, run: PlannedRun) -> None:
             world = world_of(opening.project, name, site=opening.site)
             page = workflow.tail_log(run.id, step="eval" if step == "eval" else "train", world=world)
         except CruijffError as err:
-            st.info(plain(str(err)).replace("\n", "  \n"))
+            st.info(said(err))
             return
         st.code("\n".join(shown(line) for line in page.lines[-_LINES:]), language=None)

@@ -29,6 +29,7 @@ __all__ = [
     "following",
     "plan_of",
     "project_cards",
+    "said",
     "standing_of",
     "told",
     "world_of",
@@ -44,7 +45,12 @@ def told() -> Iterator[None]:
     try:
         yield
     except CruijffError as err:
-        st.error(plain(str(err)).replace("\n", "  \n"), icon=":material/error:")
+        st.error(said(err), icon=":material/error:")
+
+
+def said(err: CruijffError) -> str:
+    """Return the words of an error as Markdown that formats nothing but their lines."""
+    return plain(str(err)).replace("\n", "  \n")
 
 
 @st.cache_resource(max_entries=2_000, show_spinner=False)

@@ -40,7 +40,14 @@ def list_samples(run: str, *, world: World) -> SamplePage:
     free = [each for each in _of_epoch(source.records, calibrator) if each.split not in used]
     scored = [each for each in free if each.error is None and len(each.option_logprobs) > 1]
     samples = (
-        StoredSample(sample_id=each.sample_id, task=each.task, split=each.split, target=each.target, groups=each.groups)
+        StoredSample(
+            sample_id=each.sample_id,
+            task=each.task,
+            split=each.split,
+            options=each.options,
+            target=each.target,
+            groups=each.groups,
+        )
         for each in scored
     )
     return SamplePage(run=source.run, samples=tuple(samples), left_out=len(free) - len(scored))
