@@ -31,8 +31,23 @@ def ece_light(value: float | None, low: float | None, *, high: float | None, deb
     return Light(**told, state="open", words=f"the interval holds {ECE_GOOD:g}: too few samples to tell")
 
 
-def coverage_light(value: float | None, low: float | None, *, high: float | None, alpha: float | None) -> Light:
-    """Return how coverage stands against its target, one minus alpha of the calibrator."""
+def coverage_light(
+    value: float | None,
+    low: float | None,
+    *,
+    high: float | None,
+    alpha: float | None,
+    expected: tuple[float, float] | None = None,
+) -> Light:
+    """Return how coverage stands against its target, one minus alpha of the calibrator.
+
+    Args:
+        value: share of sets that held the right option.
+        low: lower limit of its interval.
+        high: upper limit of its interval.
+        alpha: share of sets that may miss; None where nothing was promised.
+        expected: where coverage lies given the calibration set; None where nobody can tell.
+    """
     if value is None:
         return Light(name="coverage", state="open", value=None, words="no coverage was measured")
     told = {"name": "coverage", "value": value, "low": low, "high": high}
@@ -41,6 +56,9 @@ def coverage_light(value: float | None, low: float | None, *, high: float | None
     target = 1 - alpha
     if low is None or high is None:
         return Light(**told, state="open", words=f"the target is {target:g}; without an interval nobody can tell")
+    if high < target and expected is not None and high >= expected[0]:
+        within = f"such a calibration set may give as little as {expected[0]:.3g}"
+        return Light(**told, state="watch", words=f"the whole interval lies below the target {target:g}; {within}")
     if high < target:
         return Light(**told, state="bad", words=f"the whole interval lies below the target {target:g}")
     if low > target:

@@ -23,8 +23,7 @@ COSTS = {
 _MODEL = ModelRef(name="made-up-4b", path="/nowhere/made-up-4b", sha256=content_hash("no model at all"))
 _DATA = "made-up-rows"
 _TASKS = tuple(
-    EvalTask(name=f"triage_{split}", task="rows", split=split, scorers=("risk",), options=OPTIONS, costs=COSTS)
-    for split in ("calibration", "test")
+    EvalTask(name=f"triage_{split}", task="rows", split=split, options=OPTIONS) for split in ("calibration", "test")
 )
 _STEPS = 240
 
@@ -56,7 +55,8 @@ def exhibit_plan(spec_sha256: str, *, samples: int) -> Plan:
         key=_DATA, path=f"data/{_DATA}.json", sha256=content_hash("no rows at all"), bytes=1_204_113,
         splits={"train": 7_680, "validation": 400, "calibration": samples, "test": samples},
     )  # fmt: skip
-    runs = tuple(_run(rank, lr, seed=seed) for rank in (8, 32) for lr in (1e-4, 5e-4) for seed in (1, 2))
+    cells = [(rank, lr) for rank in (8, 32) for lr in (1e-4, 5e-4)]
+    runs = tuple(_run(rank, lr, seed=seed) for rank, lr in cells for seed in (1, 2))
     return Plan(experiment=EXHIBIT, spec_sha256=spec_sha256, datasets=(dataset,), runs=runs, tier="green")
 
 

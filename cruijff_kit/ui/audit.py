@@ -10,12 +10,14 @@ from cruijff_kit.schema.audit import AuditRecord, AuditVerdict
 from cruijff_kit.schema.pages import Opening
 from cruijff_kit.ui.export import offer
 from cruijff_kit.ui.sight import choose_experiment, world_of
-from cruijff_kit.ui.words import plain, shown
+from cruijff_kit.ui.words import figure, plain, shown
 
 __all__ = ["filtered", "show_audit"]
 
 _PAGE = 1_000
 _MOST = 20_000
+_TITLES = ("name", "run", "task")
+_FIGURE = frozenset({"value", "low", "high"})
 _SIGNS = {"pass": "✓ pass", "fail": "✗ fail", "not_assessed": "· not assessed"}
 
 
@@ -116,32 +118,47 @@ def _model_audit(opening: Opening, name: str) -> None:
     world = world_of(opening.project, name, site=opening.site)
     for path, found in workflow.read_model_audits(world=world).items():
         st.subheader(f"Audit of a model: {path}")
-        _parts(found, depth=0)
+        _parts(found)
 
 
-def _parts(found: Mapping[str, Any], *, depth: int) -> None:
-    plain_parts = {name: each for name, each in found.items() if not isinstance(each, dict | list)}
-    if plain_parts:
-        st.dataframe(
-            {"": [shown(name) for name in plain_parts], "value": [_word(each) for each in plain_parts.values()]},
-            hide_index=True,
-            width="stretch",
-        )
+def _parts(found: Mapping[str, Any]) -> None:
+    """Show an object: what is plain in it as a table, then each part of it."""
+    flat = {name: each for name, each in found.items() if _is_plain(each)}
+    if flat:
+        table = {"part": [shown(name) for name in flat], "value": [_word(each) for each in flat.values()]}
+        st.dataframe(table, hide_index=True, width="stretch")
     for name, each in found.items():
-        if isinstance(each, dict) and each:
-            st.markdown(f"**{plain(name)}**")
-            _parts(each, depth=depth + 1)
-        elif isinstance(each, list) and each and all(isinstance(part, dict) for part in each):
-            st.markdown(f"**{plain(name)}**")
-            columns = list(dict.fromkeys(key for part in each for key in part))
-            table = {shown(key): [_word(part.get(key)) for part in each] for key in columns}
-            st.dataframe(table, hide_index=True, width="stretch")
+        if name not in flat and each:
+            _part(name, each if isinstance(each, list) else [each])
+
+
+def _part(name: str, each: Sequence[Mapping[str, Any]]) -> None:
+    """Show the objects of one part: as lines of a table where they are plain, one by one where they have parts."""
+    if all(_is_plain(value) for part in each for value in part.values()):
+        st.markdown(f"**{plain(name)}**")
+        columns = list(dict.fromkeys(key for part in each for key in part))
+        table = {shown(key): [_word(part.get(key)) for part in each] for key in columns}
+        st.dataframe(table, hide_index=True, width="stretch")
+        return
+    for number, part in enumerate(each, start=1):
+        title = next((str(part[key]) for key in _TITLES if part.get(key)), str(number))
+        verdict = _SIGNS.get(str(part.get("verdict")), "")
+        with st.expander(shown(f"{name}: {title}  {verdict}"), expanded=True):
+            _parts(part)
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is one cell of a table: also a figure with its interval, or a list of words."""
+    if isinstance(value, dict):
+        return set(value) >= _FIGURE
+    return not isinstance(value, list) or not any(isinstance(each, dict | list) for each in value)
 
 
 def _word(value: Any) -> str:
     if isinstance(value, str):
         return _SIGNS.get(value, shown(value))
-    if isinstance(value, dict) and {"value", "low", "high"} <= set(value):
-        ends = "" if value["low"] is None else f" [{value['low']:.3g}, {value['high']:.3g}]"
-        return "–" if value["value"] is None else f"{value['value']:.4g}{ends}, n = {value.get('n')}"
+    if isinstance(value, dict):
+        return f"{figure(value['value'], value['low'], value['high'])}, n = {value.get('n')}"
+    if isinstance(value, list):
+        return shown(", ".join(map(str, value)))
     return "" if value is None else shown(str(value))

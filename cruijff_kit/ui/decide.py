@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import streamlit as st
 
@@ -10,13 +10,12 @@ from cruijff_kit import workflow
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.pages import Opening
-from cruijff_kit.schema.sample_view import SamplePage
 from cruijff_kit.schema.serving import ModelChoice
 from cruijff_kit.schema.verdict import DecisionSettings, TextOrder, Verdict
 from cruijff_kit.ui.asked import ask_costs, ask_levels
 from cruijff_kit.ui.sight import choose_experiment, choose_run, plan_of, said, told, world_of
 from cruijff_kit.ui.verdict import show_verdict
-from cruijff_kit.ui.words import plain, shown
+from cruijff_kit.ui.words import SIGNS, figure, plain, shown
 
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
@@ -30,6 +29,7 @@ NO_GUARANTEE = "Nothing is guaranteed here: there is no calibrator for these pro
 _TYPED, _STORED, _TEXT = "typed probabilities", "a stored sample", "a text, asked of the model"
 _OWN = "no, yes"
 
+_Made = TypeVar("_Made")
 _Decide = Callable[[DecisionSettings], Verdict]
 
 
@@ -92,14 +92,30 @@ def _calibrator(run: str | None, *, world: "World") -> Calibrator | None:
         except CruijffError as err:
             found, why = None, f" {said(err)}"
         if found is not None:
-            st.caption(
-                f"Calibrator: {found.settings.method} on {found.n} samples of split {plain(found.settings.split)}, "
-                f"alpha {found.alpha:g}, temperature {found.temperature:.3g}."
-            )
+            _about(found, world=world)
             return found
         why = why or f" `ck calibrate {run}` fits one."
     st.warning(f"{NO_GUARANTEE}{why}", icon=":material/info:")
     return None
+
+
+def _about(found: Calibrator, *, world: "World") -> None:
+    """Say what the calibrator is, and how it stands on the test split."""
+    st.caption(
+        f"Calibrator: {found.settings.method} on {found.n} samples of split {plain(found.settings.split)}, "
+        f"alpha {found.alpha:g}, temperature {found.temperature:.3g}."
+    )
+    try:
+        figures = _kept(
+            "tested", found.run, make=lambda: workflow.apply_calibrator(found.run, world=world), world=world
+        )
+    except CruijffError:
+        # There may be no test split; its promise does not need one.
+        return
+    light = workflow.light_split(figures, alpha=found.alpha)
+    if light is not None:
+        told = figure(light.value, light.low, light.high)
+        st.markdown(f"{SIGNS[light.state]} On split test its {light.name.replace('_', ' ')} is {told}: {light.words}.")
 
 
 def _typed(calibrator: Calibrator | None) -> _Case | None:
@@ -129,7 +145,7 @@ def _own_options() -> tuple[str, ...]:
 
 def _stored(run: str, calibrator: Calibrator | None, *, world: "World") -> _Case | None:
     try:
-        page = _samples(run, world=world)
+        page = _kept("samples", run, make=lambda: workflow.list_samples(run, world=world), world=world)
     except CruijffError as err:
         st.info(said(err))
         return None
@@ -149,14 +165,14 @@ def _stored(run: str, calibrator: Calibrator | None, *, world: "World") -> _Case
     return _Case(options, decide)
 
 
-def _samples(run: str, *, world: "World") -> SamplePage:
-    """Return the samples of a run, read again only once something was recorded since."""
+def _kept(what: str, run: str, *, make: Callable[[], _Made], world: "World") -> _Made:
+    """Return what was made of a run's predictions, made again only once something was recorded since."""
     head = world.audit.head()
     key = (str(world.store.root), run, head.seq if head is not None else -1)
-    kept = st.session_state.get("samples")
+    kept = st.session_state.get(what)
     if kept is None or kept[0] != key:
-        kept = (key, workflow.list_samples(run, world=world))
-        st.session_state["samples"] = kept
+        kept = (key, make())
+        st.session_state[what] = kept
     return kept[1]
 
 

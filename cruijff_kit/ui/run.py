@@ -26,13 +26,12 @@ from cruijff_kit.ui.sight import (
     told,
     world_of,
 )
-from cruijff_kit.ui.words import PHASES, figure, plain, shown
+from cruijff_kit.ui.words import PHASES, SIGNS, figure, plain, shown
 
 __all__ = ["show_metrics", "show_run"]
 
 _EVERY = 2.0
 _OVER = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
-_SIGNS = {"good": ":green[●]", "watch": ":orange[●]", "bad": ":red[●]", "open": ":gray[○]"}
 _TITLES = {"ece": "ECE, debiased", "coverage": "coverage", "expected_risk": "expected risk"}
 _LINES = 60
 
@@ -125,7 +124,7 @@ def _cards(rows: Sequence[MetricRow], lights: Sequence[Light]) -> None:
     for cell, (title, value) in zip(cells, shown_first, strict=False):
         cell.metric(title, value)
     for cell, light in zip(cells[len(shown_first) :], lights, strict=True):
-        title = f"{_SIGNS[light.state]} {_TITLES[light.name]}"
+        title = f"{SIGNS[light.state]} {_TITLES[light.name]}"
         cell.metric(title, figure(light.value, light.low, light.high))
         cell.caption(light.words)
 

@@ -15,7 +15,7 @@ from cruijff_kit.ui.run import show_metrics, show_run
 from cruijff_kit.ui.sight import told
 from cruijff_kit.ui.words import plain
 
-__all__ = ["DEMO", "pages_of", "show_pages"]
+__all__ = ["DEMO", "pages_of", "show_one", "show_pages"]
 
 DEMO = "DEMO DATA: every figure on this page was made up"
 """What stands above every page of a demo."""
@@ -56,15 +56,17 @@ def show_pages(opening: Opening) -> None:
     st.html(_STYLE)
     first = "decide" if opening.model is not None else pages_of(opening)[0][1]
     pages = {
-        path: st.Page(partial(_framed, show, opening), title=title, url_path=path, default=path == first)
-        for title, path, show in pages_of(opening)
+        path: st.Page(partial(show_one, path, opening), title=title, url_path=path, default=path == first)
+        for title, path, _ in pages_of(opening)
     }
     st.session_state["pages"] = pages
     chosen = st.navigation(list(pages.values()), position="top")
     chosen.run()
 
 
-def _framed(show: _Show, opening: Opening) -> None:
+def show_one(path: str, opening: Opening) -> None:
+    """Show the page of an address in its frame."""
+    show = next(show for _, address, show in pages_of(opening) if address == path)
     if opening.demo:
         st.warning(DEMO, icon=":material/warning:")
     with told():

@@ -8,7 +8,7 @@ from cruijff_kit import workflow
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.run import Phase
 
-__all__ = ["PHASES", "figure", "interval", "plain", "shown"]
+__all__ = ["PHASES", "SIGNS", "figure", "interval", "plain", "shown"]
 
 PHASES = {
     Phase.COMPLETED: "✓",
@@ -22,6 +22,9 @@ PHASES = {
     Phase.NOT_SUBMITTED: "·",
 }
 """A sign before each state, which shows it without colour."""
+
+SIGNS = {"good": ":green[●]", "watch": ":orange[●]", "bad": ":red[●]", "open": ":gray[○]"}
+"""The colour of each light."""
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:-])")
 

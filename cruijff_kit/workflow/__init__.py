@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.exhibit import make_exhibit
-    from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics
+    from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics, light_split
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
     from cruijff_kit.workflow.lessons import add_lesson, read_lessons
@@ -141,6 +141,7 @@ __all__ = [
     "install_server",
     "is_taken",
     "light_metrics",
+    "light_split",
     "list_data",
     "list_disk",
     "list_models",
@@ -246,7 +247,7 @@ _HOMES = {
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "exhibit": ("make_exhibit",),
-    "follow": ("arrange_metrics", "follow_metrics", "light_metrics"),
+    "follow": ("arrange_metrics", "follow_metrics", "light_metrics", "light_split"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
     "lessons": ("add_lesson", "read_lessons"),

@@ -10,9 +10,10 @@ from cruijff_kit.analysis.panels import make_panels, plain_name
 from cruijff_kit.errors import ResultError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.untrusted import clean_line
+from cruijff_kit.schema.calibration import SplitFigures
 from cruijff_kit.schema.metric_view import Light, MetricRow, MetricsMark, MetricsNews, Panel
 
-__all__ = ["arrange_metrics", "follow_metrics", "light_metrics"]
+__all__ = ["arrange_metrics", "follow_metrics", "light_metrics", "light_split"]
 
 _KEPT = 64
 """Bytes before the mark that must be as they were."""
@@ -74,6 +75,21 @@ def light_metrics(rows: Sequence[MetricRow], *, alpha: float | None = None) -> t
             value, low, high = measured
             found.append(light(value, low, high=high, alpha=alpha))
     return tuple(found)
+
+
+def light_split(found: SplitFigures, *, alpha: float) -> Light | None:
+    """Return how what a calibrator does on another split stands against what it promises; None where it did nothing.
+
+    Args:
+        found: what it does.
+        alpha: its miss rate, or the risk it allows.
+    """
+    if found.coverage:
+        first = found.coverage[0]
+        return coverage_light(first.value, first.low, high=first.high, alpha=alpha, expected=found.expected)
+    if found.risk is not None:
+        return risk_light(found.risk.value, found.risk.low, high=found.risk.high, alpha=alpha)
+    return None
 
 
 def _last(rows: Sequence[MetricRow], name: str) -> tuple[float, float | None, float | None] | None:

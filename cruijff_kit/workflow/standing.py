@@ -50,14 +50,18 @@ def glance_status(*, ask: bool = False, world: World) -> ExperimentStatus:
     """
     plan, _ = recorded_plan(world=world)
     found = stand(plan, reports=None if ask else {}, proof=False, world=world)
-    return found.model_copy(update={"steps": tuple(map(_by_own_word, found.steps))})
+    steps = (_by_own_word(entry, store=world.store) for entry in found.steps)
+    return found.model_copy(update={"steps": tuple(steps)})
 
 
-def _by_own_word(entry: StepStatus) -> StepStatus:
+def _by_own_word(entry: StepStatus, *, store: RunStore) -> StepStatus:
     own = entry.account
     if entry.phase is not Phase.UNKNOWN or own is None or own.state not in ("starting", "running"):
         return entry
-    return _changed(entry, Phase.RUNNING, reason=f"as it said itself at {own.updated:%Y-%m-%d %H:%M:%S} UTC")
+    running = _changed(entry, Phase.RUNNING, reason=f"as it said itself at {own.updated:%Y-%m-%d %H:%M:%S} UTC")
+    if entry.step is not Step.TRAIN:
+        return running
+    return running.model_copy(update={"last": _last_point(store, RunLayout(entry.run_id))})
 
 
 def live_site(world: World) -> Site:
