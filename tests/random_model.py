@@ -35,12 +35,15 @@ def random_base(folder: Path, *, template: str | None = LLAMA3, spare_rows: int 
     return str(folder)
 
 
-def random_adapter(folder: Path, base: str, *, seed: int = 1) -> str:
+def random_adapter(folder: Path, base: str, *, seed: int = 1, dropout: float = 0.0, dora: bool = False) -> str:
     """Save a LoRA adapter whose update is not zero."""
     model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True)
     torch.manual_seed(seed)
     targets = ["q_proj", "v_proj", "up_proj"]
-    lora = LoraConfig(r=4, lora_alpha=8, target_modules=targets, init_lora_weights=False, task_type="CAUSAL_LM")
+    lora = LoraConfig(
+        r=4, lora_alpha=8, target_modules=targets, init_lora_weights=False, task_type="CAUSAL_LM",
+        lora_dropout=dropout, use_dora=dora,
+    )  # fmt: skip
     get_peft_model(model, lora).save_pretrained(str(folder))
     return str(folder)
 

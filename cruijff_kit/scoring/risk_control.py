@@ -117,6 +117,7 @@ class RiskControlledPredictor:
             raise ResultError("`crc` controls losses that never fall as more is acted on; the selective risk may fall")
         self._method, self._risk, self._delta = method, risk, delta
         self._costs: Floats | None = None
+        self._unnamed: tuple[Floats, Integers, float] | None = None
         self.threshold: float | None = None
 
     def calibrate(
@@ -128,9 +129,11 @@ class RiskControlledPredictor:
             cal_probs: (n, K) option probabilities of calibration samples, or (n,) P(1).
             cal_labels: index of each one's true option.
             risk_level: risk allowed, in units of cost, below the largest cost.
-            cost_matrix: (true, chosen) costs, none negative; 1 for a wrong choice where None.
+            cost_matrix: (true, chosen) costs, none negative; where None 1 for a wrong choice, unless
+                `predict` is given others.
         """
         rows, labels = probability_rows(cal_probs, cal_labels)
+        self._unnamed = (rows, labels, risk_level) if cost_matrix is None else None
         self._costs = _cost_matrix(cost_matrix, options=rows.shape[1])
         bound = float(self._costs.max())
         if not 0 < risk_level < bound:
@@ -156,11 +159,15 @@ class RiskControlledPredictor:
 
         Args:
             test_probs: (n, K) option probabilities, or (n,) P(1).
-            cost_matrix: the one calibrated with; given again, it is compared.
+            cost_matrix: the one calibrated with; given again, it is compared. Where none was named then, the
+                threshold is found anew with this one.
 
         Raises:
             ResultError: not calibrated, or calibrated with other costs: the guarantee is about those.
         """
+        if cost_matrix is not None and self._unnamed is not None:
+            cal_probs, cal_labels, level = self._unnamed
+            self.calibrate(cal_probs=cal_probs, cal_labels=cal_labels, risk_level=level, cost_matrix=cost_matrix)
         if self._costs is None:
             raise ResultError("the predictor is not calibrated", hint="call `calibrate` first")
         rows, _ = probability_rows(test_probs, np.zeros(len(np.asarray(test_probs)), dtype=np.int64))

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.data_stats import measure_data
     from cruijff_kit.workflow.data_view import show_data
     from cruijff_kit.workflow.decide import record_decision
-    from cruijff_kit.workflow.decide_text import decide_text, open_judge
     from cruijff_kit.workflow.design import amend_design, check_design, spec_json_schema, write_design
     from cruijff_kit.workflow.disk import list_disk, prune_disk
     from cruijff_kit.workflow.division import split_data
@@ -77,6 +76,7 @@ if TYPE_CHECKING:
     )
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
+    from cruijff_kit.workflow.text_verdicts import decide_text, open_judge
     from cruijff_kit.workflow.train import begin_training, is_taken
     from cruijff_kit.workflow.train_inputs import list_training_data
     from cruijff_kit.workflow.train_review import move_training, review_training
@@ -239,7 +239,6 @@ _HOMES = {
     "data_stats": ("measure_data",),
     "data_view": ("show_data",),
     "decide": ("record_decision",),
-    "decide_text": ("decide_text", "open_judge"),
     "design": ("amend_design", "check_design", "spec_json_schema", "write_design"),
     "disk": ("list_disk", "prune_disk"),
     "division": ("split_data",),
@@ -292,6 +291,7 @@ _HOMES = {
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
+    "text_verdicts": ("decide_text", "open_judge"),
     "train": ("begin_training", "is_taken"),
     "train_inputs": ("list_training_data",),
     "train_review": ("move_training", "review_training"),

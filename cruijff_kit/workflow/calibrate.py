@@ -24,7 +24,7 @@ from cruijff_kit.workflow.calibrators import (
 )
 from cruijff_kit.workflow.collect import write_changed
 
-__all__ = ["apply_calibrator", "calibrate_run"]
+__all__ = ["apply_calibrator", "calibrate_run", "fit_calibrator"]
 
 _USED = {
     "train": "the model learnt from it",
@@ -58,7 +58,7 @@ def calibrate_run(run: str, *, settings: CalibrationSettings | None = None, worl
     source = read_collected(run, world=world)
     chosen = chosen_records(source, split=asked.split, task=asked.task, epoch=asked.epoch)
     warming = _warming(source, chosen, settings=asked)
-    calibrator = _fitted(chosen, warming, settings=asked)
+    calibrator = fit_calibrator(chosen, warming, settings=asked)
     content = calibrator_text(calibrator).encode()
     path = RunLayout(source.run).calibrator
     write_changed({path: content}, world=world)
@@ -124,9 +124,20 @@ def _warming(
     return found
 
 
-def _fitted(
-    chosen: tuple[Prediction, ...], warming: tuple[Prediction, ...], *, settings: CalibrationSettings
+def fit_calibrator(
+    chosen: tuple[Prediction, ...], warming: tuple[Prediction, ...] = (), *, settings: CalibrationSettings
 ) -> Calibrator:
+    """Return the calibrator of some records; nothing is read or written.
+
+    Args:
+        chosen: records of the calibration split, one evaluation.
+        warming: records of another split that the temperature is fitted on first.
+        settings: method, error rate, costs.
+
+    Raises:
+        ResultError: the records or the costs cannot be used.
+        SiteError: the extra that computes thresholds is not installed.
+    """
     from cruijff_kit.scoring.calibrators import fit_thresholds, keep_scores
     from cruijff_kit.scoring.records import option_records
 

@@ -12,9 +12,10 @@ import torch
 
 from cruijff_kit.adapters.http_server import bind
 from cruijff_kit.adapters.serving import LocalServing
-from cruijff_kit.errors import SiteError, SpecError
+from cruijff_kit.errors import PlanError, ResultError, SiteError, SpecError
 from cruijff_kit.ports import Dialogue, Serving
 from cruijff_kit.schema.serving import Address, ChatSettings, Place, Saying, ServedModel
+from cruijff_kit.schema.verdict import Doubt
 from tests.fakes.serving import FakeServing
 from tests.random_model import random_adapter, random_base
 from tests.served import served_model
@@ -135,3 +136,31 @@ def test_an_adapter_that_is_torn_is_told_before_anybody_asks(folders: tuple[str,
     ):
         with pytest.raises(SiteError, match="is no adapter"):
             open_it()
+
+
+def test_options_are_scored_one_row_a_prompt_or_one_for_each_pass_or_adapter(
+    kind: Kind, folders: tuple[str, str], tmp_path: Path
+) -> None:
+    base, adapter = folders
+    drops = random_adapter(tmp_path / "drops", base, seed=3, dropout=0.3)
+    scorer = kind.serving.scorer(served_model(base, adapter=drops))
+    prompts, options = [(1, 2, 3), (4, 5)], ("no", "yes", "unsure")
+    single = scorer.score(prompts, options=options)
+    assert [[len(row) for row in rows] for rows in single] == [[3], [3]]
+    assert scorer.score(prompts, options=options) == single
+    passes = scorer.score(prompts, options=options, doubt=Doubt(source="mc_dropout", passes=4))
+    assert [len(rows) for rows in passes] == [4, 4]
+    assert len(set(passes[0])) == 4
+    several = scorer.score(prompts, options=options, doubt=Doubt(source="ensemble", adapters=(adapter,)))
+    assert [len(rows) for rows in several] == [2, 2]
+    assert [rows[0] for rows in several] == [rows[0] for rows in single]
+
+
+def test_options_that_cannot_be_scored_are_refused(kind: Kind, folders: tuple[str, str]) -> None:
+    scorer = kind.serving.scorer(served_model(folders[0]))
+    with pytest.raises(PlanError, match="exceed"):
+        scorer.score([(1,) * 300], options=("no", "yes"))
+    with pytest.raises(PlanError, match="are the same tokens"):
+        scorer.score([(1, 2)], options=("no", " no"))
+    with pytest.raises(ResultError, match="a bare base model has no LoRA dropout"):
+        scorer.score([(1, 2)], options=("no", "yes"), doubt=Doubt(source="mc_dropout"))
