@@ -62,7 +62,7 @@ def show_audit(opening: Opening) -> None:
     found = filtered(records, words=words, actions=actions, outcomes=outcomes, actors=actors)
     st.subheader(f"{len(found)} of {len(records)} records")
     _table(found)
-    offer("audit", [each.model_dump(mode="json") for each in found])
+    offer("audit", lambda: [each.model_dump(mode="json") for each in found])
     _model_audit(opening, name)
 
 

@@ -100,7 +100,7 @@ def _figures(opening: Opening, name: str, *, runs: Sequence[str]) -> None:
         table[run] = [_told(line.runs.get(run)) for line in lines]
     st.dataframe(table, hide_index=True, width="stretch", key="figures")
     st.caption("Each with its interval and the samples it rests on, as `report/trace.json` has it.")
-    offer("figures", [_flat(run, each) for line in lines for run, each in line.runs.items()])
+    offer("figures", lambda: [_flat(run, each) for line in lines for run, each in line.runs.items()])
 
 
 def _all_figures(opening: Opening, name: str) -> list[Trace]:

@@ -1,8 +1,8 @@
 """The page *Experiments*: every experiment of the project and every run of it, as they stand now."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypedDict
 
 import streamlit as st
 
@@ -19,6 +19,11 @@ __all__ = ["RunLine", "filtered", "run_lines", "show_experiments"]
 _EVERY = 3.0
 _HEIGHT = 560
 _ALL = "all experiments"
+
+
+class _Wanted(TypedDict):
+    words: str
+    states: Sequence[str]
 
 
 class RunLine(NamedTuple):
@@ -80,11 +85,15 @@ def show_experiments(opening: Opening) -> None:
     states = middle.multiselect("States", [phase.value for phase in Phase], key="filter_states", placeholder="any")
     only = right.selectbox("Of", [_ALL, *_names(opening)], index=_index(opening), key="filter_experiment")
 
+    wanted: _Wanted = {"words": words, "states": states}
+
     @st.fragment(run_every=_EVERY)
     def live() -> None:
-        _tables(opening, words=words, states=states, only=str(only))
+        _tables(opening, only=str(only), wanted=wanted)
 
     live()
+    # Apart from what is drawn anew, which would take back what was offered.
+    offer("runs", lambda: [line._asdict() for line in filtered(_known(_seen(opening, str(only))), **wanted)])
 
 
 def _names(opening: Opening) -> list[str]:
@@ -96,24 +105,28 @@ def _index(opening: Opening) -> int:
     return names.index(opening.experiment) + 1 if opening.experiment in names else 0
 
 
-def _tables(opening: Opening, *, words: str, states: Sequence[str], only: str) -> None:
-    page = project_cards(opening.project, site=opening.site)
-    cards = [card for card in page.hits if only in (_ALL, card.experiment)]
-    ask = len(cards) == 1
-    standing = {card.experiment: _standing(card, opening, ask=ask) for card in cards}
+def _tables(opening: Opening, *, only: str, wanted: _Wanted) -> None:
+    standing = _seen(opening, only)
+    cards = [card for card in project_cards(opening.project, site=opening.site).hits if card.experiment in standing]
     st.subheader(f"{len(cards)} experiments" if len(cards) != 1 else "1 experiment")
     st.dataframe(_experiments(cards, standing), hide_index=True, width="stretch", key="experiments")
-    for text in page.damaged:
+    for text in project_cards(opening.project, site=opening.site).damaged:
         st.error(plain(text))
-    known = [
-        line
-        for name, each in standing.items()
-        if each.status is not None
-        for line in run_lines(each.status, name)
-    ]  # fmt: skip
-    found = filtered(known, words=words, states=states)
+    known = _known(standing)
+    found = filtered(known, **wanted)
     st.subheader(f"{len(found)} of {len(known)} runs")
     _runs(found)
+
+
+def _seen(opening: Opening, only: str) -> dict[str, Standing]:
+    """Return where the experiments that are looked at stand, by name."""
+    cards = project_cards(opening.project, site=opening.site).hits
+    chosen = [card for card in cards if only in (_ALL, card.experiment)]
+    return {card.experiment: _standing(card, opening, ask=len(chosen) == 1) for card in chosen}
+
+
+def _known(standing: Mapping[str, Standing]) -> list[RunLine]:
+    return [line for name, each in standing.items() if each.status is not None for line in run_lines(each.status, name)]
 
 
 def _standing(card: Card, opening: Opening, *, ask: bool) -> Standing:
@@ -165,7 +178,6 @@ def _runs(found: list[RunLine]) -> None:
         key="runs",
     )
     st.caption("Choose a row to look at its run.")
-    offer("runs", [line._asdict() for line in found])
     rows = picked["selection"]["rows"] if picked else []
     if rows and rows[0] < len(found):
         st.session_state["seen_experiment"], st.session_state["seen_run"] = found[rows[0]][:2]

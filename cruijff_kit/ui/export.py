@@ -12,20 +12,21 @@ from cruijff_kit.ui.words import shown
 
 __all__ = ["csv_text", "json_text", "offer"]
 
+_Rows = Sequence[Mapping[str, Any]]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def offer(name: str, rows: Sequence[Mapping[str, Any]], *, page: Callable[[], str] | None = None) -> None:
+def offer(name: str, rows: Callable[[], _Rows], *, page: Callable[[], str] | None = None) -> None:
     """Offer rows as CSV and as JSON, and curves as one HTML page; none is made before it is asked for.
 
     Args:
         name: what files are called.
-        rows: the rows.
+        rows: makes the rows; asked only then, so that a file is never older than what is shown.
         page: makes the page, which needs nothing else to be looked at; None where there are no curves.
     """
     files: dict[str, tuple[str, Callable[[], bytes]]] = {
-        "CSV": ("text/csv", lambda: csv_text(rows)),
-        "JSON": ("application/json", lambda: json_text(rows)),
+        "CSV": ("text/csv", lambda: csv_text(rows())),
+        "JSON": ("application/json", lambda: json_text(rows())),
     }
     if page is not None:
         files["HTML"] = ("text/html", lambda: page().encode())
@@ -35,7 +36,7 @@ def offer(name: str, rows: Sequence[Mapping[str, Any]], *, page: Callable[[], st
         cell.download_button(kind, make, place, mime, key=key, on_click="ignore", width="stretch")
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def csv_text(rows: _Rows) -> bytes:
     """Return rows as CSV, a column a key, in the order in which keys first occur; no cell can be a formula."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     held = io.StringIO()
@@ -45,7 +46,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return held.getvalue().encode()
 
 
-def json_text(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def json_text(rows: _Rows) -> bytes:
     """Return rows as a JSON array."""
     told = [{name: shown(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows]
     return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()

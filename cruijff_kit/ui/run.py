@@ -61,6 +61,7 @@ def show_run(opening: Opening) -> None:
             _metrics(followed, name=run, alpha=alpha)
 
     live()
+    _offer(followed, name=run)
     _settings(planned)
     _log(opening, name, run=planned)
 
@@ -77,6 +78,7 @@ def show_metrics(opening: Opening) -> None:
             _metrics(followed, name=place.stem, alpha=None)
 
     live()
+    _offer(followed, name=place.stem)
 
 
 def _steps(opening: Opening, name: str, *, run: str) -> list[StepStatus]:
@@ -102,15 +104,21 @@ def _metrics(followed: Followed, *, name: str, alpha: float | None) -> None:
     _cards(rows, workflow.light_metrics(rows, alpha=alpha))
     if followed.damaged:
         st.warning(f"{followed.damaged} lines are no records of metrics and were left out.")
-    panels = workflow.arrange_metrics(rows)
-    figures = [chart(panel) for panel in panels]
     columns = st.columns(2)
-    for place, (panel, drawn) in enumerate(zip(panels, figures, strict=True)):
+    for place, panel in enumerate(workflow.arrange_metrics(rows)):
         with columns[place % 2]:
-            key = f"panel_{panel.title}"
-            st.plotly_chart(drawn, width="stretch", key=key, config=config_of(f"{name}_{panel.title}"), theme=None)
+            key, config = f"panel_{panel.title}", config_of(f"{name}_{panel.title}")
+            st.plotly_chart(chart(panel), width="stretch", key=key, config=config, theme=None)
     st.caption("Bands are the intervals that the training wrote. The camera above a chart takes it away as PNG.")
-    offer(f"{name}_metrics", rows, page=lambda: page_of(name, figures))
+
+
+def _offer(followed: Followed, *, name: str) -> None:
+    """Offer the metrics as they are then; apart from what is drawn anew, which would take the offer back."""
+
+    def page() -> str:
+        return page_of(name, [chart(panel) for panel in workflow.arrange_metrics(followed.look())])
+
+    offer(f"{name}_metrics", followed.look, page=page)
 
 
 def _cards(rows: Sequence[MetricRow], lights: Sequence[Light]) -> None:

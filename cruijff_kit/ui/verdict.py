@@ -35,7 +35,7 @@ def show_verdict(verdict: Verdict, *, calibrated: bool) -> None:
         _costs(verdict)
     _guaranteed(verdict, calibrated=calibrated)
     _spread(verdict)
-    offer("verdict", [verdict.model_dump(mode="json")])
+    offer("verdict", lambda: [verdict.model_dump(mode="json")])
 
 
 def _probabilities(verdict: Verdict) -> None:
