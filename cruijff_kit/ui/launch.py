@@ -4,7 +4,10 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from importlib import import_module
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +90,20 @@ async def _serve(server: Any, ready: Callable[[str], None]) -> None:
     bootstrap.prepare_streamlit_environment(str(_SCRIPT))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(number, _stop, server)
+    # Whoever looks first need not wait until tables can be drawn; charts are not on the first page.
+    _load("cruijff_kit.ui.shell", "pandas", "pyarrow")
     ready(f"http://{HOST}:{config.get_option('server.port')}")
+    await asyncio.to_thread(_load, "plotly.graph_objects")
     await server.stopped
+
+
+def _stop(server: Any) -> None:
+    # It says so first; where nobody reads that any more, it would never come to its end.
+    with redirect_stdout(StringIO()):
+        server.stop()
+
+
+def _load(*names: str) -> None:
+    for name in names:
+        import_module(name)

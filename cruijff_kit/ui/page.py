@@ -7,4 +7,5 @@ from cruijff_kit.ui.shell import show_pages
 
 __all__: list[str] = []
 
-show_pages(Opening.model_validate_json(sys.argv[1]))
+if __name__ == "__main__":
+    show_pages(Opening.model_validate_json(sys.argv[1]))
