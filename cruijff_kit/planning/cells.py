@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from cruijff_kit.data.mlx_limits import MLX_RECIPE
 from cruijff_kit.errors import Problem
 from cruijff_kit.planning.grid import Point
 from cruijff_kit.schema.evaluation import Evaluation, MatrixRow
 from cruijff_kit.schema.plan import Cell
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["Reach", "epochs_saved", "plan_cells", "unused_rows"]
+__all__ = ["Reach", "epochs_saved", "plan_cells", "unused_rows", "vain_passes"]
 
 
 class Reach(NamedTuple):
@@ -60,6 +61,25 @@ def unused_rows(points: tuple[Point, ...], evaluation: Evaluation) -> Iterator[P
         if row.run not in names:
             hint = f"runs are {', '.join(f'`{name}`' for name in sorted(names)[:6])}"
             yield Problem(f"no run is called `{row.run}`", f"evaluation.matrix[{index}].run", hint=hint)
+
+
+def vain_passes(points: tuple[Point, ...], evaluation: Evaluation) -> Iterator[Problem]:
+    """Yield why passes with dropout on cannot be had of a run that trains, or tell nothing; each fact once a place."""
+    place = "evaluation.generation.dropout_passes"
+    for point in points:
+        generation = point.generation or evaluation.generation
+        if not generation.dropout_passes or point.type == "control":
+            continue
+        if not any(task.options for task in evaluation.tasks):
+            yield Problem(
+                "no task has options to score, so passes tell nothing", place, hint="name `options` of a task"
+            )
+        if not point.settings["lora_dropout"].value:
+            hint = "set `controls.lora_dropout` above 0, or leave the passes out"
+            yield Problem(f"run `{point.slug}` trains without dropout, so passes would not differ", place, hint=hint)
+        if point.settings["recipe"].value == MLX_RECIPE:
+            hint = "train and evaluate with torch, or leave the passes out"
+            yield Problem(f"run `{point.slug}` answers in MLX, which has no passes with dropout on", place, hint=hint)
 
 
 def _reach(point: Point, evaluation: Evaluation) -> tuple[Reach, str]:

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cruijff_kit.errors import PlanError, Problem
-from cruijff_kit.planning.cells import epochs_saved, plan_cells, unused_rows
+from cruijff_kit.planning.cells import epochs_saved, plan_cells, unused_rows, vain_passes
 from cruijff_kit.planning.grid import Point, Variant
 from cruijff_kit.planning.mlx_checks import unlike_backend
 from cruijff_kit.planning.run_ids import content_hash, run_id
@@ -70,7 +70,9 @@ def plan_runs(spec: ExperimentSpec, points: tuple[Point, ...], *, inputs: Inputs
     Raises:
         PlanError: two runs are the same, or epochs, splits or tasks do not fit; lists every problem.
     """
-    problems = [*unused_rows(points, spec.evaluation), *unlike_backend(points, spec)]
+    problems = [
+        *unused_rows(points, spec.evaluation), *unlike_backend(points, spec), *vain_passes(points, spec.evaluation)
+    ]  # fmt: skip
     refs = _hashed(spec.models, inputs.models)
     runs, digests = [], []
     for point in points:
@@ -101,7 +103,8 @@ def science(point: Point, inputs: Inputs) -> dict[str, Any]:
     if inputs.renamed:
         shared["renamed"] = dict(inputs.renamed)
     if point.generation is not None:
-        shared["generation"] = point.generation.model_dump(mode="json")
+        said = point.generation.model_dump(mode="json")
+        shared["generation"] = {name: value for name, value in said.items() if name != "dropout_passes" or value}
     if point.type == "control":
         return {**shared, "controls": _said({name: values[name] for name in _SHARED})}
     controls = _said({name: value for name, value in values.items() if name not in _NEUTRAL})

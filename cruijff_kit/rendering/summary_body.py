@@ -188,7 +188,9 @@ def _epochs(run: PlannedRun, task: str) -> str:
 
 def _configuration(checked: Checked) -> list[str]:
     spec = checked.spec
-    generation = ", ".join(f"`{name}` {as_code(value)}" for name, value in spec.evaluation.generation)
+    generation = ", ".join(
+        f"`{name}` {as_code(value)}" for name, value in spec.evaluation.generation if name != "dropout_passes" or value
+    )
     example = checked.plan.runs[0].id if checked.plan.runs else "<run>"
     adapters = f"{spec.output.output_dir_base or 'outputs'}/{RunLayout(example).epoch(0)}"
     trains = any(run.type == "fine-tuned" for run in checked.plan.runs)

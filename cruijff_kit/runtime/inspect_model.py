@@ -51,6 +51,8 @@ def cell_model(config: EvalConfig, answered: Callable[[int], None]) -> Model:
         batch_size=config.generation.batch_size,
         dtype=config.dtype,
         backend=config.backend,
+        dropout_passes=config.generation.dropout_passes if config.adapter is not None else 0,
+        dropout_seed=config.seed,
     )
     if isinstance(model.api, CruijffAPI):
         model.api.answered = answered

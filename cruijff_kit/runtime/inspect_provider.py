@@ -35,8 +35,9 @@ from cruijff_kit.data.tokens import Encoding, Turn, encode_conversation, prompt_
 from cruijff_kit.errors import PlanError
 from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.inference import Limits
-from cruijff_kit.runtime.residents import load_resident
+from cruijff_kit.runtime.residents import Resident, load_resident
 from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, choose_chance, prove_greedy
+from cruijff_kit.runtime.uncertainty import MCDropoutWrapper
 from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.prediction import Completion
 from cruijff_kit.schema.spec import DatasetType
@@ -58,6 +59,9 @@ _UNSUPPORTED = (
 class CruijffAPI(ModelAPI):
     """A local base model, with an adapter unmerged on it where one is named."""
 
+    answered: Callable[[int], None] | None = None
+    """Told how many samples each batch answered."""
+
     def __init__(
         self,
         model_name: str,
@@ -75,6 +79,8 @@ class CruijffAPI(ModelAPI):
         dtype: Literal["fp32", "bf16"] = "fp32",
         device: str = "auto",
         backend: Library = "torch",
+        dropout_passes: int = 0,
+        dropout_seed: int = 0,
     ) -> None:
         """Load the base, or take the one already in memory.
 
@@ -93,6 +99,8 @@ class CruijffAPI(ModelAPI):
             dtype: arithmetic of weights and activations.
             device: `cpu`, `cuda` or `auto`.
             backend: library that computes; `mlx` needs the extra `[mlx]`.
+            dropout_passes: passes with LoRA's dropout on that options' probabilities are the mean of.
+            dropout_seed: decides, together with a prompt's ids, what they drop.
         """
         super().__init__(model_name, base_url, api_key, [], config)
         self._encoding = Encoding(
@@ -100,11 +108,10 @@ class CruijffAPI(ModelAPI):
         )
         longest = max_seq_len if backend == "mlx" else None
         self._resident = _resident(model_path, dtype=dtype, device=device, backend=backend, longest=longest)
-        self._adapter = adapter
+        self._adapter, self._batch_size = adapter, batch_size
         self._ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)
-        self._batch_size = batch_size
-        self.answered: Callable[[int], None] | None = None
         self._batcher = Batcher(self._complete)
+        self._several = _several(self._resident, adapter, passes=dropout_passes, seed=dropout_seed)
 
     def max_connections(self) -> int:
         """Return how many requests may wait: enough to sort several batches by length."""
@@ -145,9 +152,18 @@ class CruijffAPI(ModelAPI):
     def _complete(self, queries: Sequence[Query], limits: Limits) -> list[Completion]:
         prompts, options = [query.prompt for query in queries], [query.options for query in queries]
         answers = self._resident.complete(prompts, limits, adapter=self._adapter, stop_ids=self._ends, options=options)
+        if self._several is not None:
+            answers = [self._averaged(query, answer) for query, answer in zip(queries, answers, strict=True)]
         if self.answered is not None:
             self.answered(len(answers))
         return answers
+
+    def _averaged(self, query: Query, answer: Completion) -> Completion:
+        """Return an answer whose options' probabilities are the mean of passes with dropout on."""
+        if self._several is None or not query.options:
+            return answer
+        found = self._several.mean(prompt=query.prompt, options=query.options)
+        return answer.model_copy(update={"option_logprobs": found.logprobs, "option_mass": found.mass})
 
 
 @modelapi(name="cruijff")
@@ -158,6 +174,10 @@ def cruijff() -> type[ModelAPI]:
 
 # One base fills the memory; the cells of an evaluation job share it.
 _resident = lru_cache(maxsize=1)(load_resident)
+
+
+def _several(model: Resident, adapter: str | None, *, passes: int, seed: int) -> MCDropoutWrapper | None:
+    return MCDropoutWrapper(model=model, adapter=adapter, passes=passes, seed=seed) if passes else None
 
 
 def _refuse_unsupported(tools: Sequence[ToolInfo], config: GenerateConfig) -> None:

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cruijff_kit.data.draws import uniform
+from cruijff_kit.data.tokens import prompt_sha256
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.runtime.inference import Limits
+from cruijff_kit.runtime.option_scores import OptionScores
 from cruijff_kit.runtime.resident_base import Resident
 from cruijff_kit.schema.prediction import Completion, PromptIds
-from cruijff_kit.scoring.ensembles import Pooled, pool_members
+from cruijff_kit.scoring.ensembles import Pooled, mean_logprobs, pool_members
 from cruijff_kit.scoring.estimates import Floats
 from cruijff_kit.scoring.temperature import fit_temperature, option_probabilities
 
@@ -46,21 +48,30 @@ class MCDropoutWrapper:
         if passes < 2:
             raise SpecError(f"`passes` is `{passes}`; two at least can differ")
         self._model, self._adapter = model, adapter
-        # Seeds that follow each other share no pass.
-        self._seeds = [int(uniform(f"pass {at}", seed=seed, label="dropout") * 2**53) for at in range(passes)]
+        self._passes, self._seed = passes, seed
 
     def option_logprobs(self, *, prompts: Sequence[PromptIds], options: Sequence[str]) -> Floats:
         """Return the options' log-probabilities, shape (passes, prompts, options).
+
+        A prompt is read by itself, and what is dropped is fixed by it and the seed, whatever its neighbours.
 
         Raises:
             ResultError: the adapter was trained without dropout, or does not fit.
             SiteError: it cannot be loaded, or what computes has no passes with dropout on.
         """
-        asked = [tuple(options)] * len(prompts)
-        found = self._model.complete_dropping(
-            prompts, _NOTHING_SAID, adapter=self._adapter, options=asked, seeds=self._seeds
-        )
-        return np.array([_logprobs(each) for each in found])
+        found = [self._rows(prompt, tuple(options)) for prompt in prompts]
+        return np.array([[each.logprobs for each in rows] for rows in found]).swapaxes(0, 1)
+
+    def mean(self, *, prompt: PromptIds, options: Sequence[str]) -> OptionScores:
+        """Return the mean of the passes' probabilities, and of what all options have together.
+
+        Raises:
+            As `option_logprobs` says.
+        """
+        rows = self._rows(prompt, tuple(options))
+        mass = float(np.mean([row.mass for row in rows]))
+        pooled = pool_members([row.logprobs for row in rows], source="mc_dropout").probabilities
+        return OptionScores(mean_logprobs(pooled * mass), mass)
 
     def predict(
         self, *, prompts: Sequence[PromptIds], options: Sequence[str], temperature: float = 1.0
@@ -68,6 +79,19 @@ class MCDropoutWrapper:
         """Return each prompt's mean probabilities, entropies and mutual information."""
         found = self.option_logprobs(prompts=prompts, options=options)
         return _pooled(found, source="mc_dropout", temperature=temperature)
+
+    def _rows(self, prompt: PromptIds, options: tuple[str, ...]) -> list[OptionScores]:
+        # Seeds that follow each other share no pass.
+        name = prompt_sha256(prompt)
+        draws = (uniform(f"{name}/{at}", seed=self._seed, label="dropout") for at in range(self._passes))
+        found = self._model.complete_dropping(
+            [prompt],
+            _NOTHING_SAID,
+            adapter=self._adapter,
+            options=[options],
+            seeds=[int(draw * 2**53) for draw in draws],
+        )
+        return [OptionScores(each.option_logprobs, each.option_mass or 0.0) for (each,) in found]
 
 
 class DeepEnsembleWrapper:

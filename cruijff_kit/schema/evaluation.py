@@ -67,6 +67,17 @@ class Generation(Noun):
     """Samples in flight at once; four batches of a local model, ten of one behind an API, where absent."""
     top_logprobs: int = Field(default=5, ge=0, le=20)
     """Candidate tokens recorded per generated position."""
+    dropout_passes: int = Field(default=0, ge=0, le=1000)
+    """Passes with LoRA's dropout on that the options' probabilities are the mean of; 0 for one without it.
+
+    Answers are those without dropout. Base models have none and are asked once.
+    """
+
+    @model_validator(mode="after")
+    def _passes_that_differ(self) -> "Generation":
+        if self.dropout_passes == 1:
+            raise ValueError("`dropout_passes` is `1`; two at least can differ, and 0 asks for none")
+        return self
 
     @model_validator(mode="after")
     def _sampled_as_said(self) -> "Generation":

@@ -86,6 +86,8 @@ _GENERATION = (
              "Samples in flight at once.", "four batches, so that they can be sorted by length"),
     SetupKey("top_logprobs", "integer", ABSENT, 20, 5, "made", "generation.top_logprobs",
              "Candidate tokens recorded a position.", "option probabilities no longer need the twenty"),
+    SetupKey("dropout_passes", "integer", ABSENT, ABSENT, 0, "made", "generation.dropout_passes",
+             "Passes with LoRA's dropout on that option probabilities are the mean of."),
 )  # fmt: skip
 
 # One process evaluates: there is nothing that several nodes would share.

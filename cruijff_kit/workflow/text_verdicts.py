@@ -45,6 +45,7 @@ class _Asked(NamedTuple):
     calibrator: Calibrator | None
     unproven: str = ""
     notes: tuple[str, ...] = ()
+    doubt: Doubt | None = None
 
 
 def decide_text(text: str, *, order: TextOrder, calibrator: Calibrator | None = None, world: World) -> Verdict:
@@ -82,7 +83,7 @@ def open_judge(order: TextOrder, *, calibrator: Calibrator | None = None, world:
     problems = encoding_problems(asked.encoding, tokenizer=tokenizer)
     if problems:
         raise SpecError("this model cannot be asked so", problems=problems)
-    doubt = _doubt(order, served, world=world)
+    doubt = _doubt(order, served, world=world) or asked.doubt
     return TextJudge(serving_of(world).scorer(served), tokenizer, asked=asked, order=order, doubt=doubt)
 
 
@@ -145,15 +146,19 @@ class TextJudge:
             raise RuntimeError("several answers are there that nobody asked for")
         pooled = pool_members(rows, source=doubt.source)
         notes, asked = list(chances.notes), self._order.asked
+        told = chances.model_copy(update={"logprobs": mean_logprobs(pooled.probabilities)})
+        if doubt == self._asked.doubt:
+            # It was evaluated and calibrated so.
+            found = decide_chances(told, calibrator=own, asked=asked)
+            return found.model_copy(update={"uncertainty": pooled.uncertainty})
         if own is not None:
             asked = asked if asked.costs is not None else asked.model_copy(update={"costs": own.settings.costs})
             what = "passes with dropout on" if doubt.source == "mc_dropout" else "models"
             notes.append(
-                f"the calibrator of run `{own.run}` was fitted to single answers, and these probabilities are the "
+                f"the calibrator of run `{own.run}` was fitted to other answers, and these probabilities are the "
                 f"mean of {len(rows)} {what}: it does not hold for them"
             )
-        told = chances.model_copy(update={"logprobs": mean_logprobs(pooled.probabilities), "notes": tuple(notes)})
-        found = decide_chances(told, asked=asked)
+        found = decide_chances(told.model_copy(update={"notes": tuple(notes)}), asked=asked)
         return found.model_copy(update={"uncertainty": pooled.uncertainty})
 
     def _prompt(self, text: str) -> PromptIds:
@@ -219,11 +224,12 @@ def _asked(
         fact = f"the calibrator knows the options {names}, and others are asked for"
         raise ResultError(fact, hint="leave the options out, or calibrate an evaluation with these")
     encoding = _encoding(served) if cell is None else Encoding.of(cell.dataset)
+    doubt = None if cell is None or served.adapter is None else _evaluated_so(cell)
     if calibrator is None:
-        return _Asked(encoding, options, None, notes=served.notes)
+        return _Asked(encoding, options, None, notes=served.notes, doubt=doubt)
     alike = cell is not None and _asked_alike(calibrator, cell, encoding=encoding, tokenizer=tokenizer, world=world)
     unproven = "" if alike else f"texts are put to the model as task `{calibrator.task}` put its samples"
-    return _Asked(encoding, options, calibrator, unproven, served.notes)
+    return _Asked(encoding, options, calibrator, unproven, served.notes, doubt)
 
 
 def _cell(run: PlannedRun, calibrator: Calibrator | None, *, world: World) -> EvalConfig | None:
@@ -234,6 +240,12 @@ def _cell(run: PlannedRun, calibrator: Calibrator | None, *, world: World) -> Ev
         if calibrator is not None or cell.task.options:
             return run_config(EvalConfig, RunLayout(run.id).cell_config(cell.name), run=run, world=world)
     return None
+
+
+def _evaluated_so(cell: EvalConfig) -> Doubt | None:
+    """Return which several answers an evaluation asked for; None for single ones."""
+    passes = cell.generation.dropout_passes
+    return Doubt(source="mc_dropout", passes=passes, seed=cell.seed) if passes else None
 
 
 def _encoding(served: ServedModel) -> Encoding:

@@ -57,8 +57,11 @@ class Bench(NamedTuple):
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return made(tmp_path_factory.mktemp("decide"))
+
+
+def made(folder: Path, **generation: int) -> Bench:
     torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("decide")
     base = random_base(folder / "base")
     data = folder / "things.json"
     rows = {
@@ -67,14 +70,15 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     }
     data.write_text(json.dumps(rows), encoding="utf-8")
     asked = {"task": "rows", "scorers": ["match", "risk"], "options": list(OPTIONS)}
+    tasks = [{"name": split, "split": split, **asked} for split in ("calibration", "test")]
     spec = design(
         models=[{"name": "tiny", "path": base}], factors={}, runs=[{"name": "base", "type": "control"}],
         data={"training": {"path": str(data)}, "tier": "green"},
         controls={
-            "seeds": [1, 2], "epochs": 1, "batch_size": 4, "max_seq_len": 128,
+            "seeds": [1, 2], "epochs": 1, "batch_size": 4, "max_seq_len": 128, "lora_dropout": 0.2,
             "prompt": PROMPT, "system_prompt": SYSTEM,
         },
-        evaluation={"tasks": [{"name": split, "split": split, **asked} for split in ("calibration", "test")]},
+        evaluation={"tasks": tasks, "generation": {"max_tokens": 2, **generation}},
     )  # fmt: skip
     world = world_at(folder / "experiment")._replace(
         hub=LocalHub(cache=folder / "cache"), evaluations=InspectLogs(), serving=LocalServing()
@@ -192,8 +196,30 @@ def test_several_answers_tell_their_doubt_and_no_calibrator_of_single_ones_speak
     assert found.spread is not None
     assert found.spread.entropy == pytest.approx(found.uncertainty.predictive_entropy)
     assert found.promises == ()
-    assert any("was fitted to single answers" in note for note in found.notes)
+    assert any("was fitted to other answers" in note for note in found.notes)
     assert judge.decide("thing") == found
+
+
+def test_an_evaluation_in_passes_is_calibrated_as_such_and_texts_are_asked_as_it_asked(
+    tmp_path: Path, bench: Bench
+) -> None:
+    several = made(tmp_path, dropout_passes=4)
+    judge = open_judge(order(several), world=several.world)
+    for number in (1, 6):
+        sample = decide_sample(several.run, f"test-{number}", world=several.world)
+        text = judge.decide(question("test", number))
+        assert shares(text) == pytest.approx(shares(sample), abs=1e-6)
+        assert text.promises == sample.promises
+        assert text.promises
+        assert text.uncertainty is not None
+        assert (text.uncertainty.members, text.uncertainty.mutual_information > 0) == (4, True)
+    records = {each.sample_id: each for each in read_collected(several.run, world=several.world).records}
+    plain = {each.sample_id: each for each in read_collected(bench.run, world=bench.world).records}
+    # The same model, data and answers; only the options' probabilities are others.
+    assert all(records[name].completion == each.completion for name, each in plain.items())
+    assert all(records[name].option_logprobs != each.option_logprobs for name, each in plain.items())
+    other = decide_text("thing", order=order(several, source="mc_dropout", passes=5), world=several.world)
+    assert other.promises == ()
 
 
 @pytest.mark.parametrize(

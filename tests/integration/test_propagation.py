@@ -184,6 +184,9 @@ def cases() -> list[tuple[str, dict[str, Any], str]]:
     sampled = {"evaluation": {**tasks, "generation": SAMPLED}}
     found.append(("generation.do_sample", sampled, EVAL))
     found.append(("generation.top_p", {"evaluation": {**tasks, "generation": {**SAMPLED, "top_p": 0.5}}}, EVAL))
+    optioned = {"tasks": [{**task, "options": ["no", "yes"]}], "generation": {"dropout_passes": 3}}
+    dropping = {"evaluation": optioned, "controls": {**BASE["controls"], "lora_dropout": 0.1}}
+    found.append(("generation.dropout_passes", dropping, EVAL))
     for name, (value, file) in TASK.items():
         changed = {**task, **({"options": ["no", "yes"]} if name == "costs" else {}), name: value}
         found.append((f"task.{name}", {"evaluation": {"tasks": [changed]}}, file))
@@ -249,7 +252,7 @@ def test_a_changed_field_changes_the_file_that_carries_it(
         (DesignPolicy, POLICY),
         (DesignRule, RULE),
         (Output, OUTPUT),
-        (Generation, {**GENERATION, **SAMPLED}),
+        (Generation, {**GENERATION, **SAMPLED, "dropout_passes": ()}),
         (EvalTask, TASK),
         (Evaluation, EVALUATION),
         (TrainingData, TRAINING),

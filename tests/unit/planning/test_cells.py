@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cruijff_kit.planning.cells import epochs_saved, plan_cells, unused_rows
+from cruijff_kit.planning.cells import epochs_saved, plan_cells, unused_rows, vain_passes
 from cruijff_kit.planning.grid import Point, cross
 from cruijff_kit.schema.spec import ExperimentSpec
 from tests.fakes.designed import DESIGN, design
@@ -79,3 +79,30 @@ def test_an_epoch_that_is_not_saved_cannot_be_evaluated() -> None:
 
 def test_without_an_evaluation_engine_there_is_nothing_to_evaluate() -> None:
     assert names(design(tools={"evaluation": "none"})) == ([], [])
+
+
+OPTIONED = {"name": "bits", "task": "rows", "scorers": ["risk"], "options": ["0", "1"]}
+
+
+@pytest.mark.parametrize(
+    "task,controls,said",
+    (
+        (OPTIONED, {"lora_dropout": 0.1}, []),
+        (OPTIONED, {"lora_dropout": 0.0}, ["trains without dropout, so passes would not differ"]),
+        (TASKS[0], {"lora_dropout": 0.1}, ["no task has options to score"]),
+        (OPTIONED, {"lora_dropout": 0.1, "recipe": "mlx_lora"}, ["answers in MLX"]),
+    ),
+)
+def test_passes_with_dropout_on_that_tell_nothing_are_a_problem(
+    task: dict[str, Any], controls: dict[str, Any], said: list[str]
+) -> None:
+    spec = design(
+        factors={},
+        controls={**DESIGN["controls"], **controls},
+        evaluation={"tasks": [task], "generation": {"dropout_passes": 4}},
+    )
+    found = [problem.message for problem in vain_passes(cross(spec)[:1], spec.evaluation)]
+    assert len(found) == len(said)
+    assert all(words in message for words, message in zip(said, found, strict=True))
+    # A base model has no dropout, and is asked once.
+    assert list(vain_passes(cross(spec)[-1:], spec.evaluation)) == []

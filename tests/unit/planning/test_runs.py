@@ -52,6 +52,17 @@ def test_the_ids_of_a_known_design_never_change() -> None:
     assert ids() == GOLDEN
 
 
+def test_the_ids_of_varied_generation_never_change_and_passes_with_dropout_are_other_runs() -> None:
+    def varied(**generation: int) -> list[str]:
+        levels = {f"generation.{name}": [value] for name, value in generation.items()}
+        return ids(tools={"preparation": "none"}, factors={"generation.max_tokens": [1, 2], **levels}, runs=[])
+
+    assert varied() == ["generation.max-token1-4a9694f1", "generation.max-token2-f145509b"]
+    # What held before there were such passes.
+    assert [each.rpartition("-")[2] for each in varied(dropout_passes=0)] == ["4a9694f1", "f145509b"]
+    assert "4a9694f1" not in str(varied(dropout_passes=4))
+
+
 @pytest.mark.parametrize(
     "changes",
     (
