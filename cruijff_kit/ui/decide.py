@@ -19,7 +19,7 @@ from cruijff_kit.ui.words import SIGNS, figure, plain, shown
 
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
-    from cruijff_kit.workflow.decide_text import TextJudge
+    from cruijff_kit.workflow.text_verdicts import TextJudge
 
 __all__ = ["NO_GUARANTEE", "show_decide"]
 

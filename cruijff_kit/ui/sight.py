@@ -124,8 +124,10 @@ def _chosen(
 ) -> str:
     wanted = st.session_state.get(f"seen_{key}") or st.query_params.get(key) or first
     index = names.index(wanted) if wanted in names else 0
-    found = st.selectbox(label, names, index=index, format_func=(words or {}).get if words else str)
-    chosen = found if isinstance(found, str) else names[0]
+    told = dict(words or {})
+    chosen: str = (
+        st.selectbox(label, names, index=index, format_func=lambda name: str(told.get(name, name))) or names[0]
+    )
     st.session_state[f"seen_{key}"] = chosen
     if st.query_params.get(key) != chosen:
         st.query_params[key] = chosen

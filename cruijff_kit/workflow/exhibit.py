@@ -135,8 +135,8 @@ def _course(run: PlannedRun, steps: int) -> Iterator[dict[str, Any]]:
     """Yield the lines of a training whose calibration suffers from a high learning rate."""
     import numpy as np
 
-    chance = np.random.default_rng([run.seed, run.total_steps, int(1e6 * float(run.factors["lr"]))])
-    fast = float(run.factors["lr"]) > 2e-4
+    chance = np.random.default_rng([run.seed, run.total_steps, int(1e6 * _rate(run))])
+    fast = _rate(run) > 2e-4
     for step in range(1, steps + 1):
         done = step / run.total_steps
         loss = 0.35 + 1.1 * exp(-(7 if fast else 4) * done) + float(chance.normal(0, 0.03))
@@ -144,11 +144,15 @@ def _course(run: PlannedRun, steps: int) -> Iterator[dict[str, Any]]:
             "step": step,
             "epoch": 0,
             "loss": round(max(loss, 0.05), 4),
-            "lr": float(run.factors["lr"]) * (1 - 0.9 * done) * min(1.0, step / 12),
+            "lr": _rate(run) * (1 - 0.9 * done) * min(1.0, step / 12),
             "tokens_per_second": round(float(chance.normal(21_000, 500)), 1),
             "peak_memory_bytes": int(2.1e10 + 2e9 * min(1.0, step / 20)),
             **(_look(done, loss, fast=fast, spread=float(chance.normal(0, 0.006))) if step % _EVERY == 0 else {}),
         }
+
+
+def _rate(run: PlannedRun) -> float:
+    return float(str(run.factors["lr"]))
 
 
 def _look(done: float, loss: float, *, fast: bool, spread: float) -> dict[str, Any]:
@@ -236,7 +240,7 @@ def _scored(run: PlannedRun, cell: Cell) -> Iterator[_Scored]:
     scores = chance.normal(0, 3.2, (_SAMPLES, len(OPTIONS)))
     shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     labels = [int(chance.choice(len(OPTIONS), p=row)) for row in shares]
-    said = scores * (1.9 if float(run.factors["lr"]) > 2e-4 else 1.1)
+    said = scores * (1.9 if _rate(run) > 2e-4 else 1.1)
     logs = said - np.log(np.exp(said).sum(axis=1, keepdims=True))
     for label, row in zip(labels, logs, strict=True):
         yield _Scored(label, tuple(float(value) for value in row))
