@@ -123,12 +123,12 @@ def _model_audit(opening: Opening, name: str) -> None:
 
 def _parts(found: Mapping[str, Any]) -> None:
     """Show an object: what is plain in it as a table, then each part of it."""
-    flat = {name: each for name, each in found.items() if _is_plain(each)}
+    flat = {name: each for name, each in found.items() if _is_plain(each) and each not in (None, "", [])}
     if flat:
         table = {"part": [shown(name) for name in flat], "value": [_word(each) for each in flat.values()]}
         st.dataframe(table, hide_index=True, width="stretch")
     for name, each in found.items():
-        if name not in flat and each:
+        if not _is_plain(each) and each:
             _part(name, each if isinstance(each, list) else [each])
 
 

@@ -5,10 +5,9 @@ import re
 from functools import cache
 
 from cruijff_kit import workflow
-from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.run import Phase
 
-__all__ = ["PHASES", "SIGNS", "figure", "interval", "plain", "shown"]
+__all__ = ["PHASES", "SIGNS", "figure", "plain", "shown"]
 
 PHASES = {
     Phase.COMPLETED: "✓",
@@ -26,6 +25,7 @@ PHASES = {
 SIGNS = {"good": ":green[●]", "watch": ":orange[●]", "bad": ":red[●]", "open": ":gray[○]"}
 """The colour of each light."""
 
+_MANY = 1_000
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:-])")
 
 
@@ -44,14 +44,7 @@ def figure(value: float | None, low: float | None = None, high: float | None = N
     if value is None:
         return "–"
     ends = "" if low is None or high is None else f" [{low:.3g}, {high:.3g}]"
-    return f"{value:.4g}{ends}"
-
-
-def interval(found: Interval | None) -> str:
-    """Return a figure with its interval and what it rests on."""
-    if found is None or found.value is None:
-        return "–"
-    return f"{figure(found.value, found.low, found.high)}, n = {found.n}"
+    return f"{value:,.0f}{ends}" if abs(value) >= _MANY else f"{value:.4g}{ends}"
 
 
 @cache
