@@ -1,8 +1,8 @@
 """How soon pages are there: 500 runs opened in a real Chromium, and a long training followed.
 
 Measured is what somebody at the browser waits for: from asking for the address until the table of all runs stands
-there, on a server that is up. The first look finds nothing cached, neither here nor in the browser; the later ones do. Beside
-them, in turn: a page of Streamlit's own that does nothing but show a table of 500 lines.
+there, on a server that is up. The first look finds nothing cached, neither here nor in the browser; the later ones do.
+Beside them, in turn: a page of Streamlit's own that does nothing but show a table of 500 lines.
 
     python benchmarks/ui.py [--rounds 5]
 """
