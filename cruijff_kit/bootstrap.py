@@ -14,6 +14,7 @@ __all__ = [
     "Dialogue",
     "Mirror",
     "World",
+    "open_archive",
     "open_clients",
     "open_local",
     "open_mirror",
@@ -44,16 +45,39 @@ def open_world(
         site: which of several sites; the one that the experiment remembers where None.
 
     Raises:
-        SiteError: the experiment lies on another machine, or there is no such site.
+        SiteError: the experiment lies on another machine or is archived, or there is no such site.
     """
+    from cruijff_kit.adapters.archive_place import project_around, refuse_archived
     from cruijff_kit.adapters.mirror import refuse_mirror
     from cruijff_kit.adapters.site_file import chosen_site
     from cruijff_kit.schema.audit import Actor
 
-    sites = chosen_site(experiment, root=root, name=site)
+    sites = chosen_site(experiment, root=project_around(experiment) or root, name=site)
     settings = sites.read().site
     refuse_mirror(experiment, settings)
+    refuse_archived(experiment)
     return _world(experiment, sites=sites, site=settings, actor=Actor(kind=kind, name=name, client=client))
+
+
+def open_archive(experiment: Path, *, root: Path, name: str, site: str | None = None) -> "World":
+    """Return the world of an experiment that a person puts away or brings back, wherever it lies at the moment.
+
+    Args:
+        experiment: the directory it has, or had, in its project.
+        root: project root.
+        name: login name of the person.
+        site: which of several sites; the one that the experiment remembers where None.
+    """
+    from cruijff_kit.adapters.archive_place import place_of
+    from cruijff_kit.adapters.mirror import refuse_mirror
+    from cruijff_kit.adapters.site_file import chosen_site
+    from cruijff_kit.schema.audit import Actor
+
+    lies = experiment if experiment.exists() else place_of(experiment) or experiment
+    sites = chosen_site(lies, root=root, name=site)
+    settings = sites.read().site
+    refuse_mirror(experiment, settings)
+    return _world(experiment, sites=sites, site=settings, actor=Actor(kind="human", name=name, client="ck"))
 
 
 def open_site(experiment: Path, *, root: Path, site: str | None = None, new: bool = False) -> "World":
@@ -146,10 +170,12 @@ def _world(experiment: Path, *, sites: "DiskSiteFiles", site: "Site", actor: "Ac
     from cruijff_kit.adapters.library import DiskLibrary
     from cruijff_kit.adapters.lora_adapters import LocalAdapters
     from cruijff_kit.adapters.model_hub import LocalHub
+    from cruijff_kit.adapters.optuna_sampler import OptunaSampler
     from cruijff_kit.adapters.probe import StepProber
     from cruijff_kit.adapters.run_store import DiskRunStore
     from cruijff_kit.adapters.serving import LocalServing
     from cruijff_kit.adapters.shelf import DiskShelf
+    from cruijff_kit.adapters.vault import DiskVault
     from cruijff_kit.ports import World
     from cruijff_kit.workflow.safety import secrets_of
 
@@ -175,6 +201,8 @@ def _world(experiment: Path, *, sites: "DiskSiteFiles", site: "Site", actor: "Ac
         site_name=sites.name,
         secrets=secrets_of(os.environ),
         serving=LocalServing(),
+        proposer=OptunaSampler(),
+        vault=DiskVault(clock),
     )
 
 

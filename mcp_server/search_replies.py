@@ -20,6 +20,8 @@ class HitReply(BaseModel):
     """Its directory below the project root."""
     stage: str
     """designed, scaffolded, running, ended or reported."""
+    archived: str = ""
+    """When it was archived: then no tool reads it before the user has run `ck -C EXPERIMENT unarchive`."""
     runs: int
     """Runs planned."""
     date: str
@@ -61,6 +63,7 @@ class HitReply(BaseModel):
         return cls(
             experiment=card.experiment,
             stage=card.stage,
+            archived=card.archived,
             runs=card.runs,
             date=card.changed or card.created,
             tier=card.tier,

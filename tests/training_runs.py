@@ -93,5 +93,5 @@ def _defaults(folder: Path, base: Path, *, data: Path, run: Path) -> dict[str, A
 
 
 def _merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    blocks = {key: {**settings[key], **value} for key, value in changes.items() if isinstance(value, dict)}
+    blocks = {key: {**settings.get(key, {}), **value} for key, value in changes.items() if isinstance(value, dict)}
     return {**settings, **changes, **blocks}

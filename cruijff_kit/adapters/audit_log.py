@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from cruijff_kit.adapters.archive_place import refuse_change
 from cruijff_kit.adapters.audit_end import LogEnd, end_of
 from cruijff_kit.adapters.audit_heads import AuditHeads, Head
 from cruijff_kit.adapters.audit_lines import GENESIS, canonical, hash_of, read_blocks, scan
@@ -26,6 +27,8 @@ from cruijff_kit.schema.layout import ExperimentLayout
 __all__ = ["DiskAuditLog"]
 
 _ITSELF = Actor(kind="tool", name="audit log")
+_OF_ARCHIVES = frozenset({"archive", "unarchive"})
+"""Verbs that alone go on with the record of an archived experiment."""
 _QUOTED = 500
 """Bytes of a torn line that its repair record quotes."""
 
@@ -70,10 +73,12 @@ class DiskAuditLog:
 
         Raises:
             ResultError: the last line is not a record, so nothing can follow it.
-            SiteError: the log or the state directory cannot be written.
+            SiteError: the log or the state directory cannot be written, or the experiment is archived.
         """
         if not events:
             raise ValueError("an append takes at least one event")
+        if any(event.verb not in _OF_ARCHIVES for event in events):
+            refuse_change(self._experiment)
         with self._locked() as log:
             end = end_of(log, os.fstat(log).st_size)
             log_id = end.log_id or secrets.token_hex(16)

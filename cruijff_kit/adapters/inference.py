@@ -1,9 +1,10 @@
-"""A model held in this process, for spot checks."""
+"""A model held in this process, for spot checks and audits."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cruijff_kit.errors import SiteError
+from cruijff_kit.ports import Asking
 from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
@@ -35,6 +36,20 @@ class LocalInference:
 
         limits = Limits(max_tokens, top_logprobs)
         return self._model.complete(prompts, limits, adapter=self._adapter, stop_ids=stop_ids)
+
+    def ask(self, prompts: Sequence[PromptIds], asking: Asking, *, stop_ids: Sequence[int] = ()) -> list[Completion]:
+        """Answer each prompt, greedily or sampled, and score the options behind it.
+
+        Raises:
+            PlanError: prompt and answer exceed the model's positions, or two options are one.
+            ResultError: the adapter does not fit the base.
+            SiteError: the adapter cannot be loaded.
+        """
+        from cruijff_kit.runtime.inference import Limits
+
+        limits = Limits(asking.max_tokens, temperature=asking.temperature, seed=asking.seed)
+        options = [asking.options] * len(prompts) if asking.options else ()
+        return self._model.complete(prompts, limits, adapter=self._adapter, stop_ids=stop_ids, options=options)
 
 
 def load_inference(path: str, *, adapter: str | None = None, backend: Library = "torch") -> LocalInference:

@@ -33,6 +33,15 @@ class DiskLibrary:
             raise SiteError(f"`{project}` cannot be searched: {err.strerror}", hint=hint) from err
         return tuple(_looked_at(project, entry, files=files) for entry in found if _is_folder(entry))
 
+    def names(self, folder: str, ending: str) -> tuple[str, ...]:
+        """Return the names of a directory's files that end so, sorted; none where it is not there or unreadable."""
+        try:
+            with os.scandir(folder) as entries:
+                files = [each.name for each in entries if each.is_file(follow_symlinks=False)]
+        except OSError:
+            return ()
+        return tuple(sorted(name for name in files if name.endswith(ending)))
+
     def read(self, folder: str, path: str, *, last: int | None = None) -> bytes | None:
         """Return a file below a directory, or its last bytes; None where there is none."""
         with _opened(folder, path) as file:

@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
+from cruijff_kit.adapters.archive_place import refuse_change
 from cruijff_kit.adapters.file_lock import hold_lock
 from cruijff_kit.adapters.mounts import is_shared
 from cruijff_kit.adapters.safe_paths import checked_parts, open_file, opened_folder
@@ -114,6 +115,7 @@ class DiskRunStore:
     def write(self, path: str, content: bytes | str) -> None:
         """Write aside, fsync and rename; parents are made."""
         parts = checked_parts(path)
+        refuse_change(self.root)
         with _translated(path):
             write_file(self.root, parts, content=content.encode("utf-8") if isinstance(content, str) else content)
 
@@ -123,6 +125,7 @@ class DiskRunStore:
         Where making a part fails, nothing is left and what was there stays.
         """
         checked, sha, size = checked_parts(path), hashlib.sha256(), 0
+        refuse_change(self.root)
 
         def counted() -> Iterator[bytes]:
             nonlocal size
@@ -147,6 +150,7 @@ class DiskRunStore:
             raise ValueError(f"manifest `{manifest}` is not among the files to be published")
         for path in files:
             checked_parts(path)
+        refuse_change(self.root)
         with self.lock("publish"), _translated(str(self.root)):
             changed = self._changed(files)
             if changed:

@@ -6,6 +6,7 @@ from typing import Any
 from cruijff_kit.errors import SiteError
 
 __all__ = [
+    "beta_binomial_limits",
     "beta_limits",
     "binomial_mid_p",
     "binomial_two_sided",
@@ -74,6 +75,25 @@ def beta_limits(a: float, b: float, *, level: float) -> tuple[float, float]:
     """Return the limits between which Beta(a, b) lies with this probability, equal tails outside."""
     tail = (1 - level) / 2
     return float(_special().betaincinv(a, b, tail)), float(_special().betaincinv(a, b, 1 - tail))
+
+
+def beta_binomial_limits(trials: int, *, a: float, b: float, level: float) -> tuple[int, int]:
+    """Return the counts between which a binomial whose share is Beta(a, b) lies, at most a tail outside on either side.
+
+    Args:
+        trials: of the binomial.
+        a: as Beta has it, above 0.
+        b: as Beta has it, above 0.
+        level: probability of lying within, at least.
+    """
+    import numpy as np
+
+    log, counts, tail = _special().gammaln, np.arange(trials + 1), (1 - level) / 2
+    ways = log(trials + 1) - log(counts + 1) - log(trials - counts + 1)
+    chance = np.exp(ways + _special().betaln(counts + a, trials - counts + b) - _special().betaln(a, b))
+    below = np.concatenate([[0.0], np.cumsum(chance)])
+    above = np.concatenate([np.cumsum(chance[::-1])[::-1], [0.0]])
+    return int((below[1:] <= tail).sum()), trials - int((above[:-1] <= tail).sum())
 
 
 def hypergeometric_two_sided(found: int, drawn: int, *, successes: int, total: int) -> float:

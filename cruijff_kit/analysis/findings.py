@@ -9,6 +9,7 @@ from cruijff_kit.analysis.factorial import Observation, cell_figures, factor_eff
 from cruijff_kit.analysis.intervals import wilson_interval
 from cruijff_kit.analysis.losses import loss_figure
 from cruijff_kit.analysis.paired import holm_adjusted
+from cruijff_kit.schema.design_kinds import LatinDesign, SearchDesign
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.report import (
@@ -32,6 +33,7 @@ TRAINING = "training"
 """Task name of rows that hold losses."""
 
 _BASE = "base"
+_POINT = "point"
 
 
 class _Outcome(NamedTuple):
@@ -65,6 +67,11 @@ def find_all(spec: ExperimentSpec, plan: Plan, *, table: ResultTable) -> Finding
     sheet = _Sheet(spec, plan, table, 1 - spec.analysis.alpha)
     outcome, factors = _outcome(sheet), _factors(spec, plan)
     observations = _observations(sheet, outcome)
+    if isinstance(spec.design, SearchDesign):
+        # Trials were chosen by their results: what a search may claim its fresh seeds say, and nothing else does.
+        observations, factors = [], {}
+    if isinstance(spec.design, LatinDesign):
+        observations, factors = _by_point(observations)
     incomplete = _incomplete(table.rows)
     complete = len(plan.runs) - len({each.run for each in incomplete})
     comparisons, unpaired = _comparisons(sheet)
@@ -75,7 +82,9 @@ def find_all(spec: ExperimentSpec, plan: Plan, *, table: ResultTable) -> Finding
         bottom_line=(),
         losses=_losses(sheet),
         findings=_accuracies(sheet),
-        effects=() if only_base else factor_effects(observations, factors, level=sheet.level, planned=planned),
+        effects=()
+        if only_base or isinstance(spec.design, LatinDesign)
+        else factor_effects(observations, factors, level=sheet.level, planned=planned),
         comparisons=comparisons,
         groups=_groups(sheet),
         ranking=_ranking(sheet, outcome),
@@ -152,6 +161,15 @@ def _observations(sheet: _Sheet, outcome: _Outcome) -> list[Observation]:
         if row.run in subjects and (row.task, row.metric) == (outcome.task, outcome.metric)
         if row.value is not None and row.epoch == last[row.run, row.task]
     ]
+
+
+def _by_point(observations: Sequence[Observation]) -> tuple[list[Observation], Factors]:
+    """Return outcomes by the points of a Latin hypercube, whose levels make no combinations with each other."""
+    named = [
+        each._replace(factors={_POINT: ", ".join(f"{name} {level}" for name, level in each.factors.items())})
+        for each in observations
+    ]
+    return named, {_POINT: tuple(dict.fromkeys(each.factors[_POINT] for each in named))} if named else {}
 
 
 def _cells(

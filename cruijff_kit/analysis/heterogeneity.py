@@ -12,7 +12,7 @@ from cruijff_kit.analysis.paired import holm_adjusted
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.groups import GroupDifference, GroupMetric, GroupResult, GroupRules, Heterogeneity, Spread
 
-__all__ = ["SMALLEST_RED", "compare_columns"]
+__all__ = ["SMALLEST_RED", "compare_columns", "withheld_groups"]
 
 SMALLEST_RED = 10
 """Rows of red data below which a group is withheld."""
@@ -36,7 +36,7 @@ def compare_columns(columns: GroupColumns, *, source: str, column: str, tier: Ti
     measures = measure_groups(columns, rules)
     judged = _judged(measures, rules)
     sizes = np.bincount(columns.group, minlength=len(columns.levels)).tolist()
-    withheld = _withheld(sizes) if tier == "red" else set()
+    withheld = withheld_groups(sizes) if tier == "red" else set()
     shown = [code for code in range(len(sizes)) if code not in withheld]
     known = [place for place, each in enumerate(measures) if not each.wanting]
     results = tuple(
@@ -108,7 +108,7 @@ def _spread(measure: Measure, shown: Sequence[int], *, rules: GroupRules) -> Spr
     return Spread(metric=measure.name, groups=len(known), gap=gap, sd=pstdev(values), p_value=p_value)
 
 
-def _withheld(sizes: Sequence[int]) -> set[int]:
+def withheld_groups(sizes: Sequence[int]) -> set[int]:
     """Return groups of few rows, and the next smallest until those withheld cannot be told apart."""
     ordered = sorted(range(len(sizes)), key=lambda code: sizes[code])
     few = [code for code in ordered if sizes[code] < SMALLEST_RED]

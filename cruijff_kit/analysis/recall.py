@@ -19,6 +19,7 @@ def covered(card: Card, why: str, *, tier: Tier) -> Card:
         experiment=card.experiment,
         project=card.project,
         stage=card.stage,
+        archived=card.archived,
         tier=tier,
         withheld=why,
         models=tuple(CardModel(name="", sha256=each.sha256) for each in card.models),

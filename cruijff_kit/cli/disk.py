@@ -7,7 +7,7 @@ from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import confirm, enter
 from cruijff_kit.schema.disk import DiskReport
 
-__all__ = ["disk"]
+__all__ = ["disk", "size_words"]
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -24,20 +24,21 @@ def disk(experiment: str, *, prune: bool, reason: str, as_json: bool) -> None:
     click.echo(report.model_dump_json(indent=2) if as_json else _told(report))
     if not prune or not report.prunable:
         return
-    confirm(f"Remove {_size(report.prunable)}? It cannot be undone.", "prune", unattended=False, world=world)
+    confirm(f"Remove {size_words(report.prunable)}? It cannot be undone.", "prune", unattended=False, world=world)
     receipt = workflow.prune_disk(reason=reason, world=world)
-    click.echo(f"removed {receipt.files} files, {_size(receipt.bytes)}", err=as_json)
+    click.echo(f"removed {receipt.files} files, {size_words(receipt.bytes)}", err=as_json)
 
 
 def _told(report: DiskReport) -> str:
     rows = [
-        (item.run_id or "(experiment)", item.kind, str(item.files), _size(item.bytes), item.prunable)
+        (item.run_id or "(experiment)", item.kind, str(item.files), size_words(item.bytes), item.prunable)
         for item in sorted(report.items, key=lambda item: -item.bytes)
     ]
-    total = f"{_size(report.bytes)} in all, {_size(report.prunable)} may go"
+    total = f"{size_words(report.bytes)} in all, {size_words(report.prunable)} may go"
     return "\n".join([aligned(("run", "kind", "files", "takes", "may go because"), rows), total])
 
 
-def _size(count: int) -> str:
+def size_words(count: int) -> str:
+    """Return bytes as people read them."""
     power = next((index for index in range(len(_UNITS)) if count < 1000 ** (index + 1)), len(_UNITS) - 1)
     return f"{count / 1000**power:.3g} {_UNITS[power]}"

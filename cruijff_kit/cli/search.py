@@ -63,7 +63,8 @@ def _lines(page: SearchPage, after: int) -> Iterator[str]:
 
 def _card(card: Card) -> Iterator[str]:
     hidden = f", withheld: {card.withheld}" if card.withheld else ""
-    yield f"{card.experiment}  {card.stage}, {card.runs} runs{hidden}  {card.changed or card.created}".rstrip()
+    away = f", archived {card.archived}" if card.archived else ""
+    yield f"{card.experiment}  {card.stage}{away}, {card.runs} runs{hidden}  {card.changed or card.created}".rstrip()
     if card.question:
         yield f"  {card.question}"
     yield from (f"  model {each.name} {(each.sha256 or 'not hashed yet')[:12]}" for each in card.models)

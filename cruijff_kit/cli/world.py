@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cruijff_kit.bootstrap import open_local, open_site, open_world
+from cruijff_kit.bootstrap import open_archive, open_local, open_site, open_world
 from cruijff_kit.errors import SiteError
 from cruijff_kit.schema.layout import ExperimentLayout
 
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
-__all__ = ["ProgressBar", "chosen", "confirm", "enter", "enter_around", "enter_local", "enter_project", "enter_site"]
+__all__ = [
+    "ProgressBar",
+    "chosen",
+    "confirm",
+    "enter",
+    "enter_archive",
+    "enter_around",
+    "enter_local",
+    "enter_project",
+    "enter_site",
+]
 
 
 def enter(experiment: str) -> "World":
@@ -22,6 +32,12 @@ def enter(experiment: str) -> "World":
     folder = Path(experiment).resolve()
     name = getpass.getuser()
     return open_world(folder, root=folder.parent, kind="human", name=name, client="ck", site=chosen())
+
+
+def enter_archive(experiment: str) -> "World":
+    """Return the world of an experiment that is to be put away or brought back."""
+    folder = Path(experiment).resolve()
+    return open_archive(folder, root=folder.parent, name=getpass.getuser(), site=chosen())
 
 
 def enter_site(experiment: str, *, new: bool = False) -> "World":

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cruijff_kit.data.draws import ordered
-from cruijff_kit.data.splits import row_question
+from cruijff_kit.data.splits import AUGMENTED_FROM, row_question
 
 __all__ = ["hold_out"]
 
@@ -16,7 +16,7 @@ def hold_out(rows: _Rows, *, share: float, seed: int) -> tuple[list[Mapping[str,
     """Return the rows to learn and those held out, each in file order.
 
     Rows that ask the same go together, so that none is asked what another one taught; a
-    row's place in the file decides nothing.
+    row's place in the file decides nothing. Changed copies are never held out; they go where their origin is.
 
     Args:
         rows: all rows.
@@ -32,4 +32,5 @@ def hold_out(rows: _Rows, *, share: float, seed: int) -> tuple[list[Mapping[str,
         held.add(question)
         wanted -= counts[question]
     learnt = [row for row, question in zip(rows, asked, strict=True) if question not in held]
-    return learnt, [row for row, question in zip(rows, asked, strict=True) if question in held]
+    held_rows = [row for row, question in zip(rows, asked, strict=True) if question in held]
+    return learnt, [row for row in held_rows if AUGMENTED_FROM not in row]

@@ -1,12 +1,33 @@
 """What a training in MLX cannot be asked for, told before anything starts."""
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-__all__ = ["MLX_RECIPE", "Unlike", "unlike_mlx"]
+__all__ = ["MLX_RECIPE", "PROVEN", "Unlike", "unlike_mlx"]
 
 MLX_RECIPE = "mlx_lora"
 """The recipe of this package that trains in MLX."""
+
+PROVEN: Mapping[str, str] = MappingProxyType(
+    {
+        "cohere": "CohereForCausalLM",
+        "gemma2": "Gemma2ForCausalLM",
+        "glm4": "Glm4ForCausalLM",
+        "granite": "GraniteForCausalLM",
+        "llama": "LlamaForCausalLM",
+        "mistral": "MistralForCausalLM",
+        "phi": "PhiForCausalLM",
+        "phi3": "Phi3ForCausalLM",
+        "qwen2": "Qwen2ForCausalLM",
+        "qwen3": "Qwen3ForCausalLM",
+        "smollm3": "SmolLM3ForCausalLM",
+    }
+)
+"""Families whose logits were held against those of transformers: `model_type` to architecture, as `config.json` says.
+
+Others may load and compute something else.
+"""
 
 
 class Unlike(NamedTuple):
@@ -38,3 +59,6 @@ def unlike_mlx(settings: Mapping[str, Any]) -> Iterator[Unlike]:
     if settings.get("quantization", "none") not in {"none", "int4"}:
         fact = f"`quantization: {settings['quantization']}` is not for MLX"
         yield Unlike("quantization", fact, "write `quantization: int4`, MLX's own form of 4 bits, or leave it out")
+    if settings.get("loss", "ce") != "ce":
+        fact = f"`loss: {settings['loss']}` is not for MLX, which minimises cross-entropy alone"
+        yield Unlike("loss", fact, "leave `loss: ce`, or set `tools.preparation: peft`")

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from cruijff_kit.errors import Problem, SpecError
 
-__all__ = ["braced", "fill_template", "placeholders"]
+__all__ = ["asks", "braced", "fill_template", "placeholders"]
 
 _MARK = re.compile("\ue000(\\d+)\ue001")
 _BRACES = re.compile(r"(?P<open>\{\{)|(?P<close>\}\})|\{(?P<field>[^\W\d][\w.-]*)\}")
@@ -16,6 +16,11 @@ def placeholders(template: str) -> tuple[str, ...]:
     """Return the column names a template asks for, in order, each once."""
     found = (match["field"] for match in _BRACES.finditer(template))
     return tuple(dict.fromkeys(name for name in found if name))
+
+
+def asks(template: str, *, input_key: str = "input") -> bool:
+    """Return whether a template has a place for the question: `{input}`, or its column by its own name."""
+    return not {"input", input_key}.isdisjoint(placeholders(template))
 
 
 def fill_template(template: str, columns: Mapping[str, str]) -> str:

@@ -4,15 +4,19 @@ import re
 from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
-__all__ = ["RECIPES", "Recipe", "resolve_recipe", "training_command", "unknown_recipe"]
+__all__ = ["CALIBRATED", "RECIPES", "Recipe", "resolve_recipe", "training_command", "unknown_recipe"]
 
 RECIPES = {
     "lora_single_device": "LoRA with torchtune's components on one GPU, or on the CPU.",
     "lora_distributed": "The same on several GPUs or processes, weights whole or sharded.",
     "peft_lora": "LoRA with peft, for any causal model that transformers loads.",
+    "peft_lora_calibrated": "LoRA with peft for classifiers, their calibration watched while they learn.",
     "mlx_lora": "LoRA in MLX with mlx-lm, on Apple silicon, or on a CPU.",
 }
 """Training recipes of this package by module name, and what each is for; the core never imports them."""
+
+CALIBRATED = "peft_lora_calibrated"
+"""The recipe whose runs are watched unless their design says otherwise."""
 
 _PACKAGE = "cruijff_kit.recipes"
 # The first system renamed its recipes twice; a path of its package, and none of a user's, may stand in front.

@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 from cruijff_kit.data.items import item_question
 from cruijff_kit.data.turns import question_turns
 
-__all__ = ["Overlap", "Splits", "overlaps", "row_question", "split_lines", "write_splits"]
+__all__ = ["AUGMENTED_FROM", "Overlap", "Splits", "overlaps", "row_question", "split_lines", "write_splits"]
+
+AUGMENTED_FROM = "augmented_from"
+"""Column of a copy that augmentation made: the text that it is a change of."""
 
 Splits = Mapping[str, Sequence[Mapping[str, Any]]]
 """Split name to rows; a row is column name to text or number."""
@@ -51,7 +54,9 @@ def overlaps(splits: Splits, *, column: str | None = "input") -> list[Overlap]:
 
 
 def row_question(row: Mapping[str, Any]) -> str:
-    """Return what tells the question of a row apart, seen from its own form."""
+    """Return what tells the question of a row apart, seen from its own form; a changed copy asks as its origin."""
+    if AUGMENTED_FROM in row:
+        return str(row[AUGMENTED_FROM]).strip()
     asked = item_question(row)
     return f"{asked.text.strip()}\n{asked.input.strip()}".strip()
 

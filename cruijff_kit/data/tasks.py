@@ -14,6 +14,7 @@ TASKS: Mapping[str, str] = MappingProxyType(
     {
         "capitalization": "words in lower case, answered with a capital letter",
         "rows": "any data set of rows with a question and an answer",
+        "structured": "texts to decide on, answered with a label in JSON or with an abstention",
     }
 )
 """Tasks of this package: folder in `tasks/` to a caption."""

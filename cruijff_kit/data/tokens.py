@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from cruijff_kit.data.conversations import Asked, ask, ask_steadily
 from cruijff_kit.data.encoding import IGNORE, Encoded, Encoding, Row, row_error
 from cruijff_kit.data.items import TEXT, item_facts, item_form, item_turns
-from cruijff_kit.data.prompts import fill_template, placeholders
+from cruijff_kit.data.prompts import asks, fill_template, placeholders
 from cruijff_kit.data.template_registry import MODEL, NOT_IN_TEXT, get
 from cruijff_kit.data.templates import answer_end, no_template, one_bos
 from cruijff_kit.data.turns import MESSAGES, Turn, read_turns
@@ -34,6 +34,7 @@ __all__ = [
     "Encoding",
     "Row",
     "Turn",
+    "answer_ids",
     "answer_text",
     "conversation",
     "encode_conversation",
@@ -131,8 +132,8 @@ def encode_row(row: Row, *, encoding: Encoding, tokenizer: Tokenizer, place: str
         asked, ids = _whole(row, encoding=encoding, tokenizer=tokenizer, place=place)
     else:
         asked = _asked(row, encoding=encoding, tokenizer=tokenizer, place=place)
-        answer = tokenizer.encode(answer_text(row, encoding=encoding, place=place), add_special_tokens=False)
-        ids = (*asked.ids, *answer, *_end_ids(encoding=encoding, tokenizer=tokenizer))
+        answer = answer_text(row, encoding=encoding, place=place)
+        ids = (*asked.ids, *answer_ids(answer, encoding=encoding, tokenizer=tokenizer))
     truncated = len(ids) > encoding.max_seq_len
     if truncated and encoding.overlong == "refuse":
         raise _too_long(f"the row has {len(ids)} tokens", encoding, place=place)
@@ -159,6 +160,12 @@ def answer_text(row: Row, *, encoding: Encoding, place: str = "") -> str:
     if encoding.dataset_type in _TALKS:
         return _turns(row, encoding=encoding, place=place)[-1]["content"]
     return row_text(row, encoding.output_key, place=place)
+
+
+def answer_ids(answer: str, *, encoding: Encoding, tokenizer: Tokenizer) -> PromptIds:
+    """Return the ids of an answer as it is learnt behind its prompt, end of turn included."""
+    spelt = tokenizer.encode(answer, add_special_tokens=False)
+    return (*spelt, *_end_ids(encoding=encoding, tokenizer=tokenizer))
 
 
 def stop_ids(*, encoding: Encoding, tokenizer: Tokenizer) -> tuple[int, ...]:
@@ -200,7 +207,7 @@ def encoding_problems(encoding: Encoding, *, tokenizer: Tokenizer) -> list[Probl
         problems += _unusable(encoding.template)
     if encoding.dataset_type == "text_completion" and encoding.system_prompt:
         problems.append(_SYSTEM_IN_TEXT)
-    if "input" not in placeholders(encoding.prompt):
+    if not asks(encoding.prompt, input_key=encoding.input_key):
         hint = "put `{input}` where the question belongs"
         problems.append(Problem(f"prompt `{encoding.prompt}` lacks `{{input}}`", path="controls.prompt", hint=hint))
     if not problems and not answer_end(encoding=encoding, tokenizer=tokenizer).ids:

@@ -83,9 +83,10 @@ def check_columns(prompts: Mapping[str, str], used: Used, *, training: TrainingD
 
 
 def columns_of(analysis: Analysis) -> tuple[str, ...]:
-    """Return the columns that predictions must carry: those broken down by, and that of the clusters."""
+    """Return the columns that predictions must carry: those broken down or audited by, and that of the clusters."""
     clusters = () if analysis.cluster is None else (analysis.cluster,)
-    return tuple(dict.fromkeys((*analysis.groups, *clusters)))
+    audited = () if analysis.audit is None else analysis.audit.groups
+    return tuple(dict.fromkeys((*analysis.groups, *clusters, *audited)))
 
 
 def check_groups(analysis: Analysis, used: Used) -> Iterator[Problem]:
@@ -94,6 +95,8 @@ def check_groups(analysis: Analysis, used: Used) -> Iterator[Problem]:
     named = [(name, "group", f"analysis.groups[{index}]") for index, name in enumerate(analysis.groups)]
     if analysis.cluster is not None:
         named.append((analysis.cluster, "cluster", "analysis.cluster"))
+    audited = () if analysis.audit is None else analysis.audit.groups
+    named += [(name, "group", f"analysis.audit.groups[{index}]") for index, name in enumerate(audited)]
     for name, word, path in named:
         if name not in columns:
             near = get_close_matches(name, columns, n=1)

@@ -6,12 +6,15 @@ from typing import Any
 from cruijff_kit.errors import Problem
 from cruijff_kit.planning.runs import total_steps
 from cruijff_kit.schema.config import TRAIN_PLACES, EvalConfig, TrainConfig
+from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.plan import PlannedRun, Resolved
 
 __all__ = ["edit_problems", "eval_problems", "with_edit"]
 
 # Epochs decide which adapters and evaluations there are, so they are part of what a run is.
-_EDITABLE = {name: place for name, place in TRAIN_PLACES.items() if name not in {"epochs", "epochs_to_save"}}
+# What losses are told holds together only as a whole, which the design checks.
+_FIXED = {"epochs", "epochs_to_save", *LossControls.model_fields}
+_EDITABLE = {name: place for name, place in TRAIN_PLACES.items() if name not in _FIXED}
 
 
 def edit_problems(run: PlannedRun, planned: TrainConfig, *, edited: TrainConfig, place: str) -> list[Problem]:
@@ -72,8 +75,9 @@ def _at(config: TrainConfig, where: tuple[str, ...]) -> Any:
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], tuple[Any, Any]]]:
     """Yield the path of every value that differs, and both values."""
-    for name, value in old.items():
-        if isinstance(value, dict) and isinstance(new[name], dict):
-            yield from (((name, *where), pair) for where, pair in _differences(value, new[name]))
-        elif value != new[name]:
-            yield (name,), (value, new[name])
+    for name in {**old, **new}:
+        value, other = old.get(name), new.get(name)
+        if isinstance(value, dict) and isinstance(other, dict):
+            yield from (((name, *where), pair) for where, pair in _differences(value, other))
+        elif value != other:
+            yield (name,), (value, other)

@@ -1,7 +1,7 @@
 """The grid: factors crossed, named runs added, every fine-tuned run repeated per seed."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import product
 from typing import Any, Literal, NamedTuple
@@ -9,9 +9,13 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from cruijff_kit.errors import PlanError, Problem
+from cruijff_kit.planning.fractions import fraction_of
 from cruijff_kit.planning.run_ids import canonical_json, component, shorten
+from cruijff_kit.planning.search_space import DEFAULT, OTHER_WORDS, searched_names, space_of
 from cruijff_kit.planning.settings import READ_BY_EVALUATION, base_settings, override, typed_level, with_derived
+from cruijff_kit.planning.spans import grid_levels, latin_points
 from cruijff_kit.schema.data import TrainingData
+from cruijff_kit.schema.design_kinds import FractionalDesign, GridDesign, LatinDesign, SearchDesign, Span
 from cruijff_kit.schema.evaluation import Generation
 from cruijff_kit.schema.plan import Resolved
 from cruijff_kit.schema.spec import Controls, ExperimentSpec, Factors, Level, ModelRef, RunSpec
@@ -82,6 +86,7 @@ class _Recipe(NamedTuple):
     factors: dict[str, Level]
     settings: dict[str, Resolved]
     generation: Generation | None = None
+    seeds: tuple[int, ...] | None = None
 
 
 def cross(spec: ExperimentSpec) -> tuple[Point, ...]:
@@ -102,6 +107,12 @@ def cross(spec: ExperimentSpec) -> tuple[Point, ...]:
 
 
 def _crossed(spec: ExperimentSpec, base: Mapping[str, Resolved], *, problems: list[Problem]) -> Iterator[_Recipe]:
+    if isinstance(spec.design, SearchDesign):
+        if spec.factors:
+            fact, hint = "factors are not crossed in a search", "move them into `design.space`"
+            problems.append(Problem(fact, path="factors", hint=hint))
+        yield from _searched(spec, spec.design, base=base, problems=problems)
+        return
     if spec.design == "list":
         if spec.factors:
             fact = "factors are not crossed where `design` is `list`"
@@ -109,35 +120,90 @@ def _crossed(spec: ExperimentSpec, base: Mapping[str, Resolved], *, problems: li
         return
     # Where nothing is trained, runs named one by one are all there are.
     named = any(run.type == "fine-tuned" or spec.tools.preparation == "none" for run in spec.runs)
-    if not spec.factors and named:
+    if not spec.factors and spec.design == "full" and named:
         return
     yield from _combinations(spec, base, problems=problems)
 
 
+def _searched(
+    spec: ExperimentSpec, search: SearchDesign, *, base: Mapping[str, Resolved], problems: list[Problem]
+) -> Iterator[_Recipe]:
+    """Yield the one run that a search has from the start, the controls as they are; trials are named runs."""
+    if spec.tools.preparation == "none":
+        hint = "use `tools.preparation: torchtune` or `peft`, or `design: full`"
+        problems.append(Problem("a search trains, and `tools.preparation` is `none`", "design", hint=hint))
+        return
+    for name, dimension in space_of(search).items():
+        path = f"design.space.{name}"
+        wrong = _bad_name(name, spec, path=path)
+        problems += [wrong] if wrong else []
+        levels = (dimension.low, dimension.high) if isinstance(dimension, Span) else dimension
+        for level in () if wrong else levels:
+            _choice(name, level, path=path, problems=problems)
+    first = spec.models[0].name if "model" in searched_names(search) else None
+    yield _Recipe("fine-tuned", DEFAULT, "design", first, {}, {}, dict(base))
+
+
 def _varied(spec: ExperimentSpec) -> Factors:
     """Return the factors; where nothing is trained or varied, every model is evaluated."""
-    if not spec.factors and spec.tools.preparation == "none" and len(spec.models) > 1:
+    if not spec.factors and spec.design == "full" and spec.tools.preparation == "none" and len(spec.models) > 1:
         return {"model": tuple(model.name for model in spec.models)}
     return spec.factors
 
 
+def _points(spec: ExperimentSpec, problems: list[Problem]) -> Iterator[tuple[tuple[str, Level], ...]]:
+    """Yield the level of every factor at each point of the design, in its order."""
+    design, factors = spec.design, _varied(spec)
+    try:
+        if isinstance(design, FractionalDesign):
+            yield from (tuple(each.items()) for each in fraction_of(design, factors).combinations(factors))
+            return
+        drawn: Sequence[Mapping[str, Level]] = ({},)
+        if isinstance(design, LatinDesign):
+            drawn = latin_points(design)
+    except ValueError as err:
+        problems.append(Problem(str(err), "design", hint="see `design` in `ck schema`"))
+        return
+    if isinstance(design, GridDesign):
+        factors = {**factors, **{name: grid_levels(name, each) for name, each in design.space.items()}}
+    for levels in product(*factors.values()):
+        for point in drawn:
+            yield (*zip(factors, levels, strict=True), *point.items())
+
+
 def _combinations(spec: ExperimentSpec, base: Mapping[str, Resolved], *, problems: list[Problem]) -> Iterator[_Recipe]:
-    choices = [_choices(factor, levels, spec=spec, problems=problems) for factor, levels in _varied(spec).items()]
-    for chosen in product(*choices):
-        controls = {choice.factor: choice.value for choice in chosen if _is_control(choice.factor)}
-        factors: dict[str, Level] = {choice.factor: choice.value for choice in chosen}
-        model = factors.get("model")
-        parts = tuple(choice.part for choice in chosen)
-        yield _Recipe(
-            type="control" if spec.tools.preparation == "none" else "fine-tuned",
-            name=shorten(parts or (spec.models[0].name,), None),
-            place="factors",
-            model=None if model is None else str(model),
-            data={name: level for name, level in factors.items() if name.startswith(_DATA)},
-            factors=factors,
-            settings={**base, **override(controls, "factor")},
-            generation=_generation(factors, spec, path="factors", problems=problems),
-        )
+    chosen = {name: _choices(name, each, spec=spec, problems=problems) for name, each in _varied(spec).items()}
+    known = {(name, repr(each.level)): each for name, choices in chosen.items() for each in choices}
+    named = spec.design.space if isinstance(spec.design, GridDesign | LatinDesign) else ()
+    wrong = [found for name in named if (found := _bad_name(name, spec, path=f"design.space.{name}"))]
+    problems += wrong
+    if wrong or not all(chosen.values()):
+        # What has a wrong name has no levels to combine.
+        return
+    for point in _points(spec, problems):
+        for name, level in point:
+            if (name, repr(level)) not in known:
+                known[name, repr(level)] = _choice(name, level, path=f"design.space.{name}", problems=problems)
+        yield _combined([known[name, repr(level)] for name, level in point], spec, base=base, problems=problems)
+
+
+def _combined(
+    chosen: Sequence[_Choice], spec: ExperimentSpec, *, base: Mapping[str, Resolved], problems: list[Problem]
+) -> _Recipe:
+    controls = {choice.factor: choice.value for choice in chosen if _is_control(choice.factor)}
+    factors: dict[str, Level] = {choice.factor: choice.value for choice in chosen}
+    model = factors.get("model")
+    parts = tuple(choice.part for choice in chosen)
+    return _Recipe(
+        type="control" if spec.tools.preparation == "none" else "fine-tuned",
+        name=shorten(parts or (spec.models[0].name,), None),
+        place="factors",
+        model=None if model is None else str(model),
+        data={name: level for name, level in factors.items() if name.startswith(_DATA)},
+        factors=factors,
+        settings={**base, **override(controls, "factor")},
+        generation=_generation(factors, spec, path="factors", problems=problems),
+    )
 
 
 def _generation(
@@ -166,12 +232,14 @@ def _choices(
     if wrong:
         problems.append(wrong)
         return ()
-    choices = []
-    for index, level in enumerate(levels):
-        value, found = typed_level(factor, level, path=f"{path}[{index}]") if _is_control(factor) else (level, [])
-        problems += found
-        choices.append(_Choice(factor, level, value, component(factor, value)))
-    return tuple(choices)
+    places = enumerate(levels)
+    return tuple(_choice(factor, level, path=f"{path}[{index}]", problems=problems) for index, level in places)
+
+
+def _choice(factor: str, level: Level, *, path: str, problems: list[Problem]) -> _Choice:
+    value, found = typed_level(factor, level, path=path) if _is_control(factor) else (level, [])
+    problems += found
+    return _Choice(factor, level, value, component(factor, value))
 
 
 def _is_control(name: str) -> bool:
@@ -199,6 +267,7 @@ def _bad_name(name: str, spec: ExperimentSpec, *, path: str) -> Problem | None:
     known = ["model", "data.path", *(field for field in Controls.model_fields if field != "seeds")]
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean `{near[0]}`?" if near else "vary `model`, `data.path`, `data.<argument>` or a control"
+    hint = OTHER_WORDS.get(name, hint)
     return Problem(f"unknown factor `{name}`", path, hint=hint)
 
 
@@ -242,9 +311,12 @@ def _named_run(
             problems += found
     settings = {**base, **override(controls, "run")}
     said = {**controls, **data, **run.parameters, "model": run.model}
-    factors = {name: level for name, level in said.items() if name in spec.factors}
+    varied = (*spec.factors, *(searched_names(spec.design) if isinstance(spec.design, SearchDesign) else ()))
+    factors = {name: level for name, level in said.items() if name in varied}
+    if "model" not in spec.factors and run.model is None:
+        factors.pop("model", None)
     own = _generation(run.parameters, spec, path=f"{path}.parameters", problems=problems)
-    return _Recipe(run.type, run.name, path, run.model, data, factors, settings, own)
+    return _Recipe(run.type, run.name, path, run.model, data, factors, settings, own, run.seeds)
 
 
 def _replicates(recipe: _Recipe, spec: ExperimentSpec, *, problems: list[Problem]) -> Iterator[Point]:
@@ -257,7 +329,7 @@ def _replicates(recipe: _Recipe, spec: ExperimentSpec, *, problems: list[Problem
         fact = f"run `{recipe.name}` trains `{model.name}`, which answers behind an API"
         problems.append(Problem(fact, f"{recipe.place}.model", hint=hint))
         return
-    seeds = spec.controls.seeds
+    seeds = recipe.seeds or spec.controls.seeds
     data = _variant(spec.data.training, recipe.data)
     # A level with the wrong type is on the list of problems already and has nothing to derive from.
     settings = recipe.settings if problems else _derived(recipe.settings, spec)

@@ -16,6 +16,7 @@ from cruijff_kit.schema.config import (
 from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.layout import RunLayout, adapter_in
+from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.plan import Cell, PlannedRun
 from cruijff_kit.schema.spec import ExperimentSpec
 
@@ -79,6 +80,7 @@ def train_config(run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, 
         strategy=value["strategy"],
         custom_metrics=_metrics(value["custom_metrics"], places),
         wandb_project=spec.output.wandb_project,
+        **{name: value[name] for name in LossControls.model_fields if name in value},
     )
 
 

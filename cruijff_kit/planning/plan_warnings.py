@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from cruijff_kit.planning.api_models import api_warnings
 from cruijff_kit.planning.estimates import Basis, run_memory
 from cruijff_kit.planning.fits import Limit, gigabytes, host_bytes, memory_bytes, remedies
+from cruijff_kit.planning.kind_checks import kind_warnings
+from cruijff_kit.planning.loss_checks import warned_losses
+from cruijff_kit.schema.design_kinds import SearchDesign
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.spec import ExperimentSpec
 
@@ -24,7 +27,9 @@ def plan_warnings(spec: ExperimentSpec, plan: Plan) -> list[str]:
         *_replicates(spec, plan),
         *_machine(spec, trained),
         *_saving(trained),
+        *warned_losses(trained),
         *api_warnings(spec, plan.runs),
+        *kind_warnings(spec),
     ]
 
 
@@ -60,7 +65,8 @@ def _replicates(spec: ExperimentSpec, plan: Plan) -> Iterator[str]:
         if len(spec.controls.seeds) > 1:
             yield "seeds repeat trainings, and nothing is trained: every run is evaluated once"
         return
-    if len(spec.controls.seeds) == 1 and any(run.type == "fine-tuned" for run in plan.runs):
+    searched = isinstance(spec.design, SearchDesign)
+    if len(spec.controls.seeds) == 1 and not searched and any(run.type == "fine-tuned" for run in plan.runs):
         yield "one seed: differences between runs cannot be told from chance; add seeds to `controls.seeds`"
     if spec.tools.evaluation != "none" and not any(run.type == "control" for run in plan.runs):
         yield "no control run: nothing will be compared with the base model; add one with `type: control` to `runs`"

@@ -7,22 +7,23 @@ from typing import Any, NamedTuple
 from cruijff_kit.errors import PlanError, Problem
 from cruijff_kit.planning.cells import epochs_saved, plan_cells, unused_rows, vain_passes
 from cruijff_kit.planning.grid import Point, Variant
+from cruijff_kit.planning.loss_checks import minimised, unfit_points
 from cruijff_kit.planning.mlx_checks import unlike_backend
 from cruijff_kit.planning.run_ids import content_hash, run_id
 from cruijff_kit.schema.data import DatasetFacts
+from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.plan import Cell, PlannedRun, Resolved
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import ExperimentSpec, ModelRef
 
-__all__ = ["Inputs", "plan_runs", "science", "total_steps"]
+__all__ = ["NEUTRAL", "Inputs", "plan_runs", "science", "total_steps"]
 
 # How rows become tokens: all that a base model's answers depend on besides itself and the data.
 _SHARED = (
     *("dataset_type", "prompt", "system_prompt", "template", "template_date"),
     *("max_seq_len", "overlong", "dtype"),
 )
-# These shape files, logs and memory, never the result; the two batch controls count as their product.
-_NEUTRAL = frozenset(
+NEUTRAL = frozenset(
     {
         "batch_size",
         "gradient_accumulation_steps",
@@ -41,6 +42,8 @@ _NEUTRAL = frozenset(
         "custom_metrics",
     }
 )
+"""These shape files, logs and memory, never the result; the two batch controls count as their product."""
+
 # Controls that came later: at these values a run is what it was before there was such a control.
 _LATER = MappingProxyType({"lora_variant": "lora", "target_modules": None, "quantization": "none", "template": "model"})
 # Recipes that give the same results on another number of devices.
@@ -71,8 +74,11 @@ def plan_runs(spec: ExperimentSpec, points: tuple[Point, ...], *, inputs: Inputs
         PlanError: two runs are the same, or epochs, splits or tasks do not fit; lists every problem.
     """
     problems = [
-        *unused_rows(points, spec.evaluation), *unlike_backend(points, spec), *vain_passes(points, spec.evaluation)
-    ]  # fmt: skip
+        *unused_rows(points, spec.evaluation),
+        *unlike_backend(points, spec),
+        *unfit_points(points, inputs.datasets),
+        *vain_passes(points, spec.evaluation),
+    ]
     refs = _hashed(spec.models, inputs.models)
     runs, digests = [], []
     for point in points:
@@ -107,7 +113,8 @@ def science(point: Point, inputs: Inputs) -> dict[str, Any]:
         shared["generation"] = {name: value for name, value in said.items() if name != "dropout_passes" or value}
     if point.type == "control":
         return {**shared, "controls": _said({name: values[name] for name in _SHARED})}
-    controls = _said({name: value for name, value in values.items() if name not in _NEUTRAL})
+    neutral = NEUTRAL | LossControls.model_fields.keys()
+    controls = _said({name: value for name, value in values.items() if name not in neutral}) | minimised(values)
     controls["effective_batch"] = values["batch_size"] * values["gradient_accumulation_steps"]
     recipe = values["recipe"]
     controls["recipe"] = inputs.recipes.get(recipe, _ALIKE.get(recipe, recipe))

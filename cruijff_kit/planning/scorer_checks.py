@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 
 from cruijff_kit.data.splits import Splits
+from cruijff_kit.data.structured import label_of
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.errors import Problem, ResultError, SpecError
 from cruijff_kit.schema.evaluation import EvalTask
@@ -25,7 +26,7 @@ def check_scorers(spec: ExperimentSpec) -> Iterator[Problem]:
 
 def check_task(task: EvalTask, *, path: str = "") -> Iterator[Problem]:
     """Yield what is wrong with the scorers of one task; `path` is what stands before its keys."""
-    for check in (_planned, _options, _costs, _threshold):
+    for check in (_planned, _options, _structured, _costs, _threshold):
         yield from check(task, path)
 
 
@@ -59,15 +60,17 @@ def check_targets(task: EvalTask, splits: Splits, *, column: str, path: str, sho
         shown: whether rows may be quoted.
     """
     try:
-        foreign = parse_task(task.task).foreign
+        asked = parse_task(task.task)
     except SpecError:
         return
-    wanted = None if foreign else _wanted(task)
+    wanted = None if asked.foreign else _wanted(task)
     rows = splits.get(task.split, ())
     if wanted is None or not rows:
         return
     fits, words, hint = wanted
-    strays = [text for text in (str(row.get(column, "")) for row in rows) if not fits(text)]
+    structured = asked.name == "structured"
+    targets = (label_of(row, output_key=column) if structured else str(row.get(column, "")) for row in rows)
+    strays = [text for text in targets if not fits(text)]
     if strays:
         named = ", ".join(f"`{text[:40]}`" for text in list(dict.fromkeys(strays))[:_SHOWN]) if shown else ""
         fact = (
@@ -107,6 +110,12 @@ def _options(task: EvalTask, path: str) -> Iterator[Problem]:
         elif key in seen:
             yield Problem(f"option `{option}` is named twice", where, hint="keep one of them")
         seen.add(key)
+
+
+def _structured(task: EvalTask, path: str) -> Iterator[Problem]:
+    if task.task == "structured" and len(task.options) < 2:
+        hint = "name every label there is: `options: [NO_RISK, HIGH_RISK]`"
+        yield Problem("task `structured` needs two options at least", f"{path}options", hint=hint)
 
 
 def _costs(task: EvalTask, path: str) -> Iterator[Problem]:

@@ -5,8 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cruijff_kit.data.recipe_names import resolve_recipe
+from cruijff_kit.data.recipe_names import CALIBRATED, resolve_recipe
 from cruijff_kit.errors import Problem
+from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.plan import Resolved, Source
 from cruijff_kit.schema.site import Site
 from cruijff_kit.schema.spec import Controls, ExperimentSpec, Level, Output, Resources
@@ -17,6 +18,7 @@ __all__ = [
     "default_recipe",
     "override",
     "part_settings",
+    "plain",
     "site_gpu_memory",
     "site_settings",
     "typed_level",
@@ -37,16 +39,25 @@ def base_settings(controls: Controls) -> dict[str, Resolved]:
     """Return every control but the seeds; `design` is what was written, whatever its value."""
     written = controls.model_fields_set
     return {
-        name: Resolved(value=getattr(controls, name), source="design" if name in written else "default")
+        name: Resolved(value=plain(getattr(controls, name)), source="design" if name in written else "default")
         for name in Controls.model_fields
         if name != "seeds"
     }
 
 
+def plain(value: Any) -> Any:
+    """Return a control's value as data that a plan keeps: of nouns what was said of them."""
+    if isinstance(value, Noun):
+        return value.model_dump(mode="json", exclude_unset=True)
+    if isinstance(value, tuple) and any(isinstance(each, Noun) for each in value):
+        return [plain(each) for each in value]
+    return value
+
+
 def typed_level(control: str, level: Level, *, path: str) -> tuple[Any, list[Problem]]:
     """Return a level as the control's own type, and what is wrong with it."""
     try:
-        return getattr(Controls.model_validate({control: level}), control), []
+        return plain(getattr(Controls.model_validate({control: level}), control)), []
     except ValidationError as err:
         facts = [f"`{level}` is not a valid `{control}`: {found['msg'].lower()}" for found in err.errors()]
         return level, [Problem(fact, path=path, hint=f"see `{control}` in `ck schema`") for fact in facts]
@@ -61,8 +72,9 @@ def with_derived(settings: Mapping[str, Resolved], *, backend: str = "torchtune"
     """Return the settings with what follows from others filled in.
 
     `lora_alpha` is twice the rank, `batch_size_val` is `batch_size` and `recipe` the
-    backend's own for that many GPUs, each unless somebody set it. A recipe that was
-    named by one of its names is called by its own.
+    backend's own for that many GPUs, each unless somebody set it; the calibrated recipe
+    is watched by `calibration_monitor`. A recipe that was named by one of its names is
+    called by its own.
     """
     full = dict(settings)
     named = full["recipe"]
@@ -75,6 +87,8 @@ def with_derived(settings: Mapping[str, Resolved], *, backend: str = "torchtune"
         full["lora_alpha"] = Resolved(value=2.0 * full["lora_rank"].value, source="derived")
     if full["batch_size_val"].value is None:
         full["batch_size_val"] = Resolved(value=full["batch_size"].value, source="derived")
+    if full["recipe"].value == CALIBRATED and full["calibration_monitor"].source == "default":
+        full["calibration_monitor"] = Resolved(value={"enabled": True}, source="derived")
     return full
 
 

@@ -7,13 +7,15 @@ from difflib import get_close_matches
 from typing import Any
 
 from cruijff_kit.data.generators.registry import GENERATORS, check_arguments
-from cruijff_kit.data.prompts import placeholders
+from cruijff_kit.data.prompts import asks
 from cruijff_kit.data.recipe_names import resolve_recipe, unknown_recipe
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.data.template_registry import MODEL, NOT_IN_TEXT, get, is_file
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.planning.api_models import api_problems
+from cruijff_kit.planning.audit_checks import check_audit
 from cruijff_kit.planning.data_checks import wanted_columns
+from cruijff_kit.planning.kind_checks import check_kind
 from cruijff_kit.planning.scorer_checks import check_outcome, check_scorers
 from cruijff_kit.planning.settings import READ_BY_EVALUATION
 from cruijff_kit.planning.time_limit import seconds_of
@@ -42,7 +44,9 @@ def check_spec(spec: ExperimentSpec) -> list[Problem]:
         _engines,
         api_problems,
         check_outcome,
+        check_kind,
         _analysis,
+        check_audit,
         _metrics,
     )
     return [problem for check in (*checks, _times) for problem in check(spec)]
@@ -57,6 +61,8 @@ def _date(spec: ExperimentSpec) -> Iterator[Problem]:
 
 def _names(spec: ExperimentSpec) -> Iterator[Problem]:
     yield from _repeated(spec.controls.seeds, "controls.seeds[{}]", kind="seed")
+    for index, run in enumerate(spec.runs):
+        yield from _repeated(run.seeds or (), f"runs[{index}].seeds[{{}}]", kind="seed")
     yield from _repeated([run.name for run in spec.runs], "runs[{}].name", kind="run")
     yield from _repeated([task.name for task in spec.evaluation.tasks], "evaluation.tasks[{}].name", kind="task")
     yield from _repeated([row.run for row in spec.evaluation.matrix], "evaluation.matrix[{}].run", kind="matrix row")
@@ -148,7 +154,7 @@ def _control_runs(spec: ExperimentSpec) -> Iterator[Problem]:
 def _prompts(spec: ExperimentSpec) -> Iterator[Problem]:
     hint = "put `{input}` where the question belongs"
     for path, prompt in said(spec, "prompt"):
-        if isinstance(prompt, str) and "input" not in placeholders(prompt):
+        if isinstance(prompt, str) and not asks(prompt, input_key=spec.data.training.input_key):
             yield Problem(f"prompt `{prompt}` lacks `{{input}}`", path, hint=hint)
 
 

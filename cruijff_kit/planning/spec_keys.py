@@ -73,17 +73,17 @@ def _walk(noun: type[Noun], prefix: str) -> Iterator[Key]:
     for name, field in noun.model_fields.items():
         path = f"{prefix}{name}"
         yield Key(path, name, field)
-        inner, many = _noun_in(field.annotation)
-        if inner is not None:
-            yield from _walk(inner, f"{path}{'[]' if many else ''}.")
+        for inner in _nouns_in(field.annotation):
+            yield from _walk(inner, f"{path}{'[]' if get_origin(field.annotation) is tuple else ''}.")
 
 
-def _noun_in(annotation: Any) -> tuple[type[Noun] | None, bool]:
-    """Return the noun a field holds, one or many of it, if any."""
+def _nouns_in(annotation: Any) -> Iterator[type[Noun]]:
+    """Yield the nouns that a field may hold, one or many of them; none of those under free keys."""
     if isinstance(annotation, type) and issubclass(annotation, Noun):
-        return annotation, False
-    nouns = [arg for arg in get_args(annotation) if isinstance(arg, type) and issubclass(arg, Noun)]
-    return (nouns[0], get_origin(annotation) is tuple) if nouns else (None, False)
+        yield annotation
+    elif get_origin(annotation) is not dict:
+        for argument in get_args(annotation):
+            yield from _nouns_in(argument)
 
 
 def _pattern(path: YamlPath) -> str:
@@ -117,7 +117,9 @@ def remedy_for(path: YamlPath) -> str:
     if name in _NEVER:
         return _NEVER[name]
     near = get_close_matches(name, siblings, n=1, cutoff=0.75)
-    homes = [key.path for key in _all_keys() if key.name == name] or [_OTHER_WORDS.get(name, "")]
+    # Keys of a kind of design belong to that kind alone, and are nobody's home.
+    homes = [key.path for key in _all_keys() if key.name == name and not key.path.startswith("design.")]
+    homes = homes or [_OTHER_WORDS.get(name, "")]
     if not near and homes[0]:
         return f"it belongs at `{min(homes, key=lambda home: home.count('.'))}`; move it there"
     near = near or get_close_matches(name, siblings, n=1)

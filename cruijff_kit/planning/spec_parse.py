@@ -31,6 +31,9 @@ _KINDS = {
     "string": "text",
     "tuple": "a list, such as `[a, b]`",
 }
+# What a field that holds one of several nouns says of a value that is none of them.
+_TAGGED = frozenset({"union_tag_not_found", "model_attributes_type"})
+_DESIGNS = ("grid", "fractional", "latin_hypercube", "search")
 _PATTERNS = {
     "^[A-Za-z0-9]": "letters, digits, `.`, `_` and `-`, at most 64, a letter or digit first",
     r"^\d{4}-": "a date such as `2026-11-20`",
@@ -125,7 +128,8 @@ def _holds(value: Any, part: str | int) -> bool:
 
 
 def _problem(path: YamlPath, found: Sequence[Any]) -> Problem:
-    first = found[0]
+    # Of several readings the one that was begun tells more than those that were never meant.
+    first = next((each for each in found if each["type"] in {"value_error", "union_tag_invalid"}), found[0])
     where, kind, meaning = dotted(path), first["type"], key_help(path)
     if kind == "missing":
         return Problem(f"`{path[-1]}` is missing", where, hint=f"add `{path[-1]}:`. {meaning}")
@@ -135,6 +139,10 @@ def _problem(path: YamlPath, found: Sequence[Any]) -> Problem:
         return Problem(str(first["ctx"]["error"]), where, hint=meaning or "see `ck schema`")
     if kind in {"too_short", "string_too_short"}:
         return Problem(f"`{path[-1]}` is empty", where, hint=f"fill it in. {meaning}")
+    if kind == "union_tag_invalid":
+        tag = first["ctx"]["tag"]
+        near = get_close_matches(tag, _DESIGNS, n=1, cutoff=0.0)
+        return Problem(f"unknown kind `{tag}`; kinds are `{'`, `'.join(_DESIGNS)}`", where, hint=f"write `{near[0]}`")
     fact = f"{_shown(first['input'])} is not allowed; it must be {_expected(found)}"
     return Problem(fact, where, hint=_hint(path, first))
 
@@ -168,6 +176,8 @@ def _one_expected(found: Any) -> str:
         return next(known, f"text that matches `{context['pattern']}`")
     if kind == "int_from_float":
         return "a whole number"
+    if kind in _TAGGED:
+        return f"a mapping with `kind: {'`, `kind: '.join(_DESIGNS)}`"
     return str(_KINDS.get(kind.split("_")[0], found["msg"].lower()))
 
 

@@ -1,25 +1,30 @@
 """the ports: what the verbs need of the world, as Protocols"""
 
+from cruijff_kit.ports.archive import FileFacts, Tree, Vault
 from cruijff_kit.ports.clients import ClientFiles
 from cruijff_kit.ports.clock import Clock, Progress
 from cruijff_kit.ports.jobs import Prober, Scheduler
 from cruijff_kit.ports.library import Library, Stamped
 from cruijff_kit.ports.mirror import Home, Mirror
-from cruijff_kit.ports.models import Adapters, Embedder, Inference, ModelHub, Tokenizer
+from cruijff_kit.ports.models import Adapters, Asking, Embedder, Inference, ModelHub, Respondent, Tokenizer
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf, Tracking
-from cruijff_kit.ports.serving import Dialogue, OptionScorer, Serving
+from cruijff_kit.ports.sampling import Proposer
+from cruijff_kit.ports.serving import Classifier, Dialogue, OptionScorer, Serving
 from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
 from cruijff_kit.ports.world import World
 
 __all__ = [
     "Adapters",
+    "Asking",
     "AuditLog",
+    "Classifier",
     "ClientFiles",
     "Clock",
     "Dialogue",
     "Embedder",
     "Environments",
     "EvalLogs",
+    "FileFacts",
     "Home",
     "Inference",
     "Library",
@@ -28,6 +33,8 @@ __all__ = [
     "OptionScorer",
     "Prober",
     "Progress",
+    "Proposer",
+    "Respondent",
     "RunStore",
     "Scheduler",
     "Serving",
@@ -37,5 +44,7 @@ __all__ = [
     "Stamped",
     "Tokenizer",
     "Tracking",
+    "Tree",
+    "Vault",
     "World",
 ]

@@ -30,6 +30,10 @@ class Library(Protocol):
         """
         ...
 
+    def names(self, folder: str, ending: str) -> tuple[str, ...]:
+        """Return the names of a directory's files that end so, sorted; none where it is not there or unreadable."""
+        ...
+
     def read(self, folder: str, path: str, *, last: int | None = None) -> bytes | None:
         """Return a file below a directory, or its last bytes; None where there is none.
 

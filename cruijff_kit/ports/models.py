@@ -1,7 +1,7 @@
 """Models and adapters on this machine."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from cruijff_kit.ports.clock import Progress
 from cruijff_kit.schema.adapter import (
@@ -18,7 +18,20 @@ from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.registry import ConvertedModel, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
-__all__ = ["Adapters", "Embedder", "Inference", "ModelHub", "Tokenizer"]
+__all__ = ["Adapters", "Asking", "Embedder", "Inference", "ModelHub", "Respondent", "Tokenizer"]
+
+
+class Asking(NamedTuple):
+    """How a model is asked."""
+
+    max_tokens: int
+    """Longest answer in tokens."""
+    options: tuple[str, ...] = ()
+    """Labels that are scored behind each prompt."""
+    temperature: float | None = None
+    """Temperature of sampling; None for the likeliest answer."""
+    seed: int = 0
+    """Decides, together with a prompt's ids, what is sampled."""
 
 
 class Tokenizer(Protocol):
@@ -58,6 +71,10 @@ class ModelHub(Protocol):
 
     def inference(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> "Inference":
         """Load a base model, an adapter unmerged on it; SiteError where it or what computes cannot be had."""
+        ...
+
+    def respondent(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> "Respondent":
+        """Load the same to be asked about options and for sampled answers; SiteError as before."""
         ...
 
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
@@ -117,6 +134,20 @@ class Inference(Protocol):
             prompts: token ids, as the model reads them.
             max_tokens: longest answer in tokens.
             top_logprobs: candidates kept per generated position.
+            stop_ids: ids that end an answer besides those the model names itself.
+        """
+        ...
+
+
+class Respondent(Protocol):
+    """A model held in this process, for audits."""
+
+    def ask(self, prompts: Sequence[PromptIds], asking: Asking, *, stop_ids: Sequence[int] = ()) -> list[Completion]:
+        """Answer each prompt, greedily or sampled, and score the options behind it.
+
+        Args:
+            prompts: token ids, as the model reads them.
+            asking: how far, how, and which options.
             stop_ids: ids that end an answer besides those the model names itself.
         """
         ...

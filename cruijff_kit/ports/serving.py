@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from cruijff_kit.schema.answer import AnswerForm, Question, RawAnswer
 from cruijff_kit.schema.prediction import PromptIds
 from cruijff_kit.schema.serving import Address, ChatSettings, Place, Reply, Saying, ServedModel
 from cruijff_kit.schema.verdict import Doubt
 
-__all__ = ["Dialogue", "OptionScorer", "Serving"]
+__all__ = ["Classifier", "Dialogue", "OptionScorer", "Serving"]
 
 
 class Dialogue(Protocol):
@@ -50,6 +51,23 @@ class OptionScorer(Protocol):
         ...
 
 
+class Classifier(Protocol):
+    """A model in this process that is asked for structured answers."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what whoever asks should know of it."""
+        ...
+
+    def ask(self, questions: Sequence[Question]) -> list[RawAnswer]:
+        """Return an answer to each question in order; one that cannot be asked has its reason and stops no other.
+
+        Raises:
+            ResultError: the model's logits are not numbers.
+        """
+        ...
+
+
 class Serving(Protocol):
     """Models of this machine, opened to others or to whoever sits at it."""
 
@@ -67,6 +85,17 @@ class Serving(Protocol):
         Raises:
             ResultError: the adapter does not fit.
             SiteError: the place is taken or needs a token, or the model cannot be loaded.
+            SpecError: questions cannot be put to the model so.
+        """
+        ...
+
+    def classifier(self, served: ServedModel, form: AnswerForm) -> Classifier:
+        """Load a model to ask for structured answers.
+
+        Raises:
+            PlanError: two labels are one to its tokenizer, or answers may not be long enough for the form.
+            ResultError: the adapter does not fit.
+            SiteError: the model cannot be loaded.
             SpecError: questions cannot be put to the model so.
         """
         ...

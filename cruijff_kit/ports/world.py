@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from cruijff_kit.ports.archive import Vault
 from cruijff_kit.ports.clock import Clock
 from cruijff_kit.ports.jobs import Prober, Scheduler
 from cruijff_kit.ports.library import Library
 from cruijff_kit.ports.models import Adapters, Embedder, ModelHub
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf
+from cruijff_kit.ports.sampling import Proposer
 from cruijff_kit.ports.serving import Serving
 from cruijff_kit.ports.site import Environments, SiteFiles, SiteProbe
 from cruijff_kit.schema.audit import Actor
@@ -62,3 +64,7 @@ class World(NamedTuple):
     """Experiments, looked through together; None where a world does without."""
     serving: Serving | None = None
     """Lets models answer people and programs; None where a world does without."""
+    proposer: Proposer | None = None
+    """Proposes what a search tries next; None where a world does without."""
+    vault: Vault | None = None
+    """Puts whole experiments away; None where a world does without."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from cruijff_kit.data.yaml_text import dump_yaml, load_yaml
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
+from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.plan import PlannedRun, Resolved
 
@@ -21,7 +22,10 @@ _Config = TypeVar("_Config", TrainConfig, EvalConfig)
 
 def render_config(config: TrainConfig | EvalConfig) -> str:
     """Return the text of `finetune.yaml` or `eval.yaml`; it reads back to an equal configuration."""
-    return render_entries({name: getattr(config, name) for name in type(config).model_fields})
+    # What a training says of its loss are nested mappings and lists, and nothing where it is as it always was.
+    told = config.model_dump(mode="json", include=set(LossControls.model_fields))
+    names = (name for name in type(config).model_fields if name in told or name not in LossControls.model_fields)
+    return render_entries({name: told.get(name, getattr(config, name)) for name in names})
 
 
 def read_config(kind: type[_Config], text: str, *, name: str) -> _Config:
@@ -76,7 +80,7 @@ def render_entries(values: Mapping[str, Any]) -> str:
         if kind is str and _SAFE.fullmatch(value):
             parts.append(f"{name}: {value}\n")
         else:
-            parts.append(dump_yaml({name: value}) if kind is dict else _cached(name, (kind, value)))
+            parts.append(dump_yaml({name: value}) if kind in {dict, list} else _cached(name, (kind, value)))
     return "".join(parts)
 
 
@@ -92,7 +96,10 @@ def _cached(name: str, typed: tuple[type, Any]) -> str:
 
 def _setting(name: str, setting: Resolved) -> str:
     value = tuple(setting.value) if isinstance(setting.value, list) else setting.value
-    return _sourced(name, (type(value), value, setting.source))
+    # Mappings have no hash to be kept by.
+    held = isinstance(value, dict) or (isinstance(value, tuple) and any(isinstance(each, dict) for each in value))
+    render = _sourced.__wrapped__ if held else _sourced
+    return render(name, (type(value), value, setting.source))
 
 
 @lru_cache(maxsize=16_384)

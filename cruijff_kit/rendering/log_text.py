@@ -10,8 +10,9 @@ __all__ = ["VIEWS", "log_text"]
 VIEWS: Mapping[str, frozenset[str]] = {
     "design": frozenset({"design", "amend"}),
     "scaffold": frozenset({"scaffold", "adopt", "setup-finetune"}),
-    "run": frozenset({"submit", "retry", "watch", "cancel", "logs"}),
-    "summarize": frozenset({"collect", "calibrate", "groups", "lesson", "report", "spot_check", "sync"}),
+    "run": frozenset({"submit", "retry", "watch", "cancel", "logs", "sweep"}),
+    "summarize": frozenset({"archive", "audit-model", "calibrate", "collect", "groups"})
+    | frozenset({"lesson", "report", "spot_check", "sync", "unarchive"}),
 }
 """Each view's name and the verbs it tells of; other verbs are told in every view."""
 

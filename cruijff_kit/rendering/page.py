@@ -16,8 +16,8 @@ __all__ = ["render_page"]
 _INTERVAL = re.compile(r"\[[^\[\]]{1,24}\]")
 # What a reader asks first comes first; Markdown keeps the order of the work.
 _ORDER = (
-    "accuracy", "means", "effects", "base", "ranking", "groups", "calibration", "scores", "guarantees", "training",
-    "status", "compute", "incomplete", "data",
+    "search", "accuracy", "means", "effects", "base", "ranking", "groups", "calibration", "scores", "guarantees",
+    "audited", "audited_groups", "training", "status", "compute", "incomplete", "data",
 )  # fmt: skip
 # Longer tables are folded under their plot.
 _FOLDED = 20
@@ -74,6 +74,8 @@ def _sections(dossier: Dossier, drawings: tuple[Drawing, ...]) -> Iterator[str]:
         yield f'<section id="{table.key}"><h2>{escape(table.title)}</h2>'
         yield from (_figure(drawing, dossier) for drawing in drawings if _place(drawing) == table.key)
         yield from _table(table)
+        if table.key == "search" and dossier.sweep is not None and dossier.sweep.curve:
+            yield f"<pre>{escape(chr(10).join(dossier.sweep.curve))}</pre>"
         yield "</section>"
     if dossier.findings.notes:
         items = "".join(f"<li>{_prose(note)}</li>" for note in dossier.findings.notes)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
+from cruijff_kit.rendering.audit_tables import audit_tables
 from cruijff_kit.rendering.bottom_line import compared, completeness
 from cruijff_kit.rendering.compute_table import COMPUTE_COLUMNS, compute_note, compute_rows
 from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words, p_text, percent, plain, signed
 from cruijff_kit.rendering.score_tables import calibration_table, guarantee_table, score_table
 from cruijff_kit.rendering.sheet import Column, Table, source_labels
+from cruijff_kit.rendering.sweep_text import sweep_table
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.report import Dossier, Finding, TiedSet
 from cruijff_kit.schema.run import Phase, StepStatus
@@ -18,6 +20,7 @@ __all__ = ["Column", "Table", "accuracy_table", "report_tables"]
 def report_tables(dossier: Dossier) -> tuple[Table, ...]:
     """Return every table in the order of the report."""
     tables = (
+        *((sweep_table(dossier.sweep),) if dossier.sweep is not None else ()),
         _status(dossier),
         _training(dossier),
         accuracy_table(dossier),
@@ -30,6 +33,7 @@ def report_tables(dossier: Dossier) -> tuple[Table, ...]:
         calibration_table(dossier),
         score_table(dossier),
         guarantee_table(dossier),
+        *audit_tables(dossier),
         _datasets(dossier),
         _compute(dossier),
         _incomplete(dossier),

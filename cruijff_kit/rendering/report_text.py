@@ -70,6 +70,8 @@ def _body(dossier: Dossier) -> Iterator[str]:
         if table.key == "sources":
             continue
         yield from _section(table)
+        if table.key == "search" and dossier.sweep is not None and dossier.sweep.curve:
+            yield "\n".join(["```text", *dossier.sweep.curve, "```"])
     if dossier.findings.notes:
         yield "## Notes"
         yield "\n".join(f"- {note}" for note in dossier.findings.notes)

@@ -14,6 +14,7 @@ from cruijff_kit.errors import PlanError, Problem
 from cruijff_kit.rendering.configs import render_entries
 from cruijff_kit.rendering.sbatch import JobScript
 from cruijff_kit.schema.config import TrainConfig
+from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.setup_keys import SETUP_KEYS
 
 __all__ = [
@@ -183,6 +184,8 @@ def apply_setup(
         config.split_val is not None,
     )
     made, asked = training_files(values, found)
+    # The first system had one loss: what a design says of it has no key here and stands.
+    made = made.model_copy(update={each: getattr(config, each) for each in LossControls.model_fields})
     return made, asked._replace(**{field: getattr(job, field) for field in _GIVEN})
 
 

@@ -1,10 +1,12 @@
 """The body of `experiment_summary.md`: its sections, rendered from design and plan."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cruijff_kit.rendering.markdown import as_code, as_text, byte_size, markdown_table
 from cruijff_kit.schema.data import DatasetFacts
+from cruijff_kit.schema.design_kinds import SearchDesign
 from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Estimate, Plan, PlannedRun
@@ -52,6 +54,10 @@ class Checked(NamedTuple):
     """What was proven of the masks of rows that are trained on."""
     prior: PriorSearch = PriorSearch()
     """Earlier runs that times were told from."""
+    space: Mapping[str, str] = MappingProxyType({})
+    """Dimensions of the design's space, in words."""
+    kind: tuple[str, ...] = ()
+    """What the kind of design means, in sentences."""
 
 
 def render_body(checked: Checked) -> str:
@@ -107,13 +113,15 @@ def _tools(checked: Checked) -> list[str]:
 
 def _variables(checked: Checked) -> list[str]:
     rows = [(f"`{name}`", as_code(levels)) for name, levels in checked.spec.factors.items()]
+    rows += [(f"`{name}`", as_text(words)) for name, words in checked.space.items()]
     if any(run.type == "fine-tuned" for run in checked.plan.runs):
         rows.append(("replicates (seed)", as_code(checked.spec.controls.seeds)))
-    return markdown_table(("Factor", "Levels"), rows)
+    told = [f"- {as_text(words)}" for words in checked.kind]
+    return [*markdown_table(("Factor", "Levels"), rows), *(["", *told] if told else [])]
 
 
 def _runs(checked: Checked) -> list[str]:
-    factors = list(checked.spec.factors)
+    factors = [*checked.spec.factors, *checked.space]
     heads = ("Run", "Model", "Type", *(f"`{name}`" for name in factors), "Seed", "Steps")
     return markdown_table(heads, [_run_row(run, factors) for run in checked.plan.runs])
 
@@ -274,8 +282,14 @@ def _naming(checked: Checked) -> list[str]:
     ]
 
 
-def _reference(_: Checked) -> list[str]:
+def _reference(checked: Checked) -> list[str]:
+    searches = isinstance(checked.spec.design, SearchDesign)
     rows = [
+        *(
+            (("run the search to its end", "`ck sweep watch`"), ("see its trials", "`ck sweep show`"))
+            if searches
+            else ()
+        ),
         ("write the runs' files", "`ck scaffold`"),
         ("submit their jobs", "`ck submit`"),
         ("watch them", "`ck watch`"),

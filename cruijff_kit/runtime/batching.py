@@ -9,6 +9,7 @@ import anyio.to_thread
 
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.runtime.inference import Aside, Limits
+from cruijff_kit.runtime.option_scores import OptionTable
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
 __all__ = ["Batcher", "Complete", "Query"]
@@ -19,10 +20,10 @@ class Query(NamedTuple):
 
     prompt: PromptIds
     """Ids as the model reads them."""
-    options: tuple[str, ...] = ()
-    """Labels to score behind the prompt."""
+    options: tuple[str, ...] | OptionTable = ()
+    """Labels to score behind the prompt, or how they are spelt there."""
     aside: Aside = Aside()
-    """Its own seed, and who follows its answer."""
+    """Its own seed, who follows its answer, and what that is held to."""
 
 
 Complete = Callable[[Sequence[Query], Limits], Sequence[Completion]]

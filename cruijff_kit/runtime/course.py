@@ -2,26 +2,29 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cruijff_kit.data.tokens import IGNORE, Encoded
 from cruijff_kit.errors import RunError
-from cruijff_kit.runtime.batches import Batch, batches, unsupervised
+from cruijff_kit.runtime.batches import Array, Batch, as_torch, batches, unsupervised
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.schedules import rate_at
-from cruijff_kit.runtime.seeding import shuffled
+from cruijff_kit.runtime.seeding import seed_everything, shuffled
 from cruijff_kit.runtime.trainee import Adapter
 from cruijff_kit.runtime.training_rows import Rows, steps_of_epoch
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import MetricPoint
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
+    from cruijff_kit.runtime.calibration_watch import CalibrationWatch
     from cruijff_kit.runtime.checkpoints import Checkpoint
     from cruijff_kit.runtime.custom_metrics import CustomMetrics
+    from cruijff_kit.runtime.objective import Objective
 
 __all__ = ["Course", "Learnt", "Place", "State", "Tally", "Work"]
 
@@ -36,6 +39,8 @@ class Tally:
     """Tokens processed, padding excluded."""
     supervised: int = 0
     """Tokens that a loss was taken on."""
+    lr_scale: float = 1.0
+    """What is left of the planned learning rate: the monitor of calibration may have lowered it."""
 
 
 class Work(NamedTuple):
@@ -53,7 +58,7 @@ class Learnt(NamedTuple):
     """What one optimiser step tells."""
 
     loss: float
-    """Mean over all supervised tokens of the step, in nats."""
+    """Mean over all supervised tokens of the step of what is minimised, for cross-entropy in nats."""
     norm: float
     """Norm of the gradient before it was clipped."""
 
@@ -63,7 +68,7 @@ class State(NamedTuple):
 
     texts: dict[str, str]
     """States that are words."""
-    tensors: "dict[str, torch.Tensor]"
+    tensors: "dict[str, torch.Tensor] | dict[str, np.ndarray]"
     """Adapter, optimiser and states that are numbers, by name."""
 
 
@@ -94,6 +99,10 @@ class Course(ABC):
     """The processes that share the work."""
     metrics: "CustomMetrics | None" = None
     """Further metrics, taken at the steps that are logged."""
+    objective: "Objective | None" = None
+    """What is minimised; cross-entropy where None."""
+    watch: "CalibrationWatch | None" = None
+    """What is measured of the options' probabilities at every validation."""
     tally: Tally = field(default_factory=Tally)
     """What was done so far; a resumed training starts from its checkpoint's."""
     per_epoch: int = field(init=False)
@@ -109,6 +118,16 @@ class Course(ABC):
             limit=config.max_steps_per_epoch,
         )
         self.prepare()
+
+    @staticmethod
+    def seed(seed: int) -> None:
+        """Seed whatever may draw, before the model is made."""
+        seed_everything(seed)
+
+    @property
+    def array(self) -> Array:
+        """Return what makes the arrays of a pass."""
+        return as_torch
 
     @abstractmethod
     def prepare(self) -> None:
@@ -127,6 +146,10 @@ class Course(ABC):
     @abstractmethod
     def validation_loss(self, passes: Sequence[Batch]) -> float:
         """Return the summed loss of these passes, in nats, as the model stands."""
+
+    @abstractmethod
+    def heard(self, passes: Iterable[Batch]) -> "Iterator[torch.Tensor]":
+        """Yield the logits of each pass where it has labels, as the model stands, shape (labels, vocabulary)."""
 
     @abstractmethod
     def adapter(self) -> Adapter:
@@ -165,16 +188,16 @@ class Course(ABC):
                 ordered = epoch
             rows = order[within * window : (within + 1) * window]
             peak = self.config.optimizer.lr * rate(self.tally.step)
-            yield self._validated(self._step(rows, epoch=epoch, rate=peak))
+            yield self._validated(self._step(rows, epoch=epoch, rate=peak * self.tally.lr_scale))
 
     def validate(self) -> float:
         """Return the mean loss per supervised token over all validation rows, in nats."""
         packed, size = self.config.packed, self.config.batch_size_val
         # Rows of like length share a pass, so that little is padded.
         rows = sorted(self.ranks.share(self.rows.val), key=lambda row: -len(row.ids))
-        passes = list(batches(rows, size=size, packed=packed))
+        passes = list(batches(rows, size=size, packed=packed, array=self.array))
         idle = self._idle(len(self.rows.val), size=size, made=len(passes))
-        passes += [unsupervised(self.rows.val[0], packed=packed)] * idle
+        passes += [unsupervised(self.rows.val[0], packed=packed, array=self.array)] * idle
         loss = self.validation_loss(passes)
         loss, count = self.ranks.total(loss, sum(batch.supervised for batch in passes))
         return loss / count
@@ -209,8 +232,9 @@ class Course(ABC):
         size, packed = self.config.batch_size, self.config.packed
         # Rows of like length share a pass, so that little is padded; the step's loss is over all of them.
         mine = self.ranks.share(rows) if packed else sorted(self.ranks.share(rows), key=lambda row: -len(row.ids))
-        passes = list(batches(mine, size=size, packed=packed))
-        passes += [unsupervised(rows[0], packed=packed)] * self._idle(len(rows), size=size, made=len(passes))
+        passes = list(batches(mine, size=size, packed=packed, array=self.array))
+        idle = self._idle(len(rows), size=size, made=len(passes))
+        passes += [unsupervised(rows[0], packed=packed, array=self.array)] * idle
         supervised = sum(label != IGNORE for row in rows for label in row.labels[1:])
         return Work(passes, supervised, sum(len(row.ids) for row in rows))
 
@@ -231,4 +255,17 @@ class Course(ABC):
         due = point.step % self.per_epoch == 0 or (every > 0 and point.step % every == 0)
         if not due or not self.rows.val:
             return point
-        return point.model_copy(update={"val_loss": self.validate()})
+        found: dict[str, Any] = {"val_loss": self.validate()}
+        if self.watch is not None:
+            found |= self.watch.measure(self)
+            found["lr_scale"] = self._lowered(found)
+        return point.model_copy(update=found)
+
+    def _lowered(self, found: Mapping[str, Any]) -> float | None:
+        """Lower the rate of all later steps where calibration is wrong beyond doubt; return what is left of it."""
+        monitor = self.config.calibration_monitor
+        low = found.get("ece_debiased_low")
+        if not monitor.adjust_lr or low is None or low <= monitor.adjustment_threshold:
+            return None
+        self.tally.lr_scale *= monitor.lr_reduction_factor
+        return self.tally.lr_scale

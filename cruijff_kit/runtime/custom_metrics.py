@@ -62,7 +62,7 @@ class CustomMetrics:
             batch: the pass.
             logits: hidden states to logits over the vocabulary.
         """
-        labels = [row[row != IGNORE] for row in _rows(batch)]
+        labels = [row[row != IGNORE] for row in batch.label_rows()]
         counts = [len(row) for row in labels]
         if not any(counts):
             return
@@ -167,8 +167,3 @@ def _function(path: Path) -> Callable[..., Mapping[str, float]]:
     module = module_from_spec(found)
     found.loader.exec_module(module)
     return getattr(module, HOOK)
-
-
-def _rows(batch: "Batch") -> Sequence[Tensor]:
-    """Return the labels of each row of a pass."""
-    return batch.labels[0].split(batch.lengths) if batch.packed else batch.labels.unbind()

@@ -11,6 +11,7 @@ import torch
 from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.branches import repeats_rows
+from cruijff_kit.runtime.guides import Guide, allowed_tokens
 from cruijff_kit.runtime.key_values import Cache, Network, Prefix, Reading, read_on, read_prompts, shared_prefix
 from cruijff_kit.runtime.memory_budget import SHARE, footprint, free_bytes
 from cruijff_kit.runtime.next_token import Step, given_tokens, next_tokens, uniforms
@@ -56,6 +57,8 @@ class Aside(NamedTuple):
     """
     done: Callable[[Completion], None] | None = None
     """Told the answer as soon as it has ended, while neighbours go on."""
+    guide: Guide | None = None
+    """Says which tokens may be given, and when the answer is whole; anything may where None."""
 
 
 class _Asked(NamedTuple):
@@ -102,7 +105,7 @@ class Decoder:
         limits: Limits,
         *,
         stop_ids: Sequence[int] = (),
-        options: Sequence[Sequence[str]] = (),
+        options: Sequence[Sequence[str] | OptionTable] = (),
         asides: Sequence[Aside] = (),
     ) -> list[Completion]:
         """Return the answer to each prompt, in the order given.
@@ -114,15 +117,15 @@ class Decoder:
             prompts: ids as the model reads them, at least one each.
             limits: how far to generate.
             stop_ids: further ids that end an answer.
-            options: for each prompt the labels to score behind it; none at all where absent.
-            asides: for each prompt its own seed and listener; none at all where absent.
+            options: for each prompt the labels to score behind it, or how they are spelt there; none where absent.
+            asides: for each prompt its own seed, listener and guide; none at all where absent.
 
         Raises:
             PlanError: a prompt is empty, two options are one, prompt and answer exceed the
                 model's positions, or a single prompt exceeds the memory.
             ResultError: the model's logits are not numbers, as after a diverged training.
         """
-        tables = [self._table(tuple(each)) if each else None for each in options or [()] * len(prompts)]
+        tables = [self._table(each) if each else None for each in options or [()] * len(prompts)]
         own = asides or [Aside()] * len(prompts)
         asked = [_Asked(*each) for each in zip(prompts, tables, own, strict=True)]
         self._check(asked, limits)
@@ -167,7 +170,10 @@ class Decoder:
                 steps += given_tokens(logits[0], ids[start + 1 : start + 1 + len(own)], count=count)
         return steps
 
-    def _table(self, options: tuple[str, ...]) -> OptionTable:
+    def _table(self, asked: Sequence[str] | OptionTable) -> OptionTable:
+        if isinstance(asked, OptionTable):
+            return asked
+        options = tuple(asked)
         if options not in self._tables:
             if len(self._tables) >= _TABLES:
                 self._tables.clear()
@@ -221,8 +227,12 @@ class Decoder:
         scores = score_options(self._network, reading, tables=[each.table for each in batch])
         rows: list[list[Step]] = [[] for _ in batch]
         found: dict[int, Completion] = {}
+        for each, own in zip(batch, scores, strict=True):
+            if each.aside.guide is not None:
+                each.aside.guide.begin(own.logprobs if own else ())
         for index in self._walk(batch, reading, rows=rows, limits=limits, ends=ends):
-            found[index] = self._completion(rows[index], scores[index], limits=limits, ends=ends)
+            whole = _is_whole(batch[index])
+            found[index] = self._completion(rows[index], scores[index], limits=limits, ends=ends, whole=whole)
             done = batch[index].aside.done
             if done is not None:
                 done(found[index])
@@ -251,6 +261,9 @@ class Decoder:
                 draws=None if cold else [draws[index][at] for index in active],
                 temperature=limits.temperature or 1.0,
                 top_p=limits.top_p,
+                allowed=allowed_tokens(
+                    [batch[index].aside.guide for index in active], logits, left=limits.max_tokens - at
+                ),
             )
             for index, step in zip(active, steps, strict=True):
                 rows[index].append(step)
@@ -272,16 +285,16 @@ class Decoder:
             logits = found[:, -1]
 
     def _completion(
-        self, steps: Sequence[Step], scores: OptionScores | None, *, limits: Limits, ends: frozenset[int]
+        self, steps: Sequence[Step], scores: OptionScores | None, *, limits: Limits, ends: frozenset[int], whole: bool
     ) -> Completion:
         ids = tuple(step.token for step in steps)
-        stopped = bool(ids) and ids[-1] in ends
-        spoken = [token for token in (ids[:-1] if stopped else ids) if token < self._vocabulary]
+        ended = bool(ids) and ids[-1] in ends
+        spoken = [token for token in (ids[:-1] if ended else ids) if token < self._vocabulary]
         told = [self._names.of(step) for step in steps] if limits.top_logprobs else []
         return Completion(
             token_ids=ids,
             text=self._tokenizer.decode(spoken, skip_special_tokens=True),
-            stopped=stopped,
+            stopped=ended or whole,
             given=tuple(own for own, _ in told),
             top=tuple(top for _, top in told),
             option_logprobs=scores.logprobs if scores else (),
@@ -296,6 +309,13 @@ def _draws(asked: _Asked, limits: Limits) -> list[float]:
 
 def _goes_on(asked: _Asked, row: Sequence[Step], *, ends: frozenset[int]) -> bool:
     """Tell a row's newest step to whoever listens, and return whether another may follow."""
-    hear, newest = asked.aside.hear, row[-1]
+    (_, hear, _, guide), newest = asked.aside, row[-1]
+    if guide is not None:
+        guide.take(newest.token)
     wanted = hear is None or hear(len(row) - 1, newest)
-    return wanted and newest.token not in ends
+    return wanted and newest.token not in ends and not _is_whole(asked)
+
+
+def _is_whole(asked: _Asked) -> bool:
+    """Return whether nothing may follow an answer any more."""
+    return asked.aside.guide is not None and asked.aside.guide.finished

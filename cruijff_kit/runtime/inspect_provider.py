@@ -9,7 +9,9 @@ and came out. A request whose `extra_body` names `options` has them scored too:
 
     GenerateConfig(extra_body={"options": ["yes", "no"]})
 
-The metadata then holds `options`, `option_logprobs` and `option_mass` (`runtime/option_scores.py`).
+The metadata then holds `options`, `option_logprobs` and `option_mass` (`runtime/option_scores.py`). With
+`"form": "json"` beside them the answer is held to a structured one (`runtime/json_guides.py`), and the
+options are scored where its decision stands; `abstain_logprob` is that of `null`.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,12 +36,13 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from cruijff_kit.data.tokens import Encoding, Turn, encode_conversation, prompt_sha256, stop_ids
 from cruijff_kit.errors import PlanError
 from cruijff_kit.runtime.batching import Batcher, Query
+from cruijff_kit.runtime.decisions import Decisions
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.residents import Resident, load_resident
 from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, choose_chance, prove_greedy
 from cruijff_kit.runtime.uncertainty import MCDropoutWrapper
 from cruijff_kit.schema.backend import Library
-from cruijff_kit.schema.prediction import Completion
+from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.spec import DatasetType
 
 __all__ = ["CruijffAPI", "cruijff"]
@@ -110,7 +113,7 @@ class CruijffAPI(ModelAPI):
         self._resident = _resident(model_path, dtype=dtype, device=device, backend=backend, longest=longest)
         self._adapter, self._batch_size = adapter, batch_size
         self._ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)
-        self._batcher = Batcher(self._complete)
+        self._batcher, self._known = Batcher(self._complete), dict[tuple[str, ...], Decisions]()
         self._several = _several(self._resident, adapter, passes=dropout_passes, seed=dropout_seed)
 
     def max_connections(self) -> int:
@@ -140,18 +143,37 @@ class CruijffAPI(ModelAPI):
         """
         _refuse_unsupported(tools, config)
         prompt = encode_conversation(_turns(input), encoding=self._encoding, tokenizer=self._resident.tokenizer)
-        query = Query(prompt, _options(config))
+        labels, structured = _options(config), _structured(config)
+        known = self._decisions(labels) if structured else None
+        query = Query(prompt, labels) if known is None else known.query(prompt)
         wanted = (config.top_logprobs or 0) if config.logprobs else 0
         chance = choose_chance(config.temperature, config.top_p, seed=config.seed)
         limits = Limits(config.max_tokens or DEFAULT_TOKENS, max(1, wanted), self._batch_size, *chance)
+        if known is not None:
+            known.prove_room(limits.max_tokens, hint="raise `evaluation.generation.max_tokens`")
         answer = await self._batcher.complete(query, limits)
+        if known is not None:
+            # Of tokens that were given, log-probabilities say nothing about the answer; those of the labels do.
+            said = known.told(answer, tokenizer=self._resident.tokenizer)
+            found = _output(prompt, said, options=labels, name=self.model_name, kept=None)
+            found.metadata = {**(found.metadata or {}), "abstain_logprob": answer.option_logprobs[-1]}
+            return found
         if limits.temperature is None:
             prove_greedy(answer)
-        return _output(query, answer, name=self.model_name, kept=wanted if config.logprobs else None)
+        return _output(prompt, answer, options=labels, name=self.model_name, kept=wanted if config.logprobs else None)
+
+    def _decisions(self, labels: tuple[str, ...]) -> Decisions:
+        """Return labels as the decisions of structured answers."""
+        if labels not in self._known:
+            self._known[labels] = Decisions.of(labels, model=self._resident, constrained=True)
+        return self._known[labels]
 
     def _complete(self, queries: Sequence[Query], limits: Limits) -> list[Completion]:
         prompts, options = [query.prompt for query in queries], [query.options for query in queries]
-        answers = self._resident.complete(prompts, limits, adapter=self._adapter, stop_ids=self._ends, options=options)
+        asides = [query.aside for query in queries]
+        answers = self._resident.complete(
+            prompts, limits, adapter=self._adapter, stop_ids=self._ends, options=options, asides=asides
+        )
         if self._several is not None:
             answers = [self._averaged(query, answer) for query, answer in zip(queries, answers, strict=True)]
         if self.answered is not None:
@@ -182,7 +204,7 @@ def _several(model: Resident, adapter: str | None, *, passes: int, seed: int) ->
 
 def _refuse_unsupported(tools: Sequence[ToolInfo], config: GenerateConfig) -> None:
     asked = [name for name in _UNSUPPORTED if getattr(config, name)]
-    asked += [f"extra_body.{name}" for name in config.extra_body or {} if name != "options"]
+    asked += [f"extra_body.{name}" for name in config.extra_body or {} if name not in ("options", "form")]
     if config.num_choices is not None and config.num_choices > 1:
         asked.append("num_choices")
     if tools:
@@ -201,6 +223,14 @@ def _options(config: GenerateConfig) -> tuple[str, ...]:
     return tuple(options)
 
 
+def _structured(config: GenerateConfig) -> bool:
+    """Return whether a request wants a structured answer."""
+    form = (config.extra_body or {}).get("form")
+    if form not in (None, "json"):
+        raise PlanError(f"`extra_body.form` is `{form!r}`; it is `json`, or left out")
+    return form is not None
+
+
 def _turns(messages: Sequence[ChatMessage]) -> list[Turn]:
     for message in messages:
         other = isinstance(message.content, list) and any(part.type != "text" for part in message.content)
@@ -212,9 +242,10 @@ def _turns(messages: Sequence[ChatMessage]) -> list[Turn]:
     return [{"role": message.role, "content": message.text} for message in messages]
 
 
-def _output(query: Query, answer: Completion, *, name: str, kept: int | None) -> ModelOutput:
+def _output(
+    prompt: PromptIds, answer: Completion, *, options: Sequence[str], name: str, kept: int | None
+) -> ModelOutput:
     """Return inspect's view of an answer; `kept` candidates a position, None without log-probabilities."""
-    prompt, options = query.prompt, query.options
     choice = ChatCompletionChoice(
         message=ChatMessageAssistant(content=answer.text, model=name, source="generate"),
         stop_reason="stop" if answer.stopped else "max_tokens",

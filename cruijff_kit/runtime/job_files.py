@@ -18,13 +18,14 @@ from pydantic import ValidationError
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.runtime.files import FencedError, file_sha256, write_aside
 from cruijff_kit.runtime.requeue import own_job_id
-from cruijff_kit.schema.run import Done, JobStatus, MetricPoint
+from cruijff_kit.schema.run import Done, JobStatus, Manifest, MetricPoint
 
 __all__ = [
     "MetricsFile",
     "StatusFile",
     "Stopped",
     "artefact_hashes",
+    "earlier_manifest",
     "exit_code_of",
     "finished",
     "job_ids",
@@ -277,3 +278,11 @@ def finished(marker: Path, *, experiment: Path) -> bool:
         return False
     files = {experiment / name: digest for name, digest in done.artefacts.items()}
     return done.exit_code == 0 and all(path.is_file() and file_sha256(path) == sha for path, sha in files.items())
+
+
+def earlier_manifest(run: Path) -> Manifest | None:
+    """Return the provenance an earlier job of this run left; None where there is none."""
+    try:
+        return Manifest.model_validate_json((run / "manifest.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None

@@ -1,6 +1,6 @@
 """The training loop in torch: optimiser steps over a run's rows, whatever the model and however many processes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,14 @@ class Loop(Course):
         self.trainee.network.train()
         return loss
 
+    def heard(self, passes: Iterable[Batch]) -> Iterator[Tensor]:
+        """Yield the logits of each pass where it has labels, nothing dropped."""
+        self.trainee.network.eval()
+        with torch.no_grad():
+            for batch in passes:
+                yield self.trainee.logits(self.trainee.hidden(batch))
+        self.trainee.network.train()
+
     def adapter(self) -> Adapter:
         """Return what is learnt so far, whole; every process has to call it."""
         return whole_adapter(self.trainee, self.ranks)
@@ -90,12 +98,17 @@ class Loop(Course):
         for batch in work.passes:
             hidden, labels = self._hidden(batch)
             # Divided by the whole step's tokens: a row weighs the same however the step is split.
-            part = self.trainee.loss(hidden, labels) / work.supervised
+            part = self._loss(hidden, labels, batch=batch) / work.supervised
             part.backward()
             total += part.detach()
             if self.metrics is not None and logged:
                 self.metrics.add(hidden, batch, logits=self.trainee.logits)
         return total
+
+    def _loss(self, hidden: Tensor, labels: Tensor, *, batch: Batch) -> Tensor:
+        if self.objective is None:
+            return self.trainee.loss(hidden, labels)
+        return self.objective.loss(self.trainee, hidden, batch=batch, step=self.tally.step)
 
     def _hidden(self, batch: Batch) -> tuple[Tensor, Tensor]:
         labels = batch.labels[batch.labels != IGNORE].to(self.trainee.device)

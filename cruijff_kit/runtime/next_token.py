@@ -29,9 +29,17 @@ class Step(NamedTuple):
 
 
 def next_tokens(
-    logits: Tensor, count: int, *, draws: Sequence[float] | None = None, temperature: float = 1.0, top_p: float = 1.0
+    logits: Tensor,
+    count: int,
+    *,
+    draws: Sequence[float] | None = None,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    allowed: Tensor | None = None,
 ) -> list[Step]:
     """Return the next token of each row: the most likely where nothing is drawn.
+
+    Log-probabilities and candidates are the model's own, also where not all tokens are allowed.
 
     Args:
         logits: shape (rows, vocabulary).
@@ -39,6 +47,7 @@ def next_tokens(
         draws: a number in [0, 1) for every row; it decides which token of the tempered nucleus is given.
         temperature: divides the logits before drawing.
         top_p: mass of the most likely tokens that are drawn from (Holtzman et al. 2020).
+        allowed: shape (rows, vocabulary), true where a token may be given, somewhere in every row; all where None.
 
     Raises:
         ResultError: logits are not numbers, or the first candidate is not the most likely token.
@@ -46,9 +55,10 @@ def next_tokens(
     # Normalising in the model's own 16 bits would cost the third digit.
     logits = logits.float()
     ids, logprobs, total = _ranked(logits, count)
-    if draws is None:
+    if draws is None and allowed is None:
         return [Step(each[0], own[0], each, own) for each, own in zip(ids, logprobs, strict=True)]
-    drawn = _drawn(logits / temperature, draws, top_p=top_p)
+    open_ = logits if allowed is None else logits.masked_fill(~allowed, -torch.inf)
+    drawn = open_.argmax(-1, keepdim=True) if draws is None else _drawn(open_ / temperature, draws, top_p=top_p)
     own = (logits.gather(-1, drawn) - total)[:, 0].tolist()
     return [Step(*each) for each in zip(drawn[:, 0].tolist(), own, ids, logprobs, strict=True)]
 
@@ -92,11 +102,13 @@ def _ranked(logits: Tensor, count: int) -> tuple[list[list[int]], list[list[floa
 
 def _drawn(logits: Tensor, draws: Sequence[float], *, top_p: float) -> Tensor:
     """Return one token a row, shape (rows, 1), by inverting the distribution of the nucleus."""
-    ranked = logits.double().softmax(-1).sort(dim=-1, descending=True, stable=True)
+    # Apple's GPU has no doubles; whoever asked goes on where the logits were.
+    exact = logits.cpu() if logits.device.type == "mps" else logits
+    ranked = exact.double().softmax(-1).sort(dim=-1, descending=True, stable=True)
     reached = ranked.values.cumsum(-1)
     # The nucleus holds the first token that reaches the mass asked for.
     kept = ((reached - ranked.values) < top_p).sum(-1, keepdim=True) - 1
     mass = reached.gather(-1, kept)
-    wanted = torch.tensor(draws, dtype=torch.float64, device=logits.device)[:, None] * mass
+    wanted = torch.tensor(draws, dtype=torch.float64, device=exact.device)[:, None] * mass
     at = torch.searchsorted(reached, wanted, right=True).minimum(kept)
-    return ranked.indices.gather(-1, at)
+    return ranked.indices.gather(-1, at).to(logits.device)

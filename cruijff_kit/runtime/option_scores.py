@@ -10,7 +10,7 @@ options' mass is a probability. Nothing is normalised; log-probabilities are nat
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,7 +23,7 @@ from cruijff_kit.runtime.branches import read_branches
 from cruijff_kit.runtime.key_values import Network, Reading
 from cruijff_kit.schema.prediction import PromptIds
 
-__all__ = ["OptionScores", "OptionTable", "option_table", "score_options"]
+__all__ = ["OptionScores", "OptionTable", "decision_table", "option_table", "score_options", "spelt_options"]
 
 _LEAST = -1e4
 """Log-probability of what cannot be; files hold no infinity."""
@@ -95,6 +95,26 @@ def option_table(options: Sequence[str], *, tokenizer: Tokenizer) -> OptionTable
                     f"options `{other}` and `{option}` are the same tokens, so no model can tell them apart",
                     hint="name every option once, and let options differ by more than outer blanks",
                 )
+    return spelt_options(options, owned)
+
+
+def decision_table(decisions: Sequence[PromptIds], *, names: Sequence[str]) -> OptionTable:
+    """Return the table of decisions inside a structured answer, each spelt in the one way that training teaches.
+
+    Args:
+        decisions: ids of each behind what all of them begin with; none begins another.
+        names: what they are called, in the same order.
+    """
+    return spelt_options(names, {ids: at for at, ids in enumerate(decisions)})
+
+
+def spelt_options(options: Sequence[str], owned: Mapping[PromptIds, int]) -> OptionTable:
+    """Return how options lie in each other.
+
+    Args:
+        options: their names.
+        owned: every spelling, and the position of the option that it is one of.
+    """
     spellings = tuple(owned)
     longer = [[at for at, other in enumerate(spellings) if _goes_on(other, ids)] for ids in spellings]
     direct = tuple(

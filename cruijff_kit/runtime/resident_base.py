@@ -9,6 +9,7 @@ from cruijff_kit.errors import ResultError, SiteError
 from cruijff_kit.runtime.base_record import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from cruijff_kit.runtime.inference import Aside, Decoder, Limits
 from cruijff_kit.runtime.next_token import Step
+from cruijff_kit.runtime.option_scores import OptionTable
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Resident(ABC):
         *,
         adapter: str | None = None,
         stop_ids: Sequence[int] = (),
-        options: Sequence[Sequence[str]] = (),
+        options: Sequence[Sequence[str] | OptionTable] = (),
         asides: Sequence[Aside] = (),
     ) -> list[Completion]:
         """Return the answer to each prompt, in the order given.
@@ -51,8 +52,8 @@ class Resident(ABC):
             limits: how far to generate.
             adapter: directory of a LoRA adapter in peft format; the bare base where None.
             stop_ids: ids that end an answer besides the model's own.
-            options: for each prompt the labels to score behind it; none at all where absent.
-            asides: for each prompt its own seed and listener; none at all where absent.
+            options: for each prompt the labels to score behind it, or how they are spelt there; none where absent.
+            asides: for each prompt its own seed, listener and guide; none at all where absent.
 
         Raises:
             PlanError: prompt and answer exceed the model's positions or the memory, or two options are one.
@@ -70,7 +71,7 @@ class Resident(ABC):
         limits: Limits,
         *,
         adapter: str,
-        options: Sequence[Sequence[str]],
+        options: Sequence[Sequence[str] | OptionTable],
         seeds: Sequence[int],
     ) -> list[list[Completion]]:
         """Return the answers of one pass a seed, with the adapter's dropout on as in training.

@@ -1,5 +1,6 @@
 """Any rows of questions and answers as an inspect-ai task, from one `eval.yaml`."""
 
+from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
-from inspect_ai.solver import generate
+from inspect_ai.solver import Solver, generate
 
 from cruijff_kit.data.tokens import Encoding, Row, answer_text, conversation, row_text
 from cruijff_kit.runtime.eval_config import checkpoint_sha256, place_of
@@ -22,11 +23,16 @@ __all__ = ["chosen_rows", "row_task", "subject_of"]
 _MESSAGES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 
 
-def row_task(config: EvalConfig) -> Task:
+def row_task(config: EvalConfig, *, solver: Solver | None = None, target: Callable[[Row], str] | None = None) -> Task:
     """Return the task that a cell's configuration describes.
 
     Each sample's input is the conversation of its row, as training renders it; the
     task adds nothing of its own, and its scorers are those planned.
+
+    Args:
+        config: the cell.
+        solver: what asks; the model, once, where None.
+        target: what a row is to be answered with; its answer where None.
 
     Raises:
         SpecError: the split has no rows, or one lacks a column or does not fit the template.
@@ -35,10 +41,12 @@ def row_task(config: EvalConfig) -> Task:
     rows = chosen_rows(config)
     encoding = Encoding.of(config.dataset)
     samples = [_sample(row, f"{config.split}-{index}", config=config, encoding=encoding) for index, row in rows]
+    for sample, (_, row) in zip(samples, rows, strict=True):
+        sample.target = sample.target if target is None else target(row)
     dataset = MemoryDataset(samples, name=Path(config.dataset.path).stem, location=config.dataset.path)
     return Task(
         dataset=dataset,
-        solver=[generate()],
+        solver=[solver or generate()],
         scorer=planned_scorers(config.scorers, subject_of(config), rules=config.rules),
         name=config.name,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cruijff_kit.data.loss_facts import loss_warnings
 from cruijff_kit.errors import RunError
 from cruijff_kit.runtime.adapter_files import keep_best, publish_best, save_epoch, tidy_best
 from cruijff_kit.runtime.adapter_merge import check_mergeable, updates_of
@@ -20,8 +21,8 @@ from cruijff_kit.runtime.checkpoints import (
     save_checkpoint,
     set_aside_checkpoints,
 )
+from cruijff_kit.runtime.contest import Contest, lowered
 from cruijff_kit.runtime.course import Course, Place
-from cruijff_kit.runtime.custom_metrics import load_metrics
 from cruijff_kit.runtime.files import discard, file_sha256, write_aside
 from cruijff_kit.runtime.interruption import Interruption
 from cruijff_kit.runtime.job_files import (
@@ -29,18 +30,18 @@ from cruijff_kit.runtime.job_files import (
     StatusFile,
     Stopped,
     artefact_hashes,
+    earlier_manifest,
     exit_code_of,
     finished,
     job_ids,
     now,
 )
-from cruijff_kit.runtime.loop import Loop
-from cruijff_kit.runtime.process_group import join_processes
+from cruijff_kit.runtime.job_parts import processes_of, torch_loop
+from cruijff_kit.runtime.parts import USUAL, Parts
 from cruijff_kit.runtime.provenance import environment_lock, git_state, package_versions
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.requeue import queue_again
 from cruijff_kit.runtime.run_lock import HeldError, hold_run
-from cruijff_kit.runtime.seeding import seed_everything
 from cruijff_kit.runtime.tracking import Tracker, require_tracking
 from cruijff_kit.runtime.train_config import check_inputs, load_train_config, training_identity
 from cruijff_kit.runtime.training_rows import load_rows
@@ -55,7 +56,14 @@ Build = Callable[[TrainConfig, Ranks], Any]
 _CHECKPOINT_SECONDS = 600.0
 
 
-def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None, course: type[Course] = Loop) -> int:
+def run_recipe(
+    build: Build,
+    *,
+    name: str,
+    argv: Sequence[str] | None = None,
+    course: type[Course] | None = None,
+    parts: Parts = USUAL,
+) -> int:
     """Train the run that `--config` describes and return the exit code.
 
     Started by `torchrun` it is one process of several, whatever the recipe.
@@ -64,7 +72,8 @@ def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None, co
         build: makes the recipe's model.
         name: the recipe, as shown in its help.
         argv: arguments; those of the process where None.
-        course: takes the steps: the loop of the library that computes what `build` makes.
+        course: takes the steps: the loop of the library that computes what `build` makes; torch's where None.
+        parts: make what is minimised and what is measured.
     """
     parser = argparse.ArgumentParser(prog=name, description="Fine-tune a model as its configuration says.")
     parser.add_argument("--config", type=Path, required=True, help="the run's finetune.yaml")
@@ -73,9 +82,10 @@ def run_recipe(build: Build, *, name: str, argv: Sequence[str] | None = None, co
 
     def train() -> None:
         config = load_train_config(options.config)
-        with join_processes(config) as ranks:
+        with processes_of(config) as ranks:
             try:
-                TrainingJob(config, options.config, ranks, course=course).run(build, resume=options.resume)
+                job = TrainingJob(config, options.config, ranks, course=course or torch_loop(), parts=parts)
+                job.run(build, resume=options.resume)
             except Stopped as stop:
                 # While the others stay: their end would make `srun` end this process.
                 if stop.again:
@@ -95,8 +105,10 @@ class TrainingJob:
     """Where that is written."""
     ranks: Ranks = field(default_factory=Ranks)
     """The processes that share the work."""
-    course: type[Course] = Loop
+    course: type[Course] = field(default_factory=torch_loop)
     """The loop of the library that computes."""
+    parts: Parts = USUAL
+    """Make what is minimised and what is measured."""
     place: Place = field(init=False)
     """Where it computes, known once the model is loaded."""
     interruption: Interruption = field(default_factory=Interruption)
@@ -105,8 +117,8 @@ class TrainingJob:
     """Hash of the configuration: what was finished under another one is done again."""
     identity: str = field(init=False)
     """Hash of what decides the results: a checkpoint of another training is not resumed from."""
-    best: tuple[float, int] | None = None
-    """Lowest validation loss so far, and its step."""
+    contest: Contest = field(init=False)
+    """Which validation was the best so far."""
     safe_best: int | None = None
     """The step that the last checkpoint knows as the best: its adapter is kept until the next one."""
     token: int = 0
@@ -120,6 +132,7 @@ class TrainingJob:
         """Name the configuration, and what it decides, by their content."""
         self.config_sha256 = file_sha256(self.config_path)
         self.identity = training_identity(self.config)
+        self.contest = Contest(self.config)
 
     @property
     def run_dir(self) -> Path:
@@ -158,7 +171,7 @@ class TrainingJob:
 
     def _finish(self, made: list[Path], status: StatusFile) -> None:
         """Write provenance, then the last marker."""
-        earlier = _earlier_manifest(self.run_dir)
+        earlier = earlier_manifest(self.run_dir)
         provenance = self._manifest((*(earlier.job_ids if earlier else ()), *self.jobs), status)
         write_aside(self.run_dir / "manifest.json", provenance.model_dump_json(indent=2) + "\n")
         hashes = artefact_hashes([*made, self.run_dir / "manifest.json"], experiment=self.run_dir.parent.parent)
@@ -168,7 +181,7 @@ class TrainingJob:
 
     def _finished(self) -> bool:
         """Return whether the run was finished under this configuration, and say so."""
-        earlier = _earlier_manifest(self.run_dir) if self.ranks.main else None
+        earlier = earlier_manifest(self.run_dir) if self.ranks.main else None
         same = earlier is not None and earlier.inputs.get("config") == self.config_sha256
         done = same and finished(self.run_dir / "DONE", experiment=self.run_dir.parent.parent)
         if not self.ranks.everyone(done)[0]:
@@ -203,20 +216,22 @@ class TrainingJob:
         """Return the path of a file of the run; None in a process that leaves it to the first one."""
         return self.run_dir / name if self.ranks.main else None
 
-    def _say(self, line: str) -> None:
-        """Write a line to the job's own output, once for all processes."""
-        if self.ranks.main:
-            sys.stdout.write(line + "\n")
+    def _say(self, *lines: str) -> None:
+        """Write lines to the job's own output, once for all processes."""
+        if self.ranks.main and lines:
+            sys.stdout.write("".join(f"{line}\n" for line in lines))
             sys.stdout.flush()
 
     def _train(self, build: Build, status: StatusFile, *, resume: bool) -> list[Path]:
         """Train and return the files made: metrics, then adapters."""
-        rows, measured = load_rows(self.config), load_metrics(self.config)
-        seed_everything(self.config.seed)
+        rows = load_rows(self.config)
+        parts = self.parts.load(self.config, rows)
+        self._say(*(f"warning: {each}" for each in loss_warnings(self.config)))
+        self.course.seed(self.config.seed)
         status.enter("starting", "loading the base model")
         trainee = build(self.config, self.ranks)
         self.ranks.spread(trainee, strategy=self.config.strategy)
-        loop = self.course(self.config, trainee, rows=rows, ranks=self.ranks, metrics=measured)
+        loop = self.course(self.config, trainee, rows=rows, ranks=self.ranks, **parts)
         if not self.config.save_adapter_weights_only:
             # A merged model that could not be written is refused before the first step.
             check_mergeable(updates_of(loop.adapter().weights), Path(self.config.base_model.path))
@@ -229,27 +244,36 @@ class TrainingJob:
             Tracker(self.config, main=self.ranks.main) as tracker,
         ):
             self._settle_best()
-            for point in loop.take():
+            steps = loop.take()
+            while not self.contest.over and (point := next(steps, None)) is not None:
                 if point.step % self.config.log_every_n_steps == 0 or point.val_loss is not None:
                     metrics.write(point)
                     tracker.write(point)
                 status.advance(point.step, loop.total, epoch=point.epoch)
                 self._keep(point, loop)
+                self._say(*lowered(point, self.config.calibration_monitor))
                 self._checkpoint_where_due(point, loop, metrics=metrics, status=status)
-        if self.ranks.main and self.best:
-            publish_best(self.output, self.best[1])
+        self._end_early(loop)
+        if self.ranks.main and self.contest.step is not None:
+            publish_best(self.output, self.contest.step)
         return [self.run_dir / "metrics.jsonl", *self._adapter_files()]
 
     def _keep(self, point: MetricPoint, loop: Course) -> None:
         """Write the adapters that a step calls for: the best so far, an epoch's."""
-        best = self.best[0] if self.best else float("inf")
-        if self.config.keep_best and point.val_loss is not None and point.val_loss < best:
-            self.best = (point.val_loss, point.step)
+        if self.contest.judge(point) and self.config.keep_best:
             keep_best(loop.adapter(), self.output, step=point.step, config=self.config, ranks=self.ranks)
-            self._tidy(self.best)
+            self._tidy(point.step)
         if point.step % loop.per_epoch == 0 and point.epoch in self.config.epochs_to_save:
-            folder = self.output / f"epoch_{point.epoch}"
-            save_epoch(loop.adapter(), folder, config=self.config, ranks=self.ranks)
+            save_epoch(loop.adapter(), self.output / f"epoch_{point.epoch}", config=self.config, ranks=self.ranks)
+
+    def _end_early(self, loop: Course) -> None:
+        """Write the epochs that early stopping left out: later ones are what training ended with."""
+        step = loop.tally.step
+        if step < loop.total:
+            self._say(f"training ends at step {step} of {loop.total}: {self.contest.words()}")
+        for epoch in self.config.epochs_to_save:
+            if (epoch + 1) * loop.per_epoch > step:
+                save_epoch(loop.adapter(), self.output / f"epoch_{epoch}", config=self.config, ranks=self.ranks)
 
     def _checkpoint_where_due(
         self, point: MetricPoint, loop: Course, *, metrics: MetricsFile, status: StatusFile
@@ -278,20 +302,22 @@ class TrainingJob:
                 step=loop.tally.step,
                 tokens=loop.tally.tokens,
                 supervised=loop.tally.supervised,
-                best_loss=self.best[0] if self.best else None,
-                best_step=self.best[1] if self.best else None,
+                best_loss=self.contest.best[0] if self.contest.best else None,
+                best_step=self.contest.best[1] if self.contest.best else None,
+                waited=self.contest.waited,
+                lr_scale=loop.tally.lr_scale,
                 random=state.texts,
                 job_ids=tuple(dict.fromkeys((*self.jobs, *job_ids()))),
             )
             save_checkpoint(self.output, progress, tensors=state.tensors)
-        self.safe_best = self.best[1] if self.best else None
-        self._tidy(self.best)
+        self.safe_best = self.contest.step
+        self._tidy(self.safe_best)
         self.saved_at = time.monotonic()
 
-    def _tidy(self, best: tuple[float, int] | None) -> None:
+    def _tidy(self, best: int | None) -> None:
         """Remove the adapters that were the best once and that no checkpoint knows as such."""
         if self.ranks.main:
-            tidy_best(self.output, keep=(best[1] if best else None, self.safe_best))
+            tidy_best(self.output, keep=(best, self.safe_best))
 
     def _restored(self, loop: Course) -> bool:
         """Continue where the last checkpoint of this training stands, if there is one."""
@@ -301,18 +327,20 @@ class TrainingJob:
         progress = found.progress
         self.jobs = progress.job_ids
         loop.restore(found)
-        if progress.best_loss is not None and progress.best_step is not None:
-            self.best, self.safe_best = (progress.best_loss, progress.best_step), progress.best_step
+        loop.tally.lr_scale = progress.lr_scale
+        self.contest.resume(progress.best_loss, progress.best_step, waited=progress.waited)
+        self.safe_best = self.contest.step
         if self.ranks.main:
             discard(self.run_dir / "DONE")
         return True
 
     def _settle_best(self) -> None:
         """Let `best` be what the metrics kept so far say: what came after them is done again."""
-        step = self.best[1] if self.best else None
-        if step is None or not self.ranks.everyone((self.output / f"best_step_{step}").is_dir())[0]:
-            self.best = self.safe_best = None
-        self._tidy(self.best)
+        step = self.contest.step
+        if step is not None and not self.ranks.everyone((self.output / f"best_step_{step}").is_dir())[0]:
+            self.contest.forget()
+            self.safe_best = None
+        self._tidy(self.contest.step)
 
     def _checkpoint(self) -> Checkpoint | None:
         """Return the last checkpoint of this training, the same one in every process."""
@@ -343,7 +371,7 @@ class TrainingJob:
     def _adapter_files(self) -> list[Path]:
         """Return every file of the adapters kept, the planned epochs all among them."""
         folders = [self.output / f"epoch_{epoch}" for epoch in self.config.epochs_to_save]
-        folders += [self.output / "best"] if self.best else []
+        folders += [self.output / "best"] if self.contest.step is not None else []
         return [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
 
     def _manifest(self, earlier: tuple[str, ...], status: StatusFile) -> Manifest:
@@ -369,11 +397,3 @@ class TrainingJob:
             started=status.status.started,
             ended=now(),
         )
-
-
-def _earlier_manifest(run: Path) -> Manifest | None:
-    """Return the provenance an earlier job of this run left; None where there is none."""
-    try:
-        return Manifest.model_validate_json((run / "manifest.json").read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None

@@ -9,6 +9,7 @@ from pydantic import Field
 from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.evaluation import Generation
+from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
 from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spec import LoraVariant, Quantization, Schedule, Strategy
@@ -106,7 +107,7 @@ class ScheduleConfig(Noun):
     """Steps of linear rise."""
 
 
-class TrainConfig(Noun):
+class TrainConfig(LossControls):
     """`finetune.yaml`: everything a training recipe reads."""
 
     schema_version: Literal[1] = 1
@@ -158,7 +159,7 @@ class TrainConfig(Noun):
     epochs_to_save: tuple[int, ...]
     """Epochs whose adapter is written."""
     keep_best: bool = True
-    """Whether the adapter of the lowest validation loss is kept too."""
+    """Whether the adapter of the best validation, by `metric_for_best_model`, is kept too."""
     save_adapter_weights_only: bool = True
     """Whether no merged model is written."""
     stash_adapter_weights: bool = False
@@ -221,6 +222,7 @@ TRAIN_PLACES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "compile": ("compile",),
         "strategy": ("strategy",),
         "custom_metrics": ("custom_metrics",),
+        **{name: (name,) for name in LossControls.model_fields},
     }
 )
 """Control of the design to its place in `finetune.yaml`."""

@@ -21,6 +21,8 @@ __all__ = [
     "PrepareReceipt",
     "SplitReceipt",
     "Spread",
+    "SwapReceipt",
+    "TermSwap",
     "Unit",
 ]
 
@@ -165,6 +167,38 @@ class SplitReceipt(Noun):
     """Seed of the draw."""
     stratify: str | None
     """Column whose values each split has its share of."""
+
+
+class TermSwap(Noun):
+    """Which terms are swapped, and where."""
+
+    terms: tuple[str, ...]
+    """Lists of terms: bundled ones by name, or YAML files of pairs."""
+    split: str = "test"
+    """Split to read."""
+    columns: tuple[str, ...] = ()
+    """Columns whose terms are swapped; all but the answer's where empty."""
+
+
+class SwapReceipt(Noun):
+    """Rows whose terms were swapped."""
+
+    source: str
+    """File or folder that was read."""
+    source_sha256: Sha256
+    """Its hash."""
+    target: str
+    """File that was written, relative to the experiment."""
+    sha256: Sha256
+    """Its hash."""
+    split: str
+    """Split whose rows were read."""
+    rows: int
+    """Rows of it."""
+    swapped: int
+    """Rows written: those that hold a term."""
+    unclear: int
+    """Rows left out: they hold a term of several counterparts."""
 
 
 class Spread(Noun):

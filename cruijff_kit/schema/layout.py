@@ -3,10 +3,13 @@
 import re
 from typing import NamedTuple
 
-__all__ = ["MERGED", "STASH", "ExperimentLayout", "RunLayout", "adapter_in"]
+__all__ = ["ARCHIVE", "MERGED", "STASH", "ArchiveLayout", "ExperimentLayout", "RunLayout", "adapter_in"]
 
 MERGED = "merged"
 """Folder of a merged model, below the adapter it was made of."""
+
+ARCHIVE = "archive"
+"""Folder of a project in which experiments are put away."""
 
 STASH = "adapter_weights"
 """Folder of an adapter, below the merged model that was made of it."""
@@ -45,7 +48,11 @@ class ExperimentLayout:
     findings = "findings.md"
     wanted = "wanted.json"
     compute = "compute.json"
+    model_audit = "audit.json"
+    search = "search.json"
     mirror = ".mirror.json"
+    archived = "archive.json"
+    elsewhere = "elsewhere"
 
     @staticmethod
     def predictions_of(run_id: str) -> str:
@@ -86,6 +93,34 @@ class ExperimentLayout:
     def view(verb: str) -> str:
         """Return the path of the text view of one verb's audit records."""
         return f"logs/{verb}-experiment.log"
+
+
+class ArchiveLayout(NamedTuple):
+    """Relative POSIX paths of an archived experiment, below the project."""
+
+    name: str
+    """Name of the experiment's directory."""
+
+    @property
+    def mark(self) -> str:
+        """Return what tells where the experiment went."""
+        return f"{ARCHIVE}/{self.name}.json"
+
+    @property
+    def archive(self) -> str:
+        """Return where it goes unless somebody says otherwise."""
+        return f"{ARCHIVE}/{self.name}"
+
+    @staticmethod
+    def staged(place: str) -> str:
+        """Return the hidden directory beside a place in which what goes there is gathered."""
+        parent, _, name = place.rpartition("/")
+        return f"{parent}/.{name}.part"
+
+    @staticmethod
+    def outside(output: str) -> str:
+        """Return where an archive keeps an output directory that lay outside the experiment."""
+        return f"elsewhere/{output}"
 
 
 class RunLayout(NamedTuple):

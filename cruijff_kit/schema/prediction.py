@@ -4,7 +4,7 @@ from typing import Literal
 
 from cruijff_kit.schema.noun import Noun, RunId, Sha256
 
-__all__ = ["Completion", "Prediction", "PromptIds", "TokenLogprob"]
+__all__ = ["AnswerPair", "Completion", "Prediction", "PromptIds", "TokenLogprob"]
 
 PromptIds = tuple[int, ...]
 """Token ids of one prompt, exactly as the model reads them."""
@@ -89,3 +89,12 @@ class Prediction(Noun):
     """SHA-256 of the adapter, or of the base model for a control."""
     source: Literal["eval_log"] = "eval_log"
     """Where the record was read from."""
+
+
+class AnswerPair(Noun):
+    """What was answered to a question, and to the same with its terms for a person's group swapped."""
+
+    written: Prediction
+    """To the question as it was written."""
+    swapped: Prediction
+    """To it with its terms swapped."""

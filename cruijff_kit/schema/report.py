@@ -6,11 +6,13 @@ from cruijff_kit.schema.audit import Anchor, AuditVerdict
 from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.diagnosis import Diagnosis, Guarantee
 from cruijff_kit.schema.interval import Interval
+from cruijff_kit.schema.model_audit import ModelAudit
 from cruijff_kit.schema.noun import Noun, Sha256, Timestamp
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.result import RunResult
 from cruijff_kit.schema.run import StepStatus
 from cruijff_kit.schema.spec import ExperimentSpec, Level
+from cruijff_kit.schema.sweep import SweepView
 
 __all__ = [
     "AuditState",
@@ -305,3 +307,9 @@ class Dossier(Noun):
     """Version of this package."""
     compute: ComputeReport | None = None
     """What the jobs took; None before all have ended."""
+    audits: tuple[ModelAudit, ...] = ()
+    """Audits of the models of these runs."""
+    stale: tuple[str, ...] = ()
+    """Runs whose audit was made of other predictions, or with another calibrator, than those that lie here now."""
+    sweep: SweepView | None = None
+    """The search, where the design is one."""

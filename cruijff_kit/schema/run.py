@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from cruijff_kit.schema.job import Attempt, JobReport, Step
 from cruijff_kit.schema.noun import Noun, RunId, Sha256, Timestamp
+from cruijff_kit.schema.watched import WatchedFigures
 
 __all__ = [
     "Done",
@@ -157,7 +158,7 @@ class Manifest(Noun):
     """End of training."""
 
 
-class MetricPoint(Noun):
+class MetricPoint(WatchedFigures):
     """One line of `metrics.jsonl`."""
 
     step: int
@@ -165,7 +166,7 @@ class MetricPoint(Noun):
     epoch: int
     """Epoch, from 0."""
     loss: float | None = None
-    """Mean loss per supervised token of the step, in nats."""
+    """Mean per supervised token of the step of what is minimised, for cross-entropy in nats."""
     lr: float | None = None
     """Learning rate of the step."""
     tokens: int | None = None
@@ -181,7 +182,7 @@ class MetricPoint(Noun):
     peak_memory_bytes: int | None = None
     """Most memory so far: allocated on the GPU, else resident in the process."""
     val_loss: float | None = None
-    """Mean loss per supervised token of the validation split, in nats."""
+    """Mean cross-entropy per supervised token of the validation split, in nats, whatever is minimised."""
     custom: dict[str, float] = {}
     """Custom metrics."""
 
@@ -202,9 +203,13 @@ class TrainingProgress(Noun):
     supervised: int
     """Tokens that a loss was taken on."""
     best_loss: float | None = None
-    """Lowest validation loss so far, in nats."""
+    """Best value so far of what the best adapter is chosen by: the validation loss in nats unless another is named."""
     best_step: int | None = None
     """The step it was measured at."""
+    waited: int = 0
+    """Validations since then."""
+    lr_scale: float = 1.0
+    """What is left of the planned learning rate."""
     job_ids: tuple[str, ...] = ()
     """Scheduler ids of the jobs that came so far, in order."""
     random: dict[str, str] = {}

@@ -98,6 +98,8 @@ class Card(Noun):
     """Directory it lies in."""
     stage: Stage
     """How far it has come."""
+    archived: str = ""
+    """When it was archived; empty where it is in its place."""
     tier: Tier
     """How freely its contents may be shown."""
     withheld: str = ""

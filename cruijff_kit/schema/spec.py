@@ -6,7 +6,10 @@ from pydantic import Field, field_validator, model_validator
 
 from cruijff_kit.schema.data import DataSpec
 from cruijff_kit.schema.dataset_type import DatasetType
+from cruijff_kit.schema.design_kinds import FractionalDesign, GridDesign, LatinDesign, Level, SearchDesign
 from cruijff_kit.schema.evaluation import Evaluation
+from cruijff_kit.schema.losses import LossControls
+from cruijff_kit.schema.model_audit import AuditRules
 from cruijff_kit.schema.noun import Name, Noun, Sha256, TimeLimit
 from cruijff_kit.schema.policy import DesignPolicy
 
@@ -14,6 +17,7 @@ __all__ = [
     "Analysis",
     "Controls",
     "DatasetType",
+    "DesignKind",
     "EvalResources",
     "ExperimentSpec",
     "Factors",
@@ -42,8 +46,8 @@ Quantization = Literal["none", "nf4", "int4"]
 Strategy = Literal["ddp", "fsdp"]
 """How several GPUs share a training."""
 
-Level = str | int | float | bool | None
-"""One value a factor can take."""
+DesignKind = Annotated[GridDesign | FractionalDesign | LatinDesign | SearchDesign, Field(discriminator="kind")]
+"""A design that chooses its runs by more than `full` or `list` says."""
 
 Factors = dict[str, tuple[Level, ...]]
 """Factor name to its levels, in the order they were written."""
@@ -91,7 +95,7 @@ class ModelRef(Noun):
         return self
 
 
-class Controls(Noun):
+class Controls(LossControls):
     """Everything held fixed unless a factor varies it; shared by training and evaluation."""
 
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field(default=(14,), min_length=1)
@@ -168,7 +172,7 @@ class Controls(Noun):
     epochs_to_save: Literal["all", "last", "none"] | tuple[Annotated[int, Field(ge=0)], ...] = "all"
     """Epochs whose adapter is kept, counted from 0."""
     keep_best: bool = True
-    """Whether the adapter with the lowest validation loss is kept beside the epochs, as `best`."""
+    """Whether the adapter of the best validation, by `metric_for_best_model`, is kept beside the epochs, as `best`."""
     save_adapter_weights_only: bool = True
     """Whether only adapters are kept; else the merged model of each kept epoch too."""
     stash_adapter_weights: bool = False
@@ -190,6 +194,11 @@ class RunSpec(Noun):
     """Base model; the only one of the design where absent."""
     parameters: dict[str, Level] = {}
     """Controls that differ for this run."""
+    # A design that says nothing of it keeps the hash it had before there was such a key.
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] | None = Field(
+        default=None, min_length=1, exclude_if=lambda value: value is None
+    )
+    """Replicate seeds of this run alone; those of `controls` where absent."""
 
 
 class Pilot(Noun):
@@ -226,6 +235,9 @@ class Analysis(Noun):
     """Column whose equal values mark samples that stand or fall together, such as a passage or a person."""
     pilot: Pilot | None = None
     """Spread seen in earlier results."""
+    # A design that says nothing of it keeps the hash it had before there was such a key.
+    audit: AuditRules | None = Field(default=None, exclude_if=lambda value: value is None)
+    """What `ck audit-model` asks of a model, where it differs from the defaults."""
 
 
 class EvalResources(Noun):
@@ -338,8 +350,11 @@ class ExperimentSpec(Noun):
     """Base models."""
     data: DataSpec
     """Data."""
-    design: Literal["full", "list"] = "full"
-    """`full` crosses all factors; `list` runs only what `runs` names."""
+    design: Literal["full", "list"] | DesignKind = "full"
+    """`full` crosses all factors, `list` runs only what `runs` names; `{kind: …}` takes points of a space:
+
+    `grid`, `fractional`, `latin_hypercube` or `search`.
+    """
     factors: Factors = {}
     """What is varied: any control, `model`, `data.path` or `data.<generator argument>`."""
     runs: tuple[RunSpec, ...] = ()

@@ -21,6 +21,7 @@ __all__ = [
     "compute_ece",
     "compute_mce",
     "fill_bins",
+    "place_in_bins",
 ]
 
 _EMPTY = "there are no samples"
@@ -51,11 +52,16 @@ def fill_bins(*, y_prob: ArrayLike, y_true: ArrayLike, n_bins: int = 10, equally
         equally: whether bins hold equally many samples instead; equal probabilities share one.
     """
     probabilities, outcomes = events(y_prob, y_true)
-    index = (_equal_mass if equally else _equal_width)(probabilities, n_bins)
+    index = place_in_bins(probabilities, n_bins=n_bins, equally=equally)
     counts = np.bincount(index)
     places = np.flatnonzero(counts)
     counts, hits, sums = counts[places], np.bincount(index, outcomes)[places], np.bincount(index, probabilities)[places]
     return FilledBins(places, counts, sums / counts, hits / counts)
+
+
+def place_in_bins(probabilities: Floats, *, n_bins: int, equally: bool = False) -> Integers:
+    """Return the bin of each probability, from 0: of equal width, or holding equally many; equal ones share one."""
+    return (_equal_mass if equally else _equal_width)(probabilities, n_bins)
 
 
 def compute_ece(*, y_prob: ArrayLike, y_true: ArrayLike, n_bins: int = 10) -> Estimate:

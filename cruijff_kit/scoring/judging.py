@@ -134,8 +134,15 @@ def _decision(record: Prediction, rules: ScoringRules) -> dict[str, Any]:
         named = _option(chosen, rules)
         reason = "" if named else f"`{chosen[:80]}` is none of the options"
         chosen = named
+    sure = record.confidence
+    if sure is None and record.option_logprobs and chosen in record.options:
+        from cruijff_kit.scoring.temperature import option_probabilities
+
+        chances = option_probabilities([record.option_logprobs])[0]
+        sure = min(1.0, float(chances[record.options.index(chosen)]))
     return {
         "prediction": chosen,
+        "confidence": sure,
         "correct": chosen is not None and same(chosen, record.target, ignore_case=rules.ignore_case),
         "abstain": chosen is None,
         "parse_ok": found.valid and (found.abstain or chosen is not None),

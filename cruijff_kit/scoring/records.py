@@ -17,7 +17,15 @@ from cruijff_kit.scoring.judging import event_options, judge
 from cruijff_kit.scoring.numbers import find_number
 from cruijff_kit.scoring.temperature import option_probabilities
 
-__all__ = ["OptionRecords", "cost_matrix", "option_records", "record_metrics", "scorer_answers", "scorer_figures"]
+__all__ = [
+    "OptionRecords",
+    "cost_matrix",
+    "option_records",
+    "record_answers",
+    "record_metrics",
+    "scorer_answers",
+    "scorer_figures",
+]
 
 _DECIDED = ("accuracy", "coverage", "abstention_rate", "selective_accuracy", "balanced_accuracy", "f1_macro",
             "expected_cost")  # fmt: skip
@@ -111,20 +119,34 @@ def record_metrics(
     Raises:
         ResultError: a target is none of the options, or the costs do not fit them.
     """
+    answers = record_answers(predictions, temperature=temperature, costs=costs)
+    names, options = (*_DECIDED, *_OF_CONFIDENCES), len(answers.options)
+    if answers.rows.shape[1]:
+        names = (*names, "brier_binary" if options == 2 else "brier_multiclass", "log_loss", "auc")
+    return tuple(MetricFigure(name=name, **measure_answers(name, answers)._asdict()) for name in names)
+
+
+def record_answers(
+    predictions: Sequence[Prediction],
+    *,
+    temperature: float = 1.0,
+    costs: Mapping[str, Mapping[str, float]] | None = None,
+) -> Answers:
+    """Return the records of one evaluation as arrays, decisions as given, probabilities at a temperature.
+
+    Raises:
+        ResultError: a target is none of the options, or the costs do not fit them.
+    """
     options = next((each.options for each in predictions if each.options), ())
     answers = _decided(predictions, ScoringRules(options=options))
     if answers.fault:
         raise ResultError(answers.fault, hint="give the task the options that its data set has")
     answers = answers._replace(costs=cost_matrix(costs or {}, options=options))
     answered = [each for each in predictions if each.error is None]
-    names = (*_DECIDED, *_OF_CONFIDENCES)
     if answered and all(each.option_logprobs for each in answered):
         option_records(answered, name="these samples")
-        answers = answers._replace(rows=_rows(predictions, len(options), temperature=temperature))
-        names = (*names, "brier_binary" if len(options) == 2 else "brier_multiclass", "log_loss", "auc")
-    else:
-        answers = answers._replace(**_confidences(predictions))
-    return tuple(MetricFigure(name=name, **measure_answers(name, answers)._asdict()) for name in names)
+        return answers._replace(rows=_rows(predictions, len(options), temperature=temperature))
+    return answers._replace(**_confidences(predictions))
 
 
 def scorer_figures(predictions: Sequence[Prediction], scorer: str, *, rules: ScoringRules) -> dict[str, Estimate]:

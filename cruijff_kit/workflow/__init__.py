@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cruijff_kit.workflow.adapters import check_adapter, convert_adapter, merge_adapter, port_adapter
     from cruijff_kit.workflow.adopt import adopt_edit
+    from cruijff_kit.workflow.archive import archive_experiment, preview_archive
     from cruijff_kit.workflow.audit import read_audit, verify_audit
+    from cruijff_kit.workflow.audit_model import audit_run, read_audits
     from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
     from cruijff_kit.workflow.cancel import cancel_runs, preview_cancel
     from cruijff_kit.workflow.clients import install_server, remote_server, server_here
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         remove_model,
     )
     from cruijff_kit.workflow.new_task import make_task
+    from cruijff_kit.workflow.predict import open_predictor, predict_file, predict_lines, predict_text, predict_texts
     from cruijff_kit.workflow.prepare import prepare_data
     from cruijff_kit.workflow.profiles import create_profile, find_profile, list_profiles
     from cruijff_kit.workflow.project import make_project
@@ -67,6 +70,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.site_job import check_nodes
     from cruijff_kit.workflow.spot_check import spot_check_run
     from cruijff_kit.workflow.standing import glance_status, read_status
+    from cruijff_kit.workflow.structure import structure_data
     from cruijff_kit.workflow.submit import (
         preview_retry,
         preview_submission,
@@ -74,6 +78,8 @@ if TYPE_CHECKING:
         retry_run,
         submit_jobs,
     )
+    from cruijff_kit.workflow.swap_terms import swap_data
+    from cruijff_kit.workflow.sweep import approve_sweep, next_round, preview_sweep, read_sweep, watch_sweep
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.text_verdicts import decide_text, open_judge
@@ -81,6 +87,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.train_inputs import list_training_data
     from cruijff_kit.workflow.train_review import move_training, review_training
     from cruijff_kit.workflow.train_samples import sample_training
+    from cruijff_kit.workflow.unarchive import preview_unarchive, unarchive_experiment
     from cruijff_kit.workflow.validation import validate_data
     from cruijff_kit.workflow.verdicts import (
         checked_calibrator,
@@ -103,6 +110,9 @@ __all__ = [
     "apply_calibrator",
     "apply_remedy",
     "arrange_metrics",
+    "approve_sweep",
+    "archive_experiment",
+    "audit_run",
     "begin_training",
     "build_environment",
     "calibrate_run",
@@ -162,22 +172,32 @@ __all__ = [
     "measure_data",
     "merge_adapter",
     "move_training",
+    "next_round",
     "open_dialogue",
     "open_judge",
+    "open_predictor",
     "open_question",
     "page_without_texts",
     "port_adapter",
+    "predict_file",
+    "predict_lines",
+    "predict_text",
+    "predict_texts",
     "prepare_data",
     "preview_allow",
+    "preview_archive",
     "preview_cancel",
     "preview_retry",
     "preview_submission",
+    "preview_sweep",
+    "preview_unarchive",
     "propose_remedies",
     "propose_site",
     "proposed_change",
     "prune_disk",
     "pull_model",
     "read_audit",
+    "read_audits",
     "read_configuration",
     "read_document",
     "read_lessons",
@@ -185,6 +205,7 @@ __all__ = [
     "read_model_audits",
     "read_results",
     "read_status",
+    "read_sweep",
     "record_decision",
     "recorded_plan",
     "remote_server",
@@ -208,14 +229,18 @@ __all__ = [
     "split_data",
     "spot_check_run",
     "status_without_texts",
+    "structure_data",
     "submit_jobs",
+    "swap_data",
     "sync_mirror",
     "sync_wandb",
     "tail_log",
     "tell_table",
+    "unarchive_experiment",
     "validate_data",
     "verify_audit",
     "watch_jobs",
+    "watch_sweep",
     "write_design",
     "write_finetune",
     "write_inspect",
@@ -227,7 +252,9 @@ __all__ = [
 _HOMES = {
     "adapters": ("check_adapter", "convert_adapter", "merge_adapter", "port_adapter"),
     "adopt": ("adopt_edit",),
+    "archive": ("archive_experiment", "preview_archive"),
     "audit": ("read_audit", "verify_audit"),
+    "audit_model": ("audit_run", "read_audits"),
     "calibrate": ("apply_calibrator", "calibrate_run"),
     "cancel": ("cancel_runs", "preview_cancel"),
     "clients": ("install_server", "remote_server", "server_here"),
@@ -267,6 +294,7 @@ _HOMES = {
     "model_audits": ("read_model_audits",),
     "model_choice": ("choose_model",),
     "new_task": ("make_task",),
+    "predict": ("open_predictor", "predict_file", "predict_lines", "predict_text", "predict_texts"),
     "prepare": ("prepare_data",),
     "profiles": ("create_profile", "find_profile", "list_profiles"),
     "project": ("make_project",),
@@ -288,7 +316,10 @@ _HOMES = {
     "site_job": ("check_nodes",),
     "spot_check": ("spot_check_run",),
     "standing": ("glance_status", "read_status"),
+    "structure": ("structure_data",),
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
+    "swap_terms": ("swap_data",),
+    "sweep": ("approve_sweep", "next_round", "preview_sweep", "read_sweep", "watch_sweep"),
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
     "text_verdicts": ("decide_text", "open_judge"),
@@ -296,6 +327,7 @@ _HOMES = {
     "train_inputs": ("list_training_data",),
     "train_review": ("move_training", "review_training"),
     "train_samples": ("sample_training",),
+    "unarchive": ("preview_unarchive", "unarchive_experiment"),
     "validation": ("validate_data",),
     "verdicts": (
         "checked_calibrator",

@@ -12,6 +12,7 @@ from cruijff_kit.data.tiers import path_tier, strictest
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.ports import Library, Stamped
 from cruijff_kit.rendering.lesson_text import parse_lessons
+from cruijff_kit.schema.archive import ArchiveManifest
 from cruijff_kit.schema.audit import Anchor, AuditRecord
 from cruijff_kit.schema.compute import ComputeReport, JobCompute, Speed
 from cruijff_kit.schema.data import Tier
@@ -37,6 +38,7 @@ FILES = (
     ExperimentLayout.results,
     ExperimentLayout.findings,
     ExperimentLayout.audit,
+    ExperimentLayout.archived,
 )
 """What a card is made of; it is made again where the stamp of one has changed."""
 UNTOLD = "neither its design nor its plan can be read, so nobody knows how freely it may be shown"
@@ -79,12 +81,18 @@ def make_card(found: Stamped, *, library: Library) -> Card:
     if spec is None and plan is None:
         return bare.model_copy(update={"problems": tuple(reader.problems)})
     report = reader.read(ExperimentLayout.traces, parse_report) or Reported()
-    places = tuple(_places(spec, plan, folder=reader.folder))
+    away = reader.read(ExperimentLayout.archived, ArchiveManifest.model_validate_json)
+    # What marks its data lies where it was when it was put away.
+    places = tuple(_places(spec, plan, folder=reader.folder if away is None else away.origin))
+    said = [*_tiers(spec, plan, places=places, reader=reader), *([] if away is None else [away.tier])]
+    if away is None and ExperimentLayout.archived in found.stamps:
+        said.append("red")
     told = Card(
         experiment=found.name,
         project=found.project,
         stage=_stage(found),
-        tier=strictest(_tiers(spec, plan, places=places, reader=reader)),
+        archived="" if away is None else away.archived.date().isoformat(),
+        tier=strictest(said),
         places=places,
         **_designed(spec, plan, report=report),
         **_reported(report, plan, reader=reader),

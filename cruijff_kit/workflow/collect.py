@@ -12,7 +12,9 @@ from cruijff_kit.schema.plan import DesignLock, Plan
 from cruijff_kit.schema.result import ResultRow, ResultTable, RunResult
 from cruijff_kit.workflow.evaluation_results import evaluation_rows, read_cell
 from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.tiers import plan_tier
 from cruijff_kit.workflow.training_results import read_history, training_rows
+from cruijff_kit.workflow.withheld import words_for_files
 
 __all__ = ["collect_results", "gather_results", "hashes_of", "record_once", "result_files", "write_changed"]
 
@@ -41,6 +43,7 @@ def gather_results(plan: Plan, *, progress: Progress | None = None, world: World
     rows: list[ResultRow] = []
     histories: list[RunResult] = []
     predictions = []
+    tier = plan_tier(plan, world)
     for number, run in enumerate(plan.runs):
         if progress is not None:
             progress(number, len(plan.runs), f"reading {run.id}")
@@ -50,6 +53,7 @@ def gather_results(plan: Plan, *, progress: Progress | None = None, world: World
             rows.extend(training_rows(run, history, plan=plan))
         for cell in run.cells:
             result = read_cell(run, cell, world=world)
+            result = result._replace(reason=words_for_files(result.reason, tier=tier))
             rows.extend(evaluation_rows(run, cell, result=result))
             predictions.extend(result.predictions)
     if progress is not None:

@@ -23,6 +23,7 @@ KEPT = frozenset(
         ExperimentLayout.lock,
         ExperimentLayout.plan,
         ExperimentLayout.results,
+        ExperimentLayout.model_audit,
         ExperimentLayout.predictions,
         ExperimentLayout.runs,
         ExperimentLayout.logs,

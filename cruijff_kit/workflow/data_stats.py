@@ -21,7 +21,7 @@ from cruijff_kit.workflow.item_rows import (
     text_of,
 )
 
-__all__ = ["measure_data"]
+__all__ = ["measure_data", "spread"]
 
 _UNREADABLE = "unreadable"
 
@@ -71,7 +71,7 @@ def measure_data(
         forms[form] += 1
         if form != _UNREADABLE:
             _note(lengths, each, measure=measure)
-    spreads = {name: _spread(found) for name, found in lengths._asdict().items()}
+    spreads = {name: spread(found) if found else None for name, found in lengths._asdict().items()}
     return DataStats(
         path=path,
         bytes=source_bytes(path, world=world),
@@ -97,9 +97,8 @@ def _note(lengths: _Lengths, each: Streamed, *, measure: Measure) -> None:
         lengths.tokens.append(measure.length(each))
 
 
-def _spread(lengths: Sequence[int]) -> Spread | None:
-    if not lengths:
-        return None
+def spread(lengths: Sequence[int]) -> Spread:
+    """Return how lengths are spread; there is one at least."""
     return Spread(mean=fmean(lengths), median=float(median(lengths)), least=min(lengths), greatest=max(lengths))
 
 

@@ -18,14 +18,14 @@ from cruijff_kit.rendering.summary import (
 from cruijff_kit.rendering.summary_body import Checked, render_body, source_of
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.receipt import DesignReceipt, DesignReview
-from cruijff_kit.schema.spec import ExperimentSpec, Level
+from cruijff_kit.schema.spec import ExperimentSpec, Level, RunSpec
 from cruijff_kit.workflow.design_consent import record_consent
 from cruijff_kit.workflow.design_record import is_recorded, record_findings, record_written
 from cruijff_kit.workflow.examine import examine
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.search import earlier_experiments
 
-__all__ = ["amend_design", "check_design", "spec_json_schema", "write_design"]
+__all__ = ["amend_design", "append_runs", "check_design", "spec_json_schema", "write_design"]
 
 _PATH = ExperimentLayout.summary
 _NO_LEVELS: Mapping[str, Sequence[Level]] = MappingProxyType({})
@@ -88,6 +88,27 @@ def amend_design(
     """
     with world.store.lock("design"):
         amended = front_matter(_amended(read_design(world), seeds=seeds, levels=levels))
+        checked = examine(amended, world=world)
+        return _write(checked, parse_summary(amended), reason=reason, verb="amend", world=world)
+
+
+def append_runs(runs: Sequence[RunSpec], *, reason: str, world: World) -> DesignReceipt:
+    """Add named runs to the design on disk, those that stand there already left alone; runs that exist keep their ids.
+
+    Args:
+        runs: what is run besides.
+        reason: why, in the words of whoever decided.
+        world: the experiment and its surroundings.
+
+    Raises:
+        PlanError: there is no design yet.
+        SpecError: the amended design has problems, or the body was edited.
+    """
+    with world.store.lock("design"):
+        spec = read_design(world)
+        known = {run.name for run in spec.runs}
+        added = (run for run in runs if run.name not in known)
+        amended = front_matter(spec.model_copy(update={"runs": (*spec.runs, *added)}))
         checked = examine(amended, world=world)
         return _write(checked, parse_summary(amended), reason=reason, verb="amend", world=world)
 

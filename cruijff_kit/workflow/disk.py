@@ -18,11 +18,11 @@ from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.run import Done, Phase
 from cruijff_kit.schema.site_facts import FolderFacts
 from cruijff_kit.workflow.audit import render_views
-from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.seal import read_lock, recorded_plan
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.surroundings import shelf_of
 
-__all__ = ["disk_shortage", "list_disk", "outputs_of", "prune_disk"]
+__all__ = ["disk_shortage", "drop_files", "list_disk", "outputs_of", "prune_disk", "take_stock"]
 
 _EPOCH = re.compile(r"epoch_\d+")
 _CHECKPOINTS = "recipe_state"
@@ -64,16 +64,29 @@ def prune_disk(*, kinds: tuple[DiskKind, ...] = (), reason: str = "", world: Wor
         SiteError: a file cannot be removed, or a link lies in its way.
     """
     with world.store.lock("submit"):
-        chosen = [(item, files) for item, files in _items(world) if item.prunable and (not kinds or item.kind in kinds)]
-        if not chosen:
-            return PruneReceipt(files=0, bytes=0)
-        world.audit.append(*(_event(item, reason=reason, world=world) for item, _ in chosen))
-        freed = 0
-        for item, files in chosen:
-            _forget(item, files, world=world)
-            freed += shelf_of(world).remove(item.folder, files)
-        render_views(world=world)
-        return PruneReceipt(files=sum(len(files) for _, files in chosen), bytes=freed)
+        return drop_files(kinds=kinds, reason=reason, world=world)
+
+
+def drop_files(*, kinds: tuple[DiskKind, ...], reason: str, world: World) -> PruneReceipt:
+    """Remove what `list_disk` proposes of some kinds, of all where none is named; the caller holds the lock."""
+    chosen = [(item, files) for item, files in _items(world) if item.prunable and (not kinds or item.kind in kinds)]
+    if not chosen:
+        return PruneReceipt(files=0, bytes=0)
+    world.audit.append(*(_event(item, reason=reason, world=world) for item, _ in chosen))
+    freed = 0
+    for item, files in chosen:
+        _forget(item, files, world=world)
+        freed += shelf_of(world).remove(item.folder, files)
+    render_views(world=world)
+    return PruneReceipt(files=sum(len(files) for _, files in chosen), bytes=freed)
+
+
+def take_stock(*, world: World) -> list[DiskItem]:
+    """Return what an experiment takes on disk, by kind and run, of one that was not scaffolded too."""
+    if read_lock(world) is None:
+        root = str(world.store.root)
+        return list(_own(shelf_of(world).files(root), root, told=()))
+    return [item for item, _ in _items(world)]
 
 
 def disk_shortage(due: Sequence[PlannedRun], *, world: World) -> list[Problem]:
@@ -137,10 +150,12 @@ def _items(world: World) -> Iterator[tuple[DiskItem, list[str]]]:
         (entry.run_id, entry.step.value): entry.phase is Phase.COMPLETED for entry in read_status(world=world).steps
     }
     shelf, root = shelf_of(world), str(world.store.root)
+    told: list[str] = []
     for run in plan.runs:
         folder = _output(run, world)
         if folder is None:
             continue
+        told.append(f"{folder}/")
         trained, evaluated = ended.get((run.id, "train"), False), ended.get((run.id, "eval"), not run.cells)
         found = shelf.files(folder)
         kinds: dict[str, DiskKind] = {path: _kind(path, found) for path in found}
@@ -150,16 +165,16 @@ def _items(world: World) -> Iterator[tuple[DiskItem, list[str]]]:
             size = sum(found[path] for path in files)
             item = DiskItem(run_id=run.id, kind=kind, folder=folder, files=len(files), bytes=size, prunable=why)
             yield item, files
-    yield from ((item, []) for item in _own(shelf.files(root), root))
+    yield from ((item, []) for item in _own(shelf.files(root), root, told=tuple(told)))
 
 
-def _own(found: Mapping[str, int], root: str) -> Iterator[DiskItem]:
-    """Yield what the experiment's own directory takes, output directories of runs aside."""
+def _own(found: Mapping[str, int], root: str, *, told: tuple[str, ...]) -> Iterator[DiskItem]:
+    """Yield what the experiment's own directory takes, output directories aside that were told before."""
     sizes: Counter[DiskKind] = Counter()
     counts: Counter[DiskKind] = Counter()
     for path, size in found.items():
         top, _, rest = path.partition("/")
-        if top == "outputs" and rest.startswith("ck-out-"):
+        if f"{root}/{path}".startswith(told):
             continue
         kind = _TOP.get(top, "records" if not rest else "results")
         sizes[kind] += size

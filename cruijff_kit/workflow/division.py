@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.draws import ordered
-from cruijff_kit.data.splits import row_question, split_lines
+from cruijff_kit.data.splits import AUGMENTED_FROM, row_question, split_lines
 from cruijff_kit.data.streams import Streamed
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress, World
@@ -153,6 +153,9 @@ def _lacking(each: Streamed, stratify: str | None) -> Iterator[Problem]:
     if "split" in each.row:
         fact = "the row has a column `split` of its own, which would be read as the name of its split"
         yield Problem(fact, "split", each.place, "give the column another name")
+    if AUGMENTED_FROM in each.row:
+        fact = "the row is a changed copy of another, which may not be tested on"
+        yield Problem(fact, AUGMENTED_FROM, each.place, "divide the rows first, then multiply those to train on")
     if stratify is not None and stratify not in each.row:
         known = ", ".join(f"`{column}`" for column in each.row) or "none"
         yield Problem(f"column `{stratify}` is missing; the row has {known}", stratify, each.place, "name another")

@@ -12,6 +12,7 @@ from cruijff_kit.planning.detectable import power_estimates
 from cruijff_kit.planning.estimates import Basis, estimate_costs, priced
 from cruijff_kit.planning.fits import Limit, memory_limit
 from cruijff_kit.planning.grid import Variant
+from cruijff_kit.planning.kind_words import dimensions, kind_words
 from cruijff_kit.planning.plan_warnings import memory_warnings, plan_warnings
 from cruijff_kit.planning.run_ids import canonical_json
 from cruijff_kit.planning.settings import site_gpu_memory
@@ -210,4 +211,5 @@ def _checked(spec: ExperimentSpec, planned: Planned, *, survey: _Survey, world: 
     plan = planned.plan.model_copy(update={"spec_sha256": design_hash(full)})
     day = world.clock.now().date().isoformat()
     power, disk = power_estimates(spec, plan), world.store.disk()
-    return Checked(full, plan, facts, power, disk, day, tuple(survey.warnings), survey.proofs, survey.prior)
+    found = tuple(survey.warnings), survey.proofs, survey.prior
+    return Checked(full, plan, facts, power, disk, day, *found, dimensions(full, plan), kind_words(full))

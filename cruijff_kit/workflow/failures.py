@@ -20,6 +20,7 @@ from cruijff_kit.workflow.attempts import find_run, write_attempts
 from cruijff_kit.workflow.logs import printed
 from cruijff_kit.workflow.spending import Spending
 from cruijff_kit.workflow.wanted import wanted_runs
+from cruijff_kit.workflow.withheld import step_for_files
 
 __all__ = ["apply_policy", "cancel_leftovers", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
 
@@ -152,7 +153,7 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, spending: 
             continue
         decision = _decision(entry, plan, site=site, spending=spending, world=world)
         if entry.step is Step.EVAL and entry.run_id in trainings:
-            decision = _following(entry, trainings[entry.run_id], now=world.clock.now()) or decision
+            decision = _following(entry, trainings[entry.run_id], world=world) or decision
         found = found or decision is not None
         settled = entry if decision is None else _keep(entry, decision, quoted=plan.tier == "green", world=world)
         if entry.step is Step.TRAIN:
@@ -175,7 +176,7 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: Spending, 
     return decide(case, policy_of(plan.policy, site), ending=ending, now=world.clock.now())
 
 
-def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Decision | None:
+def _following(entry: StepStatus, training: StepStatus, *, world: World) -> Decision | None:
     """Return what follows for an evaluation that was cancelled, or failed, for want of its training."""
     last = entry.attempts[-1] if entry.attempts else None
     if (
@@ -191,8 +192,9 @@ def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Dec
         return None
     if not again and newest.decision is None:
         return None
-    why = "its training is tried again" if again else f"its training ended badly: {training.reason}"
-    return Decision.model_validate({"rule": Ending.ORPHANED, "reaction": reaction, "reason": why, "decided": now})
+    told = step_for_files(training, world=world).reason
+    why = "its training is tried again" if again else f"its training ended badly: {told}"
+    return Decision(rule=Ending.ORPHANED, reaction=reaction, reason=why, decided=world.clock.now())
 
 
 def _cancelled_in_vain(attempt: Attempt, training: StepStatus) -> bool:
@@ -291,6 +293,8 @@ def _end_state(entry: StepStatus, log: tuple[str, ...]) -> JobState:
 
 def _verdict_event(entry: StepStatus, world: World) -> AuditEvent:
     last = entry.attempts[-1]
+    # Nothing rewrites a line of the record, whatever its data is marked later.
+    entry = step_for_files(entry, world=world)
     return AuditEvent(
         actor=world.actor,
         verb="watch",

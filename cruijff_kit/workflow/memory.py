@@ -1,6 +1,6 @@
 """Memory: cards of every experiment of some projects, kept in a cache that holds nothing of its own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,10 +9,11 @@ from pydantic import TypeAdapter, ValidationError
 from cruijff_kit import __version__
 from cruijff_kit.analysis.recall import covered
 from cruijff_kit.data.tiers import strictest
-from cruijff_kit.errors import SpecError
+from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.ports import Library, Stamped
+from cruijff_kit.schema.archive import ArchiveMark
 from cruijff_kit.schema.data import Tier
-from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.layout import ARCHIVE, ExperimentLayout
 from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.search import Card
 from cruijff_kit.workflow.cards import FILES, UNTOLD, make_card
@@ -20,7 +21,7 @@ from cruijff_kit.workflow.tiers import marks_of
 
 __all__ = ["Memory", "remember"]
 
-_FORM = f"{__version__}/2"
+_FORM = f"{__version__}/3"
 """Another version of this package reads files otherwise, and so trusts no card of this one."""
 _MOST_KEPT = 5_000
 
@@ -63,7 +64,8 @@ def remember(projects: Sequence[str], *, library: Library) -> Memory:
     Raises:
         SiteError: a project is no directory, or cannot be read.
     """
-    found = [each for project in dict.fromkeys(projects) for each in library.survey(project, FILES)]
+    found = [each for project in dict.fromkeys(projects) for each in _surveyed(project, library)]
+    away = [told for project in dict.fromkeys(projects) for told in _elsewhere(project, library)]
     links = [each.name for each in found if each.linked]
     held = [each for each in found if ExperimentLayout.summary in each.stamps or ExperimentLayout.plan in each.stamps]
     named = [each for each in held if each.name.isprintable() and each.name.isascii()]
@@ -76,8 +78,30 @@ def remember(projects: Sequence[str], *, library: Library) -> Memory:
     return Memory(
         cards=tuple(_marked(card for card in cards if card not in unread)),
         damaged=(*(f"{card.experiment}: {'; '.join(card.problems)}" for card in unread), *odd),
-        notes=tuple(notes),
+        notes=(*notes, *away),
     )
+
+
+def _surveyed(project: str, library: Library) -> Iterator[Stamped]:
+    """Yield the directories of a project, and those archived in it."""
+    found = library.survey(project, FILES)
+    yield from found
+    if any(each.name == ARCHIVE and not each.linked for each in found):
+        yield from library.survey(f"{project}/{ARCHIVE}", FILES)
+
+
+def _elsewhere(project: str, library: Library) -> Iterator[str]:
+    """Yield where experiments went that are archived outside their project, which is not searched unasked."""
+    folder = f"{project}/{ARCHIVE}"
+    for name in library.names(folder, ".json"):
+        try:
+            mark = ArchiveMark.model_validate_json(library.read(folder, name) or b"")
+        except (ValidationError, SiteError):
+            continue
+        if mark.archive.startswith("/"):
+            place = mark.archive.rpartition("/")[0]
+            told = ascii(f"`{mark.experiment}` is archived in `{place}`; `ck search --root {place}` looks there")
+            yield told[1:-1]
 
 
 def _current(found: Sequence[Stamped], library: Library) -> list[Card]:

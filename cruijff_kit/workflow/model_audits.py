@@ -9,8 +9,6 @@ from cruijff_kit.schema.layout import ExperimentLayout
 
 __all__ = ["read_model_audits"]
 
-_NAME = "audit.json"
-
 
 def read_model_audits(*, world: World) -> dict[str, dict[str, Any]]:
     """Return every audit of a model that there is, by its path.
@@ -18,7 +16,8 @@ def read_model_audits(*, world: World) -> dict[str, dict[str, Any]]:
     Raises:
         ResultError: one is no JSON object.
     """
-    paths = [*world.store.glob("", _NAME), *world.store.glob(ExperimentLayout.runs, f"*/{_NAME}")]
+    name = ExperimentLayout.model_audit
+    paths = [*world.store.glob("", name), *world.store.glob(ExperimentLayout.runs, f"*/{name}")]
     found = {}
     for path in paths:
         try:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from cruijff_kit.planning.throughput import Measured, Pace, likeness, pace, settled
 from cruijff_kit.ports import World
 from cruijff_kit.schema.compute import ComputeReport, Speed
-from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
+from cruijff_kit.schema.layout import ARCHIVE, ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.run import Manifest, MetricPoint
 
@@ -33,14 +33,16 @@ class PriorRuns(NamedTuple):
 def search_prior_runs(models: Collection[str], *, world: World) -> PriorRuns:
     """Return finished training runs of these models, in every experiment beside this one and in it.
 
-    Experiments are the folders of the project that hold a `plan.json`. A run counts once
+    Experiments are the folders of the project, and of its archive, that hold a `plan.json`. A run counts once
     its manifest is there: it trained to its end. Nothing is written.
 
     Args:
         models: content hashes of base models.
         world: the experiment; its folder lies in the project's.
     """
-    places = sorted(world.store.root.parent.glob(f"*/{ExperimentLayout.plan}"), key=_changed, reverse=True)
+    project, plan = world.store.root.parent, ExperimentLayout.plan
+    found = [*project.glob(f"*/{plan}"), *project.glob(f"{ARCHIVE}/*/{plan}")]
+    places = sorted(found, key=_changed, reverse=True)
     measured: list[Measured] = []
     for place in places:
         for found in _of_experiment(place, models):

@@ -1,7 +1,7 @@
 """Report: turn collected results into `summary.md` and a page, each figure traced."""
 
 import json
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -10,6 +10,7 @@ from cruijff_kit.analysis.findings import find_all
 from cruijff_kit.analysis.traces import trace_all
 from cruijff_kit.planning.verdicts import Evidence, judge
 from cruijff_kit.ports import Progress, World
+from cruijff_kit.rendering.audit_tables import audit_sentences
 from cruijff_kit.rendering.bottom_line import bottom_line
 from cruijff_kit.rendering.page import render_page
 from cruijff_kit.rendering.plots import report_plots
@@ -18,6 +19,7 @@ from cruijff_kit.rendering.redaction import redact
 from cruijff_kit.rendering.report_text import render_summary, terminal_table
 from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, Outcome
 from cruijff_kit.schema.compute import ComputeReport
+from cruijff_kit.schema.design_kinds import SearchDesign
 from cruijff_kit.schema.job import Attempt
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import DesignLock, Plan
@@ -28,12 +30,15 @@ from cruijff_kit.schema.run import Done, JobStatus, StepStatus
 from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views, verify_audit
+from cruijff_kit.workflow.audit_model import read_audits
 from cruijff_kit.workflow.collect import collect_results, hashes_of, record_once, result_files, write_changed
 from cruijff_kit.workflow.evaluation_results import parity_notes
 from cruijff_kit.workflow.guarantees import gather_guarantees
 from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.sweep import read_sweep
+from cruijff_kit.workflow.withheld import step_for_files
 
 __all__ = ["write_report"]
 
@@ -79,14 +84,20 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
     found = _diagnosed(find_all(spec, plan, table=table), spec, table=table, world=world)
     told = (*found.notes, *parity_notes(plan, world=world))
     findings = _worded(found.model_copy(update={"notes": told}), spec, lock=lock)
+    sweep = read_sweep(world=world) if isinstance(spec.design, SearchDesign) else None
+    if sweep is not None:
+        findings = findings.model_copy(update={"bottom_line": (*sweep.words, *findings.bottom_line)})
     applied = [RunLayout(run).calibrator for run in dict.fromkeys(each.run for each in findings.guarantees)]
     calibrators = {path: world.store.digest(path) or "" for path in applied}
+    known = _audits(plan, world)
     references, traces = trace_all(table, findings, hashes={**hashes, **calibrators})
     return Dossier(
         spec=_masked(spec, world=world),
         plan=plan,
         plan_id=lock.plan_id,
-        findings=findings,
+        findings=findings.model_copy(
+            update={"bottom_line": (*findings.bottom_line, *audit_sentences(known["audits"]))}
+        ),
         histories=table.runs,
         statuses=tuple(_statuses(plan, world)),
         audit=_audit_state(world),
@@ -94,7 +105,19 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
         traces=traces,
         version=__version__,
         compute=_parsed(ComputeReport, world.store.read(ExperimentLayout.compute)),
+        **known,
+        sweep=sweep,
     )
+
+
+def _audits(plan: Plan, world: World) -> dict[str, Any]:
+    """Return the audits of the plan's runs, and those runs whose files are others by now."""
+    ids = {run.id for run in plan.runs}
+    audits = tuple(each for each in read_audits(world=world).audits if each.run in ids)
+    stale = [
+        each.run for each in audits if any(world.store.digest(path) != digest for path, digest in each.inputs.items())
+    ]
+    return {"audits": audits, "stale": tuple(dict.fromkeys(stale))}
 
 
 def _diagnosed(findings: Findings, spec: ExperimentSpec, *, table: ResultTable, world: World) -> Findings:
@@ -142,7 +165,8 @@ def _statuses(plan: Plan, world: World) -> list[StepStatus]:
     """Return where every step stands by the files alone: a report needs no scheduler."""
     attempts = read_attempts(world.store)
     keys = [(run.id, step) for run in plan.runs for step in steps_of(run)]
-    return [judge(*key, evidence=_evidence(key, attempts.get(key, ()), world=world)) for key in keys]
+    found = (judge(*key, evidence=_evidence(key, attempts.get(key, ()), world=world)) for key in keys)
+    return [step_for_files(entry, world=world) for entry in found]
 
 
 def _evidence(key: AttemptKey, attempts: tuple[Attempt, ...], *, world: World) -> Evidence:

@@ -15,7 +15,7 @@ from cruijff_kit.schema.site import Site
 from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.tiers import named_data
 
-__all__ = ["outside_problems", "refuse_outside", "refuse_outside_files", "roots_of"]
+__all__ = ["outside_problems", "refuse_outside", "refuse_outside_files", "refuse_writing", "roots_of"]
 
 _DATA = "copy it below the project; or name its directory under `data_dirs` in site.yaml"
 _MODEL = "name the directory that holds it as `models_dir` in site.yaml"
@@ -88,6 +88,16 @@ def refuse_outside_files(paths: Iterable[str | None], world: World) -> None:
     for path in paths:
         if path is not None and world.roots is not None and _leaves(world.store.root / path, world.roots.readable):
             raise PlanError(_fact(path), hint=_DATA)
+
+
+def refuse_writing(path: str, world: World) -> None:
+    """Refuse a place to write to that lies out of the roots; none does where the world has no roots.
+
+    Raises:
+        PlanError: it does.
+    """
+    if world.roots is not None and _leaves(world.store.root / path, world.roots.writable):
+        raise PlanError(_fact(path), hint=_OUTPUT)
 
 
 def _read(spec: ExperimentSpec, world: World) -> Iterator[_Named]:

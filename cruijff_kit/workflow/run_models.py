@@ -1,21 +1,25 @@
-"""What a run's own files say of its model: its configurations, and the adapters that its training kept."""
+"""What a run's own files say of its model: its configurations, its rows, and the adapters that its training kept."""
 
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
+from cruijff_kit.data.formats import content_sha256
+from cruijff_kit.data.loaders import Columns, load_splits
+from cruijff_kit.data.tokens import Row
 from cruijff_kit.data.yaml_text import dotted
 from cruijff_kit.errors import PlanError, Problem, RunError, SiteError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.configs import read_config
 from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS, read_record
-from cruijff_kit.schema.config import EvalConfig, TrainConfig
+from cruijff_kit.runtime.data_files import read_data
+from cruijff_kit.schema.config import DatasetConfig, EvalConfig, TrainConfig
 from cruijff_kit.schema.layout import adapter_in
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.site import ModelFacts
 
-__all__ = ["adapter_digest", "edited_config", "kept_adapter", "run_config"]
+__all__ = ["adapter_digest", "edited_config", "kept_adapter", "planned_rows", "run_config"]
 
 _Config = TypeVar("_Config", EvalConfig, TrainConfig)
 
@@ -75,3 +79,23 @@ def adapter_digest(adapter: str, facts: ModelFacts, *, of_run: bool, world: Worl
         fact = f"`{adapter}` was trained on another base than `{facts.path}`"
         raise SiteError(fact, hint=f"name `{record.path}`, or wherever that model lies now, with `--model`")
     return digest, record is not None
+
+
+def planned_rows(data: DatasetConfig, split: str, *, run: PlannedRun) -> list[Row]:
+    """Return the rows of a split, from a file that is still the one planned.
+
+    Raises:
+        RunError: the file is missing, changed, or has no such split.
+    """
+    try:
+        content = read_data(Path(data.path))
+    except OSError as err:
+        raise RunError(f"data set `{data.path}` cannot be read: {err.strerror}", run_id=run.id) from err
+    if content_sha256(content) != data.sha256:
+        hint = "restore it, or design anew"
+        raise RunError(f"data set `{data.path}` is not the one that was planned", run_id=run.id, hint=hint)
+    splits = load_splits(content, name=data.path, columns=Columns.of(data))
+    if split not in splits:
+        known = ", ".join(f"`{name}`" for name in splits)
+        raise RunError(f"data set `{data.path}` has no split `{split}`; it has {known}", run_id=run.id)
+    return list(splits[split])

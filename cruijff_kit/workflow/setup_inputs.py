@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.loaders import Columns
-from cruijff_kit.data.prompts import placeholders
+from cruijff_kit.data.prompts import asks
 from cruijff_kit.data.recipe_names import Recipe, resolve_recipe
 from cruijff_kit.errors import CruijffError, Problem, SpecError
 from cruijff_kit.planning.data_checks import Used, check_columns
@@ -138,7 +138,7 @@ def _row_problems(data: Dataset, values: Mapping[str, Any], *, training: Trainin
         yield Problem(fact, "run_val_every_n_steps", hint="set it to 0, or give the data such a split")
     if values["dataset_type"] in {"chat", "auto"}:
         return
-    if "input" not in placeholders(values["prompt"]):
+    if not asks(values["prompt"], input_key=values["input_key"]):
         hint = "put `{input}` where the question belongs"
         yield Problem(f"prompt `{values['prompt']}` lacks `{{input}}`", "prompt", hint=hint)
     yield from check_columns({"prompt": values["prompt"]}, Used(path, data.splits), training=training)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.loaders import Columns
-from cruijff_kit.data.prompts import placeholders
+from cruijff_kit.data.prompts import asks
 from cruijff_kit.data.tasks import parse_task
 from cruijff_kit.errors import CruijffError, Problem, SpecError
 from cruijff_kit.planning.data_checks import Used, check_columns, check_groups
@@ -209,7 +209,7 @@ def _row_problems(data: Dataset, said: Said, *, training: TrainingData) -> Itera
         yield Problem("split `train` is what was trained on", "split", hint="evaluate another split")
     used = Used(data.facts.path, {split: data.splits.get(split, [])})
     if values["dataset_type"] not in {"chat", "auto"}:
-        if "input" not in placeholders(values["prompt"]):
+        if not asks(values["prompt"], input_key=values["input_key"]):
             hint = "put `{input}` where the question belongs"
             yield Problem(f"prompt `{values['prompt']}` lacks `{{input}}`", "prompt", hint=hint)
         yield from check_columns({"prompt": values["prompt"]}, used, training=training)

@@ -2,18 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from math import exp, fsum
-from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from cruijff_kit.data.formats import content_sha256
-from cruijff_kit.data.loaders import Columns, load_splits
 from cruijff_kit.data.tokens import Encoding, Row, answer_text, encode_prompt, prompt_sha256, stop_ids
 from cruijff_kit.errors import RunError, SiteError, SpecError
 from cruijff_kit.planning.backends import library_of
 from cruijff_kit.ports import Tokenizer, World
-from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
 from cruijff_kit.schema.evaluation import Generation
@@ -28,7 +24,7 @@ from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.evaluation_results import read_cell
 from cruijff_kit.workflow.roots import refuse_outside_files
-from cruijff_kit.workflow.run_models import kept_adapter, run_config
+from cruijff_kit.workflow.run_models import kept_adapter, planned_rows, run_config
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["AskedRow", "asked_rows", "spot_check_run"]
@@ -123,7 +119,8 @@ def _opened(run: str, count: int, *, world: World) -> tuple[PlannedRun, _Subject
         raise RunError(fact, run_id=chosen.id, hint="its prompts and answers lie in `predictions/` and in its logs")
     subject = _subject(chosen, world)
     refuse_outside_files((subject.config.dataset.path, subject.config.base_model.path, subject.adapter), world)
-    return chosen, subject, _rows(subject, chosen)[:count]
+    rows = planned_rows(subject.config.dataset, subject.split, run=chosen)
+    return chosen, subject, rows[:count]
 
 
 def _asked(row: Row, subject: _Subject, *, tokenizer: Tokenizer) -> AskedRow:
@@ -212,16 +209,3 @@ def _refuse_untrained(run: PlannedRun, world: World) -> None:
         trained = False
     if not trained:
         raise RunError(f"run `{run.id}` has not finished training", run_id=run.id, hint="see `ck status`")
-
-
-def _rows(subject: _Subject, run: PlannedRun) -> list[Row]:
-    """Return the rows of the split, from a file that is still the one planned."""
-    data = subject.config.dataset
-    try:
-        content = read_data(Path(data.path))
-    except OSError as err:
-        raise RunError(f"data set `{data.path}` cannot be read: {err.strerror}", run_id=run.id) from err
-    if content_sha256(content) != data.sha256:
-        hint = "restore it, or design anew"
-        raise RunError(f"data set `{data.path}` is not the one that was planned", run_id=run.id, hint=hint)
-    return list(load_splits(content, name=data.path, columns=Columns.of(data))[subject.split])

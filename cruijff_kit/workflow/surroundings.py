@@ -3,9 +3,9 @@
 from typing import TypeVar
 
 from cruijff_kit.errors import SiteError
-from cruijff_kit.ports import Environments, Serving, Shelf, SiteFiles, SiteProbe, World
+from cruijff_kit.ports import Environments, Serving, Shelf, SiteFiles, SiteProbe, Vault, World
 
-__all__ = ["environments_of", "probe_of", "serving_of", "shelf_of", "sites_of"]
+__all__ = ["environments_of", "probe_of", "serving_of", "shelf_of", "sites_of", "vault_of"]
 
 _Part = TypeVar("_Part")
 
@@ -53,6 +53,15 @@ def serving_of(world: World) -> Serving:
         SiteError: this world serves none.
     """
     return _had(world.serving, "serves no models")
+
+
+def vault_of(world: World) -> Vault:
+    """Return what puts experiments away.
+
+    Raises:
+        SiteError: this world puts none away.
+    """
+    return _had(world.vault, "puts no experiments away")
 
 
 def _had(part: _Part | None, lacking: str) -> _Part:

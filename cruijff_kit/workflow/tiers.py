@@ -46,7 +46,7 @@ def tier_of(file: Path, *, declared: Tier | None = None, world: World) -> Tier:
         place = file.resolve()
         named = {(root / path).resolve() for _, path in named_data(spec)}
         if place.is_relative_to(root) or place in named:
-            said += [_declared(spec, world), *_sealed(world)]
+            said += [_declared(spec, world), *_sealed(world), *_archived(world)]
     return strictest(said)
 
 
@@ -57,16 +57,17 @@ def design_tier(spec: ExperimentSpec, world: World) -> Tier:
     """
     said, files = _declared(spec, world), named_data(spec)
     root, training = world.store.root, spec.data.training
+    put_away = list(_archived(world))
     marked: list[Tier] = [strictest([said, *marks_of(root / path, root=root)]) for _, path in files]
     # Rows that a generator makes of nothing are told by the declaration alone.
     tables = any(place.startswith("data.training.arguments") for place, _ in files)
     made: list[Tier] = [strictest([said])] if training.generator and not tables else []
-    return strictest([*made, *marked])
+    return strictest([*made, *marked, *put_away])
 
 
 def plan_tier(plan: Plan, world: World) -> Tier:
     """Return the tier of what a plan was made with, as strict as its data and the design on disk are marked by now."""
-    said: list[Tier | None] = [plan.tier]
+    said: list[Tier | None] = [plan.tier, *_archived(world)]
     for dataset in plan.datasets:
         said += marks_of(world.store.root / dataset.path, root=world.store.root)
     # A design that cannot be read any more says nothing; the plan was sealed with what it said.
@@ -155,6 +156,16 @@ def _sealed(world: World) -> Iterator[Tier]:
     if text is not None:
         with suppress(ValueError, AttributeError):
             yield stated_tier(str(json.loads(text).get("tier", "yellow")), place=ExperimentLayout.plan)
+
+
+def _archived(world: World) -> Iterator[Tier]:
+    """Yield the tier that an archived experiment had when it was put away: what marked its data may lie elsewhere."""
+    text = world.store.read_text(ExperimentLayout.archived)
+    if text is not None:
+        with suppress(ValueError, AttributeError):
+            yield stated_tier(str(json.loads(text).get("tier", "red")), place=ExperimentLayout.archived)
+            return
+        yield "red"
 
 
 def _lies_here(digest: str, world: World) -> bool:

@@ -45,6 +45,12 @@ def test_a_place_that_is_not_there_is_refused(made: tuple[Library, str]) -> None
         library.survey(f"{project}-gone", ("plan.json",))
 
 
+def test_files_of_a_directory_are_named_by_how_their_names_end(made: tuple[Library, str]) -> None:
+    library, project = made
+    assert library.names(f"{project}/one", ".json") == ("plan.json",)
+    assert library.names(f"{project}/one", ".txt") == library.names(f"{project}/gone", ".json") == ()
+
+
 def test_files_are_read_whole_or_from_their_end_and_hashed(made: tuple[Library, str]) -> None:
     library, project = made
     assert library.read(f"{project}/one", "report/trace.json") == b"figures"

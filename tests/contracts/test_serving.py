@@ -14,8 +14,10 @@ from cruijff_kit.adapters.http_server import bind
 from cruijff_kit.adapters.serving import LocalServing
 from cruijff_kit.errors import PlanError, ResultError, SiteError, SpecError
 from cruijff_kit.ports import Dialogue, Serving
+from cruijff_kit.schema.answer import AnswerForm, Question
 from cruijff_kit.schema.serving import Address, ChatSettings, Place, Saying, ServedModel
 from cruijff_kit.schema.verdict import Doubt
+from cruijff_kit.scoring.json_decision import read_decision
 from tests.fakes.serving import FakeServing
 from tests.random_model import random_adapter, random_base
 from tests.served import served_model
@@ -124,6 +126,24 @@ def test_the_same_question_has_the_same_answer_and_limits_bind_it(dialogue: Dial
 def test_what_cannot_be_asked_is_told(dialogue: Dialogue, sayings: list[Saying], settings: ChatSettings) -> None:
     with pytest.raises(SpecError):
         dialogue.answer(sayings, settings, heard=lambda _: None)
+
+
+def test_a_classifier_answers_in_order_scores_every_label_and_tells_what_cannot_be_asked(
+    kind: Kind, folders: tuple[str, str]
+) -> None:
+    form = AnswerForm(options=("HIGH", "LOW"), max_tokens=80)
+    served = served_model(folders[0], system_prompt="Decide.")
+    classifier = kind.serving.classifier(served, form)
+    asked = [Question(text="so HIGH"), Question(problem="the line is blank"), Question(text="x " * 600)]
+    first, blank, long = classifier.ask(asked)
+    assert read_decision(first.text).valid
+    assert (len(first.logprobs), first.problem) == (2, "")
+    assert first.abstain_logprob is not None
+    assert blank.problem == "the line is blank"
+    assert "positions" in long.problem
+    assert classifier.ask(asked[:1])[0].text == first.text
+    with pytest.raises(PlanError):
+        kind.serving.classifier(served, AnswerForm(options=("HIGH", "HIGH")))
 
 
 def test_an_adapter_that_is_torn_is_told_before_anybody_asks(folders: tuple[str, str], tmp_path: Path) -> None:

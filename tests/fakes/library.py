@@ -31,6 +31,10 @@ class FakeLibrary:
         stamps = {path: sha256(body).hexdigest() for path, body in found.items() if body is not None}
         return Stamped(project, name, stamps)
 
+    def names(self, folder: str, ending: str) -> tuple[str, ...]:
+        below = [path.removeprefix(f"{folder}/") for path in self.files if path.startswith(f"{folder}/")]
+        return tuple(sorted(name for name in below if "/" not in name and name.endswith(ending)))
+
     def read(self, folder: str, path: str, *, last: int | None = None) -> bytes | None:
         body = self.files.get(f"{folder}/{path}")
         if body is not None and last is None and len(body) > self.most:

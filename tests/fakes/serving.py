@@ -1,13 +1,16 @@
 """Models that say a question back, and a server that is asked by nobody."""
 
 from collections.abc import Callable, Sequence
+from math import log
 
+from cruijff_kit.data.structured import answer_json
 from cruijff_kit.errors import PlanError, ResultError, SiteError, SpecError
+from cruijff_kit.schema.answer import AnswerForm, Question, RawAnswer
 from cruijff_kit.schema.prediction import PromptIds
 from cruijff_kit.schema.serving import Address, ChatSettings, Place, Reply, Saying, ServedModel
 from cruijff_kit.schema.verdict import Doubt
 
-__all__ = ["FakeDialogue", "FakeScorer", "FakeServing"]
+__all__ = ["FakeClassifier", "FakeDialogue", "FakeScorer", "FakeServing"]
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -57,6 +60,29 @@ class FakeScorer:
         ]
 
 
+class FakeClassifier:
+    """Decides for the label that a text names first, else abstains; a text says in full what is answered instead."""
+
+    def __init__(self, served: ServedModel, form: AnswerForm) -> None:
+        self.served, self.form, self.asked = served, form, list[str]()
+        self.notes: tuple[str, ...] = ()
+
+    def ask(self, questions: Sequence[Question]) -> list[RawAnswer]:
+        return [self._answer(each) for each in questions]
+
+    def _answer(self, question: Question) -> RawAnswer:
+        if question.problem:
+            return RawAnswer(problem=question.problem)
+        self.asked.append(question.text)
+        words = question.text.split()
+        if len(words) > self.served.max_positions:
+            return RawAnswer(problem=f"a prompt of {len(words)} tokens exceeds the model's positions")
+        named = next((word for word in words if word in self.form.options), None)
+        logprobs = tuple(log(0.8 if each == named else 0.05) for each in self.form.options)
+        text = question.text.partition("SAY ")[2] or answer_json(named, rationale="it says so")
+        return RawAnswer(text=text, logprobs=logprobs, abstain_logprob=log(0.9 if named is None else 0.01))
+
+
 class FakeServing:
     """Takes places until it is ended at once, and keeps what it served."""
 
@@ -81,6 +107,12 @@ class FakeServing:
         )  # fmt: skip
         ready(address)
         return True
+
+    def classifier(self, served: ServedModel, form: AnswerForm) -> FakeClassifier:
+        if len(set(form.options)) < len(form.options):
+            raise PlanError("two labels are one")
+        self.served.append(served)
+        return FakeClassifier(served, form)
 
     def open(self, served: ServedModel) -> FakeDialogue:
         self.served.append(served)

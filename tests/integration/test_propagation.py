@@ -80,6 +80,20 @@ CONTROLS = {
     "stash_adapter_weights": (True, TRAIN),
     "checkpoint_every_n_steps": (7, TRAIN),
     "custom_metrics": ("label_format", TRAIN),
+    "loss": ("focal", TRAIN),
+    "greater_is_better": (True, TRAIN),
+    "early_stopping_patience": (2, TRAIN),
+}
+# What is told to a loss or to the monitor, with what reads it.
+TOLD_TO = {"loss": "harm_weighted", "options": ["0", "1"], "harm_weights": {"1": 2.0}}
+WATCHED = {"options": ["0", "1"], "calibration_monitor": {"enabled": True}}
+TOLD_TO_LOSSES = {
+    "options": (WATCHED, ["0", "1", "none"]),
+    "loss_options": (TOLD_TO, {"cost_weight": 0.5}),
+    "harm_weights": (TOLD_TO, {"1": 3.0}),
+    "critical_errors": (TOLD_TO, [{"true": "1", "predicted": "0", "weight": 9.0}]),
+    "calibration_monitor": (WATCHED, {"enabled": True, "adjust_lr": True}),
+    "metric_for_best_model": (WATCHED, "ece"),
 }
 RESOURCES = {
     "time": ("00:10:00", SCRIPT),
@@ -144,7 +158,7 @@ TRAINING = {
     "output_key": ("answer", EVAL),
 }
 MODEL = {"name": ("llama", TRAIN), "path": ("/models/other", TRAIN), "revision": ("abc", RUN)}
-NAMED = {"model": ("tiny", "plan.json"), "parameters": ({"lr": 0.5}, TRAIN)}
+NAMED = {"model": ("tiny", "plan.json"), "parameters": ({"lr": 0.5}, TRAIN), "seeds": ([5], TRAIN)}
 TOOLS = {"evaluation": ("none", "plan.json")}
 
 # What a design says of itself, or to the report: the plan, the summary or `report` carries it.
@@ -197,6 +211,7 @@ def cases() -> list[tuple[str, dict[str, Any], str]]:
     for name, (value, file) in NAMED.items():
         found.append((f"run.{name}", {"runs": [{**BASE["runs"][0], name: value}, BASE["runs"][1]]}, file))
     found.append(("analysis.groups", {"analysis": {"groups": ["length"]}}, EVAL))
+    found.append(("analysis.audit", {"analysis": {"audit": {"groups": ["length"]}}}, EVAL))
     found.append(("analysis.cluster", {"analysis": {"cluster": "length"}}, EVAL))
     return [*found, *job_cases()]
 
@@ -243,10 +258,23 @@ def test_a_changed_field_changes_the_file_that_carries_it(
     assert before[file] != after.get(file), name
 
 
+@pytest.mark.parametrize("name", TOLD_TO_LOSSES)
+def test_what_a_loss_or_the_monitor_is_told_reaches_the_training_and_its_record(name: str, world: World) -> None:
+    ground, value = TOLD_TO_LOSSES[name]
+    texts = [
+        written(design(**{**BASE, "controls": {**BASE.get("controls", {}), **told}}), world)
+        for told in (ground, {**ground, name: value})
+    ]
+    assert texts[0][TRAIN] != texts[1][TRAIN]
+    found = load_yaml(texts[1][TRAIN], name=TRAIN).value[name]
+    assert found == ({**found, **value} if isinstance(value, dict) else value)
+    assert texts[0][RUN] != texts[1][RUN]
+
+
 @pytest.mark.parametrize(
     "noun,fields",
     (
-        (Controls, CONTROLS),
+        (Controls, {**CONTROLS, **TOLD_TO_LOSSES}),
         (Resources, RESOURCES),
         (EvalResources, EVAL_RESOURCES),
         (DesignPolicy, POLICY),
@@ -259,7 +287,7 @@ def test_a_changed_field_changes_the_file_that_carries_it(
         (ModelRef, MODEL),
         (RunSpec, NAMED),
         (Tools, TOOLS),
-        (Analysis, {"groups": (), "cluster": ()}),
+        (Analysis, {"groups": (), "cluster": (), "audit": ()}),
         (ExperimentSpec, {}),
     ),
 )

@@ -32,6 +32,13 @@ SETTINGS: dict[str, Any] = {
     "gradient_accumulation_steps": 2,
     "run_val_every_n_steps": 2,
 }
+# What each of thirteen words is answered by, and a way out of them.
+WATCHED: dict[str, Any] = {
+    "options": [*(row["output"] for row in ROWS["train"]), "None"],
+    "loss": "gambler",
+    "loss_options": {"payoff": 3.0, "abstain": "None"},
+    "calibration_monitor": {"enabled": True, "adjust_lr": True, "adjustment_threshold": 0.0, "draws": 50, "bins": 2},
+}
 WAYS: dict[str, dict[str, Any]] = {
     "ddp": {"strategy": "ddp"},
     "fsdp": {"strategy": "fsdp"},
@@ -39,6 +46,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "ddp, bf16": {"strategy": "ddp", "dtype": "bf16"},
     "fsdp, bf16": {"strategy": "fsdp", "dtype": "bf16"},
     "peft, ddp": {"strategy": "ddp"},
+    "peft, fsdp, packed, watched": {"strategy": "fsdp", "packed": True, **WATCHED},
     "peft, fsdp, packed, recomputed": {"strategy": "fsdp", "packed": True, "enable_activation_checkpointing": True},
 }
 LONG: dict[str, Any] = {
@@ -91,6 +99,9 @@ def assert_same(config: Path, other: Path, *, within: float) -> None:
         assert point.grad_norm == pytest.approx(whole.grad_norm, rel=10 * within)
         assert (point.val_loss is None) == (whole.val_loss is None)
         assert (point.val_loss or 0) == pytest.approx(whole.val_loss or 0, rel=within)
+        assert (point.ece is None) == (whole.ece is None) == ("watched" not in str(config) or point.val_loss is None)
+        for name in ("ece", "ece_debiased_low", "brier_high", "set_size", "abstention_rate", "lr_scale"):
+            assert getattr(point, name) == pytest.approx(getattr(whole, name), abs=1e-4)
         assert (point.tokens, point.supervised_tokens, point.lr) == (whole.tokens, whole.supervised_tokens, whole.lr)
 
 

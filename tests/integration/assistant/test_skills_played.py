@@ -2,11 +2,12 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cruijff_kit.cli.skill_script import filled, read_calls
-from tests.assistant_player import SKILLS, Player
+from tests.assistant_player import SKILLS, Played, Player
 from tests.random_model import random_adapter
 from tests.traced import untraced
 
@@ -14,7 +15,7 @@ RECIPE = Path(__file__).parents[2] / "adapter_recipe.py"
 NAME = "capitalization_rank_lr"
 LOOP = (
     "ck-setup", "design-experiment", "scaffold-experiment", "run-experiment", "summarize-experiment",
-    "explore-experiment", "audit-experiment",
+    "explore-experiment", "audit-experiment", "archive-experiment",
 )  # fmt: skip
 BY_COMMAND = {
     "create-inspect-task": "film_moods",
@@ -93,6 +94,28 @@ def test_the_whole_loop_is_played_from_the_skills(killed: bool, project: Path, t
             assert hashlib.sha256((experiment / path).read_bytes()).hexdigest().startswith(start), path
     assert not untraced(experiment)
     assert "chain and anchors hold" in next(each.reply.text for each in told["audit-experiment"] if each.tool == "ck")
+    must_have_been_away(told["archive-experiment"], events)
+
+
+def must_have_been_away(steps: list[Played], events: list[dict[str, Any]]) -> None:
+    """Assert that an experiment was told of, put away, found and read as archived, and brought back on record."""
+    first, away, figures, verified, shown, back = [each.reply.text for each in steps if each.tool == "ck"]
+    assert f"archive/{NAME}" in first
+    assert "nothing is dropped" in first
+    assert "archived " in away
+    assert "accuracy/" in figures
+    assert "chain and anchors hold" in verified
+    assert "as it was, by every hash" in shown
+    assert "brought back" in back
+    (found,) = [each.reply.content["hits"] for each in steps if each.tool == "experiments_search"]
+    assert [(hit["experiment"], bool(hit["archived"])) for hit in found] == [(NAME, True)]
+    told = [(each["verb"], each["action"], each["actor"]["kind"]) for each in events if "archive" in each["verb"]]
+    assert told == [
+        ("archive", "ARCHIVE", "human"),
+        ("archive", "COMPLETE", "human"),
+        ("unarchive", "UNARCHIVE", "human"),
+        ("unarchive", "COMPLETE", "human"),
+    ]
 
 
 def test_what_a_skill_does_off_the_straight_path_is_played_where_it_makes_sense(project: Path, trained: str) -> None:
