@@ -6,7 +6,7 @@ from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.losses import BEST_METRICS, CalibrationMonitor
 from cruijff_kit.schema.run import MetricPoint
 
-__all__ = ["Contest"]
+__all__ = ["Contest", "lowered"]
 
 
 @dataclass(slots=True)

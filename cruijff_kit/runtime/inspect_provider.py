@@ -103,7 +103,7 @@ class CruijffAPI(ModelAPI):
             device: `cpu`, `cuda` or `auto`.
             backend: library that computes; `mlx` needs the extra `[mlx]`.
             dropout_passes: passes with LoRA's dropout on that options' probabilities are the mean of.
-            dropout_seed: decides, together with a prompt's ids, what they drop.
+            dropout_seed: decides, with a prompt's ids, what they drop.
         """
         super().__init__(model_name, base_url, api_key, [], config)
         self._encoding = Encoding(

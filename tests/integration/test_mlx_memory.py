@@ -16,7 +16,7 @@ from cruijff_kit.data.mlx_limits import MLX_RECIPE
 from tests.memory_cells import Cell, measure_mlx, predict, save_model
 
 
-def cell(*shape: int, **controls: Any) -> Cell:
+def cell(*shape: Any, **controls: Any) -> Cell:
     return Cell(*shape, controls=(("recipe", MLX_RECIPE), *controls.items()))
 
 

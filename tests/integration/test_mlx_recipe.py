@@ -372,10 +372,10 @@ def test_options_are_read_in_mlx_as_in_torch_and_other_losses_are_refused(base: 
     rows = load_rows(config)
     watch = load_watch(config, rows)
     assert watch is not None
-    loops = [
-        kind(config, build, rows=rows)
-        for kind, build in ((MlxLoop, MlxLora.from_config(config)), (Loop, PeftLora.from_config(config)))
-    ]
+    loops = (
+        MlxLoop(config, MlxLora.from_config(config), rows=rows),
+        Loop(config, PeftLora.from_config(config), rows=rows),
+    )
     mine, other = (watch.measure(loop) for loop in loops)
     assert mine.keys() == other.keys()
     assert mine == pytest.approx(other, abs=1e-3)
