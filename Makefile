@@ -21,7 +21,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types pytest test-slurm on-slurm latest mlx prove-metal claude inspect soak bench wheel-check clean
+.PHONY: help setup demo test lint types pytest pages in-browser test-slurm on-slurm latest mlx prove-metal claude inspect soak bench wheel-check clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,16 @@ test: lint types pytest latest ## check and test everything, on every set of ver
 		$(MAKE) --no-print-directory mlx; \
 	else \
 		echo "NOT RUN: the tests of MLX, which is not published for this machine" >&2; \
+	fi
+	@if $(BIN)/python -m tests.browser.chromium --install; then \
+		$(MAKE) --no-print-directory in-browser; \
+	else \
+		printf '%s\n' "" \
+			"******************************************************************************" \
+			"NOT RUN: the pages in a real browser, which is not here and was not installed." \
+			"Everything else before this has passed. Run them on a machine with Chromium:" \
+			"    make pages" \
+			"******************************************************************************" >&2; \
 	fi
 	@if $(BIN)/python -m tests.slurm.cluster check --install; then \
 		$(MAKE) --no-print-directory on-slurm; \
@@ -61,6 +71,14 @@ types: $(READY) ## check types
 # Many of them wait for jobs and servers, so one more than the processors of a small machine.
 pytest: $(READY) ## run every test, three at a time
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
+
+pages: $(READY) ## drive the pages in a real Chromium, which is installed where it can be
+	@$(BIN)/python -m tests.browser.chromium --install
+	@$(MAKE) --no-print-directory in-browser
+
+in-browser:
+	@echo "pages: a real Chromium, headless"
+	@$(BIN)/python -m pytest -q -m pages tests/browser
 
 test-slurm: $(READY) ## run what needs a real Slurm, which is started from packages
 	@$(BIN)/python -m tests.slurm.cluster check --install

@@ -53,6 +53,18 @@ class DiskRunStore:
 
         return _unless_stale(whole)
 
+    def read_from(self, path: str, start: int) -> bytes | None:
+        """Return a file's bytes from a position on, none beyond its end; None where there is no file."""
+
+        def rest() -> bytes | None:
+            with self._opened(path) as file:
+                if file is None:
+                    return None
+                file.seek(start)
+                return file.read()
+
+        return _unless_stale(rest)
+
     def read_text(self, path: str) -> str | None:
         """Return a file's text (UTF-8), or None where there is none."""
         content = self.read(path)

@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "wandb": ("tracking:wandb", "Send offline runs to Weights & Biases."),
     "adapter": ("adapter:adapter", "Check, merge or port a trained adapter."),
     "audit": ("audit:audit", "Read or verify the audit log, or record a decision."),
+    "ui": ("ui:ui", "Show runs, comparisons, decisions and the record in a browser of this machine."),
     "models": ("models:models", "List, look at, check, pull or remove base models."),
     "sync": ("mirror:sync", "Copy inputs to, and results from, the login host that an experiment lies on."),
     "disk": ("disk:disk", "Show what an experiment takes on disk, and what may go."),

@@ -27,6 +27,10 @@ class RunStore(Protocol):
         """Return a file's text (UTF-8), or None where there is none."""
         ...
 
+    def read_from(self, path: str, start: int) -> bytes | None:
+        """Return a file's bytes from a position on, none beyond its end; None where there is no file."""
+        ...
+
     def digest(self, path: str) -> str | None:
         """Return the SHA-256 of a file, streamed, or None where there is none.
 

@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.documents import read_configuration, read_document, read_manual
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
+    from cruijff_kit.workflow.exhibit import make_exhibit
+    from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics, light_split
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
     from cruijff_kit.workflow.lessons import add_lesson, read_lessons
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.machine import describe_machine
     from cruijff_kit.workflow.mirror import run_there, sync_mirror
+    from cruijff_kit.workflow.model_audits import read_model_audits
     from cruijff_kit.workflow.model_choice import choose_model
     from cruijff_kit.workflow.model_needs import look_up_needs
     from cruijff_kit.workflow.models import (
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.results import read_results
     from cruijff_kit.workflow.roots import roots_of
     from cruijff_kit.workflow.safety import safe_text, secrets_of
+    from cruijff_kit.workflow.samples import list_samples
     from cruijff_kit.workflow.scaffold import scaffold_runs
     from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
     from cruijff_kit.workflow.search import search_experiments
@@ -65,7 +69,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.site_env import build_environment, check_environment, lock_environment
     from cruijff_kit.workflow.site_job import check_nodes
     from cruijff_kit.workflow.spot_check import spot_check_run
-    from cruijff_kit.workflow.standing import read_status
+    from cruijff_kit.workflow.standing import glance_status, read_status
     from cruijff_kit.workflow.structure import structure_data
     from cruijff_kit.workflow.submit import (
         preview_retry,
@@ -107,6 +111,7 @@ __all__ = [
     "apply_remedy",
     "approve_sweep",
     "archive_experiment",
+    "arrange_metrics",
     "audit_run",
     "begin_training",
     "build_environment",
@@ -140,14 +145,19 @@ __all__ = [
     "embed_texts",
     "estimate_runs",
     "find_profile",
+    "follow_metrics",
+    "glance_status",
     "grow_design",
     "install_server",
     "is_taken",
+    "light_metrics",
+    "light_split",
     "list_data",
     "list_disk",
     "list_models",
     "list_profiles",
     "list_recipes",
+    "list_samples",
     "list_sites",
     "list_training_data",
     "load_calibrator",
@@ -155,6 +165,7 @@ __all__ = [
     "lock_environment",
     "look_up_model",
     "look_up_needs",
+    "make_exhibit",
     "make_project",
     "make_task",
     "make_tiny_model",
@@ -191,6 +202,7 @@ __all__ = [
     "read_document",
     "read_lessons",
     "read_manual",
+    "read_model_audits",
     "read_results",
     "read_status",
     "read_sweep",
@@ -260,6 +272,8 @@ _HOMES = {
     "documents": ("read_configuration", "read_document", "read_manual"),
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
+    "exhibit": ("make_exhibit",),
+    "follow": ("arrange_metrics", "follow_metrics", "light_metrics", "light_split"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
     "lessons": ("add_lesson", "read_lessons"),
@@ -277,6 +291,7 @@ _HOMES = {
         "pull_model",
         "remove_model",
     ),
+    "model_audits": ("read_model_audits",),
     "model_choice": ("choose_model",),
     "new_task": ("make_task",),
     "predict": ("open_predictor", "predict_file", "predict_lines", "predict_text", "predict_texts"),
@@ -288,6 +303,7 @@ _HOMES = {
     "results": ("read_results",),
     "roots": ("roots_of",),
     "safety": ("safe_text", "secrets_of"),
+    "samples": ("list_samples",),
     "scaffold": ("scaffold_runs",),
     "seal": ("recorded_plan", "sealed_plan"),
     "search": ("search_experiments",),
@@ -299,7 +315,7 @@ _HOMES = {
     "site_env": ("build_environment", "check_environment", "lock_environment"),
     "site_job": ("check_nodes",),
     "spot_check": ("spot_check_run",),
-    "standing": ("read_status",),
+    "standing": ("glance_status", "read_status"),
     "structure": ("structure_data",),
     "submit": ("preview_retry", "preview_submission", "proposed_change", "retry_run", "submit_jobs"),
     "swap_terms": ("swap_data",),

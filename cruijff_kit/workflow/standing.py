@@ -19,7 +19,7 @@ from cruijff_kit.workflow.attempts import AttemptKey, holders, last_reports, rea
 from cruijff_kit.workflow.seal import read_lock, recorded_plan
 from cruijff_kit.workflow.wanted import read_wanted
 
-__all__ = ["live_site", "read_status", "stand"]
+__all__ = ["glance_status", "live_site", "read_status", "stand"]
 
 _STALE = "the plan was changed since it was submitted; `ck submit` goes on with the new one"
 _Own = TypeVar("_Own", JobStatus, Done)
@@ -35,6 +35,35 @@ def read_status(*, world: World) -> ExperimentStatus:
     return stand(plan, world=world)
 
 
+def glance_status(*, ask: bool = False, world: World) -> ExperimentStatus:
+    """Return where every step of every run seems to stand, at a glance: no artefact is hashed; never writes.
+
+    A marker that a job left is taken at its word. A job that the scheduler was not
+    asked about is running where it says so itself. `read_status` proves what this shows.
+
+    Args:
+        ask: whether the scheduler is asked too.
+        world: the experiment and its surroundings.
+
+    Raises:
+        PlanError: the experiment is not scaffolded, or was changed since.
+    """
+    plan, _ = recorded_plan(world=world)
+    found = stand(plan, reports=None if ask else {}, proof=False, world=world)
+    steps = (_by_own_word(entry, store=world.store) for entry in found.steps)
+    return found.model_copy(update={"steps": tuple(steps)})
+
+
+def _by_own_word(entry: StepStatus, *, store: RunStore) -> StepStatus:
+    own = entry.account
+    if entry.phase is not Phase.UNKNOWN or own is None or own.state not in ("starting", "running"):
+        return entry
+    running = _changed(entry, Phase.RUNNING, reason=f"as it said itself at {own.updated:%Y-%m-%d %H:%M:%S} UTC")
+    if entry.step is not Step.TRAIN:
+        return running
+    return running.model_copy(update={"last": _last_point(store, RunLayout(entry.run_id))})
+
+
 def live_site(world: World) -> Site:
     """Return the site's settings as they are now; those known where the file cannot be read at the moment."""
     try:
@@ -44,7 +73,12 @@ def live_site(world: World) -> Site:
 
 
 def stand(
-    plan: Plan, *, reports: Mapping[str, JobReport] | None = None, site: Site | None = None, world: World
+    plan: Plan,
+    *,
+    reports: Mapping[str, JobReport] | None = None,
+    site: Site | None = None,
+    proof: bool = True,
+    world: World,
 ) -> ExperimentStatus:
     """Return where every step of a plan stands; never writes.
 
@@ -52,6 +86,7 @@ def stand(
         plan: the plan.
         reports: what the scheduler says by job id, where it was asked already.
         site: the site's settings as they are now, where they were read already.
+        proof: whether what a job left is hashed before its marker counts.
         world: the experiment and its surroundings.
     """
     attempts, wanted, lock = read_attempts(world.store), read_wanted(world), read_lock(world)
@@ -65,7 +100,7 @@ def stand(
             # A number that the scheduler has given anew since tells nothing of the job that had it before.
             ours = tried and held.get(tried[-1].job_id or "") == tried[-1].intent.tag
             report = said.get(tried[-1].job_id or "") if ours else None
-            entry = _step((run.id, step), _Told(tried, report, late), store=world.store)
+            entry = _step((run.id, step), _Told(tried, report, late, proof), store=world.store)
             before = entries[-1] if step is Step.EVAL and entries and entries[-1].run_id == run.id else None
             if wanted is not None and run.id in wanted.runs:
                 entry = _told(entry, training=before, current=current)
@@ -110,6 +145,7 @@ class _Told(NamedTuple):
     attempts: tuple[Attempt, ...]
     report: JobReport | None
     seen_since: datetime | None
+    proof: bool
 
 
 def _seen_since(world: World, site: Site | None) -> datetime | None:
@@ -120,12 +156,14 @@ def _seen_since(world: World, site: Site | None) -> datetime | None:
 
 def _step(key: AttemptKey, told: _Told, *, store: RunStore) -> StepStatus:
     run_id, step = key
-    attempts, report, since = told
+    attempts, report, since, proof = told
     ended = (report.ended if report is not None else None) or (attempts[-1].ended if attempts else None)
     fresh = since is not None and ended is not None and ended > since
     layout = RunLayout(run_id)
     own = _read(JobStatus, store.read_text(layout.status(step)))
-    done = _proven(store, _read(Done, store.read_text(layout.done(step))))
+    done = _read(Done, store.read_text(layout.done(step)))
+    if proof:
+        done = _proven(store, done)
     found = judge(run_id, step, evidence=Evidence(attempts, report, own, done, fresh))
     if found.phase is Phase.RUNNING and step is Step.TRAIN:
         return found.model_copy(update={"last": _last_point(store, layout)})

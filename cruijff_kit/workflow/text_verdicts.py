@@ -18,7 +18,7 @@ from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.prediction import PromptIds
 from cruijff_kit.schema.serving import ModelChoice, ServedModel
-from cruijff_kit.schema.verdict import Chances, Doubt, TextOrder, Verdict
+from cruijff_kit.schema.verdict import Chances, DecisionSettings, Doubt, TextOrder, Verdict
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.calibrators import chosen_records, read_collected
 from cruijff_kit.workflow.model_choice import choose_model
@@ -95,6 +95,21 @@ class TextJudge:
     ) -> None:
         """Take a loaded model and how it is asked; `open_judge` makes both."""
         self._scorer, self._tokenizer, self._asked, self._order, self._doubt = scorer, tokenizer, asked, order, doubt
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Return the options that are chosen from."""
+        return self._asked.options
+
+    @property
+    def calibrator(self) -> Calibrator | None:
+        """Return the calibrator that holds for the model; None where nothing was calibrated."""
+        return self._asked.calibrator
+
+    def asked_otherwise(self, asked: DecisionSettings) -> "TextJudge":
+        """Return the same model in memory under other error rates and costs."""
+        order = self._order.model_copy(update={"asked": asked})
+        return TextJudge(self._scorer, self._tokenizer, asked=self._asked, order=order, doubt=self._doubt)
 
     def decide(self, text: str) -> Verdict:
         """Return what is to be done with a text.

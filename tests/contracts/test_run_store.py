@@ -60,6 +60,14 @@ def test_a_later_write_replaces_an_earlier_one(store: RunStore) -> None:
     assert store.read("DONE") == b"second"
 
 
+def test_a_file_is_read_from_a_position_on_and_holds_nothing_beyond_its_end(store: RunStore) -> None:
+    store.write("runs/a/metrics.jsonl", "one\ntwo\n")
+    assert store.read_from("runs/a/metrics.jsonl", 4) == b"two\n"
+    assert store.read_from("runs/a/metrics.jsonl", 8) == b""
+    assert store.read_from("runs/a/metrics.jsonl", 80) == b""
+    assert store.read_from("runs/b/metrics.jsonl", 0) is None
+
+
 def test_what_is_not_there_is_none_or_empty_and_never_an_error(store: RunStore) -> None:
     assert store.read("runs/a/DONE") is None
     assert store.read_text("DONE") is None

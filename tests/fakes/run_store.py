@@ -29,6 +29,11 @@ class FakeRunStore:
         """Return a file's bytes, or None where there is none."""
         return self.files.get(_checked(path))
 
+    def read_from(self, path: str, start: int) -> bytes | None:
+        """Return a file's bytes from a position on; None where there is no file."""
+        content = self.read(path)
+        return content[start:] if content is not None else None
+
     def read_text(self, path: str) -> str | None:
         """Return a file's text (UTF-8), or None where there is none."""
         content = self.read(path)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PYTHON = """\
 #!/bin/sh
 echo "$@" >> "{calls}"
-case "$*" in *"cluster check"*) exit {check};; *mlx_here*) exit 1;; *) exit {tests};; esac
+case "$*" in *"cluster check"*) exit {check};; *mlx_here*|*browser.chromium*) exit 1;; *) exit {tests};; esac
 """
 DONE = ("lint", "types", "pytest", "latest", ".venv/.ready")
 
@@ -41,11 +41,15 @@ def test_where_a_slurm_is_its_tests_run_and_decide(target: str, fails: int, tmp_
     assert bool(code) is bool(fails)
     assert "NOT RUN: the tests on a real Slurm" not in complaint
     assert ("NOT RUN: the tests of MLX" in complaint) is (target == "test")
+    assert ("NOT RUN: the pages in a real browser" in complaint) is (target == "test")
 
 
 def test_where_none_is_everything_else_decides_and_what_was_not_run_is_said_last(tmp_path: Path) -> None:
     code, ran, complaint = make("test", tmp_path, check=1, tests=0)
-    assert (code, ran) == (0, "-m tests.mlx_here\n-m tests.slurm.cluster check --install\n")
+    assert (code, ran) == (
+        0,
+        "-m tests.mlx_here\n-m tests.browser.chromium --install\n-m tests.slurm.cluster check --install\n",
+    )
     assert "NOT RUN: the tests on a real Slurm" in complaint
     assert "make test-slurm" in complaint.splitlines()[-2]
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["APT", "PROGRAMS", "NotInstalled", "install", "missing_programs"]
+__all__ = ["APT", "PROGRAMS", "NotInstalled", "fetch", "install", "missing_programs", "refuse_machine"]
 
 _SYSTEMD = Path("/run/systemd/system")
 PACKAGES = (
@@ -59,19 +59,39 @@ def install() -> None:
     Raises:
         NotInstalled: this machine is not one to do so on, or it failed.
     """
+    refuse_machine()
+    fresh = [name for name in _SERVICES if not _is_installed(name)]
+    try:
+        with _no_services():
+            fetch(*PACKAGES)
+    finally:
+        _leave_off(fresh)
+
+
+def refuse_machine() -> None:
+    """Refuse a machine on which packages are not installed unasked.
+
+    Raises:
+        NotInstalled: it is no Debian or Ubuntu, or this is not root.
+    """
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         raise NotInstalled("packages are installed unasked on Debian and Ubuntu only")
     if os.geteuid() != 0:
         raise NotInstalled("packages are installed unasked as root only")
-    fresh = [name for name in _SERVICES if not _is_installed(name)]
-    with _no_services():
-        listed = _has_lists() or _apt("update", seconds=_UPDATE_SECONDS)
-        done = _apt("install", *_OPTIONS, *PACKAGES, seconds=_INSTALL_SECONDS)
-        if done.returncode and listed is True:
-            # Lists that are there may be old: they name files that are there no more.
-            listed = _apt("update", seconds=_UPDATE_SECONDS)
-            done = _apt("install", *_OPTIONS, *PACKAGES, seconds=_INSTALL_SECONDS)
-    _leave_off(fresh)
+
+
+def fetch(*packages: str) -> None:
+    """Install packages without a question; nothing is removed.
+
+    Raises:
+        NotInstalled: it failed; says in words why.
+    """
+    listed = _has_lists() or _apt("update", seconds=_UPDATE_SECONDS)
+    done = _apt("install", *_OPTIONS, *packages, seconds=_INSTALL_SECONDS)
+    if done.returncode and listed is True:
+        # Lists that are there may be old: they name files that are there no more.
+        listed = _apt("update", seconds=_UPDATE_SECONDS)
+        done = _apt("install", *_OPTIONS, *packages, seconds=_INSTALL_SECONDS)
     if done.returncode:
         raise NotInstalled(_why(("" if listed is True else listed.stdout) + done.stdout))
 

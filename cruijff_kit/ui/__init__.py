@@ -1,0 +1,1 @@
+"""a face: pages in a browser of this machine, which look at runs and change none"""

@@ -1,0 +1,164 @@
+"""The page *Audit*: the record with filters and its verification, and the audit of a model where there is one."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from cruijff_kit import workflow
+from cruijff_kit.schema.audit import AuditRecord, AuditVerdict
+from cruijff_kit.schema.pages import Opening
+from cruijff_kit.ui.export import offer
+from cruijff_kit.ui.sight import choose_experiment, world_of
+from cruijff_kit.ui.words import figure, plain, shown
+
+__all__ = ["filtered", "show_audit"]
+
+_PAGE = 1_000
+_MOST = 20_000
+_TITLES = ("name", "run", "task")
+_FIGURE = frozenset({"value", "low", "high"})
+_SIGNS = {"pass": "✓ pass", "fail": "✗ fail", "not_assessed": "· not assessed"}
+
+
+def filtered(
+    records: Iterable[AuditRecord],
+    *,
+    words: str,
+    actions: Sequence[str],
+    outcomes: Sequence[str],
+    actors: Sequence[str],
+) -> list[AuditRecord]:
+    """Return the records that hold all words and are of one of these actions, outcomes and actors; empty means any."""
+    wanted = words.casefold().split()
+    return [
+        each
+        for each in records
+        if (not actions or each.action.value in actions)
+        and (not outcomes or each.result.value in outcomes)
+        and (not actors or each.actor.kind in actors)
+        and all(word in _text(each) for word in wanted)
+    ]
+
+
+def show_audit(opening: Opening) -> None:
+    """Show the page."""
+    st.title("Audit")
+    name = choose_experiment(opening)
+    if name is None:
+        return
+    world = world_of(opening.project, name, site=opening.site)
+    _verdict(workflow.verify_audit(world=world))
+    head = world.audit.head()
+    records = _records(opening, name, head=head.seq if head is not None else -1)
+    first, second, third, fourth = st.columns([3, 3, 2, 2])
+    words = first.text_input("Filter", key="audit_words", placeholder="a subject, a reason, a hash …")
+    known = sorted({each.action.value for each in records})
+    actions = second.multiselect("Actions", known, key="audit_actions", placeholder="any")
+    outcomes = third.multiselect("Outcomes", ["success", "warning", "failure"], key="audit_outcomes", placeholder="any")
+    actors = fourth.multiselect(
+        "Actors", sorted({each.actor.kind for each in records}), key="audit_actors", placeholder="any"
+    )
+    found = filtered(records, words=words, actions=actions, outcomes=outcomes, actors=actors)
+    st.subheader(f"{len(found)} of {len(records)} records")
+    _table(found)
+    offer("audit", lambda: [each.model_dump(mode="json") for each in found])
+    _model_audit(opening, name)
+
+
+def _verdict(found: AuditVerdict) -> None:
+    if not found.lines:
+        st.info("There is no audit log here, so nothing is proven.")
+    elif not found.ok:
+        place = f" at line {found.line}" if found.line is not None else ""
+        st.error(f"The log does not hold{place}: {plain(found.problem or '')}", icon=":material/gpp_bad:")
+    else:
+        anchor = "chain and anchors hold" if found.anchored else "the chain holds; no anchor outside it was found"
+        st.success(f"Verified: {found.lines} lines, {anchor}.", icon=":material/verified:")
+    for note in found.notes:
+        st.caption(plain(note))
+
+
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _records(opening: Opening, name: str, *, head: int) -> list[AuditRecord]:
+    """Return the records, the newest first; read again once the log has grown beyond `head`."""
+    world = world_of(opening.project, name, site=opening.site)
+    after, found = max(-1, head - _MOST), list[AuditRecord]()
+    while True:
+        page = workflow.read_audit(after=after, limit=_PAGE, world=world)
+        found += workflow.page_without_texts(page, world=world).records
+        if page.next_after is None:
+            return found[::-1]
+        after = page.next_after
+
+
+def _text(each: AuditRecord) -> str:
+    parts = (each.action.value, each.verb, each.subject, each.reason, each.error, each.actor.name, each.actor.client)
+    pairs = (f"{name} {value}" for held in (each.inputs, each.outputs) for name, value in held.items())
+    return " ".join((*(part or "" for part in parts), *pairs)).casefold()
+
+
+def _table(found: Sequence[AuditRecord]) -> None:
+    table = {
+        "line": [each.seq for each in found],
+        "when (UTC)": [f"{each.ts:%Y-%m-%d %H:%M:%S}" for each in found],
+        "who": [shown(each.actor.client or f"{each.actor.kind} {each.actor.name}") for each in found],
+        "action": [each.action.value for each in found],
+        "subject": [shown(each.subject) for each in found],
+        "result": [each.result.value for each in found],
+        "reason": [shown(each.reason or "") for each in found],
+        "error": [shown(each.error or "") for each in found],
+        "outputs": [shown("; ".join(f"{name}: {value}" for name, value in each.outputs.items())) for each in found],
+    }
+    st.dataframe(table, hide_index=True, width="stretch", height=420, key="records")
+
+
+def _model_audit(opening: Opening, name: str) -> None:
+    """Show the audits of models that there are, part by part, whatever parts they have."""
+    world = world_of(opening.project, name, site=opening.site)
+    for path, found in workflow.read_model_audits(world=world).items():
+        st.subheader(f"Audit of a model: {path}")
+        _parts(found)
+
+
+def _parts(found: Mapping[str, Any]) -> None:
+    """Show an object: what is plain in it as a table, then each part of it."""
+    flat = {name: each for name, each in found.items() if _is_plain(each) and each not in (None, "", [])}
+    if flat:
+        table = {"part": [shown(name) for name in flat], "value": [_word(each) for each in flat.values()]}
+        st.dataframe(table, hide_index=True, width="stretch")
+    for name, each in found.items():
+        if not _is_plain(each) and each:
+            _part(name, each if isinstance(each, list) else [each])
+
+
+def _part(name: str, each: Sequence[Mapping[str, Any]]) -> None:
+    """Show the objects of one part: as lines of a table where they are plain, one by one where they have parts."""
+    if all(_is_plain(value) for part in each for value in part.values()):
+        st.markdown(f"**{plain(name)}**")
+        columns = list(dict.fromkeys(key for part in each for key in part))
+        table = {shown(key): [_word(part.get(key)) for part in each] for key in columns}
+        st.dataframe(table, hide_index=True, width="stretch")
+        return
+    for number, part in enumerate(each, start=1):
+        title = next((str(part[key]) for key in _TITLES if part.get(key)), str(number))
+        verdict = _SIGNS.get(str(part.get("verdict")), "")
+        with st.expander(shown(f"{name}: {title}  {verdict}"), expanded=True):
+            _parts(part)
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is one cell of a table: also a figure with its interval, or a list of words."""
+    if isinstance(value, dict):
+        return set(value) >= _FIGURE
+    return not isinstance(value, list) or not any(isinstance(each, dict | list) for each in value)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, str):
+        return _SIGNS.get(value, shown(value))
+    if isinstance(value, dict):
+        return f"{figure(value['value'], value['low'], value['high'])}, n = {value.get('n')}"
+    if isinstance(value, list):
+        return shown(", ".join(map(str, value)))
+    return "" if value is None else shown(str(value))
