@@ -1,12 +1,13 @@
 """The page *Audit*: the record with filters and its verification, and the audit of a model where there is one."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
 from cruijff_kit import workflow
 from cruijff_kit.schema.audit import AuditRecord, AuditVerdict
+from cruijff_kit.schema.interval import Interval
+from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, GroupFigure
 from cruijff_kit.schema.pages import Opening
 from cruijff_kit.ui.export import offer
 from cruijff_kit.ui.sight import choose_experiment, world_of
@@ -16,8 +17,6 @@ __all__ = ["filtered", "show_audit"]
 
 _PAGE = 1_000
 _MOST = 20_000
-_TITLES = ("name", "run", "task")
-_FIGURE = frozenset({"value", "low", "high"})
 _SIGNS = {"pass": "✓ pass", "fail": "✗ fail", "not_assessed": "· not assessed"}
 
 
@@ -114,51 +113,40 @@ def _table(found: Sequence[AuditRecord]) -> None:
 
 
 def _model_audit(opening: Opening, name: str) -> None:
-    """Show the audits of models that there are, part by part, whatever parts they have."""
+    """Show the audits of models that there are, each check with its limit."""
     world = world_of(opening.project, name, site=opening.site)
-    for path, found in workflow.read_model_audits(world=world).items():
-        st.subheader(f"Audit of a model: {path}")
-        _parts(found)
+    for found in workflow.read_audits(world=world).audits:
+        epoch = "base" if found.epoch is None else f"epoch {found.epoch}"
+        st.subheader(f"Audit of {plain(found.run)}: {_SIGNS[found.verdict]}")
+        st.caption(plain(f"{found.task}, {epoch}, {found.n:,} samples of split {found.split}"))
+        st.dataframe(_checks(found.components), hide_index=True, width="stretch")
+        if found.figures:
+            st.dataframe(_groups(found.figures), hide_index=True, width="stretch")
+        for note in found.notes:
+            st.caption(plain(note))
 
 
-def _parts(found: Mapping[str, Any]) -> None:
-    """Show an object: what is plain in it as a table, then each part of it."""
-    flat = {name: each for name, each in found.items() if _is_plain(each) and each not in (None, "", [])}
-    if flat:
-        table = {"part": [shown(name) for name in flat], "value": [_word(each) for each in flat.values()]}
-        st.dataframe(table, hide_index=True, width="stretch")
-    for name, each in found.items():
-        if not _is_plain(each) and each:
-            _part(name, each if isinstance(each, list) else [each])
+def _checks(parts: Sequence[AuditComponent]) -> dict[str, list[str]]:
+    """Return every check of an audit as the columns of a table; a part without any has a line of its own."""
+    lines = [
+        (part.name, each.name, _SIGNS[each.verdict], _interval(each.figure), _limit(each), each.reason)
+        for part in parts
+        for each in part.checks
+    ]
+    lines += [(part.name, "", _SIGNS[part.verdict], "", "", part.reason) for part in parts if not part.checks]
+    names = ("part", "check", "verdict", "figure", "limit", "why")
+    return {name: [shown(line[at]) for line in lines] for at, name in enumerate(names)}
 
 
-def _part(name: str, each: Sequence[Mapping[str, Any]]) -> None:
-    """Show the objects of one part: as lines of a table where they are plain, one by one where they have parts."""
-    if all(_is_plain(value) for part in each for value in part.values()):
-        st.markdown(f"**{plain(name)}**")
-        columns = list(dict.fromkeys(key for part in each for key in part))
-        table = {shown(key): [_word(part.get(key)) for part in each] for key in columns}
-        st.dataframe(table, hide_index=True, width="stretch")
-        return
-    for number, part in enumerate(each, start=1):
-        title = next((str(part[key]) for key in _TITLES if part.get(key)), str(number))
-        verdict = _SIGNS.get(str(part.get("verdict")), "")
-        with st.expander(shown(f"{name}: {title}  {verdict}"), expanded=True):
-            _parts(part)
+def _groups(figures: Iterable[GroupFigure]) -> dict[str, list[str]]:
+    """Return the figures of groups as the columns of a table."""
+    lines = [(f"{each.column}={each.level}", each.metric, _interval(each.figure), each.reason) for each in figures]
+    return {name: [shown(line[at]) for line in lines] for at, name in enumerate(("group", "metric", "figure", "why"))}
 
 
-def _is_plain(value: Any) -> bool:
-    """Return whether a value is one cell of a table: also a figure with its interval, or a list of words."""
-    if isinstance(value, dict):
-        return set(value) >= _FIGURE
-    return not isinstance(value, list) or not any(isinstance(each, dict | list) for each in value)
+def _interval(found: Interval | None) -> str:
+    return "" if found is None else f"{figure(found.value, found.low, found.high)}, n = {found.n}"
 
 
-def _word(value: Any) -> str:
-    if isinstance(value, str):
-        return _SIGNS.get(value, shown(value))
-    if isinstance(value, dict):
-        return f"{figure(value['value'], value['low'], value['high'])}, n = {value.get('n')}"
-    if isinstance(value, list):
-        return shown(", ".join(map(str, value)))
-    return "" if value is None else shown(str(value))
+def _limit(check: AuditCheck) -> str:
+    return check.rule if check.threshold is None else f"{check.rule} {check.threshold:g}"

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.machine import describe_machine
     from cruijff_kit.workflow.mirror import run_there, sync_mirror
-    from cruijff_kit.workflow.model_audits import read_model_audits
     from cruijff_kit.workflow.model_choice import choose_model
     from cruijff_kit.workflow.model_needs import look_up_needs
     from cruijff_kit.workflow.models import (
@@ -202,7 +201,6 @@ __all__ = [
     "read_document",
     "read_lessons",
     "read_manual",
-    "read_model_audits",
     "read_results",
     "read_status",
     "read_sweep",
@@ -291,7 +289,6 @@ _HOMES = {
         "pull_model",
         "remove_model",
     ),
-    "model_audits": ("read_model_audits",),
     "model_choice": ("choose_model",),
     "new_task": ("make_task",),
     "predict": ("open_predictor", "predict_file", "predict_lines", "predict_text", "predict_texts"),

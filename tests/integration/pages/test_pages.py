@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cruijff_kit.analysis.high_stakes import AdvancedHighStakesAuditor
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
+from cruijff_kit.schema.model_audit import AuditFile
 from cruijff_kit.schema.pages import Opening
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.ui.asked import costs_of, matrix_of
@@ -178,17 +180,19 @@ def test_a_record_that_was_changed_is_shown_as_such(copied: Opening) -> None:
 
 
 def test_the_audit_of_a_model_is_shown_part_by_part(copied: Opening) -> None:
-    figure = {"value": 0.08, "low": 0.05, "high": 0.12, "n": 400, "level": 0.95, "method": "bootstrap"}
-    checks = [{"name": "ece_debiased", "verdict": "fail", "threshold": 0.05, "figure": figure, "reason": "too large"}]
-    parts = [{"name": "calibration", "verdict": "fail", "checks": checks}]
-    found = {
-        "schema_version": 1,
-        "audits": [{"run": "r", "verdict": "fail", "failed": ["calibration"], "components": parts}],
-    }
-    (Path(copied.project) / "triage" / "audit.json").write_text(json.dumps(found), encoding="utf-8")
+    chances, truth = [[0.9, 0.1]] * 150 + [[0.1, 0.9]] * 150, [0, 1] * 150
+    audit = AdvancedHighStakesAuditor().run_comprehensive_audit(
+        predictions=[0] * 150 + [1] * 150, ground_truth=truth, probabilities=chances, metadata=None
+    )
+    (Path(copied.project) / "triage" / "audit.json").write_text(
+        AuditFile(audits=(audit,)).model_dump_json(), encoding="utf-8"
+    )
     told = everything(page("audit", copied))
-    assert "0.08 [0.05, 0.12], n = 400" in told
+    (calibration,) = (each for each in audit.components if each.name == "calibration")
+    assert (audit.verdict, calibration.verdict) == ("fail", "fail")
     assert "✗ fail" in told
+    assert all(each.reason in told for each in calibration.checks)
+    assert "n = 300" in told
 
 
 def test_of_red_data_neither_samples_nor_words_of_jobs_are_shown(copied: Opening, runs: list[str]) -> None:
