@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
+    from cruijff_kit.workflow.known_chances import compare_chances
     from cruijff_kit.workflow.lessons import add_lesson, read_lessons
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.machine import describe_machine
@@ -123,6 +124,7 @@ __all__ = [
     "choose_model",
     "collect_results",
     "compare_answer_groups",
+    "compare_chances",
     "compare_run_groups",
     "convert_adapter",
     "convert_data",
@@ -262,6 +264,7 @@ _HOMES = {
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
+    "known_chances": ("compare_chances",),
     "lessons": ("add_lesson", "read_lessons"),
     "logs": ("tail_log",),
     "machine": ("describe_machine",),
