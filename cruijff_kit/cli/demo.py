@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import chdir, redirect_stdout
@@ -58,7 +59,7 @@ class _Assistant:
     def run(self, command: Command) -> None:
         """Run one `ck` command as the user would in their terminal, and keep what later calls need of its answer."""
         _, *words = filled(list(command.words), self.variables, command.skill)
-        click.secho(f"$ ck {' '.join(words)}", bold=True)
+        click.secho(f"$ ck {shlex.join(words)}", bold=True)
         printed, verdict = StringIO(), 0
         try:
             # The project's directory is where a user types them; a name after `-C` starts there.
@@ -77,7 +78,7 @@ class _Assistant:
         if verdict:
             click.secho(f"exit code {verdict}\n", fg="yellow")
             # An audit that fails says something of the model, which is what it is for.
-            self.missed += [" ".join(words)] if "audit-model" not in words else []
+            self.missed += [shlex.join(words)] if "audit-model" not in words else []
 
     async def play(self, call: Call) -> None:
         """Make one call; follow the jobs to their end where it watches them."""
