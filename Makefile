@@ -21,7 +21,7 @@ export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types pytest pages in-browser test-slurm on-slurm latest mlx prove-metal claude inspect soak bench wheel-check clean
+.PHONY: help setup demo demo-calibrated test lint types pytest pages in-browser test-slurm on-slurm latest mlx prove-metal claude inspect soak bench wheel-check clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ setup: $(READY) ## make .venv with everything in it
 
 demo: $(READY) ## run one whole experiment here, end to end
 	@$(BIN)/python -m cruijff_kit.cli.demo $(ARGS)
+
+demo-calibrated: $(READY) ## train, calibrate, decide and audit, where the true probabilities are known
+	@$(BIN)/python -m cruijff_kit.cli.demo --calibrated $(ARGS)
 
 test: lint types pytest latest ## check and test everything, on every set of versions, and on a Slurm where one can be had
 	@if $(BIN)/python -m tests.mlx_here; then \

@@ -34,6 +34,7 @@ TRAINING = "training"
 
 _BASE = "base"
 _POINT = "point"
+_RUN = "run"
 
 
 class _Outcome(NamedTuple):
@@ -70,8 +71,11 @@ def find_all(spec: ExperimentSpec, plan: Plan, *, table: ResultTable) -> Finding
     if isinstance(spec.design, SearchDesign):
         # Trials were chosen by their results: what a search may claim its fresh seeds say, and nothing else does.
         observations, factors = [], {}
+    crossed = bool(factors) and not isinstance(spec.design, LatinDesign)
     if isinstance(spec.design, LatinDesign):
         observations, factors = _by_point(observations)
+    elif not factors:
+        observations, factors = _by_name(observations, plan)
     incomplete = _incomplete(table.rows)
     complete = len(plan.runs) - len({each.run for each in incomplete})
     comparisons, unpaired = _comparisons(sheet)
@@ -83,7 +87,7 @@ def find_all(spec: ExperimentSpec, plan: Plan, *, table: ResultTable) -> Finding
         losses=_losses(sheet),
         findings=_accuracies(sheet),
         effects=()
-        if only_base or isinstance(spec.design, LatinDesign)
+        if only_base or not crossed
         else factor_effects(observations, factors, level=sheet.level, planned=planned),
         comparisons=comparisons,
         groups=_groups(sheet),
@@ -170,6 +174,15 @@ def _by_point(observations: Sequence[Observation]) -> tuple[list[Observation], F
         for each in observations
     ]
     return named, {_POINT: tuple(dict.fromkeys(each.factors[_POINT] for each in named))} if named else {}
+
+
+def _by_name(observations: Sequence[Observation], plan: Plan) -> tuple[list[Observation], Factors]:
+    """Return outcomes by the names of runs that a design lists: those of one name differ in nothing but their seed."""
+    named = {run.id: run.id.rpartition("-")[0].removesuffix(f"_seed{run.seed}") for run in _subjects(plan)}
+    names = tuple(dict.fromkeys(named[each.run] for each in observations))
+    if len(names) < 2:
+        return list(observations), {}
+    return [each._replace(factors={_RUN: named[each.run]}) for each in observations], {_RUN: names}
 
 
 def _cells(

@@ -1,7 +1,8 @@
 """`ck calibrate`: a guarantee from one split, and what it is worth on another."""
 
+import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from pydantic import ValidationError
@@ -11,7 +12,11 @@ from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.calibration import CalibrationSettings, Calibrator, Method, SplitFigures
+from cruijff_kit.schema.known_chances import KnownChances
 from cruijff_kit.schema.report import Interval
+
+if TYPE_CHECKING:
+    from cruijff_kit.bootstrap import World
 
 __all__ = ["calibrate"]
 
@@ -19,6 +24,8 @@ __all__ = ["calibrate"]
 @click.command()
 @click.argument("run")
 @click.option("--apply", "applied", metavar="SPLIT", help="Apply the calibrator that is there to this split; fit none.")
+@click.option("--known", is_flag=True, help="With --apply: hold the probabilities against those in columns `chance_…`.")
+@click.option("--most-ece", default=0.03, show_default=True, help="With --known: the largest calibration error wanted.")
 @click.option("--method", type=click.Choice(get_args(Method)), default="lac", show_default=True)
 @click.option("--alpha", default=0.1, show_default=True, help="Share of sets that may miss; for crc and ltt the risk.")
 @click.option("--delta", default=0.1, show_default=True, help="Chance that the claim of ltt is wrong.")
@@ -38,15 +45,56 @@ __all__ = ["calibrate"]
 @click.option("--seed", default=0, show_default=True, help="Seed of the randomised methods.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
-def calibrate(experiment: str, run: str, applied: str | None, as_json: bool, **options: Any) -> None:
-    """Fit a calibrator to RUN's collected predictions, or apply it to another split."""
+def calibrate(
+    experiment: str, run: str, *, applied: str | None, known: bool, most_ece: float, as_json: bool, **options: Any
+) -> None:
+    """Fit a calibrator to RUN's collected predictions, or apply it to another split.
+
+    With --known, on data that tell each option's true probability, exits with 1 where the probabilities are
+    further off than wanted, or the sets do not cover as they should.
+    """
     world = enter(experiment)
+    if known:
+        _known(run, split=applied, task=options["task"], most_ece=most_ece, as_json=as_json, world=world)
+        return
     if applied is not None:
         figures = workflow.apply_calibrator(run, split=applied, task=options["task"], world=world)
         click.echo(figures.model_dump_json(indent=2) if as_json else _figures(figures))
         return
     fitted = workflow.calibrate_run(run, settings=_settings(**options), world=world)
     click.echo(fitted.model_dump_json(indent=2, exclude={"kept"}) if as_json else _calibrator(fitted))
+
+
+def _known(run: str, *, split: str | None, task: str, most_ece: float, as_json: bool, world: "World") -> None:
+    if split is None:
+        raise SpecError("`--known` judges a calibrator on a split, and none is named", hint="add `--apply test`")
+    found = workflow.compare_chances(run, split=split, task=task, most_ece=most_ece, world=world)
+    click.echo(found.model_dump_json(indent=2) if as_json else _truth(found))
+    if not (found.calibrated and found.covered):
+        sys.exit(1)
+
+
+def _truth(found: KnownChances) -> str:
+    low, high = (each / found.n for each in found.expected)
+    rows = [
+        ("ECE against labels, 10 bins", f"{found.ece:.4f}", f"at most {found.most_ece:g}: {_met(found.calibrated)}"),
+        ("  without temperature", f"{found.ece_untempered:.4f}", ""),
+        ("  of the true probabilities", f"{found.ece_of_truth:.4f}", "chance alone"),
+        ("mean |p - true p|", f"{found.gap:.4f}", ""),
+        ("  without temperature", f"{found.gap_untempered:.4f}", ""),
+        ("  of how often each label occurs", f"{found.gap_of_rates:.4f}", "knowing nothing else"),
+        (
+            "sets that hold the right option",
+            f"{found.held / found.n:.4f}",
+            f"99 % interval [{low:.4f}, {high:.4f}]: {_met(found.covered)}",
+        ),
+    ]
+    told = f"{found.n} samples of split {found.split} whose true probabilities are known, "
+    return f"{told}temperature {found.temperature:.3f}\n{aligned(('figure', 'value', 'wanted'), rows)}"
+
+
+def _met(holds: bool) -> str:
+    return "met" if holds else "MISSED"
 
 
 def _settings(costs: Path | None, **options: Any) -> CalibrationSettings:

@@ -1,12 +1,13 @@
-"""The demo: a client over stdio plays the skills' worked examples, for real."""
+"""The demos: a client over stdio plays the worked examples of skills, or those of a document, for real."""
 
 import argparse
 import asyncio
 import json
 import os
+import shlex
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import chdir, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,16 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import ElicitResult
 
 from cruijff_kit.cli.main import cli
-from cruijff_kit.cli.skill_script import Call, Command, filled, read_steps
+from cruijff_kit.cli.skill_script import Call, Command, filled, read_document, read_files, read_steps
 from cruijff_kit.errors import CruijffError
 
-__all__ = ["main"]
+__all__ = ["CALIBRATED", "main", "play_document"]
 
 _SKILLS = ("design-experiment", "scaffold-experiment", "run-experiment", "summarize-experiment")
 _CHECKOUT = Path(__file__).resolve().parents[2]
+
+CALIBRATED = _CHECKOUT / "docs" / "calibrated-classifier.md"
+"""What `make demo-calibrated` plays."""
 
 
 class _RefusedError(Exception):
@@ -39,11 +43,12 @@ class _Assistant:
         self._words = words
         self._bar = _Bar()
         self.variables: dict[str, str] = {}
-        self.report: dict[str, Any] = {}
+        self.reports: dict[str, dict[str, Any]] = {}
+        self.missed: list[str] = []
 
-    async def play_skill(self, skill: Path) -> None:
-        """Take the steps of a skill's worked examples, retries and cancellations left out."""
-        for step in read_steps(skill):
+    async def take(self, steps: Sequence[Call | Command]) -> None:
+        """Take steps in order, retries and cancellations left out."""
+        for step in steps:
             if step.optional:
                 continue
             if isinstance(step, Command):
@@ -54,17 +59,26 @@ class _Assistant:
     def run(self, command: Command) -> None:
         """Run one `ck` command as the user would in their terminal, and keep what later calls need of its answer."""
         _, *words = filled(list(command.words), self.variables, command.skill)
-        click.secho(f"$ ck {' '.join(words)}", bold=True)
-        printed = StringIO()
+        click.secho(f"$ ck {shlex.join(words)}", bold=True)
+        printed, verdict = StringIO(), 0
         try:
-            with redirect_stdout(printed):
+            # The project's directory is where a user types them; a name after `-C` starts there.
+            with redirect_stdout(printed), chdir(self._root):
                 cli.main(args=["-C", str(self._root), *words], prog_name="ck", standalone_mode=False)
         except (CruijffError, click.ClickException) as err:
             raise _RefusedError(str(err)) from err
+        except SystemExit as left:
+            verdict = int(left.code or 0)
         if command.variable:
             answer = json.loads(printed.getvalue())
             self.variables[command.variable] = answer[command.key]
             click.echo(f"← {_brief(answer)}\n")
+            return
+        click.echo(printed.getvalue())
+        if verdict:
+            click.secho(f"exit code {verdict}\n", fg="yellow")
+            # An audit that fails says something of the model, which is what it is for.
+            self.missed += [shlex.join(words)] if "audit-model" not in words else []
 
     async def play(self, call: Call) -> None:
         """Make one call; follow the jobs to their end where it watches them."""
@@ -74,7 +88,7 @@ class _Assistant:
         answer = await self._call(call.tool, arguments)
         while call.tool == "job_watch" and answer["moving"]:
             answer = await self._call(call.tool, arguments)
-        self._remember(call.tool, answer)
+        self._remember(call.tool, answer, experiment=arguments.get("experiment", ""))
 
     async def _call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         click.secho(f"→ {tool} {_brief(arguments)}", bold=True)
@@ -86,13 +100,13 @@ class _Assistant:
         click.echo(f"← {_brief(answer)}\n")
         return answer
 
-    def _remember(self, tool: str, answer: dict[str, Any]) -> None:
+    def _remember(self, tool: str, answer: dict[str, Any], *, experiment: str) -> None:
         if tool == "experiment_validate":
             self.variables["run"] = answer["first_runs"][0]
         elif tool == "runs_scaffold":
             self.variables["plan_id"] = answer["plan_id"]
         elif tool == "results_report":
-            self.report = answer
+            self.reports[experiment] = answer
 
 
 class _Bar:
@@ -116,44 +130,76 @@ class _Bar:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one whole experiment in a project directory, `demo/` by default."""
+    """Run one whole experiment in a project directory, `demo/` by default, or the two calibrated ones."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--root", type=Path, default=Path("demo"), help="project directory (default: demo)")
     parser.add_argument("--words", type=Path, default=None, help="word list to use instead of the one shipped")
     parser.add_argument(
         "--scheduler", choices=("local", "slurm"), help="where its jobs run (default: as the site says)"
     )
+    parser.add_argument("--calibrated", action="store_true", help=f"play {CALIBRATED.name} instead of the skills")
     options = parser.parse_args(arguments)
     options.root.mkdir(parents=True, exist_ok=True)
     if options.scheduler:
         (options.root / "site.yaml").write_text(f"scheduler: {options.scheduler}\n", encoding="utf-8")
-    asyncio.run(_play(options.root.resolve(), options.words.resolve() if options.words else None))
+    if options.calibrated:
+        play_document(CALIBRATED, root=options.root)
+        return
+    assistant = asyncio.run(_play(options.root.resolve(), _play_skills, words=options.words))
+    _farewell(options.root.resolve(), assistant.reports)
 
 
-async def _play(root: Path, words: Path | None) -> None:
+def play_document(document: Path, *, root: Path) -> None:
+    """Take every step of a document in a project directory, as its reader would.
+
+    Args:
+        document: Markdown whose examples are calls, commands and files.
+        root: the project directory.
+
+    Raises:
+        SystemExit: something was refused, or a figure that a command judges was missed.
+    """
+    root = root.resolve()
+    for name, text in read_files(document).items():
+        (root / name).write_text(text, encoding="utf-8")
+
+    async def played(assistant: _Assistant) -> None:
+        click.secho(f"── {document.name} ".ljust(100, "─"), fg="cyan")
+        await assistant.take(read_document(document, folder=root))
+
+    assistant = asyncio.run(_play(root, played))
+    _farewell(root, assistant.reports)
+    if assistant.missed:
+        told = "\n".join(f"  ck {words}" for words in assistant.missed)
+        raise SystemExit(f"error: figures were missed, by these commands:\n{told}")
+
+
+async def _play(
+    root: Path, script: Callable[["_Assistant"], Awaitable[None]], *, words: Path | None = None
+) -> "_Assistant":
     # The client hands its server little of the environment; where Slurm is has to be among it.
     cluster = {name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}
     server = StdioServerParameters(
         command=sys.executable, args=["-m", "cruijff_kit.mcp_server.server", "--root", str(root)], env=cluster
     )
+    failure = ""
     async with Client(stdio_client(server), elicitation_callback=_agree) as client:
-        assistant = _Assistant(client, root, words=words)
-        failure = await _play_skills(assistant)
+        assistant = _Assistant(client, root, words=words.resolve() if words else None)
+        try:
+            await script(assistant)
+        except _RefusedError as refused:
+            failure = str(refused)
     # Raised in there, it would reach the user as a traceback of the client's own tasks.
     if failure:
         raise SystemExit(f"error: {failure}")
-    _farewell(root, assistant.report)
+    return assistant
 
 
-async def _play_skills(assistant: _Assistant) -> str:
-    """Play every skill in order and return what a tool refused; empty where none did."""
-    try:
-        for name in _SKILLS:
-            click.secho(f"── /{name} ".ljust(100, "─"), fg="cyan")
-            await assistant.play_skill(_CHECKOUT / "skills" / name)
-    except _RefusedError as refused:
-        return str(refused)
-    return ""
+async def _play_skills(assistant: _Assistant) -> None:
+    """Play every skill in order."""
+    for name in _SKILLS:
+        click.secho(f"── /{name} ".ljust(100, "─"), fg="cyan")
+        await assistant.take(read_steps(_CHECKOUT / "skills" / name))
 
 
 async def _agree(context: Any, params: Any) -> ElicitResult:
@@ -162,17 +208,19 @@ async def _agree(context: Any, params: Any) -> ElicitResult:
     return ElicitResult(action="accept", content={"confirm": True})
 
 
-def _farewell(root: Path, report: dict[str, Any]) -> None:
-    experiment = root / "capitalization_rank_lr"
-    click.echo("─" * 100)
-    click.echo(report["table"])
-    click.echo()
-    for line in report["bottom_line"]:
-        click.echo(line)
-    click.echo()
-    for name, path in (("summary", report["summary"]), ("report", report["page"]), ("audit log", "logs/audit.jsonl")):
-        click.echo(f"{name:10} {experiment / path}")
-    click.echo(f"{'look round':10} cd {experiment} && {Path(sys.executable).parent / 'ck'} status")
+def _farewell(root: Path, reports: dict[str, dict[str, Any]]) -> None:
+    for name, report in reports.items():
+        experiment = root / name
+        click.echo("─" * 100)
+        click.echo(report["table"])
+        click.echo()
+        for line in report["bottom_line"]:
+            click.echo(line)
+        click.echo()
+        shown = (("summary", report["summary"]), ("report", report["page"]), ("audit log", "logs/audit.jsonl"))
+        for told, path in shown:
+            click.echo(f"{told:10} {experiment / path}")
+        click.echo(f"{'look round':10} cd {experiment} && {Path(sys.executable).parent / 'ck'} status")
 
 
 def _with_words(design: str, words: Path) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics, light_split
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
+    from cruijff_kit.workflow.known_chances import compare_chances
     from cruijff_kit.workflow.lessons import add_lesson, read_lessons
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.machine import describe_machine
@@ -127,6 +128,7 @@ __all__ = [
     "choose_model",
     "collect_results",
     "compare_answer_groups",
+    "compare_chances",
     "compare_run_groups",
     "convert_adapter",
     "convert_data",
@@ -274,6 +276,7 @@ _HOMES = {
     "follow": ("arrange_metrics", "follow_metrics", "light_metrics", "light_split"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
+    "known_chances": ("compare_chances",),
     "lessons": ("add_lesson", "read_lessons"),
     "logs": ("tail_log",),
     "machine": ("describe_machine",),

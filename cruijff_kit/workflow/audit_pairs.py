@@ -24,6 +24,7 @@ __all__ = [
     "Together",
     "collected_pairs",
     "evaluated_cell",
+    "evaluated_rows",
     "named_rows",
     "repeated_answers",
     "row_sha256",
@@ -74,8 +75,10 @@ def collected_pairs(run: PlannedRun, chosen: Sequence[Prediction], *, source: Co
         return Together(reason=f"the answers to split `{SWAPPED}` come from another checkpoint")
     try:
         # Several lists of terms may have been swapped, each in a file of its own.
-        made_of = {each.task: _rows(run, each, world=world) for each in {each.task: each for each in swapped}.values()}
-        rows = _rows(run, first, world=world)
+        made_of = {
+            each.task: evaluated_rows(run, each, world=world) for each in {each.task: each for each in swapped}.values()
+        }
+        rows = evaluated_rows(run, first, world=world)
     except CruijffError as err:
         return Together(reason=str(err).partition("\n")[0])
     written, pairs, foreign = {each.sample_id: each for each in chosen}, [], 0
@@ -155,7 +158,7 @@ def evaluated_cell(run: PlannedRun, record: Prediction) -> Cell:
     raise ResultError(f"run `{run.id}` has no evaluation `{record.task}` at epoch {record.epoch}")
 
 
-def _rows(run: PlannedRun, record: Prediction, *, world: World) -> dict[str, Mapping[str, Any]]:
+def evaluated_rows(run: PlannedRun, record: Prediction, *, world: World) -> dict[str, Mapping[str, Any]]:
     """Return the rows of an evaluation by sample id."""
     cell = evaluated_cell(run, record)
     config = run_config(EvalConfig, RunLayout(run.id).cell_config(cell.name), run=run, world=world)

@@ -20,6 +20,7 @@ from cruijff_kit.schema.plan import Cell, Plan
 from cruijff_kit.schema.run import Done
 from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
 from cruijff_kit.workflow.collect import collect_results
+from cruijff_kit.workflow.known_chances import compare_chances
 from tests.fakes.eval_logs import write_log
 from tests.fakes.experiment import SMALL, STARTED, design_of, seal
 from tests.optioned_run import OPTIONS, gather, optioned, optioned_answers, sealed_world
@@ -385,3 +386,15 @@ def test_costs_that_cannot_be_read_are_refused_in_words(
     with pytest.raises(SpecError) as caught:
         command("--method", "ltt", "--costs", str(costs))
     assert said in str(caught.value)
+
+
+def test_probabilities_can_be_held_against_true_ones_only_where_there_are_any(world: World, run: str) -> None:
+    calibrate_run(run, settings=settings(method="ltt", costs=COSTS), world=world)
+    with pytest.raises(SpecError, match="no sets by one quantile"):
+        compare_chances(run, world=world)
+    calibrate_run(run, world=world)
+    with pytest.raises(SpecError, match="no test of the calibrator"):
+        compare_chances(run, split="validation", world=world)
+    said = CliRunner().invoke(calibrate, [run, "--known"], obj=str(world.store.root))
+    assert isinstance(said.exception, SpecError)
+    assert "add `--apply test`" in str(said.exception)

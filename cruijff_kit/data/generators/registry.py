@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from cruijff_kit.data.generators import bit_sequences, capitalization, tabular
+from cruijff_kit.data.generators import bit_chances, bit_sequences, capitalization, reports, tabular
 from cruijff_kit.data.splits import Splits, overlaps, write_splits
 from cruijff_kit.data.tabular.arguments import argument_problems
 from cruijff_kit.errors import Problem, SpecError
@@ -69,6 +69,13 @@ class Generator(NamedTuple):
 
 GENERATORS: Mapping[str, Generator] = MappingProxyType(
     {
+        "bit_chances": Generator(
+            bit_chances.BitChances,
+            bit_chances.generate,
+            bit_chances.VERSION,
+            bit_chances.SPLITS,
+            problems=bit_chances.argument_problems,
+        ),
         "bit_sequences": Generator(
             bit_sequences.BitSequences,
             bit_sequences.generate,
@@ -81,6 +88,13 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             capitalization.VERSION,
             ("train", "validation", "test", "other_lengths"),
             files=("words",),
+        ),
+        "reports": Generator(
+            reports.Reports,
+            reports.generate,
+            reports.VERSION,
+            reports.SPLITS,
+            problems=reports.size_problems,
         ),
         "tabular": Generator(
             Tabular,

@@ -71,6 +71,25 @@ def test_groups_come_in_order_of_size_and_only_those_asked_for() -> None:
     assert _found(_samples(), Analysis(groups=("nothing",))).groups == ()
 
 
+def test_runs_that_a_design_lists_are_settings_of_their_own_and_no_seeds_of_one_point() -> None:
+    names = ("plain_seed1", "plain_seed2", "softened_seed1", "softened_seed2")
+    listed = [
+        run.model_copy(update={"id": f"{name}-0123abcd", "factors": {}, "seed": int(name[-1])})
+        for run, name in zip(PLAN.runs, names, strict=False)
+    ]
+    plan = PLAN.model_copy(update={"runs": tuple(listed)})
+    renamed = {run.id: new.id for run, new in zip(PLAN.runs, listed, strict=False)}
+    samples = [each.model_copy(update={"run": renamed[each.run]}) for each in _samples() if each.run in renamed]
+    found = _found(samples, plan=plan)
+    assert [(each.factors, each.figure.n) for each in found.cells] == [({"run": "plain"}, 2), ({"run": "softened"}, 2)]
+    assert found.effects == ()
+    alike = [run.model_copy(update={"id": f"plain_seed{run.seed}-{at}123abcd"}) for at, run in enumerate(listed)]
+    renamed = {run.id: new.id for run, new in zip(listed, alike, strict=True)}
+    samples = [each.model_copy(update={"run": renamed[each.run]}) for each in samples]
+    found = _found(samples, plan=PLAN.model_copy(update={"runs": tuple(alike)}))
+    assert [(each.factors, each.figure.n) for each in found.cells] == [({}, 4)]
+
+
 def test_only_planned_comparisons_are_made() -> None:
     effects = [each.factor for each in _found(_samples(), Analysis(comparisons=("lr",))).effects]
     assert effects == ["lr"]
