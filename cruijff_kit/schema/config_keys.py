@@ -111,14 +111,14 @@ _TRAINING = (
               "write `bf16: true`"),
     ConfigKey("training.bf16", "truth", True, "controls.dtype", takes=MappingProxyType({True: "bf16", False: "fp32"})),
     ConfigKey("training.gradient_checkpointing", "truth", True, "controls.activation_checkpointing"),
-    ConfigKey("training.optim", "text", "paged_adamw_32bit", "AdamW, the rule of every recipe; its states of an adapter "
+    ConfigKey("training.optim", "text", "paged_adamw_32bit", "AdamW, the rule of every recipe; states of an adapter "
               "are too small to be paged", "aside", "", _same(*_ADAMW),
-              "recipes train by AdamW with states of 32 bits", "write `adamw_torch`, or copy a recipe (`ck recipe copy`)"),
+              "recipes train by AdamW with states of 32 bits", "write `adamw_torch`; `ck recipe copy` for your own"),
     ConfigKey("training.eval_steps", "integer", 100, "controls.run_val_every_n_steps", "set",
               "training.eval_strategy=steps"),
     ConfigKey("training.save_steps", "integer", 200, "controls.checkpoint_every_n_steps"),
     ConfigKey("training.logging_steps", "integer", 10, "controls.log_every_n_steps"),
-    ConfigKey("training.save_total_limit", "integer", 3, "nothing: the newest checkpoint to resume from is kept, and "
+    ConfigKey("training.save_total_limit", "integer", 3, "nothing: one checkpoint to resume from is kept, and "
               "the adapters that `epochs_to_save` and `keep_best` name", "aside"),
     ConfigKey("training.eval_strategy", "text", "steps", "when validation rows are asked", "made", "",
               _same("steps", "epoch", "no"), "validations come after so many steps, or at the end of an epoch",
@@ -193,7 +193,7 @@ _HIGH_STAKES = (
          "write `mc_dropout` or `deep_ensemble`"),
         ("num_samples", "integer", 5, "so many passes or seeds", "made", "", None,
          "fewer than two passes cannot differ", "write `5`, for one"),
-        ("abstention_threshold", "number", 0.7, "nothing: who abstains is decided by confidence", "aside", "", _same(0.7),
+        ("abstention_threshold", "number", 0.7, "nothing: confidence decides who abstains", "aside", "", _same(0.7),
          "who abstains is decided by confidence, best by a calibrated threshold",
          "set `abstain.default_threshold` of `labels.yaml`, or `ck calibrate --method crc`"),
         ("fp_penalty_weight", "number", 2.0, "nothing", "aside", "", _same(0),
@@ -210,8 +210,8 @@ _HIGH_STAKES = (
     *_stakes(
         "bias_audit",
         ("enabled", "truth", False, "the parts `groups` and `counterfactual` of `analysis.audit`", "made"),
-        ("audit_categories", "words", ("gender", "race", "age", "nationality"), "analysis.audit.terms", "made", "", None,
-         "there is no list of such terms", "name bundled lists, or write `analysis.audit.terms` with a file of pairs"),
+        ("audit_categories", "words", ("gender", "race", "age", "nationality"), "analysis.audit.terms", "made", "",
+         None, "there is no list of such terms", "name bundled lists; `analysis.audit.terms` takes files"),
         ("bias_threshold", "number", 0.1, "analysis.audit.gap"),
         ("mitigation_weight", "number", 1.5, "nothing", "aside", "", _same(0), _NO_PENALTY,
          "weigh labels in `labels.yaml` and train with `controls.loss: harm_weighted`"),
@@ -269,13 +269,12 @@ _METRICS = (
               "name costs: `labels.yaml`, or `ck calibrate --costs FILE`"),
     ConfigKey(f"{_RISK}.class_names", "words", None, "the labels", "made", f"{_RISK}.enabled",
               why="the classes are those of `labels.yaml`, or of the data", instead=_REMOVE),
-    *(
-        ConfigKey(f"{_TRACKED}.{name}", kind, value, "nothing", "aside", "" if name == "enabled" else f"{_TRACKED}.enabled",
-                  _same(False) if name == "enabled" else None, "it is an earlier form of `calibration_monitoring`",
-                  "write `calibration_monitoring: {enabled, adjustment_threshold, lr_reduction_factor}`")
-        for name, kind, value in (("enabled", "truth", False), ("adjustment_threshold", "number", 0.05),
-                                  ("adjustment_factor", "number", 0.9), ("patience", "integer", 3))
-    ),
+    ConfigKey(f"{_TRACKED}.enabled", "truth", False, "nothing", "aside", "", _same(False),
+              "it is an earlier form of `calibration_monitoring`",
+              "write `calibration_monitoring: {enabled, adjustment_threshold, lr_reduction_factor}`"),
+    ConfigKey(f"{_TRACKED}.adjustment_threshold", "number", 0.05, "nothing", "aside", f"{_TRACKED}.enabled"),
+    ConfigKey(f"{_TRACKED}.adjustment_factor", "number", 0.9, "nothing", "aside", f"{_TRACKED}.enabled"),
+    ConfigKey(f"{_TRACKED}.patience", "integer", 3, "nothing", "aside", f"{_TRACKED}.enabled"),
     ConfigKey(_ABSTAIN, "truth", True, "controls.loss", "made"),
     *(
         ConfigKey(f"abstention_loss.{name}", "number", value, f"controls.loss_options.{name}", "set", _ABSTAIN)
@@ -319,7 +318,9 @@ _GLM = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
 
 MODEL_BLOCKS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        name: MappingProxyType({"model_id": repo, "tokenizer_id": repo, "target_modules": modules, "chat_template": family})
+        name: MappingProxyType(
+            {"model_id": repo, "tokenizer_id": repo, "target_modules": modules, "chat_template": family}
+        )
         for name, repo, modules, family in (
             ("glm-4.5-air", "ZHIPU-AI/glm-4-9b-chat", _GLM, "glm"),
             ("qwen2.5-7b", "Qwen/Qwen2.5-7B", _SEVEN, "qwen"),

@@ -160,7 +160,7 @@ def _sums_by_bin(index: Integers, confidence: Floats, *, right: Floats) -> Float
 
 
 def _sums_by_class(rows: Floats, labels: Integers) -> Floats:
-    """Return what counts of rows are multiplied by for the hits of each class, and for its rows and choices together."""
+    """Return what counts of rows are multiplied by for the hits of each class, and its rows and choices."""
     classes = np.eye(rows.shape[1])
     answered, true = classes[rows.argmax(axis=1)], classes[labels]
     return np.concatenate([answered * true, answered + true], axis=1)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.documents import read_configuration, read_document, read_manual
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
+    from cruijff_kit.workflow.from_config import configure_design
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
     from cruijff_kit.workflow.lessons import add_lesson, read_lessons
@@ -124,6 +125,7 @@ __all__ = [
     "collect_results",
     "compare_answer_groups",
     "compare_run_groups",
+    "configure_design",
     "convert_adapter",
     "convert_data",
     "convert_model",
@@ -260,6 +262,7 @@ _HOMES = {
     "documents": ("read_configuration", "read_document", "read_manual"),
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
+    "from_config": ("configure_design",),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
     "lessons": ("add_lesson", "read_lessons"),

@@ -43,7 +43,7 @@ def split_data(
     progress: Progress | None = None,
     world: World,
 ) -> SplitReceipt:
-    """Write a data file as train, validation, test and calibration, where asked for; rows that ask the same never lie in two of them.
+    """Write a data file split by split; rows that ask the same never lie in two of them.
 
     Args:
         source: file or folder whose rows are not divided yet; relative paths start at the experiment.

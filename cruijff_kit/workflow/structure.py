@@ -194,7 +194,7 @@ def _told(
     rows: Callable[[], Iterator[Streamed]], *, asked: Structuring, look: _Look, made: _Made, synonyms: Synonyms
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the rows split by split, the source read once for each; a training row has its copies behind it."""
-    for split, each in ((split, each) for split in look.splits for each in _of(split, rows, asked)):
+    for split, each in ((name, each) for name in look.splits for each in _of(name, rows, asked=asked)):
         row = _structured(each, asked)
         made.rows[split] += 1
         yield split, row
@@ -207,7 +207,7 @@ def _told(
                 yield split, copy
 
 
-def _of(split: str, rows: Callable[[], Iterator[Streamed]], asked: Structuring) -> Iterator[Streamed]:
+def _of(split: str, rows: Callable[[], Iterator[Streamed]], *, asked: Structuring) -> Iterator[Streamed]:
     """Yield the rows of a split, and behind those to train on the further examples."""
     yield from (each for each in rows() if each.split == split)
     for at, example in enumerate(asked.abstain_examples if split == _TRAIN else ()):
