@@ -125,18 +125,25 @@ def _key(told: Told, name: str, *, places: dict[str, Any]) -> KeyOutcome | Probl
     idle = _idle(told, key, name=name)
     if idle:
         return KeyOutcome(key=name, value=value, said=said, works=False, outcome=f"set aside: {idle}")
+    where = dotted(told.config.said[name]) if said else name
+    form = malformed(key, value) if said else ""
+    if form:
+        return Problem(f"`{_shown(value)}` is not {form}", where, told.config.place(name), f"write {form}")
     try:
         text, set_here, aside = _came_to(told, key, name=name)
     except RefusedError as err:
-        where = dotted(told.config.said[name]) if said else name
         # A key of its own has a reason of its own; where the value tells more, that comes first.
         reason = "; ".join(each for each in (str(err), key.why) if each)
         shown = "what it holds" if isinstance(value, list | dict) else f"`{_shown(value)}`"
-        return Problem(f"{shown} is refused: {reason}", where, told.config.place(name), key.instead)
+        return Problem(f"{shown} is refused: {reason}", where, told.config.place(name), key.instead or _schema(key))
     places.update(set_here)
     return KeyOutcome(
         key=name, value=value, said=said, works=not aside, outcome=f"set aside: {text}" if aside else text
     )
+
+
+def _schema(key: ConfigKey) -> str:
+    return f"see `{key.goes}` in `ck schema`" if key.way == "set" else ""
 
 
 def _idle(told: Told, key: ConfigKey, *, name: str) -> str:
@@ -160,9 +167,6 @@ def _came_to(told: Told, key: ConfigKey, *, name: str) -> tuple[str, Mapping[str
         RefusedError: its value cannot be.
     """
     value, said = told[name], name in told.config.said
-    form = malformed(key, value) if said else ""
-    if form:
-        raise RefusedError(f"it is not {form}")
     if key.takes is not None and value not in key.takes:
         if said:
             raise RefusedError("")
@@ -293,6 +297,8 @@ def _joined(first: dict[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "null"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

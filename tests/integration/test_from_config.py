@@ -13,10 +13,10 @@ from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.recipes import peft_lora_calibrated
 from cruijff_kit.schema.configured import ConfigureOrder
-from cruijff_kit.schema.losses import CriticalError
 from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.losses import CriticalError
 from cruijff_kit.scoring.json_decision import read_decision
-from cruijff_kit.workflow import check_design, configure_design
+from cruijff_kit.workflow import configure_design
 from cruijff_kit.workflow.read_design import read_design
 from tests.fakes.designed import world_at
 from tests.fakes.model_hub import model_facts
