@@ -65,7 +65,8 @@ def configure_design(
         raise PlanError(f"`{world.store.root}` has a design already", hint="name another directory")
     said = read_config(_text(config), name=Path(config).name, table=CONFIG_KEYS)
     labels, looked = _labels(config, order), _look(order.data, world)
-    told = Told(said, _inputs(said.values, labels, looked, config=config, order=order, world=world))
+    inputs = _inputs(said.values, looked, labels=labels.labels, config=config, order=order, world=world)
+    told = Told(said, inputs)
     lacking = list(_no_model(told))
     first = translate(told)
     problems = [*first.problems, *lacking, *labels.problems]
@@ -127,18 +128,10 @@ def _look(data: str, world: World) -> _Looked:
 
 
 def _inputs(
-    values: Mapping[str, Any],
-    labels: ReadLabels,
-    looked: _Looked,
-    *,
-    config: str,
-    order: ConfigureOrder,
-    world: World,
+    values: Mapping[str, Any], looked: _Looked, *, labels: Labels, config: str, order: ConfigureOrder, world: World
 ) -> ConfigInputs:
     found = find_base(order.model or str(_model_id(values)), make=False, world=world)
-    named = labels.labels
-    if not named.options:
-        named = named._replace(options=tuple(sorted(filter(None, looked.labels))))
+    named = labels if labels.options else labels._replace(options=tuple(sorted(filter(None, looked.labels))))
     rules = values.get(_PROCEDURES)
     place = next((each for each in _places(rules, config) if each.is_file()), None)
     usual = int(world.site.scheduler == "slurm" or values[_QUANTIZED] is True)
