@@ -54,7 +54,9 @@ def check_answers(runs: Sequence[PlannedRun], used: Used, *, column: str | None)
         column: of the answer; None where rows hold conversations, which the job looks at.
     """
     found = dict[tuple[str, tuple[str, ...]], Problem]()
-    for run in runs if column is not None else ():
+    if column is None:
+        return
+    for run in runs:
         controls = _controls(run.settings)
         if run.type == "control" or controls.options is None:
             continue

@@ -19,16 +19,15 @@ from cruijff_kit.runtime.option_reading import Batching, longest_reading, read_o
 from cruijff_kit.runtime.option_scores import OptionTable, decision_table, option_table
 from cruijff_kit.runtime.training_rows import Rows
 from cruijff_kit.schema.config import TrainConfig
-from cruijff_kit.schema.losses import CalibrationMonitor, LossControls
+from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.prediction import PromptIds
-from cruijff_kit.schema.run import MetricPoint
 from cruijff_kit.scoring.harm import harm_costs
 from cruijff_kit.scoring.watched import Watching, mean_intervals, watched_figures
 
 if TYPE_CHECKING:
     from cruijff_kit.runtime.course import Course
 
-__all__ = ["CalibrationWatch", "load_watch", "lowered"]
+__all__ = ["CalibrationWatch", "load_watch"]
 
 _SHOWN = 20
 
@@ -144,15 +143,6 @@ def _refuse_strange(true: Sequence[int | None], *, split: str) -> None:
         hint = "add the label to `options`, or correct the rows"
         places = [f"{split}[{at}]" for at in strange[:_SHOWN]]
         raise SpecError(fact, problems=[Problem("its answer is none of them", "options", at, hint) for at in places])
-
-
-def lowered(point: MetricPoint, monitor: CalibrationMonitor) -> tuple[str, ...]:
-    """Return what a job says of a validation that lowered the learning rate; nothing of any other."""
-    if point.lr_scale is None:
-        return ()
-    within = f"[{point.ece_debiased_low:.4f}, {point.ece_debiased_high:.4f}]"
-    fact = f"the debiased ECE is {point.ece_debiased:.4f}, its interval {within} above {monitor.adjustment_threshold:g}"
-    return (f"step {point.step}: {fact}; learning rates from here on are {point.lr_scale:.6g} of those planned",)
 
 
 def _answer(row: Encoded) -> PromptIds:

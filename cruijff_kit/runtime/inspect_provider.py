@@ -103,7 +103,7 @@ class CruijffAPI(ModelAPI):
             device: `cpu`, `cuda` or `auto`.
             backend: library that computes; `mlx` needs the extra `[mlx]`.
             dropout_passes: passes with LoRA's dropout on that options' probabilities are the mean of.
-            dropout_seed: decides, together with a prompt's ids, what they drop.
+            dropout_seed: decides, with a prompt's ids, what they drop.
         """
         super().__init__(model_name, base_url, api_key, [], config)
         self._encoding = Encoding(
@@ -113,9 +113,8 @@ class CruijffAPI(ModelAPI):
         self._resident = _resident(model_path, dtype=dtype, device=device, backend=backend, longest=longest)
         self._adapter, self._batch_size = adapter, batch_size
         self._ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)
-        self._batcher = Batcher(self._complete)
+        self._batcher, self._known = Batcher(self._complete), dict[tuple[str, ...], Decisions]()
         self._several = _several(self._resident, adapter, passes=dropout_passes, seed=dropout_seed)
-        self._known: dict[tuple[str, ...], Decisions] = {}
 
     def max_connections(self) -> int:
         """Return how many requests may wait: enough to sort several batches by length."""

@@ -27,6 +27,8 @@ from cruijff_kit.workflow.unarchive import preview_unarchive, unarchive_experime
 from tests.archived import FILES, Project
 from tests.fakes.handed_over import leave_attempt
 
+pytestmark = pytest.mark.once
+
 WHY = "the paper is out"
 
 

@@ -124,48 +124,9 @@ FORM = {
     "a reaction unknown": Broken(
         at("policy", value={"failed": {"reaction": "again"}}), "policy.failed.reaction", "`again` is not", "mend"
     ),
-    "a misspelt loss": Broken(at("controls", "loss", value="focl"), "controls.loss", "`focal`", "write `focal`"),
-    "an option of no loss": Broken(
-        at("controls", "loss_options", value={"gama": 2}), "controls.loss_options.gama", "unknown key", "write `gamma`"
-    ),
-    "a key of no monitor": Broken(
-        at("controls", "calibration_monitor", value={"adjust_threshold": 0.1}),
-        "controls.calibration_monitor.adjust_threshold",
-        "unknown key",
-        "write `adjustment_threshold`",
-    ),
-    "a payoff of nothing": Broken(
-        at("controls", "loss_options", value={"payoff": 1}), "controls.loss_options.payoff", "above 1", "mend"
-    ),
-    "an error without its weight": Broken(
-        at("controls", "critical_errors", value=[{"true": "a", "predicted": "b"}]),
-        "controls.critical_errors[0].weight",
-        "`weight` is missing",
-        "add `weight:`",
-    ),
     "no data at all": Broken(at("data", "training", value={}), "data.training", "exactly one of", "Rows for"),
 }
 PLAN = {
-    "a best by what nothing measures": Broken(
-        at("controls", "metric_for_best_model", value="ece"),
-        "controls.metric_for_best_model",
-        "nothing measures it",
-        "`calibration_monitor: {enabled: true}`",
-    ),
-    "answers that are no options": Broken(
-        at(
-            "controls",
-            value={
-                **DESIGN["controls"],
-                "loss": "harm_weighted",
-                "harm_weights": {"Alpha": 2.0},
-                "options": ["Alpha", "Bravo", "Delta"],
-            },
-        ),
-        "controls.options",
-        "1 of 4 rows of split `train` answer none of the options, such as `Gamma`",
-        "add the label",
-    ),
     "more GPU-hours than the site gives": Broken(
         at("policy", value={"max_gpu_hours": 500}), "policy.max_gpu_hours", "this site's budget, `200`", "at most 200"
     ),

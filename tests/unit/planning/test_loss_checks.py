@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 
 from cruijff_kit.data.recipe_names import CALIBRATED
+from cruijff_kit.data.yaml_text import dump_yaml, load_yaml
 from cruijff_kit.errors import PlanError
+from cruijff_kit.planning.data_checks import Used
 from cruijff_kit.planning.grid import cross
-from cruijff_kit.planning.loss_checks import warned_losses
+from cruijff_kit.planning.loss_checks import check_answers, warned_losses
 from cruijff_kit.planning.runs import Inputs, plan_runs
+from cruijff_kit.planning.spec_parse import parse_spec
 from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.plan import PlannedRun
 from tests.fakes.designed import DESIGN, design
@@ -139,3 +142,34 @@ def test_a_design_is_warned_of_what_is_no_proper_score_and_of_what_nothing_shows
     tilted, unproven = warned_losses(planned(**HARM, calibration_monitor={"enabled": True, "adjust_lr": True}))
     assert "tilted towards harmful labels" in tilted
     assert "compare it with a run that leaves it off" in unproven
+
+
+@pytest.mark.parametrize(
+    "controls,path,hint",
+    (
+        ({"loss": "focl"}, "controls.loss", "write `focal`"),
+        ({"loss_options": {"gama": 2}}, "controls.loss_options.gama", "write `gamma`"),
+        ({"calibration_monitor": {"adjust_threshold": 0.1}}, "controls.calibration_monitor.adjust_threshold",
+         "write `adjustment_threshold`"),
+        ({"loss_options": {"payoff": 1}}, "controls.loss_options.payoff", "mend the value"),
+        ({"critical_errors": [{"true": "a", "predicted": "b"}]}, "controls.critical_errors[0].weight", "add `weight:`"),
+    ),
+)  # fmt: skip
+def test_a_misspelt_loss_or_key_is_told_with_its_right_spelling(controls: dict[str, Any], path: str, hint: str) -> None:
+    document = load_yaml(dump_yaml({**DESIGN, "controls": {**DESIGN["controls"], **controls}}), name="design.yaml")
+    (problem,) = parse_spec(document.value, document.marks).problems
+    assert problem.path == path
+    assert (problem.hint or "").startswith(hint)
+
+
+def test_answers_that_are_none_of_the_options_are_told_by_split_and_quoted_only_where_rows_may_be_shown() -> None:
+    rows = [{"output": each} for each in ("a", "b", "c")]
+    runs = planned(**HARM, calibration_monitor={"enabled": True})
+    found = list(check_answers(runs, Used("words", {"train": rows, "validation": rows[:2]}), column="output"))
+    assert [each.message for each in found] == ["1 of 3 rows of split `train` answer none of the options"]
+    shown = check_answers(runs, Used("words", {"validation": rows}, shown=True), column="output")
+    assert [each.message for each in shown] == [
+        "1 of 3 rows of split `validation` answer none of the options, such as `c`"
+    ]
+    assert not list(check_answers(runs, Used("talks", {"train": rows}), column=None))
+    assert not list(check_answers(planned(loss="focal"), Used("words", {"train": rows}), column="output"))
