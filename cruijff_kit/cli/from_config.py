@@ -65,7 +65,10 @@ def _lines(made: ConfiguredDesign) -> Iterator[str]:
 
 def _value(value: Any, *, said: bool) -> str:
     """Return a value in a line; one that the file does not say in brackets."""
-    plain = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    plain = value
+    if isinstance(value, list | tuple):
+        told = all(isinstance(each, str) for each in value)
+        plain = ", ".join(value) if told else f"{len(value)} entries"
     text = " ".join(
         ("null" if value is None else str(plain).lower() if isinstance(value, bool) else str(plain)).split()
     )

@@ -1,5 +1,6 @@
 """From the predecessor's configuration to a design: every key works, is set aside with the reason, or is refused."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -92,12 +93,14 @@ def following(told: Told, *, run: str, place: str) -> Iterator[str]:
         missed = told[f"{sets}.alpha"]
         yield f"{ck} decide --run {run} --text TEXT --miss-rate {missed:g}, sets beside the second calibrator"
     labels = told.inputs.labels
+    # An evaluation is of the last epoch.
+    chosen = f"{run} --epoch best" if told.on("training.load_best_model_at_end") else run
     if labels.abstains:
         flags = ("--threshold", "--cascade-threshold", "--max-abstain-rate")
         said = " ".join(f"{flag} {value:g}" for flag, value in zip(flags, labels.thresholds.values(), strict=True))
-        yield f"{ck} predict --run {run} --text TEXT --next-run OTHER {said}"
+        yield f"{ck} predict --run {chosen} --text TEXT --next-run OTHER {said}"
     elif labels.weights:
-        yield f"{ck} predict --run {run} --text TEXT --threshold 0"
+        yield f"{ck} predict --run {chosen} --text TEXT --threshold 0"
     if told.on("high_stakes.uncertainty.enabled") and told["high_stakes.uncertainty.method"] == "deep_ensemble":
         yield f"{ck} decide --run {run} --ensemble RUN --text TEXT, with each run of another seed"
     if _audited(told):
@@ -111,12 +114,13 @@ def _shared(value: Any, default: float) -> float:
 
 
 def _names(told: Told) -> Iterator[str]:
-    """Yield every key in the order of the table, those of a model for each model that has it."""
+    """Yield every key in the order of the table, those of models one model after the other."""
+    models = [each for each in told.config.values if each.startswith(f"{_MODELS}.")]
+    blocks = list(dict.fromkeys(each.rpartition(".")[0] for each in models))
     for name in CONFIG_KEYS:
-        if name.startswith(f"{_MODELS}."):
-            last = name.rpartition(".")[2]
-            yield from (each for each in told.config.values if each.startswith(f"{_MODELS}.") and each.endswith(last))
-        else:
+        if name == f"{_MODELS}.<m>.model_id":
+            yield from sorted(models, key=lambda each: blocks.index(each.rpartition(".")[0]))
+        elif not name.startswith(f"{_MODELS}."):
             yield name
 
 
@@ -234,13 +238,12 @@ def _design(told: Told, places: Mapping[str, Any]) -> dict[str, Any]:
     inputs, set_here = told.inputs, dict(places)
     training = {"path": inputs.data, "input_key": "text", "output_key": "output"}
     question = f"What does `{told['selected_model']}` learn of {', '.join(inputs.labels.options)}?"
-    model = told[f"{_MODELS}.{told['selected_model']}.model_id"].rstrip("/").rpartition("/")[2]
     design: dict[str, Any] = {
         "name": inputs.name,
         "question": set_here.pop("question", question),
         "created": inputs.created,
         "tools": {"preparation": "peft"},
-        "models": [{"name": model, "path": inputs.model}],
+        "models": [{"name": _model_name(inputs.model), "path": inputs.model}],
         "data": {"training": training, "tier": inputs.tier},
         "runs": [{"name": "tuned"}, {"name": "base", "type": "control"}],
         "controls": {"dataset_type": "chat_completion", **_watched(told)},
@@ -254,6 +257,11 @@ def _design(told: Told, places: Mapping[str, Any]) -> dict[str, Any]:
         design["analysis"] = {"primary_metric": "decision", **_audited(told)}
     set_here.setdefault("controls.epochs_to_save", "last")
     return _joined(design, _nested(set_here))
+
+
+def _model_name(path: str) -> str:
+    """Return what a design calls the model of a directory."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.rstrip("/").rpartition("/")[2]).lstrip("._-")[:64] or "base"
 
 
 def _watched(told: Told) -> dict[str, Any]:

@@ -60,7 +60,7 @@ _QLORA = "lora.quantization.enabled"
 _WANDB = "training.logging.wandb"
 
 _MODEL = (
-    ConfigKey("selected_model", "text", "glm-4.5-air", "models", "made", 
+    ConfigKey("selected_model", "text", "glm-4.5-air", "models", "made",
               instead="name one of them, or write its block"),
     ConfigKey("model_options.<m>.model_id", "text", None, "models", "made"),
     ConfigKey("model_options.<m>.tokenizer_id", "text", None, "the model's own tokenizer", "made",

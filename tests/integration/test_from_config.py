@@ -71,7 +71,7 @@ def test_the_predecessors_whole_default_configuration_becomes_a_design(tmp_path:
     found, world = made(tmp_path, put(tmp_path / "configs"))
     spec = read_design(world)
     assert (spec.name, spec.question) == ("new", "Which reports are dangerous?")
-    assert (spec.models[0].name, spec.models[0].path) == ("glm-4-9b-chat", "/models/tiny")
+    assert (spec.models[0].name, spec.models[0].path) == ("tiny", "/models/tiny")
     controls = spec.controls
     assert (controls.recipe, controls.loss) == ("peft_lora_calibrated", "abstain_seed")
     assert controls.options == LABELS
@@ -108,6 +108,7 @@ def test_the_predecessors_whole_default_configuration_becomes_a_design(tmp_path:
     assert task.costs["HIGH_RISK"] == {"MEDIUM_RISK": 10, "LOW_RISK": 50, "NO_RISK": 100}
     assert found.written
     assert any("no proper scoring rule" in text for text in found.warnings)
+    assert any("--epoch best" in text for text in found.next)
     assert any("--threshold 0.7 --cascade-threshold 0.85 --max-abstain-rate 0.15" in text for text in found.next)
 
 
