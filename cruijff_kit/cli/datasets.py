@@ -88,6 +88,7 @@ def validate(
 @click.option("--train", default=0.8, show_default=True, help="Share to train on.")
 @click.option("--val", "--validation", "validation", default=0.1, show_default=True, help="Share for validation.")
 @click.option("--test", default=0.1, show_default=True, help="Share for the end.")
+@click.option("--calibration", default=0.0, show_default=True, help="Share that calibrators are fitted on.")
 @click.option("--seed", default=42, show_default=True, help="Fixes which rows go where.")
 @click.option("--stratify", default=None, metavar="COLUMN", help="Give each split its share of the column's values.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
@@ -98,17 +99,13 @@ def split(
     *,
     source: str,
     output: str,
-    train: float,
-    validation: float,
-    test: float,
-    seed: int,
-    stratify: str | None,
     force: bool,
     as_json: bool,
+    **asked: object,
 ) -> None:
     """Divide SOURCE into train, validation and test; rows that ask the same stay together."""
     try:
-        division = Division(train=train, validation=validation, test=test, seed=seed, stratify=stratify)
+        division = Division.model_validate(asked)
     except ValidationError as err:
         facts = "; ".join(each["msg"].removeprefix("Value error, ").lower() for each in err.errors())
         raise SpecError(f"`{source}` cannot be divided like that: {facts}") from err

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.from_config import from_config
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import SpecError
@@ -21,6 +22,9 @@ _REASON = click.option("--reason", required=True, help="Why, in your words; kept
 @click.group()
 def design() -> None:
     """Check, write or amend the design of the experiment."""
+
+
+design.add_command(from_config)
 
 
 @design.command("check")

@@ -13,6 +13,7 @@ from typing import Any
 from cruijff_kit.data.encoding import Row
 
 __all__ = [
+    "ANSWER_LEAD",
     "HEAD_END",
     "INPUT_TEMPLATE",
     "LABEL_KEY",
@@ -43,6 +44,9 @@ INPUT_TEMPLATE = "Text: {text}\nMetadata: {metadata}"
 NO_LABEL = "null"
 """Target of an abstain example, which is none of the labels."""
 
+ANSWER_LEAD = '{"decision": '
+"""What every answer begins with."""
+
 HEAD_END = ', "rationale": "'
 """What every answer goes on with behind its decision."""
 
@@ -54,7 +58,7 @@ def answer_json(decision: str | None, *, rationale: str = "") -> str:
 
 def answer_head(decision: str | None) -> str:
     """Return an answer up to the first letter of its rationale."""
-    return f'{{"decision": {json.dumps(decision, ensure_ascii=False)}{HEAD_END}'
+    return f"{ANSWER_LEAD}{json.dumps(decision, ensure_ascii=False)}{HEAD_END}"
 
 
 def answer_tail(decision: str | None) -> str:

@@ -13,6 +13,7 @@ from cruijff_kit.data.loss_facts import (
     unfit_losses,
     unread_options,
 )
+from cruijff_kit.data.structured import ANSWER_LEAD, NO_LABEL, label_of
 from cruijff_kit.errors import Problem
 from cruijff_kit.planning.data_checks import Used
 from cruijff_kit.planning.grid import Point, Variant
@@ -62,13 +63,20 @@ def check_answers(runs: Sequence[PlannedRun], used: Used, *, column: str | None)
         watched = controls.calibration_monitor.enabled
         for split in ("train",) * looks_at_rows(controls) + ("validation",) * watched:
             answers = [str(row.get(column)) for row in used.splits.get(split, ())]
-            strange = [each for each in answers if each not in controls.options]
+            strange = [each for each in answers if not _known(each, controls.options, whole=split == "train")]
             if strange:
                 example = f", such as `{strange[0][:40]}`" if used.shown else ""
                 fact = f"{len(strange)} of {len(answers)} rows of split `{split}` answer none of the options{example}"
                 hint = "add the label to `options`, or correct the rows"
                 found.setdefault((split, controls.options), Problem(fact, "controls.options", hint=hint))
     yield from found.values()
+
+
+def _known(answer: str, options: Sequence[str], *, whole: bool) -> bool:
+    """Return whether an answer is one of the options; what is watched of a structured one is its decision."""
+    if whole or not answer.startswith(ANSWER_LEAD):
+        return answer in options
+    return label_of({"output": answer}, output_key="output") in (*options, NO_LABEL)
 
 
 def warned_losses(trained: Sequence[PlannedRun]) -> Iterator[str]:

@@ -55,6 +55,8 @@ class Division(Noun):
     """Share of rows for the validation loss; 0 makes no such split."""
     test: float = Field(default=0.1, ge=0, lt=1)
     """Share of rows kept for the end; 0 makes no such split."""
+    calibration: float = Field(default=0, ge=0, lt=1)
+    """Share of rows that calibrators are fitted on; 0 makes no such split."""
     seed: int = Field(default=42, ge=0)
     """Fixes which rows go where."""
     stratify: str | None = None
@@ -65,13 +67,14 @@ class Division(Noun):
         total = fsum(self.shares)
         if not isclose(total, 1, abs_tol=1e-3):
             told = f"train {self.train:g}, validation {self.validation:g}, test {self.test:g}"
+            told += f", calibration {self.calibration:g}" if self.calibration else ""
             raise ValueError(f"the shares are {told}, which make {total:g}; give shares that make 1")
         return self
 
     @property
-    def shares(self) -> tuple[float, float, float]:
-        """Return the shares of train, validation and test."""
-        return (self.train, self.validation, self.test)
+    def shares(self) -> tuple[float, float, float, float]:
+        """Return the shares of train, validation, test and calibration."""
+        return (self.train, self.validation, self.test, self.calibration)
 
 
 class LeftOut(Noun):

@@ -22,6 +22,7 @@ Loss = Literal["ce", "label_smoothing", "focal", "gambler", "abstain_seed", "har
 BestMetric = Literal[
     "val_loss",
     "accuracy",
+    "f1",
     "ece",
     "ece_debiased",
     "mce",
@@ -37,6 +38,7 @@ BestMetric = Literal[
 BEST_METRICS: dict[str, bool] = {
     "val_loss": False,
     "accuracy": True,
+    "f1": True,
     "ece": False,
     "ece_debiased": False,
     "mce": False,

@@ -7,7 +7,7 @@ from pydantic import Field
 from cruijff_kit.schema.dataset_report import Spread
 from cruijff_kit.schema.noun import Noun, Sha256
 
-__all__ = ["Augmentation", "StructureReceipt", "Structuring"]
+__all__ = ["AbstainExample", "Augmentation", "StructureReceipt", "Structuring"]
 
 
 class Augmentation(Noun):
@@ -23,6 +23,15 @@ class Augmentation(Noun):
     """File of synonyms, a group a line; the shipped one where None."""
 
 
+class AbstainExample(Noun):
+    """A text that is to be abstained on, beside those of the data."""
+
+    text: str = Field(min_length=1)
+    """The text."""
+    rationale: str = ""
+    """Why nothing can be decided."""
+
+
 class Structuring(Noun):
     """How labelled texts become rows of structured answers."""
 
@@ -31,7 +40,7 @@ class Structuring(Noun):
     label_column: str = "label"
     """Column of the label; null or blank makes an abstain example."""
     rationale_column: str | None = None
-    """Column of the reason that is taught; none is where None."""
+    """Column of the reason that is taught, or of structured answers, whose reason it is; none is where None."""
     id_column: str | None = None
     """Column of the ids; split and number where None."""
     metadata_columns: tuple[str, ...] = ()
@@ -40,6 +49,8 @@ class Structuring(Noun):
     """Labels there may be; any where empty."""
     augmentation: Augmentation | None = None
     """How training rows are multiplied; not at all where None."""
+    abstain_examples: tuple[AbstainExample, ...] = ()
+    """Further training rows, behind the others and never multiplied."""
     seed: Annotated[int, Field(ge=0)] = 42
     """Fixes what augmentation changes."""
 

@@ -14,6 +14,12 @@ class WatchedFigures(Noun):
     """Lower end of its interval."""
     accuracy_high: float | None = None
     """Upper end of its interval."""
+    f1: float | None = None
+    """Macro F1 of the likeliest option."""
+    f1_low: float | None = None
+    """Lower end of its interval."""
+    f1_high: float | None = None
+    """Upper end of its interval."""
     ece: float | None = None
     """Expected calibration error of the likeliest option; chance alone makes it positive."""
     ece_low: float | None = None

@@ -44,7 +44,8 @@ class Watching(NamedTuple):
 def watched_figures(*, y_prob: ArrayLike, y_true: ArrayLike, costs: ArrayLike, how: Watching) -> dict[str, float]:
     """Return every figure that can be told, with `<name>_low` and `<name>_high`.
 
-    Of all rows `accuracy`, `ece`, `ece_debiased`, `mce`, `brier` (over all options, in [0, 2]) and `mean_confidence`.
+    Of all rows `accuracy`, `f1` (macro), `ece`, `ece_debiased`, `mce`, `brier` (over all options, in [0, 2]) and
+    `mean_confidence`.
     Some rows, drawn once by the seed, calibrate the quantile of conformal sets (`lac`);
     `coverage`, `set_size` and `expected_risk` are measured on the others, that quantile given:
     the last is the mean cost of the answer whose expected cost is least.
@@ -68,12 +69,14 @@ def watched_figures(*, y_prob: ArrayLike, y_true: ArrayLike, costs: ArrayLike, h
     # Bins hold two samples at least where chance is to be told from error.
     places = [place_in_bins(confidence, n_bins=how.bins)]
     places += [place_in_bins(confidence, n_bins=min(how.bins, n // 2), equally=True)] if n > 1 else []
-    columns = [np.column_stack(list(means.values())), *(_sums_by_bin(each, confidence, right=right) for each in places)]
+    columns = [np.column_stack(list(means.values())), _sums_by_class(rows, labels)]
+    columns += [_sums_by_bin(each, confidence, right=right) for each in places]
     drawn = np.split(_resampled(np.hstack(columns), how), np.cumsum([each.shape[1] for each in columns])[:-1], axis=1)
     found = _percentiles(means, drawn[0] / n, how=how)
-    found |= _reflected(columns[1].sum(axis=0), drawn[1], how=how)
+    found |= _classes(columns[1].sum(axis=0), drawn[1], how=how)
+    found |= _reflected(columns[2].sum(axis=0), drawn[2], how=how)
     if n > 1:
-        found |= _debiased(columns[2].sum(axis=0), drawn[2], how=how)
+        found |= _debiased(columns[3].sum(axis=0), drawn[3], how=how)
     return found | _decisions(rows, labels, costs=np.asarray(costs, dtype=np.float64), how=how)
 
 
@@ -89,6 +92,13 @@ def _percentiles(columns: Mapping[str, Floats], drawn: Floats, *, how: Watching)
     for (name, values), low, high in zip(columns.items(), *limits, strict=True):
         found |= {name: float(values.mean()), f"{name}_low": float(low), f"{name}_high": float(high)}
     return found
+
+
+def _classes(whole: Floats, drawn: Floats, *, how: Watching) -> dict[str, float]:
+    """Return macro F1; a class that neither occurs nor is chosen is none of those that it is the mean of."""
+    (value,), resampled = _macro_f1(whole[None]), _macro_f1(drawn)
+    low, high = np.quantile(resampled, _tails(how))
+    return _within("f1", float(value), low=low, high=high)
 
 
 def _reflected(whole: Floats, drawn: Floats, *, how: Watching) -> dict[str, float]:
@@ -147,6 +157,18 @@ def _sums_by_bin(index: Integers, confidence: Floats, *, right: Floats) -> Float
     """Return what counts of rows are multiplied by for the rows, hits and confidence of each bin, in this order."""
     inside = np.eye(int(index.max()) + 1)[index]
     return np.concatenate([inside, inside * right[:, None], inside * confidence[:, None]], axis=1)
+
+
+def _sums_by_class(rows: Floats, labels: Integers) -> Floats:
+    """Return what counts of rows are multiplied by for the hits of each class, and its rows and choices."""
+    classes = np.eye(rows.shape[1])
+    answered, true = classes[rows.argmax(axis=1)], classes[labels]
+    return np.concatenate([answered * true, answered + true], axis=1)
+
+
+def _macro_f1(sums: Floats) -> Floats:
+    hits, named = np.split(sums, 2, axis=1)
+    return (2 * hits / np.maximum(named, 1)).sum(axis=1) / (named > 0).sum(axis=1)
 
 
 def _errors(sums: Floats) -> tuple[Floats, Floats]:

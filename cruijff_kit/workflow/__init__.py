@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.exhibit import make_exhibit
     from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics, light_split
+    from cruijff_kit.workflow.from_config import configure_design
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
     from cruijff_kit.workflow.known_chances import compare_chances
@@ -130,6 +131,7 @@ __all__ = [
     "compare_answer_groups",
     "compare_chances",
     "compare_run_groups",
+    "configure_design",
     "convert_adapter",
     "convert_data",
     "convert_model",
@@ -274,6 +276,7 @@ _HOMES = {
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "exhibit": ("make_exhibit",),
     "follow": ("arrange_metrics", "follow_metrics", "light_metrics", "light_split"),
+    "from_config": ("configure_design",),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
     "known_chances": ("compare_chances",),

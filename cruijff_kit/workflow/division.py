@@ -19,7 +19,7 @@ from cruijff_kit.workflow.item_rows import Gathered, opened_rows, reported, sour
 
 __all__ = ["split_data"]
 
-_NAMES = ("train", "validation", "test")
+_NAMES = ("train", "validation", "test", "calibration")
 
 
 _USUAL = Division()
@@ -43,7 +43,7 @@ def split_data(
     progress: Progress | None = None,
     world: World,
 ) -> SplitReceipt:
-    """Write a data file as train, validation and test; rows that ask the same never lie in two of them.
+    """Write a data file split by split; rows that ask the same never lie in two of them.
 
     Args:
         source: file or folder whose rows are not divided yet; relative paths start at the experiment.

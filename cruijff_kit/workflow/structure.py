@@ -18,6 +18,7 @@ from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.answer import Question
 from cruijff_kit.schema.structured_rows import Augmentation, StructureReceipt, Structuring
+from cruijff_kit.scoring.json_decision import read_decision
 from cruijff_kit.workflow.conversion import own_target, record_written
 from cruijff_kit.workflow.data_stats import spread
 from cruijff_kit.workflow.item_rows import Gathered, opened_rows, reported, source_sha256
@@ -26,6 +27,7 @@ __all__ = ["structure_data"]
 
 _AS_IT_IS = Structuring()
 _TRAIN = "train"
+_EXAMPLES = "abstain_examples"
 _HINT = "mend the row, or name other columns"
 
 
@@ -192,11 +194,11 @@ def _told(
     rows: Callable[[], Iterator[Streamed]], *, asked: Structuring, look: _Look, made: _Made, synonyms: Synonyms
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the rows split by split, the source read once for each; a training row has its copies behind it."""
-    for split, each in ((split, each) for split in look.splits for each in rows() if each.split == split):
+    for split, each in ((name, each) for name in look.splits for each in _of(name, rows, asked=asked)):
         row = _structured(each, asked)
         made.rows[split] += 1
         yield split, row
-        if asked.augmentation is None or split != _TRAIN:
+        if asked.augmentation is None or split != _TRAIN or each.place == _EXAMPLES:
             continue
         for copy in _copies(row, asked.augmentation, seed=asked.seed, look=look, synonyms=synonyms):
             made.copies[copy is not None] += 1
@@ -205,19 +207,37 @@ def _told(
                 yield split, copy
 
 
+def _of(split: str, rows: Callable[[], Iterator[Streamed]], *, asked: Structuring) -> Iterator[Streamed]:
+    """Yield the rows of a split, and behind those to train on the further examples."""
+    yield from (each for each in rows() if each.split == split)
+    for at, example in enumerate(asked.abstain_examples if split == _TRAIN else ()):
+        row = {asked.text_column: example.text, asked.label_column: None, **dict.fromkeys(asked.metadata_columns)}
+        yield Streamed(row, _EXAMPLES, split, at)
+
+
 def _structured(each: Streamed, asked: Structuring) -> dict[str, Any]:
     row, question, label = each.row, _question(each.row, asked), _label(each.row, asked)
     read = {asked.text_column, asked.label_column, asked.rationale_column, asked.id_column, METADATA_KEY}
-    rationale = row[asked.rationale_column] if asked.rationale_column else ""
+    if each.place == _EXAMPLES:
+        rationale, own = asked.abstain_examples[each.number].rationale, f"abstain-{each.number}"
+    else:
+        rationale = _reason(row[asked.rationale_column] if asked.rationale_column else "")
+        own = str(row[asked.id_column]) if asked.id_column else f"{each.split}-{each.number}"
     return {
         **{column: value for column, value in row.items() if column not in read},
         TEXT_KEY: question.text,
         LABEL_KEY: label,
-        "output": answer_json(label, rationale=str(rationale or "")),
+        "output": answer_json(label, rationale=rationale),
         METADATA_KEY: metadata_text(question.metadata),
-        "example_id": str(row[asked.id_column]) if asked.id_column else f"{each.split}-{each.number}",
+        "example_id": own,
         "augmented": False,
     }
+
+
+def _reason(value: Any) -> str:
+    """Return a reason, also where it stands in a structured answer."""
+    found = read_decision(value) if isinstance(value, str) and value.lstrip().startswith("{") else None
+    return str(value or "") if found is None or found.rationale is None else found.rationale
 
 
 def _copies(

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from cruijff_kit.data.structured import answer_json
 from cruijff_kit.data.tokens import Encoding, answer_ids
-from cruijff_kit.errors import RunError
+from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.recipes import lora_single_device, peft_lora, peft_lora_calibrated
 from cruijff_kit.runtime import objective as objectives
 from cruijff_kit.runtime.calibration_watch import CalibrationWatch, load_watch
@@ -269,6 +270,36 @@ def test_training_ends_once_patience_is_spent_and_later_epochs_are_what_it_ended
     assert said in capsys.readouterr().out
     assert peft_lora_calibrated.main(["--config", str(config)]) == 0
     assert "nothing to do" in capsys.readouterr().out
+
+
+def test_the_decisions_of_structured_answers_are_watched_where_an_evaluation_scores_them(
+    base: Path, tmp_path: Path
+) -> None:
+    texts = [{**row, "output": answer_json(row["output"], rationale="so")} for row in ROWS]
+    silent = {"input": "7", "output": answer_json(None, rationale="too short")}
+    splits = {"train": texts[:12], "validation": [*texts[12:], silent]}
+    told: dict[str, Any] = {"options": LABELS[:2], "splits": splits, "dataset": {"max_seq_len": 256}}
+    loop = loop_of(write_run(tmp_path, base, **told, calibration_monitor={**MONITOR, "abstain_below": 0.0}))
+    watch = loop.watch
+    assert isinstance(watch, CalibrationWatch)
+    assert [watch.table.options[at] for at in watch.true] == [*(row["output"] for row in ROWS[12:]), "null"]
+    scores = read_options(watch.prompts, watch.table, hear=loop.heard, batching=Batching(3))
+    model: Any = AutoModelForCausalLM.from_pretrained(base).eval()
+    with torch.no_grad():
+        tables = [watch.table] * len(watch.prompts)
+        expected = score_options(model, read_prompts(model, watch.prompts), tables=tables)
+    said = [each.logprobs for each in expected if each is not None]
+    for ours, theirs in zip(scores, said, strict=True):
+        assert ours.logprobs == pytest.approx(theirs, abs=1e-3)
+    figures = watch.measure(loop)
+    right = [max(each[:2]) == each[at] for each, at in zip(said, watch.true, strict=True) if at < 2]
+    assert figures["accuracy"] == pytest.approx(sum(right) / 12)
+    # The row that is to be abstained on counts for the rate of abstention alone.
+    assert figures["watched_rows"] == 13
+    assert figures["abstention_rate"] == pytest.approx(sum(max(each) == each[2] for each in said) / 13)
+    strange = {**told, "options": (*LABELS[:1], "other")}
+    with pytest.raises(SpecError, match="answer none of `options`"):
+        loop_of(write_run(tmp_path / "strange", base, **strange, calibration_monitor=MONITOR))
 
 
 def test_the_first_systems_loss_warns_in_the_jobs_own_log(

@@ -5,6 +5,7 @@ import pytest
 
 from cruijff_kit.schema.losses import CriticalError
 from cruijff_kit.scoring.calibration_error import compute_debiased_ece, compute_ece, compute_mce
+from cruijff_kit.scoring.decision_scores import compute_f1
 from cruijff_kit.scoring.estimates import Floats, Integers
 from cruijff_kit.scoring.harm import harm_costs
 from cruijff_kit.scoring.probability_scores import compute_brier_score
@@ -53,6 +54,9 @@ def test_figures_are_those_of_the_scorers_and_lie_within_their_intervals() -> No
     for name, compute in named.items():
         assert found[name] == pytest.approx(compute(y_prob=rows, y_true=labels).value)
         assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"]
+    f1 = compute_f1(y_pred=rows.argmax(axis=1), y_true=labels)
+    assert found["f1"] == pytest.approx(f1.value)
+    assert found["f1_low"] < found["f1"] < found["f1_high"]
     assert found["accuracy"] == pytest.approx((rows.argmax(axis=1) == labels).mean())
     assert found == figures(rows, labels, bins=10)
     assert found["ece_low"] != figures(rows, labels, bins=10, seed=1)["ece_low"]
@@ -101,3 +105,9 @@ def test_too_few_rows_tell_what_they_can() -> None:
     assert one["accuracy"] == 1.0
     assert not {"coverage", "ece_debiased"} & one.keys()
     assert figures(np.zeros((0, 2)), np.zeros(0, dtype=np.int64)) == {}
+
+
+def test_macro_f1_leaves_out_an_option_that_is_neither_right_nor_answered() -> None:
+    rows = np.array([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]])
+    found = figures(rows, np.array([0, 0, 1, 1]))
+    assert found["f1"] == pytest.approx((2 * 2 / 5 + 2 * 1 / 3) / 2)
