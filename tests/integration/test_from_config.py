@@ -205,7 +205,7 @@ def test_all_that_is_wrong_in_configuration_labels_and_model_is_told_at_once_and
         assert words in told, words
     lines = config.read_text(encoding="utf-8").splitlines()
     for problem in caught.value.problems:
-        name, line = problem.place.split(":")
+        name, _, line = problem.place.partition(":")
         if name == config.name:
             assert problem.path.rpartition(".")[2] in lines[int(line) - 1]
     assert not (tmp_path / "new").exists() or not list((tmp_path / "new").rglob("*.json*"))
