@@ -215,6 +215,9 @@ def _nested(places: Mapping[str, Any]) -> dict[str, Any]:
 
 def _together(told: Told) -> Iterator[Problem]:
     """Yield what keys say against each other, and against the rows."""
+    if len(told.inputs.labels.options) < 2:
+        hint = "name them in `labels.yaml`, or in the column `label` of the rows"
+        yield Problem("there are no labels to choose between", "labels", hint=hint)
     wish, name = data_wish(told), "evaluation.val_split"
     if wish.train <= 0:
         fact = f"validation {wish.validation:g}, calibration {wish.calibration:g} and test {TEST_SHARE:g} leave no rows"

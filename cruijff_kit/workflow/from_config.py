@@ -67,9 +67,8 @@ def configure_design(
     labels, looked = _labels(config, order), _look(order.data, world)
     inputs = _inputs(said.values, looked, labels=labels.labels, config=config, order=order, world=world)
     told = Told(said, inputs)
-    lacking = list(_no_model(told))
     first = translate(told)
-    problems = [*first.problems, *lacking, *labels.problems]
+    problems = [*first.problems, *_no_model(told, order), *labels.problems, *_strange(labels, looked, data=order.data)]
     if problems:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise SpecError(f"`{config}` has {count}; nothing was written", problems=problems)
@@ -163,9 +162,23 @@ def _model_id(values: Mapping[str, Any]) -> Any:
     return values.get(f"model_options.{values['selected_model']}.model_id")
 
 
-def _no_model(told: Told) -> Iterator[Problem]:
+def _strange(labels: ReadLabels, looked: _Looked, *, data: str) -> Iterator[Problem]:
+    """Yield a problem where rows have labels that nobody named; which they are is in the rows alone."""
+    known = labels.labels.options
+    count = sum(rows for label, rows in looked.labels.items() if label and known and label not in known)
+    if count:
+        told = ", ".join(f"`{each}`" for each in known)
+        fact = f"{count:,} of {looked.splits.total():,} rows have a label that is none of {told}"
+        yield Problem(fact, LABEL_KEY, Path(data).name, "name it in the labels, or mend the rows")
+
+
+def _no_model(told: Told, order: ConfigureOrder) -> Iterator[Problem]:
     own = _model_id(told.config.values)
-    if not told.inputs.model and own is not None:
+    if not told.inputs.model and order.model is not None:
+        yield Problem(
+            f"`{order.model}` is no model on this machine", "--model", hint="name a directory; see `ck models`"
+        )
+    elif not told.inputs.model and own is not None:
         name = f"model_options.{told['selected_model']}.model_id"
         hint = f"`ck models pull {own}`, or name a directory by `--model`"
         yield Problem(f"`{own}` is not on this machine", name, told.config.place(name), hint)

@@ -200,15 +200,32 @@ def test_all_that_is_wrong_in_configuration_labels_and_model_is_told_at_once_and
         "training.fp16",
         "`num_epochs`",
         "which of them is the truth",
-        "ck models pull",
+        "--model",
     ):
         assert words in told, words
     lines = config.read_text(encoding="utf-8").splitlines()
     for problem in caught.value.problems:
-        name, line = problem.place.split(":")
+        name, _, line = problem.place.partition(":")
         if name == config.name:
             assert problem.path.rpartition(".")[2] in lines[int(line) - 1]
     assert not (tmp_path / "new").exists() or not list((tmp_path / "new").rglob("*.json*"))
+
+
+def test_rows_of_unknown_labels_or_of_none_and_models_to_be_pulled_are_told_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    config = put(tmp_path / "configs", labels=SEED_LABELS.replace("MEDIUM_RISK", "MIDDLE_RISK"))
+    with pytest.raises(SpecError) as caught:
+        made(tmp_path, config, model=None)
+    told = "\n".join(map(str, caught.value.problems))
+    assert "20 of 80 rows have a label that is none of `HIGH_RISK`, `MIDDLE_RISK`" in told
+    assert "ck models pull ZHIPU-AI/glm-4-9b-chat" in told
+    (config.parent / "labels.yaml").unlink()
+    (config.parent / "rows.json").write_text(json.dumps([{"text": "a"}, {"text": "b"}]), encoding="utf-8")
+    with pytest.raises(SpecError) as caught:
+        made(tmp_path, config)
+    assert any("no labels to choose between" in each.message for each in caught.value.problems)
+    assert not (tmp_path / "new" / "data").exists()
 
 
 def test_checking_tells_every_key_and_writes_nothing(tmp_path: Path) -> None:

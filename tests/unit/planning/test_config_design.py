@@ -291,3 +291,22 @@ def _clean(key: ConfigKey) -> dict[str, Any]:
         name for name in named if CONFIG_KEYS[name].kind != "truth" and (CONFIG_KEYS[name].takes or {}).keys() == {0}
     ]
     return dict.fromkeys(kept, 0)
+
+
+def test_whatever_a_key_holds_with_every_group_on_it_is_told_or_refused_and_nothing_breaks() -> None:
+    on = {name: True for name, key in CONFIG_KEYS.items() if name.endswith(".enabled") and key.takes is None}
+    read = read_config(text_of(on), name="c.yaml", table=CONFIG_KEYS)
+    for name in read.values:
+        for junk in (None, [[]], {"a": []}, "", -1, 1e400, [{"text": 1, "output": "{"}], "{"):
+            found = translate(Told(read._replace(values={**read.values, name: junk}), inputs()))
+            told = [each.key for each in found.outcomes] + [each.path for each in found.problems]
+            assert name in told, (name, junk)
+
+
+@pytest.mark.parametrize("junk", ("[]", "[1, 2]", "{a: 1}", "[{name: a}, {name: a}]", "null", "[[]]", "x"))
+@pytest.mark.parametrize("group", ("labels", "abstain", "critical_errors"))
+def test_whatever_the_labels_hold_is_read_or_refused(group: str, junk: str) -> None:
+    value = load_yaml(SEED_LABELS, name="labels").value
+    value[group] = load_yaml(junk, name="junk").value
+    found = read_labels(dump_yaml(value), name="labels.yaml")
+    assert found.problems or (group != "labels" and found.labels.options)
