@@ -76,7 +76,7 @@ on-slurm:
 
 latest: $(LATEST)/.ready ## run what stands on libraries that move on their newest versions
 	@echo "latest: the newest versions, without torchtune"
-	@$(LATEST)/bin/python -m pytest -q -n 2 --dist worksteal -m "libraries and not torchtune and not soak" tests/unit tests/contracts tests/integration
+	@$(LATEST)/bin/python -m pytest -q -n 2 --dist worksteal -m "libraries and not torchtune and not once and not soak" tests/unit tests/contracts tests/integration
 
 mlx: $(MLX)/.ready ## run what needs MLX, on the CPU where there is no Apple silicon
 	@echo "mlx: training, conversion and evaluation in MLX"

@@ -18,18 +18,21 @@ To change how a run trains, copy this file (`ck recipe copy mlx_lora`), name the
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cruijff_kit.errors import SiteError
-from cruijff_kit.runtime.mlx_loop import MlxLoop
-from cruijff_kit.runtime.mlx_lora import MlxLora
+from cruijff_kit.runtime.mlx_start import load_mlx_lm
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.training_job import run_recipe
 from cruijff_kit.schema.config import TrainConfig
 
+if TYPE_CHECKING:
+    from cruijff_kit.runtime.mlx_lora import MlxLora
+
 __all__ = ["build", "main"]
 
 
-def build(config: TrainConfig, ranks: Ranks) -> MlxLora:
+def build(config: TrainConfig, ranks: Ranks) -> "MlxLora":
     """Return the base model with LoRA layers on it, all but those frozen.
 
     Raises:
@@ -37,13 +40,18 @@ def build(config: TrainConfig, ranks: Ranks) -> MlxLora:
     """
     if ranks.size > 1:
         raise SiteError(f"MLX trains in one process, and {ranks.size} were started", hint="set `resources.gpus: 0`")
+    from cruijff_kit.runtime.mlx_lora import MlxLora
+
     return MlxLora.from_config(config)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train the run that `--config` describes and return the exit code."""
+    from cruijff_kit.runtime.mlx_loop import MlxLoop
+
     return run_recipe(build, name="mlx_lora", argv=argv, course=MlxLoop)
 
 
 if __name__ == "__main__":
+    load_mlx_lm()
     sys.exit(main())

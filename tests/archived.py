@@ -26,7 +26,7 @@ FILES = {
     "tracking": "logs/wandb/run.wandb",
 }
 """A file of each kind that a training leaves."""
-_GROWS = ("logs/audit.jsonl",)
+_GROWS = ("audit.jsonl", "-experiment.log")
 Standing = dict[str, tuple[str, int, int]]
 """Path to what lies there, its bits and its time; folders have none."""
 
@@ -105,14 +105,17 @@ class Project(NamedTuple):
         found: Standing = {}
         for top in (self.root, self.scratch):
             for path in sorted(top.rglob("*")):
-                name, facts = str(path.relative_to(self.base)), path.lstat()
-                if path.is_symlink():
-                    found[name] = (f"-> {path.readlink()}", 0, 0)
-                elif path.is_dir():
-                    found[name] = ("", facts.st_mode, 0)
-                elif not name.endswith((*_GROWS, "-experiment.log")):
-                    found[name] = (self.digest(path), facts.st_mode, facts.st_mtime_ns)
+                if not path.name.endswith(_GROWS):
+                    found[str(path.relative_to(self.base))] = self.seen(path)
         return found
+
+    @classmethod
+    def seen(cls, path: Path) -> tuple[str, int, int]:
+        """Return what lies at a path."""
+        facts = path.lstat()
+        if path.is_symlink():
+            return f"-> {path.readlink()}", 0, 0
+        return ("", facts.st_mode, 0) if path.is_dir() else (cls.digest(path), facts.st_mode, facts.st_mtime_ns)
 
     @staticmethod
     def digest(path: Path) -> str:

@@ -1,5 +1,9 @@
 """Training cells whose peak memory is predicted, and measured in the real recipe's own steps."""
 
+# pyright: reportMissingImports=false
+# MLX has an environment of its own, beside the one that types are checked in.
+
+import gc
 import resource
 import tempfile
 from pathlib import Path
@@ -16,7 +20,7 @@ from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import Controls, ModelRef, Resources
 
-__all__ = ["STEPS", "Cell", "Measurement", "measure", "predict", "save_model"]
+__all__ = ["STEPS", "Cell", "Measurement", "measure", "measure_mlx", "predict", "save_model"]
 
 STEPS = 2
 """Optimiser steps of a cell: from the second on the moments are there."""
@@ -163,6 +167,27 @@ def measure(cell: Cell, base: Path, *, device: str = "cpu") -> Measurement:
     return Measurement(live.peak, _resident())
 
 
+def measure_mlx(cell: Cell, base: Path) -> Measurement:
+    """Take the steps of a cell with the recipe and loop of MLX, and return its peak by MLX's own count."""
+    import mlx.core as mx
+
+    from cruijff_kit.recipes.mlx_lora import build
+    from cruijff_kit.runtime.mlx_loop import MlxLoop
+    from cruijff_kit.runtime.ranks import Ranks
+    from cruijff_kit.runtime.training_rows import Rows
+
+    # What an earlier cell left counts no more.
+    gc.collect()
+    mx.clear_cache()
+    with tempfile.TemporaryDirectory() as folder:
+        config = _config(cell, base, folder=folder, device="cpu")
+        trainee = build(config, Ranks())
+    loop = MlxLoop(config, trainee, rows=Rows(encoded_rows(cell), []))
+    mx.reset_peak_memory()
+    list(loop.take())
+    return Measurement(mx.get_peak_memory(), _resident())
+
+
 def _resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -189,6 +214,7 @@ def _config(cell: Cell, base: Path, *, folder: str, device: str) -> TrainConfig:
                 **lora,
                 "variant": controls.get("lora_variant", "lora"),
                 "target_modules": controls.get("target_modules"),
+                "quantization": controls.get("quantization", "none"),
             },
             "optimizer": {"lr": 1e-3, "weight_decay": 0.01},
             "lr_scheduler": {"name": "constant", "num_warmup_steps": 0},

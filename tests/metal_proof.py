@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from cruijff_kit.recipes import mlx_lora
+from cruijff_kit.recipes import mlx_lora, peft_lora
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.mlx_loop import MlxLoop
 from cruijff_kit.runtime.mlx_lora import as_tensor
@@ -123,7 +123,23 @@ def answers(base: Path, folder: Path, device: str) -> Iterator[Found]:
     yield Found("greedy tokens that were not the most likely", unlikely, 0)
 
 
-PROOFS: tuple[Callable[[Path, Path, str], Iterator[Found]], ...] = (logits, losses, resumed, answers)
+def torch_on_mps(base: Path, folder: Path, device: str) -> Iterator[Found]:
+    # The GPU that is asked for is Apple's on a Mac.
+    gpu = "cpu" if device == "cpu" else "cuda"
+    curves = []
+    for at, place in enumerate(("cpu", gpu)):
+        config = write_run(folder / str(at), base, device=place, epochs=2, optimizer={"lr": 5e-3})
+        assert peft_lora.main(["--config", str(config)]) == 0
+        curves.append([point.loss or 0.0 for point in metric_points(config)])
+    apart = [abs(one - other) / other for one, other in zip(curves[1], curves[0], strict=True)]
+    yield Found("losses of torch on MPS against the CPU, largest share", max(apart), LOSSES)
+    prompts = [tuple(row.tolist()) for row in IDS]
+    one, other = (ResidentModel(str(base), device=place).complete(prompts, Limits(12, 3)) for place in (gpu, "cpu"))
+    wrong = sum(mine.token_ids != theirs.token_ids for mine, theirs in zip(one, other, strict=True))
+    yield Found("answers of torch on MPS that are not those of the CPU", wrong, 0)
+
+
+PROOFS: tuple[Callable[[Path, Path, str], Iterator[Found]], ...] = (logits, losses, resumed, answers, torch_on_mps)
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from cruijff_kit.adapters.file_lock import hold_lock
 from cruijff_kit.adapters.model_check import check_files
 from cruijff_kit.adapters.model_pull import pull_model, pulled_from
 from cruijff_kit.adapters.state_dir import cache_dir
+from cruijff_kit.adapters.tokenizers import known_tokenizer
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Inference, Progress, Respondent, Tokenizer
 from cruijff_kit.runtime.files import file_sha256, write_aside
@@ -80,12 +82,10 @@ class LocalHub:
         """
         folder = self._folder(path)
         model_config(folder)
+        if find_spec("transformers") is None:
+            raise SiteError("reading tokenizers needs `transformers`, which is not installed", hint=_INSTALL)
         try:
-            from transformers import AutoTokenizer
-        except ImportError as err:
-            raise SiteError("reading tokenizers needs `transformers`, which is not installed", hint=_INSTALL) from err
-        try:
-            return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+            return known_tokenizer(folder, cache=self._cache)
         except (OSError, ValueError, ImportError) as err:
             fact = str(err).splitlines()[0]
             raise SiteError(f"the tokenizer in `{folder}` cannot be loaded: {fact}", hint="download it again") from err

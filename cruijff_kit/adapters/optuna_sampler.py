@@ -41,12 +41,18 @@ class OptunaSampler:
         before = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
+            # What a sampler itself stands on it imports only now.
             direction = "minimize" if minimise else "maximize"
             study = optuna.create_study(sampler=_sampler(sampler, seed), direction=direction)
             # Of levels the places are told, for Optuna compares and warns of values that are neither text nor number.
             offered = {name: _distribution(name, each) for name, each in space.items()}
             study.add_trials([found for each in tried if (found := _trial(each, space, offered=offered))])
             asked = study.ask(offered).params
+        except ImportError as err:
+            hint = "pip install 'cruijff-kit[train,report]', or take `sampler: tpe`"
+            raise SiteError(
+                f"sampler `{sampler}` needs more than Optuna: {str(err).partition('.')[0]}", hint=hint
+            ) from err
         finally:
             optuna.logging.set_verbosity(before)
         return {name: _level(space[name], value) for name, value in asked.items()}

@@ -40,13 +40,13 @@ class DiskVault:
             return None
         return tree
 
-    def copy(self, source: str, target: str, path: str) -> None:
+    def copy(self, source: str, target: str, *, path: str) -> None:
         """Copy a file with its bits and times; one that is there already with the same bytes is left alone."""
         *folders, name = checked_parts(path)
         with _told(path), _opened(source, path) as file:
             facts = os.fstat(file.fileno())
             with opened_folder(Path(target), folders, create=True) as there:
-                if _is_same(there, name, file.fileno()):
+                if _is_same(there, name, to=file.fileno()):
                     return
                 with suppress(FileNotFoundError):
                     os.unlink(_ASIDE, dir_fd=there)
@@ -97,7 +97,7 @@ class DiskVault:
             finally:
                 os.close(descriptor)
 
-    def write(self, folder: str, path: str, content: bytes) -> None:
+    def write(self, folder: str, path: str, *, content: bytes) -> None:
         """Write a file aside, flush and rename it; folders are made."""
         *folders, name = checked_parts(path)
         with _told(path), opened_folder(Path(folder), folders, create=True) as opened:
@@ -172,16 +172,16 @@ def _look(folder: str, prefix: str, *, into: Tree) -> None:
             raise SiteError(f"`{entry.path}` is a pipe, a socket or a device", hint=hint)
 
 
-def _is_same(folder: int, name: str, descriptor: int) -> bool:
+def _is_same(folder: int, name: str, *, to: int) -> bool:
     """Return whether a file of this name lies in a folder with the bits, times and bytes of an open one."""
     try:
         there = open_file(folder, name)
     except FileNotFoundError:
         return False
     try:
-        known, found = os.fstat(descriptor), os.fstat(there)
+        known, found = os.fstat(to), os.fstat(there)
         facts = [(each.st_size, each.st_mtime_ns, stat.S_IMODE(each.st_mode)) for each in (known, found)]
-        return facts[0] == facts[1] and _hashed(there) == _hashed(descriptor)
+        return facts[0] == facts[1] and _hashed(there) == _hashed(to)
     finally:
         os.close(there)
 

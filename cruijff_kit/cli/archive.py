@@ -9,7 +9,7 @@ from cruijff_kit import workflow
 from cruijff_kit.cli.disk import size_words
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, confirm, enter_archive
-from cruijff_kit.schema.archive import ArchivePreview, UnarchivePreview
+from cruijff_kit.schema.archive import ArchivePreview, Drop, UnarchivePreview
 from cruijff_kit.schema.disk import DiskItem
 
 __all__ = ["archive", "unarchive"]
@@ -47,7 +47,7 @@ def archive(
     any point, the same command goes on. `ck unarchive` brings it back.
     """
     world = enter_archive(experiment)
-    drop = (*(("merged",) if drop_merged else ()), *(("caches",) if drop_caches else ()))
+    drop: list[Drop] = [*(["merged"] if drop_merged else []), *(["caches"] if drop_caches else [])]
     place = None if to is None else str(Path(to).absolute())
     preview = workflow.preview_archive(to=place, drop=drop, world=world)
     if dry_run or not as_json:

@@ -11,7 +11,7 @@ from cruijff_kit.cli.world import ProgressBar, confirm, enter, enter_project
 from cruijff_kit.errors import ResultError
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.machine import ModelNeeds
-from cruijff_kit.schema.registry import ModelEntry, ModelListing, ModelReport, ModelTrait
+from cruijff_kit.schema.registry import ConvertedModel, ModelEntry, ModelListing, ModelReport, ModelTrait
 from cruijff_kit.schema.site import ModelFacts
 
 if TYPE_CHECKING:
@@ -26,12 +26,19 @@ def models() -> None:
 
 
 @models.command("list")
-@click.option("--here", is_flag=True, help="Only those on this machine.")
+@click.option("--here", is_flag=True, help="Only those on this machine, as --source local.")
+@click.option(
+    "--source",
+    type=click.Choice(["all", "huggingface", "local"]),
+    default="all",
+    show_default=True,
+    help="Those of the registry, which lie on the hub, or those in the models directory.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 @click.pass_obj
-def listing(experiment: str, here: bool, as_json: bool) -> None:
+def listing(experiment: str, here: bool, source: str, as_json: bool) -> None:
     """List the models of the registry, and those in the site's models directory."""
-    found = [each for each in workflow.list_models(world=_enter(experiment)) if each.path is not None or not here]
+    found = [each for each in workflow.list_models(world=_enter(experiment)) if _is_of(each, source, here=here)]
     if as_json:
         click.echo("[" + ",\n".join(each.model_dump_json() for each in found) + "]")
         return
@@ -72,13 +79,25 @@ def check(experiment: str, path: str, as_json: bool) -> None:
 
 @models.command("pull")
 @click.argument("repo")
-@click.option("--revision", help="Branch, tag or commit; the default branch where absent.")
+@click.option("-r", "--revision", help="Branch, tag or commit; the default branch where absent.")
+@click.option(
+    "-q", "--quantize", type=click.Choice(["4bit", "8bit"]), help="Write it in fewer bits beside it too, for MLX."
+)
 @click.pass_obj
-def pull(experiment: str, repo: str, revision: str | None) -> None:
-    """Pull REPO from the hub into the site's models directory, signed in as the hub's own tool is."""
-    receipt = workflow.pull_model(repo, revision=revision, world=_enter(experiment))
+def pull(experiment: str, repo: str, revision: str | None, quantize: str | None) -> None:
+    """Pull REPO from the hub into the site's models directory, signed in as the hub's own tool is.
+
+    Asked for in fewer bits, it is kept whole too, and what `ck models convert` makes of it lies
+    beside it as NAME-4bit or NAME-8bit.
+    """
+    world = _enter(experiment)
+    receipt = workflow.pull_model(repo, revision=revision, world=world)
     size = f"{receipt.files} files, {receipt.bytes / 1e9:.3g} GB"
     click.echo(f"{receipt.repo} at {receipt.revision}: {size} in {receipt.path}\nsha256 {receipt.sha256}")
+    if quantize is not None:
+        bits = int(quantize.removesuffix("bit"))
+        made = workflow.convert_model(receipt.path, f"{receipt.path}-{quantize}", to="mlx", bits=bits, world=world)
+        click.echo(_made(made))
 
 
 @models.command("rm")
@@ -111,9 +130,7 @@ def convert(experiment: str, model: str, *, form: Literal["mlx", "hf"], output: 
     """
     few = None if bits is None else int(bits)
     made = workflow.convert_model(model, output, to=form, bits=few, world=_enter(experiment))
-    packed = f" in {made.bits} bits a weight" if made.bits else ""
-    click.echo(f"{made.source} is in {made.path} in the form of {made.form}{packed}, {made.bytes / 1e9:.3g} GB")
-    click.echo(f"sha256 {made.sha256}")
+    click.echo(_made(made))
 
 
 @models.command("make-tiny")
@@ -142,6 +159,18 @@ def _needs(needs: ModelNeeds) -> str:
         fits = "not even one row a pass fits here"
     total = ("in all", f"{needs.memory.total / 2**30:.3f} GiB")
     return "\n".join([f"{needs.model}: {shape}", aligned(("part", "memory"), [*parts, total]), fits])
+
+
+def _is_of(each: ModelListing, source: str, *, here: bool) -> bool:
+    """Return whether a model is one of those asked for."""
+    there = each.path is not None
+    return (there or not here) and {"all": True, "huggingface": each.entry is not None, "local": there}[source]
+
+
+def _made(made: ConvertedModel) -> str:
+    packed = f" in {made.bits} bits a weight" if made.bits else ""
+    size = f"{made.bytes / 1e9:.3g} GB"
+    return f"{made.source} is in {made.path} in the form of {made.form}{packed}, {size}\nsha256 {made.sha256}"
 
 
 def _line(each: ModelListing) -> tuple[str, ...]:

@@ -55,14 +55,14 @@ class _Draft(NamedTuple):
     """Words that may stand for others."""
 
     @property
-    def count(self) -> int:
+    def changes(self) -> int:
         """Return how many words change, one at least."""
         return max(1, round(self.share * len(self.words)))
 
     def drawn(self) -> list[int]:
         """Return the places of the words that change, of those that have synonyms."""
         known = [at for at in self.words if _core(self.pieces[at]).lower() in self.synonyms]
-        return self.dice.some(known, self.count)
+        return self.dice.some(known, self.changes)
 
     def instead(self, at: int) -> str:
         """Return a word with a synonym in its place, its marks and its capital kept."""
@@ -122,7 +122,7 @@ def _insert(draft: _Draft) -> str:
 
 def _swap(draft: _Draft) -> str:
     pieces = draft.pieces
-    for _ in range(draft.count if len(draft.words) > 1 else 0):
+    for _ in range(draft.changes if len(draft.words) > 1 else 0):
         one, other = draft.dice.some(draft.words, 2)
         pieces[one], pieces[other] = pieces[other], pieces[one]
     return "".join(pieces)

@@ -30,7 +30,9 @@ _KEYS = frozenset({"abstain", "axes", "costs", "critical_errors", "harm_weights"
 """Keys of a file that names its parts; `abstain` says nothing of costs and is passed over."""
 _PARTS = frozenset({"costs", "harm_weights", "labels"})
 _CHOICES = ("predicted", "action")
-_AXES = {("true", each): False for each in _CHOICES} | {(each, "true"): True for each in _CHOICES}
+_AXES: Mapping[tuple[str, ...], bool] = {("true", each): False for each in _CHOICES} | {
+    (each, "true"): True for each in _CHOICES
+}
 """Names of the axes to whether they are turned."""
 _TURNED = "`from` and `to` do not say which of them is the truth"
 

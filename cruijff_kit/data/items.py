@@ -12,7 +12,7 @@ system message. Other columns are kept. What is null counts as left out: tables 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from cruijff_kit.data.turns import MESSAGES, Turn, question_turns, read_turns, turn_facts
+from cruijff_kit.data.turns import MESSAGES, Turn, question_turns, sound_turns, turn_facts
 
 __all__ = [
     "ITEM_FORMS",
@@ -98,7 +98,7 @@ def item_facts(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     elif form == "messages":
         column = str(_talk(row))
         facts = list(turn_facts(row[column])) or [
-            f"turn {at} is blank" for at, turn in enumerate(read_turns(row[column])) if not turn["content"].strip()
+            f"turn {at} is blank" for at, turn in enumerate(sound_turns(row[column])) if not turn["content"].strip()
         ]
         yield from ((column, f"column `{column}`: {fact}") for fact in facts)
     elif form == "text":
@@ -121,7 +121,7 @@ def item_turns(row: Mapping[str, Any], *, joint: str) -> list[Turn]:
     row = _present(row)
     column = _talk(row)
     if column is not None:
-        return read_turns(row[column])
+        return sound_turns(row[column])
     asked = item_question(row)
     content = f"{asked.text}{joint}{asked.input}" if asked.input else asked.text
     head = [{"role": "system", "content": asked.system}] if asked.system else []

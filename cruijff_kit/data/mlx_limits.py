@@ -1,12 +1,33 @@
 """What a training in MLX cannot be asked for, told before anything starts."""
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-__all__ = ["MLX_RECIPE", "Unlike", "unlike_mlx"]
+__all__ = ["MLX_RECIPE", "PROVEN", "Unlike", "unlike_mlx"]
 
 MLX_RECIPE = "mlx_lora"
 """The recipe of this package that trains in MLX."""
+
+PROVEN: Mapping[str, str] = MappingProxyType(
+    {
+        "cohere": "CohereForCausalLM",
+        "gemma2": "Gemma2ForCausalLM",
+        "glm4": "Glm4ForCausalLM",
+        "granite": "GraniteForCausalLM",
+        "llama": "LlamaForCausalLM",
+        "mistral": "MistralForCausalLM",
+        "phi": "PhiForCausalLM",
+        "phi3": "Phi3ForCausalLM",
+        "qwen2": "Qwen2ForCausalLM",
+        "qwen3": "Qwen3ForCausalLM",
+        "smollm3": "SmolLM3ForCausalLM",
+    }
+)
+"""Families whose logits were held against those of transformers: `model_type` to architecture, as `config.json` says.
+
+Others may load and compute something else.
+"""
 
 
 class Unlike(NamedTuple):

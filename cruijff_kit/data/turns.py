@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["MESSAGES", "Turn", "question_turns", "read_turns", "turn_facts"]
+__all__ = ["MESSAGES", "Turn", "question_turns", "read_turns", "sound_turns", "turn_facts"]
 
 Turn = dict[str, str]
 """One turn of a conversation: `role` (system, user or assistant) and `content`."""
@@ -28,6 +28,11 @@ def read_turns(value: Any) -> list[Turn]:
     fact = next(turn_facts(value), None)
     if fact is not None:
         raise ValueError(fact)
+    return sound_turns(value)
+
+
+def sound_turns(value: Sequence[Mapping[str, Any]]) -> list[Turn]:
+    """Return the turns of a conversation that has no facts against it."""
     return [_turn(each) for each in value]
 
 

@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from cruijff_kit.data.mlx_limits import MLX_RECIPE
+from cruijff_kit.data.mlx_limits import MLX_RECIPE, PROVEN
 from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.schema.backend import BackendChoice, Library, Machine
 from cruijff_kit.schema.plan import PlannedRun
@@ -19,10 +19,13 @@ _LACKS = {
 }
 
 
-def choose_backend(asked: str, machine: Machine, *, train: bool = False) -> BackendChoice:
+def choose_backend(
+    asked: str, machine: Machine, *, train: bool = False, architecture: str | None = None
+) -> BackendChoice:
     """Return what `--backend` means on a machine.
 
-    `auto` is MLX on Apple silicon where it is installed, else torch: on CUDA, then MPS, then the CPU.
+    `auto` is MLX on Apple silicon where it is installed and known to compute the model, else torch: on CUDA,
+    then MPS, then the CPU.
     MLX on a CPU is taken only where it is asked for. What torch trains by is peft, which knows every
     architecture, unless torchtune is asked for, whose recipes are for Llamas.
 
@@ -30,6 +33,7 @@ def choose_backend(asked: str, machine: Machine, *, train: bool = False) -> Back
         asked: one of `BACKENDS`.
         machine: what it has.
         train: whether something is to be trained, so that the engine has to be there too.
+        architecture: the model's, as its `config.json` names it; where None any is meant.
 
     Raises:
         SiteError: what was asked for is not to be had there.
@@ -39,7 +43,10 @@ def choose_backend(asked: str, machine: Machine, *, train: bool = False) -> Back
         near = get_close_matches(asked, BACKENDS, n=1)
         known = ", ".join(f"`{name}`" for name in BACKENDS)
         raise SpecError(f"unknown backend `{asked}`; backends are {known}", hint=f"write `{(near or ['auto'])[0]}`")
-    found = _mlx(asked, machine) if asked == "mlx" or _best_is_mlx(asked, machine) else _torch(asked, machine)
+    if asked == "mlx" or (_best_is_mlx(asked, machine) and _computed(architecture)):
+        found = _mlx(asked, machine)
+    else:
+        found = _torch(asked, machine, architecture=architecture)
     there = {"mlx": machine.mlx, "peft": machine.peft, "torchtune": machine.torchtune}
     if not there[found.engine] and (train or found.engine == asked):
         lacks, hint = _LACKS[found.engine]
@@ -56,14 +63,21 @@ def _best_is_mlx(asked: str, machine: Machine) -> bool:
     return asked == "auto" and machine.apple and machine.mlx
 
 
+def _computed(architecture: str | None) -> bool:
+    return architecture is None or architecture in PROVEN.values()
+
+
 def _mlx(asked: str, machine: Machine) -> BackendChoice:
     why = "asked for" if asked == "mlx" else "MLX on Apple silicon"
     return BackendChoice(library="mlx", engine="mlx", device="gpu" if machine.apple else "cpu", why=why)
 
 
-def _torch(asked: str, machine: Machine) -> BackendChoice:
+def _torch(asked: str, machine: Machine, *, architecture: str | None) -> BackendChoice:
     device = "cuda" if machine.cuda else "mps" if machine.mps else "cpu"
-    without = "; MLX is not installed" if machine.apple and not machine.mlx else ""
+    without = ""
+    if machine.apple:
+        unknown = f"; MLX is not known to compute a `{architecture}`" if not _computed(architecture) else ""
+        without = unknown if machine.mlx else "; MLX is not installed"
     best = {"cuda": "torch has a GPU of CUDA", "mps": "torch has Apple's GPU", "cpu": "torch has no GPU"}[device]
     return BackendChoice.model_validate(
         {

@@ -8,9 +8,10 @@ from cruijff_kit.data.mlx_limits import MLX_RECIPE
 from cruijff_kit.data.recipe_names import CALIBRATED
 from cruijff_kit.planning.job_share import gpu_seconds
 from cruijff_kit.planning.lengths import RowLengths
-from cruijff_kit.planning.memory import Work, adapter_size, training_memory
+from cruijff_kit.planning.memory import training_memory
 from cruijff_kit.planning.shapes import Shape, shape_of
 from cruijff_kit.planning.throughput import Measured, Span, training_span
+from cruijff_kit.planning.training_pass import Work, adapter_size
 from cruijff_kit.schema.estimate import MemoryParts
 from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.plan import Estimate, PlannedRun
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 _BYTES = {"fp32": 4, "bf16": 2}
-_MEMORY = "formula: what torch's modules keep for the backward pass; parts below"
+_MEMORY = "formula: what the layers keep for the backward pass; parts below"
 
 
 class Basis(NamedTuple):
@@ -124,6 +125,7 @@ def run_work(run: PlannedRun, basis: Basis, *, batch_size: int | None = None, **
         sharded=gpus if gpus > 1 and setting["strategy"] == "fsdp" else 1,
         # A recipe of the user's starts from torchtune's, as `ck recipe copy` gives it.
         lean=setting["recipe"] not in {"peft_lora", CALIBRATED, MLX_RECIPE} and not setting["compile"],
+        mlx=setting["recipe"] == MLX_RECIPE,
     )
     return work._replace(**changes)
 

@@ -107,16 +107,16 @@ def cross(spec: ExperimentSpec) -> tuple[Point, ...]:
 
 
 def _crossed(spec: ExperimentSpec, base: Mapping[str, Resolved], *, problems: list[Problem]) -> Iterator[_Recipe]:
-    if spec.design == "list" or isinstance(spec.design, SearchDesign):
-        kind = "list" if spec.design == "list" else "kind: search"
+    if isinstance(spec.design, SearchDesign):
         if spec.factors:
-            fact = f"factors are not crossed where `design` is `{kind}`"
-            hint = "use `design: full`, or write each run into `runs`"
-            problems.append(
-                Problem(fact, path="factors", hint=hint if kind == "list" else "move them into `design.space`")
-            )
-        elif kind != "list":
-            yield from _searched(spec, base, problems=problems)
+            fact, hint = "factors are not crossed in a search", "move them into `design.space`"
+            problems.append(Problem(fact, path="factors", hint=hint))
+        yield from _searched(spec, spec.design, base=base, problems=problems)
+        return
+    if spec.design == "list":
+        if spec.factors:
+            fact = "factors are not crossed where `design` is `list`"
+            problems.append(Problem(fact, path="factors", hint="use `design: full`, or write each run into `runs`"))
         return
     # Where nothing is trained, runs named one by one are all there are.
     named = any(run.type == "fine-tuned" or spec.tools.preparation == "none" for run in spec.runs)
@@ -125,20 +125,22 @@ def _crossed(spec: ExperimentSpec, base: Mapping[str, Resolved], *, problems: li
     yield from _combinations(spec, base, problems=problems)
 
 
-def _searched(spec: ExperimentSpec, base: Mapping[str, Resolved], *, problems: list[Problem]) -> Iterator[_Recipe]:
+def _searched(
+    spec: ExperimentSpec, search: SearchDesign, *, base: Mapping[str, Resolved], problems: list[Problem]
+) -> Iterator[_Recipe]:
     """Yield the one run that a search has from the start, the controls as they are; trials are named runs."""
     if spec.tools.preparation == "none":
         hint = "use `tools.preparation: torchtune` or `peft`, or `design: full`"
         problems.append(Problem("a search trains, and `tools.preparation` is `none`", "design", hint=hint))
         return
-    for name, dimension in space_of(spec.design).items():
+    for name, dimension in space_of(search).items():
         path = f"design.space.{name}"
         wrong = _bad_name(name, spec, path=path)
         problems += [wrong] if wrong else []
         levels = (dimension.low, dimension.high) if isinstance(dimension, Span) else dimension
         for level in () if wrong else levels:
             _choice(name, level, path=path, problems=problems)
-    first = spec.models[0].name if "model" in searched_names(spec.design) else None
+    first = spec.models[0].name if "model" in searched_names(search) else None
     yield _Recipe("fine-tuned", DEFAULT, "design", first, {}, {}, dict(base))
 
 

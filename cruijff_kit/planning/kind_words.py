@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cruijff_kit.planning.fractions import fraction_of
-from cruijff_kit.planning.search_space import DEFAULT, space_of
+from cruijff_kit.planning.search_space import DEFAULT, most_trainings, space_of
 from cruijff_kit.schema.design_kinds import (
     Dimension,
     FractionalDesign,
@@ -48,6 +48,10 @@ def _kind(spec: ExperimentSpec) -> Iterator[str]:
         yield (
             f"Search by {metric}: up to {design.trials} trials, {design.at_once} at once, proposed by {design.sampler}"
             f", seed {design.seed}; the run called {DEFAULT} has the controls as they are."
+        )
+        yield (
+            "The estimates below are of the runs that stand here already; in all there are at most "
+            f"{most_trainings(design, len(spec.controls.seeds))} trainings."
         )
         yield (
             f"The best trial then runs beside the default on {design.fresh_seeds} seeds used nowhere before; a win is "

@@ -14,12 +14,13 @@ from cruijff_kit.data.loss_facts import (
     unread_options,
 )
 from cruijff_kit.errors import Problem
+from cruijff_kit.planning.data_checks import Used
 from cruijff_kit.planning.grid import Point, Variant
 from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.plan import PlannedRun, Resolved
 
-__all__ = ["minimised", "unfit_points", "warned_losses"]
+__all__ = ["check_answers", "minimised", "unfit_points", "warned_losses"]
 
 
 def unfit_points(points: Sequence[Point], facts: Mapping[Variant, DatasetFacts]) -> Iterator[Problem]:
@@ -41,6 +42,33 @@ def unfit_points(points: Sequence[Point], facts: Mapping[Variant, DatasetFacts])
         hint = "remove it, or set `loss: harm_weighted` or `calibration_monitor: {enabled: true}`"
         given = {name for each in told for name in ("harm_weights", "critical_errors") if getattr(each, name)}
         yield from (Problem(f"no run reads `{name}`", f"controls.{name}", hint=hint) for name in sorted(given))
+
+
+def check_answers(runs: Sequence[PlannedRun], used: Used, *, column: str | None) -> Iterator[Problem]:
+    """Yield a problem for each split with answers that are none of the options its runs learn or are watched by.
+
+    Args:
+        runs: runs that use the rows.
+        used: the rows.
+        column: of the answer; None where rows hold conversations, which the job looks at.
+    """
+    found = dict[tuple[str, tuple[str, ...]], Problem]()
+    if column is None:
+        return
+    for run in runs:
+        controls = _controls(run.settings)
+        if run.type == "control" or controls.options is None:
+            continue
+        watched = controls.calibration_monitor.enabled
+        for split in ("train",) * looks_at_rows(controls) + ("validation",) * watched:
+            answers = [str(row.get(column)) for row in used.splits.get(split, ())]
+            strange = [each for each in answers if each not in controls.options]
+            if strange:
+                example = f", such as `{strange[0][:40]}`" if used.shown else ""
+                fact = f"{len(strange)} of {len(answers)} rows of split `{split}` answer none of the options{example}"
+                hint = "add the label to `options`, or correct the rows"
+                found.setdefault((split, controls.options), Problem(fact, "controls.options", hint=hint))
+    yield from found.values()
 
 
 def warned_losses(trained: Sequence[PlannedRun]) -> Iterator[str]:

@@ -4,7 +4,8 @@ What a step needs is highest either when the backward pass begins (all activatio
 there, and the last block is being differentiated), or when it ends (all gradients are
 there, and the first block is). Both are added up from what the modules save for their
 backward pass, read in torchtune 0.6.1, transformers 5.5 and torch 2.13; each term
-below names its module. `benchmarks/memory.py` holds the sum against the measured peak.
+below names its module. `benchmarks/memory.py` holds the sum against the measured peak. What
+MLX needs is added up in `mlx_memory`.
 
 The unit of the formulas is elements a token: T tokens x the sum x bytes an element.
 With h the width, q = heads x head width, m the MLP's width and r the rank, a block of a
@@ -17,9 +18,10 @@ A padded pass has rows x longest row tokens, a packed one only the rows' own.
 
 from collections.abc import Iterator, Mapping
 from math import ceil
-from typing import NamedTuple
 
+from cruijff_kit.planning.mlx_memory import mlx_memory
 from cruijff_kit.planning.shapes import Shape, adapted_layers
+from cruijff_kit.planning.training_pass import Work, adapter_size
 from cruijff_kit.schema.estimate import MemoryParts
 
 __all__ = ["LOGITS_AT_ONCE", "Work", "adapter_size", "training_memory"]
@@ -27,7 +29,6 @@ __all__ = ["LOGITS_AT_ONCE", "Work", "adapter_size", "training_memory"]
 LOGITS_AT_ONCE = 2**25
 """Logits that the loss holds at a time; `runtime/losses.py` has the same number, and a test says so."""
 
-_ELEMENT = {"fp32": 4, "bf16": 2}
 _SINGLE = 4
 # Weights in 4 bits, with a scale of 8 bits for 64 of them and one of 32 for 256 of those.
 _NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
@@ -37,54 +38,10 @@ _PROCESS = 600_000_000
 _CONTEXT, _FRAGMENTS = 800_000_000, 0.04
 
 
-class Work(NamedTuple):
-    """What one forward and backward pass computes with."""
-
-    rank: int
-    """Rank of the update."""
-    tokens: int
-    """Tokens of a pass, padding included."""
-    supervised: int
-    """Tokens of them that a loss is taken on."""
-    rows: int = 1
-    """Rows of a pass."""
-    targets: tuple[str, ...] | None = None
-    """Linear layers adapted; all of a block where None."""
-    dora: bool = False
-    """Whether magnitudes are learnt apart."""
-    dropout: bool = False
-    """Whether the update's input is dropped in part."""
-    dtype: str = "fp32"
-    """Arithmetic of weights and activations: `fp32` or `bf16`."""
-    packed: bool = False
-    """Whether rows lie end to end."""
-    checkpointing: bool = False
-    """Whether blocks keep their input alone and are computed again."""
-    accumulation: int = 1
-    """Passes per optimiser step."""
-    quantized: bool = False
-    """Whether the frozen linear layers are held in 4 bits."""
-    gpu: bool = False
-    """Whether it runs on a GPU."""
-    sharded: int = 1
-    """Processes that share the weights (`fsdp`)."""
-    lean: bool = False
-    """Whether norms, gates and updates keep only what cannot be computed again (`runtime/lean_layers.py`)."""
-
-    @property
-    def element(self) -> int:
-        """Return the bytes of one element."""
-        return _ELEMENT[self.dtype]
-
-
-def adapter_size(shape: Shape, rank: int, *, targets: tuple[str, ...] | None = None, dora: bool = False) -> int:
-    """Return how many weights are trained: rank x (inputs + outputs) a layer, and with DoRA its outputs once more."""
-    layers = map(shape.linear, adapted_layers(shape, targets))
-    return shape.layers * sum(rank * (inputs + outputs) + outputs * dora for inputs, outputs in layers)
-
-
 def training_memory(shape: Shape, work: Work) -> MemoryParts:
     """Return the peak memory of an optimiser step, in bytes, of one process."""
+    if work.mlx:
+        return mlx_memory(shape, work)
     element = work.element
     trained = adapter_size(shape, work.rank, targets=work.targets, dora=work.dora) * element
     held = {

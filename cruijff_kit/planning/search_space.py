@@ -17,6 +17,7 @@ __all__ = [
     "default_point",
     "fresh_name",
     "fresh_seeds",
+    "most_trainings",
     "number_of",
     "point_key",
     "proposal_seed",
@@ -139,6 +140,11 @@ def run_of(name: str, point: Mapping[str, Level], *, seeds: Sequence[int] | None
     said = {"name": name, "model": point.get("model"), "parameters": parameters, "seeds": seeds}
     # What is not said is not written into the design either.
     return RunSpec.model_validate({key: value for key, value in said.items() if value})
+
+
+def most_trainings(search: SearchDesign, seeds: int) -> int:
+    """Return the trainings of a search at most: trials and default on every seed, then two on the fresh ones."""
+    return (search.trials + 1) * seeds + 2 * search.fresh_seeds
 
 
 def proposal_seed(seed: int, number: int, *, attempt: int) -> int:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from math import floor
 from typing import Any, NamedTuple
 
-from cruijff_kit.planning.memory import Work, training_memory
+from cruijff_kit.planning.memory import training_memory
 from cruijff_kit.planning.shapes import Shape
+from cruijff_kit.planning.training_pass import Work
 from cruijff_kit.schema.estimate import MemoryParts
 
 __all__ = ["Fit", "fit_of", "recommendations", "train_warnings"]
@@ -80,7 +81,7 @@ def recommendations(values: Mapping[str, Any]) -> Iterator[str]:
         yield f"{values['epochs']} epochs may memorise the rows; watch the validation loss, `best` is kept"
 
 
-def fit_of(shape: Shape, values: Mapping[str, Any], *, memory: int) -> Fit:
+def fit_of(shape: Shape, values: Mapping[str, Any], *, memory: int, mlx: bool = False) -> Fit:
     """Return what a training needs with rows of `max_seq_len`, and the largest batch in four fifths of a memory.
 
     Whether a batch fits is asked of the one estimator there is: beyond some rows the logits
@@ -90,12 +91,17 @@ def fit_of(shape: Shape, values: Mapping[str, Any], *, memory: int) -> Fit:
         shape: the model's.
         values: every key with its value.
         memory: bytes of the device; 0 where nobody says.
+        mlx: whether MLX computes.
     """
-    parts = training_memory(shape, _work(values, rows=values["batch_size"]))
+
+    def needed(rows: int) -> MemoryParts:
+        return training_memory(shape, _work(values, rows=rows)._replace(mlx=mlx))
+
+    parts = needed(values["batch_size"])
     limit = floor(_SHARE * memory)
     if not limit:
         return Fit(parts, 0, None)
-    return Fit(parts, limit, _most(lambda rows: training_memory(shape, _work(values, rows=rows)).total <= limit))
+    return Fit(parts, limit, _most(lambda rows: needed(rows).total <= limit))
 
 
 def _most(fits: Callable[[int], bool]) -> int:

@@ -42,7 +42,7 @@ class Vault(Protocol):
         """
         ...
 
-    def copy(self, source: str, target: str, path: str) -> None:
+    def copy(self, source: str, target: str, *, path: str) -> None:
         """Copy a file with its bits and times; one that is there already with the same bytes is left alone.
 
         Raises:
@@ -66,7 +66,7 @@ class Vault(Protocol):
         """Return the SHA-256 of a file, or of its first bytes, read from the disk; None where there is none."""
         ...
 
-    def write(self, folder: str, path: str, content: bytes) -> None:
+    def write(self, folder: str, path: str, *, content: bytes) -> None:
         """Write a file aside, flush and rename it; folders are made. SiteError where that cannot be."""
         ...
 

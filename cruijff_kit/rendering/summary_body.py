@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from cruijff_kit.rendering.markdown import as_code, as_text, byte_size, markdown_table
 from cruijff_kit.schema.data import DatasetFacts
+from cruijff_kit.schema.design_kinds import SearchDesign
 from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Estimate, Plan, PlannedRun
@@ -281,8 +282,14 @@ def _naming(checked: Checked) -> list[str]:
     ]
 
 
-def _reference(_: Checked) -> list[str]:
+def _reference(checked: Checked) -> list[str]:
+    searches = isinstance(checked.spec.design, SearchDesign)
     rows = [
+        *(
+            (("run the search to its end", "`ck sweep watch`"), ("see its trials", "`ck sweep show`"))
+            if searches
+            else ()
+        ),
         ("write the runs' files", "`ck scaffold`"),
         ("submit their jobs", "`ck submit`"),
         ("watch them", "`ck watch`"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cruijff_kit.runtime.adapter_merge import write_merged
+from cruijff_kit.runtime.array_files import save_arrays
 from cruijff_kit.runtime.base_record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, BASE_RECORD, base_record
 from cruijff_kit.runtime.files import aside_of, discard, make_folder, replace_folder, sync_file, write_aside
 from cruijff_kit.schema.layout import MERGED, adapter_in
@@ -82,8 +83,6 @@ def _best_folder(output: Path, step: int) -> Path:
 
 
 def _write_adapter(adapter: "Adapter", folder: Path, *, config: "TrainConfig") -> None:
-    from safetensors.torch import save_file
-
     record = base_record(config.base_model)
     settings = {
         "peft_type": "LORA",
@@ -97,8 +96,7 @@ def _write_adapter(adapter: "Adapter", folder: Path, *, config: "TrainConfig") -
         **adapter.settings,
     }
     make_folder(folder)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter.weights.items()}
-    save_file(tensors, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    save_arrays(adapter.weights, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
     sync_file(folder / ADAPTER_WEIGHTS)
     write_aside(folder / ADAPTER_CONFIG, json.dumps(settings, indent=2) + "\n")
     write_aside(folder / BASE_RECORD, record.model_dump_json(indent=2) + "\n")

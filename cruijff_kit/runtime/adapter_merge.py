@@ -15,6 +15,7 @@ from cruijff_kit.runtime.files import file_sha256, make_folder, sync_file, sync_
 from cruijff_kit.runtime.model_files import model_config, model_sha256, weight_files, weight_headers
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 __all__ = [
@@ -132,7 +133,7 @@ def write_merged(adapter: Path, folder: Path, *, base: Path) -> int:
     return len(updates)
 
 
-def updates_of(weights: "Mapping[str, torch.Tensor]") -> "dict[str, Update]":
+def updates_of(weights: "Mapping[str, torch.Tensor] | Mapping[str, np.ndarray]") -> "dict[str, Update]":
     """Return an adapter's updates by the name of the weight they change.
 
     Args:

@@ -1,19 +1,22 @@
 """Rows to the tensors of one forward pass: padded on the right, or packed end to end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cruijff_kit.data.tokens import IGNORE, Encoded
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Batch", "batches", "unsupervised"]
+__all__ = ["Array", "Batch", "as_torch", "batches", "unsupervised"]
+
+Array = Callable[[Sequence[Any]], Any]
+"""Whole numbers, one list or a list of lists, to an array of the library that computes."""
 
 
 class Batch(NamedTuple):
-    """Rows of one forward pass."""
+    """Rows of one forward pass; told as torch's tensors, they are whatever array made them."""
 
     ids: "torch.Tensor"
     """Token ids: shape (rows, longest row) when padded, (1, all tokens) when packed."""
@@ -44,7 +47,14 @@ class Batch(NamedTuple):
         return torch.arange(self.ids.shape[1]).expand(self.ids.shape)
 
 
-def batches(rows: Sequence[Encoded], *, size: int, packed: bool) -> Iterator[Batch]:
+def as_torch(numbers: Sequence[Any]) -> "torch.Tensor":
+    """Return whole numbers as a tensor of torch."""
+    import torch
+
+    return torch.tensor(numbers)
+
+
+def batches(rows: Sequence[Encoded], *, size: int, packed: bool, array: Array = as_torch) -> Iterator[Batch]:
     """Yield batches of up to `size` rows, in order, padded or packed.
 
     Padding is on the right and unsupervised, so under causal attention no real token
@@ -55,30 +65,26 @@ def batches(rows: Sequence[Encoded], *, size: int, packed: bool) -> Iterator[Bat
     """
     make = _packed if packed else _padded
     for start in range(0, len(rows), size):
-        yield make(rows[start : start + size])
+        yield make(rows[start : start + size], array)
 
 
-def unsupervised(row: Encoded, *, packed: bool) -> Batch:
+def unsupervised(row: Encoded, *, packed: bool, array: Array = as_torch) -> Batch:
     """Return a pass over one row without any label, for a process that has no row of its own."""
     make = _packed if packed else _padded
-    return make([row._replace(labels=(IGNORE,) * len(row.labels))])
+    return make([row._replace(labels=(IGNORE,) * len(row.labels))], array)
 
 
-def _padded(rows: Sequence[Encoded]) -> Batch:
-    import torch
-
+def _padded(rows: Sequence[Encoded], array: Array) -> Batch:
     width = max(len(row.ids) for row in rows)
     ids = [[*row.ids, *(0,) * (width - len(row.ids))] for row in rows]
     labels = [[*row.labels[1:], *(IGNORE,) * (width - len(row.labels) + 1)] for row in rows]
-    return Batch(torch.tensor(ids), torch.tensor(labels), _lengths(rows), packed=False, supervised=_supervised(rows))
+    return Batch(array(ids), array(labels), _lengths(rows), packed=False, supervised=_supervised(rows))
 
 
-def _packed(rows: Sequence[Encoded]) -> Batch:
-    import torch
-
+def _packed(rows: Sequence[Encoded], array: Array) -> Batch:
     rows = sorted(rows, key=lambda row: -len(row.ids))
-    ids = torch.tensor(list(chain.from_iterable(row.ids for row in rows)))
-    labels = torch.tensor(list(chain.from_iterable((*row.labels[1:], IGNORE) for row in rows)))
+    ids = array(list(chain.from_iterable(row.ids for row in rows)))
+    labels = array(list(chain.from_iterable((*row.labels[1:], IGNORE) for row in rows)))
     return Batch(ids[None], labels[None], _lengths(rows), packed=True, supervised=_supervised(rows))
 
 

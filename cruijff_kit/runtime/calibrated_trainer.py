@@ -44,8 +44,7 @@ _MOST = 64
 _SETS = ("coverage", "set_size")
 _RISK = ("expected_risk",)
 
-Answers = Mapping[str, Sequence[int]]
-"""Option to its token ids, end token included."""
+_Answers = Mapping[str, Sequence[int]]
 
 
 class _Logits(NamedTuple):
@@ -67,7 +66,7 @@ class CalibratedTrainer(Trainer):
         args: Any = None,
         *,
         controls: LossControls | Mapping[str, Any] | None = None,
-        answers: Answers | None = None,
+        answers: _Answers | None = None,
         **further: Any,
     ) -> None:
         """Prepare a training.
@@ -76,8 +75,8 @@ class CalibratedTrainer(Trainer):
             model: a causal language model.
             args: transformers' `TrainingArguments`.
             controls: the loss and the monitor, under the names of a design's controls; `options` follow from `answers`.
-            answers: the options; where absent, the answers that the data hold, named by their text, or by their ids
-                where there is no `processing_class`.
+            answers: option to its token ids, end token included; where absent, the answers that the data hold,
+                named by their text, or by their ids where there is no `processing_class`.
             **further: arguments of `Trainer`; rows are padded on the right where there is no `data_collator`.
 
         Raises:
@@ -105,10 +104,11 @@ class CalibratedTrainer(Trainer):
         if monitor.adjust_lr:
             self.add_callback(CalibrationMonitorCallback(monitor.adjustment_threshold, monitor.lr_reduction_factor))
 
-    def compute_loss(
+    def compute_loss(  # pyright: ignore[reportIncompatibleMethodOverride]  # the Trainer names what follows
         self,
         model: Any,
         inputs: dict[str, Any],
+        *,
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
@@ -160,7 +160,7 @@ class CalibratedTrainer(Trainer):
             yield logits[(batch.labels != IGNORE).to(logits.device)]
         model.train(was_training)
 
-    def _answers(self, named: Answers | None) -> AnswerTree:
+    def _answers(self, named: _Answers | None) -> AnswerTree:
         if named is not None:
             return AnswerTree(tuple(named), tuple(tuple(ids) for ids in named.values()))
         held: Any = self.eval_dataset
@@ -246,7 +246,7 @@ class CalibrationMonitorCallback(TrainerCallback, ExportableState):
         told = {name: getattr(self, name) for name in ("adjustment_threshold", "lr_reduction_factor")}
         return {"args": told, "attributes": {"lr_scale": self.lr_scale}}
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, **told: Any) -> None:
+    def on_evaluate(self, args: Any, state: Any, *_: Any, **told: Any) -> None:
         """Lower the rate where the metrics say so."""
         metrics = told.get("metrics") or {}
         low = metrics.get("eval_ece_debiased_low")
@@ -259,7 +259,7 @@ class CalibrationMonitorCallback(TrainerCallback, ExportableState):
             group["lr"] *= factor
             if "initial_lr" in group:
                 group["initial_lr"] *= factor
-        inner = getattr(scheduler, "scheduler", scheduler)
+        inner: Any = getattr(scheduler, "scheduler", scheduler)
         if hasattr(inner, "base_lrs"):
             inner.base_lrs = [rate * factor for rate in inner.base_lrs]
         state.log_history.append({"step": state.global_step, "lr_scale": self.lr_scale, "eval_ece_debiased_low": low})

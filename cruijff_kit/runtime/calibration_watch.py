@@ -16,16 +16,15 @@ from cruijff_kit.runtime.option_reading import Batching, longest_reading, read_o
 from cruijff_kit.runtime.option_scores import OptionTable, option_table
 from cruijff_kit.runtime.training_rows import Rows
 from cruijff_kit.schema.config import TrainConfig
-from cruijff_kit.schema.losses import CalibrationMonitor, LossControls
+from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.prediction import PromptIds
-from cruijff_kit.schema.run import MetricPoint
 from cruijff_kit.scoring.harm import harm_costs
 from cruijff_kit.scoring.watched import Watching, mean_intervals, watched_figures
 
 if TYPE_CHECKING:
     from cruijff_kit.runtime.course import Course
 
-__all__ = ["CalibrationWatch", "load_watch", "lowered"]
+__all__ = ["CalibrationWatch", "load_watch"]
 
 _SHOWN = 20
 
@@ -78,7 +77,8 @@ class CalibrationWatch:
         found |= {"option_mass": float(np.mean([each.mass for each in scores])), "watched_rows": len(true)}
         answerable = np.isin(true, kept)
         places = np.searchsorted(kept, true[answerable])
-        costs = harm_costs([names[at] for at in kept], self.controls.harm_weights, self.controls.critical_errors)
+        weights, errors = self.controls.harm_weights, self.controls.critical_errors
+        costs = harm_costs([names[at] for at in kept], weights=weights, errors=errors)
         return found | watched_figures(y_prob=chances[answerable], y_true=places, costs=costs, how=how)
 
 
@@ -110,15 +110,6 @@ def load_watch(config: TrainConfig, rows: Rows) -> CalibrationWatch | None:
         fact = f"a prompt and an option have {longest} tokens, and `max_seq_len` is `{config.dataset.max_seq_len}`"
         raise SpecError("options cannot be read", problems=[Problem(fact, "max_seq_len", hint=f"write `{longest}`")])
     return CalibrationWatch(config, table, prompts, [answers[_answer(row)] for row in rows.val], config.seed)
-
-
-def lowered(point: MetricPoint, monitor: CalibrationMonitor) -> tuple[str, ...]:
-    """Return what a job says of a validation that lowered the learning rate; nothing of any other."""
-    if point.lr_scale is None:
-        return ()
-    within = f"[{point.ece_debiased_low:.4f}, {point.ece_debiased_high:.4f}]"
-    fact = f"the debiased ECE is {point.ece_debiased:.4f}, its interval {within} above {monitor.adjustment_threshold:g}"
-    return (f"step {point.step}: {fact}; learning rates from here on are {point.lr_scale:.6g} of those planned",)
 
 
 def _answer(row: Encoded) -> PromptIds:

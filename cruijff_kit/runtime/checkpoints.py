@@ -6,13 +6,14 @@ its name is whole; older ones are removed after that. The order of rows is a fun
 seed and epoch, so the number of steps done says where in the data the training stands.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
 from cruijff_kit.errors import ResultError
+from cruijff_kit.runtime.array_files import save_arrays
 from cruijff_kit.runtime.files import aside_of, discard, replace_folder, sync_file, write_aside
 from cruijff_kit.schema.run import TrainingProgress
 
@@ -35,13 +36,11 @@ class Checkpoint(NamedTuple):
     """Adapter, optimiser and random states, by name."""
 
 
-def save_checkpoint(output: Path, progress: TrainingProgress, *, tensors: "dict[str, torch.Tensor]") -> None:
+def save_checkpoint(output: Path, progress: TrainingProgress, *, tensors: Mapping[str, Any]) -> None:
     """Write a checkpoint below a run's output directory, durably, and remove older ones."""
-    from safetensors.torch import save_file
-
     folder = output / _FOLDER / f"step_{progress.step}"
     aside = aside_of(folder)
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside / _TENSORS)
+    save_arrays(tensors, aside / _TENSORS)
     sync_file(aside / _TENSORS)
     write_aside(aside / _PROGRESS, progress.model_dump_json(indent=2) + "\n")
     replace_folder(aside, folder)

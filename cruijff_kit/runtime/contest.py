@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from cruijff_kit.schema.config import TrainConfig
-from cruijff_kit.schema.losses import BEST_METRICS
+from cruijff_kit.schema.losses import BEST_METRICS, CalibrationMonitor
 from cruijff_kit.schema.run import MetricPoint
 
-__all__ = ["Contest"]
+__all__ = ["Contest", "lowered"]
 
 
 @dataclass(slots=True)
@@ -62,3 +62,12 @@ class Contest:
         more = self.config.greater_is_better
         more = BEST_METRICS[self.config.metric_for_best_model] if more is None else more
         return self.best is None or (value > self.best[0] if more else value < self.best[0])
+
+
+def lowered(point: MetricPoint, monitor: CalibrationMonitor) -> tuple[str, ...]:
+    """Return what a job says of a validation that lowered the learning rate; nothing of any other."""
+    if point.lr_scale is None:
+        return ()
+    within = f"[{point.ece_debiased_low:.4f}, {point.ece_debiased_high:.4f}]"
+    fact = f"the debiased ECE is {point.ece_debiased:.4f}, its interval {within} above {monitor.adjustment_threshold:g}"
+    return (f"step {point.step}: {fact}; learning rates from here on are {point.lr_scale:.6g} of those planned",)

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cruijff_kit.data.tokens import IGNORE, Encoded
 from cruijff_kit.errors import RunError
-from cruijff_kit.runtime.batches import Batch, batches, unsupervised
+from cruijff_kit.runtime.batches import Array, Batch, as_torch, batches, unsupervised
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.schedules import rate_at
-from cruijff_kit.runtime.seeding import shuffled
+from cruijff_kit.runtime.seeding import seed_everything, shuffled
 from cruijff_kit.runtime.trainee import Adapter
 from cruijff_kit.runtime.training_rows import Rows, steps_of_epoch
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import MetricPoint
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from cruijff_kit.runtime.calibration_watch import CalibrationWatch
@@ -67,7 +68,7 @@ class State(NamedTuple):
 
     texts: dict[str, str]
     """States that are words."""
-    tensors: "dict[str, torch.Tensor]"
+    tensors: "dict[str, torch.Tensor] | dict[str, np.ndarray]"
     """Adapter, optimiser and states that are numbers, by name."""
 
 
@@ -117,6 +118,16 @@ class Course(ABC):
             limit=config.max_steps_per_epoch,
         )
         self.prepare()
+
+    @staticmethod
+    def seed(seed: int) -> None:
+        """Seed whatever may draw, before the model is made."""
+        seed_everything(seed)
+
+    @property
+    def array(self) -> Array:
+        """Return what makes the arrays of a pass."""
+        return as_torch
 
     @abstractmethod
     def prepare(self) -> None:
@@ -184,9 +195,9 @@ class Course(ABC):
         packed, size = self.config.packed, self.config.batch_size_val
         # Rows of like length share a pass, so that little is padded.
         rows = sorted(self.ranks.share(self.rows.val), key=lambda row: -len(row.ids))
-        passes = list(batches(rows, size=size, packed=packed))
+        passes = list(batches(rows, size=size, packed=packed, array=self.array))
         idle = self._idle(len(self.rows.val), size=size, made=len(passes))
-        passes += [unsupervised(self.rows.val[0], packed=packed)] * idle
+        passes += [unsupervised(self.rows.val[0], packed=packed, array=self.array)] * idle
         loss = self.validation_loss(passes)
         loss, count = self.ranks.total(loss, sum(batch.supervised for batch in passes))
         return loss / count
@@ -221,8 +232,9 @@ class Course(ABC):
         size, packed = self.config.batch_size, self.config.packed
         # Rows of like length share a pass, so that little is padded; the step's loss is over all of them.
         mine = self.ranks.share(rows) if packed else sorted(self.ranks.share(rows), key=lambda row: -len(row.ids))
-        passes = list(batches(mine, size=size, packed=packed))
-        passes += [unsupervised(rows[0], packed=packed)] * self._idle(len(rows), size=size, made=len(passes))
+        passes = list(batches(mine, size=size, packed=packed, array=self.array))
+        idle = self._idle(len(rows), size=size, made=len(passes))
+        passes += [unsupervised(rows[0], packed=packed, array=self.array)] * idle
         supervised = sum(label != IGNORE for row in rows for label in row.labels[1:])
         return Work(passes, supervised, sum(len(row.ids) for row in rows))
 

@@ -55,6 +55,8 @@ def choose_dtype(name: str, device: "torch.device") -> "torch.dtype":
             f"`dtype: bf16` is not supported by `{describe_device(device)}`",
             hint="set `controls.dtype: fp32`, or ask for a newer GPU by `resources.constraint`",
         )
+    if name == "bf16" and device.type == "mps" and not torch.backends.mps.is_macos_or_newer(14, 0):
+        raise SiteError("`dtype: bf16` on Apple's GPU needs macOS 14", hint="set `controls.dtype: fp32`")
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[name]
 
 

@@ -38,7 +38,7 @@ from cruijff_kit.errors import PlanError
 from cruijff_kit.runtime.batching import Batcher, Query
 from cruijff_kit.runtime.decisions import Decisions
 from cruijff_kit.runtime.inference import Limits
-from cruijff_kit.runtime.residents import load_resident
+from cruijff_kit.runtime.residents import Resident, load_resident
 from cruijff_kit.runtime.sampling import DEFAULT_TOKENS, choose_chance, prove_greedy
 from cruijff_kit.runtime.uncertainty import MCDropoutWrapper
 from cruijff_kit.schema.backend import Library
@@ -61,6 +61,9 @@ _UNSUPPORTED = (
 
 class CruijffAPI(ModelAPI):
     """A local base model, with an adapter unmerged on it where one is named."""
+
+    answered: Callable[[int], None] | None = None
+    """Told how many samples each batch answered."""
 
     def __init__(
         self,
@@ -100,7 +103,7 @@ class CruijffAPI(ModelAPI):
             device: `cpu`, `cuda` or `auto`.
             backend: library that computes; `mlx` needs the extra `[mlx]`.
             dropout_passes: passes with LoRA's dropout on that options' probabilities are the mean of.
-            dropout_seed: decides, together with a prompt's ids, what they drop.
+            dropout_seed: decides, with a prompt's ids, what they drop.
         """
         super().__init__(model_name, base_url, api_key, [], config)
         self._encoding = Encoding(
@@ -108,17 +111,10 @@ class CruijffAPI(ModelAPI):
         )
         longest = max_seq_len if backend == "mlx" else None
         self._resident = _resident(model_path, dtype=dtype, device=device, backend=backend, longest=longest)
-        self._adapter = adapter
+        self._adapter, self._batch_size = adapter, batch_size
         self._ends = stop_ids(encoding=self._encoding, tokenizer=self._resident.tokenizer)
-        self._batch_size = batch_size
-        self.answered: Callable[[int], None] | None = None
-        self._batcher = Batcher(self._complete)
-        self._several = (
-            MCDropoutWrapper(model=self._resident, adapter=adapter, passes=dropout_passes, seed=dropout_seed)
-            if dropout_passes
-            else None
-        )
-        self._known: dict[tuple[str, ...], Decisions] = {}
+        self._batcher, self._known = Batcher(self._complete), dict[tuple[str, ...], Decisions]()
+        self._several = _several(self._resident, adapter, passes=dropout_passes, seed=dropout_seed)
 
     def max_connections(self) -> int:
         """Return how many requests may wait: enough to sort several batches by length."""
@@ -200,6 +196,10 @@ def cruijff() -> type[ModelAPI]:
 
 # One base fills the memory; the cells of an evaluation job share it.
 _resident = lru_cache(maxsize=1)(load_resident)
+
+
+def _several(model: Resident, adapter: str | None, *, passes: int, seed: int) -> MCDropoutWrapper | None:
+    return MCDropoutWrapper(model=model, adapter=adapter, passes=passes, seed=seed) if passes else None
 
 
 def _refuse_unsupported(tools: Sequence[ToolInfo], config: GenerateConfig) -> None:

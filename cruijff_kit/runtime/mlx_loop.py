@@ -3,6 +3,7 @@
 # pyright: reportMissingImports=false
 # MLX has an environment of its own, beside the one that types are checked in.
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -10,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 import mlx.optimizers as optim
-import torch
+import numpy as np
 
 from cruijff_kit.errors import ResultError
-from cruijff_kit.runtime.batches import Batch
+from cruijff_kit.runtime.batches import Array, Batch
 from cruijff_kit.runtime.course import Course, Learnt, Place, State, Work
-from cruijff_kit.runtime.mlx_lora import MlxLora, as_array, as_tensor
+from cruijff_kit.runtime.machine_memory import usable_cpus
+from cruijff_kit.runtime.mlx_lora import MlxLora, as_array, as_numbers, as_tensor
 from cruijff_kit.runtime.mlx_model import describe_mlx
-from cruijff_kit.runtime.seeding import random_states, restore_random_states
+from cruijff_kit.runtime.seeding import plain_states, restore_plain_states, seed_plain
 from cruijff_kit.runtime.trainee import Adapter
 
 if TYPE_CHECKING:
+    import torch
+
     from cruijff_kit.runtime.checkpoints import Checkpoint
 
 __all__ = ["MlxLoop"]
@@ -47,6 +51,16 @@ class MlxLoop(Course):
     weights: dict[str, Any] = field(init=False)
     """What learns, by mlx-lm's names."""
 
+    @staticmethod
+    def seed(seed: int) -> None:
+        """Seed whatever may draw but MLX, which draws by numbers that are set each time."""
+        seed_plain(seed)
+
+    @property
+    def array(self) -> Array:
+        """Return what makes the arrays of a pass: NumPy."""
+        return np.array
+
     def prepare(self) -> None:
         """Make the optimiser, and let what is dropped in training be dropped."""
         settings = self.config.optimizer
@@ -67,7 +81,7 @@ class MlxLoop(Course):
             # Evaluated pass by pass, so that no more than one keeps its activations.
             mx.eval(total, gradients, *([] if measured is None else [logits]))
             if measured is not None:
-                measured.add(as_tensor(logits), batch, logits=lambda each: each)
+                measured.add(as_tensor(logits), _as_torch(batch), logits=lambda each: each)
         norm = mx.sqrt(sum(mx.square(each.astype(mx.float32)).sum() for each in gradients.values()))
         limit = self.config.clip_grad_norm
         if limit is not None:
@@ -88,7 +102,7 @@ class MlxLoop(Course):
         self.trainee.base.model.train()
         return loss
 
-    def heard(self, passes: Iterable[Batch]) -> Iterator[torch.Tensor]:
+    def heard(self, passes: Iterable[Batch]) -> "Iterator[torch.Tensor]":
         """Yield the logits of each pass where it has labels, nothing dropped."""
         self.trainee.base.model.eval()
         for batch in passes:
@@ -101,13 +115,12 @@ class MlxLoop(Course):
 
     def state(self) -> State:
         """Return all that a checkpoint holds."""
-        texts, generators = random_states()
-        tensors = {f"{_WEIGHT}{name}": as_tensor(each) for name, each in self.weights.items()}
+        tensors = {f"{_WEIGHT}{name}": as_numbers(each) for name, each in self.weights.items()}
         for name in self.weights:
             parts = self.optimizer.state[name].items()
-            tensors |= {f"{_OPTIMIZER}{name}.{part}": as_tensor(each) for part, each in parts}
-        tensors[_STEP] = as_tensor(self.optimizer.state["step"])
-        return State(texts, {**tensors, **generators})
+            tensors |= {f"{_OPTIMIZER}{name}.{part}": as_numbers(each) for part, each in parts}
+        tensors[_STEP] = as_numbers(self.optimizer.state["step"])
+        return State(plain_states(), tensors)
 
     def restore(self, checkpoint: "Checkpoint") -> None:
         """Stand where a checkpoint stands: weights, moments, position, random states.
@@ -129,7 +142,7 @@ class MlxLoop(Course):
         mx.eval(self.weights, self.optimizer.state)
         progress = checkpoint.progress
         self.tally.step, self.tally.tokens, self.tally.supervised = progress.step, progress.tokens, progress.supervised
-        restore_random_states(progress.random, checkpoint.tensors)
+        restore_plain_states(progress.random)
 
     def peak_memory(self) -> int:
         """Return the most memory that MLX held so far, in bytes."""
@@ -137,7 +150,7 @@ class MlxLoop(Course):
 
     def place(self) -> Place:
         """Return where this computes."""
-        return Place(describe_mlx(), torch.get_num_threads())
+        return Place(describe_mlx(), int(os.environ.get("OMP_NUM_THREADS") or usable_cpus()))
 
     def _passed(self, batch: Batch, *, share: int) -> tuple[tuple[Any, Any], dict[str, Any]]:
         """Return loss and logits of a pass, and the gradient of the loss by the name of each weight."""
@@ -156,3 +169,10 @@ class MlxLoop(Course):
         """Return the number that dropout of a pass is drawn by: of seed and step alone."""
         said = f"{self.config.seed}:{self.tally.step}:{at}".encode()
         return int.from_bytes(blake2b(said, digest_size=8).digest(), "little")
+
+
+def _as_torch(batch: Batch) -> Batch:
+    """Return a pass as metrics of a user's file expect it."""
+    import torch
+
+    return batch._replace(ids=torch.from_numpy(batch.ids), labels=torch.from_numpy(batch.labels))

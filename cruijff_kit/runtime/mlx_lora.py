@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
-import torch
 from mlx import nn
 from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.tuner.dora import DoRALinear
@@ -35,7 +34,10 @@ from cruijff_kit.runtime.target_modules import short_names
 from cruijff_kit.runtime.trainee import Adapter
 from cruijff_kit.schema.config import TrainConfig
 
-__all__ = ["Heard", "MlxLora", "as_array", "as_tensor", "put_adapter"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Heard", "MlxLora", "as_array", "as_numbers", "as_tensor", "put_adapter"]
 
 _SEEDS = 2**64
 
@@ -103,9 +105,9 @@ class MlxLora:
 
     def hear(self, batch: Batch) -> Heard:
         """Return summed loss and logits of the supervised tokens of a pass."""
-        labels = batch.labels.numpy()
+        labels = np.asarray(batch.labels)
         places, wanted = mx.array(np.flatnonzero(labels != IGNORE)), mx.array(labels[labels != IGNORE])
-        ids = mx.array(batch.ids.numpy())
+        ids = mx.array(np.asarray(batch.ids))
         if self.head is None:
             found = self.base.model(ids)
             logits = found.reshape(-1, found.shape[-1])[places]
@@ -118,7 +120,7 @@ class MlxLora:
 
     def adapter(self) -> Adapter:
         """Return what is learnt so far, as it is written."""
-        weights = to_peft_names({name: as_tensor(weight) for name, weight in self.weights().items()})
+        weights = to_peft_names({name: as_numbers(weight) for name, weight in self.weights().items()})
         variant, kinds = self.config.model.variant, nn.Linear | nn.QuantizedLinear | LoRALinear | DoRALinear
         linear = [name for name, part in self.base.model.named_modules() if isinstance(part, kinds)]
         settings = {
@@ -151,16 +153,25 @@ def put_adapter(
     return made
 
 
-def as_tensor(array: Any) -> torch.Tensor:
-    """Return an array of MLX as a tensor of its own: numbers of 16 bits become single ones, counts signed ones."""
+def as_numbers(array: Any) -> np.ndarray:
+    """Return an array of MLX as one of NumPy: numbers of 16 bits become single ones, counts signed ones."""
     plain = array.astype(mx.float32) if array.dtype == mx.bfloat16 else array
     held = np.array(plain)
     # What MLX counts with is of a type that numpy knows by two names, and torch by one.
-    return torch.from_numpy(held.astype(np.int64) if held.dtype.kind == "u" else held)
+    return held.astype(np.int64) if held.dtype.kind == "u" else held
 
 
-def as_array(tensor: torch.Tensor) -> Any:
+def as_tensor(array: Any) -> "torch.Tensor":
+    """Return an array of MLX as a tensor of its own, its numbers as `as_numbers` has them."""
+    import torch
+
+    return torch.from_numpy(as_numbers(array))
+
+
+def as_array(tensor: "torch.Tensor") -> Any:
     """Return a tensor as an array of MLX; numbers of 16 bits become single ones."""
+    import torch
+
     plain = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
     return mx.array(plain.cpu().numpy())
 

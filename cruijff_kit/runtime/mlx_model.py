@@ -11,6 +11,7 @@ import mlx.core as mx
 from mlx import nn
 from mlx_lm.utils import load_model
 
+from cruijff_kit.data.mlx_limits import PROVEN
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.base_record import ADAPTER_CONFIG
 from cruijff_kit.runtime.model_files import model_config, weight_headers
@@ -18,7 +19,6 @@ from cruijff_kit.runtime.target_modules import chosen_layers
 
 __all__ = [
     "GROUP",
-    "PROVEN",
     "Base",
     "describe_mlx",
     "linear_layers",
@@ -33,10 +33,6 @@ __all__ = [
 GROUP = 64
 """Weights that share one scale and one bias in 4 bits."""
 _BITS = 4
-PROVEN = (
-    "cohere", "gemma2", "glm4", "granite", "llama", "mistral", "phi", "phi3", "qwen2", "qwen3", "smollm3",
-)  # fmt: skip
-"""Families whose logits were held against those of transformers; others may load and compute something else."""
 
 
 class Base(NamedTuple):

@@ -102,11 +102,13 @@ def _ranked(logits: Tensor, count: int) -> tuple[list[list[int]], list[list[floa
 
 def _drawn(logits: Tensor, draws: Sequence[float], *, top_p: float) -> Tensor:
     """Return one token a row, shape (rows, 1), by inverting the distribution of the nucleus."""
-    ranked = logits.double().softmax(-1).sort(dim=-1, descending=True, stable=True)
+    # Apple's GPU has no doubles; whoever asked goes on where the logits were.
+    exact = logits.cpu() if logits.device.type == "mps" else logits
+    ranked = exact.double().softmax(-1).sort(dim=-1, descending=True, stable=True)
     reached = ranked.values.cumsum(-1)
     # The nucleus holds the first token that reaches the mass asked for.
     kept = ((reached - ranked.values) < top_p).sum(-1, keepdim=True) - 1
     mass = reached.gather(-1, kept)
-    wanted = torch.tensor(draws, dtype=torch.float64, device=logits.device)[:, None] * mass
+    wanted = torch.tensor(draws, dtype=torch.float64, device=exact.device)[:, None] * mass
     at = torch.searchsorted(reached, wanted, right=True).minimum(kept)
-    return ranked.indices.gather(-1, at)
+    return ranked.indices.gather(-1, at).to(logits.device)

@@ -32,6 +32,7 @@ from cruijff_kit.scoring.harm import harm_costs, harm_of
 __all__ = ["Heads", "Objective", "answer_tree", "load_objective", "make_objective"]
 
 _SHOWN = 20
+_Part = Callable[..., Tensor]
 
 
 class Heads(Protocol):
@@ -74,20 +75,21 @@ class Objective:
         if not len(labels) or step < self.plain_steps:
             return heads.loss(hidden, labels)
         if self.tree is None or self.answers is None:
-            return self._sliced(heads, partial(_of_tokens, loss=self.tokens), hidden, labels[:, None]).sum()
+            part = partial(_of_tokens, loss=self.tokens)
+            return self._sliced(heads, part, hidden=hidden, asked=labels[:, None]).sum()
         asked = torch.cat([labels[:, None], self.tree.beside(batch).to(labels.device)], dim=1)
-        read = self._sliced(heads, _read, hidden, asked)
+        read = self._sliced(heads, _read, hidden=hidden, asked=asked)
         return self.answers(*self.tree.masses(read, batch)).sum()
 
-    def _sliced(self, heads: Heads, part: Callable[..., Tensor], hidden: Tensor, asked: Tensor) -> Tensor:
+    def _sliced(self, heads: Heads, part: _Part, *, hidden: Tensor, asked: Tensor) -> Tensor:
         """Return what a function reads off logits, some tokens at a time; the backward pass makes them again."""
         if self.at_once is None:
             with torch.no_grad():
                 self.at_once = max(1, LOGITS_AT_ONCE // heads.logits(hidden[:1]).shape[-1])
         if len(asked) <= self.at_once:
-            return part(hidden, asked, heads)
+            return part(hidden, asked, heads=heads)
         pieces = zip(hidden.split(self.at_once), asked.split(self.at_once), strict=True)
-        return torch.cat([checkpoint(part, *piece, heads, use_reentrant=False) for piece in pieces])
+        return torch.cat([checkpoint(part, *piece, heads=heads, use_reentrant=False) for piece in pieces])
 
 
 def load_objective(config: TrainConfig, rows: Rows) -> Objective | None:
@@ -126,7 +128,7 @@ def make_objective(controls: LossControls, *, tree: AnswerTree | None, taught: S
         return Objective(token_loss(controls.loss, controls.loss_options))
     told, names = controls.loss_options, tree.options
     abstain = names.index(told.abstain) if told.abstain in names else -1
-    costs = torch.tensor(harm_costs(names, {}, controls.critical_errors, plain=0.0))
+    costs = torch.tensor(harm_costs(names, errors=controls.critical_errors, plain=0.0))
     needed: Mapping[str, Needed] = {
         "label_smoothing": lambda right, other: True,
         "gambler": lambda right, other: other == abstain,
@@ -174,11 +176,11 @@ def _refuse_others(rows: Sequence[Encoded], tree: AnswerTree, *, split: str) -> 
         )
 
 
-def _of_tokens(hidden: Tensor, asked: Tensor, heads: Heads, *, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def _of_tokens(hidden: Tensor, asked: Tensor, *, heads: Heads, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     return loss(heads.logits(hidden), asked[:, 0])
 
 
-def _read(hidden: Tensor, asked: Tensor, heads: Heads) -> Tensor:
+def _read(hidden: Tensor, asked: Tensor, *, heads: Heads) -> Tensor:
     """Return the log-probability of each token asked for, of the shape of `asked`."""
     logits = heads.logits(hidden)
     return logits.gather(-1, asked) - logits.logsumexp(-1, keepdim=True)

@@ -80,7 +80,7 @@ def read_options(
     found: list[_Told] = []
     heard = iter(hear(made))
     for start in range(0, len(mine), size):
-        found += _parted(next(heard), mine[start : start + size], table)
+        found += _parted(next(heard), mine[start : start + size], table=table)
     for _ in heard:
         continue
     return _pooled(ranks.everyone(found), table, count=len(prompts))
@@ -108,7 +108,7 @@ def _asked(path: PromptIds, table: OptionTable) -> list[tuple[PromptIds, int, in
     ]
 
 
-def _parted(logits: Tensor, lines: Sequence[_Line], table: OptionTable) -> Iterator[_Told]:
+def _parted(logits: Tensor, lines: Sequence[_Line], *, table: OptionTable) -> Iterator[_Told]:
     """Yield what was read in a pass."""
     said = logits.float()
     total = said.logsumexp(-1)

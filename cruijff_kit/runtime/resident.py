@@ -17,6 +17,7 @@ from cruijff_kit.runtime.causal_lm import end_ids, load_causal_lm, tokenizer_of
 from cruijff_kit.runtime.devices import choose_device, choose_dtype
 from cruijff_kit.runtime.inference import Decoder, Limits
 from cruijff_kit.runtime.lora_dropout import dropout_on, dropping_layers
+from cruijff_kit.runtime.option_scores import OptionTable
 from cruijff_kit.runtime.resident_base import Resident, unfitting
 from cruijff_kit.schema.prediction import Completion, PromptIds
 
@@ -72,7 +73,7 @@ class ResidentModel(Resident):
         limits: Limits,
         *,
         adapter: str,
-        options: Sequence[Sequence[str]],
+        options: Sequence[Sequence[str] | OptionTable],
         seeds: Sequence[int],
     ) -> list[list[Completion]]:
         """Return the answers of one pass a seed, with the adapter's dropout on as in training.

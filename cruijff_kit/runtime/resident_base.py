@@ -71,7 +71,7 @@ class Resident(ABC):
         limits: Limits,
         *,
         adapter: str,
-        options: Sequence[Sequence[str]],
+        options: Sequence[Sequence[str] | OptionTable],
         seeds: Sequence[int],
     ) -> list[list[Completion]]:
         """Return the answers of one pass a seed, with the adapter's dropout on as in training.

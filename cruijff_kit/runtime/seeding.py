@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["random_states", "restore_random_states", "seed_everything", "shuffled"]
+__all__ = [
+    "plain_states",
+    "random_states",
+    "restore_plain_states",
+    "restore_random_states",
+    "seed_everything",
+    "seed_plain",
+    "shuffled",
+]
 
 _Item = TypeVar("_Item")
 
 
 def seed_everything(seed: int) -> dict[str, int]:
     """Seed Python, NumPy and torch, ask for deterministic kernels, and return what was seeded."""
-    import numpy as np
     import torch
 
     # cuBLAS is deterministic only with a fixed workspace, set before its first use.
@@ -26,11 +33,18 @@ def seed_everything(seed: int) -> dict[str, int]:
     # Filling memory that is about to be written costs time and changes nothing here.
     deterministic: Any = torch.utils.deterministic
     deterministic.fill_uninitialized_memory = False
+    seed_plain(seed)
+    torch.manual_seed(seed)
+    return dict.fromkeys(("initialisation", "dropout", "shuffling", "subset"), seed)
+
+
+def seed_plain(seed: int) -> None:
+    """Seed Python and NumPy alone."""
+    import numpy as np
+
     random.seed(seed)
     # Libraries that draw from NumPy's global generator are reached in no other way.
     np.random.seed(seed)
-    torch.manual_seed(seed)
-    return dict.fromkeys(("initialisation", "dropout", "shuffling", "subset"), seed)
 
 
 def shuffled(items: Sequence[_Item], *, seed: int, purpose: str) -> list[_Item]:
@@ -49,29 +63,40 @@ def shuffled(items: Sequence[_Item], *, seed: int, purpose: str) -> list[_Item]:
 
 def random_states() -> "tuple[dict[str, str], dict[str, torch.Tensor]]":
     """Return the state of every generator: Python's and NumPy's as text, torch's as bytes."""
-    import numpy as np
     import torch
 
-    name, keys, *rest = np.random.get_state(legacy=True)
-    texts = {
-        "python": json.dumps(random.getstate()),
-        "numpy": json.dumps([name, [int(key) for key in keys], *rest]),
-    }
     tensors = {"random.torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
-    return texts, tensors
+    return plain_states(), tensors
+
+
+def plain_states() -> dict[str, str]:
+    """Return the states of Python's generator and of NumPy's."""
+    import numpy as np
+
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return {
+        "python": json.dumps(random.getstate()),
+        "numpy": json.dumps([name, [int(key) for key in keys], *rest]),
+    }
 
 
 def restore_random_states(texts: Mapping[str, str], tensors: "Mapping[str, torch.Tensor]") -> None:
     """Put every generator back into a state that `random_states` returned."""
-    import numpy as np
     import torch
+
+    restore_plain_states(texts)
+    torch.set_rng_state(tensors["random.torch"])
+    if "random.cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+
+
+def restore_plain_states(texts: Mapping[str, str]) -> None:
+    """Put Python's generator and NumPy's back into states that `plain_states` returned."""
+    import numpy as np
 
     version, keys, gauss = json.loads(texts["python"])
     random.setstate((version, tuple(keys), gauss))
     name, words, *rest = json.loads(texts["numpy"])
     np.random.set_state((name, np.array(words, dtype=np.uint32), *rest))
-    torch.set_rng_state(tensors["random.torch"])
-    if "random.cuda" in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors["random.cuda"])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from cruijff_kit.runtime.batches import Batch
@@ -29,7 +30,7 @@ def whole_weights(weights: "Mapping[str, torch.nn.Parameter]", ranks: "Ranks") -
 class Adapter(NamedTuple):
     """An adapter as it is written, whichever library trained it."""
 
-    weights: "dict[str, torch.Tensor]"
+    weights: "dict[str, torch.Tensor] | dict[str, np.ndarray]"
     """Weights under peft's names, whole and on the CPU."""
     settings: dict[str, Any]
     """The entries of `adapter_config.json` that the backend decides on."""

@@ -14,7 +14,6 @@ from cruijff_kit.data.loss_facts import loss_warnings
 from cruijff_kit.errors import RunError
 from cruijff_kit.runtime.adapter_files import keep_best, publish_best, save_epoch, tidy_best
 from cruijff_kit.runtime.adapter_merge import check_mergeable, updates_of
-from cruijff_kit.runtime.calibration_watch import lowered
 from cruijff_kit.runtime.checkpoints import (
     Checkpoint,
     load_checkpoint,
@@ -22,7 +21,7 @@ from cruijff_kit.runtime.checkpoints import (
     save_checkpoint,
     set_aside_checkpoints,
 )
-from cruijff_kit.runtime.contest import Contest
+from cruijff_kit.runtime.contest import Contest, lowered
 from cruijff_kit.runtime.course import Course, Place
 from cruijff_kit.runtime.files import discard, file_sha256, write_aside
 from cruijff_kit.runtime.interruption import Interruption
@@ -37,14 +36,12 @@ from cruijff_kit.runtime.job_files import (
     job_ids,
     now,
 )
-from cruijff_kit.runtime.loop import Loop
+from cruijff_kit.runtime.job_parts import processes_of, torch_loop
 from cruijff_kit.runtime.parts import USUAL, Parts
-from cruijff_kit.runtime.process_group import join_processes
 from cruijff_kit.runtime.provenance import environment_lock, git_state, package_versions
 from cruijff_kit.runtime.ranks import Ranks
 from cruijff_kit.runtime.requeue import queue_again
 from cruijff_kit.runtime.run_lock import HeldError, hold_run
-from cruijff_kit.runtime.seeding import seed_everything
 from cruijff_kit.runtime.tracking import Tracker, require_tracking
 from cruijff_kit.runtime.train_config import check_inputs, load_train_config, training_identity
 from cruijff_kit.runtime.training_rows import load_rows
@@ -60,7 +57,12 @@ _CHECKPOINT_SECONDS = 600.0
 
 
 def run_recipe(
-    build: Build, *, name: str, argv: Sequence[str] | None = None, course: type[Course] = Loop, parts: Parts = USUAL
+    build: Build,
+    *,
+    name: str,
+    argv: Sequence[str] | None = None,
+    course: type[Course] | None = None,
+    parts: Parts = USUAL,
 ) -> int:
     """Train the run that `--config` describes and return the exit code.
 
@@ -70,7 +72,7 @@ def run_recipe(
         build: makes the recipe's model.
         name: the recipe, as shown in its help.
         argv: arguments; those of the process where None.
-        course: takes the steps: the loop of the library that computes what `build` makes.
+        course: takes the steps: the loop of the library that computes what `build` makes; torch's where None.
         parts: make what is minimised and what is measured.
     """
     parser = argparse.ArgumentParser(prog=name, description="Fine-tune a model as its configuration says.")
@@ -80,9 +82,10 @@ def run_recipe(
 
     def train() -> None:
         config = load_train_config(options.config)
-        with join_processes(config) as ranks:
+        with processes_of(config) as ranks:
             try:
-                TrainingJob(config, options.config, ranks, course=course, parts=parts).run(build, resume=options.resume)
+                job = TrainingJob(config, options.config, ranks, course=course or torch_loop(), parts=parts)
+                job.run(build, resume=options.resume)
             except Stopped as stop:
                 # While the others stay: their end would make `srun` end this process.
                 if stop.again:
@@ -102,7 +105,7 @@ class TrainingJob:
     """Where that is written."""
     ranks: Ranks = field(default_factory=Ranks)
     """The processes that share the work."""
-    course: type[Course] = Loop
+    course: type[Course] = field(default_factory=torch_loop)
     """The loop of the library that computes."""
     parts: Parts = USUAL
     """Make what is minimised and what is measured."""
@@ -224,7 +227,7 @@ class TrainingJob:
         rows = load_rows(self.config)
         parts = self.parts.load(self.config, rows)
         self._say(*(f"warning: {each}" for each in loss_warnings(self.config)))
-        seed_everything(self.config.seed)
+        self.course.seed(self.config.seed)
         status.enter("starting", "loading the base model")
         trainee = build(self.config, self.ranks)
         self.ranks.spread(trainee, strategy=self.config.strategy)

@@ -14,7 +14,7 @@ from cruijff_kit.data.draws import uniform
 from cruijff_kit.data.tokens import prompt_sha256
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.runtime.inference import Limits
-from cruijff_kit.runtime.option_scores import OptionScores
+from cruijff_kit.runtime.option_scores import OptionScores, OptionTable
 from cruijff_kit.runtime.resident_base import Resident
 from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.scoring.ensembles import Pooled, mean_logprobs, pool_members
@@ -59,16 +59,16 @@ class MCDropoutWrapper:
             ResultError: the adapter was trained without dropout, or does not fit.
             SiteError: it cannot be loaded, or what computes has no passes with dropout on.
         """
-        found = [self._rows(prompt, tuple(options)) for prompt in prompts]
+        found = [self._rows(prompt, options) for prompt in prompts]
         return np.array([[each.logprobs for each in rows] for rows in found]).swapaxes(0, 1)
 
-    def mean(self, *, prompt: PromptIds, options: Sequence[str]) -> OptionScores:
+    def mean(self, *, prompt: PromptIds, options: Sequence[str] | OptionTable) -> OptionScores:
         """Return the mean of the passes' probabilities, and of what all options have together.
 
         Raises:
             As `option_logprobs` says.
         """
-        rows = self._rows(prompt, tuple(options))
+        rows = self._rows(prompt, options)
         mass = float(np.mean([row.mass for row in rows]))
         pooled = pool_members([row.logprobs for row in rows], source="mc_dropout").probabilities
         return OptionScores(mean_logprobs(pooled * mass), mass)
@@ -80,7 +80,7 @@ class MCDropoutWrapper:
         found = self.option_logprobs(prompts=prompts, options=options)
         return _pooled(found, source="mc_dropout", temperature=temperature)
 
-    def _rows(self, prompt: PromptIds, options: tuple[str, ...]) -> list[OptionScores]:
+    def _rows(self, prompt: PromptIds, options: Sequence[str] | OptionTable) -> list[OptionScores]:
         # Seeds that follow each other share no pass.
         name = prompt_sha256(prompt)
         draws = (uniform(f"{name}/{at}", seed=self._seed, label="dropout") for at in range(self._passes))

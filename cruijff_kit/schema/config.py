@@ -159,7 +159,7 @@ class TrainConfig(LossControls):
     epochs_to_save: tuple[int, ...]
     """Epochs whose adapter is written."""
     keep_best: bool = True
-    """Whether the adapter of the lowest validation loss is kept too."""
+    """Whether the adapter of the best validation, by `metric_for_best_model`, is kept too."""
     save_adapter_weights_only: bool = True
     """Whether no merged model is written."""
     stash_adapter_weights: bool = False

@@ -3,10 +3,13 @@
 import re
 from typing import NamedTuple
 
-__all__ = ["MERGED", "STASH", "ArchiveLayout", "ExperimentLayout", "RunLayout", "adapter_in"]
+__all__ = ["ARCHIVE", "MERGED", "STASH", "ArchiveLayout", "ExperimentLayout", "RunLayout", "adapter_in"]
 
 MERGED = "merged"
 """Folder of a merged model, below the adapter it was made of."""
+
+ARCHIVE = "archive"
+"""Folder of a project in which experiments are put away."""
 
 STASH = "adapter_weights"
 """Folder of an adapter, below the merged model that was made of it."""
@@ -98,17 +101,15 @@ class ArchiveLayout(NamedTuple):
     name: str
     """Name of the experiment's directory."""
 
-    folder = "archive"
-
     @property
     def mark(self) -> str:
         """Return what tells where the experiment went."""
-        return f"archive/{self.name}.json"
+        return f"{ARCHIVE}/{self.name}.json"
 
     @property
     def archive(self) -> str:
         """Return where it goes unless somebody says otherwise."""
-        return f"archive/{self.name}"
+        return f"{ARCHIVE}/{self.name}"
 
     @staticmethod
     def staged(place: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
 from math import ceil, isfinite
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -173,7 +173,7 @@ def categories_of(found: OptionRecords, *, by: str) -> list[Hashable] | None:
     return [each.groups[by] for each in found.records]
 
 
-def risk_of(settings: CalibrationSettings) -> str:
+def risk_of(settings: CalibrationSettings) -> Literal["selective", "marginal"]:
     """Return which risk is controlled: the selective one, unless asked otherwise or impossible."""
     return settings.risk or ("marginal" if settings.method == "crc" else "selective")
 

@@ -1,6 +1,7 @@
 """What errors cost: harm weights of labels and critical confusions, as a matrix whose rows are truth."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -8,6 +9,8 @@ from cruijff_kit.schema.losses import CriticalError
 from cruijff_kit.scoring.estimates import Floats
 
 __all__ = ["harm_costs", "harm_of"]
+
+_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 def harm_of(options: Sequence[str], weights: Mapping[str, float]) -> Floats:
@@ -17,9 +20,9 @@ def harm_of(options: Sequence[str], weights: Mapping[str, float]) -> Floats:
 
 def harm_costs(
     options: Sequence[str],
-    weights: Mapping[str, float],
-    errors: Sequence[CriticalError],
     *,
+    weights: Mapping[str, float] = _NONE,
+    errors: Sequence[CriticalError] = (),
     plain: float | None = None,
 ) -> Floats:
     """Return (true, answered) costs: 0 where right, a critical error's own weight, else the true label's harm.

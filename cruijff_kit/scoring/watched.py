@@ -68,7 +68,7 @@ def watched_figures(*, y_prob: ArrayLike, y_true: ArrayLike, costs: ArrayLike, h
     # Bins hold two samples at least where chance is to be told from error.
     places = [place_in_bins(confidence, n_bins=how.bins)]
     places += [place_in_bins(confidence, n_bins=min(how.bins, n // 2), equally=True)] if n > 1 else []
-    columns = [np.column_stack(list(means.values())), *(_sums_by_bin(each, confidence, right) for each in places)]
+    columns = [np.column_stack(list(means.values())), *(_sums_by_bin(each, confidence, right=right) for each in places)]
     drawn = np.split(_resampled(np.hstack(columns), how), np.cumsum([each.shape[1] for each in columns])[:-1], axis=1)
     found = _percentiles(means, drawn[0] / n, how=how)
     found |= _reflected(columns[1].sum(axis=0), drawn[1], how=how)
@@ -143,7 +143,7 @@ def _resampled(columns: Floats, how: Watching) -> Floats:
     return np.concatenate(sums)
 
 
-def _sums_by_bin(index: Integers, confidence: Floats, right: Floats) -> Floats:
+def _sums_by_bin(index: Integers, confidence: Floats, *, right: Floats) -> Floats:
     """Return what counts of rows are multiplied by for the rows, hits and confidence of each bin, in this order."""
     inside = np.eye(int(index.max()) + 1)[index]
     return np.concatenate([inside, inside * right[:, None], inside * confidence[:, None]], axis=1)

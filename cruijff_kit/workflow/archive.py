@@ -3,15 +3,14 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from cruijff_kit.errors import PlanError
 from cruijff_kit.planning.run_ids import canonical_json
 from cruijff_kit.ports import Progress, World
-from cruijff_kit.schema.archive import ArchiveManifest, ArchiveMark, ArchivePreview, ArchiveReceipt
+from cruijff_kit.schema.archive import ArchiveManifest, ArchiveMark, ArchivePreview, ArchiveReceipt, Drop
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.disk import DiskItem, DiskKind
-from cruijff_kit.schema.layout import ArchiveLayout, ExperimentLayout
+from cruijff_kit.schema.layout import ARCHIVE, ArchiveLayout, ExperimentLayout
 from cruijff_kit.workflow.archive_checks import experiment_tier, outside_places, refuse_short, refuse_unfit
 from cruijff_kit.workflow.archive_mark import (
     archive_of,
@@ -28,10 +27,7 @@ from cruijff_kit.workflow.moving import gather, leave, parts_of
 from cruijff_kit.workflow.seal import LOCK_NAME
 from cruijff_kit.workflow.surroundings import vault_of
 
-__all__ = ["DROPS", "Drop", "archive_experiment", "preview_archive"]
-
-Drop = Literal["merged", "caches"]
-"""What may be dropped when an experiment is put away, once somebody says so."""
+__all__ = ["DROPS", "archive_experiment", "preview_archive"]
 
 DROPS: dict[Drop, tuple[DiskKind, ...]] = {"merged": ("merged",), "caches": ("checkpoints", "unfinished")}
 """The kinds of files that each of them stands for."""
@@ -111,7 +107,7 @@ def archive_experiment(
         manifest = manifest_in(place, mark, world=world)
         if begun:
             refuse_changed(place, manifest, world=world)
-        leave(parts_of(manifest.origin, manifest.places), manifest, closely=begun, vault=vault_of(world))
+        leave(parts_of(str(world.store.root), manifest.places), manifest, closely=begun, vault=vault_of(world))
         _close(mark, place, world=world)
         return ArchiveReceipt(
             experiment=mark.experiment,
@@ -152,7 +148,7 @@ def _opened(preview: ArchivePreview, mark: ArchiveMark | None, *, reason: str, w
         outputs={"bytes": str(preview.bytes), "dropped_bytes": str(sum(item.bytes for item in opened.dropped))},
     )
     # The part that was dropped before a kill is on record; what is left of it goes now.
-    kinds = tuple(dict.fromkeys(item.kind for item in opened.dropped))
+    kinds: tuple[DiskKind, ...] = tuple(dict.fromkeys(item.kind for item in opened.dropped))
     if kinds:
         drop_files(kinds=kinds, reason=opened.reason, world=world)
     if not is_last(world.audit, begun):
@@ -182,7 +178,7 @@ def _copied(mark: ArchiveMark, *, progress: Progress | None, world: World) -> Ar
         dropped=mark.dropped,
     )
     content = (canonical_json(manifest.model_dump(mode="json")) + "\n").encode()
-    vault.write(staged, ExperimentLayout.archived, content)
+    vault.write(staged, ExperimentLayout.archived, content=content)
     vault.settle(staged, place)
     told = {
         "state": "archived",
@@ -229,7 +225,7 @@ def _place(to: str | None, mark: ArchiveMark | None, *, world: World) -> str:
     """Return the absolute directory that an archive is to be."""
     if to is None and mark is not None:
         return archive_of(mark, world=world)
-    home = Path(project_of(world), ArchiveLayout.folder if to is None else to).resolve()
+    home = Path(project_of(world), ARCHIVE if to is None else to).resolve()
     return str(home / world.store.root.name)
 
 

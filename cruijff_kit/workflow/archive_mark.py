@@ -43,7 +43,7 @@ def read_mark(world: World) -> ArchiveMark | None:
 def write_mark(mark: ArchiveMark, *, world: World) -> ArchiveMark:
     """Write where the experiment went, or goes."""
     text = mark.model_dump_json(indent=1) + "\n"
-    vault_of(world).write(project_of(world), ArchiveLayout(mark.experiment).mark, text.encode())
+    vault_of(world).write(project_of(world), ArchiveLayout(mark.experiment).mark, content=text.encode())
     return mark
 
 

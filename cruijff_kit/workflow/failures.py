@@ -153,7 +153,7 @@ def apply_policy(status: ExperimentStatus, plan: Plan, *, site: Site, spending: 
             continue
         decision = _decision(entry, plan, site=site, spending=spending, world=world)
         if entry.step is Step.EVAL and entry.run_id in trainings:
-            decision = _following(entry, trainings[entry.run_id], now=world.clock.now()) or decision
+            decision = _following(entry, trainings[entry.run_id], world=world) or decision
         found = found or decision is not None
         settled = entry if decision is None else _keep(entry, decision, quoted=plan.tier == "green", world=world)
         if entry.step is Step.TRAIN:
@@ -176,7 +176,7 @@ def _decision(entry: StepStatus, plan: Plan, *, site: Site, spending: Spending, 
     return decide(case, policy_of(plan.policy, site), ending=ending, now=world.clock.now())
 
 
-def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Decision | None:
+def _following(entry: StepStatus, training: StepStatus, *, world: World) -> Decision | None:
     """Return what follows for an evaluation that was cancelled, or failed, for want of its training."""
     last = entry.attempts[-1] if entry.attempts else None
     if (
@@ -192,8 +192,9 @@ def _following(entry: StepStatus, training: StepStatus, *, now: datetime) -> Dec
         return None
     if not again and newest.decision is None:
         return None
-    why = "its training is tried again" if again else f"its training ended badly: {training.reason}"
-    return Decision.model_validate({"rule": Ending.ORPHANED, "reaction": reaction, "reason": why, "decided": now})
+    told = step_for_files(training, world=world).reason
+    why = "its training is tried again" if again else f"its training ended badly: {told}"
+    return Decision(rule=Ending.ORPHANED, reaction=reaction, reason=why, decided=world.clock.now())
 
 
 def _cancelled_in_vain(attempt: Attempt, training: StepStatus) -> bool:

@@ -13,7 +13,7 @@ from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.ports import Library, Stamped
 from cruijff_kit.schema.archive import ArchiveMark
 from cruijff_kit.schema.data import Tier
-from cruijff_kit.schema.layout import ArchiveLayout, ExperimentLayout
+from cruijff_kit.schema.layout import ARCHIVE, ExperimentLayout
 from cruijff_kit.schema.noun import Noun
 from cruijff_kit.schema.search import Card
 from cruijff_kit.workflow.cards import FILES, UNTOLD, make_card
@@ -86,13 +86,13 @@ def _surveyed(project: str, library: Library) -> Iterator[Stamped]:
     """Yield the directories of a project, and those archived in it."""
     found = library.survey(project, FILES)
     yield from found
-    if any(each.name == ArchiveLayout.folder and not each.linked for each in found):
-        yield from library.survey(f"{project}/{ArchiveLayout.folder}", FILES)
+    if any(each.name == ARCHIVE and not each.linked for each in found):
+        yield from library.survey(f"{project}/{ARCHIVE}", FILES)
 
 
 def _elsewhere(project: str, library: Library) -> Iterator[str]:
     """Yield where experiments went that are archived outside their project, which is not searched unasked."""
-    folder = f"{project}/{ArchiveLayout.folder}"
+    folder = f"{project}/{ARCHIVE}"
     for name in library.names(folder, ".json"):
         try:
             mark = ArchiveMark.model_validate_json(library.read(folder, name) or b"")

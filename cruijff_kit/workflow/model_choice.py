@@ -70,7 +70,7 @@ def choose_model(choice: ModelChoice, *, world: World) -> ServedModel:
         wrap=choice.wrap,
         max_positions=facts.max_positions,
         dtype=choice.dtype or found.dtype or "fp32",
-        backend=choose_backend(choice.backend, machine_here(world)).library,
+        backend=choose_backend(choice.backend, machine_here(world), architecture=facts.architecture).library,
         device=choice.device,
         max_concurrent=choice.max_concurrent,
         here_only=_here_only(found, world),

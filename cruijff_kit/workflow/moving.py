@@ -46,9 +46,9 @@ def gather(
     whole, total, done = _joined(found), sum(len(tree.files) for _, tree in found), 0
     for part, tree in found:
         for path in tree.files:
-            vault.copy(part.place, part.inside(staged), path)
+            vault.copy(part.place, part.inside(staged), path=path)
             done += 1
-            _tell(progress, done, total, "copied")
+            _tell(progress, "copied", done=done, total=total)
     _forget_leftovers(staged, whole, vault=vault)
     vault.shape(staged, whole)
     files: dict[str, ArchivedFile] = {}
@@ -61,7 +61,7 @@ def gather(
             files[_named(part, path)] = ArchivedFile(
                 sha256=sha, bytes=facts.bytes, mode=facts.mode, modified=facts.modified
             )
-            _tell(progress, len(files), total, "verified")
+            _tell(progress, "verified", done=len(files), total=total)
     return whole, files
 
 
@@ -82,9 +82,9 @@ def bring_back(archive: str, manifest: ArchiveManifest, *, vault: Vault, progres
             continue
         staged = ArchiveLayout.staged(part.place)
         for path in files:
-            vault.copy(part.inside(archive), staged, path)
+            vault.copy(part.inside(archive), staged, path=path)
             done += 1
-            _tell(progress, done, len(manifest.files), "copied")
+            _tell(progress, "copied", done=done, total=len(manifest.files))
         _forget_leftovers(staged, tree, vault=vault)
         vault.shape(staged, tree)
         wrong = list(misfits(staged, files, links=tree.links, grown=True, vault=vault))
@@ -219,6 +219,6 @@ def _named(part: Part, path: str) -> str:
     return "/".join(filter(None, (part.folder, path)))
 
 
-def _tell(progress: Progress | None, done: int, total: int, label: str) -> None:
+def _tell(progress: Progress | None, label: str, *, done: int, total: int) -> None:
     if progress is not None:
         progress(done, total, f"files {label}")

@@ -13,7 +13,7 @@ from cruijff_kit.data.tiers import TIERS
 from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.ports import Classifier, Progress, World
 from cruijff_kit.schema.answer import Answer, AnswerForm, PredictReceipt, Question, Thresholds
-from cruijff_kit.schema.config import EvalConfig
+from cruijff_kit.schema.config import EvalConfig, TrainConfig
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.serving import ModelChoice
 from cruijff_kit.scoring.settling import goes_on, refused, settle
@@ -64,7 +64,7 @@ def open_predictor(
 
     Args:
         choices: the models, the first one asked first.
-        form: how to ask; without labels those that the first run named is evaluated on.
+        form: how to ask; without labels those of the first run named.
         thresholds: when a decision stands.
         world: the experiment, where there is one, and its surroundings.
 
@@ -299,7 +299,7 @@ def _refuse_closed(predictor: Predictor, world: World) -> None:
 
 
 def _run_options(runs: Sequence[str], world: World) -> tuple[str, ...]:
-    """Return the labels of the first evaluation of the first run that names some; none without a run."""
+    """Return the labels that the first run named is evaluated on or was trained with; none without a run."""
     if not runs:
         return ()
     plan, _ = recorded_plan(world=world)
@@ -308,4 +308,6 @@ def _run_options(runs: Sequence[str], world: World) -> tuple[str, ...]:
         config = run_config(EvalConfig, RunLayout(run.id).cell_config(cell.name), run=run, world=world)
         if config.rules.options:
             return config.rules.options
-    return ()
+    if run.type == "control":
+        return ()
+    return run_config(TrainConfig, RunLayout(run.id).config, run=run, world=world).options or ()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from cruijff_kit.planning.throughput import Measured, Pace, likeness, pace, settled
 from cruijff_kit.ports import World
 from cruijff_kit.schema.compute import ComputeReport, Speed
-from cruijff_kit.schema.layout import ArchiveLayout, ExperimentLayout, RunLayout
+from cruijff_kit.schema.layout import ARCHIVE, ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.run import Manifest, MetricPoint
 
@@ -41,7 +41,7 @@ def search_prior_runs(models: Collection[str], *, world: World) -> PriorRuns:
         world: the experiment; its folder lies in the project's.
     """
     project, plan = world.store.root.parent, ExperimentLayout.plan
-    found = [*project.glob(f"*/{plan}"), *project.glob(f"{ArchiveLayout.folder}/*/{plan}")]
+    found = [*project.glob(f"*/{plan}"), *project.glob(f"{ARCHIVE}/*/{plan}")]
     places = sorted(found, key=_changed, reverse=True)
     measured: list[Measured] = []
     for place in places:

@@ -15,6 +15,7 @@ from cruijff_kit.planning.data_checks import (
     check_overlaps,
     wanted_columns,
 )
+from cruijff_kit.planning.loss_checks import check_answers
 from cruijff_kit.planning.scorer_checks import check_targets
 from cruijff_kit.ports import World
 from cruijff_kit.schema.evaluation import EvalTask
@@ -103,6 +104,7 @@ def _own_rows(spec: ExperimentSpec, dataset: Dataset, *, runs: Sequence[PlannedR
         *shared,
         *check_counts(training, Used(name, dataset.splits)),
         *check_columns(_prompts(spec), used, training=training),
+        *check_answers(runs, used, column=wanted_columns(spec).output),
         *(check_groups(spec.analysis, evaluated) if evaluated.splits else ()),
         *_targets(spec, evaluated.splits, shown=shown),
     ]

@@ -8,7 +8,7 @@ from cruijff_kit.errors import PlanError
 from cruijff_kit.planning.estimates import price_of
 from cruijff_kit.planning.job_share import gpu_seconds
 from cruijff_kit.planning.run_ids import content_hash
-from cruijff_kit.planning.search_space import DEFAULT, fresh_name
+from cruijff_kit.planning.search_space import DEFAULT, fresh_name, most_trainings
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.sweep_text import curve_lines, sweep_words
 from cruijff_kit.schema.audit import Action, AuditEvent
@@ -52,7 +52,7 @@ def preview_sweep(*, world: World) -> SweepPreview:
     """
     spec = read_design(world)
     search, caps, resources = search_of(spec), world.site.caps, spec.resources
-    trainings = (search.trials + 1) * len(spec.controls.seeds) + 2 * search.fresh_seeds
+    trainings = most_trainings(search, len(spec.controls.seeds))
     steps = (Step.TRAIN, Step.EVAL) if spec.tools.evaluation != "none" else (Step.TRAIN,)
     hours = trainings * sum(gpu_seconds(resources, step) for step in steps) / 3600
     if hours > caps.max_gpu_hours:

@@ -78,14 +78,17 @@ def review_training(
     if problems:
         raise SpecError("the training cannot be set up so", problems=list(dict.fromkeys(problems)))
     gpus = gpus_here(world)
-    backend = _backend(values, this_machine(cuda=bool(gpus)), loose=loose)
+    machine = this_machine(cuda=bool(gpus))
+    # Asked before the model is looked for, which may be made first.
+    _backend(values, machine, loose=loose)
+    base = find_base(asked.model, make=not loose, progress=progress, world=world)
+    if not loose:
+        model_here(asked.model, base)
+    backend = _backend(values, machine, architecture=_architecture(base), loose=loose)
     # MLX takes the machine's own processor, Apple's GPU too, without being given one.
     gpus = () if backend[0] == "mlx" else gpus
     values = with_machine(values, cpus=usable_cpus(), gpus=len(gpus))
     values["template"] = _template(values["template"], world)
-    base = find_base(asked.model, make=not loose, progress=progress, world=world)
-    if not loose:
-        model_here(asked.model, base)
     if not asked.data and order.mode == "quick":
         asked = asked._replace(data=default_data(str(values["template"].value)))
     data = _data(asked, _plain(values), world=world) if asked.data or not loose else None
@@ -130,15 +133,23 @@ def _template(said: TrainValue, world: World) -> TrainValue:
     return said.model_copy(update={"value": str(place.absolute())}) if ours else said
 
 
-def _backend(values: Mapping[str, TrainValue], machine: Machine, *, loose: bool) -> tuple[str, tuple[str, ...]]:
-    """Return the backend, and what is to be said of it where a file is only looked at."""
+def _architecture(base: FoundModel) -> str | None:
+    known = base.facts or base.entry
+    return None if known is None else known.architecture
+
+
+def _backend(
+    values: Mapping[str, TrainValue], machine: Machine, *, architecture: str | None = None, loose: bool
+) -> tuple[str, tuple[str, ...]]:
+    """Return the backend, and what is to be said of it: where the best one does not know the model, or is not here."""
     said = values["backend"].value
     try:
-        return choose_backend(said, machine, train=True).engine, ()
+        chosen = choose_backend(said, machine, train=True, architecture=architecture)
     except SiteError as err:
         if not loose:
             raise
         return said, (f"{str(err).partition(chr(10))[0]}: {err.hint}",)
+    return chosen.engine, ((chosen.why,) if "not known to compute" in chosen.why else ())
 
 
 def _plain(values: Mapping[str, TrainValue]) -> dict[str, Any]:
@@ -235,7 +246,8 @@ def _fit(found: _Found, plain: Mapping[str, Any]) -> Fit | None:
     known = found.base.facts or found.base.entry
     if known is None:
         return None
-    return fit_of(shape_of(known), plain, memory=training_memory_here(found.gpus, wanted=plain["gpus"]))
+    memory = training_memory_here(found.gpus, wanted=plain["gpus"])
+    return fit_of(shape_of(known), plain, memory=memory, mlx=found.backend[0] == "mlx")
 
 
 def _warnings(found: _Found, plain: Mapping[str, Any], *, fit: Fit | None) -> Iterator[str]:

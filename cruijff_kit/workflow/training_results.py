@@ -60,7 +60,9 @@ def _epochs(run: PlannedRun) -> int:
 
 def _row(run: PlannedRun, result: RunResult, *, epoch: int, figure: tuple[str, float | None, int]) -> ResultRow:
     metric, value, n = figure
-    missing = result.reason or f"`metrics.jsonl` holds no {metric} of epoch {epoch}"
+    last = result.points[-1] if result.points else None
+    early = f"training ended early, at step {last.step}" if last is not None and last.epoch < epoch else ""
+    missing = result.reason or early or f"`metrics.jsonl` holds no {metric} of epoch {epoch}"
     return ResultRow(
         run=run.id,
         type=run.type,

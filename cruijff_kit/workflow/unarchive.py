@@ -87,7 +87,7 @@ def unarchive_experiment(
         vault, origin = vault_of(world), str(world.store.root)
         place = archive_of(mark, world=world)
         if vault.survey(place) is not None and vault.read(place, ExperimentLayout.archived) is not None:
-            manifest = manifest_in(place, mark, world=world)
+            manifest = _here(manifest_in(place, mark, world=world), world)
             if vault.survey(origin) is None:
                 refuse_changed(place, manifest, world=world)
             bring_back(place, manifest, vault=vault, progress=progress)
@@ -117,15 +117,19 @@ def _found(source: str | None, mark: ArchiveMark | None, *, world: World) -> _Fo
     if manifest.experiment != name:
         hint = f"run `ck -C {manifest.experiment} unarchive --from {place}`"
         raise PlanError(f"`{place}` is the archive of `{manifest.experiment}`", hint=hint)
-    # A project that was moved as a whole has its experiments where it is now.
-    return _Found(place, manifest.model_copy(update={"origin": str(world.store.root)}))
+    return _Found(place, _here(manifest, world))
+
+
+def _here(manifest: ArchiveManifest, world: World) -> ArchiveManifest:
+    """Return a manifest as it holds here: a project that was moved as a whole has its experiments where it is now."""
+    return manifest.model_copy(update={"origin": str(world.store.root)})
 
 
 def _refuse_taken(found: _Found, *, world: World) -> None:
     """Refuse to bring an experiment back where something else lies by now."""
     for part in parts_of(found.manifest.origin, found.manifest.places):
         if vault_of(world).survey(part.place) is not None:
-            hint = "look at it and move it away; the archive is as it was"
+            hint = "if `ck archive` was interrupted, repeat it first; else move that away. The archive is as it was"
             raise PlanError(f"`{part.place}` is there already", hint=hint)
 
 

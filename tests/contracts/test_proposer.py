@@ -63,6 +63,14 @@ def test_optuna_learns_from_what_was_tried() -> None:
     assert near > 18
 
 
+@pytest.mark.soak
+def test_the_slow_sampler_learns_and_repeats_itself_too() -> None:
+    sampler, tried = OptunaSampler(), history(OptunaSampler(), 20)
+    one, same = (sampler.propose(SPACE, tried, sampler="gp", minimise=True, seed=3) for _ in range(2))
+    assert one == same
+    assert abs(float(str(one["lora_dropout"])) - 0.25) < 0.15
+
+
 def test_optuna_writes_nothing_and_keeps_its_own_voice(capfd: pytest.CaptureFixture[str]) -> None:
     OptunaSampler().propose(SPACE, history(OptunaSampler(), 12), sampler="tpe", minimise=True, seed=1)
     assert capfd.readouterr() == ("", "")

@@ -25,7 +25,7 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
     if request.param == "fake":
         fake = FakeVault()
         for path, content in FILES.items():
-            fake.put(str(source), path, content, mode=0o640, modified=1_700_000_000_123_456_789)
+            fake.put(str(source), path, content=content, mode=0o640, modified=1_700_000_000_123_456_789)
         fake.folders[f"{source}/empty"] = 0o700
         fake.links[f"{source}/eval/latest"] = "../nowhere"
         return fake, str(source), str(target)
@@ -44,7 +44,7 @@ def copied(made: Made) -> Vault:
     tree = vault.survey(source)
     assert tree is not None
     for path in tree.files:
-        vault.copy(source, target, path)
+        vault.copy(source, target, path=path)
     vault.shape(target, tree)
     return vault
 
@@ -74,7 +74,7 @@ def test_a_copy_is_told_as_what_it_was_made_of(made: Made) -> None:
 
 def test_a_copy_that_was_changed_is_made_again(made: Made) -> None:
     vault, source, target = made
-    vault.write(target, "run.yaml", b"other")
+    vault.write(target, "run.yaml", content=b"other")
     copied(made)
     assert vault.read(target, "run.yaml") == FILES["run.yaml"]
     assert vault.read(target, "none") is vault.digest(source + "-gone", "none") is None
@@ -107,7 +107,7 @@ def test_no_path_leads_out(made: Made, path: str) -> None:
     vault, source, target = made
     reach: tuple[Callable[[], object], ...] = (
         lambda: vault.read(source, path),
-        lambda: vault.write(target, path, b""),
+        lambda: vault.write(target, path, content=b""),
         lambda: vault.remove(source, (path,)),
     )
     for each in reach:
@@ -134,7 +134,7 @@ def test_pipes_are_refused_by_name_and_a_file_that_vanishes_is_told(tmp_path: Pa
     vault = DiskVault(FakeClock())
     (tmp_path / "one").mkdir()
     with pytest.raises(SiteError, match="vanished"):
-        vault.copy(str(tmp_path / "one"), str(tmp_path / "two"), "gone")
+        vault.copy(str(tmp_path / "one"), str(tmp_path / "two"), path="gone")
     os.mkfifo(tmp_path / "one" / "pipe")
     with pytest.raises(SiteError, match="one/pipe` is a pipe"):
         vault.survey(str(tmp_path / "one"))
@@ -147,7 +147,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "one" / "runs").symlink_to(tmp_path / "outside")
     (tmp_path / "file").write_text("kept")
     with pytest.raises(SiteError):
-        vault.write(str(tmp_path / "one"), "runs/file", b"")
+        vault.write(str(tmp_path / "one"), "runs/file", content=b"")
     with pytest.raises(SiteError):
         vault.remove(str(tmp_path / "one"), ("runs/file",))
     assert not list((tmp_path / "outside").iterdir())

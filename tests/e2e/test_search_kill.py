@@ -21,6 +21,7 @@ from cruijff_kit.workflow.sweep import approve_sweep, preview_sweep
 from tests.e2e.scored_recipe import loss_of
 from tests.e2e.search_child import live_world
 from tests.fakes.designed import world_at
+from tests.fakes.scheduler import FakeScheduler
 from tests.searched import Searched, search_text
 
 HERE = Path(__file__).parent
@@ -42,9 +43,10 @@ def formula(run: PlannedRun) -> float:
 
 def uninterrupted(folder: Path, text: str) -> Searched:
     """Return the same search run in this process, by jobs that end at once."""
-    world = world_at(folder / "parity")._replace(proposer=OptunaSampler())
+    scheduler = FakeScheduler()
+    world = world_at(folder / "parity")._replace(proposer=OptunaSampler(), scheduler=scheduler)
     agree(world, text)
-    bench = Searched(folder / "parity", world, world.scheduler)
+    bench = Searched(folder / "parity", world, scheduler)
     assert bench.end(formula).finished
     return bench
 

@@ -22,7 +22,7 @@ class FakeVault:
         self.pipes: set[str] = set()
         self.records: dict[str, FakeAuditLog] = {}
 
-    def put(self, folder: str, path: str, content: bytes, *, mode: int = 0o644, modified: int = 5) -> None:
+    def put(self, folder: str, path: str, *, content: bytes, mode: int = 0o644, modified: int = 5) -> None:
         self._make(folder, PurePosixPath(path).parent.as_posix())
         self.files[f"{folder}/{path}"] = (content, mode, modified)
 
@@ -40,11 +40,11 @@ class FakeVault:
             checked_parts(path)
         return Tree(dict(sorted(files.items())), links, {"": self.folders[folder], **folders})
 
-    def copy(self, source: str, target: str, path: str) -> None:
+    def copy(self, source: str, target: str, *, path: str) -> None:
         if f"{source}/{path}" not in self.files:
             raise SiteError(f"`{path}` vanished")
         content, mode, modified = self.files[f"{source}/{path}"]
-        self.put(target, path, content, mode=mode, modified=modified)
+        self.put(target, path, content=content, mode=mode, modified=modified)
 
     def shape(self, folder: str, tree: Tree) -> None:
         for path, mode in tree.folders.items():
@@ -64,15 +64,15 @@ class FakeVault:
         content = self.read(folder, path)
         return None if content is None else hashlib.sha256(content[:first]).hexdigest()
 
-    def write(self, folder: str, path: str, content: bytes) -> None:
-        self.put(folder, "/".join(checked_parts(path)), content)
+    def write(self, folder: str, path: str, *, content: bytes) -> None:
+        self.put(folder, "/".join(checked_parts(path)), content=content)
 
     def settle(self, staged: str, target: str) -> None:
         if target in self.folders or target in self.files:
             raise SiteError(f"`{target}` is there already")
-        self.files = {_moved(path, staged, target): each for path, each in self.files.items()}
-        self.links = {_moved(path, staged, target): each for path, each in self.links.items()}
-        self.folders = {_moved(path, staged, target): each for path, each in self.folders.items()}
+        self.files = {_moved(path, staged, target=target): each for path, each in self.files.items()}
+        self.links = {_moved(path, staged, target=target): each for path, each in self.links.items()}
+        self.folders = {_moved(path, staged, target=target): each for path, each in self.folders.items()}
 
     def remove(self, folder: str, paths: Iterable[str]) -> None:
         for path in paths:
@@ -99,5 +99,5 @@ class FakeVault:
             self.folders.setdefault("/".join((folder, *parts[: depth + 1])), 0o755)
 
 
-def _moved(path: str, staged: str, target: str) -> str:
+def _moved(path: str, staged: str, *, target: str) -> str:
     return target + path.removeprefix(staged) if path == staged or path.startswith(f"{staged}/") else path

@@ -27,6 +27,8 @@ from cruijff_kit.workflow.unarchive import preview_unarchive, unarchive_experime
 from tests.archived import FILES, Project
 from tests.fakes.handed_over import leave_attempt
 
+pytestmark = pytest.mark.once
+
 WHY = "the paper is out"
 
 
@@ -253,6 +255,18 @@ def test_an_archive_is_found_by_name_where_the_project_has_forgotten_it(project:
         unarchive_experiment(world=project.world())
     unarchive_experiment(source=str(project.archive), world=project.world())
     assert project.standing() == before
+
+
+def test_a_project_that_was_moved_gets_its_experiment_back_where_it_is_now(tmp_path: Path) -> None:
+    project = Project.made(tmp_path / "base", scratch=False)
+    before = project.standing()
+    archive_experiment(world=project.world())
+    (tmp_path / "base").rename(tmp_path / "moved")
+    moved = Project(tmp_path / "moved")
+    assert preview_unarchive(world=moved.world()).origin == str(moved.root)
+    unarchive_experiment(world=moved.world())
+    assert moved.standing() == before
+    assert not project.base.exists()
 
 
 def test_where_data_may_not_lie_an_archive_is_not_written(tmp_path: Path) -> None:

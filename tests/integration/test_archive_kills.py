@@ -12,6 +12,8 @@ from cruijff_kit.workflow.unarchive import unarchive_experiment
 from tests.archived import Project, Standing
 from tests.killed import kill_at, lines_run
 
+pytestmark = pytest.mark.once
+
 WATCHED = ("adapters/vault.py", "adapters/audit_log.py", "workflow/archive", "workflow/moving.py", "workflow/unarchive")
 SAMPLE = 5
 """Points at which the everyday test kills, each way; `make soak` takes one line in seven."""

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, EarlyStoppingCallback, TrainerCallback, TrainingArguments
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    EarlyStoppingCallback,
+    TrainerCallback,
+    TrainerState,
+    TrainingArguments,
+)
 
 from cruijff_kit.data.tokens import IGNORE
 from cruijff_kit.errors import SpecError
@@ -79,7 +86,8 @@ def test_every_part_that_is_switched_on_is_measured_and_none_that_is_off(
     assert trainer.controls.loss == "harm_weighted"
     assert set(trainer.controls.options or ()) == set(LABELS[:2])
     trainer.train()
-    learnt = {name for name, weight in trainer.model.named_parameters() if weight.requires_grad}
+    model: Any = trainer.model
+    learnt = {name for name, weight in model.named_parameters() if weight.requires_grad}
     assert learnt
     assert all("lora_" in name for name in learnt)
     figures = told(trainer)
@@ -194,7 +202,7 @@ def test_a_callback_by_itself_does_nothing_where_calibration_may_be_right() -> N
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=1.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
-    callback, state = CalibrationMonitorCallback(), type("State", (), {"global_step": 3, "log_history": []})()
+    callback, state = CalibrationMonitorCallback(), TrainerState(global_step=3)
     sure = {"optimizer": optimizer, "lr_scheduler": schedule}
     callback.on_evaluate(None, state, None, metrics={"eval_ece_debiased_low": 0.05}, **sure)
     assert (optimizer.param_groups[0]["lr"], state.log_history) == (1.0, [])

@@ -27,6 +27,8 @@ from tests.random_model import random_base
 from tests.served import served_model
 from tests.tiny_base import tiny_base
 
+pytestmark = pytest.mark.once
+
 __all__ = ["tiny_base"]
 
 ENCODING = Encoding(dataset_type="chat_completion", max_seq_len=256)

@@ -30,6 +30,8 @@ from tests.fakes.designed import design, put_design, world_at
 from tests.fakes.model_hub import FakeHub, model_facts
 from tests.tokenizer_zoo import LLAMA3, byte_level
 
+pytestmark = pytest.mark.once
+
 MIXED: list[dict[str, Any]] = [
     {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "source": "web"},
     {"instruction": "Add.", "input": "1 2", "output": "3"},

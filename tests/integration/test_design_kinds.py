@@ -109,6 +109,8 @@ def test_a_search_starts_with_its_default_alone(tmp_path: Path) -> None:
     assert [run.id.rpartition("-")[0] for run in plan.runs] == ["default_seed1"]
     summary = world.store.read_text("experiment_summary.md") or ""
     assert "Search by val_loss: up to 40 trials" in summary
+    assert "at most 53 trainings" in summary
+    assert "`ck sweep watch`" in summary
     assert "| `lr` | 1e-05 to 0.001, by ratio |" in summary
 
 

@@ -20,6 +20,8 @@ from tests.embedded import attributes, texts, world_without
 from tests.killed import kill_at
 from tests.random_model import random_base
 
+pytestmark = pytest.mark.once
+
 CPU = EmbedWork(device="cpu")
 SAMPLE, SOAK = 3, 40
 """Kills of the everyday test, and of `make soak`."""

@@ -12,6 +12,8 @@ from tests.assistant_player import SKILLS, Played, Player
 from tests.quoted import unlike
 from tests.traced import untraced
 
+pytestmark = pytest.mark.once
+
 pytest_plugins = ["tests.tiny_base"]
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 LAUNCHER = (sys.executable, "-m", "cruijff_kit.runtime.launcher", "--standalone", "--nproc-per-node")
 SIGNALS = ("--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1")
 # It is told to end, has its launcher told again, and takes its time for a last file.

@@ -13,10 +13,14 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+from cruijff_kit.data.structured import question_row
+from cruijff_kit.data.tokens import Encoding
 from cruijff_kit.errors import PlanError, ResultError
+from cruijff_kit.runtime.classifying import Asker
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.mlx_resident import MlxResident
 from cruijff_kit.runtime.resident import ResidentModel
+from cruijff_kit.schema.answer import AnswerForm
 from cruijff_kit.schema.prediction import Completion
 from tests.random_model import random_adapter, random_base
 
@@ -143,3 +147,19 @@ def test_the_provider_answers_by_mlx_with_the_ids_it_sends_by_torch(base: str, a
     for name in ("prompt_token_ids", "output_token_ids", "prompt_token_sha256"):
         assert ours.metadata[name] == theirs.metadata[name]
     assert ours.completion == theirs.completion
+
+
+def test_structured_answers_are_held_to_their_form_and_are_those_of_torch(
+    base: str, adapter: str, ours: MlxResident, theirs: ResidentModel
+) -> None:
+    form = AnswerForm(options=("HIGH_RISK", "LOW_RISK"), max_tokens=90, batch_size=4)
+    encoding = Encoding(dataset_type="chat_completion", prompt="{text}", input_key="text")
+    rows = [question_row(f"text {number} é") for number in range(6)]
+    for worn in (None, adapter):
+        said = [
+            Asker(model, encoding, form=form, adapter=worn, clock=lambda: 0.0).ask(rows) for model in (ours, theirs)
+        ]
+        for mine, other in zip(*said, strict=True):
+            assert list(json.loads(mine.text)) == ["decision", "rationale", "abstain"]
+            assert mine.text == other.text
+            assert mine.logprobs == pytest.approx(other.logprobs, abs=1e-3)

@@ -12,9 +12,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from cruijff_kit.data.mlx_limits import PROVEN
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.mlx_lora import as_tensor
-from cruijff_kit.runtime.mlx_model import PROVEN, load_base, output_head
+from cruijff_kit.runtime.mlx_model import load_base, output_head
 from tests.model_families import VOCABULARY, save_family
 from tests.training_runs import random_base
 

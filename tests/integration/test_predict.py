@@ -106,23 +106,22 @@ def test_a_file_is_answered_as_its_lines_are_and_recorded(base: str, world: Worl
         predict_file("in.jsonl", "out.jsonl", predictor=predictor(world, base), world=world)
 
 
-class Stopping(FakeServing):
-    """Loads a model that is interrupted when it is asked for the nth time."""
+class Interrupted(FakeClassifier):
+    """A model that is interrupted when it is asked for the nth time."""
 
-    def __init__(self, after: int) -> None:
-        super().__init__()
-        self.left = after
+    left = 40
+
+    def ask(self, questions: Sequence[Question]) -> list[RawAnswer]:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().ask(questions)
+
+
+class Stopping(FakeServing):
+    """Loads such models."""
 
     def classifier(self, served: ServedModel, form: AnswerForm) -> FakeClassifier:
-        whole = super().classifier(served, form)
-
-        class Interrupted(FakeClassifier):
-            def ask(own, questions: Sequence[Question]) -> list[RawAnswer]:  # noqa: N805 -- `self` is the serving
-                self.left -= 1
-                if self.left < 0:
-                    raise KeyboardInterrupt
-                return whole.ask(questions)
-
         return Interrupted(served, form)
 
 
@@ -131,7 +130,7 @@ def test_stopped_at_any_time_the_same_call_goes_on_and_writes_the_same_file(base
     (world.store.root / "in.jsonl").write_text("\n".join(lines), encoding="utf-8")
     predict_file("in.jsonl", "whole.jsonl", predictor=predictor(world, base), world=world)
     for _ in range(2):
-        stopped = world._replace(serving=Stopping(40))
+        stopped = world._replace(serving=Stopping())
         with pytest.raises(KeyboardInterrupt):
             predict_file("in.jsonl", "out.jsonl", predictor=predictor(stopped, base), world=stopped)
         assert not (world.store.root / "out.jsonl").exists()
@@ -180,12 +179,12 @@ def test_what_the_first_model_is_not_sure_of_goes_to_the_second_alone(base: str,
 # What a run was trained on.
 
 
-def of_run(folder: Path, base: str, *, tier: str) -> tuple[World, str]:
+def of_run(folder: Path, base: str, *, tier: str, **task: Any) -> tuple[World, str]:
     world = world_at(folder / "experiment")._replace(hub=LocalHub(cache=folder / "cache"), serving=FakeServing())
     spec = design(
         models=[{"name": "tiny", "path": base}], factors={}, runs=[{"name": "base", "type": "control"}],
         controls={"seeds": [1], "epochs": 1, "max_seq_len": 128},
-        evaluation={"tasks": [{"name": "words", "task": "rows", "scorers": ["match"]}]},
+        evaluation={"tasks": [{"name": "words", "task": "rows", "scorers": ["match"], **task}]},
     )  # fmt: skip
     data = type(spec.data).model_validate({**spec.data.model_dump(), "tier": tier})
     put_design(world.store.root, spec.model_copy(update={"data": data}))
@@ -222,6 +221,14 @@ def test_answers_of_a_run_on_green_data_are_shown(base: str, tmp_path: Path) -> 
     world, run = of_run(tmp_path, base, tier="green")
     asked = open_predictor([ModelChoice(run=run, device="cpu")], FORM, world=world)
     assert predict_text("is HIGH_RISK", predictor=asked, world=world).decision == "HIGH_RISK"
+
+
+def test_labels_are_those_the_run_is_evaluated_on_where_none_are_named(base: str, tmp_path: Path) -> None:
+    options = ["House", "Tree"]
+    world, run = of_run(tmp_path, base, tier="green", scorers=["risk"], options=options)
+    assert open_predictor([ModelChoice(run=run, device="cpu")], AnswerForm(), world=world).form.options == tuple(
+        options
+    )
 
 
 # The command.

@@ -25,6 +25,8 @@ from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.site_probe import FakeProbe, printed
 from tests.random_model import random_base
 
+pytestmark = pytest.mark.once
+
 TASKS = """
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample, hf_dataset

@@ -158,7 +158,7 @@ TRAINING = {
     "output_key": ("answer", EVAL),
 }
 MODEL = {"name": ("llama", TRAIN), "path": ("/models/other", TRAIN), "revision": ("abc", RUN)}
-NAMED = {"model": ("tiny", "plan.json"), "parameters": ({"lr": 0.5}, TRAIN)}
+NAMED = {"model": ("tiny", "plan.json"), "parameters": ({"lr": 0.5}, TRAIN), "seeds": ([5], TRAIN)}
 TOOLS = {"evaluation": ("none", "plan.json")}
 
 # What a design says of itself, or to the report: the plan, the summary or `report` carries it.

@@ -25,6 +25,8 @@ from tests.gated_model import GatedModel
 from tests.random_model import random_base
 from tests.served import Here, command, served_here, served_model
 
+pytestmark = pytest.mark.once
+
 TOKEN = "a-token-of-twenty-characters"
 HELLO = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
 

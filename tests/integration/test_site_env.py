@@ -32,6 +32,8 @@ from tests.fakes.site_probe import FakeProbe, FakeSiteFiles
 from tests.gated_bench import until
 from tests.tiny_wheels import stand_ins, tiny_wheel
 
+pytestmark = pytest.mark.once
+
 SITE = (
     "# mine\nscheduler: local\nenvironment: {kind: python, variables: {NCCL_DEBUG: INFO}}  # as it was\naccount: lab\n"
 )

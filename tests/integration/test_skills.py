@@ -26,6 +26,8 @@ from cruijff_kit.schema.site import Partition, Site
 from cruijff_kit.schema.table import Perturbation, TableSchema, Tabular, Variable
 from cruijff_kit.schema.task import TaskRequest
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[2]
 SKILLS = sorted(path.parent for path in (ROOT / "skills").glob("*/SKILL.md"))
 PREFIXES = ("mcp__cruijff__", "mcp__plugin_cruijff-kit_cruijff__")

@@ -46,7 +46,8 @@ def test_every_answer_is_json_whose_decision_is_the_likeliest_label_and_the_labe
         answer = json.loads(sample.output.completion)
         assert list(answer) == ["decision", "rationale", "abstain"]
         assert sample.target == row["label"]
-        seen = {name: Prediction.model_validate(score.metadata["prediction"]) for name, score in sample.scores.items()}
+        scores = (sample.scores or {}).items()
+        seen = {name: Prediction.model_validate((score.metadata or {})["prediction"]) for name, score in scores}
         decided, risk = seen["decision"], seen["risk"]
         assert decided.parse_ok
         assert len(decided.option_logprobs) == len(OPTIONS)

@@ -183,7 +183,7 @@ def test_all_that_is_wrong_is_told_at_once_with_its_place(world: World) -> None:
 
 def test_a_file_may_be_looked_at_where_neither_model_nor_backend_is_here(world: World) -> None:
     (world.store.root / "train.yml").write_text(
-        "model: meta-llama/Llama-3.2-1B-Instruct\nbackend: mlx\nbatch_size: 400\n", encoding="utf-8"
+        "model: meta-llama/Llama-3.2-1B-Instruct\nbackend: mlx\nbatch_size: 4000\nmax_seq_len: 256\n", encoding="utf-8"
     )
     found = review_training(TrainOrder("start", config="train.yml"), loose=True, world=world)
     assert "`ck models pull` brings it" in found.warnings[0]

@@ -9,6 +9,8 @@ import pytest
 
 from tests.mcp_bench import NAME, WHY, Bench, Talk, User
 
+pytestmark = pytest.mark.once
+
 ERAS: tuple[Literal["auto", "legacy"], ...] = ("auto", "legacy")
 
 

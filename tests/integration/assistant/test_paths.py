@@ -19,6 +19,8 @@ from cruijff_kit.schema.plan import Plan
 from tests.fakes.handed_over import output_of
 from tests.mcp_bench import NAME, WHY, Bench, Reply, User
 
+pytestmark = pytest.mark.once
+
 MARK = "mark-of-the-outside"
 """Stands in files that no answer may hold anything of."""
 LOOKS: dict[str, dict[str, Any]] = {

@@ -11,6 +11,8 @@ from cruijff_kit.schema.layout import RunLayout
 from tests.fakes.experiment import Size, make_experiment
 from tests.mcp_bench import Bench, Reply
 
+pytestmark = pytest.mark.once
+
 BUDGET = 2_000
 """Tokens of a concise reply."""
 WIDE = 8_000

@@ -12,6 +12,8 @@ from tests.assistant_said import must_be_told, records
 from tests.fakes.experiment import Size, design_of, plan_of, seal
 from tests.mcp_bench import WHY, Bench, Reply, Talk, User
 
+pytestmark = pytest.mark.once
+
 FICKLE = Path(__file__).parents[1] / "fickle_recipe.py"
 SMALL = Size(words=12, others=2, steps=5)
 

@@ -15,6 +15,8 @@ from tests.fakes.eval_logs import write_log
 from tests.fakes.experiment import Size, answers, make_experiment, plan_of, write_cell
 from tests.mcp_bench import NAME, QUICK, WHY, Bench, Reply, Talk, User
 
+pytestmark = pytest.mark.once
+
 FICKLE = Path(__file__).parents[1] / "fickle_recipe.py"
 
 

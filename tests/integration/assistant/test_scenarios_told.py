@@ -14,6 +14,8 @@ from tests.fakes.experiment import Size, plan_of
 from tests.mcp_bench import NAME, WHY, Bench, Reply, Talk, User
 from tests.wire import Wire
 
+pytestmark = pytest.mark.once
+
 SMALL = Size(words=12, others=2, steps=5)
 YES = {"action": "accept", "content": {"confirm": True}}
 SILENT = """\

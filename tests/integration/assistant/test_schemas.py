@@ -15,6 +15,8 @@ from cruijff_kit.schema.plan import Plan
 from tests.mcp_bench import NAME, WHY, Bench
 from tests.wire import Wire
 
+pytestmark = pytest.mark.once
+
 TOUCH = "touch owned"
 HOSTILE = (
     f"x;{TOUCH}", f"x|{TOUCH}", f"x&{TOUCH}", f"$({TOUCH})", f"`{TOUCH}`", "x>owned", "x<owned", "*", "?", "!x", "'",

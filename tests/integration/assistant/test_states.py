@@ -11,6 +11,8 @@ import pytest
 from tests.mcp_bench import NAME, WHY, Bench, Talk, User
 from tests.wire import Wire
 
+pytestmark = pytest.mark.once
+
 YES = {"action": "accept", "content": {"confirm": True}}
 
 

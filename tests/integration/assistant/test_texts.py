@@ -15,6 +15,8 @@ from tests.fakes.handed_over import leave_attempt, output_of
 from tests.mcp_bench import NAME, QUICK, WHY, Bench, Talk, User
 from tests.wire import Wire
 
+pytestmark = pytest.mark.once
+
 LETTERS = "aB3" * 20
 # Put together here, so that no scanner takes this file for a leak.
 BARE = "0123456789abcdef" * 2 + "76543210"

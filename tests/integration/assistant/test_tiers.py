@@ -25,6 +25,8 @@ from cruijff_kit.workflow import (
 )
 from tests.mcp_bench import NAME, QUICK, Bench, Reply, Talk, User
 
+pytestmark = pytest.mark.once
+
 WORD = "zebra"
 WAYS = ("rows", "answers", "log", "log resource")
 _ROWS = {

@@ -21,11 +21,17 @@ from cruijff_kit.data.structured import (
 from cruijff_kit.data.tokens import Encoding, encode_prompt, encode_row, encoding_problems
 from cruijff_kit.errors import PlanError
 from cruijff_kit.scoring.json_decision import read_decision
+from tests.tokenizer_families import piece_family
 from tests.tokenizer_zoo import byte_level, merging
 
 LABELS = ("HIGH_RISK", "LOW_RISK", "HIGH", "1", "10", 'a "quoted" one', "größer")
 TEXTS = [answer_json(label, rationale="it says so") for label in LABELS]
-TOKENIZERS = (byte_level(), merging(TEXTS), merging([*TEXTS, "nothing of the sort"], post_bos=True))
+TOKENIZERS = (
+    byte_level(),
+    piece_family(None, bos="<s>", eos="</s>", blank_first=True),
+    merging(TEXTS),
+    merging([*TEXTS, "nothing of the sort"], post_bos=True),
+)
 
 
 @given(st.text().filter(lambda text: text.strip()), st.text())

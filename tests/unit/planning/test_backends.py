@@ -56,6 +56,16 @@ def test_whoever_has_apple_silicon_without_mlx_is_told_so() -> None:
     assert "MLX" not in choose_backend("auto", BARE).why
 
 
+def test_auto_takes_mlx_only_for_families_it_is_known_to_compute_and_says_so() -> None:
+    assert told(choose_backend("auto", MAC, architecture="Qwen3ForCausalLM")) == ("mlx", "mlx", "gpu")
+    other = choose_backend("auto", MAC, architecture="GPT2LMHeadModel")
+    assert told(other) == ("torch", "peft", "mps")
+    assert other.why == "torch has Apple's GPU; MLX is not known to compute a `GPT2LMHeadModel`"
+    assert "MLX" not in choose_backend("auto", NODE, architecture="GPT2LMHeadModel").why
+    # Whoever asks for it is told by MLX itself what it cannot do.
+    assert told(choose_backend("mlx", MAC, architecture="GPT2LMHeadModel")) == ("mlx", "mlx", "gpu")
+
+
 def test_an_unknown_name_is_told_all_known_ones() -> None:
     with pytest.raises(SpecError, match=", ".join(f"`{name}`" for name in BACKENDS)) as caught:
         choose_backend("mxl", BARE)

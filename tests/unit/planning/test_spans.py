@@ -39,7 +39,7 @@ def test_a_control_that_is_whole_gets_whole_numbers_and_one_that_is_not_never() 
 def test_each_of_so_many_equal_parts_of_a_range_holds_one_point() -> None:
     points = latin(16, {"lr": SPACE["lr"], "lora_dropout": SPACE["lora_dropout"]})
     for name, share in (("lr", lambda value: math.log(value / 1e-5) / math.log(100)), ("lora_dropout", float)):
-        assert sorted(int(share(point[name]) * 16) for point in points) == list(range(16))
+        assert sorted(int(share(float(str(point[name]))) * 16) for point in points) == list(range(16))
 
 
 def test_levels_are_taken_equally_often() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cruijff_kit.data.encoding import Row
 from cruijff_kit.data.labels import decision_ids
@@ -100,6 +102,18 @@ def test_what_cannot_be_asked_has_its_reason_and_stops_no_other(
     assert (first.text, last.text) == (held[0].text, held[1].text)
     assert "exceed the model's 256 positions" in long.problem
     assert huge.problem == "the text has 10,000,000 letters, and the model reads 256 tokens"
+
+
+def test_no_text_is_too_odd_to_be_put_or_told_why_not(folders: tuple[str, str]) -> None:
+    asked = asker(folders)
+
+    @given(st.text(max_size=300), st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=3))
+    def put(text: str, metadata: dict[str, str]) -> None:
+        prompt = asked._prompt(question_row(text, metadata))
+        assert prompt
+        assert isinstance(prompt, str) or len(prompt) < 256
+
+    put()
 
 
 def test_without_the_library_answers_are_free_and_it_is_said(

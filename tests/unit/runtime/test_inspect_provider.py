@@ -1,3 +1,4 @@
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from cruijff_kit.data.tokens import Encoding, encode_prompt, prompt_sha256
 from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.resident import ResidentModel
-from tests.random_model import random_base
+from tests.random_model import random_adapter, random_base
 from tests.tokenizer_zoo import LLAMA3_DATED, byte_level
 
 Ask = Callable[..., ModelOutput]
@@ -40,7 +41,7 @@ def ask(base: str) -> Ask:
         *messages: ChatMessage, tools: tuple[ToolInfo, ...] = (), model: Any = None, **settings: Any
     ) -> ModelOutput:
         api = get_model("cruijff/tiny", memoize=False, model_path=base, device="cpu", **(model or {})).api
-        config = GenerateConfig(max_tokens=4, **settings)
+        config = GenerateConfig(**{"max_tokens": 4, **settings})
         output = anyio.run(api.generate, list(messages), list(tools), "none", config)
         assert isinstance(output, ModelOutput)
         return output
@@ -156,6 +157,25 @@ def test_options_are_scored_where_a_request_names_them(ask: Ask, base: str) -> N
     assert metadata["option_logprobs"] == pytest.approx(expected.option_logprobs, abs=1e-5)
     assert metadata["option_mass"] == pytest.approx(sum(map(math.exp, expected.option_logprobs)), abs=1e-6)
     assert 0 < metadata["option_mass"] < 1
+
+
+def test_a_structured_answer_is_json_with_its_labels_scored_also_in_passes_with_dropout_on(
+    ask: Ask, base: str, tmp_path: Path
+) -> None:
+    asked = {"extra_body": {"options": ["yes", "no"], "form": "json"}, "max_tokens": 80}
+    adapter = {"adapter": random_adapter(tmp_path / "adapter", base, dropout=0.3)}
+    once = ask(ChatMessageUser(content="house"), model=adapter, **asked)
+    several = ask(ChatMessageUser(content="house"), model={**adapter, "dropout_passes": 3}, **asked)
+    for output in (once, several):
+        assert list(json.loads(output.completion)) == ["decision", "rationale", "abstain"]
+        told = output.metadata or {}
+        assert (told["options"], len(told["option_logprobs"])) == (["yes", "no"], 2)
+        assert told["option_mass"] == pytest.approx(sum(map(math.exp, told["option_logprobs"])))
+        assert told["abstain_logprob"] < 0
+    assert once.completion == several.completion
+    assert (once.metadata or {})["option_logprobs"] != (several.metadata or {})["option_logprobs"]
+    with pytest.raises(PlanError, match=r"`extra_body\.form` is `'xml'`"):
+        ask(ChatMessageUser(content="house"), extra_body={"form": "xml"})
 
 
 def test_without_options_nothing_is_said_of_any(ask: Ask) -> None:

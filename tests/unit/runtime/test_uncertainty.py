@@ -75,7 +75,8 @@ def test_what_is_dropped_is_lora_s_input_at_its_own_rate(model: ResidentModel, f
     with model.network(str(folder / "drops")) as network:
         names = list(network.peft_config)
         layers = [each for name in names for each in dropping_layers(network, name)]
-        rates = {drop.p for each in layers for drop in each.lora_dropout.values() if isinstance(drop, torch.nn.Dropout)}
+        inner = [module for each in layers for module in each.modules()]
+        rates = {module.p for module in inner if isinstance(module, torch.nn.Dropout)}
     assert layers
     assert rates == {0.3}
 

@@ -88,7 +88,7 @@ def test_sets_are_measured_on_rows_that_did_not_calibrate_them() -> None:
 
 def test_risk_is_that_of_the_answer_whose_expected_cost_is_least() -> None:
     errors = (CriticalError(true="high", predicted="low", weight=50.0),)
-    costs = harm_costs(("low", "high"), {"low": 1.0, "high": 10.0}, errors)
+    costs = harm_costs(("low", "high"), weights={"low": 1.0, "high": 10.0}, errors=errors)
     assert costs.tolist() == [[0.0, 1.0], [50.0, 0.0]]
     rows = np.tile([0.9, 0.1], (40, 1))
     labels = np.zeros(40, dtype=np.int64)

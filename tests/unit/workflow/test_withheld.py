@@ -13,7 +13,7 @@ from cruijff_kit.workflow.report import write_report
 from cruijff_kit.workflow.submit import submit_jobs
 from cruijff_kit.workflow.withheld import words_for_files
 from tests.fakes.designed import DESIGN
-from tests.fakes.experiment import SMALL, make_experiment, plan_of
+from tests.fakes.experiment import Size, make_experiment
 from tests.integration.reporting.conftest import world_at
 from tests.submitted import Submitted, look, scaffolded_template
 
@@ -46,8 +46,7 @@ def test_the_record_of_a_failed_job_quotes_no_row_of_data_that_is_not_green(tier
 @pytest.mark.parametrize("tier", ("green", "red"))
 def test_a_report_quotes_no_row_of_data_that_is_not_green(tier: Tier, tmp_path: Path) -> None:
     root = tmp_path / "experiment"
-    make_experiment(root)
-    run = next(run for run in plan_of(SMALL).runs if run.cells)
+    run = next(run for run in make_experiment(root, Size(words=4, others=1, steps=4)).runs if run.cells)
     (root / RunLayout(run.id).cell_done(run.cells[0].name)).unlink()
     (root / RunLayout(run.id).done("eval")).unlink()
     own = {"state": "failed", "step": 3, "total": 9, "message": SAID, "job_id": "7"}
