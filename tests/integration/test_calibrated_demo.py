@@ -96,5 +96,5 @@ def test_the_whole_demo_meets_every_figure(project: Path, capsys: pytest.Capture
     said = capsys.readouterr().out
     assert "MISSED" not in said
     assert said.count("at most 0.03: met") == 2
-    assert said.count("at most 0.08: met") == 2
+    assert said.count("at most 0.05: met") == 2
     assert "5000 samples of split test whose true probabilities are known" in said
