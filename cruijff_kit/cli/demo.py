@@ -177,10 +177,14 @@ def play_document(document: Path, *, root: Path) -> None:
 async def _play(
     root: Path, script: Callable[["_Assistant"], Awaitable[None]], *, words: Path | None = None
 ) -> "_Assistant":
-    # The client hands its server little of the environment; where Slurm is has to be among it.
-    cluster = {name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}
+    # The client hands its server little of the environment; where Slurm, models and settings are has to be among it.
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "SLURM_CONF" or name.startswith(("CRUIJFF_", "XDG_"))
+    }
     server = StdioServerParameters(
-        command=sys.executable, args=["-m", "cruijff_kit.mcp_server.server", "--root", str(root)], env=cluster
+        command=sys.executable, args=["-m", "cruijff_kit.mcp_server.server", "--root", str(root)], env=ours
     )
     failure = ""
     async with Client(stdio_client(server), elicitation_callback=_agree) as client:

@@ -51,13 +51,11 @@ def compare_chances(
     refuse_mismatch(calibrator, source, chosen=chosen)
     answered = [each for each in chosen if each.error is None]
     rows = evaluated_rows(find_run(recorded_plan(world=world)[0].runs, source.run), chosen[0], world=world)
-    truth = [chances_in(rows.get(each.sample_id, {}), options=calibrator.options) for each in answered]
-    missing = [each.sample_id for each, known in zip(answered, truth, strict=True) if known is None]
-    if missing or not answered:
-        fact = (
-            f"{len(missing)} of {len(chosen)} rows of split `{split}` do not tell the true probability of each option"
-        )
-        hint = f"each needs a number in the column `{CHANCE}{calibrator.options[0]}` and its like"
+    told = [chances_in(rows.get(each.sample_id, {}), options=calibrator.options) for each in answered]
+    truth = [each for each in told if each is not None]
+    if len(truth) < len(told) or not truth:
+        fact = f"{len(truth)} of {len(chosen)} samples of split `{split}` have rows that tell the true probabilities"
+        hint = f"each row needs a number for each option, in the column `{CHANCE}{calibrator.options[0]}` and its like"
         raise ResultError(fact, hint=hint)
     from cruijff_kit.analysis.known_chances import known_chances
 

@@ -26,6 +26,7 @@ from cruijff_kit.schema.run import Done
 from cruijff_kit.workflow.audit_model import audit_run
 from cruijff_kit.workflow.calibrate import calibrate_run
 from cruijff_kit.workflow.collect import collect_results
+from cruijff_kit.workflow.known_chances import compare_chances
 from cruijff_kit.workflow.report import write_report
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan
@@ -372,3 +373,10 @@ def test_swapped_rows_remember_what_they_were_made_of(tmp_path: Path, monkeypatc
     asked = TermSwap(terms=("gender",), columns=("text",))
     with pytest.raises(SpecError, match="no row has a column `text`"):
         swap_data("people.json", "none.json", asked=asked, world=world)
+
+
+def test_answers_to_rows_that_tell_no_true_probability_are_not_held_against_any(audited: tuple[World, str]) -> None:
+    world, run = audited
+    with pytest.raises(ResultError, match="0 of 400 samples of split `test` have rows that tell") as refused:
+        compare_chances(run, world=world)
+    assert "in the column `chance_deny` and its like" in str(refused.value)
