@@ -107,7 +107,7 @@ def _acting(look: ExperimentStatus) -> str:
 
 
 def _live(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:
-    """Redraw one table in place; plain lines where the extra `ui` is not installed."""
+    """Redraw one table in place; plain lines where the extra `live` is not installed."""
     try:
         from rich.live import Live
         from rich.table import Table

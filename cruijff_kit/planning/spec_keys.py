@@ -51,6 +51,8 @@ _NEVER = MappingProxyType(
         "matrix_epochs": "write `epochs` in each row of `evaluation.matrix`",
     }
 )
+_FEW = 12
+"""Keys that are listed with every unknown one; ten unknown ones beside fifty keys would fill a reply."""
 
 
 class Key(NamedTuple):
@@ -129,4 +131,6 @@ def remedy_for(path: YamlPath) -> str:
     far = get_close_matches(name, leaves, n=1, cutoff=0.75)
     if far:
         return f"did you mean `{leaves[far[0]]}`?"
+    if len(siblings) > _FEW:
+        return f"remove it; `ck schema` lists the {len(siblings)} keys of `{_pattern(path[:-1]) or 'a design'}`"
     return f"remove it; keys here are {', '.join(f'`{sibling}`' for sibling in siblings)}"

@@ -78,7 +78,7 @@ def killed_often(folder: Path, text: str, *, moments: random.Random, kills: int)
     root, queue = folder / "parity", folder / "queue"
     agree(live_world(root, queue), text)
     for done in range(kills):
-        if go_on(root, queue, kill_after=moments.uniform(0.3, 2.5)):
+        if go_on(root, queue, kill_after=moments.uniform(0.2, 1.4)):
             return root, done
     assert go_on(root, queue, kill_after=None)
     return root, kills

@@ -76,7 +76,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (project.home / "parity").mkdir()
     wheels = stand_ins(project.home / "wheels", *NEEDED)
     build = project.words(
-        "site", "env", "build", "--extras", "ui", "--wheels", str(wheels), "--into", str(project.built)
+        "site", "env", "build", "--extras", "live", "--wheels", str(wheels), "--into", str(project.built)
     )
     with subprocess.Popen(build, env=project.environment(), stdout=subprocess.DEVNULL, start_new_session=True) as child:
         until((project.built / ".ck-environment").exists, "the begin of a build")
@@ -145,7 +145,7 @@ def test_the_environment_has_this_very_code_and_no_path_back_to_it(project: Proj
 def test_a_second_build_finds_it_whole_and_changes_nothing(project: Project, ck: Ck) -> None:
     before = {path: path.stat().st_mtime_ns for path in project.built.rglob("*") if path.is_file()}
     wheels = str(project.home / "wheels")
-    build = ("site", "env", "build", "--extras", "ui", "--wheels", wheels, "--into", str(project.built))
+    build = ("site", "env", "build", "--extras", "live", "--wheels", wheels, "--into", str(project.built))
     code, said = ck(*build)
     assert (code, said.partition(":")[0]) == (0, "there already")
     assert ck(*build, "--dry-run")[1].endswith("it is there already\n")
@@ -213,7 +213,7 @@ def test_a_version_that_is_not_to_be_had_fails_in_words_and_names_nothing(projec
     wheels = stand_ins(tmp_path / "wheels", *NEEDED, releases={"rich": "0.1"})
     files = FakeSiteFiles(user="scheduler: local\n")
     world = world_at(tmp_path)._replace(sites=files, environments=DiskEnvironments())
-    wish = BuildWish(into=str(tmp_path / "env"), extras=("ui",), wheels=str(wheels))
+    wish = BuildWish(into=str(tmp_path / "env"), extras=("live",), wheels=str(wheels))
     with pytest.raises(SiteError, match=r"python -m pip install. failed; it said") as caught:
         build_environment(wish, world=world)
     assert "more `--wheels`" in str(caught.value)
@@ -306,7 +306,7 @@ def test_a_file_that_is_no_lock_or_one_with_hashes_is_not_overwritten(tmp_path: 
     environments.locks["/home/ada/thesis.txt"] = "years of work\n"
     with pytest.raises(SiteError, match="is not the lock of an environment"):
         lock_environment(into="/home/ada/thesis.txt", world=world)
-    built = build_environment(BuildWish(into="/envs/kit", extras=("ui",)), world=world).lock
+    built = build_environment(BuildWish(into="/envs/kit", extras=("live",)), world=world).lock
     with pytest.raises(SiteError, match="versions alone would replace its hashes"):
         lock_environment(into=built, world=world._replace(sites=FakeSiteFiles(user="scheduler: local\n")))
     assert environments.locks["/home/ada/thesis.txt"] == "years of work\n"
