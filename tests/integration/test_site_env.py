@@ -306,7 +306,7 @@ def test_a_file_that_is_no_lock_or_one_with_hashes_is_not_overwritten(tmp_path: 
     environments.locks["/home/ada/thesis.txt"] = "years of work\n"
     with pytest.raises(SiteError, match="is not the lock of an environment"):
         lock_environment(into="/home/ada/thesis.txt", world=world)
-    built = build_environment(BuildWish(into="/envs/kit", extras=("live",)), world=world).lock
+    built = build_environment(BuildWish(into="/envs/kit", extras=("ui",)), world=world).lock
     with pytest.raises(SiteError, match="versions alone would replace its hashes"):
         lock_environment(into=built, world=world._replace(sites=FakeSiteFiles(user="scheduler: local\n")))
     assert environments.locks["/home/ada/thesis.txt"] == "years of work\n"
