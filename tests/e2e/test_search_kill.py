@@ -22,6 +22,7 @@ from tests.e2e.scored_recipe import loss_of
 from tests.e2e.search_child import live_world
 from tests.fakes.designed import world_at
 from tests.fakes.scheduler import FakeScheduler
+from tests.gated_bench import until
 from tests.searched import Searched, search_text
 
 HERE = Path(__file__).parent
@@ -57,13 +58,17 @@ def agree(world: Any, text: str) -> None:
 
 
 def go_on(root: Path, queue: Path, *, kill_after: float | None) -> bool:
-    """Run the search in a process of its own, killed after some seconds where told to; return whether it ended."""
+    """Run the search in a process of its own, killed so long after its first record where told to; did it end?"""
+    log = root / ExperimentLayout.audit
+    begun = log.stat().st_size
     command = [sys.executable, "-m", "tests.e2e.search_child", str(root), str(queue)]
     child = subprocess.Popen(
         command, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+    if kill_after is not None:
+        until(lambda: child.poll() is not None or log.stat().st_size > begun, "a step of the search")
     try:
-        output, _ = child.communicate(timeout=kill_after or LONGEST)
+        output, _ = child.communicate(timeout=LONGEST if kill_after is None else kill_after)
     except subprocess.TimeoutExpired:
         os.killpg(child.pid, signal.SIGKILL)
         output, _ = child.communicate()
@@ -78,7 +83,7 @@ def killed_often(folder: Path, text: str, *, moments: random.Random, kills: int)
     root, queue = folder / "parity", folder / "queue"
     agree(live_world(root, queue), text)
     for done in range(kills):
-        if go_on(root, queue, kill_after=moments.uniform(0.2, 1.4)):
+        if go_on(root, queue, kill_after=moments.uniform(0.0, 0.25)):
             return root, done
     assert go_on(root, queue, kill_after=None)
     return root, kills
