@@ -62,7 +62,7 @@ def archive(
     if as_json:
         click.echo(receipt.model_dump_json(indent=2))
         return
-    click.echo(f"archived {receipt.files} files, {size_words(receipt.bytes)}, in {receipt.archive}")
+    click.echo(f"archived {receipt.files} files, {size_words(receipt.bytes)} of content, in {receipt.archive}")
     click.echo(f"manifest {receipt.manifest_sha256[:12]}; `ck -C {receipt.experiment} unarchive` brings it back")
 
 
@@ -89,7 +89,7 @@ def unarchive(experiment: str, source: str | None, reason: str, dry_run: bool, a
     if as_json:
         click.echo(receipt.model_dump_json(indent=2))
         return
-    click.echo(f"brought back {receipt.files} files, {size_words(receipt.bytes)}, to {receipt.origin}")
+    click.echo(f"brought back {receipt.files} files, {size_words(receipt.bytes)} of content, to {receipt.origin}")
     click.echo("\n".join(_gone(receipt.dropped)), nl=bool(receipt.dropped))
 
 
@@ -105,7 +105,7 @@ def _told(preview: ArchivePreview) -> Iterator[str]:
     yield f"from {preview.origin}"
     yield f"to   {preview.archive}, where {size_words(preview.free)} are free"
     dropped = f"; {size_words(preview.dropped_bytes)} are dropped" if preview.dropped else "; nothing is dropped"
-    yield f"{size_words(preview.bytes)} move{dropped}"
+    yield f"{size_words(preview.bytes)} on disk move{dropped}"
 
 
 def _back(preview: UnarchivePreview) -> Iterator[str]:
