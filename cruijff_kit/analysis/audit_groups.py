@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cruijff_kit.analysis.audit_verdicts import component_of, limited, shared_level, unassessed
-from cruijff_kit.analysis.group_columns import Floats, Ints, encode_levels
+from cruijff_kit.analysis.group_columns import Ints, encode_levels
 from cruijff_kit.analysis.group_figures import reflected
 from cruijff_kit.analysis.group_gaps import ECE, GroupGaps, GroupTrials, group_gaps
 from cruijff_kit.analysis.heterogeneity import withheld_groups
@@ -15,7 +15,7 @@ from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRules, GroupFigure
-from cruijff_kit.scoring.figures import Answers
+from cruijff_kit.scoring.figures import Answers, confidences
 
 __all__ = ["GroupAudit", "audit_groups"]
 
@@ -104,19 +104,9 @@ def _trials(answers: Answers, group: Ints, *, groups: int, held: Ints, favourabl
             (f"TPR of `{option}`", chosen, true),
             (f"FPR of `{option}`", chosen, ~true),
         ]
-    sure, right = _confidences(answers)
+    sure, right = confidences(answers)
     names, hits, trials = zip(*shares, strict=True)
     return GroupTrials(names, np.column_stack(hits), np.column_stack(trials), sure, right, group, groups)
-
-
-def _confidences(answers: Answers) -> tuple[Floats, Floats]:
-    """Return the confidence of each sample's answer, not a number without one, and whether that answer is right."""
-    if not answers.rows.shape[1]:
-        return answers.sure, answers.right
-    known = ~np.isnan(answers.rows[:, 0])
-    best = np.where(known, np.nan_to_num(answers.rows).argmax(axis=1), 0)
-    sure = np.where(known, answers.rows[np.arange(len(best)), best], np.nan)
-    return sure, (best == answers.true).astype(np.float64)
 
 
 def _checks(column: _Column, rules: AuditRules) -> Iterator[AuditCheck]:

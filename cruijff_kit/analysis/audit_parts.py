@@ -16,9 +16,8 @@ from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRules
 from cruijff_kit.scoring.calibration_error import fill_bins
-from cruijff_kit.scoring.decision_scores import NONE, OTHER
 from cruijff_kit.scoring.estimates import Floats
-from cruijff_kit.scoring.figures import Answers, forecasts
+from cruijff_kit.scoring.figures import Answers, costs_paid, forecasts
 from cruijff_kit.scoring.risk_control import bounded_mean_limits
 
 __all__ = ["ControlledRisk", "Promise", "audit_calibration", "audit_cost", "audit_coverage", "largest_gap"]
@@ -167,11 +166,7 @@ def audit_cost(answers: Answers, rules: AuditRules, *, risk: ControlledRisk | No
 def _given_cost(answers: Answers, rules: AuditRules, *, shared: int) -> Iterator[AuditCheck]:
     if not answers.options or rules.cost is None or not len(answers.true):
         return
-    chosen = np.where(answers.failed, OTHER, answers.chosen)
-    paid = np.where(
-        chosen == OTHER, answers.costs[answers.true].max(axis=1), answers.costs[answers.true, np.maximum(chosen, 0)]
-    )
-    paid = np.where(chosen == NONE, answers.abstain_cost, paid)
+    paid = costs_paid(answers)
     bound = max(float(answers.costs.max()), answers.abstain_cost)
     figure = _mean(paid, bound=bound, level=shared_level(rules, shared))
     if len(paid) < rules.min_n:
