@@ -7,13 +7,11 @@ from math import comb
 import numpy as np
 
 from cruijff_kit.analysis.audit_verdicts import component_of, limited, shared_level, unassessed
-from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.intervals import bounded_mean_interval, wilson_interval
 from cruijff_kit.data.procedures import keeps
-from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRules
 from cruijff_kit.schema.prediction import AnswerPair, Prediction
 from cruijff_kit.schema.procedure import AnswerRule, Procedure
-from cruijff_kit.scoring.risk_control import bounded_mean_limits
 from cruijff_kit.scoring.temperature import option_probabilities
 
 __all__ = ["audit_consistency", "audit_counterfactual", "audit_procedures"]
@@ -75,10 +73,7 @@ def audit_consistency(items: Sequence[Sequence[Prediction]], *, rules: AuditRule
     if not told:
         return component_of("consistency", (), reason=reason or "no question was answered more than once")
     shares, n, name = np.array(told), len(told), "agreement"
-    low, high = bounded_mean_limits(shares, bound=1.0, level=rules.level)
-    figure = Interval(
-        value=float(shares.mean()), low=low, high=high, n=n, level=rules.level, method="hoeffding-bentkus"
-    )
+    figure = bounded_mean_interval(shares, bound=1.0, level=rules.level)
     check = limited(name, figure, rule="at least", limit=rules.agreement)
     if n < rules.min_n:
         fact = f"not estimable: {n} questions, fewer than {rules.min_n}"
@@ -109,10 +104,7 @@ def _shift(pairs: Sequence[AnswerPair], rules: AuditRules, *, level: float, temp
     )
     best = one.argmax(axis=1)
     moved = np.abs(one - other)[np.arange(len(best)), best]
-    low, high = bounded_mean_limits(moved, bound=1.0, level=level)
-    figure = Interval(
-        value=float(moved.mean()), low=low, high=high, n=len(moved), level=level, method="hoeffding-bentkus"
-    )
+    figure = bounded_mean_interval(moved, bound=1.0, level=level)
     return limited("shift", figure, rule="at most", limit=rules.shift)
 
 

@@ -10,7 +10,7 @@ from cruijff_kit.analysis.audit_verdicts import component_of, limited, shared_le
 from cruijff_kit.analysis.distributions import beta_binomial_limits
 from cruijff_kit.analysis.group_columns import Ints, encode_levels
 from cruijff_kit.analysis.heterogeneity import withheld_groups
-from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.intervals import bounded_mean_interval, wilson_interval
 from cruijff_kit.analysis.score_intervals import debiased_ece_interval
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.interval import Interval
@@ -18,7 +18,6 @@ from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRule
 from cruijff_kit.scoring.calibration_error import fill_bins
 from cruijff_kit.scoring.estimates import Floats
 from cruijff_kit.scoring.figures import Answers, costs_paid, forecasts
-from cruijff_kit.scoring.risk_control import bounded_mean_limits
 
 __all__ = ["ControlledRisk", "Promise", "audit_calibration", "audit_cost", "audit_coverage", "largest_gap"]
 
@@ -194,5 +193,4 @@ def _controlled(risk: ControlledRisk | None, rules: AuditRules) -> Iterator[Audi
 def _mean(paid: Floats, *, bound: float, level: float) -> Interval:
     if not bound:
         return Interval(value=0.0, low=0.0, high=0.0, n=len(paid), level=level, method="no choice costs anything")
-    low, high = bounded_mean_limits(paid, bound=bound, level=level)
-    return Interval(value=float(paid.mean()), low=low, high=high, n=len(paid), level=level, method="hoeffding-bentkus")
+    return bounded_mean_interval(paid, bound=bound, level=level)

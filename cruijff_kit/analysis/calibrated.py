@@ -7,14 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cruijff_kit.analysis.distributions import beta_limits
-from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.intervals import bounded_mean_interval, wilson_interval
 from cruijff_kit.schema.calibration import Calibrator, SplitFigures
 from cruijff_kit.schema.prediction import Prediction
-from cruijff_kit.schema.report import Interval
 from cruijff_kit.scoring.calibrators import categories_of, decide, predict_sets, risk_of
 from cruijff_kit.scoring.decision_scores import NONE
 from cruijff_kit.scoring.records import OptionRecords, cost_matrix, option_records, record_metrics
-from cruijff_kit.scoring.risk_control import bounded_mean_limits
 
 __all__ = ["LEVEL", "AnswerSets", "answer_sets", "split_figures"]
 
@@ -118,13 +116,5 @@ def _risk_figures(found: OptionRecords, calibrator: Calibrator) -> dict[str, obj
         paid = np.concatenate([paid, np.zeros(found.unscored)])
     return {
         "acted": wilson_interval(int(acts.sum()), total, level=LEVEL),
-        "risk": _mean(paid, bound=float(costs.max())),
+        "risk": bounded_mean_interval(paid, bound=float(costs.max()), level=LEVEL),
     }
-
-
-def _mean(paid: NDArray[np.float64], *, bound: float) -> Interval:
-    method = "hoeffding-bentkus"
-    if not len(paid):
-        return Interval(value=None, low=None, high=None, n=0, level=LEVEL, method=method)
-    low, high = bounded_mean_limits(paid, bound=bound, level=LEVEL)
-    return Interval(value=float(paid.mean()), low=low, high=high, n=len(paid), level=LEVEL, method=method)
