@@ -77,7 +77,7 @@ def _compared(
     sizes = np.bincount(group, minlength=len(levels)).tolist()
     trials = _trials(answers, group, groups=len(levels), held=held, favourable=_favourable(answers, rules))
     gaps = group_gaps(trials, min_n=rules.min_n, level=rules.level, resamples=rules.resamples, seed=rules.seed)
-    return _Column(name, levels, gaps, np.array(sizes), frozenset(withheld_groups(sizes) if tier == "red" else ()))
+    return _Column(name, levels, gaps, np.array(sizes), frozenset(withheld_groups(sizes, tier=tier)))
 
 
 def _favourable(answers: Answers, rules: AuditRules) -> tuple[int, ...]:

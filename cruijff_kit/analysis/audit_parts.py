@@ -124,7 +124,7 @@ def audit_coverage(
 def _parts(column: str, values: Sequence[str], *, tier: Tier) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield each group that may be shown, and which samples it holds."""
     levels, group = encode_levels(list(values), column=column)
-    hidden = withheld_groups(np.bincount(group, minlength=len(levels)).tolist()) if tier == "red" else set()
+    hidden = withheld_groups(np.bincount(group, minlength=len(levels)).tolist(), tier=tier)
     for code, level in enumerate(levels):
         if code not in hidden:
             yield f"coverage of {column} `{level}`", group == code
