@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cruijff_kit.analysis.audit_verdicts import component_of, limited, shared_level, unassessed
+from cruijff_kit.analysis.audit_verdicts import component_of, estimable, limited, shared_level, unassessed
 from cruijff_kit.analysis.distributions import beta_binomial_limits
 from cruijff_kit.analysis.group_columns import Ints, encode_levels
 from cruijff_kit.analysis.heterogeneity import withheld_groups
@@ -168,11 +168,8 @@ def _given_cost(answers: Answers, rules: AuditRules, *, shared: int) -> Iterator
     paid = costs_paid(answers)
     bound = max(float(answers.costs.max()), answers.abstain_cost)
     figure = _mean(paid, bound=bound, level=shared_level(rules, shared))
-    if len(paid) < rules.min_n:
-        fact = f"not estimable: {len(paid)} samples, fewer than {rules.min_n}"
-        yield unassessed("expected_cost", fact, rule="at most", limit=rules.cost, figure=figure)
-        return
-    yield limited("expected_cost", figure, rule="at most", limit=rules.cost)
+    check = limited("expected_cost", figure, rule="at most", limit=rules.cost)
+    yield estimable(check, of="samples", rules=rules)
 
 
 def _controlled(risk: ControlledRisk | None, rules: AuditRules) -> Iterator[AuditCheck]:
