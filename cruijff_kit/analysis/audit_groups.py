@@ -11,10 +11,12 @@ from cruijff_kit.analysis.group_figures import reflected
 from cruijff_kit.analysis.group_gaps import ECE, GroupGaps, GroupTrials, group_gaps
 from cruijff_kit.analysis.heterogeneity import withheld_groups
 from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.score_intervals import unbounded
 from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRules, GroupFigure
+from cruijff_kit.scoring.estimates import Estimate
 from cruijff_kit.scoring.figures import Answers, confidences
 
 __all__ = ["GroupAudit", "audit_groups"]
@@ -154,7 +156,11 @@ def _figures(column: _Column, rules: AuditRules) -> Iterator[GroupFigure]:
             if not gaps.sizes[:, place].any():
                 continue
             short = n < rules.min_n
-            figure = _nothing(n, rules) if short else _interval(gaps, code, place=place, rules=rules)
+            figure = (
+                unbounded(Estimate(None, n), level=rules.level)
+                if short
+                else _interval(gaps, code, place=place, rules=rules)
+            )
             reason = f"not estimable: {n} samples, fewer than {rules.min_n}" if short else ""
             yield GroupFigure(column=column.name, level=level, metric=name, figure=figure, reason=reason)
 
@@ -164,7 +170,3 @@ def _interval(gaps: GroupGaps, code: int, *, place: int, rules: AuditRules) -> I
     if gaps.names[place] == ECE:
         return reflected(value, gaps.draws[:, code, place], n=n, level=rules.level)
     return wilson_interval(round(value * n), n, level=rules.level)
-
-
-def _nothing(n: int, rules: AuditRules) -> Interval:
-    return Interval(value=None, low=None, high=None, n=n, level=rules.level, method="none")

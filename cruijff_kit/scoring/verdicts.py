@@ -21,6 +21,7 @@ from cruijff_kit.schema.calibration import BY_CLASS, CalibrationSettings, Calibr
 from cruijff_kit.schema.verdict import ActionCost, Chances, DecisionSettings, OptionShare, Promise, Spread, Verdict
 from cruijff_kit.scoring.calibrators import decide_rows, recalibrated, risk_of, set_flags
 from cruijff_kit.scoring.decision_scores import NONE
+from cruijff_kit.scoring.ensembles import entropies
 from cruijff_kit.scoring.estimates import Floats
 from cruijff_kit.scoring.records import cost_matrix
 from cruijff_kit.scoring.temperature import option_probabilities
@@ -151,8 +152,7 @@ def weigh(chances: Chances, *, rule: DecisionRule) -> Verdict:
 def spread_of(probabilities: Floats) -> Spread:
     """Return how far the probabilities of one sample are spread over its options."""
     shares = np.asarray(probabilities, dtype=np.float64)
-    some = shares[shares > 0]
-    entropy = max(0.0, float(-(some * np.log(some)).sum()))
+    entropy = max(0.0, float(entropies(shares[None])[0]))
     squares = float((shares**2).sum())
     first, second = np.sort(shares)[::-1][:2]
     return Spread(
