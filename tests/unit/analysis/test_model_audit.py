@@ -289,6 +289,24 @@ def test_arrays_that_do_not_belong_together_are_refused_all_at_once() -> None:
     }  # fmt: skip
 
 
+def test_labels_may_be_numbers_and_everything_an_array() -> None:
+    truth = np.array([0, 1] * 40)
+    found = AdvancedHighStakesAuditor(QUICK.model_copy(update={"cost": 1.0})).run_comprehensive_audit(
+        predictions=np.zeros(80, dtype=np.int64),
+        ground_truth=truth,
+        probabilities=np.tile([0.6, 0.4], (80, 1)),
+        metadata={"options": np.array([0, 1]), "completions": np.array(["no"] * 80), "costs": {0: {1: 3}, 1: {0: 5}}},
+    )
+    checks = next(each.checks for each in found.components if each.name == "cost")
+    figure = named(checks, "expected_cost").figure
+    assert figure is not None
+    assert figure.value == 2.5
+    told = BiasAuditor(QUICK).audit(
+        predictions=truth, ground_truth=truth, groups={"site": np.array(["a", "b"] * 40)}, options=np.array([1, 0])
+    )
+    assert {each.figure.value for each in told.figures if each.metric == "accuracy"} == {1.0}
+
+
 def test_other_auditors_of_the_earlier_system_measure_answers() -> None:
     rude = ProceduralAlignment("medical").audit(answers=["This will cure you."] * 200)
     assert named(rude.checks, "no-promise-of-cure").verdict == "fail"
