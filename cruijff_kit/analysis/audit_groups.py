@@ -138,8 +138,8 @@ def _check(column: _Column, place: int, *, few: list[int], rules: AuditRules) ->
     if gap.figure is None or gap.pair is None:
         fact = f"fewer than two groups have {rules.min_n} samples of it"
         return unassessed(name, fact, rule="at most", limit=rules.gap)
-    pair = " and ".join(f"`{column.levels[at]}`" for at in gap.pair if at not in column.hidden)
-    note = f"furthest apart are {pair}" if pair.count("`") == 4 else ""
+    pair = " and ".join(f"`{column.levels[at]}`" for at in gap.pair)
+    note = "" if column.hidden.intersection(gap.pair) else f"furthest apart are {pair}"
     made = limited(name, gap.figure, rule="at most", limit=rules.gap, note=note)
     if few and made.verdict == "pass":
         return made.model_copy(update={"verdict": "not_assessed", "reason": f"{told}; {made.reason}"})

@@ -5,13 +5,13 @@
 Source: Y. Gal, Z. Ghahramani, ICML (2016); B. Lakshminarayanan et al., NeurIPS (2017).
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cruijff_kit.errors import ResultError
-from cruijff_kit.schema.verdict import Uncertainty
+from cruijff_kit.schema.verdict import DoubtSource, Uncertainty
 from cruijff_kit.scoring.estimates import Floats
 from cruijff_kit.scoring.temperature import option_probabilities
 
@@ -27,7 +27,7 @@ class Pooled(NamedTuple):
     """Entropies, in nats, and how far members differ."""
 
 
-def pool_members(logprobs: ArrayLike, *, source: Literal["mc_dropout", "ensemble"], temperature: float = 1.0) -> Pooled:
+def pool_members(logprobs: ArrayLike, *, source: DoubtSource, temperature: float = 1.0) -> Pooled:
     """Return the mean of the members' probabilities, and their disagreement.
 
     Args:
