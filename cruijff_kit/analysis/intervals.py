@@ -1,11 +1,13 @@
 """Intervals for proportions, and for means of bounded values."""
 
 from math import sqrt
+from typing import TYPE_CHECKING
 
 from cruijff_kit.analysis.distributions import normal_quantile
 from cruijff_kit.schema.interval import Interval
-from cruijff_kit.scoring.estimates import Floats
-from cruijff_kit.scoring.risk_control import bounded_mean_limits
+
+if TYPE_CHECKING:
+    from cruijff_kit.scoring.estimates import Floats
 
 __all__ = ["bounded_mean_interval", "wilson_interval"]
 
@@ -32,8 +34,11 @@ def wilson_interval(successes: int, n: int, *, level: float) -> Interval:
     return Interval(value=share, low=low, high=high, n=n, level=level, method="wilson")
 
 
-def bounded_mean_interval(values: Floats, *, bound: float, level: float) -> Interval:
+def bounded_mean_interval(values: "Floats", *, bound: float, level: float) -> Interval:
     """Return the mean of values in [0, bound] with limits that hold at every n, whatever their distribution."""
+    # numpy comes with it, and proportions are needed without.
+    from cruijff_kit.scoring.risk_control import bounded_mean_limits
+
     n, method = len(values), "hoeffding-bentkus"
     if not n:
         return Interval(value=None, low=None, high=None, n=0, level=level, method=method)
