@@ -6,14 +6,12 @@ from math import comb
 
 import numpy as np
 
-from cruijff_kit.analysis.audit_verdicts import component_of, limited, shared_level, unassessed
-from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.audit_verdicts import component_of, estimable, limited, shared_level, unassessed
+from cruijff_kit.analysis.intervals import bounded_mean_interval, wilson_interval
 from cruijff_kit.data.procedures import keeps
-from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRules
 from cruijff_kit.schema.prediction import AnswerPair, Prediction
 from cruijff_kit.schema.procedure import AnswerRule, Procedure
-from cruijff_kit.scoring.risk_control import bounded_mean_limits
 from cruijff_kit.scoring.temperature import option_probabilities
 
 __all__ = ["audit_consistency", "audit_counterfactual", "audit_procedures"]
@@ -74,27 +72,21 @@ def audit_consistency(items: Sequence[Sequence[Prediction]], *, rules: AuditRule
     told = [_agreement(each) for each in items if len(each) > 1]
     if not told:
         return component_of("consistency", (), reason=reason or "no question was answered more than once")
-    shares, n, name = np.array(told), len(told), "agreement"
-    low, high = bounded_mean_limits(shares, bound=1.0, level=rules.level)
-    figure = Interval(
-        value=float(shares.mean()), low=low, high=high, n=n, level=rules.level, method="hoeffding-bentkus"
-    )
-    check = limited(name, figure, rule="at least", limit=rules.agreement)
-    if n < rules.min_n:
-        fact = f"not estimable: {n} questions, fewer than {rules.min_n}"
-        check = unassessed(name, fact, rule="at least", limit=rules.agreement, figure=figure)
+    figure = bounded_mean_interval(np.array(told), bound=1.0, level=rules.level)
+    check = limited("agreement", figure, rule="at least", limit=rules.agreement)
     counts = Counter(len(each) for each in items if len(each) > 1)
     answers = ", ".join(f"{count} with {size} answers" for size, count in sorted(counts.items()))
-    return component_of("consistency", (check,), reason=f"questions: {answers}{'; ' if reason else ''}{reason}")
+    return component_of(
+        "consistency",
+        (estimable(check, of="questions", rules=rules),),
+        reason=f"questions: {answers}{'; ' if reason else ''}{reason}",
+    )
 
 
 def _flips(pairs: Sequence[AnswerPair], rules: AuditRules, *, level: float) -> AuditCheck:
     changed = sum(_said(each.written) != _said(each.swapped) for each in pairs)
     figure = wilson_interval(changed, len(pairs), level=level)
-    if len(pairs) < rules.min_n:
-        fact = f"not estimable: {len(pairs)} pairs, fewer than {rules.min_n}"
-        return unassessed("flips", fact, rule="at most", limit=rules.flips, figure=figure)
-    return limited("flips", figure, rule="at most", limit=rules.flips)
+    return estimable(limited("flips", figure, rule="at most", limit=rules.flips), of="pairs", rules=rules)
 
 
 def _shift(pairs: Sequence[AnswerPair], rules: AuditRules, *, level: float, temperature: float) -> AuditCheck:
@@ -109,10 +101,7 @@ def _shift(pairs: Sequence[AnswerPair], rules: AuditRules, *, level: float, temp
     )
     best = one.argmax(axis=1)
     moved = np.abs(one - other)[np.arange(len(best)), best]
-    low, high = bounded_mean_limits(moved, bound=1.0, level=level)
-    figure = Interval(
-        value=float(moved.mean()), low=low, high=high, n=len(moved), level=level, method="hoeffding-bentkus"
-    )
+    figure = bounded_mean_interval(moved, bound=1.0, level=level)
     return limited("shift", figure, rule="at most", limit=rules.shift)
 
 
@@ -124,11 +113,9 @@ def _kept(rule: AnswerRule, predictions: Sequence[Prediction], *, rules: AuditRu
     asked = [each for each in predictions if not rule.when or each.target.strip() in rule.when]
     kept = sum(each.error is None and keeps(rule, each.completion) for each in asked)
     figure, lost = wilson_interval(kept, len(asked), level=level), sum(each.error is not None for each in asked)
-    if len(asked) < rules.min_n:
-        fact = f"not estimable: {len(asked)} answers, fewer than {rules.min_n}"
-        return unassessed(rule.name, fact, rule="at least", limit=rules.compliance, figure=figure)
     note = f"{lost} samples errored and keep no rule" if lost else ""
-    return limited(rule.name, figure, rule="at least", limit=rules.compliance, note=note)
+    check = limited(rule.name, figure, rule="at least", limit=rules.compliance, note=note)
+    return estimable(check, of="answers", rules=rules)
 
 
 def _agreement(answers: Sequence[Prediction]) -> float:

@@ -6,16 +6,18 @@ from typing import NamedTuple
 import numpy as np
 
 from cruijff_kit.analysis.audit_verdicts import component_of, limited, shared_level, unassessed
-from cruijff_kit.analysis.group_columns import Floats, Ints, encode_levels
+from cruijff_kit.analysis.group_columns import Ints, encode_levels
 from cruijff_kit.analysis.group_figures import reflected
 from cruijff_kit.analysis.group_gaps import ECE, GroupGaps, GroupTrials, group_gaps
 from cruijff_kit.analysis.heterogeneity import withheld_groups
 from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.score_intervals import unbounded
 from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRules, GroupFigure
-from cruijff_kit.scoring.figures import Answers
+from cruijff_kit.scoring.estimates import Estimate
+from cruijff_kit.scoring.figures import Answers, confidences
 
 __all__ = ["GroupAudit", "audit_groups"]
 
@@ -77,7 +79,7 @@ def _compared(
     sizes = np.bincount(group, minlength=len(levels)).tolist()
     trials = _trials(answers, group, groups=len(levels), held=held, favourable=_favourable(answers, rules))
     gaps = group_gaps(trials, min_n=rules.min_n, level=rules.level, resamples=rules.resamples, seed=rules.seed)
-    return _Column(name, levels, gaps, np.array(sizes), frozenset(withheld_groups(sizes) if tier == "red" else ()))
+    return _Column(name, levels, gaps, np.array(sizes), frozenset(withheld_groups(sizes, tier=tier)))
 
 
 def _favourable(answers: Answers, rules: AuditRules) -> tuple[int, ...]:
@@ -104,19 +106,9 @@ def _trials(answers: Answers, group: Ints, *, groups: int, held: Ints, favourabl
             (f"TPR of `{option}`", chosen, true),
             (f"FPR of `{option}`", chosen, ~true),
         ]
-    sure, right = _confidences(answers)
+    sure, right = confidences(answers)
     names, hits, trials = zip(*shares, strict=True)
     return GroupTrials(names, np.column_stack(hits), np.column_stack(trials), sure, right, group, groups)
-
-
-def _confidences(answers: Answers) -> tuple[Floats, Floats]:
-    """Return the confidence of each sample's answer, not a number without one, and whether that answer is right."""
-    if not answers.rows.shape[1]:
-        return answers.sure, answers.right
-    known = ~np.isnan(answers.rows[:, 0])
-    best = np.where(known, np.nan_to_num(answers.rows).argmax(axis=1), 0)
-    sure = np.where(known, answers.rows[np.arange(len(best)), best], np.nan)
-    return sure, (best == answers.true).astype(np.float64)
 
 
 def _checks(column: _Column, rules: AuditRules) -> Iterator[AuditCheck]:
@@ -146,8 +138,8 @@ def _check(column: _Column, place: int, *, few: list[int], rules: AuditRules) ->
     if gap.figure is None or gap.pair is None:
         fact = f"fewer than two groups have {rules.min_n} samples of it"
         return unassessed(name, fact, rule="at most", limit=rules.gap)
-    pair = " and ".join(f"`{column.levels[at]}`" for at in gap.pair if at not in column.hidden)
-    note = f"furthest apart are {pair}" if pair.count("`") == 4 else ""
+    pair = " and ".join(f"`{column.levels[at]}`" for at in gap.pair)
+    note = "" if column.hidden.intersection(gap.pair) else f"furthest apart are {pair}"
     made = limited(name, gap.figure, rule="at most", limit=rules.gap, note=note)
     if few and made.verdict == "pass":
         return made.model_copy(update={"verdict": "not_assessed", "reason": f"{told}; {made.reason}"})
@@ -164,7 +156,11 @@ def _figures(column: _Column, rules: AuditRules) -> Iterator[GroupFigure]:
             if not gaps.sizes[:, place].any():
                 continue
             short = n < rules.min_n
-            figure = _nothing(n, rules) if short else _interval(gaps, code, place=place, rules=rules)
+            figure = (
+                unbounded(Estimate(None, n), level=rules.level)
+                if short
+                else _interval(gaps, code, place=place, rules=rules)
+            )
             reason = f"not estimable: {n} samples, fewer than {rules.min_n}" if short else ""
             yield GroupFigure(column=column.name, level=level, metric=name, figure=figure, reason=reason)
 
@@ -174,7 +170,3 @@ def _interval(gaps: GroupGaps, code: int, *, place: int, rules: AuditRules) -> I
     if gaps.names[place] == ECE:
         return reflected(value, gaps.draws[:, code, place], n=n, level=rules.level)
     return wilson_interval(round(value * n), n, level=rules.level)
-
-
-def _nothing(n: int, rules: AuditRules) -> Interval:
-    return Interval(value=None, low=None, high=None, n=n, level=rules.level, method="none")

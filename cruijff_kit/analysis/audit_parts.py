@@ -6,20 +6,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cruijff_kit.analysis.audit_verdicts import component_of, limited, shared_level, unassessed
+from cruijff_kit.analysis.audit_verdicts import component_of, estimable, limited, shared_level, unassessed
 from cruijff_kit.analysis.distributions import beta_binomial_limits
 from cruijff_kit.analysis.group_columns import Ints, encode_levels
 from cruijff_kit.analysis.heterogeneity import withheld_groups
-from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.intervals import bounded_mean_interval, wilson_interval
 from cruijff_kit.analysis.score_intervals import debiased_ece_interval
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRules
 from cruijff_kit.scoring.calibration_error import fill_bins
-from cruijff_kit.scoring.decision_scores import NONE, OTHER
 from cruijff_kit.scoring.estimates import Floats
-from cruijff_kit.scoring.figures import Answers, forecasts
-from cruijff_kit.scoring.risk_control import bounded_mean_limits
+from cruijff_kit.scoring.figures import Answers, costs_paid, forecasts
 
 __all__ = ["ControlledRisk", "Promise", "audit_calibration", "audit_cost", "audit_coverage", "largest_gap"]
 
@@ -126,7 +124,7 @@ def audit_coverage(
 def _parts(column: str, values: Sequence[str], *, tier: Tier) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield each group that may be shown, and which samples it holds."""
     levels, group = encode_levels(list(values), column=column)
-    hidden = withheld_groups(np.bincount(group, minlength=len(levels)).tolist()) if tier == "red" else set()
+    hidden = withheld_groups(np.bincount(group, minlength=len(levels)).tolist(), tier=tier)
     for code, level in enumerate(levels):
         if code not in hidden:
             yield f"coverage of {column} `{level}`", group == code
@@ -167,18 +165,11 @@ def audit_cost(answers: Answers, rules: AuditRules, *, risk: ControlledRisk | No
 def _given_cost(answers: Answers, rules: AuditRules, *, shared: int) -> Iterator[AuditCheck]:
     if not answers.options or rules.cost is None or not len(answers.true):
         return
-    chosen = np.where(answers.failed, OTHER, answers.chosen)
-    paid = np.where(
-        chosen == OTHER, answers.costs[answers.true].max(axis=1), answers.costs[answers.true, np.maximum(chosen, 0)]
-    )
-    paid = np.where(chosen == NONE, answers.abstain_cost, paid)
+    paid = costs_paid(answers)
     bound = max(float(answers.costs.max()), answers.abstain_cost)
     figure = _mean(paid, bound=bound, level=shared_level(rules, shared))
-    if len(paid) < rules.min_n:
-        fact = f"not estimable: {len(paid)} samples, fewer than {rules.min_n}"
-        yield unassessed("expected_cost", fact, rule="at most", limit=rules.cost, figure=figure)
-        return
-    yield limited("expected_cost", figure, rule="at most", limit=rules.cost)
+    check = limited("expected_cost", figure, rule="at most", limit=rules.cost)
+    yield estimable(check, of="samples", rules=rules)
 
 
 def _controlled(risk: ControlledRisk | None, rules: AuditRules) -> Iterator[AuditCheck]:
@@ -199,5 +190,4 @@ def _controlled(risk: ControlledRisk | None, rules: AuditRules) -> Iterator[Audi
 def _mean(paid: Floats, *, bound: float, level: float) -> Interval:
     if not bound:
         return Interval(value=0.0, low=0.0, high=0.0, n=len(paid), level=level, method="no choice costs anything")
-    low, high = bounded_mean_limits(paid, bound=bound, level=level)
-    return Interval(value=float(paid.mean()), low=low, high=high, n=len(paid), level=level, method="hoeffding-bentkus")
+    return bounded_mean_interval(paid, bound=bound, level=level)

@@ -16,7 +16,7 @@ from typing import Literal
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, AuditRules, ComponentName, Verdict
 
-__all__ = ["component_of", "held", "limited", "shared_level", "unassessed", "whole_verdict"]
+__all__ = ["component_of", "estimable", "held", "limited", "shared_level", "unassessed", "whole_verdict"]
 
 _Rule = Literal["at most", "at least"]
 """How a figure is to stand to its limit."""
@@ -51,6 +51,21 @@ def unassessed(
 ) -> AuditCheck:
     """Return a check of which too little is known."""
     return AuditCheck(name=name, verdict="not_assessed", rule=rule, threshold=limit, figure=figure, reason=reason)
+
+
+def estimable(check: AuditCheck, *, of: str, rules: AuditRules) -> AuditCheck:
+    """Return a check as it is, or not assessed where its figure rests on fewer samples than the rules ask for.
+
+    Args:
+        check: of a figure.
+        of: what its samples are called.
+        rules: the fewest samples.
+    """
+    n = 0 if check.figure is None else check.figure.n
+    if n >= rules.min_n:
+        return check
+    reason = f"not estimable: {n} {of}, fewer than {rules.min_n}"
+    return check.model_copy(update={"verdict": "not_assessed", "needed": None, "reason": reason})
 
 
 def held(name: str, truth: bool | None, *, reason: str) -> AuditCheck:

@@ -7,16 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cruijff_kit.analysis.distributions import beta_limits
-from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.intervals import bounded_mean_interval, wilson_interval
 from cruijff_kit.schema.calibration import Calibrator, SplitFigures
 from cruijff_kit.schema.prediction import Prediction
-from cruijff_kit.schema.report import Interval
 from cruijff_kit.scoring.calibrators import categories_of, decide, predict_sets, risk_of
 from cruijff_kit.scoring.decision_scores import NONE
 from cruijff_kit.scoring.records import OptionRecords, cost_matrix, option_records, record_metrics
-from cruijff_kit.scoring.risk_control import bounded_mean_limits
 
-__all__ = ["LEVEL", "AnswerSets", "answer_sets", "split_figures"]
+__all__ = ["LEVEL", "AnswerSets", "ControlledCosts", "answer_sets", "controlled_costs", "split_figures"]
 
 LEVEL = 0.95
 """Level of every interval here."""
@@ -29,6 +27,17 @@ class AnswerSets(NamedTuple):
     """1 where the set holds the right option, 0 where not; -1 without a set."""
     sizes: NDArray[np.float64]
     """Options in the set; not a number without one."""
+
+
+class ControlledCosts(NamedTuple):
+    """What decisions cost of which the risk is controlled."""
+
+    acted: int
+    """Samples acted on."""
+    costs: NDArray[np.float64]
+    """Cost of each sample that the risk counts: of those acted on, or of all, abstaining and errors free."""
+    bound: float
+    """Largest cost of a sample."""
 
 
 def answer_sets(predictions: Sequence[Prediction], *, calibrator: Calibrator, uniforms: Sequence[float]) -> AnswerSets:
@@ -49,6 +58,25 @@ def answer_sets(predictions: Sequence[Prediction], *, calibrator: Calibrator, un
     held[answered] = sets[np.arange(len(sets)), found.labels]
     sizes[answered] = sets.sum(axis=1)
     return AnswerSets(held, sizes)
+
+
+def controlled_costs(found: OptionRecords, *, calibrator: Calibrator) -> ControlledCosts:
+    """Return what a calibrator's decisions cost, at the costs that it knows.
+
+    Args:
+        found: records of one evaluation that the calibrator was not fitted on.
+        calibrator: one that makes decisions.
+
+    Raises:
+        ResultError: the costs do not fit the options.
+    """
+    actions = decide(found, calibrator=calibrator).actions
+    costs = cost_matrix(calibrator.settings.costs, options=found.options)
+    acts = actions != NONE
+    paid = np.where(acts, costs[found.labels, actions], 0.0)
+    selective = risk_of(calibrator.settings) == "selective"
+    counted = paid[acts] if selective else np.concatenate([paid, np.zeros(found.unscored)])
+    return ControlledCosts(int(acts.sum()), counted, float(costs.max()))
 
 
 def split_figures(
@@ -108,23 +136,8 @@ def _expected(calibrator: Calibrator) -> tuple[float, float] | None:
 
 
 def _risk_figures(found: OptionRecords, calibrator: Calibrator) -> dict[str, object]:
-    actions = decide(found, calibrator=calibrator).actions
-    acts, total = actions != NONE, len(actions) + found.unscored
-    costs = cost_matrix(calibrator.settings.costs, options=found.options)
-    paid = np.where(acts, costs[found.labels, actions], 0.0)
-    if risk_of(calibrator.settings) == "selective":
-        paid = paid[acts]
-    else:
-        paid = np.concatenate([paid, np.zeros(found.unscored)])
+    made = controlled_costs(found, calibrator=calibrator)
     return {
-        "acted": wilson_interval(int(acts.sum()), total, level=LEVEL),
-        "risk": _mean(paid, bound=float(costs.max())),
+        "acted": wilson_interval(made.acted, len(found.labels) + found.unscored, level=LEVEL),
+        "risk": bounded_mean_interval(made.costs, bound=made.bound, level=LEVEL),
     }
-
-
-def _mean(paid: NDArray[np.float64], *, bound: float) -> Interval:
-    method = "hoeffding-bentkus"
-    if not len(paid):
-        return Interval(value=None, low=None, high=None, n=0, level=LEVEL, method=method)
-    low, high = bounded_mean_limits(paid, bound=bound, level=LEVEL)
-    return Interval(value=float(paid.mean()), low=low, high=high, n=len(paid), level=LEVEL, method=method)

@@ -178,11 +178,25 @@ def _by_point(observations: Sequence[Observation]) -> tuple[list[Observation], F
 
 def _by_name(observations: Sequence[Observation], plan: Plan) -> tuple[list[Observation], Factors]:
     """Return outcomes by the names of runs that a design lists: those of one name differ in nothing but their seed."""
-    named = {run.id: run.id.rpartition("-")[0].removesuffix(f"_seed{run.seed}") for run in _subjects(plan)}
+    named = _listed_names(_subjects(plan))
     names = tuple(dict.fromkeys(named[each.run] for each in observations))
     if len(names) < 2:
         return list(observations), {}
     return [each._replace(factors={_RUN: named[each.run]}) for each in observations], {_RUN: names}
+
+
+def _listed_names(runs: Sequence[PlannedRun]) -> dict[str, str]:
+    """Return what each run is called by its id, without its seed; names that ids cut to the same one are numbered."""
+    kinds: dict[str, list[object]] = {}
+    names: dict[str, str] = {}
+    for run in runs:
+        name = run.id.rpartition("-")[0].removesuffix(f"_seed{run.seed}")
+        known, kind = kinds.setdefault(name, []), (run.model, run.dataset, run.settings, run.generation)
+        if kind not in known:
+            known.append(kind)
+        place = known.index(kind)
+        names[run.id] = f"{name} ({place + 1})" if place else name
+    return names
 
 
 def _cells(

@@ -17,6 +17,7 @@ from cruijff_kit.analysis.cell_bootstrap import drawn_counts
 from cruijff_kit.analysis.distributions import normal_quantile, normal_two_sided, t_quantile
 from cruijff_kit.analysis.group_columns import Floats, Ints
 from cruijff_kit.schema.interval import Interval
+from cruijff_kit.scoring.calibration_error import place_in_bins
 
 __all__ = ["ECE", "Gap", "GroupGaps", "GroupTrials", "group_gaps"]
 
@@ -167,7 +168,7 @@ def _cells(found: GroupTrials) -> _Cells:
     """Return the kinds of samples there are, how many of each in each group, and what they count towards."""
     known = np.isfinite(found.sure)
     sure = np.where(known, found.sure, 0.0)
-    place = np.where(known, np.searchsorted(np.arange(1, _BINS) / _BINS, sure, side="left"), _BINS)
+    place = np.where(known, place_in_bins(sure, n_bins=_BINS), _BINS)
     bins = np.eye(_BINS + 1)[place][:, :_BINS]
     right = known & (found.right > 0)
     columns = np.column_stack([found.hits, found.trials, bins.astype(bool), right[:, None]])

@@ -36,7 +36,7 @@ def compare_columns(columns: GroupColumns, *, source: str, column: str, tier: Ti
     measures = measure_groups(columns, rules)
     judged = _judged(measures, rules)
     sizes = np.bincount(columns.group, minlength=len(columns.levels)).tolist()
-    withheld = withheld_groups(sizes) if tier == "red" else set()
+    withheld = withheld_groups(sizes, tier=tier)
     shown = [code for code in range(len(sizes)) if code not in withheld]
     known = [place for place, each in enumerate(measures) if not each.wanting]
     results = tuple(
@@ -108,8 +108,13 @@ def _spread(measure: Measure, shown: Sequence[int], *, rules: GroupRules) -> Spr
     return Spread(metric=measure.name, groups=len(known), gap=gap, sd=pstdev(values), p_value=p_value)
 
 
-def withheld_groups(sizes: Sequence[int]) -> set[int]:
-    """Return groups of few rows, and the next smallest until those withheld cannot be told apart."""
+def withheld_groups(sizes: Sequence[int], *, tier: Tier) -> set[int]:
+    """Return the groups that are not shown: of red data those of few rows, and the next smallest.
+
+    So many of the next smallest that those withheld cannot be told apart.
+    """
+    if tier != "red":
+        return set()
     ordered = sorted(range(len(sizes)), key=lambda code: sizes[code])
     few = [code for code in ordered if sizes[code] < SMALLEST_RED]
     hidden = len(few)

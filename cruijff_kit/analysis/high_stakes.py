@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cruijff_kit import __version__
 from cruijff_kit.analysis.audit_answers import audit_consistency, audit_procedures
@@ -29,6 +29,9 @@ from cruijff_kit.scoring.records import cost_matrix
 
 __all__ = ["AdvancedHighStakesAuditor", "BiasAuditor", "ProceduralAlignment", "RELIANCEFactChecker"]
 
+_Column = Sequence[Any] | NDArray[Any]
+"""One value a sample."""
+
 _KEYS = frozenset({"options", "groups", "abstained", "completions", "procedure", "covered", "alpha", "costs",
                    "abstain_cost", "repeated"})  # fmt: skip
 _NOWHERE = "arrays were given, and no experiment whose files could be verified"
@@ -45,8 +48,8 @@ class AdvancedHighStakesAuditor:
     def run_comprehensive_audit(
         self,
         *,
-        predictions: Sequence[Any],
-        ground_truth: Sequence[Any],
+        predictions: _Column,
+        ground_truth: _Column,
         probabilities: ArrayLike | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> ModelAudit:
@@ -103,11 +106,11 @@ class BiasAuditor:
     def audit(
         self,
         *,
-        predictions: Sequence[Any],
-        ground_truth: Sequence[Any],
-        groups: Mapping[str, Sequence[Any]],
+        predictions: _Column,
+        ground_truth: _Column,
+        groups: Mapping[str, _Column],
         probabilities: ArrayLike | None = None,
-        options: Sequence[Any] | None = None,
+        options: _Column | None = None,
     ) -> GroupAudit:
         """Return the gaps between groups, and every figure of each group.
 
@@ -158,10 +161,12 @@ class _Sizes(NamedTuple):
 
 
 def _answers(
-    predictions: Sequence[Any], ground_truth: Sequence[Any], *, probabilities: ArrayLike | None, known: dict[str, Any]
+    predictions: _Column, ground_truth: _Column, *, probabilities: ArrayLike | None, known: dict[str, Any]
 ) -> Answers:
     n = len(ground_truth)
-    options = tuple(map(str, known.get("options") or sorted({*map(str, ground_truth), *_told(predictions)})))
+    given = known.get("options")
+    named = () if given is None else tuple(map(str, given))
+    options = named or tuple(sorted({*map(str, ground_truth), *_told(predictions)}))
     _refuse(predictions, ground_truth, probabilities=probabilities, known=known, options=options)
     places = {option: at for at, option in enumerate(options)}
     true = np.array([places[str(each)] for each in ground_truth], dtype=np.int64)
@@ -170,20 +175,22 @@ def _answers(
     failed = (chosen == NONE) & ~abstained
     rows = np.empty((n, 0)) if probabilities is None else probability_rows(probabilities, true)[0]
     nothing = np.full(n, np.nan)
+    priced = known.get("costs", {}).items()
+    costs = {str(truth): {str(choice): cost for choice, cost in row.items()} for truth, row in priced}
     return Answers(
         options=options, true=true, chosen=np.where(abstained, NONE, chosen), abstained=abstained, failed=failed,
         parsed=~failed, rows=rows, sure=nothing, right=nothing, numbers=nothing, targets=nothing,
-        costs=cost_matrix(known.get("costs", {}), options=options), abstain_cost=float(known.get("abstain_cost", 0.0)),
+        costs=cost_matrix(costs, options=options), abstain_cost=float(known.get("abstain_cost", 0.0)),
     )  # fmt: skip
 
 
-def _told(predictions: Sequence[Any]) -> set[str]:
+def _told(predictions: _Column) -> set[str]:
     return {str(each) for each in predictions if each is not None}
 
 
 def _refuse(
-    predictions: Sequence[Any],
-    ground_truth: Sequence[Any],
+    predictions: _Column,
+    ground_truth: _Column,
     *,
     probabilities: ArrayLike | None,
     known: Mapping[str, Any],
@@ -194,7 +201,8 @@ def _refuse(
     sizes = [_Sizes("predictions", len(predictions))]
     sizes += [_Sizes("probabilities", len(np.asarray(probabilities)))] if probabilities is not None else []
     sizes += [_Sizes(f"metadata.{name}", len(known[name])) for name in ("abstained", "covered") if name in known]
-    sizes += [_Sizes("metadata.completions", len(known["completions"]))] if known.get("completions") else []
+    completions = len(known.get("completions", ()))
+    sizes += [_Sizes("metadata.completions", completions)] if completions else []
     sizes += [_Sizes(f"metadata.groups.{name}", len(each)) for name, each in known.get("groups", {}).items()]
     problems = [Problem(f"{each.size} values for {n} samples", each.name) for each in sizes if each.size != n]
     problems += [Problem("unknown", f"metadata.{name}", hint=f"known are {', '.join(sorted(_KEYS))}")
@@ -227,7 +235,7 @@ def _procedure(given: Procedure | str | None) -> Procedure | None:
     return EXAMPLES[given]
 
 
-def _records(answers: Sequence[str], targets: Sequence[Any] = ()) -> tuple[Prediction, ...]:
+def _records(answers: Sequence[str], targets: _Column = ()) -> tuple[Prediction, ...]:
     expected = [str(each) for each in targets] or [""] * len(answers)
     return tuple(
         Prediction(

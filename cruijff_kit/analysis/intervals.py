@@ -1,11 +1,15 @@
-"""Intervals for proportions."""
+"""Intervals for proportions, and for means of bounded values."""
 
 from math import sqrt
+from typing import TYPE_CHECKING
 
 from cruijff_kit.analysis.distributions import normal_quantile
-from cruijff_kit.schema.report import Interval
+from cruijff_kit.schema.interval import Interval
 
-__all__ = ["wilson_interval"]
+if TYPE_CHECKING:
+    from cruijff_kit.scoring.estimates import Floats
+
+__all__ = ["bounded_mean_interval", "wilson_interval"]
 
 
 def wilson_interval(successes: int, n: int, *, level: float) -> Interval:
@@ -28,3 +32,15 @@ def wilson_interval(successes: int, n: int, *, level: float) -> Interval:
     low = 0.0 if successes == 0 else centre - half
     high = 1.0 if successes == n else centre + half
     return Interval(value=share, low=low, high=high, n=n, level=level, method="wilson")
+
+
+def bounded_mean_interval(values: "Floats", *, bound: float, level: float) -> Interval:
+    """Return the mean of values in [0, bound] with limits that hold at every n, whatever their distribution."""
+    # numpy comes with it, and proportions are needed without.
+    from cruijff_kit.scoring.risk_control import bounded_mean_limits
+
+    n, method = len(values), "hoeffding-bentkus"
+    if not n:
+        return Interval(value=None, low=None, high=None, n=0, level=level, method=method)
+    low, high = bounded_mean_limits(values, bound=bound, level=level)
+    return Interval(value=float(values.mean()), low=low, high=high, n=n, level=level, method=method)

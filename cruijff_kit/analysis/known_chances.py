@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cruijff_kit.analysis.calibrated import answer_sets
 from cruijff_kit.analysis.distributions import beta_binomial_limits
 from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.known_chances import KnownChances
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.scoring.calibration_error import compute_ece
+from cruijff_kit.scoring.calibrators import predict_sets
 from cruijff_kit.scoring.records import option_records
 from cruijff_kit.scoring.temperature import option_probabilities
 
@@ -43,15 +43,14 @@ def known_chances(
     first, true = predictions[0], np.asarray(truth, dtype=float)
     found = option_records(predictions, name=f"split `{first.split}`")
     given, tempered = (option_probabilities(found.logprobs, temperature=each) for each in (1.0, calibrator.temperature))
-    rates = np.bincount(found.labels, minlength=true.shape[1]) / len(found.labels)
-    sets = answer_sets(predictions, calibrator=calibrator, uniforms=uniforms)
-    only = calibrator.thresholds[0]
-    full = (len(sets.held), len(sets.held))
+    n, only = len(found.labels), calibrator.thresholds[0]
+    rates = np.bincount(found.labels, minlength=true.shape[1]) / n
+    sets = predict_sets(found, calibrator=calibrator, uniforms=uniforms)
     return KnownChances(
         run=first.run,
         split=first.split,
         task=first.task,
-        n=len(found.labels),
+        n=n,
         temperature=calibrator.temperature,
         ece=_ece(tempered, found.labels),
         ece_untempered=_ece(given, found.labels),
@@ -60,10 +59,10 @@ def known_chances(
         gap=_gap(tempered, true),
         gap_untempered=_gap(given, true),
         gap_of_rates=_gap(rates, true),
-        held=int(sets.held.sum()),
-        expected=full
+        held=int(sets[np.arange(n), found.labels].sum()),
+        expected=(n, n)
         if only.quantile is None
-        else beta_binomial_limits(len(sets.held), a=only.rank, b=only.n + 1 - only.rank, level=LEVEL),
+        else beta_binomial_limits(n, a=only.rank, b=only.n + 1 - only.rank, level=LEVEL),
     )
 
 

@@ -12,14 +12,16 @@ KNOWN = {
     "loss": "training loss",
     "val_loss": "validation loss",
     "lr": "learning rate",
+    "lr_scale": "what is left of the planned learning rate",
     "ece": "ECE",
     "ece_debiased": "ECE, debiased",
     "mce": "MCE",
     "brier": "Brier score",
     "mean_confidence": "mean confidence",
+    "option_mass": "probability of any option",
     "confidence_accuracy_correlation": "correlation of confidence and correctness",
     "accuracy": "accuracy",
-    "f1_score": "F1",
+    "f1": "F1",
     "precision": "precision",
     "recall": "recall",
     "abstention_rate": "abstention rate",
@@ -44,11 +46,12 @@ _OLDER = {
     "eval_loss": "val_loss",
     "learning_rate": "lr",
     "brier_score": "brier",
+    "f1_score": "f1",
     "conformal_coverage": "coverage",
     "conformal_avg_set_size": "set_size",
     "average_risk": "expected_risk",
 }
-_COUNTS = {"step", "epoch", "tokens", "supervised_tokens", "timestamp"}
+_COUNTS = {"step", "epoch", "tokens", "supervised_tokens", "watched_rows", "timestamp"}
 _MOST_POINTS = 1_000
 _GIB = 1 << 30
 
@@ -65,9 +68,10 @@ class _Kind(NamedTuple):
 _KINDS = (
     _Kind("Loss", ("loss", "val_loss"), "nats per token"),
     _Kind("Learning rate", ("lr",), logarithmic=True),
+    _Kind("Learning rate left", ("lr_scale",), share=True),
     _Kind("Calibration", ("ece_debiased", "ece", "mce", "brier")),
-    _Kind("Confidence", ("mean_confidence", "confidence_accuracy_correlation"), share=True),
-    _Kind("Classification", ("accuracy", "f1_score", "precision", "recall"), share=True),
+    _Kind("Confidence", ("mean_confidence", "option_mass", "confidence_accuracy_correlation"), share=True),
+    _Kind("Classification", ("accuracy", "f1", "precision", "recall"), share=True),
     _Kind("Abstention", ("abstention_rate", "effective_accuracy"), share=True),
     _Kind("Coverage", ("coverage",), share=True),
     _Kind("Set size", ("set_size",), "options"),

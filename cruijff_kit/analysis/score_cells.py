@@ -4,7 +4,7 @@ import numpy as np
 
 from cruijff_kit.analysis.cell_bootstrap import Resamples, drawn_counts
 from cruijff_kit.analysis.group_columns import Floats, Ints
-from cruijff_kit.scoring.calibration_error import compute_ece
+from cruijff_kit.scoring.calibration_error import compute_ece, place_in_bins
 
 __all__ = ["calibration_errors", "resample_auc", "resample_ece"]
 
@@ -49,7 +49,7 @@ def resample_ece(
     Confidences are drawn by cells a tenth of a bin wide, at each cell's mean.
     """
     fine = _BINS * _FINE
-    at = group * fine + _bin(confidence, fine)
+    at = group * fine + place_in_bins(confidence, n_bins=fine)
     counts = np.bincount(at * 2 + correct, minlength=groups * fine * 2).reshape(groups, fine, 2)
     totals = np.bincount(at, weights=confidence, minlength=groups * fine).reshape(groups, fine)
     mean = totals / np.maximum(counts.sum(axis=2), 1)
@@ -76,9 +76,3 @@ def _cells(score: Floats) -> tuple[Ints, int]:
     if len(edges) > _CELLS:
         edges = np.unique(np.quantile(score, np.linspace(0, 1, _CELLS + 1)[1:]))
     return np.searchsorted(edges, score), len(edges)
-
-
-def _bin(confidence: Floats, bins: int) -> Ints:
-    """Return each confidence's bin: right-closed, 0 in the first."""
-    edges = np.arange(1, bins) / bins
-    return np.searchsorted(edges, confidence, side="left")

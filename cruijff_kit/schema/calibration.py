@@ -58,6 +58,11 @@ class CalibrationSettings(Noun):
     seed: int = 0
     """Seed of the randomised methods."""
 
+    @property
+    def controls_risk(self) -> bool:
+        """Return whether the method makes decisions of a controlled risk; the others make sets."""
+        return self.method in {"crc", "ltt"}
+
 
 class Threshold(Noun):
     """The quantile of one category's calibration scores."""

@@ -179,7 +179,7 @@ _ROWS = (
 _STAKES = "high_stakes"
 
 
-def _stakes(group: str, *rows: Sequence[Any], default: bool = False) -> tuple[ConfigKey, ...]:
+def _stakes(group: str, *rows: Sequence[Any]) -> tuple[ConfigKey, ...]:
     """Return the keys of a group of `high_stakes`, each bound to its switch but that itself."""
     base = f"{_STAKES}.{group}"
     on = f"{base}.enabled"
@@ -242,14 +242,14 @@ _HIGH_STAKES = (
         ("enabled", "truth", False, "nothing: every step of every run is on record; `ck audit verify` checks it",
          "aside"),
         ("hash_artifacts", "truth", True, "always done", "aside", "", _same(True),
-         "the record cannot be turned off: what a run leaves is always hashed", "remove the key"),
+         "the record cannot be turned off: what a run leaves is always hashed", _REMOVE),
         ("cryptographic_proof", "truth", True, "always done: a chain of hashes, unsigned", "aside", "", _same(True),
-         "the record cannot be turned off: its lines are always chained", "remove the key"),
+         "the record cannot be turned off: its lines are always chained", _REMOVE),
         ("audit_log", "text", "artifacts/audit_trail.jsonl", "nothing: the record is `logs/audit.jsonl`", "aside", "",
          _same("artifacts/audit_trail.jsonl", "logs/audit.jsonl"), "the record has one place, `logs/audit.jsonl`",
          "remove the key; `ck audit show` reads it"),
         ("checkpoint_hashing", "truth", True, "always done", "aside", "", _same(True),
-         "the record cannot be turned off: checkpoints are always hashed", "remove the key"),
+         "the record cannot be turned off: checkpoints are always hashed", _REMOVE),
     ),
 )  # fmt: skip
 

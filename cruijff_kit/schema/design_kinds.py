@@ -1,6 +1,6 @@
 """Kinds of designs beside `full` and `list`: which points of a space of settings are run."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -164,7 +164,7 @@ class SearchDesign(Noun):
         return self.metric in {"val_loss", "train_loss"}
 
 
-def _without_points(space: Space) -> Any:
+def _without_points(space: Space) -> Space:
     for name, each in space.items():
         if isinstance(each, Span) and each.points is not None:
             raise ValueError(f"`points` of `{name}` belong to `kind: grid`; here the whole range is used")

@@ -120,7 +120,7 @@ class ArchiveLayout(NamedTuple):
     @staticmethod
     def outside(output: str) -> str:
         """Return where an archive keeps an output directory that lay outside the experiment."""
-        return f"elsewhere/{output}"
+        return f"{ExperimentLayout.elsewhere}/{output}"
 
 
 class RunLayout(NamedTuple):

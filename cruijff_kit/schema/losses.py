@@ -1,6 +1,6 @@
 """Loss nouns: what a training minimises, what it watches while it does, and by what it keeps and stops."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
@@ -35,20 +35,9 @@ BestMetric = Literal[
 ]
 """What the best adapter may be chosen by; all but `val_loss` come from `calibration_monitor`."""
 
-BEST_METRICS: dict[str, bool] = {
-    "val_loss": False,
-    "accuracy": True,
-    "f1": True,
-    "ece": False,
-    "ece_debiased": False,
-    "mce": False,
-    "brier": False,
-    "mean_confidence": True,
-    "abstention_rate": False,
-    "coverage": True,
-    "set_size": False,
-    "expected_risk": False,
-}
+_MORE_IS_BETTER = frozenset[BestMetric]({"accuracy", "f1", "mean_confidence", "coverage"})
+
+BEST_METRICS: dict[str, bool] = {name: name in _MORE_IS_BETTER for name in get_args(BestMetric)}
 """Each of these metrics, and whether more of it is better where nobody says."""
 
 _Weight = Annotated[float, Field(ge=0)]

@@ -58,9 +58,13 @@ class AnswerRule(Noun):
         if len(given) != 1:
             told = f"it has {' and '.join(f'`{name}`' for name in given)}" if given else "it has none"
             raise ValueError(f"a rule is of one kind, {', '.join(f'`{name}`' for name in _KINDS)}; {told}")
-        if "order" in given and len(value["order"]) < 2:
-            raise ValueError("`order` names two texts at least")
         return value
+
+    @model_validator(mode="after")
+    def _in_some_order(self) -> "AnswerRule":
+        if len(self.order) == 1:
+            raise ValueError("`order` names two texts at least")
+        return self
 
 
 class Procedure(Noun):

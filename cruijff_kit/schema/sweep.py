@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from pydantic import Field
-
 from cruijff_kit.schema.design_kinds import Level
 from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
 
@@ -193,5 +191,5 @@ class SweepView(Noun):
     """The best value so far over the trials, as lines of plain text."""
     finished: bool = False
     """Whether nothing is left to propose or to wait for."""
-    waiting: tuple[Name, ...] = Field(default=())
+    waiting: tuple[Name, ...] = ()
     """Trials whose runs have not all ended."""

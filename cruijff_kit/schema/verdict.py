@@ -13,6 +13,7 @@ __all__ = [
     "Chances",
     "DecisionSettings",
     "Doubt",
+    "DoubtSource",
     "OptionShare",
     "Promise",
     "Ruling",
@@ -24,6 +25,9 @@ __all__ = [
 
 Ruling = Literal["ABSTAIN", "PROCEED", "ADJUST"]
 """Do nothing; do what the likeliest option says; do what the costs say, which is something else."""
+
+DoubtSource = Literal["mc_dropout", "ensemble"]
+"""Where several answers to one question come from: passes with dropout on, or several models."""
 
 _Share = Annotated[float, Field(gt=0, lt=1)]
 _Cost = Annotated[float, Field(gt=0)]
@@ -129,7 +133,7 @@ class Promise(Noun):
 class Doubt(Noun):
     """Which several answers are to be had instead of one."""
 
-    source: Literal["mc_dropout", "ensemble"]
+    source: DoubtSource
     """Passes with the adapter's dropout on, or several adapters on one base."""
     passes: Annotated[int, Field(ge=2, le=1000)] = 10
     """How many passes with dropout on."""
@@ -150,7 +154,7 @@ class TextOrder(Noun):
     """Further columns that the prompt template asks for."""
     asked: DecisionSettings = DecisionSettings()
     """Error rates and costs."""
-    source: Literal["mc_dropout", "ensemble"] | None = None
+    source: DoubtSource | None = None
     """Where several answers come from; None for a single one."""
     passes: Annotated[int, Field(ge=2, le=1000)] = 10
     """Passes with dropout on."""
@@ -163,7 +167,7 @@ class TextOrder(Noun):
 class Uncertainty(Noun):
     """What several sets of probabilities for the same sample say together."""
 
-    source: Literal["mc_dropout", "ensemble"]
+    source: DoubtSource
     """Passes with dropout on, or several models."""
     members: int
     """Passes or models."""

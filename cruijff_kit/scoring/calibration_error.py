@@ -15,6 +15,7 @@ from cruijff_kit.scoring.estimates import Estimate, Floats, Integers, events
 
 __all__ = [
     "FilledBins",
+    "chance_in_gaps",
     "compute_adaptive_ece",
     "compute_calibration_p",
     "compute_debiased_ece",
@@ -105,9 +106,19 @@ def compute_debiased_ece(*, y_prob: ArrayLike, y_true: ArrayLike, n_bins: int = 
     index = _equal_mass(probabilities, min(n_bins, n // 2))
     counts, gaps = _gaps(index, probabilities, outcomes=outcomes)
     shares = np.bincount(index, outcomes, minlength=index.max() + 1)[np.unique(index)] / counts
-    single = counts < 2
-    noise = np.where(single, gaps**2, shares * (1 - shares) / np.maximum(counts - 1, 1))
+    noise = chance_in_gaps(gaps**2, counts, shares=shares)
     return Estimate(float(np.sqrt(max(0.0, np.dot(counts, gaps**2 - noise) / n))), n)
+
+
+def chance_in_gaps(squares: Floats, counts: Integers | Floats, *, shares: Floats) -> Floats:
+    """Return what chance adds to the squared gap of each bin; to that of a single sample all of it.
+
+    Args:
+        squares: squared gaps.
+        counts: samples of the bins.
+        shares: their shares that came true.
+    """
+    return np.where(counts < 2, squares, shares * (1 - shares) / np.maximum(counts - 1, 1))
 
 
 def compute_calibration_p(

@@ -66,7 +66,7 @@ def fit_thresholds(
     Raises:
         ResultError: the costs do not fit the options, or the error rate is none.
     """
-    risk = settings.method in {"crc", "ltt"}
+    risk = settings.controls_risk
     sets = () if risk else _fit_sets(kept, options=options, settings=settings, temperature=temperature)
     limit = _fit_decisions(kept, options=options, settings=settings, temperature=temperature) if risk else None
     return {
@@ -180,7 +180,7 @@ def risk_of(settings: CalibrationSettings) -> Literal["selective", "marginal"]:
 
 def promise_of(settings: CalibrationSettings, *, thresholds: Sequence[Threshold], threshold: float | None) -> str:
     """Return what a calibrator guarantees, in words, or why it can guarantee nothing."""
-    if settings.method in {"crc", "ltt"}:
+    if settings.controls_risk:
         return _risk_promise(settings, threshold)
     share, least = f"{100 * (1 - settings.alpha):g} %", ceil(1 / Fraction(str(settings.alpha)) - 1)
     within = {"": "", BY_CLASS: ", within each class"}.get(settings.by, f", within each `{settings.by}`")

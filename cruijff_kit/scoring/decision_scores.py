@@ -8,7 +8,7 @@ Neither is ever right, and both stay in every denominator.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cruijff_kit.scoring.estimates import Estimate
+from cruijff_kit.scoring.estimates import Estimate, Floats
 
 __all__ = [
     "NONE",
@@ -20,6 +20,7 @@ __all__ = [
     "compute_f1",
     "compute_selective_accuracy",
     "compute_share",
+    "decision_costs",
 ]
 
 NONE = -1
@@ -74,7 +75,17 @@ def compute_f1(*, y_pred: ArrayLike, y_true: ArrayLike) -> Estimate:
 def compute_expected_cost(
     *, y_pred: ArrayLike, y_true: ArrayLike, cost_matrix: ArrayLike, abstain_cost: float = 0.0
 ) -> Estimate:
-    """Return the mean cost of the decisions; an answer that is no option costs the most its truth allows.
+    """Return the mean cost of the decisions, each as `decision_costs` counts it."""
+    if not len(np.asarray(y_true)):
+        return Estimate(None, 0, _EMPTY)
+    paid = decision_costs(y_pred=y_pred, y_true=y_true, cost_matrix=cost_matrix, abstain_cost=abstain_cost)
+    return Estimate(float(paid.mean()), len(paid))
+
+
+def decision_costs(
+    *, y_pred: ArrayLike, y_true: ArrayLike, cost_matrix: ArrayLike, abstain_cost: float = 0.0
+) -> Floats:
+    """Return the cost of each decision; an answer that is no option costs the most its truth allows.
 
     Args:
         y_pred: options chosen, -1 for none, -2 for another answer.
@@ -83,11 +94,8 @@ def compute_expected_cost(
         abstain_cost: what choosing none costs.
     """
     chosen, labels, costs = np.asarray(y_pred), np.asarray(y_true), np.asarray(cost_matrix, dtype=np.float64)
-    if not len(labels):
-        return Estimate(None, 0, _EMPTY)
     paid = np.where(chosen == OTHER, costs[labels].max(axis=1), costs[labels, np.maximum(chosen, 0)])
-    paid = np.where(chosen == NONE, abstain_cost, paid)
-    return Estimate(float(paid.mean()), len(labels))
+    return np.where(chosen == NONE, abstain_cost, paid)
 
 
 def compute_aurc(*, confidence: ArrayLike, correct: ArrayLike) -> Estimate:

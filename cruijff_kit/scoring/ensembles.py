@@ -5,17 +5,17 @@
 Source: Y. Gal, Z. Ghahramani, ICML (2016); B. Lakshminarayanan et al., NeurIPS (2017).
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cruijff_kit.errors import ResultError
-from cruijff_kit.schema.verdict import Uncertainty
+from cruijff_kit.schema.verdict import DoubtSource, Uncertainty
 from cruijff_kit.scoring.estimates import Floats
 from cruijff_kit.scoring.temperature import option_probabilities
 
-__all__ = ["Pooled", "mean_logprobs", "pool_members"]
+__all__ = ["Pooled", "entropies", "mean_logprobs", "pool_members"]
 
 
 class Pooled(NamedTuple):
@@ -27,7 +27,7 @@ class Pooled(NamedTuple):
     """Entropies, in nats, and how far members differ."""
 
 
-def pool_members(logprobs: ArrayLike, *, source: Literal["mc_dropout", "ensemble"], temperature: float = 1.0) -> Pooled:
+def pool_members(logprobs: ArrayLike, *, source: DoubtSource, temperature: float = 1.0) -> Pooled:
     """Return the mean of the members' probabilities, and their disagreement.
 
     Args:
@@ -43,7 +43,7 @@ def pool_members(logprobs: ArrayLike, *, source: Literal["mc_dropout", "ensemble
         raise ResultError(f"log-probabilities have shape {given.shape}; two members at least are needed to disagree")
     rows = option_probabilities(given, temperature=temperature)
     mean = rows.mean(axis=0)
-    total, own = _entropy(mean[None])[0], float(_entropy(rows).mean())
+    total, own = entropies(mean[None])[0], float(entropies(rows).mean())
     return Pooled(
         mean,
         Uncertainty(
@@ -64,5 +64,6 @@ def mean_logprobs(probabilities: ArrayLike) -> tuple[float, ...]:
     return tuple(map(float, np.log(np.maximum(shares, np.finfo(np.float64).tiny))))
 
 
-def _entropy(rows: Floats) -> Floats:
+def entropies(rows: Floats) -> Floats:
+    """Return the entropy of each row of probabilities, in nats; what cannot be adds nothing."""
     return -(rows * np.log(np.where(rows > 0, rows, 1.0))).sum(axis=1)

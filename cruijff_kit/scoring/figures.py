@@ -6,7 +6,7 @@ probabilities and numbers rest on the samples that have one, and say how many.
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from cruijff_kit.scoring import probability_scores as scores
 from cruijff_kit.scoring import regression_scores as regression
 from cruijff_kit.scoring.estimates import Estimate, Floats, Integers, events
 
-__all__ = ["MEASURES", "Answers", "forecasts", "measure_answers", "scored_options"]
+__all__ = ["MEASURES", "Answers", "confidences", "costs_paid", "forecasts", "measure_answers", "scored_options"]
 
 _Bools = NDArray[np.bool_]
 _UNSCORED = "the predictions hold neither option log-probabilities nor confidences"
@@ -82,11 +82,19 @@ def _of_confidence(measure: Callable[..., Estimate]) -> Callable[[Answers], Esti
 
 def forecasts(answers: Answers) -> tuple[Floats, Floats]:
     """Return the probability of each answer that has one, and whether it was right."""
-    rows, labels = scored_options(answers)
-    if rows.shape[1]:
-        return events(rows, labels)
-    known = ~np.isnan(answers.sure)
-    return answers.sure[known], answers.right[known]
+    sure, right = confidences(answers)
+    known = ~np.isnan(sure)
+    return sure[known], right[known]
+
+
+def confidences(answers: Answers) -> tuple[Floats, Floats]:
+    """Return the probability of every sample's answer, and whether it was right; not numbers where it has none."""
+    if not answers.rows.shape[1]:
+        return answers.sure, answers.right
+    known = ~np.isnan(answers.rows[:, 0])
+    sure, right = np.full(len(known), np.nan), np.full(len(known), np.nan)
+    sure[known], right[known] = events(*scored_options(answers))
+    return sure, right
 
 
 def scored_options(answers: Answers) -> tuple[Floats, Integers]:
@@ -126,13 +134,22 @@ def _of_classes(measure: Callable[..., Estimate]) -> Callable[[Answers], Estimat
 def _expected_cost(answers: Answers) -> Estimate:
     if not answers.options:
         return Estimate(None, 0, _OPEN)
-    # Nobody decided to leave these out, so that they cost what a bad answer costs.
-    return decisions.compute_expected_cost(
-        y_pred=np.where(answers.failed, decisions.OTHER, answers.chosen),
-        y_true=answers.true,
-        cost_matrix=answers.costs,
-        abstain_cost=answers.abstain_cost,
-    )
+    return decisions.compute_expected_cost(**_decisions(answers))
+
+
+def costs_paid(answers: Answers) -> Floats:
+    """Return what each sample of a closed set of options costs; their mean is `expected_cost`."""
+    return decisions.decision_costs(**_decisions(answers))
+
+
+def _decisions(answers: Answers) -> dict[str, Any]:
+    # Nobody decided to leave the failed ones out, so that they cost what a bad answer costs.
+    return {
+        "y_pred": np.where(answers.failed, decisions.OTHER, answers.chosen),
+        "y_true": answers.true,
+        "cost_matrix": answers.costs,
+        "abstain_cost": answers.abstain_cost,
+    }
 
 
 def _of_numbers(measure: Callable[..., Estimate]) -> Callable[[Answers], Estimate]:

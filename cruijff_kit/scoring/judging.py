@@ -81,13 +81,10 @@ def _risk(record: Prediction, rules: ScoringRules) -> dict[str, Any]:
     if not record.option_logprobs:
         reason = record.reason or "the model gave no log-probabilities of the options"
         return {"prediction": None, "correct": False, "confidence": None, "parse_ok": False, "reason": reason}
-    # numpy comes with it, and names of scorers are needed without.
-    from cruijff_kit.scoring.temperature import option_probabilities
-
-    chances = option_probabilities([record.option_logprobs])[0]
-    chosen = record.options[int(chances.argmax())]
+    chances = _chances(record)
+    chosen = record.options[chances.index(max(chances))]
     right = same(chosen, record.target, ignore_case=rules.ignore_case)
-    return {"prediction": chosen, "correct": right, "confidence": min(1.0, float(chances.max()))}
+    return {"prediction": chosen, "correct": right, "confidence": max(chances)}
 
 
 def _numeric_risk(record: Prediction, rules: ScoringRules) -> dict[str, Any]:
@@ -136,10 +133,7 @@ def _decision(record: Prediction, rules: ScoringRules) -> dict[str, Any]:
         chosen = named
     sure = record.confidence
     if sure is None and record.option_logprobs and chosen in record.options:
-        from cruijff_kit.scoring.temperature import option_probabilities
-
-        chances = option_probabilities([record.option_logprobs])[0]
-        sure = min(1.0, float(chances[record.options.index(chosen)]))
+        sure = _chances(record)[record.options.index(chosen)]
     return {
         "prediction": chosen,
         "confidence": sure,
@@ -149,6 +143,14 @@ def _decision(record: Prediction, rules: ScoringRules) -> dict[str, Any]:
         "rationale": found.rationale,
         "reason": reason,
     }
+
+
+def _chances(record: Prediction) -> list[float]:
+    """Return the probability of each option of a record that has their log-probabilities."""
+    # numpy comes with it, and names of scorers are needed without.
+    from cruijff_kit.scoring.temperature import option_probabilities
+
+    return [min(1.0, chance) for chance in option_probabilities([record.option_logprobs])[0].tolist()]
 
 
 def _option(text: str, rules: ScoringRules) -> str | None:

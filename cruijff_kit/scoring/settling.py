@@ -15,10 +15,10 @@ def label_probabilities(raw: RawAnswer, options: Sequence[str]) -> dict[str, flo
     """Return the probability of each label, normalised over the labels; none where they were not scored."""
     if not raw.logprobs:
         return {}
-    most = max(raw.logprobs)
-    weights = [exp(each - most) for each in raw.logprobs]
-    total = fsum(weights)
-    return {option: weight / total for option, weight in zip(options, weights, strict=True)}
+    # numpy comes with it, and questions that cannot be asked are refused without.
+    from cruijff_kit.scoring.temperature import option_probabilities
+
+    return dict(zip(options, option_probabilities([raw.logprobs])[0].tolist(), strict=True))
 
 
 def settle(

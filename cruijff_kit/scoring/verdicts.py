@@ -21,13 +21,13 @@ from cruijff_kit.schema.calibration import BY_CLASS, CalibrationSettings, Calibr
 from cruijff_kit.schema.verdict import ActionCost, Chances, DecisionSettings, OptionShare, Promise, Spread, Verdict
 from cruijff_kit.scoring.calibrators import decide_rows, recalibrated, risk_of, set_flags
 from cruijff_kit.scoring.decision_scores import NONE
+from cruijff_kit.scoring.ensembles import entropies
 from cruijff_kit.scoring.estimates import Floats
 from cruijff_kit.scoring.records import cost_matrix
 from cruijff_kit.scoring.temperature import option_probabilities
 
 __all__ = ["DecisionRule", "decide_chances", "decision_rule", "spread_of", "weigh"]
 
-_RISK = frozenset({"crc", "ltt"})
 _UNCALIBRATED = "no guarantee: there is no calibrator for these probabilities"
 
 
@@ -151,8 +151,7 @@ def weigh(chances: Chances, *, rule: DecisionRule) -> Verdict:
 def spread_of(probabilities: Floats) -> Spread:
     """Return how far the probabilities of one sample are spread over its options."""
     shares = np.asarray(probabilities, dtype=np.float64)
-    some = shares[shares > 0]
-    entropy = max(0.0, float(-(some * np.log(some)).sum()))
+    entropy = max(0.0, float(entropies(shares[None])[0]))
     squares = float((shares**2).sum())
     first, second = np.sort(shares)[::-1][:2]
     return Spread(
@@ -216,7 +215,7 @@ def _promises(rule: DecisionRule, chances: Chances, *, held: bool) -> list[Promi
 
 
 def _promise(calibrator: Calibrator, chances: Chances, *, recomputed: bool) -> Promise:
-    settings, risk = calibrator.settings, calibrator.settings.method in _RISK
+    settings, risk = calibrator.settings, calibrator.settings.controls_risk
     kind = risk_of(settings) if risk else None
     own = [each.n for each in calibrator.thresholds if each.category == chances.groups.get(settings.by)]
     n = own[0] if own and settings.by not in {"", BY_CLASS} else calibrator.n
@@ -243,7 +242,7 @@ def _levels(calibrator: Calibrator, asked: DecisionSettings) -> tuple[float | No
     Raises:
         SpecError: alpha and the level of its own kind differ, or it is no error rate.
     """
-    risk = calibrator.settings.method in _RISK
+    risk = calibrator.settings.controls_risk
     name, own = ("risk_level", asked.risk_level) if risk else ("miss_rate", asked.miss_rate)
     if asked.alpha is not None and own is not None and own != asked.alpha:
         fact = f"`alpha` is `{asked.alpha:g}` and `{name}` is `{own:g}`, which are the same for this calibrator"
@@ -257,7 +256,7 @@ def _levels(calibrator: Calibrator, asked: DecisionSettings) -> tuple[float | No
 def _set_settings(calibrator: Calibrator, alpha: float) -> CalibrationSettings:
     """Return how sets are made: as the calibrator does, or plainly where it makes decisions."""
     own = calibrator.settings
-    if own.method not in _RISK:
+    if not own.controls_risk:
         return own.model_copy(update={"alpha": alpha})
     return own.model_copy(update={"method": "lac", "alpha": alpha, "costs": {}, "risk": None})
 
@@ -269,7 +268,7 @@ def _risk_settings(calibrator: Calibrator, alpha: float, *, costs: dict[str, dic
         cost_matrix(costs, options=calibrator.options), cost_matrix(own.costs, options=calibrator.options)
     )
     named = {"alpha": alpha, "costs": own.costs if same else costs}
-    return own.model_copy(update=named if own.method in _RISK else {**named, "method": "ltt", "by": ""})
+    return own.model_copy(update=named if own.controls_risk else {**named, "method": "ltt", "by": ""})
 
 
 def _refitted(calibrator: Calibrator, settings: CalibrationSettings, *, notes: list[str]) -> Calibrator | None:
@@ -277,7 +276,7 @@ def _refitted(calibrator: Calibrator, settings: CalibrationSettings, *, notes: l
     if settings == calibrator.settings:
         return calibrator
     if calibrator.kept is None:
-        what = "decisions" if settings.method in _RISK else "sets"
+        what = "decisions" if settings.controls_risk else "sets"
         notes.append(
             f"no guarantee of {what} at alpha {settings.alpha:g}: the calibrator keeps no scores to find their "
             f"threshold from; `ck calibrate {calibrator.run}` fits it again"

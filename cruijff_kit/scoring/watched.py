@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cruijff_kit.scoring.calibration_error import place_in_bins
+from cruijff_kit.scoring.calibration_error import chance_in_gaps, place_in_bins
 from cruijff_kit.scoring.conformal import ConformalPredictor
 from cruijff_kit.scoring.estimates import Floats, Integers, events, probability_rows
 
@@ -183,7 +183,7 @@ def _squares(sums: Floats) -> tuple[Floats, Floats]:
     counts, hits, forecast = np.split(sums, 3, axis=1)
     whole = np.maximum(counts, 1)
     gaps, shares = ((hits - forecast) / whole) ** 2, hits / whole
-    noise = np.where(counts < 2, gaps, shares * (1 - shares) / np.maximum(counts - 1, 1))
+    noise = chance_in_gaps(gaps, counts, shares=shares)
     n = counts.sum(axis=1)
     return (counts * (gaps - noise)).sum(axis=1) / n, (counts * gaps).sum(axis=1) / n
 

@@ -11,7 +11,6 @@ from cruijff_kit.ui.words import shown
 
 __all__ = ["ask_costs", "ask_levels", "costs_of", "matrix_of"]
 
-_RISK = ("crc", "ltt")
 _ALPHA, _RISK_LEVEL, _ABSTAIN = 0.1, 0.15, 0.3
 _LARGEST_ALPHA = 0.5
 
@@ -22,7 +21,7 @@ def ask_levels(calibrator: Calibrator | None) -> dict[str, float]:
         cost = st.slider("Abstaining costs", 0.0, 1.0, _ABSTAIN, 0.01, key="abstain_cost")
         st.caption("It abstains where acting is expected to cost more. That promises nothing.")
         return {"abstain_cost": cost}
-    risk, named = calibrator.settings.method in _RISK, f"{calibrator.run}_{calibrator.settings.method}"
+    risk, named = calibrator.settings.controls_risk, f"{calibrator.run}_{calibrator.settings.method}"
     found = {}
     if not risk or st.toggle("make sets too", value=True, key=f"sets_on_{named}"):
         start = _ALPHA if risk else min(calibrator.alpha, _LARGEST_ALPHA)

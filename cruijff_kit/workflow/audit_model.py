@@ -213,20 +213,13 @@ def _kept(subject: _Subject) -> _Kept:
 
 def _risk(chosen: Sequence[Prediction], calibrator: Calibrator) -> "ControlledRisk":
     """Return what the calibrator's decisions cost, at the costs that it knows."""
-    import numpy as np
-
     from cruijff_kit.analysis.audit_parts import ControlledRisk
-    from cruijff_kit.scoring.calibrators import decide, risk_of
-    from cruijff_kit.scoring.decision_scores import NONE
-    from cruijff_kit.scoring.records import cost_matrix, option_records
+    from cruijff_kit.analysis.calibrated import controlled_costs
+    from cruijff_kit.scoring.calibrators import risk_of
+    from cruijff_kit.scoring.records import option_records
 
-    found = option_records(chosen, name="the predictions")
-    actions = decide(found, calibrator=calibrator).actions
-    costs = cost_matrix(calibrator.settings.costs, options=found.options)
-    acts, risk = actions != NONE, risk_of(calibrator.settings)
-    paid = np.where(acts, costs[found.labels, actions], 0.0)
-    counted = paid[acts] if risk == "selective" else np.concatenate([paid, np.zeros(found.unscored)])
-    return ControlledRisk(counted, float(costs.max()), calibrator.alpha, risk)
+    made = controlled_costs(option_records(chosen, name="the predictions"), calibrator=calibrator)
+    return ControlledRisk(made.costs, made.bound, calibrator.alpha, risk_of(calibrator.settings))
 
 
 def _together(

@@ -97,7 +97,7 @@ def apply_calibrator(run: str, *, split: str = "test", task: str = "", world: Wo
 
 
 def _refuse_settings(asked: CalibrationSettings) -> None:
-    risk = asked.method in {"crc", "ltt"}
+    risk = asked.controls_risk
     found = [
         (asked.split in _USED, "split", f"`{asked.split}` cannot be calibrated on: {_USED.get(asked.split)}"),
         (asked.temperature_split in {asked.split, "test"}, "temperature_split", "it must be a split of its own"),
@@ -177,7 +177,7 @@ def _temperature(warming: Sequence[Prediction]) -> float:
 def _event(calibrator: Calibrator, source: Collected, *, output: dict[str, str], world: World) -> AuditEvent:
     settings = calibrator.settings
     full = [each for each in calibrator.thresholds if each.quantile is None]
-    empty = bool(full) or (settings.method in {"crc", "ltt"} and calibrator.threshold is None)
+    empty = bool(full) or (settings.controls_risk and calibrator.threshold is None)
     return AuditEvent(
         actor=world.actor,
         verb="calibrate",

@@ -1,7 +1,7 @@
 """Findings from tables made by hand."""
 
 from cruijff_kit.analysis.findings import find_all
-from cruijff_kit.schema.plan import Plan, PlannedRun
+from cruijff_kit.schema.plan import Plan, PlannedRun, Resolved
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.report import Findings, Interval
 from cruijff_kit.schema.result import ResultRow, ResultTable
@@ -88,6 +88,20 @@ def test_runs_that_a_design_lists_are_settings_of_their_own_and_no_seeds_of_one_
     samples = [each.model_copy(update={"run": renamed[each.run]}) for each in samples]
     found = _found(samples, plan=PLAN.model_copy(update={"runs": tuple(alike)}))
     assert [(each.factors, each.figure.n) for each in found.cells] == [({}, 4)]
+
+
+def test_listed_runs_whose_long_names_are_cut_alike_are_not_taken_for_seeds_of_one() -> None:
+    rates = [{"lr": Resolved(value=lr, source="run")} for lr in (1e-4, 1e-4, 2e-4, 2e-4)]
+    runs = [
+        run.model_copy(update={"id": f"{'long' * 10}_seed{run.seed}-{at}123abcd", "factors": {}, "settings": rates[at]})
+        for at, run in enumerate(PLAN.runs[:4])
+    ]
+    renamed = {run.id: new.id for run, new in zip(PLAN.runs, runs, strict=False)}
+    samples = [each.model_copy(update={"run": renamed[each.run]}) for each in _samples() if each.run in renamed]
+    found = _found(samples, plan=PLAN.model_copy(update={"runs": tuple(runs)}))
+    assert [(each.factors, each.figure.n) for each in found.cells] == [
+        ({"run": "long" * 10}, 2), ({"run": f"{'long' * 10} (2)"}, 2),
+    ]  # fmt: skip
 
 
 def test_only_planned_comparisons_are_made() -> None:

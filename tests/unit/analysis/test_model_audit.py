@@ -10,7 +10,7 @@ from scipy import stats
 from cruijff_kit.analysis.audit_answers import audit_consistency, audit_counterfactual
 from cruijff_kit.analysis.audit_groups import audit_groups
 from cruijff_kit.analysis.audit_parts import Promise, audit_calibration, audit_cost, audit_coverage, largest_gap
-from cruijff_kit.analysis.audit_verdicts import component_of, held, limited, shared_level, whole_verdict
+from cruijff_kit.analysis.audit_verdicts import component_of, estimable, held, limited, shared_level, whole_verdict
 from cruijff_kit.analysis.distributions import beta_binomial_limits
 from cruijff_kit.analysis.high_stakes import (
     AdvancedHighStakesAuditor,
@@ -85,6 +85,16 @@ def test_what_is_undecided_tells_how_many_samples_would_do() -> None:
     assert limited("x", interval(0.05, 0.01, 0.07), rule="at most", limit=0.05).needed is None
     for unknown in (interval(None, None, None, n=0), interval(0.5, None, None)):
         assert limited("x", unknown, rule="at most", limit=0.9).verdict == "not_assessed"
+
+
+def test_too_few_samples_decide_nothing_whatever_their_interval() -> None:
+    few, enough = (
+        estimable(limited("x", interval(value, 0.01, high, n=n), rule="at most", limit=0.05), of="pairs", rules=QUICK)
+        for value, high, n in ((0.03, 0.2, 29), (0.02, 0.04, 30))
+    )
+    assert (few.verdict, few.needed, few.reason) == ("not_assessed", None, "not estimable: 29 pairs, fewer than 30")
+    assert few.figure is not None
+    assert enough.verdict == "pass"
 
 
 def test_a_part_passes_only_whole_and_nothing_is_averaged() -> None:
@@ -287,6 +297,24 @@ def test_arrays_that_do_not_belong_together_are_refused_all_at_once() -> None:
     assert {problem.path for problem in refused.value.problems} == {
         "predictions", "probabilities", "metadata.groups.site", "metadata.colour", "metadata.alpha",
     }  # fmt: skip
+
+
+def test_labels_may_be_numbers_and_everything_an_array() -> None:
+    truth = np.array([0, 1] * 40)
+    found = AdvancedHighStakesAuditor(QUICK.model_copy(update={"cost": 1.0})).run_comprehensive_audit(
+        predictions=np.zeros(80, dtype=np.int64),
+        ground_truth=truth,
+        probabilities=np.tile([0.6, 0.4], (80, 1)),
+        metadata={"options": np.array([0, 1]), "completions": np.array(["no"] * 80), "costs": {0: {1: 3}, 1: {0: 5}}},
+    )
+    checks = next(each.checks for each in found.components if each.name == "cost")
+    figure = named(checks, "expected_cost").figure
+    assert figure is not None
+    assert figure.value == 2.5
+    told = BiasAuditor(QUICK).audit(
+        predictions=truth, ground_truth=truth, groups={"site": np.array(["a", "b"] * 40)}, options=np.array([1, 0])
+    )
+    assert {each.figure.value for each in told.figures if each.metric == "accuracy"} == {1.0}
 
 
 def test_other_auditors_of_the_earlier_system_measure_answers() -> None:

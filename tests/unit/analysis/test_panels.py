@@ -2,6 +2,7 @@
 
 from cruijff_kit.analysis.panels import make_panels, plain_name
 from cruijff_kit.schema.metric_view import MetricRow
+from cruijff_kit.schema.run import MetricPoint
 
 
 def test_a_figure_and_its_limits_are_one_curve_with_a_band() -> None:
@@ -41,3 +42,11 @@ def test_names_of_the_older_layout_are_those_of_today() -> None:
     assert [plain_name(name) for name in older] == [
         "loss", "val_loss", "lr", "brier", "coverage", "expected_risk", "ece",
     ]  # fmt: skip
+
+
+def test_every_figure_of_our_own_trainings_has_a_panel_that_people_can_name() -> None:
+    figures = set(MetricPoint.model_fields) - {"custom"}
+    panels = {panel.title: panel for panel in make_panels([dict.fromkeys(figures, 1.0)])}
+    assert [curve.title for curve in panels["Classification"].curves] == ["accuracy", "F1"]
+    assert plain_name("f1_score") == "f1"
+    assert not set(panels) & figures

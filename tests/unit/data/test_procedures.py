@@ -50,6 +50,7 @@ def test_a_file_of_rules_is_read() -> None:
         ("rules:\n  - {name: a}\n", "it has none"),
         ("rules:\n  - {name: a, regex: b, order: [c, d]}\n", "`regex` and `order`"),
         ("rules:\n  - {name: a, order: [c]}\n", "two texts at least"),
+        ("rules:\n  - {name: a, order: 5}\n", "rules.yaml:2"),
         ("rules:\n  - {name: a, regex: b}\n  - {name: a, regex: c}\n", "two rules are called `a`"),
         ("rules: []\n", "rules.yaml:1"),
         ("- {name: a, regx: b}\n", "rules.yaml:1"),
