@@ -67,6 +67,9 @@ def read_options(
         table: the options.
         hear: passes to logits, as the model stands.
         batching: how prompts become passes.
+
+    Raises:
+        ResultError: a log-probability is not a number.
     """
     lines = [_Line(at, path) for at in range(len(prompts)) for path in _paths(table)]
     ranks, size, packed = batching.ranks, batching.size, batching.packed
