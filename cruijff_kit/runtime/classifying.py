@@ -68,7 +68,7 @@ class Asker:
         """
         prompts = [self._prompt(each) for each in questions]
         asked = {at: each for at, each in enumerate(prompts) if not isinstance(each, str)}
-        found = dict(zip(asked, self._answered(list(asked.values())), strict=True))
+        found = dict(zip(asked, self._answered(list(asked.values()), size=self._form.batch_size), strict=True))
         return [found.get(at) or RawAnswer(problem=str(prompts[at])) for at in range(len(questions))]
 
     def _known(self) -> Decisions:
@@ -102,9 +102,8 @@ class Asker:
             return f"a prompt of {len(ids):,} tokens and an answer of {room} exceed the model's {most:,} positions"
         return ids
 
-    def _answered(self, prompts: Sequence[PromptIds]) -> Iterator[RawAnswer]:
+    def _answered(self, prompts: Sequence[PromptIds], *, size: int) -> Iterator[RawAnswer]:
         """Yield answers; where memory does not do for a batch, each prompt is tried by itself."""
-        size = self._form.batch_size
         for start in range(0, len(prompts), size):
             batch = prompts[start : start + size]
             try:
@@ -112,15 +111,8 @@ class Asker:
             except PlanError as err:
                 if len(batch) == 1:
                     yield RawAnswer(problem=str(err).splitlines()[0])
-                    continue
-                for prompt in batch:
-                    yield self._alone(prompt)
-
-    def _alone(self, prompt: PromptIds) -> RawAnswer:
-        try:
-            return self._together([prompt])[0]
-        except PlanError as err:
-            return RawAnswer(problem=str(err).splitlines()[0])
+                else:
+                    yield from self._answered(batch, size=1)
 
     def _together(self, prompts: Sequence[PromptIds]) -> list[RawAnswer]:
         known, began = self._decisions, self._clock()

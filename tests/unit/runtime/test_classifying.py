@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from itertools import count
 from math import exp, fsum
 from typing import Any
@@ -16,7 +17,9 @@ from cruijff_kit.data.structured import question_row
 from cruijff_kit.data.tokens import encode_prompt
 from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.runtime.classifying import Asker, load_asker
+from cruijff_kit.runtime.resident import ResidentModel
 from cruijff_kit.schema.answer import AnswerForm, Question, RawAnswer, Thresholds
+from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.scoring.json_decision import read_decision
 from cruijff_kit.scoring.settling import settle
 from tests.random_model import random_adapter, random_base
@@ -106,6 +109,27 @@ def test_what_cannot_be_asked_has_its_reason_and_stops_no_other(
     told = [raw.problem for raw in refused]
     assert "exceed the model's 256 positions" in told[0]
     assert told[1:] == ["the text has 10,000,000 letters, and the model reads 256 tokens", "the line is blank"]
+
+
+class Cramped(ResidentModel):
+    """A model whose memory does not do for more than some tokens of one prompt."""
+
+    most = 90
+
+    def complete(self, prompts: Sequence[PromptIds], *told: Any, **named: Any) -> list[Completion]:
+        if max(map(len, prompts)) > self.most:
+            raise PlanError("a prompt alone exceeds the memory", hint="shorten it")
+        return super().complete(prompts, *told, **named)
+
+
+def test_what_memory_does_not_do_for_stops_no_other_of_its_batch(
+    folders: tuple[str, str], held: list[RawAnswer]
+) -> None:
+    asked = asker(folders)
+    asked._model = Cramped(folders[0])
+    first, long, last = asked.ask([QUESTIONS[0], Question(text="x" * 70), QUESTIONS[1]])
+    assert (first.text, last.text) == (held[0].text, held[1].text)
+    assert long.problem == "a prompt alone exceeds the memory"
 
 
 def test_no_text_is_too_odd_to_be_put_or_told_why_not(folders: tuple[str, str]) -> None:
