@@ -75,13 +75,10 @@ class LocalServing:
             SiteError: the model cannot be loaded, or the extra that loads it is not installed.
         """
         try:
-            from cruijff_kit.runtime.residents import load_resident
+            from cruijff_kit.runtime.residents import load_served
         except ImportError as err:
             raise _missing(err, "loading models") from err
-        model = load_resident(
-            served.base, dtype=served.dtype, device=served.device, backend=served.backend, longest=served.max_positions
-        )
-        return LocalScorer(model, adapter=served.adapter)
+        return LocalScorer(load_served(served), adapter=served.adapter)
 
     def classifier(self, served: ServedModel, form: AnswerForm) -> "Asker":
         """Load a model to ask for structured answers.

@@ -11,7 +11,7 @@ from cruijff_kit.runtime.decisions import Decisions
 from cruijff_kit.runtime.inference import Aside, Limits
 from cruijff_kit.runtime.option_scores import OptionTable
 from cruijff_kit.runtime.resident_base import Resident
-from cruijff_kit.runtime.residents import load_resident
+from cruijff_kit.runtime.residents import load_served
 from cruijff_kit.schema.answer import AnswerForm, Question, RawAnswer
 from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.serving import ServedModel
@@ -180,9 +180,7 @@ def load_asker(served: ServedModel, form: AnswerForm, *, clock: Callable[[], flo
         SiteError: base or adapter cannot be loaded, or backend or device are not here.
         SpecError: questions cannot be put to it so.
     """
-    model = load_resident(
-        served.base, dtype=served.dtype, device=served.device, backend=served.backend, longest=served.max_positions
-    )
+    model = load_served(served)
     asker = Asker(model, _encoding(served, form), form=form, adapter=served.adapter, clock=clock)
     if served.adapter is not None:
         # One that does not fit is told now, not with the first text: nothing is computed for a single token.
