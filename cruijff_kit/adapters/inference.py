@@ -22,21 +22,6 @@ class LocalInference:
         self._model = model
         self._adapter = adapter
 
-    def complete(
-        self, prompts: Sequence[PromptIds], *, max_tokens: int, top_logprobs: int = 0, stop_ids: Sequence[int] = ()
-    ) -> list[Completion]:
-        """Complete each prompt greedily and return text, ids and log-probabilities.
-
-        Raises:
-            PlanError: prompt and answer exceed the model's positions.
-            ResultError: the adapter does not fit the base.
-            SiteError: the adapter cannot be loaded.
-        """
-        from cruijff_kit.runtime.inference import Limits
-
-        limits = Limits(max_tokens, top_logprobs)
-        return self._model.complete(prompts, limits, adapter=self._adapter, stop_ids=stop_ids)
-
     def ask(self, prompts: Sequence[PromptIds], asking: Asking, *, stop_ids: Sequence[int] = ()) -> list[Completion]:
         """Answer each prompt, greedily or sampled, and score the options behind it.
 
@@ -47,7 +32,7 @@ class LocalInference:
         """
         from cruijff_kit.runtime.inference import Limits
 
-        limits = Limits(asking.max_tokens, temperature=asking.temperature, seed=asking.seed)
+        limits = Limits(asking.max_tokens, asking.top_logprobs, temperature=asking.temperature, seed=asking.seed)
         options = [asking.options] * len(prompts) if asking.options else ()
         return self._model.complete(prompts, limits, adapter=self._adapter, stop_ids=stop_ids, options=options)
 

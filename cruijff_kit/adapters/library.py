@@ -8,7 +8,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from cruijff_kit.adapters.own_file import written_aside
-from cruijff_kit.adapters.safe_paths import checked_parts, open_file, opened_folder
+from cruijff_kit.adapters.safe_paths import opened_file
 from cruijff_kit.adapters.state_dir import cache_dir
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import Stamped
@@ -100,12 +100,9 @@ def _stamp(path: str) -> str:
 
 @contextmanager
 def _opened(folder: str, path: str) -> Iterator[BufferedReader | None]:
-    *parents, name = checked_parts(path)
     try:
-        with opened_folder(Path(folder), parents) as opened, os.fdopen(open_file(opened, name), "rb") as file:
+        with opened_file(Path(folder), path) as file:
             yield file
-    except FileNotFoundError:
-        yield None
     except OSError as err:
         hint = "see its owner and mode"
         raise SiteError(f"`{path}` below `{folder}` cannot be read: {err.strerror}", hint=hint) from err

@@ -21,7 +21,7 @@ from cruijff_kit.adapters.model_pull import pull_model, pulled_from
 from cruijff_kit.adapters.state_dir import cache_dir
 from cruijff_kit.adapters.tokenizers import known_tokenizer
 from cruijff_kit.errors import SiteError
-from cruijff_kit.ports import Inference, Progress, Respondent, Tokenizer
+from cruijff_kit.ports import Inference, Progress, Tokenizer
 from cruijff_kit.runtime.files import file_sha256, write_aside
 from cruijff_kit.runtime.model_files import model_config, model_files, model_sha256, weight_files, weight_headers
 from cruijff_kit.schema.backend import Library
@@ -92,18 +92,6 @@ class LocalHub:
 
     def inference(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> Inference:
         """Load a base model, with an adapter unmerged on it, for spot checks.
-
-        Raises:
-            SiteError: the directory is unreadable, or the extra that computes is not installed.
-        """
-        from cruijff_kit.adapters.inference import load_inference
-
-        folder = self._folder(path)
-        model_config(folder)
-        return load_inference(str(folder), adapter=adapter, backend=backend)
-
-    def respondent(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> Respondent:
-        """Load the same for audits.
 
         Raises:
             SiteError: the directory is unreadable, or the extra that computes is not installed.

@@ -16,7 +16,7 @@ from typing import TypeVar
 from cruijff_kit.adapters.archive_place import refuse_change
 from cruijff_kit.adapters.file_lock import hold_lock
 from cruijff_kit.adapters.mounts import is_shared
-from cruijff_kit.adapters.safe_paths import checked_parts, open_file, opened_folder
+from cruijff_kit.adapters.safe_paths import checked_parts, open_file, opened_file, opened_folder
 from cruijff_kit.adapters.staging import publish_files, write_file
 from cruijff_kit.adapters.state_dir import state_dir
 from cruijff_kit.errors import SiteError
@@ -195,14 +195,7 @@ class DiskRunStore:
 
     @contextmanager
     def _opened(self, path: str) -> Iterator[BufferedReader | None]:
-        *folders, name = checked_parts(path)
-        try:
-            with opened_folder(self.root, folders) as folder:
-                descriptor = open_file(folder, name)
-        except FileNotFoundError:
-            yield None
-            return
-        with _translated(path), os.fdopen(descriptor, "rb") as file:
+        with opened_file(self.root, path) as file, _translated(path):
             yield file
 
     def _changed(self, files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -5,11 +5,12 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from cruijff_kit.errors import SiteError, SpecError
 
-__all__ = ["checked_parts", "create_file", "flush_content", "open_file", "opened_folder"]
+__all__ = ["checked_parts", "create_file", "flush_content", "open_file", "opened_file", "opened_folder"]
 
 _LONGEST_NAME = 255
 _BLOCK = 1 << 16
@@ -88,6 +89,25 @@ def open_file(folder: int, name: str) -> int:
         return descriptor
     os.close(descriptor)
     raise _refused(name, "it is not a file")
+
+
+@contextmanager
+def opened_file(root: Path, path: str) -> Iterator[BufferedReader | None]:
+    """Open a regular file below the root for reading, following no link; None where there is none.
+
+    Raises:
+        SiteError: a part of the way is a link or a file, or it is no file or unreadable.
+        SpecError: no file may have this path.
+    """
+    *folders, name = checked_parts(path)
+    try:
+        with opened_folder(root, folders) as folder:
+            descriptor = open_file(folder, name)
+    except FileNotFoundError:
+        yield None
+        return
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
 
 
 def create_file(folder: int, name: str, *, content: bytes | Iterable[bytes], flush: bool = True) -> None:

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from cruijff_kit.data.structured import question_row
 from cruijff_kit.errors import SiteError
-from cruijff_kit.schema.answer import AnswerForm, Question, RawAnswer
+from cruijff_kit.schema.answer import AnswerForm
 from cruijff_kit.schema.prediction import PromptIds
 from cruijff_kit.schema.serving import Address, ChatSettings, Place, Reply, Saying, ServedModel
 from cruijff_kit.schema.verdict import Doubt
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from cruijff_kit.runtime.classifying import Asker
     from cruijff_kit.runtime.resident_base import Resident
 
-__all__ = ["LocalClassifier", "LocalDialogue", "LocalScorer", "LocalServing"]
+__all__ = ["LocalDialogue", "LocalScorer", "LocalServing"]
 
 
 class LocalServing:
@@ -76,15 +75,12 @@ class LocalServing:
             SiteError: the model cannot be loaded, or the extra that loads it is not installed.
         """
         try:
-            from cruijff_kit.runtime.residents import load_resident
+            from cruijff_kit.runtime.residents import load_served
         except ImportError as err:
             raise _missing(err, "loading models") from err
-        model = load_resident(
-            served.base, dtype=served.dtype, device=served.device, backend=served.backend, longest=served.max_positions
-        )
-        return LocalScorer(model, adapter=served.adapter)
+        return LocalScorer(load_served(served), adapter=served.adapter)
 
-    def classifier(self, served: ServedModel, form: AnswerForm) -> "LocalClassifier":
+    def classifier(self, served: ServedModel, form: AnswerForm) -> "Asker":
         """Load a model to ask for structured answers.
 
         Raises:
@@ -97,30 +93,7 @@ class LocalServing:
             from cruijff_kit.runtime.classifying import load_asker
         except ImportError as err:
             raise _missing(err, "loading models") from err
-        return LocalClassifier(load_asker(served, form, clock=time.perf_counter))
-
-
-class LocalClassifier:
-    """A model in this process that is asked for structured answers."""
-
-    def __init__(self, asker: "Asker") -> None:
-        """Take a loaded model."""
-        self._asker = asker
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Return what whoever asks should know of it."""
-        return self._asker.notes
-
-    def ask(self, questions: Sequence[Question]) -> list[RawAnswer]:
-        """Return an answer to each question in order; one that cannot be asked has its reason and stops no other.
-
-        Raises:
-            ResultError: the model's logits are not numbers.
-        """
-        asked = {at: question_row(each.text, each.metadata) for at, each in enumerate(questions) if not each.problem}
-        found = dict(zip(asked, self._asker.ask(list(asked.values())), strict=True))
-        return [found.get(at) or RawAnswer(problem=each.problem) for at, each in enumerate(questions)]
+        return load_asker(served, form, clock=time.perf_counter)
 
 
 class LocalDialogue:

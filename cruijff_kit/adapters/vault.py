@@ -6,11 +6,10 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from io import BufferedReader
 from pathlib import Path
 
 from cruijff_kit.adapters.audit_log import DiskAuditLog
-from cruijff_kit.adapters.safe_paths import checked_parts, create_file, open_file, opened_folder
+from cruijff_kit.adapters.safe_paths import checked_parts, create_file, open_file, opened_file, opened_folder
 from cruijff_kit.adapters.staging import flush_all
 from cruijff_kit.errors import SiteError
 from cruijff_kit.ports import AuditLog, Clock, FileFacts, Tree
@@ -43,7 +42,10 @@ class DiskVault:
     def copy(self, source: str, target: str, *, path: str) -> None:
         """Copy a file with its bits and times; one that is there already with the same bytes is left alone."""
         *folders, name = checked_parts(path)
-        with _told(path), _opened(source, path) as file:
+        with _told(path), opened_file(Path(source), path) as file:
+            if file is None:
+                hint = "see that nothing else works there, then repeat the command"
+                raise SiteError(f"`{path}` vanished from `{source}` while it was copied", hint=hint)
             facts = os.fstat(file.fileno())
             with opened_folder(Path(target), folders, create=True) as there:
                 if _is_same(there, name, to=file.fileno()):
@@ -73,29 +75,13 @@ class DiskVault:
 
     def read(self, folder: str, path: str) -> bytes | None:
         """Return a file's bytes; None where there is none."""
-        with _told(path):
-            *folders, name = checked_parts(path)
-            try:
-                with opened_folder(Path(folder), folders) as opened:
-                    descriptor = open_file(opened, name)
-            except FileNotFoundError:
-                return None
-            with os.fdopen(descriptor, "rb") as file:
-                return file.read()
+        with _told(path), opened_file(Path(folder), path) as file:
+            return file.read() if file else None
 
     def digest(self, folder: str, path: str, *, first: int | None = None) -> str | None:
         """Return the SHA-256 of a file, or of its first bytes, read from the disk; None where there is none."""
-        with _told(path):
-            *folders, name = checked_parts(path)
-            try:
-                with opened_folder(Path(folder), folders) as opened:
-                    descriptor = open_file(opened, name)
-            except FileNotFoundError:
-                return None
-            try:
-                return _hashed(descriptor, first)
-            finally:
-                os.close(descriptor)
+        with _told(path), opened_file(Path(folder), path) as file:
+            return _hashed(file.fileno(), first) if file else None
 
     def write(self, folder: str, path: str, *, content: bytes) -> None:
         """Write a file aside, flush and rename it; folders are made."""
@@ -140,19 +126,6 @@ class DiskVault:
     def record(self, folder: str) -> AuditLog:
         """Return the record of the experiment in a directory."""
         return DiskAuditLog(Path(folder), clock=self._clock)
-
-
-@contextmanager
-def _opened(folder: str, path: str) -> Iterator[BufferedReader]:
-    *folders, name = checked_parts(path)
-    try:
-        with opened_folder(Path(folder), folders) as opened:
-            descriptor = open_file(opened, name)
-    except FileNotFoundError as err:
-        hint = "see that nothing else works there, then repeat the command"
-        raise SiteError(f"`{path}` vanished from `{folder}` while it was copied", hint=hint) from err
-    with os.fdopen(descriptor, "rb") as file:
-        yield file
 
 
 def _look(folder: str, prefix: str, *, into: Tree) -> None:

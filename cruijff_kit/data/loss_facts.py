@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
+from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.losses import CalibrationMonitor, CriticalError, LossControls, LossOptions
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "loss_controls",
     "loss_warnings",
     "reads_harm",
+    "refuse_unfit",
     "unfit_losses",
     "unread_options",
 ]
@@ -76,6 +78,18 @@ def loss_warnings(controls: LossControls) -> Iterator[str]:
         yield _TILTED
     if controls.calibration_monitor.adjust_lr:
         yield _UNPROVEN
+
+
+def refuse_unfit(controls: LossControls, *, train_on_input: bool = False) -> None:
+    """Refuse controls of the loss that contradict themselves; arguments as below.
+
+    Raises:
+        SpecError: they do; all of it is told.
+    """
+    found = unfit_losses(controls, train_on_input=train_on_input)
+    problems = [Problem(each.fact, each.control, hint=each.hint) for each in found]
+    if problems:
+        raise SpecError("this training cannot be done as its configuration says", problems=problems)
 
 
 def unfit_losses(controls: LossControls, *, train_on_input: bool = False) -> Iterator[Unfit]:

@@ -6,7 +6,7 @@ from cruijff_kit.ports.clock import Clock, Progress
 from cruijff_kit.ports.jobs import Prober, Scheduler
 from cruijff_kit.ports.library import Library, Stamped
 from cruijff_kit.ports.mirror import Home, Mirror
-from cruijff_kit.ports.models import Adapters, Asking, Embedder, Inference, ModelHub, Respondent, Tokenizer
+from cruijff_kit.ports.models import Adapters, Asking, Embedder, Inference, ModelHub, Tokenizer
 from cruijff_kit.ports.record import AuditLog, EvalLogs, RunStore, Shelf, Tracking
 from cruijff_kit.ports.sampling import Proposer
 from cruijff_kit.ports.serving import Classifier, Dialogue, OptionScorer, Serving
@@ -34,7 +34,6 @@ __all__ = [
     "Prober",
     "Progress",
     "Proposer",
-    "Respondent",
     "RunStore",
     "Scheduler",
     "Serving",

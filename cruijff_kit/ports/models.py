@@ -18,7 +18,7 @@ from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.registry import ConvertedModel, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
-__all__ = ["Adapters", "Asking", "Embedder", "Inference", "ModelHub", "Respondent", "Tokenizer"]
+__all__ = ["Adapters", "Asking", "Embedder", "Inference", "ModelHub", "Tokenizer"]
 
 
 class Asking(NamedTuple):
@@ -32,6 +32,8 @@ class Asking(NamedTuple):
     """Temperature of sampling; None for the likeliest answer."""
     seed: int = 0
     """Decides, together with a prompt's ids, what is sampled."""
+    top_logprobs: int = 0
+    """Candidates kept per generated position."""
 
 
 class Tokenizer(Protocol):
@@ -71,10 +73,6 @@ class ModelHub(Protocol):
 
     def inference(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> "Inference":
         """Load a base model, an adapter unmerged on it; SiteError where it or what computes cannot be had."""
-        ...
-
-    def respondent(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> "Respondent":
-        """Load the same to be asked about options and for sampled answers; SiteError as before."""
         ...
 
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
@@ -123,24 +121,7 @@ class ModelHub(Protocol):
 
 
 class Inference(Protocol):
-    """A model held in this process, for spot checks."""
-
-    def complete(
-        self, prompts: Sequence[PromptIds], *, max_tokens: int, top_logprobs: int = 0, stop_ids: Sequence[int] = ()
-    ) -> list[Completion]:
-        """Complete each prompt greedily and return text, ids and log-probabilities.
-
-        Args:
-            prompts: token ids, as the model reads them.
-            max_tokens: longest answer in tokens.
-            top_logprobs: candidates kept per generated position.
-            stop_ids: ids that end an answer besides those the model names itself.
-        """
-        ...
-
-
-class Respondent(Protocol):
-    """A model held in this process, for audits."""
+    """A model held in this process, for spot checks and audits."""
 
     def ask(self, prompts: Sequence[PromptIds], asking: Asking, *, stop_ids: Sequence[int] = ()) -> list[Completion]:
         """Answer each prompt, greedily or sampled, and score the options behind it.

@@ -24,7 +24,7 @@ from torch import Tensor
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from cruijff_kit.data.loss_facts import looks_at_rows, loss_warnings, unfit_losses
+from cruijff_kit.data.loss_facts import looks_at_rows, loss_warnings, refuse_unfit
 from cruijff_kit.data.tokens import IGNORE
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.runtime.answer_tree import AnswerTree
@@ -91,9 +91,7 @@ class CalibratedTrainer(Trainer):
         if looks_at_rows(told) or told.loss in {"gambler", "harm_weighted"} or told.calibration_monitor.enabled:
             self._tree = self._answers(answers)
             told = told.model_copy(update={"options": self._tree.options})
-        problems = [Problem(each.fact, each.control, hint=each.hint) for each in unfit_losses(told)]
-        if problems:
-            raise SpecError("this training cannot be done as it is told", problems=problems)
+        refuse_unfit(told)
         self.controls = told
         for each in loss_warnings(told):
             _LOG.warning(each)

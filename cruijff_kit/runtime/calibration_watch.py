@@ -22,6 +22,7 @@ from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.prediction import PromptIds
 from cruijff_kit.scoring.harm import harm_costs
+from cruijff_kit.scoring.temperature import option_probabilities
 from cruijff_kit.scoring.watched import Watching, mean_intervals, watched_figures
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class CalibrationWatch:
         told = self.silent or self.controls.loss_options.abstain
         silent = names.index(told) if told in names else None
         kept = [at for at in range(len(names)) if at != silent]
-        chances = _normalised(said[:, kept])
+        chances = option_probabilities(said[:, kept])
         abstains = chances.max(axis=1) < monitor.abstain_below
         if silent is not None:
             abstains |= said.argmax(axis=1) == silent
@@ -147,8 +148,3 @@ def _refuse_strange(true: Sequence[int | None], *, split: str) -> None:
 
 def _answer(row: Encoded) -> PromptIds:
     return row.ids[row.prompt_length :]
-
-
-def _normalised(said: Any) -> Any:
-    shares = np.exp(said - said.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)

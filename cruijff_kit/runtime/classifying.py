@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from cruijff_kit.data.encoding import Encoding, Row
+from cruijff_kit.data.encoding import Encoding
 from cruijff_kit.data.prompts import placeholders
-from cruijff_kit.data.structured import INPUT_TEMPLATE, METADATA_KEY, TEXT_KEY, system_prompt
+from cruijff_kit.data.structured import INPUT_TEMPLATE, METADATA_KEY, TEXT_KEY, question_row, system_prompt
 from cruijff_kit.data.tokens import encode_prompt, encoding_problems, stop_ids
 from cruijff_kit.errors import PlanError, Problem, SiteError, SpecError
 from cruijff_kit.runtime.decisions import Decisions
 from cruijff_kit.runtime.inference import Aside, Limits
 from cruijff_kit.runtime.option_scores import OptionTable
 from cruijff_kit.runtime.resident_base import Resident
-from cruijff_kit.runtime.residents import load_resident
-from cruijff_kit.schema.answer import AnswerForm, RawAnswer
+from cruijff_kit.runtime.residents import load_served
+from cruijff_kit.schema.answer import AnswerForm, Question, RawAnswer
 from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.serving import ServedModel
 
@@ -60,16 +60,16 @@ class Asker:
         """Return whether answers are held to their form."""
         return self._decisions is not None and self._decisions.guides is not None
 
-    def ask(self, rows: Sequence[Row]) -> list[RawAnswer]:
-        """Return an answer to each row in order; a row that cannot be asked has its reason and stops no other.
+    def ask(self, questions: Sequence[Question]) -> list[RawAnswer]:
+        """Return an answer to each question in order; one that cannot be asked has its reason and stops no other.
 
         Raises:
             ResultError: the model's logits are not numbers, or the adapter does not fit.
         """
-        prompts = [self._prompt(row) for row in rows]
+        prompts = [self._prompt(each) for each in questions]
         asked = {at: each for at, each in enumerate(prompts) if not isinstance(each, str)}
-        found = dict(zip(asked, self._answered(list(asked.values())), strict=True))
-        return [found.get(at) or RawAnswer(problem=str(prompts[at])) for at in range(len(rows))]
+        found = dict(zip(asked, self._answered(list(asked.values()), size=self._form.batch_size), strict=True))
+        return [found.get(at) or RawAnswer(problem=str(prompts[at])) for at in range(len(questions))]
 
     def _known(self) -> Decisions:
         """Return the labels in the model's tokens; where nothing can hold answers to the form, it is noted."""
@@ -83,13 +83,17 @@ class Asker:
             self.notes = (f"answers may be invalid, and are abstentions then: {str(err).splitlines()[0]}",)
             return known
 
-    def _prompt(self, row: Row) -> PromptIds | str:
-        """Return the ids that put a row, or why it cannot be put."""
-        text, most = row[TEXT_KEY], self._model.max_positions
+    def _prompt(self, question: Question) -> PromptIds | str:
+        """Return the ids that put a question, or why it cannot be put."""
+        text, most = question.text, self._model.max_positions
+        if question.problem:
+            return question.problem
         if most is not None and len(text) > _LETTERS * most:
             return f"the text has {len(text):,} letters, and the model reads {most:,} tokens"
         try:
-            ids = encode_prompt(row, encoding=self._encoding, tokenizer=self._model.tokenizer)
+            ids = encode_prompt(
+                question_row(text, question.metadata), encoding=self._encoding, tokenizer=self._model.tokenizer
+            )
         except SpecError as err:
             return err.problems[0].message if err.problems else str(err).splitlines()[0]
         lead = len(self._decisions.ids.lead) if self._decisions else 0
@@ -98,9 +102,8 @@ class Asker:
             return f"a prompt of {len(ids):,} tokens and an answer of {room} exceed the model's {most:,} positions"
         return ids
 
-    def _answered(self, prompts: Sequence[PromptIds]) -> Iterator[RawAnswer]:
+    def _answered(self, prompts: Sequence[PromptIds], *, size: int) -> Iterator[RawAnswer]:
         """Yield answers; where memory does not do for a batch, each prompt is tried by itself."""
-        size = self._form.batch_size
         for start in range(0, len(prompts), size):
             batch = prompts[start : start + size]
             try:
@@ -108,15 +111,8 @@ class Asker:
             except PlanError as err:
                 if len(batch) == 1:
                     yield RawAnswer(problem=str(err).splitlines()[0])
-                    continue
-                for prompt in batch:
-                    yield self._alone(prompt)
-
-    def _alone(self, prompt: PromptIds) -> RawAnswer:
-        try:
-            return self._together([prompt])[0]
-        except PlanError as err:
-            return RawAnswer(problem=str(err).splitlines()[0])
+                else:
+                    yield from self._answered(batch, size=1)
 
     def _together(self, prompts: Sequence[PromptIds]) -> list[RawAnswer]:
         known, began = self._decisions, self._clock()
@@ -184,9 +180,7 @@ def load_asker(served: ServedModel, form: AnswerForm, *, clock: Callable[[], flo
         SiteError: base or adapter cannot be loaded, or backend or device are not here.
         SpecError: questions cannot be put to it so.
     """
-    model = load_resident(
-        served.base, dtype=served.dtype, device=served.device, backend=served.backend, longest=served.max_positions
-    )
+    model = load_served(served)
     asker = Asker(model, _encoding(served, form), form=form, adapter=served.adapter, clock=clock)
     if served.adapter is not None:
         # One that does not fit is told now, not with the first text: nothing is computed for a single token.

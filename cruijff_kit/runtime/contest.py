@@ -1,6 +1,7 @@
 """Which validation was the best so far, by whatever metric, and whether a better one is still waited for."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.losses import BEST_METRICS, CalibrationMonitor
@@ -34,12 +35,12 @@ class Contest:
     def judge(self, point: MetricPoint) -> bool:
         """Return whether a point is the best so far, and count it; one without validation is none.
 
-        A validation at which the metric could not be told is no better than the best.
+        A validation at which the metric could not be told, or is no number, is no better than the best.
         """
         if point.val_loss is None:
             return False
         value = getattr(point, self.config.metric_for_best_model)
-        if value is None or not self._beats(value):
+        if value is None or not isfinite(value) or not self._beats(value):
             self.waited += 1
             return False
         self.best, self.waited = (value, point.step), 0

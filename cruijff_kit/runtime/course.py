@@ -15,7 +15,7 @@ from cruijff_kit.runtime.seeding import seed_everything, shuffled
 from cruijff_kit.runtime.trainee import Adapter
 from cruijff_kit.runtime.training_rows import Rows, steps_of_epoch
 from cruijff_kit.schema.config import TrainConfig
-from cruijff_kit.schema.run import MetricPoint
+from cruijff_kit.schema.run import MetricPoint, TrainingProgress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +41,11 @@ class Tally:
     """Tokens that a loss was taken on."""
     lr_scale: float = 1.0
     """What is left of the planned learning rate: the monitor of calibration may have lowered it."""
+
+    @classmethod
+    def of(cls, progress: TrainingProgress) -> "Tally":
+        """Return what a checkpoint says was done."""
+        return cls(progress.step, progress.tokens, progress.supervised, progress.lr_scale)
 
 
 class Work(NamedTuple):

@@ -5,6 +5,7 @@ from math import exp, fsum
 from typing import NamedTuple
 
 from cruijff_kit.data.labels import DecisionIds, decision_ids
+from cruijff_kit.data.structured import NO_LABEL
 from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.batching import Query
@@ -37,7 +38,7 @@ class Decisions(NamedTuple):
             SiteError: the extra that does so is not installed.
         """
         ids = decision_ids(options, tokenizer=model.tokenizer)
-        table = decision_table(ids.decisions, names=(*options, "null"))
+        table = decision_table(ids.decisions, names=(*options, NO_LABEL))
         return cls(ids, table, JsonGuides(model.tokenizer, ids) if constrained else None)
 
     def led(self, prompt: PromptIds) -> PromptIds:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cruijff_kit.errors import ResultError
 from cruijff_kit.runtime.batches import Array, Batch
-from cruijff_kit.runtime.course import Course, Learnt, Place, State, Work
+from cruijff_kit.runtime.course import Course, Learnt, Place, State, Tally, Work
 from cruijff_kit.runtime.machine_memory import usable_cpus
 from cruijff_kit.runtime.mlx_lora import MlxLora, as_array, as_numbers, as_tensor
 from cruijff_kit.runtime.mlx_model import describe_mlx
@@ -140,9 +140,8 @@ class MlxLoop(Course):
             self.optimizer.state[name] = {part: tensors[f"{_OPTIMIZER}{name}.{part}"] for part in state}
         self.optimizer.state["step"] = tensors[_STEP].astype(mx.uint64)
         mx.eval(self.weights, self.optimizer.state)
-        progress = checkpoint.progress
-        self.tally.step, self.tally.tokens, self.tally.supervised = progress.step, progress.tokens, progress.supervised
-        restore_plain_states(progress.random)
+        self.tally = Tally.of(checkpoint.progress)
+        restore_plain_states(checkpoint.progress.random)
 
     def peak_memory(self) -> int:
         """Return the most memory that MLX held so far, in bytes."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from cruijff_kit.data.loss_facts import looks_at_rows, unfit_losses
+from cruijff_kit.data.loss_facts import looks_at_rows, refuse_unfit
 from cruijff_kit.data.tokens import IGNORE, Encoded, Encoding, answer_ids
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Tokenizer
@@ -98,10 +98,7 @@ def load_objective(config: TrainConfig, rows: Rows) -> Objective | None:
     Raises:
         SpecError: its controls contradict themselves, or the rows are not what the loss is for; all of it is told.
     """
-    found = unfit_losses(config, train_on_input=config.dataset.train_on_input)
-    problems = [Problem(each.fact, each.control, hint=each.hint) for each in found]
-    if problems:
-        raise SpecError("this training cannot be done as its configuration says", problems=problems)
+    refuse_unfit(config, train_on_input=config.dataset.train_on_input)
     if config.loss == "ce":
         return None
     tree = None

@@ -25,7 +25,6 @@ from torch.nn.functional import cross_entropy
 from cruijff_kit.schema.losses import LossOptions
 
 __all__ = [
-    "TOKEN_LOSSES",
     "abstaining_loss",
     "focal_loss",
     "gambler_loss",
@@ -34,9 +33,6 @@ __all__ = [
     "smoothed_loss",
     "token_loss",
 ]
-
-TOKEN_LOSSES = ("ce", "label_smoothing", "focal", "abstain_seed")
-"""Losses that can be taken token by token."""
 
 
 def token_loss(kind: str, options: LossOptions) -> Callable[[Tensor, Tensor], Tensor]:

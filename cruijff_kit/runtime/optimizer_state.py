@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from cruijff_kit.runtime.course import Tally
 from cruijff_kit.runtime.seeding import random_states, restore_random_states
 from cruijff_kit.runtime.trainee import whole_weights
 
@@ -66,9 +67,8 @@ def restore_training(loop: "Loop", checkpoint: "Checkpoint", *, ranks: "Ranks") 
                 part: value.to(weight.device) if part == "step" else ranks.like(weight, value)
                 for part, value in parts.items()
             }
-    progress = checkpoint.progress
-    loop.tally.step, loop.tally.tokens, loop.tally.supervised = progress.step, progress.tokens, progress.supervised
+    loop.tally = Tally.of(checkpoint.progress)
     # With more processes than made the checkpoint, the further ones go on from their own seed.
-    texts = _of_rank(progress.random, ranks.rank)
+    texts = _of_rank(checkpoint.progress.random, ranks.rank)
     if texts:
         restore_random_states(texts, _of_rank(tensors, ranks.rank))

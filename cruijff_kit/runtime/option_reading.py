@@ -5,7 +5,7 @@ padded or packed as in training; labels mark the places whose logits are wanted.
 read there is pooled as an evaluation pools it (`runtime/option_scores.py`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -67,8 +67,12 @@ def read_options(
         table: the options.
         hear: passes to logits, as the model stands.
         batching: how prompts become passes.
+
+    Raises:
+        ResultError: a log-probability is not a number.
     """
-    lines = [_Line(at, path) for at in range(len(prompts)) for path in _paths(table)]
+    asked = {path: _asked(path, table) for path in _paths(table)}
+    lines = [_Line(at, path) for at in range(len(prompts)) for path in asked]
     ranks, size, packed = batching.ranks, batching.size, batching.packed
     # Rows of like length share a pass; packed ones are put in this order by themselves.
     mine = sorted(ranks.share(lines), key=lambda line: -len(prompts[line.prompt]) - len(line.path))
@@ -80,7 +84,7 @@ def read_options(
     found: list[_Told] = []
     heard = iter(hear(made))
     for start in range(0, len(mine), size):
-        found += _parted(next(heard), mine[start : start + size], table=table)
+        found += _parted(next(heard), mine[start : start + size], asked=asked)
     for _ in heard:
         continue
     return _pooled(ranks.everyone(found), table, count=len(prompts))
@@ -98,27 +102,25 @@ def _marked(prompt: PromptIds, path: PromptIds) -> Encoded:
     return Encoded(ids, (*(IGNORE,) * len(prompt), *(_MARK,) * (len(path) + 1)), len(prompt))
 
 
-def _asked(path: PromptIds, table: OptionTable) -> list[tuple[PromptIds, int, int]]:
-    """Return node, step and token of everything that is read along a path."""
-    nodes = [path[:step] for step in range(len(path) + 1)]
-    return [
-        (node, step, token)
-        for step, node in enumerate(nodes)
-        for token in dict.fromkeys(ids[step] for ids in table.spellings if len(ids) > step and ids[:step] == node)
-    ]
+def _asked(path: PromptIds, table: OptionTable) -> list[PromptIds]:
+    """Return the beginnings of spellings whose last token is read along a path, behind all their others."""
+    begun = dict.fromkeys(ids[:end] for ids in table.spellings for end in range(1, len(ids) + 1))
+    return [ids for ids in begun if path[: len(ids) - 1] == ids[:-1]]
 
 
-def _parted(logits: Tensor, lines: Sequence[_Line], *, table: OptionTable) -> Iterator[_Told]:
+def _parted(
+    logits: Tensor, lines: Sequence[_Line], *, asked: Mapping[PromptIds, Sequence[PromptIds]]
+) -> Iterator[_Told]:
     """Yield what was read in a pass."""
     said = logits.float()
     total = said.logsumexp(-1)
     start, steps, tokens = 0, list[int](), list[int]()
     keys: list[tuple[int, PromptIds]] = []
     for line in lines:
-        for node, step, token in _asked(line.path, table):
-            steps.append(start + step)
-            tokens.append(token)
-            keys.append((line.prompt, (*node, token)))
+        for ids in asked[line.path]:
+            steps.append(start + len(ids) - 1)
+            tokens.append(ids[-1])
+            keys.append((line.prompt, ids))
         start += len(line.path) + 1
     values = (said[steps, tokens] - total[steps]).double().tolist()
     for (prompt, ids), value in zip(keys, values, strict=True):

@@ -58,7 +58,16 @@ class OptionTable(NamedTuple):
     """What is read off the nodes: node, spelling, and the token of it that follows there."""
 
     def pool(self, logprobs: Sequence[float]) -> OptionScores:
-        """Return the options' scores from the log-probability of every spelling."""
+        """Return the options' scores from the log-probability of every spelling.
+
+        Raises:
+            ResultError: one is not a number.
+        """
+        if any(map(math.isnan, logprobs)):
+            raise ResultError(
+                "the model's logits are not numbers: its training diverged",
+                hint="look at the loss in `metrics.jsonl`, and lower `controls.lr`",
+            )
         apart = [self._alone(at, logprobs) for at in range(len(logprobs))]
         pooled = [
             max(_LEAST, _logsumexp([each for each, owner in zip(apart, self.owners, strict=True) if owner == option]))
@@ -164,7 +173,7 @@ def score_options(
         total = logits.float().logsumexp(-1)
         said = logits[lines, steps, tokens].float() - total[lines, steps]
         _add(found, said, rows=rows, spellings=spellings)
-    return [table.pool(_numbers(own)) if table else None for table, own in zip(tables, found, strict=True)]
+    return [table.pool(own) if table else None for table, own in zip(tables, found, strict=True)]
 
 
 def _add(found: list[list[float]], said: Tensor, *, rows: Sequence[int], spellings: Sequence[int]) -> None:
@@ -175,15 +184,6 @@ def _add(found: list[list[float]], said: Tensor, *, rows: Sequence[int], spellin
 
 def _goes_on(longer: PromptIds, ids: PromptIds) -> bool:
     return len(longer) > len(ids) and longer[: len(ids)] == ids
-
-
-def _numbers(logprobs: list[float]) -> list[float]:
-    if any(map(math.isnan, logprobs)):
-        raise ResultError(
-            "the model's logits are not numbers: its training diverged",
-            hint="look at the loss in `metrics.jsonl`, and lower `controls.lr`",
-        )
-    return logprobs
 
 
 def _logsumexp(values: Sequence[float]) -> float:

@@ -6,7 +6,7 @@ Each part is loaded by those jobs alone that ask for it: a job in MLX without th
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from cruijff_kit.data.loss_facts import unfit_losses
+from cruijff_kit.data.loss_facts import refuse_unfit
 from cruijff_kit.runtime.training_rows import Rows
 from cruijff_kit.schema.config import TrainConfig
 
@@ -22,7 +22,9 @@ def _metrics(config: TrainConfig) -> Any:
 
 
 def _objective(config: TrainConfig, rows: Rows) -> Any:
-    if config.loss == "ce" and not [*unfit_losses(config, train_on_input=config.dataset.train_on_input)]:
+    if config.loss == "ce":
+        # The same check as of any other loss, without loading torch for it.
+        refuse_unfit(config, train_on_input=config.dataset.train_on_input)
         return None
     from cruijff_kit.runtime.objective import load_objective
 

@@ -6,8 +6,9 @@ from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.resident import ResidentModel
 from cruijff_kit.runtime.resident_base import Resident
 from cruijff_kit.schema.backend import Library
+from cruijff_kit.schema.serving import ServedModel
 
-__all__ = ["Resident", "load_resident"]
+__all__ = ["Resident", "load_resident", "load_served"]
 
 
 def load_resident(
@@ -38,3 +39,14 @@ def load_resident(
         fact = f"answering in MLX needs `{err.name}`, which is not installed"
         raise SiteError(fact, hint="pip install 'cruijff-kit[mlx]' in an environment of its own") from err
     return MlxResident(path, dtype=dtype, device=device, longest=longest)
+
+
+def load_served(served: ServedModel) -> Resident:
+    """Return the base of a model that answers whoever asks.
+
+    Raises:
+        SiteError: as `load_resident` says.
+    """
+    return load_resident(
+        served.base, dtype=served.dtype, device=served.device, backend=served.backend, longest=served.max_positions
+    )

@@ -3,7 +3,7 @@
 from cruijff_kit.data.tokens import Encoding, encoding_problems
 from cruijff_kit.errors import SpecError
 from cruijff_kit.runtime.answering import Desk
-from cruijff_kit.runtime.residents import load_resident
+from cruijff_kit.runtime.residents import load_served
 from cruijff_kit.schema.serving import ServedModel
 
 __all__ = ["load_desk"]
@@ -19,9 +19,7 @@ def load_desk(served: ServedModel) -> Desk:
         SiteError: base or adapter cannot be loaded, or backend or device are not here.
         SpecError: questions cannot be put to it so.
     """
-    model = load_resident(
-        served.base, dtype=served.dtype, device=served.device, backend=served.backend, longest=served.max_positions
-    )
+    model = load_served(served)
     encoding = _encoding(served)
     problems = encoding_problems(encoding, tokenizer=model.tokenizer)
     if problems:

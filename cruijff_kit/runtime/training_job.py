@@ -327,7 +327,6 @@ class TrainingJob:
         progress = found.progress
         self.jobs = progress.job_ids
         loop.restore(found)
-        loop.tally.lr_scale = progress.lr_scale
         self.contest.resume(progress.best_loss, progress.best_step, waited=progress.waited)
         self.safe_best = self.contest.step
         if self.ranks.main:

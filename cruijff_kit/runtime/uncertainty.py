@@ -16,7 +16,7 @@ from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.option_scores import OptionScores, OptionTable
 from cruijff_kit.runtime.resident_base import Resident
-from cruijff_kit.schema.prediction import Completion, PromptIds
+from cruijff_kit.schema.prediction import PromptIds
 from cruijff_kit.scoring.ensembles import Pooled, mean_logprobs, pool_members
 from cruijff_kit.scoring.estimates import Floats
 from cruijff_kit.scoring.temperature import fit_temperature, option_probabilities
@@ -116,7 +116,7 @@ class DeepEnsembleWrapper:
         """
         asked = [tuple(options)] * len(prompts)
         found = [self._model.complete(prompts, _NOTHING_SAID, adapter=each, options=asked) for each in self._adapters]
-        return np.array([_logprobs(each) for each in found])
+        return np.array([[each.option_logprobs for each in answers] for answers in found])
 
     def predict(
         self, *, prompts: Sequence[PromptIds], options: Sequence[str], temperature: float = 1.0
@@ -162,12 +162,8 @@ def _together(logprobs: ArrayLike) -> Floats:
     given = np.asarray(logprobs, dtype=np.float64)
     if given.ndim != 3:
         return given
-    shares = np.exp(given - np.logaddexp.reduce(given, axis=2, keepdims=True))
-    return np.log(np.maximum(shares.mean(axis=0), np.finfo(np.float64).tiny))
-
-
-def _logprobs(answers: Sequence[Completion]) -> list[tuple[float, ...]]:
-    return [each.option_logprobs for each in answers]
+    mean = np.mean([option_probabilities(each) for each in given], axis=0)
+    return np.log(np.maximum(mean, np.finfo(np.float64).tiny))
 
 
 def _pooled(found: Floats, *, source: Literal["mc_dropout", "ensemble"], temperature: float) -> list[Pooled]:

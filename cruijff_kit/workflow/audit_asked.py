@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from cruijff_kit.data.term_pairs import TermPairs, swap_row
 from cruijff_kit.data.tokens import Encoding, answer_text, encode_prompt, prompt_sha256, stop_ids
 from cruijff_kit.errors import ResultError
-from cruijff_kit.ports import Asking, Respondent, World
+from cruijff_kit.ports import Asking, Inference, World
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.model_audit import AuditRequest
@@ -32,7 +32,7 @@ class Audience(NamedTuple):
 
     config: EvalConfig
     """The evaluation audited."""
-    model: Respondent
+    model: Inference
     """The model."""
     tokenizer: Any
     """Its tokenizer."""
@@ -100,7 +100,7 @@ def opened(run: PlannedRun, chosen: Sequence[Prediction], *, most: int, world: W
     known = {each.sample_id for each in chosen}
     every = named_rows(planned_rows(config.dataset, config.split, run=run), config.split)
     rows = {name: row for name, row in every if name in known}
-    model = world.hub.respondent(config.base_model.path, adapter=config.adapter, backend=config.backend)
+    model = world.hub.inference(config.base_model.path, adapter=config.adapter, backend=config.backend)
     tokenizer = world.hub.tokenizer(config.base_model.path)
     return Audience(config, model, tokenizer, dict(list(rows.items())[:most]), chosen[0])
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from cruijff_kit.data.tokens import Encoding, Row, answer_text, encode_prompt, prompt_sha256, stop_ids
 from cruijff_kit.errors import RunError, SiteError, SpecError
 from cruijff_kit.planning.backends import library_of
-from cruijff_kit.ports import Tokenizer, World
+from cruijff_kit.ports import Asking, Tokenizer, World
 from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
 from cruijff_kit.schema.evaluation import Generation
@@ -157,10 +157,9 @@ def _samples(subject: _Subject, rows: Sequence[Row], *, world: World) -> Iterato
     encoding, path = Encoding.of(subject.config.dataset), subject.config.base_model.path
     tokenizer, right = world.hub.tokenizer(path), text_verdict(subject.scorer, rules=subject.rules)
     asked = [_asked(row, subject, tokenizer=tokenizer) for row in rows]
-    answers = world.hub.inference(path, adapter=subject.adapter, backend=subject.backend).complete(
+    answers = world.hub.inference(path, adapter=subject.adapter, backend=subject.backend).ask(
         [each.ids for each in asked],
-        max_tokens=subject.max_tokens,
-        top_logprobs=_CANDIDATES,
+        Asking(subject.max_tokens, top_logprobs=_CANDIDATES),
         stop_ids=stop_ids(encoding=encoding, tokenizer=tokenizer),
     )
     for at, (each, answer) in enumerate(zip(asked, answers, strict=True)):

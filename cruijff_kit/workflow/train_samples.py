@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cruijff_kit.data.tokens import Encoding, encode_prompt, stop_ids
 from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.planning.backends import library_of
-from cruijff_kit.ports import Tokenizer, World
+from cruijff_kit.ports import Asking, Tokenizer, World
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import PlannedRun
@@ -48,8 +48,8 @@ def sample_training(*, prompts: Sequence[str] = (), count: int = 3, world: World
         return TrainSamples(adapter=adapter, best=best, samples=(), withheld=str(err).partition("\n")[0])
     ends = stop_ids(encoding=encoding, tokenizer=tokenizer)
     before, after = (
-        world.hub.inference(config.base_model.path, adapter=each, backend=library_of(run)).complete(
-            [each.ids for each in asked], max_tokens=_TOKENS, stop_ids=ends
+        world.hub.inference(config.base_model.path, adapter=each, backend=library_of(run)).ask(
+            [each.ids for each in asked], Asking(_TOKENS), stop_ids=ends
         )
         for each in (None, adapter)
     )

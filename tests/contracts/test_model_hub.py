@@ -40,7 +40,7 @@ def hub_and_path(request: pytest.FixtureRequest, base: Path, tmp_path: Path) -> 
         return LocalHub(cache=tmp_path), str(base)
     facts = model_facts()
     told = {facts.path: Echo()}
-    return FakeHub(facts, tokenizers={facts.path: byte_level()}, respondents=told), facts.path
+    return FakeHub(facts, tokenizers={facts.path: byte_level()}, inferences=told), facts.path
 
 
 def test_facts_of_a_model_are_the_same_each_time(hub_and_path: tuple[ModelHub, str]) -> None:
@@ -54,7 +54,7 @@ def test_facts_of_a_model_are_the_same_each_time(hub_and_path: tuple[ModelHub, s
 
 def test_a_directory_that_is_not_there_is_a_fault_of_the_site(hub_and_path: tuple[ModelHub, str]) -> None:
     hub, path = hub_and_path
-    for ask in (hub.facts, hub.tokenizer, hub.inference, hub.respondent):
+    for ask in (hub.facts, hub.tokenizer, hub.inference):
         with pytest.raises(SiteError, match="does not exist"):
             ask(f"{path}-gone")
 
@@ -63,8 +63,6 @@ def test_a_library_that_is_not_here_is_a_fault_of_the_site(hub_and_path: tuple[M
     hub, path = hub_and_path
     with pytest.raises(SiteError, match="answering in MLX needs `mlx`"):
         hub.inference(path, backend="mlx")
-    with pytest.raises(SiteError, match="answering in MLX needs `mlx`"):
-        hub.respondent(path, backend="mlx")
     with pytest.raises(SiteError, match="converting models needs `mlx"):
         hub.convert(path, f"{path}-made", to="mlx")
     with pytest.raises(SiteError, match="does not exist"):
@@ -79,9 +77,9 @@ def test_a_tokenizer_reads_and_writes_text(hub_and_path: tuple[ModelHub, str]) -
     assert tokenizer.chat_template
 
 
-def test_a_respondent_scores_options_and_samples_by_seed(hub_and_path: tuple[ModelHub, str]) -> None:
+def test_a_model_scores_options_and_samples_by_seed(hub_and_path: tuple[ModelHub, str]) -> None:
     hub, path = hub_and_path
-    model, tokenizer = hub.respondent(path), hub.tokenizer(path)
+    model, tokenizer = hub.inference(path), hub.tokenizer(path)
     prompts = [tuple(tokenizer.encode(text, add_special_tokens=False)) for text in ("naïve art", "plain words")]
     told = model.ask(prompts, Asking(3, options=("no", "yes")))
     assert told == model.ask(prompts, Asking(3, options=("no", "yes")))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal, TypeVar
 
 from cruijff_kit.errors import SiteError
-from cruijff_kit.ports import Inference, Progress, Respondent, Tokenizer
+from cruijff_kit.ports import Inference, Progress, Tokenizer
 from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.registry import ConvertedModel, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
@@ -39,12 +39,10 @@ class FakeHub:
         *models: ModelFacts,
         tokenizers: Mapping[str, Tokenizer] | None = None,
         inferences: Mapping[str, Inference] | None = None,
-        respondents: Mapping[str, Respondent] | None = None,
     ) -> None:
         self.models = {model.path: model for model in models}
         self.tokenizers = dict(tokenizers or {})
         self.inferences = dict(inferences or {})
-        self.respondents = dict(respondents or {})
         self.libraries = ("torch",)
         self.trained = 0
 
@@ -61,11 +59,6 @@ class FakeHub:
         if backend not in self.libraries:
             raise SiteError("answering in MLX needs `mlx`", hint="pip install 'cruijff-kit[mlx]'")
         return _known(self.inferences, adapter or path)
-
-    def respondent(self, path: str, *, adapter: str | None = None, backend: Library = "torch") -> Respondent:
-        if backend not in self.libraries:
-            raise SiteError("answering in MLX needs `mlx`", hint="pip install 'cruijff-kit[mlx]'")
-        return _known(self.respondents, adapter or path)
 
     def make_tiny(self, *, force: bool = False, progress: Progress | None = None) -> ModelFacts:
         tiny = model_facts("/cache/models/tiny")

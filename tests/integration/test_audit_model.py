@@ -299,7 +299,7 @@ def test_the_model_itself_is_asked_with_swapped_terms_and_repeatedly(audited: tu
     world, run = audited
     model = Respondent()
     adapter = str(world.store.root / "outputs" / RunLayout(run).epoch(0))
-    hub = FakeHub(model_facts(), tokenizers={"/models/tiny": byte_level()}, respondents={adapter: model})
+    hub = FakeHub(model_facts(), tokenizers={"/models/tiny": byte_level()}, inferences={adapter: model})
     asked = AuditRequest(ask=True, most=100, draws=4, values={"terms": "gender", "seed": "7"})
     audit = audit_run(run, asked=asked, world=world._replace(hub=hub)).audit
     flips, shift = next(each for each in audit.components if each.name == "counterfactual").checks

@@ -17,6 +17,7 @@ from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.recipes import lora_single_device, peft_lora, peft_lora_calibrated
 from cruijff_kit.runtime import objective as objectives
 from cruijff_kit.runtime.calibration_watch import CalibrationWatch, load_watch
+from cruijff_kit.runtime.contest import Contest
 from cruijff_kit.runtime.key_values import read_prompts
 from cruijff_kit.runtime.loop import Loop
 from cruijff_kit.runtime.objective import load_objective
@@ -270,6 +271,15 @@ def test_training_ends_once_patience_is_spent_and_later_epochs_are_what_it_ended
     assert said in capsys.readouterr().out
     assert peft_lora_calibrated.main(["--config", str(config)]) == 0
     assert "nothing to do" in capsys.readouterr().out
+
+
+def test_a_validation_that_is_no_number_is_never_the_best_and_is_waited_through(base: Path, tmp_path: Path) -> None:
+    contest = Contest(load_train_config(write_run(tmp_path, base, early_stopping_patience=2)))
+    losses = (math.nan, 0.5, math.inf, math.nan)
+    steps = (MetricPoint(step=step, epoch=0) for step in range(1, 5))
+    points = (point.model_copy(update={"val_loss": loss}) for point, loss in zip(steps, losses, strict=True))
+    assert [contest.judge(point) for point in points] == [False, True, False, False]
+    assert (contest.best, contest.over) == ((0.5, 2), True)
 
 
 def test_the_decisions_of_structured_answers_are_watched_where_an_evaluation_scores_them(

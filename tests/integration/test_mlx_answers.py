@@ -13,14 +13,13 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from cruijff_kit.data.structured import question_row
 from cruijff_kit.data.tokens import Encoding
 from cruijff_kit.errors import PlanError, ResultError
 from cruijff_kit.runtime.classifying import Asker
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.mlx_resident import MlxResident
 from cruijff_kit.runtime.resident import ResidentModel
-from cruijff_kit.schema.answer import AnswerForm
+from cruijff_kit.schema.answer import AnswerForm, Question
 from cruijff_kit.schema.prediction import Completion
 from tests.random_model import random_adapter, random_base
 
@@ -154,10 +153,11 @@ def test_structured_answers_are_held_to_their_form_and_are_those_of_torch(
 ) -> None:
     form = AnswerForm(options=("HIGH_RISK", "LOW_RISK"), max_tokens=90, batch_size=4)
     encoding = Encoding(dataset_type="chat_completion", prompt="{text}", input_key="text")
-    rows = [question_row(f"text {number} é") for number in range(6)]
+    questions = [Question(text=f"text {number} é") for number in range(6)]
     for worn in (None, adapter):
         said = [
-            Asker(model, encoding, form=form, adapter=worn, clock=lambda: 0.0).ask(rows) for model in (ours, theirs)
+            Asker(model, encoding, form=form, adapter=worn, clock=lambda: 0.0).ask(questions)
+            for model in (ours, theirs)
         ]
         for mine, other in zip(*said, strict=True):
             assert list(json.loads(mine.text)) == ["decision", "rationale", "abstain"]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from itertools import count
 from math import exp, fsum
 from typing import Any
@@ -11,20 +12,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cruijff_kit.data.encoding import Row
 from cruijff_kit.data.labels import decision_ids
 from cruijff_kit.data.structured import question_row
 from cruijff_kit.data.tokens import encode_prompt
 from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.runtime.classifying import Asker, load_asker
+from cruijff_kit.runtime.resident import ResidentModel
 from cruijff_kit.schema.answer import AnswerForm, Question, RawAnswer, Thresholds
+from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.scoring.json_decision import read_decision
 from cruijff_kit.scoring.settling import settle
 from tests.random_model import random_adapter, random_base
 from tests.served import served_model
 
 LABELS = ("HIGH_RISK", "LOW_RISK", "HIGH")
-ROWS = tuple(question_row(f"text {number} é", {"n": number}) for number in range(24))
+QUESTIONS = tuple(Question(text=f"text {number} é", metadata={"n": number}) for number in range(24))
 SYSTEM = "Decide."
 
 
@@ -49,7 +51,7 @@ def settled(raw: RawAnswer) -> Any:
 
 @pytest.fixture(scope="module")
 def held(folders: tuple[str, str]) -> list[RawAnswer]:
-    return asker(folders).ask(ROWS)
+    return asker(folders).ask(QUESTIONS)
 
 
 def test_held_to_its_form_a_model_of_random_weights_says_json_each_time(held: list[RawAnswer]) -> None:
@@ -68,7 +70,7 @@ def test_held_to_its_form_a_model_of_random_weights_says_json_each_time(held: li
 def test_left_to_itself_the_same_model_abstains_with_reasons_and_its_labels_are_scored_the_same(
     folders: tuple[str, str], held: list[RawAnswer]
 ) -> None:
-    free = asker(folders, constrained=False).ask(ROWS)
+    free = asker(folders, constrained=False).ask(QUESTIONS)
     for raw, other in zip(free, held, strict=True):
         answer = settled(raw)
         assert (answer.abstain, answer.decision) == (True, None)
@@ -78,10 +80,12 @@ def test_left_to_itself_the_same_model_abstains_with_reasons_and_its_labels_are_
 
 def test_a_label_is_as_likely_as_its_tokens_together_behind_prompt_and_lead(folders: tuple[str, str]) -> None:
     asked = asker(folders, bare=False)
-    (raw,) = asked.ask(ROWS[:1])
+    (raw,) = asked.ask(QUESTIONS[:1])
     model = asked._model
     ids = decision_ids(LABELS, tokenizer=model.tokenizer)
-    prompt = encode_prompt(ROWS[0], encoding=asked._encoding, tokenizer=model.tokenizer)
+    prompt = encode_prompt(
+        question_row(QUESTIONS[0].text, QUESTIONS[0].metadata), encoding=asked._encoding, tokenizer=model.tokenizer
+    )
     for at, expected in enumerate((*raw.logprobs, raw.abstain_logprob)):
         text = (*prompt, *ids.lead, *ids.decisions[at])
         steps = model.read(text, count=1, adapter=folders[1])[-len(ids.decisions[at]) :]
@@ -90,18 +94,42 @@ def test_a_label_is_as_likely_as_its_tokens_together_behind_prompt_and_lead(fold
 
 
 def test_neighbours_in_a_batch_change_no_answer(folders: tuple[str, str], held: list[RawAnswer]) -> None:
-    alone = asker(folders, batch_size=1).ask(ROWS[:6])
+    alone = asker(folders, batch_size=1).ask(QUESTIONS[:6])
     assert [raw.text for raw in alone] == [raw.text for raw in held[:6]]
 
 
 def test_what_cannot_be_asked_has_its_reason_and_stops_no_other(
     folders: tuple[str, str], held: list[RawAnswer]
 ) -> None:
-    rows: list[Row] = [ROWS[0], question_row("x" * 5000), question_row("y" * 10_000_000), ROWS[1]]
-    first, long, huge, last = asker(folders).ask(rows)
+    long, huge = Question(text="x" * 5000), Question(text="y" * 10_000_000)
+    blank = Question(problem="the line is blank")
+    asked = (QUESTIONS[0], long, huge, blank, QUESTIONS[1])
+    first, *refused, last = asker(folders).ask(asked)
     assert (first.text, last.text) == (held[0].text, held[1].text)
-    assert "exceed the model's 256 positions" in long.problem
-    assert huge.problem == "the text has 10,000,000 letters, and the model reads 256 tokens"
+    told = [raw.problem for raw in refused]
+    assert "exceed the model's 256 positions" in told[0]
+    assert told[1:] == ["the text has 10,000,000 letters, and the model reads 256 tokens", "the line is blank"]
+
+
+class Cramped(ResidentModel):
+    """A model whose memory does not do for more than some tokens of one prompt."""
+
+    most = 90
+
+    def complete(self, prompts: Sequence[PromptIds], *told: Any, **named: Any) -> list[Completion]:
+        if max(map(len, prompts)) > self.most:
+            raise PlanError("a prompt alone exceeds the memory", hint="shorten it")
+        return super().complete(prompts, *told, **named)
+
+
+def test_what_memory_does_not_do_for_stops_no_other_of_its_batch(
+    folders: tuple[str, str], held: list[RawAnswer]
+) -> None:
+    asked = asker(folders)
+    asked._model = Cramped(folders[0])
+    first, long, last = asked.ask([QUESTIONS[0], Question(text="x" * 70), QUESTIONS[1]])
+    assert (first.text, last.text) == (held[0].text, held[1].text)
+    assert long.problem == "a prompt alone exceeds the memory"
 
 
 def test_no_text_is_too_odd_to_be_put_or_told_why_not(folders: tuple[str, str]) -> None:
@@ -109,7 +137,7 @@ def test_no_text_is_too_odd_to_be_put_or_told_why_not(folders: tuple[str, str]) 
 
     @given(st.text(max_size=300), st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=3))
     def put(text: str, metadata: dict[str, str]) -> None:
-        prompt = asked._prompt(question_row(text, metadata))
+        prompt = asked._prompt(Question(text=text, metadata=metadata))
         assert prompt
         assert isinstance(prompt, str) or len(prompt) < 256
 
@@ -123,12 +151,12 @@ def test_without_the_library_answers_are_free_and_it_is_said(
     asked = asker(folders)
     assert not asked.constrained
     assert "needs `llguidance" in asked.notes[0]
-    assert all(raw.logprobs for raw in asked.ask(ROWS[:2]))
+    assert all(raw.logprobs for raw in asked.ask(QUESTIONS[:2]))
 
 
 def test_without_labels_there_are_no_probabilities_and_it_is_said(folders: tuple[str, str]) -> None:
     asked = asker(folders, options=())
-    (raw,) = asked.ask(ROWS[:1])
+    (raw,) = asked.ask(QUESTIONS[:1])
     assert (raw.logprobs, raw.abstain_logprob) == ((), None)
     assert "no labels are named" in asked.notes[0]
 
@@ -143,5 +171,5 @@ def test_answers_too_short_and_templates_of_other_columns_are_refused(folders: t
 
 
 def test_the_base_of_an_adapter_is_found_to_fit_before_anything_is_asked(folders: tuple[str, str]) -> None:
-    bare, tuned = asker(folders).ask(ROWS[:4]), asker(folders, bare=False).ask(ROWS[:4])
+    bare, tuned = asker(folders).ask(QUESTIONS[:4]), asker(folders, bare=False).ask(QUESTIONS[:4])
     assert [raw.logprobs for raw in bare] != [raw.logprobs for raw in tuned]

@@ -14,7 +14,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from cruijff_kit.data.labels import label_spellings
-from cruijff_kit.errors import PlanError
+from cruijff_kit.errors import PlanError, ResultError
 from cruijff_kit.runtime.causal_lm import load_causal_lm
 from cruijff_kit.runtime.inference import Decoder, Limits
 from cruijff_kit.runtime.option_scores import OptionTable, option_table
@@ -162,6 +162,11 @@ def test_an_option_that_always_goes_on_to_another_keeps_a_finite_score() -> None
 def test_what_cannot_be_has_a_score_that_a_file_can_hold() -> None:
     scores = table_of("a", "b").pool([-math.inf, -math.inf, math.log(0.5), -math.inf])
     assert scores.logprobs == (-1e4, math.log(0.5))
+
+
+def test_what_is_no_number_is_not_taken_for_what_cannot_be() -> None:
+    with pytest.raises(ResultError, match="are not numbers"):
+        table_of("a", "b").pool([math.nan, -1.0, -1.0, -1.0])
 
 
 @given(st.lists(st.text("ab", min_size=1, max_size=4), min_size=1, max_size=6, unique=True), st.randoms())

@@ -11,7 +11,7 @@ from cruijff_kit.cli.spot_text import spot_text
 from cruijff_kit.data.tokens import Encoding, encode_prompt, prompt_sha256
 from cruijff_kit.errors import PlanError, RunError, SpecError
 from cruijff_kit.mcp_server.result_replies import FiguresReply
-from cruijff_kit.ports import World
+from cruijff_kit.ports import Asking, World
 from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell
@@ -37,9 +37,7 @@ class Oracle:
         self.asked: list[PromptIds] = []
         self.stop_ids: Sequence[int] = ()
 
-    def complete(
-        self, prompts: Sequence[PromptIds], *, max_tokens: int, top_logprobs: int = 0, stop_ids: Sequence[int] = ()
-    ) -> list[Completion]:
+    def ask(self, prompts: Sequence[PromptIds], asking: Asking, *, stop_ids: Sequence[int] = ()) -> list[Completion]:
         self.asked += prompts
         self.stop_ids = stop_ids
         return [Completion(token_ids=(1,), text=" 1", stopped=True, top=TOP) for _ in prompts]
