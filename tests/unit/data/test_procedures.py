@@ -19,6 +19,7 @@ FIELD = AnswerRule(name="decided", json_field=JsonField(name="decision", type="s
         (FIELD, '{"decision": "yes"}', '{"decision": "maybe"}'),
         (FIELD, ' {"decision": "no", "why": 1} ', "decision: no"),
         (FIELD, '{"decision": "no"}', '{"decision": true}'),
+        (FIELD, '{"decision": "no"}', '{"decision": 1' + "0" * 9_000 + "}"),
         (AnswerRule(name="r", json_field=JsonField(name="n", type="number")), '{"n": 1.5}', '{"n": true}'),
         (AnswerRule(name="r", json_field=JsonField(name="t", not_empty=True)), '{"t": "x"}', '{"t": "  "}'),
         (AnswerRule(name="r", json_field=JsonField(name="t")), '{"t": null}', "[1]"),
