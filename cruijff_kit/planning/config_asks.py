@@ -92,7 +92,7 @@ def _methods(told: Told, value: list[str]) -> Made:
 def _schema(told: Told, value: Any) -> Made:
     try:
         read = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RefusedError("") from None
     if read is not None and not _is_form(read):
         raise RefusedError("")
@@ -100,7 +100,7 @@ def _schema(told: Told, value: Any) -> Made:
 
 
 def _is_form(read: Any) -> bool:
-    return isinstance(read, dict) and set(read) == set(_FIELDS) and all(read[key] in _TYPES[key] for key in _FIELDS)
+    return isinstance(read, dict) and set(read) == set(_FIELDS) and all(str(read[key]) in _TYPES[key] for key in read)
 
 
 def _system(told: Told, value: str) -> Made:

@@ -210,6 +210,12 @@ def test_the_three_keys_of_the_record_that_cannot_be_turned_off_are_refused() ->
     assert all("cannot be turned off" in each.message for each in found.problems)
 
 
+@pytest.mark.parametrize("form", ({"decision": ["str"], "rationale": "str", "abstain": {"a": "b"}}, "[" * 100_000))
+def test_a_form_of_answers_that_nobody_can_read_is_refused_at_its_line(form: Any) -> None:
+    (problem,) = translated({"output.schema": form}).problems
+    assert (problem.path, "is refused" in problem.message) == ("output.schema", True)
+
+
 def test_what_is_not_written_has_the_predecessors_default_but_groups_left_out_whole_are_off() -> None:
     empty = read_config("selected_model: qwen2.5-7b\n", name="c.yaml", table=CONFIG_KEYS)
     found = translate(Told(empty, inputs()))
