@@ -17,9 +17,9 @@
 """
 
 from collections.abc import Iterator, Mapping
-from math import isfinite
 from typing import Any
 
+from cruijff_kit.data.plain_values import is_number
 from cruijff_kit.data.yaml_text import YamlPath, YamlText, dotted, load_yaml
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.scoring_rules import Costs
@@ -153,7 +153,7 @@ class _CostReader:
         return _AXES.get(names, False)
 
     def _number(self, value: Any, *, path: YamlPath) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
+        if not is_number(value) or value < 0:
             self._report(path, f"`{value}` is no cost; a cost is a number from 0")
             return 0.0
         return float(value)

@@ -66,6 +66,7 @@ def test_weights_of_labels_are_what_missing_each_costs_and_critical_errors_cost_
         ("yes: {no: -1}", "yes.no: `-1` is no cost"),
         ("yes: {no: .nan}", "`nan` is no cost"),
         ("yes: {no: true}", "`True` is no cost"),
+        (f"yes: {{no: 0x{'f' * 290}}}", "is no cost"),
         ("axes: [from, to]\ncosts: {yes: {no: 1}}", "axes are `[true, predicted]`"),
         ("costs: 3", "costs: it must map each true option"),
         ("costs: [3]", "costs[0]: an entry needs `true`, `predicted` and `cost`"),

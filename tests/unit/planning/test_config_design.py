@@ -266,6 +266,12 @@ def test_a_key_of_the_labels_with_a_wrong_value_is_refused_at_its_line(name: str
     assert not read_labels(SEED_LABELS, name="labels.yaml").problems
 
 
+def test_a_number_that_no_float_can_hold_is_refused_at_its_line() -> None:
+    text = text_of({}).replace("  learning_rate: 0.0002\n", f"  learning_rate: 0x{'f' * 290}\n")
+    (problem,) = translate(Told(read_config(text, name="c.yaml", table=CONFIG_KEYS), inputs())).problems
+    assert (problem.path, problem.hint) == ("training.learning_rate", "write a number")
+
+
 def test_labels_whose_errors_do_not_name_the_truth_or_hold_strange_keys_are_refused() -> None:
     text = SEED_LABELS.replace("true: HIGH_RISK, predicted: NO_RISK", "from: NO_RISK, to: HIGH_RISK")
     found = read_labels(text.replace("description: no danger", "descripton: none"), name="labels.yaml")
