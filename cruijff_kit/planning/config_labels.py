@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.config_text import ConfigText, malformed, read_config
-from cruijff_kit.data.cost_file import read_costs
+from cruijff_kit.data.cost_file import option_name, read_costs
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.planning.config_told import Labels
 from cruijff_kit.schema.config_keys import LABEL_KEYS
@@ -86,12 +86,12 @@ def _of_abstaining(config: ConfigText) -> Iterator[Problem]:
 
 
 def _weights(config: ConfigText) -> dict[str, float]:
-    return {str(each["name"]): float(each["harm_weight"]) for each in config.values["labels"]}
+    return {option_name(each["name"]): float(each["harm_weight"]) for each in config.values["labels"]}
 
 
 def _error(each: Mapping[str, Any]) -> dict[str, Any]:
     predicted = each["predicted"] if "predicted" in each else each["action"]
-    return {"true": str(each["true"]), "predicted": str(predicted), "weight": float(each["weight"])}
+    return {"true": option_name(each["true"]), "predicted": option_name(predicted), "weight": float(each["weight"])}
 
 
 def _outcomes(config: ConfigText, labels: Labels) -> Iterator[KeyOutcome]:

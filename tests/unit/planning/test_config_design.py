@@ -278,6 +278,13 @@ def test_labels_whose_errors_do_not_name_the_truth_or_hold_strange_keys_are_refu
     assert {each.path for each in found.problems} == {"critical_errors[0]", "labels[3].descripton"}
 
 
+def test_labels_that_yaml_takes_for_truth_values_are_called_alike_in_options_errors_and_costs() -> None:
+    text = "labels: [{name: true, harm_weight: 2}, {name: false, harm_weight: 1}]\n"
+    labels = read_labels(f"{text}critical_errors: [{{true: true, action: false, weight: 9}}]\n", name="l.yaml").labels
+    assert labels.options == tuple(labels.costs) == ("true", "false")
+    assert labels.errors == ({"true": "true", "predicted": "false", "weight": 9.0},)
+
+
 def _other(key: ConfigKey) -> Any:
     """Return another value of a key than its default, if it takes one."""
     if key.takes is not None:
