@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from cruijff_kit.data.config_text import key_of, malformed
+from cruijff_kit.data.recipe_names import CALIBRATED
 from cruijff_kit.data.yaml_text import dotted, dump_yaml
 from cruijff_kit.errors import Problem
 from cruijff_kit.planning.config_asks import ASKS, abstain_example
@@ -271,7 +272,7 @@ def _watched(told: Told) -> dict[str, Any]:
     """Return the recipe, and what is measured at validations."""
     labels, found = told.inputs.labels, dict[str, Any]()
     if told.measured or told.on("abstention_loss.enabled"):
-        found["recipe"] = "peft_lora_calibrated"
+        found["recipe"] = CALIBRATED
     if not told.measured:
         # The calibrated recipe measures unless it is told not to.
         return {**found, "calibration_monitor": {"enabled": False}} if found else found
