@@ -72,7 +72,7 @@ class Fraction(NamedTuple):
 
     def aliases(self) -> tuple[tuple[str, ...], ...]:
         """Return main effects and pairs that cannot be told apart, those with a main effect first."""
-        words = list(self._words())
+        words = self._words()
         places = range(len(self.factors))
         effects = [1 << place for place in places]
         effects += [1 << one | 1 << other for one, other in combinations(places, _PAIR)]
@@ -93,14 +93,12 @@ class Fraction(NamedTuple):
         told += [f"Not told apart: {' = '.join(each)}." for each in self.aliases()]
         return tuple(told)
 
-    def _words(self) -> Iterator[int]:
-        """Yield the defining words: all products of the generators with the factors they make."""
-        basis = [rule.of | 1 << rule.factor for rule in self.rules]
-        for number in range(1, 2 ** len(basis)):
-            word = 0
-            for bit, each in enumerate(basis):
-                word ^= each if number >> bit & 1 else 0
-            yield word
+    def _words(self) -> list[int]:
+        """Return the defining words: all products of the generators with the factors they make."""
+        words = [0]
+        for rule in self.rules:
+            words += [word ^ (rule.of | 1 << rule.factor) for word in words]
+        return words[1:]
 
     def _names(self, mask: int) -> list[str]:
         return [name for place, name in enumerate(self.factors) if mask >> place & 1]
