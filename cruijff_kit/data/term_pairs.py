@@ -60,6 +60,8 @@ class TermPairs(NamedTuple):
     """Term in lower case to its counterpart."""
     unclear: frozenset[str]
     """Terms that have several counterparts; what holds one is not swapped."""
+    pattern: re.Pattern[str]
+    """What finds all of them in a text."""
 
 
 class Swapped(NamedTuple):
@@ -81,7 +83,7 @@ def term_pairs(pairs: Iterable[tuple[str, str]]) -> TermPairs:
         found.setdefault(other.casefold(), set()).add(one)
     unclear = {term for term, others in found.items() if len({each.casefold() for each in others}) > 1}
     swaps = {term: min(others) for term, others in found.items() if term not in unclear}
-    return TermPairs(MappingProxyType(swaps), frozenset(unclear))
+    return TermPairs(MappingProxyType(swaps), frozenset(unclear), _pattern(found))
 
 
 def parse_pairs(text: str, *, name: str) -> tuple[tuple[str, str], ...]:
@@ -113,11 +115,10 @@ def swap_text(text: str, terms: TermPairs) -> Swapped:
         text: what is read.
         terms: what is swapped.
     """
-    pattern = _pattern(terms)
-    found = [match.group() for match in pattern.finditer(text)]
+    found = [match.group() for match in terms.pattern.finditer(text)]
     if any(_key(each) in terms.unclear for each in found):
         return Swapped(text, 0, True)
-    return Swapped(pattern.sub(lambda match: _cased(match.group(), terms), text), len(found), False)
+    return Swapped(terms.pattern.sub(lambda match: _cased(match.group(), terms), text), len(found), False)
 
 
 def swap_row(row: Mapping[str, Any], terms: TermPairs, *, columns: Sequence[str]) -> Swapped:
@@ -155,8 +156,8 @@ def _turn(turn: Any, terms: TermPairs) -> Swapped:
     return swapped._replace(value={**turn, column: swapped.value})
 
 
-def _pattern(terms: TermPairs) -> re.Pattern[str]:
-    known = sorted({*terms.swaps, *terms.unclear}, key=len, reverse=True)
+def _pattern(terms: Iterable[str]) -> re.Pattern[str]:
+    known = sorted(terms, key=len, reverse=True)
     words = "|".join(r"\s+".join(map(re.escape, term.split())) for term in known)
     return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if known else re.compile(r"(?!)")
 
