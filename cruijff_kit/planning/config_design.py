@@ -58,8 +58,6 @@ def translate(told: Told) -> Translated:
 
 def data_wish(told: Told) -> DataWish:
     """Return how rows are to be divided and multiplied; what cannot be is at its default, and told by `translate`."""
-    share = told["evaluation.val_split"]
-    ratio = told["advanced_metrics.conformal_prediction.calibration_ratio"]
     augmented: dict[str, Any] = {}
     if told.on("data.augmentation.enabled"):
         augmented = {"methods": told["data.augmentation.methods"], "aug_p": told["data.augmentation.aug_p"]}
@@ -70,7 +68,8 @@ def data_wish(told: Told) -> DataWish:
             examples.append(abstain_example(row))
         except RefusedError:
             continue
-    return DataWish(_shared(share, 0.1), _shared(ratio, 0.2) if told.calibrates else 0.0, augmented, tuple(examples))
+    ratio = _share(told, "advanced_metrics.conformal_prediction.calibration_ratio") if told.calibrates else 0.0
+    return DataWish(_share(told, "evaluation.val_split"), ratio, augmented, tuple(examples))
 
 
 def following(told: Told, *, run: str, place: str) -> Iterator[str]:
@@ -110,8 +109,9 @@ def following(told: Told, *, run: str, place: str) -> Iterator[str]:
         yield f"{ck} wandb sync"
 
 
-def _shared(value: Any, default: float) -> float:
-    return float(value) if not malformed(CONFIG_KEYS["evaluation.val_split"], value) and is_share(value) else default
+def _share(told: Told, name: str) -> float:
+    key, value = CONFIG_KEYS[name], told[name]
+    return float(key.default if malformed(key, value) or not is_share(value) else value)
 
 
 def _names(told: Told) -> Iterator[str]:
