@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from cruijff_kit.data.config_text import key_of, malformed
+from cruijff_kit.data.plain_values import as_written
 from cruijff_kit.data.recipe_names import CALIBRATED
 from cruijff_kit.data.yaml_text import dotted, dump_yaml
 from cruijff_kit.errors import Problem
@@ -309,8 +310,4 @@ def _joined(first: dict[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else as_written(value)
