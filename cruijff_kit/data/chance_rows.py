@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from cruijff_kit.data.draws import uniform
 from cruijff_kit.data.plain_values import is_number
 from cruijff_kit.errors import SpecError
+from cruijff_kit.schema.noun import fact_of
 from cruijff_kit.schema.verdict import Chances
 
 __all__ = ["ChanceRow", "chances_of", "read_chance_row", "read_shares"]
@@ -126,8 +127,7 @@ def _chances(options: Sequence[str], logs: Sequence[float], *, sample_id: str, s
             uniform=uniform(item, seed=seed, label="conformal"),
         )
     except ValidationError as err:
-        fact = str(err.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise SpecError(fact, hint="name two options at least, each once") from err
+        raise SpecError(fact_of(err.errors()[0]["msg"]), hint="name two options at least, each once") from err
 
 
 def _shares(given: Mapping[str, Any], *, name: str) -> dict[str, float]:

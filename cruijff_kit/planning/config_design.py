@@ -17,7 +17,7 @@ from cruijff_kit.planning.config_ways import WAYS
 from cruijff_kit.schema.config_keys import CONFIG_KEYS, ConfigKey
 from cruijff_kit.schema.configured import KeyOutcome
 from cruijff_kit.schema.evaluation import Evaluation
-from cruijff_kit.schema.noun import Noun
+from cruijff_kit.schema.noun import Noun, fact_of
 from cruijff_kit.schema.spec import Analysis, Controls, Output
 
 __all__ = ["Translated", "data_wish", "following", "translate"]
@@ -200,7 +200,7 @@ def _misfit(place: str, value: Any) -> str:
     try:
         _PARTS[part].model_validate(_nested({rest: value}))
     except ValidationError as err:
-        return err.errors()[0]["msg"].removeprefix("Value error, ").lower()
+        return fact_of(err.errors()[0]["msg"])
     return ""
 
 

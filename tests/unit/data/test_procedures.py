@@ -52,6 +52,7 @@ def test_a_file_of_rules_is_read() -> None:
         ("rules:\n  - {name: a, regex: b, order: [c, d]}\n", "`regex` and `order`"),
         ("rules:\n  - {name: a, order: [c]}\n", "two texts at least"),
         ("rules:\n  - {name: a, regex: b}\n  - {name: a, regex: c}\n", "two rules are called `a`"),
+        ("rules:\n  - {name: Polite, regex: b}\n  - {name: Polite, regex: c}\n", "two rules are called `Polite`"),
         ("rules: []\n", "rules.yaml:1"),
         ("- {name: a, regx: b}\n", "rules.yaml:1"),
     ),
