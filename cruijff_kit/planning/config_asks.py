@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cruijff_kit.data.augmentation import method_problem
+from cruijff_kit.data.prompts import placeholders
 from cruijff_kit.data.structured import INPUT_TEMPLATE, system_prompt
 from cruijff_kit.data.term_pairs import BUNDLED
 from cruijff_kit.planning.config_told import Made, RefusedError, Told, is_share
@@ -115,7 +116,8 @@ def _input(told: Told, value: str) -> Made:
         fields = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
     except ValueError:
         raise RefusedError("its braces do not match") from None
-    if "text" not in fields or fields - {"text", "metadata"}:
+    # `{text!r}` is a field to Python, and none to a prompt.
+    if "text" not in fields or fields - {"text", "metadata"} or fields != set(placeholders(text)):
         raise RefusedError("")
     return Made("controls.prompt", {"controls.prompt": text})
 

@@ -216,6 +216,13 @@ def test_a_form_of_answers_that_nobody_can_read_is_refused_at_its_line(form: Any
     assert (problem.path, "is refused" in problem.message) == ("output.schema", True)
 
 
+@pytest.mark.parametrize("template", ("{text!r}", "{text:>9}", "{text} {metadata!s}"))
+def test_a_template_that_python_fills_in_and_a_prompt_does_not_is_refused(template: str) -> None:
+    (problem,) = translated({"instruction_format.input_template": template}).problems
+    assert problem.path == "instruction_format.input_template"
+    assert translated({"instruction_format.input_template": "{{text}} {text} {metadata}"}).design
+
+
 def test_what_is_not_written_has_the_predecessors_default_but_groups_left_out_whole_are_off() -> None:
     empty = read_config("selected_model: qwen2.5-7b\n", name="c.yaml", table=CONFIG_KEYS)
     found = translate(Told(empty, inputs()))
