@@ -22,9 +22,9 @@ class ReadLabels(NamedTuple):
     """What a file of labels says."""
 
     labels: Labels
-    """Labels, costs and thresholds."""
+    """Labels, costs and thresholds; none where there are problems."""
     outcomes: tuple[KeyOutcome, ...]
-    """What each key came to."""
+    """What each key came to; nothing is told where there are problems."""
     problems: tuple[Problem, ...]
     """All that is wrong."""
 
@@ -44,12 +44,14 @@ def read_labels(text: str, *, name: str) -> ReadLabels:
     own = [*config.problems, *_of_labels(config), *_of_abstaining(config)]
     places = {each.place for each in own}
     problems = [*own, *(each for each in priced if each.place not in places)]
+    if problems:
+        return ReadLabels(Labels(), (), tuple(problems))
     abstains = config.values[_SWITCH] is True
     thresholds = {each: config.values[f"abstain.{each}"] for each in _THRESHOLDS} if abstains else {}
-    weights = _weights(config) if not problems else {}
-    errors = tuple(_error(each) for each in config.values["critical_errors"] or ()) if not problems else ()
+    weights = _weights(config)
+    errors = tuple(_error(each) for each in config.values["critical_errors"] or ())
     labels = Labels(tuple(weights), weights, errors, costs, abstains, thresholds)
-    return ReadLabels(labels, tuple(_outcomes(config, labels)), tuple(problems))
+    return ReadLabels(labels, tuple(_outcomes(config, labels)), ())
 
 
 def _costs(text: str, *, name: str) -> tuple[Costs, Sequence[Problem]]:

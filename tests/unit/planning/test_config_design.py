@@ -329,7 +329,7 @@ def test_whatever_a_key_holds_with_every_group_on_it_is_told_or_refused_and_noth
             assert name in told, (name, junk)
 
 
-@pytest.mark.parametrize("junk", ("[]", "[1, 2]", "{a: 1}", "[{name: a}, {name: a}]", "null", "[[]]", "x"))
+@pytest.mark.parametrize("junk", ("[]", "[1, 2]", "{a: 1}", "[{name: a}, {name: a}]", "null", "[[]]", "x", "7"))
 @pytest.mark.parametrize("group", ("labels", "abstain", "critical_errors"))
 def test_whatever_the_labels_hold_is_read_or_refused(group: str, junk: str) -> None:
     value = load_yaml(SEED_LABELS, name="labels").value
