@@ -111,6 +111,8 @@ def fraction_of(design: FractionalDesign, factors: Mapping[str, Sequence[Level]]
         ValueError: there is no such fraction, or it is not sharp enough; says why.
     """
     names = tuple(factors)
+    if not names:
+        raise ValueError("a fractional factorial is of `factors`, and there are none")
     many = [name for name, levels in factors.items() if len(levels) != _PAIR]
     if many:
         raise ValueError(f"a fractional factorial has two levels a factor, and `{many[0]}` has {len(factors[many[0]])}")

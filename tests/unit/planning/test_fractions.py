@@ -96,6 +96,7 @@ def test_the_words_name_resolution_generators_and_aliases() -> None:
 @pytest.mark.parametrize(
     "count,told,fact",
     (
+        (0, {}, "there are none"),
         (4, {"runs": 6}, "no power of two below 16"),
         (4, {"runs": 16}, "no power of two below 16"),
         (8, {"runs": 4}, "too few for 8 factors"),
