@@ -6,7 +6,6 @@ exact. Source: G. E. P. Box, J. S. Hunter, W. G. Hunter, Statistics for Experime
 2nd ed. (2005), chapters 6 and 7.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
@@ -18,7 +17,6 @@ __all__ = ["Fraction", "fraction_of"]
 
 _MOST_FOUND = 10
 _PAIR = 2
-_GENERATOR = re.compile(r"^\s*(\S+)\s*=\s*(-?)\s*(\S+(?:\s*\*\s*\S+)*)\s*$")
 _ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 
 
@@ -131,16 +129,16 @@ def fraction_of(design: FractionalDesign, factors: Mapping[str, Sequence[Level]]
 def _parsed(generators: Sequence[str], names: tuple[str, ...]) -> Iterator[_Rule]:
     made = [text.partition("=")[0].strip() for text in generators]
     for text in generators:
-        shape = _GENERATOR.match(text)
-        if shape is None:
+        target, _, product = (part.strip() for part in text.partition("="))
+        parts = [part.strip() for part in product.removeprefix("-").split("*")]
+        if any(len(name.split()) != 1 for name in (target, *parts)):
             raise ValueError(f"generator `{text}` is not of the form `factor = factor * factor`")
-        target, parts = shape[1], [part.strip() for part in shape[3].split("*")]
         unknown = [name for name in (target, *parts) if name not in names]
         if unknown:
             raise ValueError(f"generator `{text}` names `{unknown[0]}`, which is no factor")
         if made.count(target) > 1 or any(part in made for part in parts) or len(set(parts)) < len(parts):
             raise ValueError(f"generator `{text}` must make a factor of its own from factors that none makes")
-        yield _Rule(names.index(target), sum(1 << names.index(part) for part in parts), bool(shape[2]))
+        yield _Rule(names.index(target), sum(1 << names.index(part) for part in parts), product.startswith("-"))
 
 
 @lru_cache(maxsize=8)
