@@ -70,7 +70,8 @@ class Fraction(NamedTuple):
 
     def aliases(self) -> tuple[tuple[str, ...], ...]:
         """Return main effects and pairs that cannot be told apart, those with a main effect first."""
-        words = self._words()
+        # A longer word takes no effect of one or two factors to another.
+        words = [word for word in self._words() if word.bit_count() <= 2 * _PAIR]
         places = range(len(self.factors))
         effects = [1 << place for place in places]
         effects += [1 << one | 1 << other for one, other in combinations(places, _PAIR)]
