@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from cruijff_kit.data.draws import uniform
+from cruijff_kit.data.plain_values import is_number
 from cruijff_kit.errors import SpecError
+from cruijff_kit.schema.noun import fact_of
 from cruijff_kit.schema.verdict import Chances
 
 __all__ = ["ChanceRow", "chances_of", "read_chance_row", "read_shares"]
@@ -109,7 +111,7 @@ def _logs(row: Mapping[str, Any]) -> tuple[list[str], list[float]]:
         options, logs = row["options"], row["option_logprobs"]
     else:
         raise SpecError("the line holds no probabilities", hint=_HOW)
-    wrong = [each for each in logs if not _is_number(each)]
+    wrong = [each for each in logs if not is_number(each)]
     if wrong or not all(isinstance(each, str) for each in options):
         raise SpecError(f"`{str((wrong or options)[0])[:_LONGEST]}` is no log-probability of an option", hint=_HOW)
     return options, [max(_LEAST, float(each)) for each in logs]
@@ -125,12 +127,11 @@ def _chances(options: Sequence[str], logs: Sequence[float], *, sample_id: str, s
             uniform=uniform(item, seed=seed, label="conformal"),
         )
     except ValidationError as err:
-        fact = str(err.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise SpecError(fact, hint="name two options at least, each once") from err
+        raise SpecError(fact_of(err.errors()[0]["msg"]), hint="name two options at least, each once") from err
 
 
 def _shares(given: Mapping[str, Any], *, name: str) -> dict[str, float]:
-    wrong = [each for each in given.values() if not _is_number(each) or not 0 <= each <= 1 + _SLACK]
+    wrong = [each for each in given.values() if not is_number(each) or not 0 <= each <= 1 + _SLACK]
     if wrong:
         raise SpecError(f"`{str(wrong[0])[:_LONGEST]}` is no probability; it must lie in [0, 1]", hint=_HOW)
     total = math.fsum(given.values())
@@ -138,13 +139,6 @@ def _shares(given: Mapping[str, Any], *, name: str) -> dict[str, float]:
         hint = "give them as they are, with all their digits, or as log-probabilities, which need not be normalised"
         raise SpecError(f"{name} add up to {total:g}, not to 1", hint=hint)
     return {str(option): float(share) for option, share in given.items()}
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 def _object(text: str) -> dict[str, Any]:

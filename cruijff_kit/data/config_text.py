@@ -6,10 +6,10 @@ told otherwise, `abstention_loss` and `calibration_monitoring`: left out whole t
 
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from math import isfinite
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from cruijff_kit.data.plain_values import is_number
 from cruijff_kit.data.yaml_text import Marks, YamlPath, dotted, load_yaml
 from cruijff_kit.errors import Problem
 from cruijff_kit.schema.config_keys import ALIASES, MODEL_BLOCKS, ConfigKey
@@ -142,10 +142,6 @@ def _renamed(name: str) -> str:
     return name
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-
-
 def _is_words(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(each, str) and each.strip() for each in value)
 
@@ -154,7 +150,7 @@ _FORMS: Mapping[str, tuple[str, Callable[[Any], bool]]] = MappingProxyType(
     {
         "truth": ("`true` or `false`", lambda value: isinstance(value, bool)),
         "integer": ("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool)),
-        "number": ("a number", _is_number),
+        "number": ("a number", is_number),
         "text": ("a text", lambda value: isinstance(value, str)),
         "words": ("a list of texts", _is_words),
         "rows": ("a list", lambda value: isinstance(value, list | tuple)),

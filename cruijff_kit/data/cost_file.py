@@ -17,18 +17,18 @@
 """
 
 from collections.abc import Iterator, Mapping
-from math import isfinite
 from typing import Any
 
+from cruijff_kit.data.plain_values import is_number
 from cruijff_kit.data.yaml_text import YamlPath, YamlText, dotted, load_yaml
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.scoring_rules import Costs
 
-__all__ = ["read_costs"]
+__all__ = ["option_name", "read_costs"]
 
-_KEYS = frozenset({"abstain", "axes", "costs", "critical_errors", "harm_weights", "labels"})
+_PARTS = frozenset({"costs", "critical_errors", "harm_weights", "labels"})
+_KEYS = _PARTS | {"abstain", "axes"}
 """Keys of a file that names its parts; `abstain` says nothing of costs and is passed over."""
-_PARTS = frozenset({"costs", "harm_weights", "labels"})
 _CHOICES = ("predicted", "action")
 _AXES: Mapping[tuple[str, ...], bool] = {("true", each): False for each in _CHOICES} | {
     (each, "true"): True for each in _CHOICES
@@ -55,6 +55,11 @@ def read_costs(text: str, *, name: str) -> Costs:
     return found
 
 
+def option_name(value: Any) -> str:
+    """Return the name of an option, which YAML may have taken for a number or a truth value."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 class _CostReader:
     """Builds costs from a document, noting problems."""
 
@@ -68,7 +73,7 @@ class _CostReader:
         if not isinstance(value, dict) or not value:
             self._report((), "it must map each true option to what choosing another costs")
             return {}
-        if not _PARTS & value.keys() and "critical_errors" not in value:
+        if not _PARTS & value.keys():
             return self._matrix(value, path=(), turned=False)
         for key in value.keys() - _KEYS:
             self._report((key,), f"`{key}` is unknown; known are {', '.join(sorted(_KEYS))}")
@@ -104,7 +109,10 @@ class _CostReader:
                 if not isinstance(each, dict) or "name" not in each or "harm_weight" not in each:
                     self._report(("labels", at), "a label needs `name` and `harm_weight`")
                     continue
-                found[_text(each["name"])] = self._number(each["harm_weight"], path=("labels", at, "harm_weight"))
+                name = option_name(each["name"])
+                if name in found:
+                    self._report(("labels", at), f"label `{name}` is there twice")
+                found[name] = self._number(each["harm_weight"], path=("labels", at, "harm_weight"))
             return found
         path, given = ("labels", labels) if labels is not None else ("harm_weights", value.get("harm_weights"))
         if given is not None and not isinstance(given, dict):
@@ -118,6 +126,7 @@ class _CostReader:
         if not isinstance(given, list):
             self._report(path, f"it must be a list of `{{true: …, predicted: …, {weight}: …}}`")
             return
+        seen = set[tuple[str, str]]()
         for at, each in enumerate(given):
             chosen = [name for name in _CHOICES if isinstance(each, Mapping) and name in each]
             if not isinstance(each, dict) or "true" not in each or len(chosen) != 1 or weight not in each:
@@ -126,7 +135,11 @@ class _CostReader:
                 self._report((*path, at), f"{_TURNED}; {needed}" if turned else needed)
                 continue
             cost = self._number(each[weight], path=(*path, at, weight))
-            yield _text(each["true"]), _text(each[chosen[0]]), cost
+            pair = option_name(each["true"]), option_name(each[chosen[0]])
+            if pair in seen:
+                self._report((*path, at), f"`{pair[0]}` -> `{pair[1]}` is there twice")
+            seen.add(pair)
+            yield *pair, cost
 
     def _matrix(self, given: Any, *, path: YamlPath, turned: bool) -> Costs:
         found: Costs = {}
@@ -147,21 +160,16 @@ class _CostReader:
         if axes is None:
             return False
         # `true` by itself is a truth value to YAML.
-        names = tuple(_text(each) for each in axes) if isinstance(axes, list) else ()
+        names = tuple(option_name(each) for each in axes) if isinstance(axes, list) else ()
         if names not in _AXES:
             self._report(("axes",), "axes are `[true, predicted]`, or `[predicted, true]` where rows are choices")
         return _AXES.get(names, False)
 
     def _number(self, value: Any, *, path: YamlPath) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
+        if not is_number(value) or value < 0:
             self._report(path, f"`{value}` is no cost; a cost is a number from 0")
             return 0.0
         return float(value)
 
     def _report(self, path: YamlPath, fact: str) -> None:
         self.problems.append(Problem(fact, dotted(path), self._document.marks.place(path)))
-
-
-def _text(value: Any) -> str:
-    """Return the name of an option, which YAML may have taken for a number or a truth value."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

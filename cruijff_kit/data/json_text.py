@@ -36,7 +36,7 @@ def parse_json(text: str, name: str) -> Any:
     repeated: list[str] = []
     try:
         value = _loads(text, repeated)
-    except (json.JSONDecodeError, RecursionError) as err:
+    except (ValueError, RecursionError) as err:
         raise SpecError(f"`{name}` is not valid JSON", problems=[_torn(err, text, name=name)]) from err
     if repeated:
         facts = [Problem(f"key `{key}` is written twice", place=name, hint="keep one of them") for key in repeated]
@@ -58,7 +58,7 @@ def parse_lines(text: str, name: str) -> tuple[list[Any], list[int]]:
             continue
         try:
             values.append(_loads(part, repeated))
-        except (json.JSONDecodeError, RecursionError) as err:
+        except (ValueError, RecursionError) as err:
             torn = _torn(err, part, name=name)
             problems.append(torn._replace(place=f"{name}:{line}"))
         lines.append(line)
@@ -130,8 +130,11 @@ def _loads(text: str, repeated: list[str]) -> Any:
 
 
 def _torn(err: Exception, text: str, *, name: str) -> Problem:
-    if not isinstance(err, json.JSONDecodeError):
+    if isinstance(err, RecursionError):
         return Problem("nested too deeply for a data set", place=name, hint="lay it out as split name to list of rows")
+    if not isinstance(err, json.JSONDecodeError):
+        # Python reads whole numbers of some thousand digits at most.
+        return Problem("a whole number has too many digits", place=name, hint="write it as text, in quotes")
     if not text[err.pos :].strip():
         hint = "the file is torn: copy or generate it again"
         return Problem("the file ends before its JSON does", place=f"{name}:{err.lineno}", hint=hint)

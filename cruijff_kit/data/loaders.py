@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from cruijff_kit.data.formats import Content, Part, format_of, read_parts
 from cruijff_kit.data.items import item_facts
 from cruijff_kit.data.json_text import row_lines
+from cruijff_kit.data.plain_values import kind_of
 from cruijff_kit.data.turns import MESSAGES, turn_facts
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.config import DatasetConfig
@@ -128,7 +129,7 @@ def _row_problems(parts: Mapping[str, Part], columns: Columns) -> Iterator[Probl
 def _row_facts(row: Any, columns: Columns) -> Iterator[tuple[str, str]]:
     """Yield column and fact for whatever is wrong with a row."""
     if not isinstance(row, dict):
-        yield "", f"the row is {_kind(row)}, not an object"
+        yield "", f"the row is {kind_of(row)}, not an object"
         return
     if columns.items:
         yield from item_facts(row)
@@ -148,14 +149,8 @@ def _untold(row: Mapping[str, Any], column: str) -> Iterator[tuple[str, str]]:
     if column not in row:
         yield column, f"column `{column}` is missing; the row has {_known(row)}"
     elif not isinstance(row[column], str | int | float):
-        yield column, f"column `{column}` holds {_kind(row[column])}, not text or a number"
+        yield column, f"column `{column}` holds {kind_of(row[column])}, not text or a number"
 
 
 def _known(row: Mapping[str, Any]) -> str:
     return ", ".join(f"`{column}`" for column in row) or "none"
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "a truth value", type(None): "null"}
-    fallback = "a number" if isinstance(value, int | float) else f"a {type(value).__name__}"
-    return names.get(type(value), fallback)

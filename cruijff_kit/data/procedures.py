@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from cruijff_kit.data.json_text import parse_json
 from cruijff_kit.data.yaml_text import YamlText, dotted, load_yaml
 from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.schema.noun import fact_of
 from cruijff_kit.schema.procedure import AnswerRule, JsonField, Procedure
 
 __all__ = ["EXAMPLES", "keeps", "parse_procedure"]
@@ -150,4 +151,4 @@ def _broken(found: Procedure, read: YamlText) -> Iterator[Problem]:
 def _problem(each: Any, read: YamlText) -> Problem:
     path = tuple(each["loc"])
     path = path if isinstance(read.value, dict) else path[1:]
-    return Problem(each["msg"].removeprefix("Value error, ").lower(), dotted(path), read.marks.place(path))
+    return Problem(fact_of(each["msg"]), dotted(path), read.marks.place(path))

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
+from cruijff_kit.data.plain_values import kind_of
 from cruijff_kit.data.structured import METADATA_KEY, TEXT_KEY, metadata_text
 from cruijff_kit.schema.answer import Question
 
@@ -17,7 +18,6 @@ __all__ = ["question_lines", "question_of", "read_question"]
 _IDS = ("example_id", "id")
 _LONGEST = 16 * 2**20
 _SHOWN = 120
-_KINDS = {list: "a list", str: "text", bool: "a truth value", type(None): "null", dict: "an object"}
 
 
 def question_lines(file: IO[bytes]) -> Iterator[Question]:
@@ -47,7 +47,7 @@ def read_question(line: bytes, number: int) -> Question:
     if not text.strip():
         return Question(line=number, problem="the line is blank")
     if not isinstance(value, dict):
-        return Question(line=number, problem=f"the line is {_kind(value)}, not an object")
+        return Question(line=number, problem=f"the line is {kind_of(value)}, not an object")
     found = next((value[key] for key in _IDS if isinstance(value.get(key), str | int)), None)
     if TEXT_KEY not in value:
         asked = Question(problem="the line lacks `text`")
@@ -59,13 +59,13 @@ def read_question(line: bytes, number: int) -> Question:
 def question_of(text: Any, metadata: Any = None) -> Question:
     """Return the question that a text and its metadata are, or why they are none; never raises."""
     if not isinstance(text, str):
-        return Question(problem=f"`text` is {_kind(text)}, not text")
+        return Question(problem=f"`text` is {kind_of(text)}, not text")
     if not text.strip():
         return Question(problem="`text` is empty")
     try:
         known = json.loads(metadata) if isinstance(metadata, str) and metadata.strip() else metadata or {}
         if not isinstance(known, dict):
-            return Question(problem=f"`metadata` is {_kind(known)}, not an object")
+            return Question(problem=f"`metadata` is {kind_of(known)}, not an object")
         f"{text}{metadata_text(known)}".encode()
     except RecursionError:
         return Question(problem="`metadata` is nested too deeply")
@@ -74,10 +74,6 @@ def question_of(text: Any, metadata: Any = None) -> Question:
     except ValueError as err:
         return Question(problem=f"`metadata` is not valid JSON: {str(err)[:_SHOWN]}")
     return Question(text=text, metadata=known)
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "a number")
 
 
 def _writable(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 
 from cruijff_kit.data.arrow_files import parquet_stream
 from cruijff_kit.data.json_stream import json_rows, unique_keys
+from cruijff_kit.data.plain_values import kind_of
 from cruijff_kit.errors import Problem, SpecError
 
 __all__ = ["Streamed", "stream_rows"]
@@ -68,7 +69,8 @@ def stream_rows(file: IO[bytes], name: str) -> Iterator[Streamed]:
             yield Streamed({}, found.place, problem=found)
             continue
         if not isinstance(found.value, dict):
-            yield Streamed({}, found.place, problem=Problem(_not_an_object(found.value), place=found.place, hint=_ROWS))
+            fact = f"the row is {kind_of(found.value)}, not an object"
+            yield Streamed({}, found.place, problem=Problem(fact, place=found.place, hint=_ROWS))
             continue
         row, split = found.value, found.split
         if split is None:
@@ -128,11 +130,6 @@ def _csv(file: IO[bytes], name: str) -> Iterator[_Found | Problem]:
     finally:
         # Whoever opened the file closes it.
         text.detach()
-
-
-def _not_an_object(value: Any) -> str:
-    kinds = {list: "a list", str: "text", bool: "a truth value", type(None): "null"}
-    return f"the row is {kinds.get(type(value), 'a number')}, not an object"
 
 
 def _unnamed(place: str) -> Problem:

@@ -83,7 +83,7 @@ def label_of(row: Row, *, output_key: str) -> str:
         return str(told)
     try:
         answer = json.loads(str(row.get(output_key, ""))) if LABEL_KEY not in row else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return NO_LABEL
     decided = answer.get("decision") if isinstance(answer, dict) else None
     return decided if isinstance(decided, str) else NO_LABEL

@@ -7,6 +7,7 @@ him, and `white` a colour as well. A text with such a word is left out and count
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -57,9 +58,11 @@ class TermPairs(NamedTuple):
     """Terms and what stands in their place."""
 
     swaps: Mapping[str, str]
-    """Term in lower case to its counterpart."""
+    """Term without its case to its counterpart."""
     unclear: frozenset[str]
     """Terms that have several counterparts; what holds one is not swapped."""
+    pattern: re.Pattern[str]
+    """What finds all of them in a text."""
 
 
 class Swapped(NamedTuple):
@@ -77,11 +80,12 @@ def term_pairs(pairs: Iterable[tuple[str, str]]) -> TermPairs:
     """Return what each term is swapped for, both ways; a term of several counterparts is unclear."""
     found: dict[str, set[str]] = {}
     for one, other in pairs:
-        found.setdefault(one.casefold(), set()).add(other)
-        found.setdefault(other.casefold(), set()).add(one)
-    unclear = {term for term, others in found.items() if len({each.casefold() for each in others}) > 1}
+        found.setdefault(_key(one), set()).add(other)
+        found.setdefault(_key(other), set()).add(one)
+    unclear = {term for term, others in found.items() if len(set(map(_key, others))) > 1}
     swaps = {term: min(others) for term, others in found.items() if term not in unclear}
-    return TermPairs(MappingProxyType(swaps), frozenset(unclear))
+    # As they are written too: `große` is `grosse` without its case, and is not found by that.
+    return TermPairs(MappingProxyType(swaps), frozenset(unclear), _pattern({*found, *chain(*found.values())}))
 
 
 def parse_pairs(text: str, *, name: str) -> tuple[tuple[str, str], ...]:
@@ -113,11 +117,11 @@ def swap_text(text: str, terms: TermPairs) -> Swapped:
         text: what is read.
         terms: what is swapped.
     """
-    pattern = _pattern(terms)
-    found = [match.group() for match in pattern.finditer(text)]
-    if any(_key(each) in terms.unclear for each in found):
+    found = [_key(match.group()) for match in terms.pattern.finditer(text)]
+    if not terms.unclear.isdisjoint(found):
         return Swapped(text, 0, True)
-    return Swapped(pattern.sub(lambda match: _cased(match.group(), terms), text), len(found), False)
+    count = sum(each in terms.swaps for each in found)
+    return Swapped(terms.pattern.sub(lambda match: _cased(match.group(), terms), text), count, False)
 
 
 def swap_row(row: Mapping[str, Any], terms: TermPairs, *, columns: Sequence[str]) -> Swapped:
@@ -155,8 +159,8 @@ def _turn(turn: Any, terms: TermPairs) -> Swapped:
     return swapped._replace(value={**turn, column: swapped.value})
 
 
-def _pattern(terms: TermPairs) -> re.Pattern[str]:
-    known = sorted({*terms.swaps, *terms.unclear}, key=len, reverse=True)
+def _pattern(terms: Iterable[str]) -> re.Pattern[str]:
+    known = sorted(terms, key=len, reverse=True)
     words = "|".join(r"\s+".join(map(re.escape, term.split())) for term in known)
     return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if known else re.compile(r"(?!)")
 
@@ -166,8 +170,11 @@ def _key(found: str) -> str:
 
 
 def _cased(found: str, terms: TermPairs) -> str:
-    """Return the counterpart with capitals where the term has them."""
-    other = terms.swaps[_key(found)]
+    """Return the counterpart with capitals where the term has them; what only looks like a term stays."""
+    other = terms.swaps.get(_key(found))
+    if other is None:
+        # A pattern takes the dotless `ı` for an `i`, which makes it another word.
+        return found
     if found.isupper() and len(found) > 1:
         return other.upper()
     if found.istitle() and not other.istitle():

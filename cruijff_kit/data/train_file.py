@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
+from cruijff_kit.data.plain_values import as_written
 from cruijff_kit.data.setup_text import SCHEDULES
 from cruijff_kit.data.yaml_text import Marks, YamlPath, dotted, load_yaml
 from cruijff_kit.errors import Problem
@@ -90,7 +91,7 @@ def _own(key: str, value: Any, *, path: YamlPath, marks: Marks) -> Iterator[_Sai
         yield Problem(f"`{key}` holds a section, not a value", dotted(path), marks.place(path), hint)
         return
     if key in PLACES and not isinstance(value, str | None):
-        fact = f"`{_shown(value)}` is no name and no path"
+        fact = f"`{as_written(value)}` is no name and no path"
         yield Problem(fact, dotted(path), marks.place(path), f'write it in quotes if it is: `{key}: "2026"`')
         return
     value = SCHEDULES.get(value, value) if key == "lr_scheduler" and isinstance(value, str) else value
@@ -106,7 +107,7 @@ def _translated(name: str, value: Any, *, path: YamlPath, marks: Marks) -> Itera
         # What the original's files leave null was not said.
         yield from _own(term.key, value, path=path, marks=marks) if value is not None else ()
     elif not _is_among(value, term):
-        fact = f"`{name}: {_shown(value)}` cannot be done" if term.values else f"`{name}` is not taken"
+        fact = f"`{name}: {as_written(value)}` cannot be done" if term.values else f"`{name}` is not taken"
         yield Problem(fact, dotted(path), marks.place(path), term.hint or _choices(term))
     elif term.key is not None and term.values[value] is not None:
         yield _Said(term.key, term.values[value], path)
@@ -120,7 +121,7 @@ def _is_among(value: Any, term: Term) -> bool:
 
 
 def _choices(term: Term) -> str:
-    return f"one of {', '.join(f'`{_shown(value)}`' for value in term.values)}"
+    return f"one of {', '.join(f'`{as_written(value)}`' for value in term.values)}"
 
 
 def _unknown(name: str, *, path: YamlPath, known: tuple[str, ...], marks: Marks) -> Problem:
@@ -129,7 +130,3 @@ def _unknown(name: str, *, path: YamlPath, known: tuple[str, ...], marks: Marks)
         f"did you mean `{near[0]}`?" if near else f"remove it; keys are {', '.join(f'`{key}`' for key in known[:6])}…"
     )
     return Problem(f"unknown key `{name}`", dotted(path), marks.place(path), hint)
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cruijff_kit.data.augmentation import method_problem
+from cruijff_kit.data.prompts import placeholders
 from cruijff_kit.data.structured import INPUT_TEMPLATE, system_prompt
 from cruijff_kit.data.term_pairs import BUNDLED
 from cruijff_kit.planning.config_told import Made, RefusedError, Told, is_share
@@ -92,7 +93,7 @@ def _methods(told: Told, value: list[str]) -> Made:
 def _schema(told: Told, value: Any) -> Made:
     try:
         read = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RefusedError("") from None
     if read is not None and not _is_form(read):
         raise RefusedError("")
@@ -100,7 +101,7 @@ def _schema(told: Told, value: Any) -> Made:
 
 
 def _is_form(read: Any) -> bool:
-    return isinstance(read, dict) and set(read) == set(_FIELDS) and all(read[key] in _TYPES[key] for key in _FIELDS)
+    return isinstance(read, dict) and set(read) == set(_FIELDS) and all(str(read[key]) in _TYPES[key] for key in read)
 
 
 def _system(told: Told, value: str) -> Made:
@@ -115,7 +116,8 @@ def _input(told: Told, value: str) -> Made:
         fields = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
     except ValueError:
         raise RefusedError("its braces do not match") from None
-    if "text" not in fields or fields - {"text", "metadata"}:
+    # `{text!r}` is a field to Python, and none to a prompt.
+    if "text" not in fields or fields - {"text", "metadata"} or fields != set(placeholders(text)):
         raise RefusedError("")
     return Made("controls.prompt", {"controls.prompt": text})
 

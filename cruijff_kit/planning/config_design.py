@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from cruijff_kit.data.config_text import key_of, malformed
+from cruijff_kit.data.plain_values import as_written
+from cruijff_kit.data.recipe_names import CALIBRATED
 from cruijff_kit.data.yaml_text import dotted, dump_yaml
 from cruijff_kit.errors import Problem
 from cruijff_kit.planning.config_asks import ASKS, abstain_example
@@ -15,7 +17,7 @@ from cruijff_kit.planning.config_ways import WAYS
 from cruijff_kit.schema.config_keys import CONFIG_KEYS, ConfigKey
 from cruijff_kit.schema.configured import KeyOutcome
 from cruijff_kit.schema.evaluation import Evaluation
-from cruijff_kit.schema.noun import Noun
+from cruijff_kit.schema.noun import Noun, fact_of
 from cruijff_kit.schema.spec import Analysis, Controls, Output
 
 __all__ = ["Translated", "data_wish", "following", "translate"]
@@ -57,8 +59,6 @@ def translate(told: Told) -> Translated:
 
 def data_wish(told: Told) -> DataWish:
     """Return how rows are to be divided and multiplied; what cannot be is at its default, and told by `translate`."""
-    share = told["evaluation.val_split"]
-    ratio = told["advanced_metrics.conformal_prediction.calibration_ratio"]
     augmented: dict[str, Any] = {}
     if told.on("data.augmentation.enabled"):
         augmented = {"methods": told["data.augmentation.methods"], "aug_p": told["data.augmentation.aug_p"]}
@@ -69,7 +69,8 @@ def data_wish(told: Told) -> DataWish:
             examples.append(abstain_example(row))
         except RefusedError:
             continue
-    return DataWish(_shared(share, 0.1), _shared(ratio, 0.2) if told.calibrates else 0.0, augmented, tuple(examples))
+    ratio = _share(told, "advanced_metrics.conformal_prediction.calibration_ratio") if told.calibrates else 0.0
+    return DataWish(_share(told, "evaluation.val_split"), ratio, augmented, tuple(examples))
 
 
 def following(told: Told, *, run: str, place: str) -> Iterator[str]:
@@ -109,8 +110,9 @@ def following(told: Told, *, run: str, place: str) -> Iterator[str]:
         yield f"{ck} wandb sync"
 
 
-def _shared(value: Any, default: float) -> float:
-    return float(value) if not malformed(CONFIG_KEYS["evaluation.val_split"], value) and is_share(value) else default
+def _share(told: Told, name: str) -> float:
+    key, value = CONFIG_KEYS[name], told[name]
+    return float(key.default if malformed(key, value) or not is_share(value) else value)
 
 
 def _names(told: Told) -> Iterator[str]:
@@ -198,7 +200,7 @@ def _misfit(place: str, value: Any) -> str:
     try:
         _PARTS[part].model_validate(_nested({rest: value}))
     except ValidationError as err:
-        return err.errors()[0]["msg"].removeprefix("Value error, ").lower()
+        return fact_of(err.errors()[0]["msg"])
     return ""
 
 
@@ -271,7 +273,7 @@ def _watched(told: Told) -> dict[str, Any]:
     """Return the recipe, and what is measured at validations."""
     labels, found = told.inputs.labels, dict[str, Any]()
     if told.measured or told.on("abstention_loss.enabled"):
-        found["recipe"] = "peft_lora_calibrated"
+        found["recipe"] = CALIBRATED
     if not told.measured:
         # The calibrated recipe measures unless it is told not to.
         return {**found, "calibration_monitor": {"enabled": False}} if found else found
@@ -308,8 +310,4 @@ def _joined(first: dict[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else as_written(value)

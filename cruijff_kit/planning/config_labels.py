@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.config_text import ConfigText, malformed, read_config
-from cruijff_kit.data.cost_file import read_costs
+from cruijff_kit.data.cost_file import option_name, read_costs
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.planning.config_told import Labels
 from cruijff_kit.schema.config_keys import LABEL_KEYS
@@ -22,9 +22,9 @@ class ReadLabels(NamedTuple):
     """What a file of labels says."""
 
     labels: Labels
-    """Labels, costs and thresholds."""
+    """Labels, costs and thresholds; none where there are problems."""
     outcomes: tuple[KeyOutcome, ...]
-    """What each key came to."""
+    """What each key came to; nothing is told where there are problems."""
     problems: tuple[Problem, ...]
     """All that is wrong."""
 
@@ -44,12 +44,14 @@ def read_labels(text: str, *, name: str) -> ReadLabels:
     own = [*config.problems, *_of_labels(config), *_of_abstaining(config)]
     places = {each.place for each in own}
     problems = [*own, *(each for each in priced if each.place not in places)]
+    if problems:
+        return ReadLabels(Labels(), (), tuple(problems))
     abstains = config.values[_SWITCH] is True
     thresholds = {each: config.values[f"abstain.{each}"] for each in _THRESHOLDS} if abstains else {}
-    weights = _weights(config) if not problems else {}
-    errors = tuple(_error(each) for each in config.values["critical_errors"] or ()) if not problems else ()
+    weights = _weights(config)
+    errors = tuple(_error(each) for each in config.values["critical_errors"] or ())
     labels = Labels(tuple(weights), weights, errors, costs, abstains, thresholds)
-    return ReadLabels(labels, tuple(_outcomes(config, labels)), tuple(problems))
+    return ReadLabels(labels, tuple(_outcomes(config, labels)), ())
 
 
 def _costs(text: str, *, name: str) -> tuple[Costs, Sequence[Problem]]:
@@ -86,12 +88,12 @@ def _of_abstaining(config: ConfigText) -> Iterator[Problem]:
 
 
 def _weights(config: ConfigText) -> dict[str, float]:
-    return {str(each["name"]): float(each["harm_weight"]) for each in config.values["labels"]}
+    return {option_name(each["name"]): float(each["harm_weight"]) for each in config.values["labels"]}
 
 
 def _error(each: Mapping[str, Any]) -> dict[str, Any]:
     predicted = each["predicted"] if "predicted" in each else each["action"]
-    return {"true": str(each["true"]), "predicted": str(predicted), "weight": float(each["weight"])}
+    return {"true": option_name(each["true"]), "predicted": option_name(predicted), "weight": float(each["weight"])}
 
 
 def _outcomes(config: ConfigText, labels: Labels) -> Iterator[KeyOutcome]:

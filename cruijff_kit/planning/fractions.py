@@ -6,7 +6,6 @@ exact. Source: G. E. P. Box, J. S. Hunter, W. G. Hunter, Statistics for Experime
 2nd ed. (2005), chapters 6 and 7.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
@@ -18,7 +17,6 @@ __all__ = ["Fraction", "fraction_of"]
 
 _MOST_FOUND = 10
 _PAIR = 2
-_GENERATOR = re.compile(r"^\s*(\S+)\s*=\s*(-?)\s*(\S+(?:\s*\*\s*\S+)*)\s*$")
 _ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 
 
@@ -72,7 +70,8 @@ class Fraction(NamedTuple):
 
     def aliases(self) -> tuple[tuple[str, ...], ...]:
         """Return main effects and pairs that cannot be told apart, those with a main effect first."""
-        words = list(self._words())
+        # A longer word takes no effect of one or two factors to another.
+        words = [word for word in self._words() if word.bit_count() <= 2 * _PAIR]
         places = range(len(self.factors))
         effects = [1 << place for place in places]
         effects += [1 << one | 1 << other for one, other in combinations(places, _PAIR)]
@@ -93,14 +92,12 @@ class Fraction(NamedTuple):
         told += [f"Not told apart: {' = '.join(each)}." for each in self.aliases()]
         return tuple(told)
 
-    def _words(self) -> Iterator[int]:
-        """Yield the defining words: all products of the generators with the factors they make."""
-        basis = [rule.of | 1 << rule.factor for rule in self.rules]
-        for number in range(1, 2 ** len(basis)):
-            word = 0
-            for bit, each in enumerate(basis):
-                word ^= each if number >> bit & 1 else 0
-            yield word
+    def _words(self) -> list[int]:
+        """Return the defining words: all products of the generators with the factors they make."""
+        words = [0]
+        for rule in self.rules:
+            words += [word ^ (rule.of | 1 << rule.factor) for word in words]
+        return words[1:]
 
     def _names(self, mask: int) -> list[str]:
         return [name for place, name in enumerate(self.factors) if mask >> place & 1]
@@ -113,6 +110,8 @@ def fraction_of(design: FractionalDesign, factors: Mapping[str, Sequence[Level]]
         ValueError: there is no such fraction, or it is not sharp enough; says why.
     """
     names = tuple(factors)
+    if not names:
+        raise ValueError("a fractional factorial is of `factors`, and there are none")
     many = [name for name, levels in factors.items() if len(levels) != _PAIR]
     if many:
         raise ValueError(f"a fractional factorial has two levels a factor, and `{many[0]}` has {len(factors[many[0]])}")
@@ -131,16 +130,16 @@ def fraction_of(design: FractionalDesign, factors: Mapping[str, Sequence[Level]]
 def _parsed(generators: Sequence[str], names: tuple[str, ...]) -> Iterator[_Rule]:
     made = [text.partition("=")[0].strip() for text in generators]
     for text in generators:
-        shape = _GENERATOR.match(text)
-        if shape is None:
+        target, _, product = (part.strip() for part in text.partition("="))
+        parts = [part.strip() for part in product.removeprefix("-").split("*")]
+        if any(len(name.split()) != 1 for name in (target, *parts)):
             raise ValueError(f"generator `{text}` is not of the form `factor = factor * factor`")
-        target, parts = shape[1], [part.strip() for part in shape[3].split("*")]
         unknown = [name for name in (target, *parts) if name not in names]
         if unknown:
             raise ValueError(f"generator `{text}` names `{unknown[0]}`, which is no factor")
         if made.count(target) > 1 or any(part in made for part in parts) or len(set(parts)) < len(parts):
             raise ValueError(f"generator `{text}` must make a factor of its own from factors that none makes")
-        yield _Rule(names.index(target), sum(1 << names.index(part) for part in parts), bool(shape[2]))
+        yield _Rule(names.index(target), sum(1 << names.index(part) for part in parts), product.startswith("-"))
 
 
 @lru_cache(maxsize=8)

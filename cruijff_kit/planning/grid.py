@@ -17,6 +17,7 @@ from cruijff_kit.planning.spans import grid_levels, latin_points
 from cruijff_kit.schema.data import TrainingData
 from cruijff_kit.schema.design_kinds import FractionalDesign, GridDesign, LatinDesign, SearchDesign, Span
 from cruijff_kit.schema.evaluation import Generation
+from cruijff_kit.schema.noun import fact_of
 from cruijff_kit.schema.plan import Resolved
 from cruijff_kit.schema.spec import Controls, ExperimentSpec, Factors, Level, ModelRef, RunSpec
 
@@ -218,7 +219,7 @@ def _generation(
     except ValidationError as err:
         for each in err.errors():
             key = f"{path}.{_GENERATION}{each['loc'][0] if each['loc'] else next(iter(own))}"
-            fact = each["msg"].removeprefix("Value error, ").lower()
+            fact = fact_of(each["msg"])
             hint = "what is not varied stands in `evaluation.generation`"
             problems.append(Problem(f"{fact} ({', '.join(f'{n} {v}' for n, v in own.items())})", key, hint=hint))
         return None

@@ -6,6 +6,7 @@ from cruijff_kit.errors import Problem
 from cruijff_kit.planning.runs import NEUTRAL
 from cruijff_kit.planning.search_space import DEFAULT, number_of, searched_names
 from cruijff_kit.schema.design_kinds import GridDesign, LatinDesign, SearchDesign
+from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.spec import ExperimentSpec
 
 __all__ = ["check_kind", "kind_warnings"]
@@ -32,11 +33,16 @@ def kind_warnings(spec: ExperimentSpec) -> list[str]:
     design = spec.design
     if not isinstance(design, SearchDesign) or design.is_loss:
         return []
-    task = next((each for each in spec.evaluation.tasks if design.task in {None, each.name}), None)
+    task = _task(spec, design)
     if task is None or task.split != "test":
         return []
     fact = f"the search picks by split `test` of task `{task.name}`: figures on it flatter the winner"
     return [f"{fact}; search by `val_loss`, or by a task on split `validation`"]
+
+
+def _task(spec: ExperimentSpec, design: SearchDesign) -> EvalTask | None:
+    """Return the task whose figure is searched for: the one named, else the first."""
+    return next((each for each in spec.evaluation.tasks if design.task in {None, each.name}), None)
 
 
 def _said_twice(spec: ExperimentSpec, design: GridDesign | LatinDesign) -> Iterator[Problem]:
@@ -75,7 +81,7 @@ def _metric(spec: ExperimentSpec, design: SearchDesign) -> Iterator[Problem]:
         hint = "search by `val_loss`, or name the task under `evaluation.tasks`"
         yield Problem(f"`{design.metric}` is measured by an evaluation, and there is none", path, hint=hint)
         return
-    task = next((each for each in tasks if design.task in {None, each.name}), None)
+    task = _task(spec, design)
     if task is None:
         known = ", ".join(f"`{each.name}`" for each in tasks)
         yield Problem(f"unknown task `{design.task}`; tasks are {known}", "design.task", hint="name one of them")

@@ -53,23 +53,24 @@ def check_answers(runs: Sequence[PlannedRun], used: Used, *, column: str | None)
         used: the rows.
         column: of the answer; None where rows hold conversations, which the job looks at.
     """
-    found = dict[tuple[str, tuple[str, ...]], Problem]()
     if column is None:
         return
-    for run in runs:
-        controls = _controls(run.settings)
-        if run.type == "control" or controls.options is None:
-            continue
-        watched = controls.calibration_monitor.enabled
-        for split in ("train",) * looks_at_rows(controls) + ("validation",) * watched:
-            answers = [str(row.get(column)) for row in used.splits.get(split, ())]
-            strange = [each for each in answers if not _known(each, controls.options, whole=split == "train")]
-            if strange:
-                example = f", such as `{strange[0][:40]}`" if used.shown else ""
-                fact = f"{len(strange)} of {len(answers)} rows of split `{split}` answer none of the options{example}"
-                hint = "add the label to `options`, or correct the rows"
-                found.setdefault((split, controls.options), Problem(fact, "controls.options", hint=hint))
-    yield from found.values()
+    trained = [_controls(run.settings) for run in runs if run.type != "control"]
+    for split, options in dict.fromkeys(asked for controls in trained for asked in _asked(controls)):
+        answers = [str(row.get(column)) for row in used.splits.get(split, ())]
+        strange = [each for each in answers if not _known(each, options, whole=split == "train")]
+        if strange:
+            example = f", such as `{strange[0][:40]}`" if used.shown else ""
+            fact = f"{len(strange)} of {len(answers)} rows of split `{split}` answer none of the options{example}"
+            yield Problem(fact, "controls.options", hint="add the label to `options`, or correct the rows")
+
+
+def _asked(controls: LossControls) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each split whose answers a run takes as options, with these."""
+    if controls.options is not None and looks_at_rows(controls):
+        yield "train", controls.options
+    if controls.options is not None and controls.calibration_monitor.enabled:
+        yield "validation", controls.options
 
 
 def _known(answer: str, options: Sequence[str], *, whole: bool) -> bool:

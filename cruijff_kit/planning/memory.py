@@ -24,7 +24,7 @@ from cruijff_kit.planning.shapes import Shape, adapted_layers
 from cruijff_kit.planning.training_pass import Work, adapter_size
 from cruijff_kit.schema.estimate import MemoryParts
 
-__all__ = ["LOGITS_AT_ONCE", "Work", "adapter_size", "training_memory"]
+__all__ = ["LOGITS_AT_ONCE", "training_memory"]
 
 LOGITS_AT_ONCE = 2**25
 """Logits that the loss holds at a time; `runtime/losses.py` has the same number, and a test says so."""

@@ -12,6 +12,7 @@ from cruijff_kit.planning.scorer_checks import check_task
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.evaluation import EvalTask, Generation
+from cruijff_kit.schema.noun import fact_of
 
 __all__ = ["CellGround", "cell_config", "cell_folder"]
 
@@ -115,4 +116,4 @@ def _problems(err: ValidationError) -> Iterator[Problem]:
         where = dotted(each["loc"])
         plain = where.removeprefix("generation.").removeprefix("dataset.").partition("[")[0]
         hint = "`ck setup-inspect --list-keys` tells what it takes"
-        yield Problem(each["msg"].removeprefix("Value error, ").lower(), keys.get(plain, plain), hint=hint)
+        yield Problem(fact_of(each["msg"]), keys.get(plain, plain), hint=hint)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from cruijff_kit.data.yaml_text import Marks, YamlPath, dotted, load_yaml
 from cruijff_kit.errors import Problem, SpecError
-from cruijff_kit.schema.noun import Noun
+from cruijff_kit.schema.noun import Noun, fact_of
 from cruijff_kit.schema.site import Site
 from cruijff_kit.schema.site_reading import SiteFile, SiteReading, SiteValue
 
@@ -86,12 +86,11 @@ def _problems(layer: _Layer) -> Iterator[Problem]:
 
 def _fact(found: Mapping[str, Any]) -> str:
     """Return what is wrong with a value, the value in backticks."""
-    message = found["msg"].removeprefix("Value error, ")
     if found["type"] == "string_pattern_mismatch":
         return f"`{found['input']}` has a form that is not taken here"
     value = found["input"]
     shown = f"`{value}`: " if isinstance(value, str | int | float) else ""
-    return f"{shown}{message[:1].lower()}{message[1:]}"
+    return f"{shown}{fact_of(found['msg'])}"
 
 
 def _nearest(path: YamlPath) -> str:

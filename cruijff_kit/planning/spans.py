@@ -38,7 +38,8 @@ def latin_points(design: LatinDesign) -> tuple[dict[str, Level], ...]:
     Raises:
         ValueError: the dimensions have too few values for so many different points.
     """
-    for attempt in range(_TRIES):
+    enough = math.prod(_count(name, each) for name, each in design.space.items()) >= design.points
+    for attempt in range(_TRIES if enough else 0):
         columns = {name: _column(name, each, design=design, attempt=attempt) for name, each in design.space.items()}
         points = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         if len({canonical_json(point) for point in points}) == len(points):
@@ -75,6 +76,15 @@ def drawn_whole(name: str, span: Span) -> bool:
     if field is not None:
         return "float" not in str(field.annotation)
     return all(isinstance(each, int) for each in (span.low, span.high, span.step or 1))
+
+
+def _count(name: str, dimension: Dimension) -> float:
+    """Return how many values a dimension has."""
+    if not isinstance(dimension, Span):
+        return len(dimension)
+    if dimension.step is not None:
+        return _steps(dimension) + 1
+    return math.floor(dimension.high) - math.ceil(dimension.low) + 1 if drawn_whole(name, dimension) else math.inf
 
 
 def _steps(span: Span) -> int:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from cruijff_kit.data.plain_values import as_written
 from cruijff_kit.errors import Problem
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.spec import Controls, Resources
@@ -84,7 +85,7 @@ def value_problems(values: Mapping[str, TrainValue], *layers: TrainLayer) -> Ite
         fact = next(_facts(name, each.value), None)
         if fact is not None:
             place = next((layer.places.get(name, "") for layer in reversed(layers) if layer.source == each.source), "")
-            said = f"`{_shown(each.value)}` is not a valid `{name}`: {fact}"
+            said = f"`{as_written(each.value)}` is not a valid `{name}`: {fact}"
             yield Problem(said, name, place or each.source, TRAIN_KEYS[name].meaning)
 
 
@@ -118,7 +119,3 @@ def _check(name: str, value: Any) -> None:
         Resources.model_validate({field: value})
     else:
         Controls.model_validate({field: (value,) if name == "seed" else value})
-
-
-def _shown(value: Any) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

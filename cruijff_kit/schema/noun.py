@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
-__all__ = ["Name", "Noun", "RunId", "Sha256", "TimeLimit", "Timestamp"]
+__all__ = ["Name", "Noun", "RunId", "Sha256", "TimeLimit", "Timestamp", "fact_of"]
 
 
 class Noun(BaseModel):
@@ -18,6 +18,12 @@ class Noun(BaseModel):
         validate_default=True,
         allow_inf_nan=False,
     )
+
+
+def fact_of(message: str) -> str:
+    """Return what validation says against a value as our own messages say it; names in it keep their capitals."""
+    fact = message.removeprefix("Value error, ")
+    return f"{fact[:1].lower()}{fact[1:]}"
 
 
 def _milliseconds(moment: AwareDatetime) -> str:

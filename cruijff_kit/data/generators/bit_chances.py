@@ -9,22 +9,20 @@ truth, not against labels alone. Every sequence occurs once.
 
 import math
 from collections.abc import Mapping
-from itertools import accumulate
 
 from pydantic import Field
 
-from cruijff_kit.data.draws import ordered, uniform
+from cruijff_kit.data.draws import uniform
+from cruijff_kit.data.generators.bit_sequences import drawn_sequences
+from cruijff_kit.data.generators.four_splits import SPLITS, dealt, sizes_of
 from cruijff_kit.data.known_chances import chance_columns
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.noun import Noun
 
-__all__ = ["SPLITS", "VERSION", "BitChances", "argument_problems", "chance_of_one", "generate"]
+__all__ = ["VERSION", "BitChances", "argument_problems", "chance_of_one", "generate"]
 
 VERSION = "1"
-
-SPLITS = ("train", "validation", "calibration", "test")
-"""Splits that it makes, and arguments that say how large each is."""
 
 
 class BitChances(Noun):
@@ -61,15 +59,8 @@ def generate(arguments: BitChances, files: Mapping[str, bytes]) -> Splits:
     problems = argument_problems(arguments)
     if problems:
         raise SpecError("the arguments do not fit", problems=problems)
-    width = arguments.bit_length
-    universe = (format(number, f"0{width}b") for number in range(2**width))
-    drawn = ordered(universe, seed=arguments.seed, label="sequences")
-    sizes = [getattr(arguments, split) for split in SPLITS]
-    ends = list(accumulate(sizes))
-    return {
-        split: [_row(bits, arguments) for bits in drawn[end - size : end]]
-        for split, size, end in zip(SPLITS, sizes, ends, strict=True)
-    }
+    parts = dealt(drawn_sequences(arguments.bit_length, seed=arguments.seed), sizes_of(arguments))
+    return {split: [_row(bits, arguments) for bits in part] for split, part in zip(SPLITS, parts, strict=True)}
 
 
 def chance_of_one(bits: str, arguments: BitChances) -> float:
@@ -80,7 +71,7 @@ def chance_of_one(bits: str, arguments: BitChances) -> float:
 
 def argument_problems(arguments: BitChances) -> list[Problem]:
     """Return what is wrong with the arguments taken together."""
-    asked, there = sum(getattr(arguments, split) for split in SPLITS), 2**arguments.bit_length
+    asked, there = sum(sizes_of(arguments)), 2**arguments.bit_length
     problems = []
     if asked > there:
         fact = f"`{asked}` distinct sequences of {arguments.bit_length} bits; there are {there}"

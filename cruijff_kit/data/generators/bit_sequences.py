@@ -16,7 +16,7 @@ from cruijff_kit.data.splits import Splits
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.noun import Noun
 
-__all__ = ["VERSION", "BitSequences", "generate"]
+__all__ = ["VERSION", "BitSequences", "drawn_sequences", "generate"]
 
 VERSION = "1"
 
@@ -49,12 +49,16 @@ def generate(arguments: BitSequences, files: Mapping[str, bytes]) -> Splits:
     problems = _size_problems(arguments)
     if problems:
         raise SpecError("the sizes do not fit", problems=problems)
-    width = arguments.bit_length
-    universe = (format(number, f"0{width}b") for number in range(2**width))
-    drawn = ordered(universe, seed=arguments.seed, label="sequences")[: arguments.N]
+    drawn = drawn_sequences(arguments.bit_length, seed=arguments.seed)[: arguments.N]
     rows = [{"input": bits, "output": _label(bits, arguments)} for bits in drawn]
     first, second = arguments.val_size, arguments.val_size + arguments.test_size
     return {"train": rows[second:], "validation": rows[:first], "test": rows[first:second]}
+
+
+def drawn_sequences(bit_length: int, *, seed: int) -> list[str]:
+    """Return every sequence of a length, in a random order that a seed fixes."""
+    universe = (format(number, f"0{bit_length}b") for number in range(2**bit_length))
+    return ordered(universe, seed=seed, label="sequences")
 
 
 def _label(bits: str, arguments: BitSequences) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from cruijff_kit.data.generators import bit_chances, bit_sequences, capitalization, reports, tabular
+from cruijff_kit.data.generators import bit_chances, bit_sequences, capitalization, four_splits, reports, tabular
 from cruijff_kit.data.splits import Splits, overlaps, write_splits
 from cruijff_kit.data.tabular.arguments import argument_problems
 from cruijff_kit.errors import Problem, SpecError
@@ -73,7 +73,7 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             bit_chances.BitChances,
             bit_chances.generate,
             bit_chances.VERSION,
-            bit_chances.SPLITS,
+            four_splits.SPLITS,
             problems=bit_chances.argument_problems,
         ),
         "bit_sequences": Generator(
@@ -93,7 +93,7 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             reports.Reports,
             reports.generate,
             reports.VERSION,
-            reports.SPLITS,
+            four_splits.SPLITS,
             problems=reports.size_problems,
         ),
         "tabular": Generator(

@@ -9,18 +9,19 @@ know which, and whoever declines to answer there loses least. Noise draws a labe
 is a group that makes no difference to the truth. Every report occurs once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, product
 
 from pydantic import Field
 
 from cruijff_kit.data.draws import ordered, uniform
+from cruijff_kit.data.generators.four_splits import SPLITS, dealt, sizes_of
 from cruijff_kit.data.known_chances import chance_columns
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.noun import Noun
 
-__all__ = ["GRADES", "SPLITS", "VERSION", "Reports", "generate", "size_problems"]
+__all__ = ["GRADES", "VERSION", "Reports", "generate", "size_problems"]
 
 VERSION = "1"
 
@@ -31,9 +32,6 @@ GRADES: Mapping[str, tuple[str, ...]] = {
     "high": ("smoking", "burning"),
 }
 """Label to the signs that stand for it, from harmless to grave."""
-
-SPLITS = ("train", "validation", "calibration", "test")
-"""Splits that it makes, and arguments that say how large each is."""
 
 _SITES = ("north", "south")
 _PARTS = ("pump", "fan", "valve", "motor")
@@ -80,8 +78,8 @@ def generate(arguments: Reports, files: Mapping[str, bytes]) -> Splits:
         split: [_row(text, arguments) for text in _blend(plain, several, split=split, seed=arguments.seed)]
         for split, plain, several in zip(
             SPLITS,
-            _parted(agreeing, [size - unclear for size, unclear in _counts(arguments)]),
-            _parted(mixed, [unclear for _, unclear in _counts(arguments)]),
+            dealt(agreeing, [size - unclear for size, unclear in _counts(arguments)]),
+            dealt(mixed, [unclear for _, unclear in _counts(arguments)]),
             strict=True,
         )
     }
@@ -106,8 +104,7 @@ def size_problems(arguments: Reports) -> list[Problem]:
 
 def _counts(arguments: Reports) -> list[tuple[int, int]]:
     """Return the rows of each split, and how many of them have mixed signs."""
-    sizes = [getattr(arguments, split) for split in SPLITS]
-    return [(size, round(size * arguments.mixed)) for size in sizes]
+    return [(size, round(size * arguments.mixed)) for size in sizes_of(arguments)]
 
 
 def _texts() -> Iterator[str]:
@@ -119,11 +116,7 @@ def _grades(text: str) -> set[str]:
     return {_SIGNS[sign] for sign in text.partition(": ")[2].split(", ")}
 
 
-def _parted(texts: list[str], sizes: list[int]) -> list[list[str]]:
-    return [texts[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]
-
-
-def _blend(plain: list[str], several: list[str], *, split: str, seed: int) -> list[str]:
+def _blend(plain: Sequence[str], several: Sequence[str], *, split: str, seed: int) -> list[str]:
     return ordered([*plain, *several], seed=seed, label=split)
 
 

@@ -136,6 +136,7 @@ def test_a_saved_data_set_that_is_torn_or_not_whole_is_refused(saved: Path) -> N
         ("d.jsonl", b'{"input": "a", "output": "b"}\n{"input": "a", "outp', "d.jsonl:2", "unterminated string"),
         ("d.jsonl", lines(*TRAIN) + b'\n\n{"input": "a"', "d.jsonl:8", "the file ends before its JSON does"),
         ("d.jsonl", b'{"input": 1, "input": 2, "output": 3}', "d.jsonl:1", "key `input` is written twice"),
+        ("d.jsonl", b'{"input": 1' + b"0" * 9_000 + b"}", "d.jsonl:1", "a whole number has too many digits"),
         ("d.jsonl", b"\n\n", "d.jsonl", "split `train` holds an empty list"),
         ("d.jsonl", lines(TRAIN[0], [1]), "d.jsonl:2", "the row is a list, not an object"),
         ("d.jsonl", lines({**TRAIN[0], "split": "train"}, TRAIN[1]), "d.jsonl:2", "the row names no split"),

@@ -66,6 +66,7 @@ def test_of_many_wrong_rows_twenty_are_shown_and_the_rest_counted() -> None:
         (b'{"train": [1], "train": [2]}', "key `train` is written twice"),
         (b'{"train": [{"input": "\xff"}]}', "byte 22 is not UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
+        (b'{"train": [{"input": 1' + b"0" * 9_000 + b"}]}", "a whole number has too many digits"),
     ),
 )
 def test_a_file_that_is_torn_or_laid_out_otherwise_is_refused(content: bytes, fact: str) -> None:

@@ -88,7 +88,8 @@ def test_metadata_are_the_same_text_in_any_order() -> None:
 def test_the_label_of_a_row_is_its_column_or_what_its_answer_decides() -> None:
     assert label_of({"label": "no", "output": answer_json("yes")}, output_key="output") == "no"
     assert label_of({"output": answer_json("yes")}, output_key="output") == "yes"
-    for row in ({"label": None}, {"output": answer_json(None)}, {"output": "{"}, {"output": "[1]"}, {}):
+    deep = {"output": '{"decision": ' + "[" * 100_000}
+    for row in ({"label": None}, {"output": answer_json(None)}, {"output": "{"}, {"output": "[1]"}, deep, {}):
         assert label_of(row, output_key="output") == "null"
 
 

@@ -33,6 +33,14 @@ def test_a_term_of_several_counterparts_is_left_alone_and_told() -> None:
     assert (swapped.value, swapped.unclear) == ("I gave her the book, he said", True)
 
 
+def test_terms_with_letters_and_blanks_of_their_own_are_found_and_what_only_looks_like_one_stays() -> None:
+    pairs = term_pairs([("große", "kleine"), ("black  man", "white man")])
+    swapped = swap_text("Große und GROSSE, a black man", pairs)
+    assert (swapped.value, swapped.terms) == ("Kleine und KLEINE, a white man", 3)
+    turkish = swap_text("MİSTRESS WİFE, sıster, he", GENDER)
+    assert (turkish.value, turkish.terms) == ("MİSTRESS WİFE, sıster, she", 1)
+
+
 def test_swapping_twice_gives_the_text_back() -> None:
     pairs = term_pairs([*BUNDLED["age"], *BUNDLED["nationality"], *BUNDLED["race"]])
     text = "A young German met an older Turkish teenager and a Black  woman."

@@ -210,6 +210,19 @@ def test_the_three_keys_of_the_record_that_cannot_be_turned_off_are_refused() ->
     assert all("cannot be turned off" in each.message for each in found.problems)
 
 
+@pytest.mark.parametrize("form", ({"decision": ["str"], "rationale": "str", "abstain": {"a": "b"}}, "[" * 100_000))
+def test_a_form_of_answers_that_nobody_can_read_is_refused_at_its_line(form: Any) -> None:
+    (problem,) = translated({"output.schema": form}).problems
+    assert (problem.path, "is refused" in problem.message) == ("output.schema", True)
+
+
+@pytest.mark.parametrize("template", ("{text!r}", "{text:>9}", "{text} {metadata!s}"))
+def test_a_template_that_python_fills_in_and_a_prompt_does_not_is_refused(template: str) -> None:
+    (problem,) = translated({"instruction_format.input_template": template}).problems
+    assert problem.path == "instruction_format.input_template"
+    assert translated({"instruction_format.input_template": "{{text}} {text} {metadata}"}).design
+
+
 def test_what_is_not_written_has_the_predecessors_default_but_groups_left_out_whole_are_off() -> None:
     empty = read_config("selected_model: qwen2.5-7b\n", name="c.yaml", table=CONFIG_KEYS)
     found = translate(Told(empty, inputs()))
@@ -260,10 +273,23 @@ def test_a_key_of_the_labels_with_a_wrong_value_is_refused_at_its_line(name: str
     assert not read_labels(SEED_LABELS, name="labels.yaml").problems
 
 
+def test_a_number_that_no_float_can_hold_is_refused_at_its_line() -> None:
+    text = text_of({}).replace("  learning_rate: 0.0002\n", f"  learning_rate: 0x{'f' * 290}\n")
+    (problem,) = translate(Told(read_config(text, name="c.yaml", table=CONFIG_KEYS), inputs())).problems
+    assert (problem.path, problem.hint) == ("training.learning_rate", "write a number")
+
+
 def test_labels_whose_errors_do_not_name_the_truth_or_hold_strange_keys_are_refused() -> None:
     text = SEED_LABELS.replace("true: HIGH_RISK, predicted: NO_RISK", "from: NO_RISK, to: HIGH_RISK")
     found = read_labels(text.replace("description: no danger", "descripton: none"), name="labels.yaml")
     assert {each.path for each in found.problems} == {"critical_errors[0]", "labels[3].descripton"}
+
+
+def test_labels_that_yaml_takes_for_truth_values_are_called_alike_in_options_errors_and_costs() -> None:
+    text = "labels: [{name: true, harm_weight: 2}, {name: false, harm_weight: 1}]\n"
+    labels = read_labels(f"{text}critical_errors: [{{true: true, action: false, weight: 9}}]\n", name="l.yaml").labels
+    assert labels.options == tuple(labels.costs) == ("true", "false")
+    assert labels.errors == ({"true": "true", "predicted": "false", "weight": 9.0},)
 
 
 def _other(key: ConfigKey) -> Any:
@@ -303,7 +329,7 @@ def test_whatever_a_key_holds_with_every_group_on_it_is_told_or_refused_and_noth
             assert name in told, (name, junk)
 
 
-@pytest.mark.parametrize("junk", ("[]", "[1, 2]", "{a: 1}", "[{name: a}, {name: a}]", "null", "[[]]", "x"))
+@pytest.mark.parametrize("junk", ("[]", "[1, 2]", "{a: 1}", "[{name: a}, {name: a}]", "null", "[[]]", "x", "7"))
 @pytest.mark.parametrize("group", ("labels", "abstain", "critical_errors"))
 def test_whatever_the_labels_hold_is_read_or_refused(group: str, junk: str) -> None:
     value = load_yaml(SEED_LABELS, name="labels").value

@@ -6,9 +6,9 @@ import pytest
 
 from cruijff_kit.planning.estimates import Basis, adapter_bytes, estimate_costs, run_work
 from cruijff_kit.planning.lengths import RowLengths
-from cruijff_kit.planning.memory import adapter_size
 from cruijff_kit.planning.shapes import shape_of
 from cruijff_kit.planning.throughput import Measured, Pace, likeness
+from cruijff_kit.planning.training_pass import adapter_size
 from cruijff_kit.schema.plan import Estimate, PlannedRun
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.schema.spec import Resources

@@ -96,12 +96,15 @@ def test_the_words_name_resolution_generators_and_aliases() -> None:
 @pytest.mark.parametrize(
     "count,told,fact",
     (
+        (0, {}, "there are none"),
         (4, {"runs": 6}, "no power of two below 16"),
         (4, {"runs": 16}, "no power of two below 16"),
         (8, {"runs": 4}, "too few for 8 factors"),
         (4, {"resolution": 5}, "have resolution 4, below 5"),
         (4, {"generators": ("d = a * x",)}, "`x`, which is no factor"),
         (4, {"generators": ("d = a + b",)}, "not of the form"),
+        (4, {"generators": ("a * b",)}, "not of the form"),
+        (4, {"generators": (f"d = {'a*' * 500}b c",)}, "not of the form"),
         (4, {"generators": ("d = a * d",)}, "of its own"),
         (4, {"generators": ("d = a * b",), "runs": 4}, "give 8 runs, and `runs` says 4"),
         (4, {"generators": ("d = a",)}, "have resolution 2, below 3"),

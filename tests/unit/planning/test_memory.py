@@ -2,8 +2,9 @@
 
 import pytest
 
-from cruijff_kit.planning.memory import Work, training_memory
+from cruijff_kit.planning.memory import training_memory
 from cruijff_kit.planning.shapes import Shape, adapted_layers
+from cruijff_kit.planning.training_pass import Work
 from cruijff_kit.schema.estimate import MemoryParts
 
 SEVEN = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

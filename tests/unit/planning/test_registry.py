@@ -3,9 +3,10 @@
 import pytest
 
 from cruijff_kit.planning.fits import memory_bytes
-from cruijff_kit.planning.memory import Work, training_memory
+from cruijff_kit.planning.memory import training_memory
 from cruijff_kit.planning.registry import compare_entry, find_entry, known_models, shipped_models
 from cruijff_kit.planning.shapes import shape_of
+from cruijff_kit.planning.training_pass import Work
 from cruijff_kit.schema.registry import ModelEntry
 from cruijff_kit.schema.site import Site
 from tests.fakes.model_hub import model_facts

@@ -65,6 +65,10 @@ def test_points_differ_and_a_space_with_too_few_values_is_refused() -> None:
     assert len({tuple(point.values()) for point in latin(6, small)}) == 6
     with pytest.raises(ValueError, match="too few values for 9 different points"):
         latin(9, small)
+    whole: Space = {"epochs": Span(low=1, high=9)}
+    assert len({point["epochs"] for point in latin(9, whole)}) == 9
+    with pytest.raises(ValueError, match="too few values for 10 different points"):
+        latin(10, whole)
 
 
 @given(st.floats(0, 1), st.sampled_from(sorted(SPACE)))
