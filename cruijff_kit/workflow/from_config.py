@@ -65,8 +65,9 @@ def configure_design(
         raise PlanError(f"`{world.store.root}` has a design already", hint="name another directory")
     said = read_config(_text(config), name=Path(config).name, table=CONFIG_KEYS)
     labels, looked = _labels(config, order), _look(order.data, world)
-    inputs = _inputs(said.values, looked, labels=labels.labels, config=config, order=order, world=world)
-    told = Told(said, inputs)
+    told = Told(said, _inputs(said.values, looked, labels=labels.labels, config=config, order=order, world=world))
+    if not looked.divided:
+        told = told._replace(inputs=told.inputs._replace(splits=_expected(told, looked)))
     first = translate(told)
     problems = [*first.problems, *_no_model(told, order), *labels.problems, *_strange(labels, looked, data=order.data)]
     if problems:
@@ -134,7 +135,7 @@ def _inputs(
     rules = values.get(_PROCEDURES)
     place = next((each for each in _places(rules, config) if each.is_file()), None)
     usual = int(world.site.scheduler == "slurm" or values[_QUANTIZED] is True)
-    inputs = ConfigInputs(
+    return ConfigInputs(
         name=world.store.root.name,
         created=world.clock.now().date().isoformat(),
         model=found.path or "",
@@ -149,7 +150,6 @@ def _inputs(
         procedures=str(place.resolve()) if place is not None else None,
         trials=order.trials,
     )
-    return inputs if looked.divided else inputs._replace(splits=_expected(looked, values, config=config))
 
 
 def _places(rules: Any, config: str) -> Iterator[Path]:
@@ -184,13 +184,9 @@ def _no_model(told: Told, order: ConfigureOrder) -> Iterator[Problem]:
         yield Problem(f"`{own}` is not on this machine", name, told.config.place(name), hint)
 
 
-def _expected(looked: _Looked, values: Mapping[str, Any], *, config: str) -> dict[str, int]:
+def _expected(told: Told, looked: _Looked) -> dict[str, int]:
     """Return about how many rows each split will have."""
-    read = read_config("", name=config, table=CONFIG_KEYS)._replace(values=values)
-    nobody = ConfigInputs("", "", "", templated=True, data="", labels=Labels(), splits={})
-    return {
-        name: round(share * looked.splits.total()) for name, share in _shares(data_wish(Told(read, nobody))).items()
-    }
+    return {name: round(share * looked.splits.total()) for name, share in _shares(data_wish(told)).items()}
 
 
 def _shares(wish: DataWish) -> dict[str, float]:
