@@ -8,13 +8,12 @@ from cruijff_kit.data.tokens import Encoding, answer_text, encode_prompt, prompt
 from cruijff_kit.errors import ResultError
 from cruijff_kit.ports import Asking, Respondent, World
 from cruijff_kit.schema.config import EvalConfig
-from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.model_audit import AuditRequest
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.prediction import AnswerPair, Completion, Prediction, PromptIds
 from cruijff_kit.scoring.judging import JUDGES, judge
 from cruijff_kit.workflow.audit_pairs import Together, evaluated_cell, named_rows, worded_scorer
-from cruijff_kit.workflow.run_models import planned_rows, run_config
+from cruijff_kit.workflow.run_models import eval_config, planned_rows
 
 __all__ = ["Audience", "ask_again", "ask_swapped", "opened"]
 
@@ -96,7 +95,7 @@ def opened(run: PlannedRun, chosen: Sequence[Prediction], *, most: int, world: W
         fact = f"run `{run.id}` asked `{run.model.api}`, which is not loaded here"
         raise ResultError(fact, hint="evaluate the rows that `ck data swap` writes, and audit without `--ask`")
     cell = evaluated_cell(run, chosen[0])
-    config = run_config(EvalConfig, RunLayout(run.id).cell_config(cell.name), run=run, world=world)
+    config = eval_config(run, cell, world=world)
     known = {each.sample_id for each in chosen}
     every = named_rows(planned_rows(config.dataset, config.split, run=run), config.split)
     rows = {name: row for name, row in every if name in known}

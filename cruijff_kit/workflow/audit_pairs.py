@@ -7,15 +7,13 @@ from typing import Any, NamedTuple
 from cruijff_kit.errors import CruijffError, ResultError
 from cruijff_kit.planning.run_ids import canonical_json
 from cruijff_kit.ports import World
-from cruijff_kit.schema.config import EvalConfig
-from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.prediction import AnswerPair, Prediction
 from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spec import Evaluation
 from cruijff_kit.scoring.judging import JUDGES, judge
 from cruijff_kit.workflow.calibrators import Collected, read_collected
-from cruijff_kit.workflow.run_models import planned_rows, run_config
+from cruijff_kit.workflow.run_models import eval_config, planned_rows
 
 __all__ = [
     "PAIR",
@@ -161,7 +159,7 @@ def evaluated_cell(run: PlannedRun, record: Prediction) -> Cell:
 def evaluated_rows(run: PlannedRun, record: Prediction, *, world: World) -> dict[str, Mapping[str, Any]]:
     """Return the rows of an evaluation by sample id."""
     cell = evaluated_cell(run, record)
-    config = run_config(EvalConfig, RunLayout(run.id).cell_config(cell.name), run=run, world=world)
+    config = eval_config(run, cell, world=world)
     return dict(named_rows(planned_rows(config.dataset, config.split, run=run), config.split))
 
 

@@ -13,8 +13,6 @@ from cruijff_kit.data.tiers import TIERS
 from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.ports import Classifier, Progress, World
 from cruijff_kit.schema.answer import Answer, AnswerForm, PredictReceipt, Question, Thresholds
-from cruijff_kit.schema.config import EvalConfig, TrainConfig
-from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.serving import ModelChoice
 from cruijff_kit.scoring.settling import goes_on, refused, settle
 from cruijff_kit.workflow.attempts import find_run
@@ -22,7 +20,7 @@ from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.conversion import own_target, record_written
 from cruijff_kit.workflow.item_rows import source_sha256
 from cruijff_kit.workflow.model_choice import choose_model
-from cruijff_kit.workflow.run_models import run_config
+from cruijff_kit.workflow.run_models import eval_config, train_config
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.surroundings import serving_of, shelf_of
 from cruijff_kit.workflow.tiers import plan_tier, tier_of
@@ -305,9 +303,9 @@ def _run_options(runs: Sequence[str], world: World) -> tuple[str, ...]:
     plan, _ = recorded_plan(world=world)
     run = find_run(plan.runs, runs[0])
     for cell in run.cells:
-        config = run_config(EvalConfig, RunLayout(run.id).cell_config(cell.name), run=run, world=world)
+        config = eval_config(run, cell, world=world)
         if config.rules.options:
             return config.rules.options
     if run.type == "control":
         return ()
-    return run_config(TrainConfig, RunLayout(run.id).config, run=run, world=world).options or ()
+    return train_config(run, world).options or ()

@@ -24,7 +24,7 @@ from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.evaluation_results import read_cell
 from cruijff_kit.workflow.roots import refuse_outside_files
-from cruijff_kit.workflow.run_models import kept_adapter, planned_rows, run_config
+from cruijff_kit.workflow.run_models import eval_config, kept_adapter, planned_rows, train_config
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["AskedRow", "asked_rows", "spot_check_run"]
@@ -184,18 +184,17 @@ def _refuse_hidden(plan: Plan, run: PlannedRun, *, world: World) -> None:
 
 def _subject(run: PlannedRun, world: World) -> _Subject:
     """Return the last epoch of the run's first evaluation, or of its training where it has none."""
-    layout = RunLayout(run.id)
     if run.type == "fine-tuned":
         _refuse_untrained(run, world)
     if not run.cells:
-        config = run_config(TrainConfig, layout.config, run=run, world=world)
+        config = train_config(run, world)
         epoch = run.epochs_saved[-1]
         adapter = kept_adapter(config, f"epoch_{epoch}")
         split, tokens = config.split_val or config.split, Generation().max_tokens
         return _Subject(config, epoch, adapter, split, "match", ScoringRules(), tokens, library_of(run))
     first = [cell for cell in run.cells if cell.task.name == run.cells[0].task.name]
     last = max(first, key=lambda cell: -1 if cell.epoch is None else cell.epoch)
-    cell = run_config(EvalConfig, layout.cell_config(last.name), run=run, world=world)
+    cell = eval_config(run, last, world=world)
     scorer = next((name for name in cell.scorers if name != "risk"), "match")
     tokens, backend = cell.generation.max_tokens, cell.backend
     return _Subject(cell, cell.epoch, cell.adapter, cell.split, scorer, cell.rules, tokens, backend, last)

@@ -20,7 +20,7 @@ from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.calibrators import chosen_records, read_collected
 from cruijff_kit.workflow.model_choice import choose_model
 from cruijff_kit.workflow.roots import refuse_outside_files
-from cruijff_kit.workflow.run_models import planned_rows, run_config
+from cruijff_kit.workflow.run_models import eval_config, planned_rows
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.surroundings import serving_of
 from cruijff_kit.workflow.verdicts import checked_calibrator, decide_chances
@@ -239,7 +239,7 @@ def _cell(run: PlannedRun, calibrator: Calibrator | None, *, world: World) -> Ev
         if calibrator is not None and (cell.task.name, cell.epoch) != (calibrator.task, calibrator.epoch):
             continue
         if calibrator is not None or cell.task.options:
-            return run_config(EvalConfig, RunLayout(run.id).cell_config(cell.name), run=run, world=world)
+            return eval_config(run, cell, world=world)
     return None
 
 
