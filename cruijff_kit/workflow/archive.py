@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from cruijff_kit.errors import PlanError
 from cruijff_kit.planning.run_ids import canonical_json
@@ -14,10 +14,12 @@ from cruijff_kit.schema.layout import ARCHIVE, ArchiveLayout, ExperimentLayout
 from cruijff_kit.workflow.archive_checks import experiment_tier, outside_places, refuse_short, refuse_unfit
 from cruijff_kit.workflow.archive_mark import (
     archive_of,
-    is_last,
     manifest_in,
+    moved_event,
+    place_words,
     project_of,
     read_mark,
+    record_step,
     refuse_changed,
     write_mark,
 )
@@ -121,15 +123,13 @@ def archive_experiment(
 
 def _opened(preview: ArchivePreview, mark: ArchiveMark | None, *, reason: str, world: World) -> ArchiveMark:
     """Write down what is about to be done, drop what is to be dropped, and record both before anything moves."""
-    relative = PurePosixPath(preview.archive)
-    if relative.is_relative_to(project_of(world)):
-        relative = relative.relative_to(project_of(world))
-    if mark is not None and mark.archive != str(relative):
+    named = place_words(preview.archive, world=world)
+    if mark is not None and mark.archive != named:
         _retract(archive_of(mark, world=world), world=world)
     opened = ArchiveMark(
         experiment=preview.experiment,
         state="copying",
-        archive=str(relative),
+        archive=named,
         since=world.clock.now() if mark is None else mark.since,
         reason=reason or (mark.reason if mark is not None else ""),
         files=0,
@@ -151,8 +151,7 @@ def _opened(preview: ArchivePreview, mark: ArchiveMark | None, *, reason: str, w
     kinds: tuple[DiskKind, ...] = tuple(dict.fromkeys(item.kind for item in opened.dropped))
     if kinds:
         drop_files(kinds=kinds, reason=opened.reason, world=world)
-    if not is_last(world.audit, begun):
-        world.audit.append(begun)
+    record_step(begun, world.audit)
     render_views(world=world)
     return opened
 
@@ -191,18 +190,8 @@ def _copied(mark: ArchiveMark, *, progress: Progress | None, world: World) -> Ar
 
 def _close(mark: ArchiveMark, place: str, *, world: World) -> None:
     """Record in the archive that all of it is there and nothing is left behind, once."""
-    record = vault_of(world).record(place)
-    ended = AuditEvent(
-        actor=world.actor,
-        verb="archive",
-        action=Action.COMPLETE,
-        subject=mark.experiment,
-        reason=mark.reason or None,
-        inputs={"origin": str(world.store.root), "archive": place},
-        outputs={"files": str(mark.files), "bytes": str(mark.bytes), "manifest_sha256": mark.manifest_sha256 or ""},
-    )
-    if not is_last(record, ended):
-        record.append(ended)
+    ended = moved_event(mark, place, verb="archive", action=Action.COMPLETE, world=world)
+    record_step(ended, vault_of(world).record(place))
 
 
 def _begun(mark: ArchiveMark, *, world: World) -> ArchivePreview:
