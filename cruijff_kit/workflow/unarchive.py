@@ -86,13 +86,15 @@ def unarchive_experiment(
     """
     with world.store.lock(LOCK_NAME):
         mark = read_mark(world)
-        if mark is None or mark.state != "restoring":
+        begun = mark is not None and mark.state == "restoring"
+        if mark is None or not begun:
             mark = _opened(source, mark, reason=reason, world=world)
         vault, origin = vault_of(world), str(world.store.root)
         place = archive_of(mark, world=world)
         if vault.survey(place) is not None and vault.read(place, ExperimentLayout.archived) is not None:
             manifest = _here(manifest_in(place, mark, world=world), world)
-            if vault.survey(origin) is None:
+            # Whoever begins now has just verified it.
+            if begun and vault.survey(origin) is None:
                 refuse_changed(place, manifest, world=world)
             bring_back(place, manifest, vault=vault, progress=progress)
             _remove(place, manifest, world=world)
