@@ -10,13 +10,13 @@ from typing import IO, NamedTuple
 
 from cruijff_kit.data.question_lines import question_lines, question_of
 from cruijff_kit.data.tiers import TIERS
-from cruijff_kit.errors import RunError, SpecError
+from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import Classifier, Progress, World
 from cruijff_kit.schema.answer import Answer, AnswerForm, PredictReceipt, Question, Thresholds
 from cruijff_kit.schema.serving import ModelChoice
 from cruijff_kit.scoring.settling import goes_on, refused, settle
 from cruijff_kit.workflow.attempts import find_run
-from cruijff_kit.workflow.consent import closed_plan
+from cruijff_kit.workflow.consent import refuse_hidden
 from cruijff_kit.workflow.conversion import own_target, record_written
 from cruijff_kit.workflow.item_rows import source_sha256
 from cruijff_kit.workflow.model_choice import choose_model
@@ -115,7 +115,9 @@ def predict_texts(questions: Iterable[Question], *, predictor: Predictor, world:
         RunError: what the model was trained on may not be shown.
         ResultError: the model's logits are not numbers.
     """
-    _refuse_closed(predictor, world)
+    if predictor.runs:
+        # A rationale may repeat what was learnt.
+        refuse_hidden("answers", predictor.runs[0], plan=recorded_plan(world=world)[0], world=world)
     return _answers(questions, predictor)
 
 
@@ -284,16 +286,6 @@ def _target(target: str, *, source: str, force: bool, predictor: Predictor, worl
             fact = f"the model was trained on {tier} data, and `{name}` would be {found}"
             raise SpecError(fact, hint=f"write it below `data/{tier}/`")
     return name
-
-
-def _refuse_closed(predictor: Predictor, world: World) -> None:
-    """Refuse to show answers of a run whose data may not be shown: a rationale may repeat what was learnt."""
-    if not predictor.runs:
-        return
-    shut = closed_plan(recorded_plan(world=world)[0], way="show", world=world)
-    if shut is not None:
-        run = predictor.runs[0]
-        raise RunError(f"answers of run `{run}` are not shown: {shut.fact}", run_id=run, hint=shut.hint)
 
 
 def _run_options(runs: Sequence[str], world: World) -> tuple[str, ...]:

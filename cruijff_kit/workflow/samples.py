@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from cruijff_kit.errors import ResultError, RunError
+from cruijff_kit.errors import ResultError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.sample_view import SamplePage, StoredSample
 from cruijff_kit.workflow.calibrators import read_calibrator, read_collected
-from cruijff_kit.workflow.consent import closed_plan
+from cruijff_kit.workflow.consent import refuse_hidden
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["list_samples"]
@@ -29,10 +29,7 @@ def list_samples(run: str, *, world: World) -> SamplePage:
         ResultError: nothing was collected.
     """
     source = read_collected(run, world=world)
-    shut = closed_plan(recorded_plan(world=world)[0], way="show", world=world)
-    if shut is not None:
-        fact = f"single samples of run `{source.run}` are not shown: {shut.fact}"
-        raise RunError(fact, run_id=source.run, hint=shut.hint)
+    refuse_hidden("single samples", source.run, plan=recorded_plan(world=world)[0], world=world)
     calibrator = _fitted(source.run, world=world)
     used = _MADE_WITH
     if calibrator is not None:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from cruijff_kit.data.chance_rows import ChanceRow, chances_of, read_chance_row, read_shares
 from cruijff_kit.data.cost_file import read_costs
-from cruijff_kit.errors import ResultError, RunError, SpecError
+from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.files import write_aside
 from cruijff_kit.schema.calibration import Calibrator
@@ -24,7 +24,7 @@ from cruijff_kit.workflow.calibrators import (
     refuse_own_splits,
     uniforms_of,
 )
-from cruijff_kit.workflow.consent import closed_plan
+from cruijff_kit.workflow.consent import refuse_hidden
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = [
@@ -127,7 +127,7 @@ def decide_sample(
         ResultError: there is no such sample; or the calibrator does not fit it.
     """
     source = read_collected(run, world=world)
-    _refuse_hidden(source.run, world=world)
+    refuse_hidden("single samples", source.run, plan=recorded_plan(world=world)[0], world=world)
     calibrator = _fitted(source.run, world=world)
     record = _record(source, sample_id, task=task, calibrator=calibrator)
     if calibrator is not None:
@@ -212,14 +212,6 @@ def _text(path: Path) -> str:
 
 def _fitted(run: str, *, world: World) -> Calibrator | None:
     return None if world.store.read(RunLayout(run).calibrator) is None else read_calibrator(run, world=world)
-
-
-def _refuse_hidden(run: str, *, world: World) -> None:
-    """Refuse to tell of single samples of red data, and of yellow data that nobody consented to."""
-    shut = closed_plan(recorded_plan(world=world)[0], way="show", world=world)
-    if shut is not None:
-        fact = f"single samples of run `{run}` are not shown: {shut.fact}"
-        raise RunError(fact, run_id=run, hint=shut.hint)
 
 
 def _record(source: Collected, sample_id: str, *, task: str, calibrator: Calibrator | None) -> Prediction:
