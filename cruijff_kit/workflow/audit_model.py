@@ -24,8 +24,8 @@ from cruijff_kit.workflow.audit_rules import Resolved, procedure_of, resolved_ru
 from cruijff_kit.workflow.calibrators import (
     Collected,
     chosen_records,
+    fitted_calibrator,
     one_checkpoint,
-    read_calibrator,
     read_collected,
     refuse_mismatch,
     refuse_own_splits,
@@ -126,9 +126,7 @@ def _subject(run: str, asked: AuditRequest, *, world: World) -> _Subject:
     plan, _ = recorded_plan(world=world)
     chosen_run = find_run(plan.runs, run)
     source = read_collected(chosen_run.id, world=world)
-    calibrator = None
-    if world.store.read(RunLayout(chosen_run.id).calibrator) is not None:
-        calibrator = read_calibrator(chosen_run.id, world=world)
+    calibrator = fitted_calibrator(chosen_run.id, world=world)
     epoch = calibrator.epoch if asked.epoch is None and calibrator is not None else asked.epoch
     chosen = chosen_records(source, split=asked.split, task=asked.task, epoch=epoch)
     one_checkpoint(chosen)

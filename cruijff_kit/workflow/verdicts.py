@@ -11,14 +11,14 @@ from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.files import write_aside
 from cruijff_kit.schema.calibration import Calibrator
-from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.scoring_rules import Costs
 from cruijff_kit.schema.verdict import Chances, DecisionSettings, Verdict
 from cruijff_kit.workflow.calibrators import (
     Collected,
     chosen_records,
-    read_calibrator,
+    fitted_calibrator,
+    last_epoch,
     read_collected,
     refuse_mismatch,
     refuse_own_splits,
@@ -128,7 +128,7 @@ def decide_sample(
     """
     source = read_collected(run, world=world)
     refuse_hidden("single samples", source.run, plan=recorded_plan(world=world)[0], world=world)
-    calibrator = _fitted(source.run, world=world)
+    calibrator = fitted_calibrator(source.run, world=world)
     record = _record(source, sample_id, task=task, calibrator=calibrator)
     if calibrator is not None:
         refuse_own_splits(calibrator, record.split)
@@ -156,7 +156,7 @@ def checked_calibrator(run: str, *, world: World) -> Calibrator | None:
         ResultError: the predictions are missing, or the calibrator is not of them.
     """
     source = read_collected(run, world=world)
-    calibrator = _fitted(source.run, world=world)
+    calibrator = fitted_calibrator(source.run, world=world)
     if calibrator is not None:
         own = chosen_records(source, split=calibrator.settings.split, task=calibrator.task, epoch=calibrator.epoch)
         refuse_mismatch(calibrator, source, chosen=own, apart=False)
@@ -210,10 +210,6 @@ def _text(path: Path) -> str:
         raise SpecError(f"`{path}` cannot be read: {str(why).lower()}", hint="mend the path") from err
 
 
-def _fitted(run: str, *, world: World) -> Calibrator | None:
-    return None if world.store.read(RunLayout(run).calibrator) is None else read_calibrator(run, world=world)
-
-
 def _record(source: Collected, sample_id: str, *, task: str, calibrator: Calibrator | None) -> Prediction:
     """Return the one record that is meant: of the calibrator's epoch, or of the last one."""
     named = [each for each in source.records if each.sample_id == sample_id and task in {"", each.task}]
@@ -222,9 +218,7 @@ def _record(source: Collected, sample_id: str, *, task: str, calibrator: Calibra
         some = ", ".join(f"`{each}`" for each in there[:_SHOWN])
         where = f" of task `{task}`" if task else ""
         raise ResultError(f"run `{source.run}` has no sample `{sample_id}`{where}", hint=f"there are {some} and so on")
-    epochs = {each.epoch for each in named}
-    last = None if None in epochs else max(each for each in epochs if each is not None)
-    wanted = last if calibrator is None else calibrator.epoch
+    wanted = last_epoch(named) if calibrator is None else calibrator.epoch
     found = [each for each in named if each.epoch == wanted]
     if not found:
         fact = f"sample `{sample_id}` has no prediction of epoch {wanted}, which the calibrator is of"
