@@ -1,11 +1,12 @@
 """Answers that an audit sets beside those it audits: to swapped terms, and to the same question again."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from cruijff_kit.errors import CruijffError, ResultError
-from cruijff_kit.planning.run_ids import canonical_json
 from cruijff_kit.ports import World
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.prediction import AnswerPair, Prediction
@@ -53,7 +54,9 @@ class Together(NamedTuple):
 
 def row_sha256(row: Mapping[str, Any]) -> str:
     """Return the hash of what a row holds, whatever its columns are called: a design may rename them."""
-    return hashlib.sha256("\n".join(sorted(map(canonical_json, row.values()))).encode()).hexdigest()
+    # As `canonical_json` has it, and dates of a table too.
+    told = partial(json.dumps, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256("\n".join(sorted(map(told, row.values()))).encode()).hexdigest()
 
 
 def collected_pairs(run: PlannedRun, chosen: Sequence[Prediction], *, source: Collected, world: World) -> Together:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.draws import ordered
-from cruijff_kit.data.splits import AUGMENTED_FROM, row_question, split_lines
+from cruijff_kit.data.splits import AUGMENTED_FROM, row_question, row_text, split_lines
 from cruijff_kit.data.streams import Streamed
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress, World
@@ -207,9 +207,9 @@ def _listed(rows: Iterator[Mapping[str, Any]]) -> Iterator[bytes]:
     yield b"["
     for number, row in enumerate(rows):
         yield b",\n " if number else b"\n "
-        yield json.dumps(dict(row), ensure_ascii=False, default=str).encode()
+        yield row_text(row).encode()
     yield b"\n]\n"
 
 
 def _line(row: Mapping[str, Any]) -> bytes:
-    return f"{json.dumps(dict(row), ensure_ascii=False, default=str)}\n".encode()
+    return f"{row_text(row)}\n".encode()

@@ -1,7 +1,6 @@
 """Structure data: labelled texts written as rows of structured answers, and training rows multiplied."""
 
 import hashlib
-import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.data.augmentation import augment, method_problem
 from cruijff_kit.data.question_lines import question_of
-from cruijff_kit.data.splits import AUGMENTED_FROM, split_lines
+from cruijff_kit.data.splits import AUGMENTED_FROM, row_text, split_lines
 from cruijff_kit.data.streams import Streamed
 from cruijff_kit.data.structured import LABEL_KEY, METADATA_KEY, NO_LABEL, TEXT_KEY, answer_json, metadata_text
 from cruijff_kit.data.words.synonyms import Synonyms, load_synonyms, parse_synonyms
@@ -259,7 +258,7 @@ def _copies(
 
 def _lines(_: Sequence[str], rows: Iterator[tuple[str, Mapping[str, Any]]]) -> Iterator[bytes]:
     for split, row in rows:
-        yield f"{json.dumps({'split': split, **row}, ensure_ascii=False, default=str)}\n".encode()
+        yield f"{row_text({'split': split, **row})}\n".encode()
 
 
 def _hash(text: str) -> bytes:
