@@ -15,7 +15,7 @@ from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.dataset_report import Division, SplitReceipt
 from cruijff_kit.workflow.conversion import own_target, record_written
-from cruijff_kit.workflow.item_rows import Gathered, opened_rows, reported, source_sha256
+from cruijff_kit.workflow.item_rows import Gathered, opened_rows, refuse_changing, reported, source_sha256
 
 __all__ = ["split_data"]
 
@@ -68,8 +68,7 @@ def split_data(
     digest = source_sha256(source, world=world)
     texts = _texts(places, whole=bool(PurePosixPath(target).suffix), rows=rows, place_of=place_of)
     written = {place: world.store.write_parts(place, parts)[0] for place, parts in texts}
-    if source_sha256(source, world=world) != digest:
-        raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
+    refuse_changing(source, digest, world=world)
     record_written("split", places[0], inputs={source: digest}, outputs=written, world=world)
     return SplitReceipt(
         source=source,

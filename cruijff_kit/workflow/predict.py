@@ -18,7 +18,7 @@ from cruijff_kit.scoring.settling import goes_on, refused, settle
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.consent import refuse_hidden
 from cruijff_kit.workflow.conversion import own_target, record_written
-from cruijff_kit.workflow.item_rows import source_sha256
+from cruijff_kit.workflow.item_rows import refuse_changing, source_sha256
 from cruijff_kit.workflow.model_choice import choose_model
 from cruijff_kit.workflow.run_models import eval_config, train_config
 from cruijff_kit.workflow.seal import recorded_plan
@@ -171,8 +171,7 @@ def predict_file(
             parts.append(part)
             if progress is not None:
                 progress(counted.answers, total, "answering")
-    if source_sha256(source, world=world) != digest:
-        raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
+    refuse_changing(source, digest, world=world)
     sha256, _ = world.store.write_parts(name, (world.store.read(part) or b"" for part in parts))
     shelf_of(world).remove(str(world.store.root), parts)
     record_written("predict", name, inputs={source: digest}, outputs={name: sha256}, world=world)

@@ -20,6 +20,7 @@ from cruijff_kit.workflow.item_rows import (
     item_problems,
     measure_of,
     opened_rows,
+    refuse_changing,
     reported,
     source_sha256,
 )
@@ -71,8 +72,7 @@ def prepare_data(
     digest = source_sha256(source, world=world)
     write = _lines if name.endswith(".jsonl") else _object
     written = world.store.write_parts(name, write(rows, look, form=asked.form, joint=measure.joint))
-    if source_sha256(source, world=world) != digest:
-        raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
+    refuse_changing(source, digest, world=world)
     receipt = PrepareReceipt(
         source=source,
         source_sha256=digest,

@@ -20,7 +20,7 @@ from cruijff_kit.schema.structured_rows import Augmentation, StructureReceipt, S
 from cruijff_kit.scoring.json_decision import read_decision
 from cruijff_kit.workflow.conversion import own_target, record_written
 from cruijff_kit.workflow.data_stats import spread
-from cruijff_kit.workflow.item_rows import Gathered, opened_rows, reported, source_sha256
+from cruijff_kit.workflow.item_rows import Gathered, opened_rows, refuse_changing, reported, source_sha256
 
 __all__ = ["structure_data"]
 
@@ -78,8 +78,7 @@ def structure_data(
     told = _told(rows, asked=asked, look=look, made=made, synonyms=synonyms)
     write = _lines if name.endswith(".jsonl") else split_lines
     sha256, _ = world.store.write_parts(name, write(list(look.splits), told))
-    if source_sha256(source, world=world) != digest:
-        raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
+    refuse_changing(source, digest, world=world)
     record_written("structure", name, inputs={source: digest}, outputs={name: sha256}, world=world)
     return StructureReceipt(
         source=source,
