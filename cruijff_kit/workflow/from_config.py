@@ -22,6 +22,7 @@ from cruijff_kit.workflow.division import split_data
 from cruijff_kit.workflow.item_rows import opened_rows
 from cruijff_kit.workflow.structure import structure_data
 from cruijff_kit.workflow.train_inputs import find_base
+from cruijff_kit.workflow.user_text import user_text
 
 __all__ = ["configure_design"]
 
@@ -99,11 +100,7 @@ def _told(
 
 
 def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        fact = (getattr(err, "strerror", None) or "it is not UTF-8").lower()
-        raise SpecError(f"`{path}` cannot be read: {fact}", hint="name a file of text") from err
+    return user_text(Path(path), name=path, hint="name a file of text")
 
 
 def _labels(config: str, order: ConfigureOrder) -> ReadLabels:

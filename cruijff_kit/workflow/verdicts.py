@@ -26,6 +26,7 @@ from cruijff_kit.workflow.calibrators import (
 )
 from cruijff_kit.workflow.consent import refuse_hidden
 from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.user_text import user_text
 
 __all__ = [
     "checked_calibrator",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 _SHOWN = 5
+_MEND = "mend the path"
 
 
 def decide_chances(
@@ -170,7 +172,7 @@ def load_calibrator(path: Path) -> Calibrator:
         SpecError: it cannot be read.
     """
     try:
-        return Calibrator.model_validate_json(_text(path))
+        return Calibrator.model_validate_json(user_text(path, name=str(path), hint=_MEND))
     except ValidationError as err:
         first = err.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -185,7 +187,7 @@ def load_costs(path: Path) -> Costs:
     Raises:
         SpecError: it cannot be read, or holds no costs that can be used; all problems at once.
     """
-    return read_costs(_text(path), name=str(path))
+    return read_costs(user_text(path, name=str(path), hint=_MEND), name=str(path))
 
 
 def write_verdicts(verdicts: Iterable[Verdict], *, path: Path) -> int:
@@ -200,14 +202,6 @@ def write_verdicts(verdicts: Iterable[Verdict], *, path: Path) -> int:
     except OSError as err:
         raise SpecError(f"`{path}` cannot be written: {str(err.strerror).lower()}", hint="name another file") from err
     return len(lines)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        why = getattr(err, "strerror", None) or "it is not UTF-8"
-        raise SpecError(f"`{path}` cannot be read: {str(why).lower()}", hint="mend the path") from err
 
 
 def _record(source: Collected, sample_id: str, *, task: str, calibrator: Calibrator | None) -> Prediction:
