@@ -12,8 +12,7 @@ from cruijff_kit.schema.model_audit import AuditRequest
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.prediction import AnswerPair, Completion, Prediction, PromptIds
 from cruijff_kit.scoring.judging import JUDGES, judge
-from cruijff_kit.workflow.audit_pairs import Together, evaluated_cell, named_rows, worded_scorer
-from cruijff_kit.workflow.run_models import eval_config, planned_rows
+from cruijff_kit.workflow.audit_pairs import Together, evaluated_rows, evaluation_of, worded_scorer
 
 __all__ = ["Audience", "ask_again", "ask_swapped", "opened"]
 
@@ -94,11 +93,9 @@ def opened(run: PlannedRun, chosen: Sequence[Prediction], *, most: int, world: W
     if run.model.api is not None:
         fact = f"run `{run.id}` asked `{run.model.api}`, which is not loaded here"
         raise ResultError(fact, hint="evaluate the rows that `ck data swap` writes, and audit without `--ask`")
-    cell = evaluated_cell(run, chosen[0])
-    config = eval_config(run, cell, world=world)
+    config = evaluation_of(run, chosen[0], world=world)
     known = {each.sample_id for each in chosen}
-    every = named_rows(planned_rows(config.dataset, config.split, run=run), config.split)
-    rows = {name: row for name, row in every if name in known}
+    rows = {name: row for name, row in evaluated_rows(config, run).items() if name in known}
     model = world.hub.respondent(config.base_model.path, adapter=config.adapter, backend=config.backend)
     tokenizer = world.hub.tokenizer(config.base_model.path)
     return Audience(config, model, tokenizer, dict(list(rows.items())[:most]), chosen[0])
