@@ -16,6 +16,7 @@ from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.serving import ModelChoice, ServedModel
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.workflow.attempts import find_run
+from cruijff_kit.workflow.consent import closed, content_of
 from cruijff_kit.workflow.machine import machine_here
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.run_models import adapter_digest, eval_config, kept_adapter, train_config
@@ -198,15 +199,17 @@ def _here_only(found: _Found, world: World) -> str:
     own = found.run is not None or (found.adapter is not None and Path(found.adapter).resolve().is_relative_to(root))
     if not own or world.store.read(ExperimentLayout.summary) is None:
         return ""
-    spec = read_design(world)
-    said: list[Tier] = [design_tier(spec, world)]
+    said: list[Tier] = [design_tier(read_design(world), world)]
+    data = dict[str, str]()
     if world.store.read(ExperimentLayout.plan) is not None:
-        said.append(plan_tier(recorded_plan(world=world)[0], world))
-    tier = strictest(said)
-    if tier == "red":
-        return "the model was trained in an experiment on red data"
-    unasked = tier == "yellow" and spec.data.consent is None
-    return "the model was trained in an experiment on yellow data without recorded consent" if unasked else ""
+        plan, _ = recorded_plan(world=world)
+        said.append(plan_tier(plan, world))
+        data = content_of(plan, world)
+    shut = closed(strictest(said), data, way="show", world=world)
+    if shut is None:
+        return ""
+    without = " without recorded consent" if shut.tier == "yellow" else ""
+    return f"the model was trained in an experiment on {shut.tier} data{without}"
 
 
 def _template_notes(found: _Found, choice: ModelChoice) -> tuple[str, ...]:
