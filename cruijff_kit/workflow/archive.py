@@ -27,7 +27,7 @@ from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.disk import drop_files, take_stock
 from cruijff_kit.workflow.moving import gather, leave, parts_of
 from cruijff_kit.workflow.seal import LOCK_NAME
-from cruijff_kit.workflow.surroundings import vault_of
+from cruijff_kit.workflow.surroundings import shelf_of, vault_of
 
 __all__ = ["DROPS", "archive_experiment", "preview_archive"]
 
@@ -67,7 +67,7 @@ def preview_archive(*, to: str | None = None, drop: Sequence[Drop] = (), world: 
         free=vault_of(world).free(place),
         begun=mark is not None,
     )
-    refuse_short(preview)
+    refuse_short(preview, copied=0 if mark is None else _lying(place, world=world))
     return preview
 
 
@@ -223,6 +223,11 @@ def _together(mark: ArchiveMark | None, dropped: Iterable[DiskItem]) -> tuple[Di
     before = mark.dropped if mark is not None else ()
     known = {(item.run_id, item.kind) for item in before}
     return (*before, *(item for item in dropped if (item.run_id, item.kind) not in known))
+
+
+def _lying(place: str, *, world: World) -> int:
+    """Return the bytes that an interrupted move has copied already."""
+    return sum(sum(shelf_of(world).files(copy).values()) for copy in (ArchiveLayout.staged(place), place))
 
 
 def _is_own(place: str, *, world: World) -> bool:
