@@ -1,7 +1,5 @@
 """Predict: structured answers to texts, by one model or by several in a cascade; an answer to every question."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
@@ -11,6 +9,7 @@ from typing import IO, NamedTuple
 from cruijff_kit.data.question_lines import question_lines, question_of
 from cruijff_kit.data.tiers import TIERS
 from cruijff_kit.errors import SpecError
+from cruijff_kit.planning.run_ids import content_hash
 from cruijff_kit.ports import Classifier, Progress, World
 from cruijff_kit.schema.answer import Answer, AnswerForm, PredictReceipt, Question, Thresholds
 from cruijff_kit.schema.serving import ModelChoice
@@ -264,7 +263,7 @@ def _key(digest: str, predictor: Predictor) -> str:
     """Return what tells answers apart that were made otherwise: questions, models, form and thresholds."""
     said = [digest, [stage.model_id for stage in predictor.stages]]
     said += [predictor.form.model_dump(mode="json"), predictor.thresholds.model_dump(mode="json")]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+    return content_hash(said)[:12]
 
 
 def _line_count(path: Path) -> int:
