@@ -54,16 +54,16 @@ def preview_archive(*, to: str | None = None, drop: Sequence[Drop] = (), world: 
     refuse_unfit(place, mark, world=world)
     kinds = {kind for each in drop for kind in DROPS[each]}
     stock = take_stock(world=world)
-    dropped = tuple(item for item in stock if item.prunable and item.kind in kinds)
-    moved = tuple(item for item in stock if item not in dropped)
+    found = tuple(item for item in stock if item.prunable and item.kind in kinds)
+    moved, dropped = tuple(item for item in stock if item not in found), _together(mark, found)
     preview = ArchivePreview(
         experiment=world.store.root.name,
         origin=str(world.store.root),
         archive=place,
         moved=moved,
-        dropped=_together(mark, dropped),
+        dropped=dropped,
         bytes=sum(item.bytes for item in moved),
-        dropped_bytes=sum(item.bytes for item in _together(mark, dropped)),
+        dropped_bytes=sum(item.bytes for item in dropped),
         free=vault_of(world).free(place),
         begun=mark is not None,
     )
