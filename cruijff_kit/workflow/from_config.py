@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.data.config_text import read_config
 from cruijff_kit.data.structured import LABEL_KEY, METADATA_KEY, TEXT_KEY
-from cruijff_kit.errors import PlanError, Problem, SpecError
+from cruijff_kit.errors import CruijffError, PlanError, Problem, SpecError
 from cruijff_kit.planning.config_design import Translated, data_wish, following, translate
 from cruijff_kit.planning.config_labels import ReadLabels, read_labels
 from cruijff_kit.planning.config_told import TEST_SHARE, ConfigInputs, DataWish, Labels, Told
@@ -21,6 +21,7 @@ from cruijff_kit.workflow.design import write_design
 from cruijff_kit.workflow.division import split_data
 from cruijff_kit.workflow.item_rows import opened_rows
 from cruijff_kit.workflow.structure import structure_data
+from cruijff_kit.workflow.surroundings import shelf_of
 from cruijff_kit.workflow.train_inputs import find_base
 from cruijff_kit.workflow.user_text import user_text
 
@@ -76,10 +77,16 @@ def configure_design(
         raise SpecError(f"`{config}` has {count}; nothing was written", problems=problems)
     if order.check:
         return _told(first, labels, told=told, world=world)
-    rows = _lay_rows(told, order, looked=looked, progress=progress, world=world)
-    told = told._replace(inputs=told.inputs._replace(splits=rows.splits))
-    translated = translate(told)
-    receipt = write_design(translated.design, reason=reason, world=world)
+    laid = list[str]()
+    try:
+        rows = _lay_rows(told, order, looked=looked, laid=laid, progress=progress, world=world)
+        told = told._replace(inputs=told.inputs._replace(splits=rows.splits))
+        translated = translate(told)
+        receipt = write_design(translated.design, reason=reason, world=world)
+    except CruijffError:
+        # Rows without their design would be in the way of the next try.
+        shelf_of(world).remove(str(world.store.root), laid)
+        raise
     made = _told(translated, labels, told=told, world=world, runs=receipt.runs)
     return made.model_copy(update={"written": True, "rows": rows, "warnings": receipt.warnings})
 
@@ -192,14 +199,15 @@ def _shares(wish: DataWish) -> dict[str, float]:
 
 
 def _lay_rows(
-    told: Told, order: ConfigureOrder, *, looked: _Looked, progress: Progress | None, world: World
+    told: Told, order: ConfigureOrder, *, looked: _Looked, laid: list[str], progress: Progress | None, world: World
 ) -> StructureReceipt:
-    """Write the rows that train and are evaluated, divided first where they are not."""
+    """Write the rows that train and are evaluated, divided first where they are not; `laid` gets each file written."""
     wish, source = data_wish(told), order.data
     if not looked.divided:
         division = Division.model_validate({**_shares(wish), "stratify": LABEL_KEY, "seed": 42})
         split_data(source, _DIVIDED, division=division, force=order.force, progress=progress, world=world)
         source = _DIVIDED
+        laid.append(_DIVIDED)
     reason = next((each for each in ("rationale", "output") if each in looked.columns), None)
     asked = Structuring(
         text_column=TEXT_KEY,
@@ -210,4 +218,6 @@ def _lay_rows(
         augmentation=Augmentation.model_validate(wish.augmented) if wish.augmented else None,
         abstain_examples=wish.examples,
     )
-    return structure_data(source, _ROWS, asked=asked, force=order.force, progress=progress, world=world)
+    receipt = structure_data(source, _ROWS, asked=asked, force=order.force, progress=progress, world=world)
+    laid.append(_ROWS)
+    return receipt
