@@ -8,7 +8,7 @@ from typing import Any
 from cruijff_kit.data.arrow_files import parquet_bytes
 from cruijff_kit.data.formats import SPLITS, Content
 from cruijff_kit.data.loaders import Columns, load_splits
-from cruijff_kit.data.splits import Splits, write_splits
+from cruijff_kit.data.splits import Splits, row_text, write_splits
 from cruijff_kit.errors import Problem, SpecError
 
 __all__ = ["write_dataset"]
@@ -49,7 +49,7 @@ def _written(splits: Splits, name: str) -> Content:
     if suffix == ".json":
         return write_splits(splits)
     if suffix == ".jsonl":
-        return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in _rows(splits, name)).encode()
+        return "".join(f"{row_text(row)}\n" for row in _rows(splits, name)).encode()
     if suffix == ".parquet":
         return parquet_bytes(_rows(splits, name), name)
     if suffix:

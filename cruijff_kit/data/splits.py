@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from cruijff_kit.data.items import item_question
 from cruijff_kit.data.turns import question_turns
 
-__all__ = ["AUGMENTED_FROM", "Overlap", "Splits", "overlaps", "row_question", "split_lines", "write_splits"]
+__all__ = ["AUGMENTED_FROM", "Overlap", "Splits", "overlaps", "row_question", "row_text", "split_lines", "write_splits"]
 
 AUGMENTED_FROM = "augmented_from"
 """Column of a copy that augmentation made: the text that it is a change of."""
@@ -67,17 +67,22 @@ def _question(value: Any) -> str:
     return str(value).strip()
 
 
+def row_text(row: Mapping[str, Any]) -> str:
+    """Return a row as JSON in one line; what is no JSON, as a date of a table, as its text."""
+    return json.dumps(dict(row), ensure_ascii=False, default=str)
+
+
 def write_splits(splits: Splits) -> bytes:
     """Return a data set as JSON, one row a line, the same bytes for the same rows."""
     parts = []
     for name, rows in splits.items():
-        lines = ",\n".join(f"  {json.dumps(dict(row), ensure_ascii=False)}" for row in rows)
+        lines = ",\n".join(f"  {row_text(row)}" for row in rows)
         parts.append(f"{json.dumps(name)}: [\n{lines}\n]" if lines else f"{json.dumps(name)}: []")
     return ("{" + ",\n".join(parts) + "}\n").encode()
 
 
 def split_lines(names: Sequence[str], rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[bytes]:
-    """Yield a data set as `write_splits` writes it, one row after the other; what is no JSON as its text.
+    """Yield a data set as `write_splits` writes it, one row after the other.
 
     Args:
         names: its splits, in order; one without rows is empty.
@@ -91,7 +96,7 @@ def split_lines(names: Sequence[str], rows: Iterable[tuple[str, Mapping[str, Any
             yield b"[]"
             continue
         for index, (_, row) in enumerate(group):
-            yield f"{',' if index else '['}\n  {json.dumps(dict(row), ensure_ascii=False, default=str)}".encode()
+            yield f"{',' if index else '['}\n  {row_text(row)}".encode()
         yield b"\n]"
         name, group = next(groups, (None, iter(())))
     yield b"}\n" if names else b"{}\n"

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from cruijff_kit.errors import PlanError
 from cruijff_kit.planning.run_ids import canonical_json
@@ -14,10 +14,12 @@ from cruijff_kit.schema.layout import ARCHIVE, ArchiveLayout, ExperimentLayout
 from cruijff_kit.workflow.archive_checks import experiment_tier, outside_places, refuse_short, refuse_unfit
 from cruijff_kit.workflow.archive_mark import (
     archive_of,
-    is_last,
     manifest_in,
+    moved_event,
+    place_words,
     project_of,
     read_mark,
+    record_step,
     refuse_changed,
     write_mark,
 )
@@ -25,7 +27,7 @@ from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.disk import drop_files, take_stock
 from cruijff_kit.workflow.moving import gather, leave, parts_of
 from cruijff_kit.workflow.seal import LOCK_NAME
-from cruijff_kit.workflow.surroundings import vault_of
+from cruijff_kit.workflow.surroundings import shelf_of, vault_of
 
 __all__ = ["DROPS", "archive_experiment", "preview_archive"]
 
@@ -52,20 +54,20 @@ def preview_archive(*, to: str | None = None, drop: Sequence[Drop] = (), world: 
     refuse_unfit(place, mark, world=world)
     kinds = {kind for each in drop for kind in DROPS[each]}
     stock = take_stock(world=world)
-    dropped = tuple(item for item in stock if item.prunable and item.kind in kinds)
-    moved = tuple(item for item in stock if item not in dropped)
+    found = tuple(item for item in stock if item.prunable and item.kind in kinds)
+    moved, dropped = tuple(item for item in stock if item not in found), _together(mark, found)
     preview = ArchivePreview(
         experiment=world.store.root.name,
         origin=str(world.store.root),
         archive=place,
         moved=moved,
-        dropped=_together(mark, dropped),
+        dropped=dropped,
         bytes=sum(item.bytes for item in moved),
-        dropped_bytes=sum(item.bytes for item in _together(mark, dropped)),
+        dropped_bytes=sum(item.bytes for item in dropped),
         free=vault_of(world).free(place),
         begun=mark is not None,
     )
-    refuse_short(preview)
+    refuse_short(preview, copied=0 if mark is None else _lying(place, world=world))
     return preview
 
 
@@ -121,15 +123,13 @@ def archive_experiment(
 
 def _opened(preview: ArchivePreview, mark: ArchiveMark | None, *, reason: str, world: World) -> ArchiveMark:
     """Write down what is about to be done, drop what is to be dropped, and record both before anything moves."""
-    relative = PurePosixPath(preview.archive)
-    if relative.is_relative_to(project_of(world)):
-        relative = relative.relative_to(project_of(world))
-    if mark is not None and mark.archive != str(relative):
+    named = place_words(preview.archive, world=world)
+    if mark is not None and mark.archive != named:
         _retract(archive_of(mark, world=world), world=world)
     opened = ArchiveMark(
         experiment=preview.experiment,
         state="copying",
-        archive=str(relative),
+        archive=named,
         since=world.clock.now() if mark is None else mark.since,
         reason=reason or (mark.reason if mark is not None else ""),
         files=0,
@@ -151,8 +151,7 @@ def _opened(preview: ArchivePreview, mark: ArchiveMark | None, *, reason: str, w
     kinds: tuple[DiskKind, ...] = tuple(dict.fromkeys(item.kind for item in opened.dropped))
     if kinds:
         drop_files(kinds=kinds, reason=opened.reason, world=world)
-    if not is_last(world.audit, begun):
-        world.audit.append(begun)
+    record_step(begun, world.audit)
     render_views(world=world)
     return opened
 
@@ -191,18 +190,8 @@ def _copied(mark: ArchiveMark, *, progress: Progress | None, world: World) -> Ar
 
 def _close(mark: ArchiveMark, place: str, *, world: World) -> None:
     """Record in the archive that all of it is there and nothing is left behind, once."""
-    record = vault_of(world).record(place)
-    ended = AuditEvent(
-        actor=world.actor,
-        verb="archive",
-        action=Action.COMPLETE,
-        subject=mark.experiment,
-        reason=mark.reason or None,
-        inputs={"origin": str(world.store.root), "archive": place},
-        outputs={"files": str(mark.files), "bytes": str(mark.bytes), "manifest_sha256": mark.manifest_sha256 or ""},
-    )
-    if not is_last(record, ended):
-        record.append(ended)
+    ended = moved_event(mark, place, verb="archive", action=Action.COMPLETE, world=world)
+    record_step(ended, vault_of(world).record(place))
 
 
 def _begun(mark: ArchiveMark, *, world: World) -> ArchivePreview:
@@ -234,6 +223,11 @@ def _together(mark: ArchiveMark | None, dropped: Iterable[DiskItem]) -> tuple[Di
     before = mark.dropped if mark is not None else ()
     known = {(item.run_id, item.kind) for item in before}
     return (*before, *(item for item in dropped if (item.run_id, item.kind) not in known))
+
+
+def _lying(place: str, *, world: World) -> int:
+    """Return the bytes that an interrupted move has copied already."""
+    return sum(sum(shelf_of(world).files(copy).values()) for copy in (ArchiveLayout.staged(place), place))
 
 
 def _is_own(place: str, *, world: World) -> bool:

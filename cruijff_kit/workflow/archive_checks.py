@@ -111,9 +111,18 @@ def experiment_tier(world: World) -> Tier:
     return strictest(said)
 
 
-def refuse_short(preview: ArchivePreview) -> None:
-    """Refuse a copy for which there is no room. SiteError where that is so."""
-    if preview.bytes + _ROOM > preview.free:
-        fact = f"the copy takes {preview.bytes / 1e9:.3g} GB, and {preview.free / 1e9:.3g} GB are free at"
+def refuse_short(preview: ArchivePreview, *, copied: int = 0) -> None:
+    """Refuse a copy for which there is no room.
+
+    Args:
+        preview: what is to be copied.
+        copied: bytes that lie there already.
+
+    Raises:
+        SiteError: there is none.
+    """
+    left = max(0, preview.bytes - copied)
+    if left + _ROOM > preview.free:
+        fact = f"the copy takes {left / 1e9:.3g} GB, and {preview.free / 1e9:.3g} GB are free at"
         hint = "`--drop-merged` and `--drop-caches` leave out what can be made again; `--to DIR` names another disk"
         raise SiteError(f"{fact} `{preview.archive}`", hint=hint)

@@ -10,12 +10,22 @@ from pydantic import ValidationError
 from cruijff_kit.errors import Problem, ResultError, SiteError
 from cruijff_kit.ports import AuditLog, World
 from cruijff_kit.schema.archive import ArchiveManifest, ArchiveMark
-from cruijff_kit.schema.audit import AuditEvent
+from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.layout import ArchiveLayout, ExperimentLayout
 from cruijff_kit.workflow.moving import misfits
 from cruijff_kit.workflow.surroundings import vault_of
 
-__all__ = ["archive_of", "is_last", "manifest_in", "project_of", "read_mark", "refuse_changed", "write_mark"]
+__all__ = [
+    "archive_of",
+    "manifest_in",
+    "moved_event",
+    "place_words",
+    "project_of",
+    "read_mark",
+    "record_step",
+    "refuse_changed",
+    "write_mark",
+]
 
 _SHOWN = 20
 
@@ -52,6 +62,12 @@ def archive_of(mark: ArchiveMark, *, world: World) -> str:
     return str(PurePosixPath(project_of(world), mark.archive))
 
 
+def place_words(place: str, *, world: World) -> str:
+    """Return how a mark names an archive: from the project where it lies in it, which may be moved as a whole."""
+    path, project = PurePosixPath(place), project_of(world)
+    return str(path.relative_to(project) if path.is_relative_to(project) else path)
+
+
 def manifest_in(place: str, mark: ArchiveMark | None, *, world: World) -> ArchiveManifest:
     """Return the manifest of an archive.
 
@@ -76,11 +92,25 @@ def manifest_in(place: str, mark: ArchiveMark | None, *, world: World) -> Archiv
     raise ResultError(fact, hint="restore it from a copy: nothing else proves what is in the archive")
 
 
-def is_last(record: AuditLog, event: AuditEvent) -> bool:
-    """Return whether a record ends with the same step of the same move."""
+def record_step(event: AuditEvent, record: AuditLog) -> None:
+    """Append a step of a move, unless the record ends with it: a repeat after a kill is silent."""
     head = record.head()
     last = next(iter(record.records(after=head.seq - 1)), None) if head is not None else None
-    return last is not None and (last.verb, last.action, last.inputs) == (event.verb, event.action, event.inputs)
+    if last is None or (last.verb, last.action, last.inputs) != (event.verb, event.action, event.inputs):
+        record.append(event)
+
+
+def moved_event(mark: ArchiveMark, place: str, *, verb: str, action: Action, world: World) -> AuditEvent:
+    """Return a step of a move whose files are counted."""
+    return AuditEvent(
+        actor=world.actor,
+        verb=verb,
+        action=action,
+        subject=mark.experiment,
+        reason=mark.reason or None,
+        inputs={"origin": str(world.store.root), "archive": place},
+        outputs={"files": str(mark.files), "bytes": str(mark.bytes), "manifest_sha256": mark.manifest_sha256 or ""},
+    )
 
 
 def refuse_changed(place: str, manifest: ArchiveManifest, *, world: World) -> None:

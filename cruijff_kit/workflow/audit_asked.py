@@ -8,13 +8,11 @@ from cruijff_kit.data.tokens import Encoding, answer_text, encode_prompt, prompt
 from cruijff_kit.errors import ResultError
 from cruijff_kit.ports import Asking, Inference, World
 from cruijff_kit.schema.config import EvalConfig
-from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.model_audit import AuditRequest
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.prediction import AnswerPair, Completion, Prediction, PromptIds
 from cruijff_kit.scoring.judging import JUDGES, judge
-from cruijff_kit.workflow.audit_pairs import Together, evaluated_cell, named_rows, worded_scorer
-from cruijff_kit.workflow.run_models import planned_rows, run_config
+from cruijff_kit.workflow.audit_pairs import Together, evaluated_rows, evaluation_of, worded_scorer
 
 __all__ = ["Audience", "ask_again", "ask_swapped", "opened"]
 
@@ -95,11 +93,9 @@ def opened(run: PlannedRun, chosen: Sequence[Prediction], *, most: int, world: W
     if run.model.api is not None:
         fact = f"run `{run.id}` asked `{run.model.api}`, which is not loaded here"
         raise ResultError(fact, hint="evaluate the rows that `ck data swap` writes, and audit without `--ask`")
-    cell = evaluated_cell(run, chosen[0])
-    config = run_config(EvalConfig, RunLayout(run.id).cell_config(cell.name), run=run, world=world)
+    config = evaluation_of(run, chosen[0], world=world)
     known = {each.sample_id for each in chosen}
-    every = named_rows(planned_rows(config.dataset, config.split, run=run), config.split)
-    rows = {name: row for name, row in every if name in known}
+    rows = {name: row for name, row in evaluated_rows(config, run).items() if name in known}
     model = world.hub.inference(config.base_model.path, adapter=config.adapter, backend=config.backend)
     tokenizer = world.hub.tokenizer(config.base_model.path)
     return Audience(config, model, tokenizer, dict(list(rows.items())[:most]), chosen[0])

@@ -24,8 +24,8 @@ from cruijff_kit.workflow.audit_rules import Resolved, procedure_of, resolved_ru
 from cruijff_kit.workflow.calibrators import (
     Collected,
     chosen_records,
+    fitted_calibrator,
     one_checkpoint,
-    read_calibrator,
     read_collected,
     refuse_mismatch,
     refuse_own_splits,
@@ -126,9 +126,7 @@ def _subject(run: str, asked: AuditRequest, *, world: World) -> _Subject:
     plan, _ = recorded_plan(world=world)
     chosen_run = find_run(plan.runs, run)
     source = read_collected(chosen_run.id, world=world)
-    calibrator = None
-    if world.store.read(RunLayout(chosen_run.id).calibrator) is not None:
-        calibrator = read_calibrator(chosen_run.id, world=world)
+    calibrator = fitted_calibrator(chosen_run.id, world=world)
     epoch = calibrator.epoch if asked.epoch is None and calibrator is not None else asked.epoch
     chosen = chosen_records(source, split=asked.split, task=asked.task, epoch=epoch)
     one_checkpoint(chosen)
@@ -230,20 +228,19 @@ def _together(
     from cruijff_kit.workflow.audit_pairs import Together, collected_pairs, repeated_answers
 
     run, chosen = subject.run, subject.chosen
+    terms = terms_of(rules, world) if asked.ask else None
+    audience = opened(run, chosen, most=asked.most, world=world) if asked.ask else None
     pairs = items = Together()
-    if "counterfactual" in rules.components:
-        pairs = collected_pairs(run, chosen, source=subject.source, world=world)
-    if "consistency" in rules.components:
-        items = repeated_answers(subject.plan, run, chosen=chosen, evaluation=subject.spec.evaluation, world=world)
-    if not asked.ask:
-        return pairs, items
-    terms, audience = terms_of(rules, world), opened(run, chosen, most=asked.most, world=world)
-    if terms is None and "counterfactual" in rules.components and not pairs.pairs:
-        pairs = Together(reason="no terms to swap were named: name lists as `terms`, such as `gender`")
-    elif "counterfactual" in rules.components and terms is not None:
+    if "counterfactual" in rules.components and audience is not None and terms is not None:
         pairs = ask_swapped(audience, terms)
-    if "consistency" in rules.components:
+    elif "counterfactual" in rules.components:
+        pairs = collected_pairs(run, chosen, source=subject.source, world=world)
+        if asked.ask and not pairs.pairs:
+            pairs = Together(reason="no terms to swap were named: name lists as `terms`, such as `gender`")
+    if "consistency" in rules.components and audience is not None:
         items = ask_again(audience, asked, seed=rules.seed)
+    elif "consistency" in rules.components:
+        items = repeated_answers(subject.plan, run, chosen=chosen, evaluation=subject.spec.evaluation, world=world)
     return pairs, items
 
 

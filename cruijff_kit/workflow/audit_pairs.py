@@ -1,21 +1,21 @@
 """Answers that an audit sets beside those it audits: to swapped terms, and to the same question again."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from cruijff_kit.errors import CruijffError, ResultError
-from cruijff_kit.planning.run_ids import canonical_json
 from cruijff_kit.ports import World
 from cruijff_kit.schema.config import EvalConfig
-from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.prediction import AnswerPair, Prediction
 from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spec import Evaluation
 from cruijff_kit.scoring.judging import JUDGES, judge
 from cruijff_kit.workflow.calibrators import Collected, read_collected
-from cruijff_kit.workflow.run_models import planned_rows, run_config
+from cruijff_kit.workflow.run_models import eval_config, planned_rows
 
 __all__ = [
     "PAIR",
@@ -25,7 +25,7 @@ __all__ = [
     "collected_pairs",
     "evaluated_cell",
     "evaluated_rows",
-    "named_rows",
+    "evaluation_of",
     "repeated_answers",
     "row_sha256",
     "worded_scorer",
@@ -55,7 +55,9 @@ class Together(NamedTuple):
 
 def row_sha256(row: Mapping[str, Any]) -> str:
     """Return the hash of what a row holds, whatever its columns are called: a design may rename them."""
-    return hashlib.sha256("\n".join(sorted(map(canonical_json, row.values()))).encode()).hexdigest()
+    # As `canonical_json` has it, and dates of a table too.
+    told = partial(json.dumps, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256("\n".join(sorted(map(told, row.values()))).encode()).hexdigest()
 
 
 def collected_pairs(run: PlannedRun, chosen: Sequence[Prediction], *, source: Collected, world: World) -> Together:
@@ -76,9 +78,10 @@ def collected_pairs(run: PlannedRun, chosen: Sequence[Prediction], *, source: Co
     try:
         # Several lists of terms may have been swapped, each in a file of its own.
         made_of = {
-            each.task: evaluated_rows(run, each, world=world) for each in {each.task: each for each in swapped}.values()
+            task: evaluated_rows(evaluation_of(run, each, world=world), run)
+            for task, each in {each.task: each for each in swapped}.items()
         }
-        rows = evaluated_rows(run, first, world=world)
+        rows = evaluated_rows(evaluation_of(run, first, world=world), run)
     except CruijffError as err:
         return Together(reason=str(err).partition("\n")[0])
     written, pairs, foreign = {each.sample_id: each for each in chosen}, [], 0
@@ -146,26 +149,25 @@ def worded_scorer(scorers: Sequence[str]) -> str:
     return next((name for name in scorers if name in JUDGES and name != "risk"), "match")
 
 
-def evaluated_cell(run: PlannedRun, record: Prediction) -> Cell:
-    """Return the evaluation that a prediction is of.
+def evaluated_cell(run: PlannedRun, record: Prediction) -> Cell | None:
+    """Return the evaluation that a prediction is of; None where the plan has none such."""
+    wanted = (record.task, record.epoch)
+    return next((cell for cell in run.cells if (cell.task.name, cell.epoch) == wanted), None)
+
+
+def evaluation_of(run: PlannedRun, record: Prediction, *, world: World) -> EvalConfig:
+    """Return the configuration of the evaluation that a prediction is of.
 
     Raises:
         ResultError: the plan has none such.
     """
-    for cell in run.cells:
-        if (cell.task.name, cell.epoch) == (record.task, record.epoch):
-            return cell
-    raise ResultError(f"run `{run.id}` has no evaluation `{record.task}` at epoch {record.epoch}")
-
-
-def evaluated_rows(run: PlannedRun, record: Prediction, *, world: World) -> dict[str, Mapping[str, Any]]:
-    """Return the rows of an evaluation by sample id."""
     cell = evaluated_cell(run, record)
-    config = run_config(EvalConfig, RunLayout(run.id).cell_config(cell.name), run=run, world=world)
-    return dict(named_rows(planned_rows(config.dataset, config.split, run=run), config.split))
+    if cell is None:
+        raise ResultError(f"run `{run.id}` has no evaluation `{record.task}` at epoch {record.epoch}")
+    return eval_config(run, cell, world=world)
 
 
-def named_rows(rows: Sequence[Mapping[str, Any]], split: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each row of a split with the sample id that its evaluation gives it."""
-    for at, row in enumerate(rows):
-        yield f"{split}-{at}", row
+def evaluated_rows(config: EvalConfig, run: PlannedRun) -> dict[str, Mapping[str, Any]]:
+    """Return the rows of an evaluation by the sample id that it gives them."""
+    rows = planned_rows(config.dataset, config.split, run=run)
+    return {f"{config.split}-{at}": row for at, row in enumerate(rows)}

@@ -13,10 +13,11 @@ from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS
 from cruijff_kit.runtime.data_files import data_sha256
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.model_audit import AuditCheck
-from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
+from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.run import Done
 from cruijff_kit.workflow.audit import verify_audit
+from cruijff_kit.workflow.audit_pairs import evaluated_cell
 from cruijff_kit.workflow.evaluation_results import read_cell
 from cruijff_kit.workflow.seal import sealed_plan
 
@@ -84,7 +85,7 @@ def _done(run: PlannedRun, world: World) -> Done | None:
 
 def _evaluation(run: PlannedRun, chosen: Sequence[Prediction], *, world: World) -> AuditCheck:
     """Return whether the predictions audited are those of the log that the evaluation's marker vouches for."""
-    name, cell = "evaluation DONE", _cell(run, chosen)
+    name, cell = "evaluation DONE", evaluated_cell(run, chosen[0])
     if cell is None:
         return held(name, None, reason=f"the plan has no evaluation `{chosen[0].task}`")
     try:
@@ -96,11 +97,6 @@ def _evaluation(run: PlannedRun, chosen: Sequence[Prediction], *, world: World) 
     same = {each.sample_id: each for each in found.predictions} == {each.sample_id: each for each in chosen}
     log = f"`{PurePath(found.source).name}`, whose hash its marker holds"
     return held(name, same, reason=f"the predictions are {'' if same else 'not '}those of {log}")
-
-
-def _cell(run: PlannedRun, chosen: Sequence[Prediction]) -> Cell | None:
-    wanted = (chosen[0].task, chosen[0].epoch)
-    return next((cell for cell in run.cells if (cell.task.name, cell.epoch) == wanted), None)
 
 
 def _checkpoint(run: PlannedRun, chosen: Sequence[Prediction], *, world: World) -> AuditCheck:
@@ -137,7 +133,7 @@ def _base(run: PlannedRun, sha256: str, *, world: World) -> AuditCheck:
 
 def _data(plan: Plan, run: PlannedRun, *, chosen: Sequence[Prediction], world: World) -> Iterator[AuditCheck]:
     """Yield whether the data trained on, and those evaluated, are the ones planned."""
-    cell = _cell(run, chosen)
+    cell = evaluated_cell(run, chosen[0])
     other = None if cell is None or cell.task.dataset is None else str(world.store.root / cell.task.dataset)
     for facts in plan.datasets:
         if facts.key != run.dataset and str(world.store.root / facts.path) != other:

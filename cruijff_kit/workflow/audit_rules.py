@@ -16,6 +16,7 @@ from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.model_audit import AuditRequest, AuditRules
 from cruijff_kit.schema.procedure import Procedure
 from cruijff_kit.schema.spec import Analysis
+from cruijff_kit.workflow.user_text import user_text
 
 __all__ = ["Resolved", "lists_of", "procedure_of", "resolved_rules", "terms_of"]
 
@@ -133,10 +134,6 @@ def _file(path: str, world: World) -> Mapping[str, Any]:
 
 def _text(path: str, bundled: Any, *, world: World) -> str:
     """Return the text of a user's file; relative paths start at the experiment."""
-    place = world.store.root / Path(path).expanduser()
-    try:
-        return place.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        known = ", ".join(f"`{name}`" for name in bundled)
-        fact = f"`{path}` cannot be read: {(getattr(err, 'strerror', None) or 'it is not UTF-8').lower()}"
-        raise SpecError(fact, hint=f"name a file, or one of {known}" if known else "mend the path") from err
+    known = ", ".join(f"`{name}`" for name in bundled)
+    hint = f"name a file, or one of {known}" if known else "mend the path"
+    return user_text(world.store.root / Path(path).expanduser(), name=path, hint=hint)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -22,6 +22,8 @@ __all__ = [
     "Collected",
     "chosen_records",
     "digest_of",
+    "fitted_calibrator",
+    "last_epoch",
     "one_checkpoint",
     "read_calibrator",
     "read_collected",
@@ -65,12 +67,7 @@ def read_collected(run: str, *, world: World) -> Collected:
 def chosen_records(source: Collected, *, split: str, task: str, epoch: int | None) -> tuple[Prediction, ...]:
     """Return the records of one split, task and checkpoint; the last epoch where none is named."""
     there = [each for each in source.records if each.split == split and task in {"", each.task}]
-    epochs = {each.epoch for each in there}
-    wanted = (
-        epoch
-        if epoch is not None or None in epochs
-        else max((each for each in epochs if each is not None), default=None)
-    )
+    wanted = last_epoch(there) if epoch is None else epoch
     found = tuple(each for each in there if each.epoch == wanted)
     if not found:
         held = sorted({f"split {each.split}, task {each.task}, epoch {each.epoch}" for each in source.records})
@@ -89,6 +86,12 @@ def chosen_records(source: Collected, *, split: str, task: str, epoch: int | Non
         fact = f"{len(twice)} samples of split `{split}` occur more than once, `{twice[0]}` first"
         raise ResultError(fact, hint="evaluate each sample once; repeated answers are not new samples")
     return found
+
+
+def last_epoch(records: Iterable[Prediction]) -> int | None:
+    """Return the last epoch that records are of; None where a model without epochs gave some."""
+    epochs = {each.epoch for each in records}
+    return None if None in epochs else max((each for each in epochs if each is not None), default=None)
 
 
 def refuse_own_splits(calibrator: Calibrator, split: str) -> None:
@@ -180,3 +183,12 @@ def read_calibrator(run: str, *, world: World) -> Calibrator:
     except ValidationError as err:
         where = ".".join(str(part) for part in err.errors()[0]["loc"])
         raise ResultError(f"`{path}` cannot be read: {where}: {err.errors()[0]['msg']}", hint=_AGAIN) from err
+
+
+def fitted_calibrator(run: str, *, world: World) -> Calibrator | None:
+    """Return the calibrator that was fitted to a run; None where none was.
+
+    Raises:
+        ResultError: it cannot be read.
+    """
+    return None if world.store.read(RunLayout(run).calibrator) is None else read_calibrator(run, world=world)

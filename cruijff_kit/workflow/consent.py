@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from shlex import quote
 
-from cruijff_kit.errors import PlanError, SpecError
+from cruijff_kit.errors import PlanError, RunError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.data_files import data_sha256
 from cruijff_kit.schema.audit import Action, AuditEvent, AuditRecord
@@ -16,7 +16,16 @@ from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.tiers import design_tier, plan_tier, tier_of
 
-__all__ = ["allow_data", "closed", "closed_plan", "content_of", "missing", "open_question", "preview_allow"]
+__all__ = [
+    "allow_data",
+    "closed",
+    "closed_plan",
+    "content_of",
+    "missing",
+    "open_question",
+    "preview_allow",
+    "refuse_hidden",
+]
 
 # Verb of the records that count as consent; nothing else writes it.
 _VERB = "allow"
@@ -154,6 +163,23 @@ def closed_plan(plan: Plan, *, way: Way, world: World) -> Closed | None:
     """Return why the data of a plan, and what was made of them, may not go a way; None where they may."""
     tier = plan_tier(plan, world)
     return None if tier == "green" else closed(tier, content_of(plan, world), way=way, world=world)
+
+
+def refuse_hidden(what: str, run: str, *, plan: Plan, world: World) -> None:
+    """Refuse to show what came of red data, and of yellow data that nobody consented to.
+
+    Args:
+        what: what is not shown, such as `single samples`.
+        run: id of the run it is of.
+        plan: the plan of that run.
+        world: the experiment and its surroundings.
+
+    Raises:
+        RunError: it may not be shown.
+    """
+    shut = closed_plan(plan, way="show", world=world)
+    if shut is not None:
+        raise RunError(f"{what} of run `{run}` are not shown: {shut.fact}", run_id=run, hint=shut.hint)
 
 
 def content_of(plan: Plan, world: World) -> dict[str, str]:

@@ -9,13 +9,13 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.draws import ordered
-from cruijff_kit.data.splits import AUGMENTED_FROM, row_question, split_lines
+from cruijff_kit.data.splits import AUGMENTED_FROM, row_question, row_text, split_lines
 from cruijff_kit.data.streams import Streamed
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.dataset_report import Division, SplitReceipt
 from cruijff_kit.workflow.conversion import own_target, record_written
-from cruijff_kit.workflow.item_rows import Gathered, opened_rows, reported, source_sha256
+from cruijff_kit.workflow.item_rows import Gathered, opened_rows, refuse_changing, reported, source_sha256
 
 __all__ = ["split_data"]
 
@@ -68,8 +68,7 @@ def split_data(
     digest = source_sha256(source, world=world)
     texts = _texts(places, whole=bool(PurePosixPath(target).suffix), rows=rows, place_of=place_of)
     written = {place: world.store.write_parts(place, parts)[0] for place, parts in texts}
-    if source_sha256(source, world=world) != digest:
-        raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
+    refuse_changing(source, digest, world=world)
     record_written("split", places[0], inputs={source: digest}, outputs=written, world=world)
     return SplitReceipt(
         source=source,
@@ -207,9 +206,9 @@ def _listed(rows: Iterator[Mapping[str, Any]]) -> Iterator[bytes]:
     yield b"["
     for number, row in enumerate(rows):
         yield b",\n " if number else b"\n "
-        yield json.dumps(dict(row), ensure_ascii=False, default=str).encode()
+        yield row_text(row).encode()
     yield b"\n]\n"
 
 
 def _line(row: Mapping[str, Any]) -> bytes:
-    return f"{json.dumps(dict(row), ensure_ascii=False, default=str)}\n".encode()
+    return f"{row_text(row)}\n".encode()

@@ -10,14 +10,13 @@ from cruijff_kit.errors import Problem, RunError, SiteError, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.runtime.base_record import find_base
 from cruijff_kit.schema.audit import Action
-from cruijff_kit.schema.config import DatasetConfig, EvalConfig, TrainConfig
+from cruijff_kit.schema.config import DatasetConfig
 from cruijff_kit.schema.embedding import EmbedJob, EmbedOrder, EmbedReceipt, EmbedTarget, Tier
-from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.audit import Entry, recording, render_views
-from cruijff_kit.workflow.run_models import adapter_digest, kept_adapter, run_config
+from cruijff_kit.workflow.run_models import adapter_digest, eval_config, kept_adapter, train_config
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.tiers import plan_tier, tier_of
 
@@ -123,10 +122,9 @@ def _of_run(name: str, epochs: tuple[str, ...], *, world: World) -> _Subject:
             raise RunError(f"run `{run.id}` does not train, so it has no epochs", run_id=run.id, hint="leave them out")
         dataset = None
         for cell in run.cells[:1]:
-            path = RunLayout(run.id).cell_config(cell.name)
-            dataset = run_config(EvalConfig, path, run=run, world=world).dataset
+            dataset = eval_config(run, cell, world=world).dataset
         return _Subject(run.model_path, {"base": None}, dataset, run.id)
-    config = run_config(TrainConfig, RunLayout(run.id).config, run=run, world=world)
+    config = train_config(run, world)
     labels = dict.fromkeys(label for epoch in epochs or (str(run.epochs_saved[-1]),) for label in _labels(epoch, run))
     adapters = {label: None if label == "base" else kept_adapter(config, label) for label in labels}
     return _Subject(config.base_model.path, adapters, config.dataset, run.id)

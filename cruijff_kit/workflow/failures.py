@@ -10,6 +10,7 @@ from cruijff_kit.planning.policy import Case, decide, ending_of
 from cruijff_kit.planning.verdicts import out_of_memory, spent_memory
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
+from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.job import Attempt, JobState, JobUsage, Step
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Plan
@@ -20,7 +21,7 @@ from cruijff_kit.workflow.attempts import find_run, write_attempts
 from cruijff_kit.workflow.logs import printed
 from cruijff_kit.workflow.spending import Spending
 from cruijff_kit.workflow.wanted import wanted_runs
-from cruijff_kit.workflow.withheld import step_for_files
+from cruijff_kit.workflow.withheld import files_tier, step_for_files
 
 __all__ = ["apply_policy", "cancel_leftovers", "cancel_orphans", "is_news", "record_verdicts", "settle_forgotten"]
 
@@ -41,7 +42,8 @@ def record_verdicts(news: list[StepStatus], plan: Plan, *, world: World) -> None
         return
     logs = [() if entry.phase is Phase.COMPLETED else _printed(entry, world) for entry in news]
     explained = [(_explained(entry, log), log) for entry, log in zip(news, logs, strict=True)]
-    world.audit.append(*(_verdict_event(entry, world) for entry, _ in explained))
+    tier = files_tier(world)
+    world.audit.append(*(_verdict_event(entry, tier=tier, world=world) for entry, _ in explained))
     kept: list[Attempt] = []
     for entry, log in explained:
         completed, report, last = entry.phase is Phase.COMPLETED, entry.report, entry.attempts[-1]
@@ -85,6 +87,9 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
     except SchedulerError:
         return False
     gone = [entry for entry in silent if not _is_held(entry, held)]
+    if not gone:
+        return False
+    tier = files_tier(world)
     trainings = {entry.run_id: entry.attempts for entry in status.steps if entry.step is Step.TRAIN}
     for entry in gone:
         last, own = entry.attempts[-1], entry.account
@@ -99,9 +104,9 @@ def settle_forgotten(status: ExperimentStatus, site: Site, *, world: World) -> b
             reason = f"{own.state}: {own.message}; {reason}"
             verdict = JobState.FAILED if own.state == "failed" else verdict
         lost = entry.model_copy(update={"phase": phase, "reason": reason})
-        world.audit.append(_verdict_event(lost, world))
+        world.audit.append(_verdict_event(lost, tier=tier, world=world))
         write_attempts(world.store, last.model_copy(update={"verdict": verdict, "reason": reason, **facts}))
-    return bool(gone)
+    return True
 
 
 def _is_held(entry: StepStatus, held: Mapping[str, str]) -> bool:
@@ -192,7 +197,7 @@ def _following(entry: StepStatus, training: StepStatus, *, world: World) -> Deci
         return None
     if not again and newest.decision is None:
         return None
-    told = step_for_files(training, world=world).reason
+    told = step_for_files(training, tier=files_tier(world)).reason
     why = "its training is tried again" if again else f"its training ended badly: {told}"
     return Decision(rule=Ending.ORPHANED, reaction=reaction, reason=why, decided=world.clock.now())
 
@@ -291,10 +296,10 @@ def _end_state(entry: StepStatus, log: tuple[str, ...]) -> JobState:
     return JobState.FAILED if state in (JobState.SUCCEEDED, JobState.UNKNOWN) else state
 
 
-def _verdict_event(entry: StepStatus, world: World) -> AuditEvent:
+def _verdict_event(entry: StepStatus, *, tier: Tier, world: World) -> AuditEvent:
     last = entry.attempts[-1]
     # Nothing rewrites a line of the record, whatever its data is marked later.
-    entry = step_for_files(entry, world=world)
+    entry = step_for_files(entry, tier=tier)
     return AuditEvent(
         actor=world.actor,
         verb="watch",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.data.config_text import read_config
 from cruijff_kit.data.structured import LABEL_KEY, METADATA_KEY, TEXT_KEY
-from cruijff_kit.errors import PlanError, Problem, SpecError
+from cruijff_kit.errors import CruijffError, PlanError, Problem, SpecError
 from cruijff_kit.planning.config_design import Translated, data_wish, following, translate
 from cruijff_kit.planning.config_labels import ReadLabels, read_labels
 from cruijff_kit.planning.config_told import TEST_SHARE, ConfigInputs, DataWish, Labels, Told
@@ -21,7 +21,9 @@ from cruijff_kit.workflow.design import write_design
 from cruijff_kit.workflow.division import split_data
 from cruijff_kit.workflow.item_rows import opened_rows
 from cruijff_kit.workflow.structure import structure_data
+from cruijff_kit.workflow.surroundings import shelf_of
 from cruijff_kit.workflow.train_inputs import find_base
+from cruijff_kit.workflow.user_text import user_text
 
 __all__ = ["configure_design"]
 
@@ -65,8 +67,9 @@ def configure_design(
         raise PlanError(f"`{world.store.root}` has a design already", hint="name another directory")
     said = read_config(_text(config), name=Path(config).name, table=CONFIG_KEYS)
     labels, looked = _labels(config, order), _look(order.data, world)
-    inputs = _inputs(said.values, looked, labels=labels.labels, config=config, order=order, world=world)
-    told = Told(said, inputs)
+    told = Told(said, _inputs(said.values, looked, labels=labels.labels, config=config, order=order, world=world))
+    if not looked.divided:
+        told = told._replace(inputs=told.inputs._replace(splits=_expected(told, looked)))
     first = translate(told)
     problems = [*first.problems, *_no_model(told, order), *labels.problems, *_strange(labels, looked, data=order.data)]
     if problems:
@@ -74,10 +77,16 @@ def configure_design(
         raise SpecError(f"`{config}` has {count}; nothing was written", problems=problems)
     if order.check:
         return _told(first, labels, told=told, world=world)
-    rows = _lay_rows(told, order, looked=looked, progress=progress, world=world)
-    told = told._replace(inputs=told.inputs._replace(splits=rows.splits))
-    translated = translate(told)
-    receipt = write_design(translated.design, reason=reason, world=world)
+    laid = list[str]()
+    try:
+        rows = _lay_rows(told, order, looked=looked, laid=laid, progress=progress, world=world)
+        told = told._replace(inputs=told.inputs._replace(splits=rows.splits))
+        translated = translate(told)
+        receipt = write_design(translated.design, reason=reason, world=world)
+    except CruijffError:
+        # Rows without their design would be in the way of the next try.
+        shelf_of(world).remove(str(world.store.root), laid)
+        raise
     made = _told(translated, labels, told=told, world=world, runs=receipt.runs)
     return made.model_copy(update={"written": True, "rows": rows, "warnings": receipt.warnings})
 
@@ -98,11 +107,7 @@ def _told(
 
 
 def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        fact = (getattr(err, "strerror", None) or "it is not UTF-8").lower()
-        raise SpecError(f"`{path}` cannot be read: {fact}", hint="name a file of text") from err
+    return user_text(Path(path), name=path, hint="name a file of text")
 
 
 def _labels(config: str, order: ConfigureOrder) -> ReadLabels:
@@ -134,7 +139,7 @@ def _inputs(
     rules = values.get(_PROCEDURES)
     place = next((each for each in _places(rules, config) if each.is_file()), None)
     usual = int(world.site.scheduler == "slurm" or values[_QUANTIZED] is True)
-    inputs = ConfigInputs(
+    return ConfigInputs(
         name=world.store.root.name,
         created=world.clock.now().date().isoformat(),
         model=found.path or "",
@@ -149,7 +154,6 @@ def _inputs(
         procedures=str(place.resolve()) if place is not None else None,
         trials=order.trials,
     )
-    return inputs if looked.divided else inputs._replace(splits=_expected(looked, values, config=config))
 
 
 def _places(rules: Any, config: str) -> Iterator[Path]:
@@ -184,13 +188,9 @@ def _no_model(told: Told, order: ConfigureOrder) -> Iterator[Problem]:
         yield Problem(f"`{own}` is not on this machine", name, told.config.place(name), hint)
 
 
-def _expected(looked: _Looked, values: Mapping[str, Any], *, config: str) -> dict[str, int]:
+def _expected(told: Told, looked: _Looked) -> dict[str, int]:
     """Return about how many rows each split will have."""
-    read = read_config("", name=config, table=CONFIG_KEYS)._replace(values=values)
-    nobody = ConfigInputs("", "", "", templated=True, data="", labels=Labels(), splits={})
-    return {
-        name: round(share * looked.splits.total()) for name, share in _shares(data_wish(Told(read, nobody))).items()
-    }
+    return {name: round(share * looked.splits.total()) for name, share in _shares(data_wish(told)).items()}
 
 
 def _shares(wish: DataWish) -> dict[str, float]:
@@ -199,14 +199,15 @@ def _shares(wish: DataWish) -> dict[str, float]:
 
 
 def _lay_rows(
-    told: Told, order: ConfigureOrder, *, looked: _Looked, progress: Progress | None, world: World
+    told: Told, order: ConfigureOrder, *, looked: _Looked, laid: list[str], progress: Progress | None, world: World
 ) -> StructureReceipt:
-    """Write the rows that train and are evaluated, divided first where they are not."""
+    """Write the rows that train and are evaluated, divided first where they are not; `laid` gets each file written."""
     wish, source = data_wish(told), order.data
     if not looked.divided:
         division = Division.model_validate({**_shares(wish), "stratify": LABEL_KEY, "seed": 42})
         split_data(source, _DIVIDED, division=division, force=order.force, progress=progress, world=world)
         source = _DIVIDED
+        laid.append(_DIVIDED)
     reason = next((each for each in ("rationale", "output") if each in looked.columns), None)
     asked = Structuring(
         text_column=TEXT_KEY,
@@ -217,4 +218,6 @@ def _lay_rows(
         augmentation=Augmentation.model_validate(wish.augmented) if wish.augmented else None,
         abstain_examples=wish.examples,
     )
-    return structure_data(source, _ROWS, asked=asked, force=order.force, progress=progress, world=world)
+    receipt = structure_data(source, _ROWS, asked=asked, force=order.force, progress=progress, world=world)
+    laid.append(_ROWS)
+    return receipt

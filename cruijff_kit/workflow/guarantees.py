@@ -9,13 +9,12 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.calibration import Calibrator, SplitFigures
 from cruijff_kit.schema.diagnosis import Guarantee
 from cruijff_kit.schema.interval import Interval
-from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import ResultTable
 from cruijff_kit.workflow.calibrators import (
     Collected,
     chosen_records,
-    read_calibrator,
+    fitted_calibrator,
     refuse_mismatch,
     uniforms_of,
 )
@@ -48,14 +47,14 @@ def gather_guarantees(table: ResultTable, *, world: World) -> Calibrated:
     notes: list[str] = []
     for run, records in groupby(table.predictions, key=lambda each: each.run):
         source = Collected(run, "", "", tuple(records))
-        if world.store.read(RunLayout(run).calibrator) is None:
-            continue
         try:
-            calibrators[run] = read_calibrator(run, world=world)
+            calibrator = fitted_calibrator(run, world=world)
         except ResultError as err:
             notes.append(str(err).partition("\n")[0])
             continue
-        guarantees.extend(_applied(calibrators[run], source))
+        if calibrator is not None:
+            calibrators[run] = calibrator
+            guarantees.extend(_applied(calibrator, source))
     return Calibrated(calibrators, tuple(guarantees), tuple(notes))
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "item_problems",
     "measure_of",
     "opened_rows",
+    "refuse_changing",
     "reported",
     "source_bytes",
     "source_sha256",
@@ -123,6 +124,16 @@ def reported(rows: Iterable[Streamed], progress: Progress | None) -> Iterator[St
 def source_sha256(source: str, *, world: World) -> str:
     """Return the hash of a data file or folder."""
     return data_sha256(_place(source, world))
+
+
+def refuse_changing(source: str, sha256: str, *, world: World) -> None:
+    """Refuse a data file or folder that is not what it was when it was hashed.
+
+    Raises:
+        SpecError: somebody wrote it meanwhile.
+    """
+    if source_sha256(source, world=world) != sha256:
+        raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
 
 
 def source_bytes(source: str, *, world: World) -> int:

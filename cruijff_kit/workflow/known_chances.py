@@ -5,7 +5,7 @@ from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.known_chances import KnownChances
 from cruijff_kit.workflow.attempts import find_run
-from cruijff_kit.workflow.audit_pairs import evaluated_rows
+from cruijff_kit.workflow.audit_pairs import evaluated_rows, evaluation_of
 from cruijff_kit.workflow.calibrators import (
     chosen_records,
     read_calibrator,
@@ -50,7 +50,8 @@ def compare_chances(
     chosen = chosen_records(source, split=split, task=task, epoch=calibrator.epoch)
     refuse_mismatch(calibrator, source, chosen=chosen)
     answered = [each for each in chosen if each.error is None]
-    rows = evaluated_rows(find_run(recorded_plan(world=world)[0].runs, source.run), chosen[0], world=world)
+    planned = find_run(recorded_plan(world=world)[0].runs, source.run)
+    rows = evaluated_rows(evaluation_of(planned, chosen[0], world=world), planned)
     told = [chances_in(rows.get(each.sample_id, {}), options=calibrator.options) for each in answered]
     truth = [each for each in told if each is not None]
     if len(truth) < len(told) or not truth:

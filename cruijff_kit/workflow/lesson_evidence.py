@@ -6,11 +6,13 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import NamedTuple
 
+from cruijff_kit.errors import ResultError
+from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.lesson import Evidence, Lesson
 from cruijff_kit.schema.report import Reference, Trace
 
-__all__ = ["Reported", "cite", "parse_report", "stale"]
+__all__ = ["Reported", "cite", "parse_report", "read_report", "stale"]
 
 
 class Reported(NamedTuple):
@@ -39,6 +41,20 @@ def parse_report(content: bytes) -> Reported:
     references = [Reference.model_validate(each) for each in found["references"]]
     figures = tuple(Trace.model_validate(each) for each in found["figures"])
     return Reported(figures, {each.label: each for each in references}, sha256(content).hexdigest())
+
+
+def read_report(world: World) -> Reported | None:
+    """Return the report on disk; None where there is none.
+
+    Raises:
+        ResultError: it cannot be read.
+    """
+    raw = world.store.read(ExperimentLayout.traces)
+    try:
+        return None if raw is None else parse_report(raw)
+    except (ValueError, KeyError, TypeError) as err:
+        fact = f"`{ExperimentLayout.traces}` cannot be read: {type(err).__name__}"
+        raise ResultError(fact, hint="`ck report` writes it anew") from err
 
 
 def cite(trace: Trace, report: Reported) -> Evidence:

@@ -14,7 +14,7 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.lesson import Evidence, Lesson, LessonReceipt
 from cruijff_kit.schema.report import Trace
 from cruijff_kit.workflow.audit import render_views
-from cruijff_kit.workflow.lesson_evidence import Reported, cite, parse_report, stale
+from cruijff_kit.workflow.lesson_evidence import Reported, cite, read_report, stale
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.results import require_current
 from cruijff_kit.workflow.seal import recorded_plan
@@ -42,7 +42,9 @@ def add_lesson(text: str, *, evidence: Sequence[str], world: World) -> LessonRec
         PlanError: the experiment is not scaffolded.
     """
     words = " ".join(clean_text(text).split())
-    report = _report(world)
+    report = read_report(world)
+    if report is None:
+        raise ResultError("there is no report to learn from yet", hint="`ck report` computes the figures")
     require_current(report.made_of, world)
     known = {each.figure: each for each in report.figures}
     cited = [cite(known[name], report) for name in dict.fromkeys(evidence) if name in known]
@@ -62,8 +64,7 @@ def read_lessons(*, world: World) -> tuple[Lesson, ...]:
     found = parse_lessons(world.store.read_text(_PATH) or "")
     if not found:
         return ()
-    there = world.store.read(ExperimentLayout.traces) is not None
-    report = _report(world) if there else Reported()
+    report = read_report(world) or Reported()
     return tuple(stale(each, report) for each in found)
 
 
@@ -90,17 +91,6 @@ def _append(text: str, cited: Sequence[Evidence], *, world: World) -> LessonRece
     world.audit.append(event)
     render_views(world=world)
     return LessonReceipt(lesson=lesson, path=_PATH, changed=True)
-
-
-def _report(world: World) -> Reported:
-    raw = world.store.read(ExperimentLayout.traces)
-    if raw is None:
-        raise ResultError("there is no report to learn from yet", hint="`ck report` computes the figures")
-    try:
-        return parse_report(raw)
-    except (ValueError, KeyError, TypeError) as err:
-        fact = f"`{ExperimentLayout.traces}` cannot be read: {type(err).__name__}"
-        raise ResultError(fact, hint="`ck report` writes it anew") from err
 
 
 def _form(text: str, evidence: Sequence[str], *, known: dict[str, Trace]) -> Iterator[Problem]:

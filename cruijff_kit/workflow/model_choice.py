@@ -8,17 +8,18 @@ from cruijff_kit.errors import Problem, RunError, SiteError, SpecError
 from cruijff_kit.planning.backends import choose_backend
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.base_record import find_base
-from cruijff_kit.schema.config import DatasetConfig, EvalConfig, TrainConfig
+from cruijff_kit.schema.config import DatasetConfig
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.dataset_type import DatasetType
-from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
+from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.serving import ModelChoice, ServedModel
 from cruijff_kit.schema.site import ModelFacts
 from cruijff_kit.workflow.attempts import find_run
+from cruijff_kit.workflow.consent import closed, content_of
 from cruijff_kit.workflow.machine import machine_here
 from cruijff_kit.workflow.read_design import read_design
-from cruijff_kit.workflow.run_models import adapter_digest, kept_adapter, run_config
+from cruijff_kit.workflow.run_models import adapter_digest, eval_config, kept_adapter, train_config
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.tiers import design_tier, plan_tier
 from cruijff_kit.workflow.trained_adapter import find_trained
@@ -131,7 +132,7 @@ def _of_run(choice: ModelChoice, world: World) -> _Found:
         raise RunError(fact, run_id=run.id, hint="name a run of a model on this machine")
     if run.type == "control":
         return _control(run, choice.epoch, world=world)
-    config = run_config(TrainConfig, RunLayout(run.id).config, run=run, world=world)
+    config = train_config(run, world)
     label = _label(choice.epoch, run)
     return _Found(
         base=config.base_model.path,
@@ -152,7 +153,7 @@ def _control(run: PlannedRun, epoch: str | None, *, world: World) -> _Found:
     found = _Found(run.model_path, name=f"{run.id}_base", run=run.id)
     if not run.cells:
         return found
-    config = run_config(EvalConfig, RunLayout(run.id).cell_config(run.cells[0].name), run=run, world=world)
+    config = eval_config(run, run.cells[0], world=world)
     return found._replace(dataset=config.dataset, dtype=config.dtype, base_sha256=config.base_model.sha256)
 
 
@@ -198,15 +199,17 @@ def _here_only(found: _Found, world: World) -> str:
     own = found.run is not None or (found.adapter is not None and Path(found.adapter).resolve().is_relative_to(root))
     if not own or world.store.read(ExperimentLayout.summary) is None:
         return ""
-    spec = read_design(world)
-    said: list[Tier] = [design_tier(spec, world)]
+    said: list[Tier] = [design_tier(read_design(world), world)]
+    data = dict[str, str]()
     if world.store.read(ExperimentLayout.plan) is not None:
-        said.append(plan_tier(recorded_plan(world=world)[0], world))
-    tier = strictest(said)
-    if tier == "red":
-        return "the model was trained in an experiment on red data"
-    unasked = tier == "yellow" and spec.data.consent is None
-    return "the model was trained in an experiment on yellow data without recorded consent" if unasked else ""
+        plan, _ = recorded_plan(world=world)
+        said.append(plan_tier(plan, world))
+        data = content_of(plan, world)
+    shut = closed(strictest(said), data, way="show", world=world)
+    if shut is None:
+        return ""
+    without = " without recorded consent" if shut.tier == "yellow" else ""
+    return f"the model was trained in an experiment on {shut.tier} data{without}"
 
 
 def _template_notes(found: _Found, choice: ModelChoice) -> tuple[str, ...]:

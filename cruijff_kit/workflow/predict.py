@@ -1,7 +1,5 @@
 """Predict: structured answers to texts, by one model or by several in a cascade; an answer to every question."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
@@ -10,19 +8,18 @@ from typing import IO, NamedTuple
 
 from cruijff_kit.data.question_lines import question_lines, question_of
 from cruijff_kit.data.tiers import TIERS
-from cruijff_kit.errors import RunError, SpecError
+from cruijff_kit.errors import SpecError
+from cruijff_kit.planning.run_ids import content_hash
 from cruijff_kit.ports import Classifier, Progress, World
 from cruijff_kit.schema.answer import Answer, AnswerForm, PredictReceipt, Question, Thresholds
-from cruijff_kit.schema.config import EvalConfig, TrainConfig
-from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.serving import ModelChoice
 from cruijff_kit.scoring.settling import goes_on, refused, settle
 from cruijff_kit.workflow.attempts import find_run
-from cruijff_kit.workflow.consent import closed_plan
+from cruijff_kit.workflow.consent import refuse_hidden
 from cruijff_kit.workflow.conversion import own_target, record_written
-from cruijff_kit.workflow.item_rows import source_sha256
+from cruijff_kit.workflow.item_rows import refuse_changing, source_sha256
 from cruijff_kit.workflow.model_choice import choose_model
-from cruijff_kit.workflow.run_models import run_config
+from cruijff_kit.workflow.run_models import eval_config, train_config
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.surroundings import serving_of, shelf_of
 from cruijff_kit.workflow.tiers import plan_tier, tier_of
@@ -117,7 +114,9 @@ def predict_texts(questions: Iterable[Question], *, predictor: Predictor, world:
         RunError: what the model was trained on may not be shown.
         ResultError: the model's logits are not numbers.
     """
-    _refuse_closed(predictor, world)
+    if predictor.runs:
+        # A rationale may repeat what was learnt.
+        refuse_hidden("answers", predictor.runs[0], plan=recorded_plan(world=world)[0], world=world)
     return _answers(questions, predictor)
 
 
@@ -171,8 +170,7 @@ def predict_file(
             parts.append(part)
             if progress is not None:
                 progress(counted.answers, total, "answering")
-    if source_sha256(source, world=world) != digest:
-        raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
+    refuse_changing(source, digest, world=world)
     sha256, _ = world.store.write_parts(name, (world.store.read(part) or b"" for part in parts))
     shelf_of(world).remove(str(world.store.root), parts)
     record_written("predict", name, inputs={source: digest}, outputs={name: sha256}, world=world)
@@ -265,7 +263,7 @@ def _key(digest: str, predictor: Predictor) -> str:
     """Return what tells answers apart that were made otherwise: questions, models, form and thresholds."""
     said = [digest, [stage.model_id for stage in predictor.stages]]
     said += [predictor.form.model_dump(mode="json"), predictor.thresholds.model_dump(mode="json")]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+    return content_hash(said)[:12]
 
 
 def _line_count(path: Path) -> int:
@@ -288,16 +286,6 @@ def _target(target: str, *, source: str, force: bool, predictor: Predictor, worl
     return name
 
 
-def _refuse_closed(predictor: Predictor, world: World) -> None:
-    """Refuse to show answers of a run whose data may not be shown: a rationale may repeat what was learnt."""
-    if not predictor.runs:
-        return
-    shut = closed_plan(recorded_plan(world=world)[0], way="show", world=world)
-    if shut is not None:
-        run = predictor.runs[0]
-        raise RunError(f"answers of run `{run}` are not shown: {shut.fact}", run_id=run, hint=shut.hint)
-
-
 def _run_options(runs: Sequence[str], world: World) -> tuple[str, ...]:
     """Return the labels that the first run named is evaluated on or was trained with; none without a run."""
     if not runs:
@@ -305,9 +293,9 @@ def _run_options(runs: Sequence[str], world: World) -> tuple[str, ...]:
     plan, _ = recorded_plan(world=world)
     run = find_run(plan.runs, runs[0])
     for cell in run.cells:
-        config = run_config(EvalConfig, RunLayout(run.id).cell_config(cell.name), run=run, world=world)
+        config = eval_config(run, cell, world=world)
         if config.rules.options:
             return config.rules.options
     if run.type == "control":
         return ()
-    return run_config(TrainConfig, RunLayout(run.id).config, run=run, world=world).options or ()
+    return train_config(run, world).options or ()

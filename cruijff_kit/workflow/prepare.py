@@ -1,13 +1,12 @@
 """Prepare data: rows of any forms brought into one, whole or not at all, and counted in and out."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.items import TEXT, item_form, item_rest, item_turns
-from cruijff_kit.data.splits import split_lines
+from cruijff_kit.data.splits import row_text, split_lines
 from cruijff_kit.data.streams import Streamed
 from cruijff_kit.data.turns import MESSAGES
 from cruijff_kit.errors import Problem, SpecError
@@ -21,6 +20,7 @@ from cruijff_kit.workflow.item_rows import (
     item_problems,
     measure_of,
     opened_rows,
+    refuse_changing,
     reported,
     source_sha256,
 )
@@ -72,8 +72,7 @@ def prepare_data(
     digest = source_sha256(source, world=world)
     write = _lines if name.endswith(".jsonl") else _object
     written = world.store.write_parts(name, write(rows, look, form=asked.form, joint=measure.joint))
-    if source_sha256(source, world=world) != digest:
-        raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
+    refuse_changing(source, digest, world=world)
     receipt = PrepareReceipt(
         source=source,
         source_sha256=digest,
@@ -180,7 +179,7 @@ def _lines(rows: Callable[[], Iterator[Streamed]], look: _Look, *, form: DataFor
     for each in _kept(rows, look):
         row = _prepared(each.row, form=form, joint=joint)
         line = {"split": each.split, **row} if named else row
-        yield f"{json.dumps(line, ensure_ascii=False, default=str)}\n".encode()
+        yield f"{row_text(line)}\n".encode()
 
 
 def _object(rows: Callable[[], Iterator[Streamed]], look: _Look, *, form: DataForm, joint: str) -> Iterator[bytes]:

@@ -37,7 +37,9 @@ from cruijff_kit.workflow.guarantees import gather_guarantees
 from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import recorded_plan
-from cruijff_kit.workflow.sweep import read_sweep
+from cruijff_kit.workflow.sweep import view_of
+from cruijff_kit.workflow.sweep_record import read_record
+from cruijff_kit.workflow.tiers import plan_tier
 from cruijff_kit.workflow.withheld import step_for_files
 
 __all__ = ["write_report"]
@@ -84,7 +86,7 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
     found = _diagnosed(find_all(spec, plan, table=table), spec, table=table, world=world)
     told = (*found.notes, *parity_notes(plan, world=world))
     findings = _worded(found.model_copy(update={"notes": told}), spec, lock=lock)
-    sweep = read_sweep(world=world) if isinstance(spec.design, SearchDesign) else None
+    sweep = view_of(spec, read_record(world), plan=plan) if isinstance(spec.design, SearchDesign) else None
     if sweep is not None:
         findings = findings.model_copy(update={"bottom_line": (*sweep.words, *findings.bottom_line)})
     applied = [RunLayout(run).calibrator for run in dict.fromkeys(each.run for each in findings.guarantees)]
@@ -166,7 +168,8 @@ def _statuses(plan: Plan, world: World) -> list[StepStatus]:
     attempts = read_attempts(world.store)
     keys = [(run.id, step) for run in plan.runs for step in steps_of(run)]
     found = (judge(*key, evidence=_evidence(key, attempts.get(key, ()), world=world)) for key in keys)
-    return [step_for_files(entry, world=world) for entry in found]
+    tier = plan_tier(plan, world)
+    return [step_for_files(entry, tier=tier) for entry in found]
 
 
 def _evidence(key: AttemptKey, attempts: tuple[Attempt, ...], *, world: World) -> Evidence:

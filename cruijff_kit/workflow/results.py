@@ -1,13 +1,10 @@
 """Results: figures of the report on disk, each with the file it was computed from; nothing is computed here."""
 
-import json
-from hashlib import sha256
-from typing import Any
-
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import ExperimentLayout
-from cruijff_kit.schema.report import Reference, ResultsPage, Trace
+from cruijff_kit.schema.report import ResultsPage
+from cruijff_kit.workflow.lesson_evidence import read_report
 
 __all__ = ["read_results", "require_current"]
 
@@ -33,32 +30,22 @@ def read_results(*, match: str = "", after: int = 0, limit: int = 50, world: Wor
     """
     if not 1 <= limit <= _MOST or after < 0:
         raise SpecError(f"`limit` goes from 1 to {_MOST} and `after` from 0", hint="ask for the next page")
-    raw = world.store.read(ExperimentLayout.traces)
-    if raw is None:
+    report = read_report(world)
+    if report is None:
         raise ResultError(
             "nothing was reported yet", hint="`ck report` collects what has ended and computes the figures"
         )
-    figures, references = _parsed(raw)
-    made_of = next((each["sha256"] for each in references if each["path"] == ExperimentLayout.results), None)
-    require_current(made_of, world)
+    require_current(report.made_of, world)
     words = match.casefold().split()
-    chosen = [each for each in figures if all(word in str(each["figure"]).casefold() for word in words)]
-    page = tuple(Trace.model_validate(each) for each in chosen[after : after + limit])
+    chosen = [each for each in report.figures if all(word in each.figure.casefold() for word in words)]
+    page = tuple(chosen[after : after + limit])
     labels = {label for each in page for label in each.references}
     return ResultsPage(
         figures=page,
-        sources={each["label"]: Reference.model_validate(each) for each in references if each["label"] in labels},
+        sources={label: each for label, each in report.references.items() if label in labels},
         total=len(chosen),
-        report_sha256=sha256(raw).hexdigest(),
+        report_sha256=report.sha256,
     )
-
-
-def _parsed(raw: bytes) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    try:
-        found = json.loads(raw)
-        return found["figures"], found["references"]
-    except (ValueError, KeyError, TypeError) as err:
-        raise ResultError(f"`{ExperimentLayout.traces}` cannot be read: {err}", hint=_AGAIN) from err
 
 
 def require_current(made_of: str | None, world: World) -> None:

@@ -15,26 +15,33 @@ from cruijff_kit.rendering.configs import read_config
 from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS, read_record
 from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.config import DatasetConfig, EvalConfig, TrainConfig
-from cruijff_kit.schema.layout import adapter_in
-from cruijff_kit.schema.plan import PlannedRun
+from cruijff_kit.schema.layout import RunLayout, adapter_in
+from cruijff_kit.schema.plan import Cell, PlannedRun
 from cruijff_kit.schema.site import ModelFacts
 
-__all__ = ["adapter_digest", "edited_config", "kept_adapter", "planned_rows", "run_config"]
+__all__ = ["adapter_digest", "edited_config", "eval_config", "kept_adapter", "planned_rows", "train_config"]
 
 _Config = TypeVar("_Config", EvalConfig, TrainConfig)
 
 
-def run_config(kind: type[_Config], path: str, *, run: PlannedRun, world: World) -> _Config:
-    """Return a configuration of a run as it lies on disk.
+def train_config(run: PlannedRun, world: World) -> TrainConfig:
+    """Return the configuration of a run's training as it lies on disk.
 
     Raises:
         PlanError: it was edited to what is no configuration.
         RunError: it is missing.
     """
-    text = world.store.read_text(path)
-    if text is None:
-        raise RunError(f"`{path}` of run `{run.id}` is missing", run_id=run.id, hint="`ck scaffold` writes it again")
-    return edited_config(kind, text, path=path)
+    return _on_disk(TrainConfig, RunLayout(run.id).config, run=run, world=world)
+
+
+def eval_config(run: PlannedRun, cell: Cell, *, world: World) -> EvalConfig:
+    """Return the configuration of one of a run's evaluations as it lies on disk.
+
+    Raises:
+        PlanError: it was edited to what is no configuration.
+        RunError: it is missing.
+    """
+    return _on_disk(EvalConfig, RunLayout(run.id).cell_config(cell.name), run=run, world=world)
 
 
 def edited_config(kind: type[_Config], text: str, *, path: str) -> _Config:
@@ -99,3 +106,10 @@ def planned_rows(data: DatasetConfig, split: str, *, run: PlannedRun) -> list[Ro
         known = ", ".join(f"`{name}`" for name in splits)
         raise RunError(f"data set `{data.path}` has no split `{split}`; it has {known}", run_id=run.id)
     return list(splits[split])
+
+
+def _on_disk(kind: type[_Config], path: str, *, run: PlannedRun, world: World) -> _Config:
+    text = world.store.read_text(path)
+    if text is None:
+        raise RunError(f"`{path}` of run `{run.id}` is missing", run_id=run.id, hint="`ck scaffold` writes it again")
+    return edited_config(kind, text, path=path)

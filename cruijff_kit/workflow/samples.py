@@ -1,15 +1,11 @@
 """Samples: the evaluated samples of a run on which nothing was fitted, where its data may be shown; never writes."""
 
-from collections.abc import Sequence
-
-from cruijff_kit.errors import ResultError, RunError
+from cruijff_kit.errors import ResultError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.calibration import Calibrator
-from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.sample_view import SamplePage, StoredSample
-from cruijff_kit.workflow.calibrators import read_calibrator, read_collected
-from cruijff_kit.workflow.consent import closed_plan
+from cruijff_kit.workflow.calibrators import fitted_calibrator, last_epoch, read_collected
+from cruijff_kit.workflow.consent import refuse_hidden
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["list_samples"]
@@ -29,15 +25,13 @@ def list_samples(run: str, *, world: World) -> SamplePage:
         ResultError: nothing was collected.
     """
     source = read_collected(run, world=world)
-    shut = closed_plan(recorded_plan(world=world)[0], way="show", world=world)
-    if shut is not None:
-        fact = f"single samples of run `{source.run}` are not shown: {shut.fact}"
-        raise RunError(fact, run_id=source.run, hint=shut.hint)
+    refuse_hidden("single samples", source.run, plan=recorded_plan(world=world)[0], world=world)
     calibrator = _fitted(source.run, world=world)
     used = _MADE_WITH
     if calibrator is not None:
         used |= {calibrator.settings.split, calibrator.settings.temperature_split}
-    free = [each for each in _of_epoch(source.records, calibrator) if each.split not in used]
+    epoch = last_epoch(source.records) if calibrator is None else calibrator.epoch
+    free = [each for each in source.records if each.epoch == epoch and each.split not in used]
     scored = [each for each in free if each.error is None and len(each.option_logprobs) > 1]
     samples = (
         StoredSample(
@@ -55,15 +49,7 @@ def list_samples(run: str, *, world: World) -> SamplePage:
 
 def _fitted(run: str, *, world: World) -> Calibrator | None:
     try:
-        there = world.store.read(RunLayout(run).calibrator) is not None
-        return read_calibrator(run, world=world) if there else None
+        return fitted_calibrator(run, world=world)
     except ResultError:
         # Whoever asks for a verdict is told.
         return None
-
-
-def _of_epoch(records: Sequence[Prediction], calibrator: Calibrator | None) -> list[Prediction]:
-    epochs = {each.epoch for each in records}
-    last = None if None in epochs else max((each for each in epochs if each is not None), default=None)
-    wanted = last if calibrator is None else calibrator.epoch
-    return [each for each in records if each.epoch == wanted]

@@ -14,17 +14,17 @@ from cruijff_kit.schema.backend import Library
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
 from cruijff_kit.schema.evaluation import Generation
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
+from cruijff_kit.schema.plan import Cell, PlannedRun
 from cruijff_kit.schema.prediction import Prediction, PromptIds
 from cruijff_kit.schema.run import Done
 from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spot import OptionChance, SpotCheck, SpotSample
 from cruijff_kit.scoring.judging import text_verdict
 from cruijff_kit.workflow.attempts import find_run
-from cruijff_kit.workflow.consent import closed_plan
+from cruijff_kit.workflow.consent import refuse_hidden
 from cruijff_kit.workflow.evaluation_results import read_cell
 from cruijff_kit.workflow.roots import refuse_outside_files
-from cruijff_kit.workflow.run_models import kept_adapter, planned_rows, run_config
+from cruijff_kit.workflow.run_models import eval_config, kept_adapter, planned_rows, train_config
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = ["AskedRow", "asked_rows", "spot_check_run"]
@@ -113,7 +113,7 @@ def _opened(run: str, count: int, *, world: World) -> tuple[PlannedRun, _Subject
         raise SpecError(f"`count` is `{count}`; it goes from 1 to {_MOST}", hint="evaluate the run to see more rows")
     plan, _ = recorded_plan(world=world)
     chosen = find_run(plan.runs, run)
-    _refuse_hidden(plan, chosen, world=world)
+    refuse_hidden("rows and answers", chosen.id, plan=plan, world=world)
     if chosen.model.api is not None:
         fact = f"run `{chosen.id}` asked `{chosen.model.api}`, which is not loaded here"
         raise RunError(fact, run_id=chosen.id, hint="its prompts and answers lie in `predictions/` and in its logs")
@@ -174,27 +174,19 @@ def _samples(subject: _Subject, rows: Sequence[Row], *, world: World) -> Iterato
         )
 
 
-def _refuse_hidden(plan: Plan, run: PlannedRun, *, world: World) -> None:
-    """Refuse to show rows of red data, and of yellow data that nobody consented to."""
-    shut = closed_plan(plan, way="show", world=world)
-    if shut is not None:
-        raise RunError(f"rows and answers of run `{run.id}` are not shown: {shut.fact}", run_id=run.id, hint=shut.hint)
-
-
 def _subject(run: PlannedRun, world: World) -> _Subject:
     """Return the last epoch of the run's first evaluation, or of its training where it has none."""
-    layout = RunLayout(run.id)
     if run.type == "fine-tuned":
         _refuse_untrained(run, world)
     if not run.cells:
-        config = run_config(TrainConfig, layout.config, run=run, world=world)
+        config = train_config(run, world)
         epoch = run.epochs_saved[-1]
         adapter = kept_adapter(config, f"epoch_{epoch}")
         split, tokens = config.split_val or config.split, Generation().max_tokens
         return _Subject(config, epoch, adapter, split, "match", ScoringRules(), tokens, library_of(run))
     first = [cell for cell in run.cells if cell.task.name == run.cells[0].task.name]
     last = max(first, key=lambda cell: -1 if cell.epoch is None else cell.epoch)
-    cell = run_config(EvalConfig, layout.cell_config(last.name), run=run, world=world)
+    cell = eval_config(run, last, world=world)
     scorer = next((name for name in cell.scorers if name != "risk"), "match")
     tokens, backend = cell.generation.max_tokens, cell.backend
     return _Subject(cell, cell.epoch, cell.adapter, cell.split, scorer, cell.rules, tokens, backend, last)

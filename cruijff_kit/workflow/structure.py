@@ -1,7 +1,6 @@
 """Structure data: labelled texts written as rows of structured answers, and training rows multiplied."""
 
 import hashlib
-import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.data.augmentation import augment, method_problem
 from cruijff_kit.data.question_lines import question_of
-from cruijff_kit.data.splits import AUGMENTED_FROM, split_lines
+from cruijff_kit.data.splits import AUGMENTED_FROM, row_text, split_lines
 from cruijff_kit.data.streams import Streamed
 from cruijff_kit.data.structured import LABEL_KEY, METADATA_KEY, NO_LABEL, TEXT_KEY, answer_json, metadata_text
 from cruijff_kit.data.words.synonyms import Synonyms, load_synonyms, parse_synonyms
@@ -21,7 +20,7 @@ from cruijff_kit.schema.structured_rows import Augmentation, StructureReceipt, S
 from cruijff_kit.scoring.json_decision import read_decision
 from cruijff_kit.workflow.conversion import own_target, record_written
 from cruijff_kit.workflow.data_stats import spread
-from cruijff_kit.workflow.item_rows import Gathered, opened_rows, reported, source_sha256
+from cruijff_kit.workflow.item_rows import Gathered, opened_rows, refuse_changing, reported, source_sha256
 
 __all__ = ["structure_data"]
 
@@ -79,8 +78,7 @@ def structure_data(
     told = _told(rows, asked=asked, look=look, made=made, synonyms=synonyms)
     write = _lines if name.endswith(".jsonl") else split_lines
     sha256, _ = world.store.write_parts(name, write(list(look.splits), told))
-    if source_sha256(source, world=world) != digest:
-        raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
+    refuse_changing(source, digest, world=world)
     record_written("structure", name, inputs={source: digest}, outputs={name: sha256}, world=world)
     return StructureReceipt(
         source=source,
@@ -259,7 +257,7 @@ def _copies(
 
 def _lines(_: Sequence[str], rows: Iterator[tuple[str, Mapping[str, Any]]]) -> Iterator[bytes]:
     for split, row in rows:
-        yield f"{json.dumps({'split': split, **row}, ensure_ascii=False, default=str)}\n".encode()
+        yield f"{row_text({'split': split, **row})}\n".encode()
 
 
 def _hash(text: str) -> bytes:

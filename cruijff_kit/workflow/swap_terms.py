@@ -12,7 +12,7 @@ from cruijff_kit.schema.dataset_report import SwapReceipt, TermSwap
 from cruijff_kit.workflow.audit_pairs import PAIR, PAIR_SHA256, SWAPPED, row_sha256
 from cruijff_kit.workflow.audit_rules import lists_of
 from cruijff_kit.workflow.conversion import own_target, record_written
-from cruijff_kit.workflow.item_rows import opened_rows, source_sha256
+from cruijff_kit.workflow.item_rows import Gathered, opened_rows, refuse_changing, source_sha256
 
 __all__ = ["swap_data"]
 
@@ -50,6 +50,7 @@ def swap_data(source: str, target: str, *, asked: TermSwap, force: bool = False,
         unclear += swapped.unclear
         if swapped.terms:
             found.append({**swapped.value, PAIR: f"{asked.split}-{each.number}", PAIR_SHA256: row_sha256(each.row)})
+    refuse_changing(source, digest, world=world)
     if not found:
         left = f"; {unclear} hold one of several counterparts" if unclear else ""
         raise SpecError(
@@ -64,13 +65,15 @@ def swap_data(source: str, target: str, *, asked: TermSwap, force: bool = False,
 
 
 def _rows(source: str, asked: TermSwap, *, world: World) -> list[Streamed]:
-    every = list(opened_rows(source, world=world)())
-    problems = [each.problem for each in every if each.problem is not None]
-    if problems:
-        raise SpecError(f"`{source}` is not a usable data set", problems=problems[:20])
-    rows = [each for each in every if each.split == asked.split]
+    rows, splits, gathered = list[Streamed](), set[str](), Gathered()
+    for each in opened_rows(source, world=world)():
+        splits.add(each.split)
+        gathered.add(*([] if each.problem is None else [each.problem]))
+        rows += [each] if each.split == asked.split else []
+    if gathered.count:
+        raise SpecError(f"`{source}` is not a usable data set", problems=gathered.listed(source))
     if not rows:
-        raise no_rows(world.store.root / source, asked.split, known={each.split for each in every})
+        raise no_rows(world.store.root / source, asked.split, known=splits)
     unknown = [name for name in asked.columns if not any(name in each.row for each in rows)]
     if unknown:
         known = ", ".join(f"`{name}`" for name in rows[0].row)

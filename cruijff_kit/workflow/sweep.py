@@ -290,14 +290,17 @@ def _row(name: str, spec: ExperimentSpec, *, record: SweepRecord, plan: Plan | N
     told = record.told_of(name)
     own = run.seeds if run is not None and run.seeds else spec.controls.seeds
     model = {} if run is None or run.model is None else {"model": run.model}
-    marks = {True: "best so far", False: "" if told is None else told.reason}
-    waits = plan is not None and bool(runs_named(plan, name))
+    if told is not None:
+        note = "best so far" if name == best else told.reason
+    else:
+        waits = plan is not None and bool(runs_named(plan, name))
+        note = "its runs have not all ended" if waits else "not submitted"
     return SweepRow(
         name=name,
         parameters={**model, **(run.parameters if run is not None else {})},
         seeds=len(own),
         value=None if told is None else told.mean,
-        note=marks[name == best] if told is not None else ("its runs have not all ended" if waits else "not submitted"),
+        note=note,
     )
 
 

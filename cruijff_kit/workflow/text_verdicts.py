@@ -5,13 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cruijff_kit.data.draws import uniform
-from cruijff_kit.data.formats import content_sha256
-from cruijff_kit.data.loaders import Columns, load_splits
 from cruijff_kit.data.tokens import Encoding, encode_conversation, encode_prompt, encoding_problems, prompt_sha256
 from cruijff_kit.errors import CruijffError, ResultError, SpecError
 from cruijff_kit.ports import OptionScorer, Tokenizer, World
 from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS
-from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.layout import RunLayout
@@ -23,7 +20,7 @@ from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.calibrators import chosen_records, read_collected
 from cruijff_kit.workflow.model_choice import choose_model
 from cruijff_kit.workflow.roots import refuse_outside_files
-from cruijff_kit.workflow.run_models import run_config
+from cruijff_kit.workflow.run_models import eval_config, planned_rows
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.surroundings import serving_of
 from cruijff_kit.workflow.verdicts import checked_calibrator, decide_chances
@@ -227,7 +224,11 @@ def _asked(
     doubt = None if cell is None or served.adapter is None else _evaluated_so(cell)
     if calibrator is None:
         return _Asked(encoding, options, None, notes=served.notes, doubt=doubt)
-    alike = cell is not None and _asked_alike(calibrator, cell, encoding=encoding, tokenizer=tokenizer, world=world)
+    alike = (
+        run is not None
+        and cell is not None
+        and _asked_alike(calibrator, run, cell=cell, tokenizer=tokenizer, world=world)
+    )
     unproven = "" if alike else f"texts are put to the model as task `{calibrator.task}` put its samples"
     return _Asked(encoding, options, calibrator, unproven, served.notes, doubt)
 
@@ -238,7 +239,7 @@ def _cell(run: PlannedRun, calibrator: Calibrator | None, *, world: World) -> Ev
         if calibrator is not None and (cell.task.name, cell.epoch) != (calibrator.task, calibrator.epoch):
             continue
         if calibrator is not None or cell.task.options:
-            return run_config(EvalConfig, RunLayout(run.id).cell_config(cell.name), run=run, world=world)
+            return eval_config(run, cell, world=world)
     return None
 
 
@@ -256,21 +257,18 @@ def _encoding(served: ServedModel) -> Encoding:
 
 
 def _asked_alike(
-    calibrator: Calibrator, cell: EvalConfig, *, encoding: Encoding, tokenizer: Tokenizer, world: World
+    calibrator: Calibrator, run: PlannedRun, *, cell: EvalConfig, tokenizer: Tokenizer, world: World
 ) -> bool:
     """Return whether rows of the calibration split, asked as texts are, give prompts that were calibrated on."""
-    split = calibrator.settings.split
+    split, encoding = calibrator.settings.split, Encoding.of(cell.dataset)
     try:
         source = read_collected(calibrator.run, world=world)
         records = chosen_records(source, split=split, task=calibrator.task, epoch=calibrator.epoch)
         known = {each.prompt_token_sha256 for each in records}
-        content = read_data(Path(cell.dataset.path))
-        if content_sha256(content) != cell.dataset.sha256:
-            return False
-        rows = load_splits(content, name=cell.dataset.path, columns=Columns.of(cell.dataset))[split]
+        rows = planned_rows(cell.dataset, split, run=run)
         made = (encode_prompt(row, encoding=encoding, tokenizer=tokenizer) for row in rows[:_TRIED])
         return any(prompt_sha256(prompt) in known for prompt in made)
-    except (OSError, CruijffError, KeyError):
+    except CruijffError:
         # Then it stays a condition: nothing is claimed that was not seen.
         return False
 

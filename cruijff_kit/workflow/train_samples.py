@@ -7,10 +7,9 @@ from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.planning.backends import library_of
 from cruijff_kit.ports import Asking, Tokenizer, World
 from cruijff_kit.schema.config import TrainConfig
-from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.training import TrainSample, TrainSamples
-from cruijff_kit.workflow.run_models import kept_adapter, run_config
+from cruijff_kit.workflow.run_models import kept_adapter, train_config
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.spot_check import AskedRow, asked_rows
 from cruijff_kit.workflow.train import trained_run
@@ -35,7 +34,7 @@ def sample_training(*, prompts: Sequence[str] = (), count: int = 3, world: World
     """
     plan, _ = recorded_plan(world=world)
     run = trained_run(plan)
-    config = run_config(TrainConfig, RunLayout(run.id).config, run=run, world=world)
+    config = train_config(run, world)
     adapter, best = _adapters(run, config, world=world)
     encoding, tokenizer = Encoding.of(config.dataset), world.hub.tokenizer(config.base_model.path)
     try:

@@ -6,14 +6,16 @@ from typing import NamedTuple
 from cruijff_kit.errors import PlanError, ResultError, SiteError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.archive import ArchiveManifest, ArchiveMark, UnarchivePreview, UnarchiveReceipt
-from cruijff_kit.schema.audit import Action, AuditEvent
+from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.layout import ArchiveLayout, ExperimentLayout
 from cruijff_kit.workflow.archive_mark import (
     archive_of,
-    is_last,
     manifest_in,
+    moved_event,
+    place_words,
     project_of,
     read_mark,
+    record_step,
     refuse_changed,
     write_mark,
 )
@@ -23,6 +25,8 @@ from cruijff_kit.workflow.seal import LOCK_NAME
 from cruijff_kit.workflow.surroundings import vault_of
 
 __all__ = ["preview_unarchive", "unarchive_experiment"]
+
+_VERB = "unarchive"
 
 
 class _Found(NamedTuple):
@@ -82,13 +86,15 @@ def unarchive_experiment(
     """
     with world.store.lock(LOCK_NAME):
         mark = read_mark(world)
-        if mark is None or mark.state != "restoring":
+        begun = mark is not None and mark.state == "restoring"
+        if mark is None or not begun:
             mark = _opened(source, mark, reason=reason, world=world)
         vault, origin = vault_of(world), str(world.store.root)
         place = archive_of(mark, world=world)
         if vault.survey(place) is not None and vault.read(place, ExperimentLayout.archived) is not None:
             manifest = _here(manifest_in(place, mark, world=world), world)
-            if vault.survey(origin) is None:
+            # Whoever begins now has just verified it.
+            if begun and vault.survey(origin) is None:
                 refuse_changed(place, manifest, world=world)
             bring_back(place, manifest, vault=vault, progress=progress)
             _remove(place, manifest, world=world)
@@ -140,13 +146,10 @@ def _opened(source: str | None, mark: ArchiveMark | None, *, reason: str, world:
     _refuse_taken(found, world=world)
     place, manifest = found
     content = vault_of(world).digest(place, ExperimentLayout.archived)
-    relative = PurePosixPath(place)
-    if relative.is_relative_to(project_of(world)):
-        relative = relative.relative_to(project_of(world))
     opened = ArchiveMark(
         experiment=manifest.experiment,
         state="restoring",
-        archive=str(relative),
+        archive=place_words(place, world=world),
         since=world.clock.now(),
         reason=reason,
         files=len(manifest.files),
@@ -154,10 +157,8 @@ def _opened(source: str | None, mark: ArchiveMark | None, *, reason: str, world:
         manifest_sha256=content,
         dropped=manifest.dropped,
     )
-    record = vault_of(world).record(place)
-    begun = _event(opened, place, action=Action.UNARCHIVE, world=world)
-    if not is_last(record, begun):
-        record.append(begun)
+    begun = moved_event(opened, place, verb=_VERB, action=Action.UNARCHIVE, world=world)
+    record_step(begun, vault_of(world).record(place))
     return write_mark(opened, world=world)
 
 
@@ -175,20 +176,6 @@ def _remove(place: str, manifest: ArchiveManifest, *, world: World) -> None:
 
 def _close(mark: ArchiveMark, place: str, *, world: World) -> None:
     """Record that the experiment is back, once, and forget where it was."""
-    ended = _event(mark, place, action=Action.COMPLETE, world=world)
-    if not is_last(world.audit, ended):
-        world.audit.append(ended)
+    record_step(moved_event(mark, place, verb=_VERB, action=Action.COMPLETE, world=world), world.audit)
     render_views(world=world)
     vault_of(world).remove(project_of(world), (ArchiveLayout(mark.experiment).mark,))
-
-
-def _event(mark: ArchiveMark, place: str, *, action: Action, world: World) -> AuditEvent:
-    return AuditEvent(
-        actor=world.actor,
-        verb="unarchive",
-        action=action,
-        subject=mark.experiment,
-        reason=mark.reason or None,
-        inputs={"origin": str(world.store.root), "archive": place},
-        outputs={"files": str(mark.files), "bytes": str(mark.bytes), "manifest_sha256": mark.manifest_sha256 or ""},
-    )

@@ -7,25 +7,26 @@ from pydantic import ValidationError
 
 from cruijff_kit.data.chance_rows import ChanceRow, chances_of, read_chance_row, read_shares
 from cruijff_kit.data.cost_file import read_costs
-from cruijff_kit.errors import ResultError, RunError, SpecError
+from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.files import write_aside
 from cruijff_kit.schema.calibration import Calibrator
-from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.scoring_rules import Costs
 from cruijff_kit.schema.verdict import Chances, DecisionSettings, Verdict
 from cruijff_kit.workflow.calibrators import (
     Collected,
     chosen_records,
-    read_calibrator,
+    fitted_calibrator,
+    last_epoch,
     read_collected,
     refuse_mismatch,
     refuse_own_splits,
     uniforms_of,
 )
-from cruijff_kit.workflow.consent import closed_plan
+from cruijff_kit.workflow.consent import refuse_hidden
 from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.user_text import user_text
 
 __all__ = [
     "checked_calibrator",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 _SHOWN = 5
+_MEND = "mend the path"
 
 
 def decide_chances(
@@ -127,8 +129,8 @@ def decide_sample(
         ResultError: there is no such sample; or the calibrator does not fit it.
     """
     source = read_collected(run, world=world)
-    _refuse_hidden(source.run, world=world)
-    calibrator = _fitted(source.run, world=world)
+    refuse_hidden("single samples", source.run, plan=recorded_plan(world=world)[0], world=world)
+    calibrator = fitted_calibrator(source.run, world=world)
     record = _record(source, sample_id, task=task, calibrator=calibrator)
     if calibrator is not None:
         refuse_own_splits(calibrator, record.split)
@@ -156,7 +158,7 @@ def checked_calibrator(run: str, *, world: World) -> Calibrator | None:
         ResultError: the predictions are missing, or the calibrator is not of them.
     """
     source = read_collected(run, world=world)
-    calibrator = _fitted(source.run, world=world)
+    calibrator = fitted_calibrator(source.run, world=world)
     if calibrator is not None:
         own = chosen_records(source, split=calibrator.settings.split, task=calibrator.task, epoch=calibrator.epoch)
         refuse_mismatch(calibrator, source, chosen=own, apart=False)
@@ -170,7 +172,7 @@ def load_calibrator(path: Path) -> Calibrator:
         SpecError: it cannot be read.
     """
     try:
-        return Calibrator.model_validate_json(_text(path))
+        return Calibrator.model_validate_json(user_text(path, name=str(path), hint=_MEND))
     except ValidationError as err:
         first = err.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -185,7 +187,7 @@ def load_costs(path: Path) -> Costs:
     Raises:
         SpecError: it cannot be read, or holds no costs that can be used; all problems at once.
     """
-    return read_costs(_text(path), name=str(path))
+    return read_costs(user_text(path, name=str(path), hint=_MEND), name=str(path))
 
 
 def write_verdicts(verdicts: Iterable[Verdict], *, path: Path) -> int:
@@ -202,26 +204,6 @@ def write_verdicts(verdicts: Iterable[Verdict], *, path: Path) -> int:
     return len(lines)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        why = getattr(err, "strerror", None) or "it is not UTF-8"
-        raise SpecError(f"`{path}` cannot be read: {str(why).lower()}", hint="mend the path") from err
-
-
-def _fitted(run: str, *, world: World) -> Calibrator | None:
-    return None if world.store.read(RunLayout(run).calibrator) is None else read_calibrator(run, world=world)
-
-
-def _refuse_hidden(run: str, *, world: World) -> None:
-    """Refuse to tell of single samples of red data, and of yellow data that nobody consented to."""
-    shut = closed_plan(recorded_plan(world=world)[0], way="show", world=world)
-    if shut is not None:
-        fact = f"single samples of run `{run}` are not shown: {shut.fact}"
-        raise RunError(fact, run_id=run, hint=shut.hint)
-
-
 def _record(source: Collected, sample_id: str, *, task: str, calibrator: Calibrator | None) -> Prediction:
     """Return the one record that is meant: of the calibrator's epoch, or of the last one."""
     named = [each for each in source.records if each.sample_id == sample_id and task in {"", each.task}]
@@ -230,9 +212,7 @@ def _record(source: Collected, sample_id: str, *, task: str, calibrator: Calibra
         some = ", ".join(f"`{each}`" for each in there[:_SHOWN])
         where = f" of task `{task}`" if task else ""
         raise ResultError(f"run `{source.run}` has no sample `{sample_id}`{where}", hint=f"there are {some} and so on")
-    epochs = {each.epoch for each in named}
-    last = None if None in epochs else max(each for each in epochs if each is not None)
-    wanted = last if calibrator is None else calibrator.epoch
+    wanted = last_epoch(named) if calibrator is None else calibrator.epoch
     found = [each for each in named if each.epoch == wanted]
     if not found:
         fact = f"sample `{sample_id}` has no prediction of epoch {wanted}, which the calibrator is of"

@@ -14,7 +14,14 @@ from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.tiers import plan_tier
 
-__all__ = ["changes_without_rows", "page_without_texts", "status_without_texts", "step_for_files", "words_for_files"]
+__all__ = [
+    "changes_without_rows",
+    "files_tier",
+    "page_without_texts",
+    "status_without_texts",
+    "step_for_files",
+    "words_for_files",
+]
 
 _ENDED = (Phase.FAILED, Phase.CANCELLED, Phase.UNKNOWN, Phase.WAITING)
 _MARKED = frozenset({"watch"})
@@ -59,17 +66,14 @@ def changes_without_rows(changes: tuple[FileChange, ...], plan: Plan, *, world: 
     )
 
 
-def step_for_files(entry: StepStatus, *, world: World) -> StepStatus:
+def step_for_files(entry: StepStatus, *, tier: Tier) -> StepStatus:
     """Return where a step stands as files may tell it that others read: of data that is not green without its words.
 
     What an error is called stays; `ck status` and `ck logs` tell a person the rest.
     """
     said = entry.own.message if entry.own is not None else ""
     settled = bool(entry.attempts) and entry.attempts[-1].verdict is not None
-    if entry.phase not in _ENDED or not (said or settled):
-        return entry
-    tier = _tier(world)
-    if tier == "green":
+    if tier == "green" or entry.phase not in _ENDED or not (said or settled):
         return entry
     if said and said in entry.reason:
         head, tail = entry.reason.split(said, 1)
@@ -92,7 +96,8 @@ def _named(said: str, tier: Tier) -> str:
     return f"{f'{kind[0]}, ' if kind else ''}its words are withheld here, as the data is {tier}"
 
 
-def _tier(world: World) -> Tier:
+def files_tier(world: World) -> Tier:
+    """Return the tier of what was submitted; red where no plan tells it."""
     try:
         return plan_tier(recorded_plan(world=world)[0], world)
     except PlanError:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cruijff_kit.adapters.vault import DiskVault
 from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import PlanError, ResultError, SiteError
 from cruijff_kit.planning.run_ids import canonical_json
@@ -245,6 +246,27 @@ def test_a_move_that_was_given_up_may_go_elsewhere(project: Project) -> None:
     assert [path.name for path in project.archive.parent.iterdir()] == ["parity.json"]
     unarchive_experiment(world=project.world())
     assert project.standing() == before
+
+
+def test_a_move_goes_on_where_the_room_is_enough_for_what_is_left_of_it(project: Project) -> None:
+    world = project.world()._replace(vault=Nearly(clock=project.world().clock))
+    with pytest.raises(SiteError, match="are free at"):
+        preview_archive(world=world)
+
+    def stopped(done: int, total: int, label: str) -> None:
+        if (done, label) == (total, "files copied"):
+            raise OSError("killed")
+
+    with pytest.raises(OSError, match="killed"):
+        archive_experiment(progress=stopped, world=project.world())
+    assert archive_experiment(world=world).archive == str(project.archive)
+
+
+class Nearly(DiskVault):
+    """A disk that has room for what must stay free, and for a small part of the experiment."""
+
+    def free(self, folder: str) -> int:
+        return 50_050_000
 
 
 def test_an_archive_is_found_by_name_where_the_project_has_forgotten_it(project: Project) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from cruijff_kit.adapters.shelf import DiskShelf
 from cruijff_kit.cli.main import cli
 from cruijff_kit.data.yaml_text import dump_yaml, load_yaml
 from cruijff_kit.errors import PlanError, SpecError
@@ -58,7 +59,7 @@ def changed(**changes: Any) -> str:
 
 
 def made(root: Path, config: Path, **order: Any) -> tuple[Any, World]:
-    world = world_at(root / "new", model_facts())
+    world = world_at(root / "new", model_facts())._replace(shelf=DiskShelf())
     told = {"data": str(config.parent / "rows.json"), "model": "/models/tiny", "tier": "green", **order}
     return configure_design(str(config), order=ConfigureOrder(**told), reason="moved", world=world), world
 
@@ -290,3 +291,17 @@ def test_a_configuration_trains_as_its_design_says_and_macro_f1_is_watched(tmp_p
     assert validated
     assert all(point["f1_low"] <= point["f1"] <= point["f1_high"] for point in validated)
     assert (tmp_path / "new" / "outputs" / RunLayout(run).output / "best" / "adapter_model.safetensors").is_file()
+
+
+def test_a_design_that_cannot_be_leaves_no_rows_in_the_way_of_the_next_try(tmp_path: Path) -> None:
+    config = put(tmp_path / "configs", rows=8)
+    with pytest.raises(SpecError, match="nothing was written"):
+        made(tmp_path, config)
+    assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []
+    (tmp_path / "new" / "data").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "new" / "data" / "rows.json").write_text("mine", encoding="utf-8")
+    with pytest.raises(SpecError, match=r"`data/rows\.json` is there already"):
+        made(tmp_path, config)
+    assert [path.name for path in (tmp_path / "new").rglob("*") if path.is_file()] == ["rows.json"]
+    made(tmp_path, put(tmp_path / "configs"), force=True)
+    assert len(rows_of(world_at(tmp_path / "new"))["train"]) > 8

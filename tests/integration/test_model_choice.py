@@ -18,6 +18,7 @@ from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.serving import ModelChoice, ServedModel
 from cruijff_kit.workflow import choose_model, open_dialogue, recorded_plan, scaffold_runs
+from cruijff_kit.workflow.consent import allow_data, preview_allow
 from tests.fakes.designed import design, put_design, world_at
 from tests.fakes.serving import FakeServing
 from tests.random_model import random_adapter, random_base, wide_base
@@ -53,7 +54,7 @@ class Ready(NamedTuple):
         return Path(load_train_config(self.world.store.root / RunLayout(self.tuned.id).config).output_dir)
 
 
-def ready(folder: Path, base: str, *, tier: str = "green", consent: bool = False) -> Ready:
+def ready(folder: Path, base: str, *, tier: str = "green", consent: bool = False, recorded: bool = True) -> Ready:
     world = world_at(folder / "experiment")._replace(hub=LocalHub(cache=folder / "cache"))
     spec = design(
         models=[{"name": "tiny", "path": base}], factors={}, runs=[{"name": "base", "type": "control"}],
@@ -65,6 +66,8 @@ def ready(folder: Path, base: str, *, tier: str = "green", consent: bool = False
     data = type(spec.data).model_validate({**spec.data.model_dump(), **told})
     put_design(world.store.root, spec.model_copy(update={"data": data}))
     scaffold_runs(world=world)
+    if consent and recorded:
+        allow_data(preview_allow(way="show", world=world), reason="a trial", who="ada", world=world)
     runs = recorded_plan(world=world)[0].runs
     made = Ready(
         world, next(run for run in runs if run.type == "fine-tuned"), next(run for run in runs if run.type == "control")
@@ -228,6 +231,11 @@ def test_a_model_that_learnt_from_guarded_data_stays_on_this_machine(
         assert fact in told
         assert bool(told) == bool(fact)
     assert chosen(made.world, model=base).here_only == ""
+
+
+def test_consent_that_stands_in_the_design_alone_opens_nothing(base: str, tmp_path: Path) -> None:
+    made = ready(tmp_path, base, tier="yellow", consent=True, recorded=False)
+    assert "yellow data without recorded consent" in chosen(made.world, run=made.tuned.id).here_only
 
 
 def test_a_model_whose_data_are_marked_red_stays_on_this_machine_whatever_the_design_says(

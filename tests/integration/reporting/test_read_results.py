@@ -56,6 +56,17 @@ def test_figures_of_older_results_are_not_read(reported: Reported, tmp_path: Pat
         read_results(world=world)
 
 
+@pytest.mark.parametrize("text", ('{"figures": [{}], "references": []}', '{"figures": [], "references": [1]}', "[]"))
+def test_a_report_of_another_form_is_refused_with_how_to_have_it_again(
+    text: str, reported: Reported, tmp_path: Path
+) -> None:
+    world = world_at(Path(shutil.copytree(reported[0].store.root, tmp_path / "torn")))
+    (tmp_path / "torn" / ExperimentLayout.traces).write_text(text, encoding="utf-8")
+    with pytest.raises(ResultError, match="cannot be read") as caught:
+        read_results(world=world)
+    assert "ck report" in caught.value.hint
+
+
 @pytest.mark.parametrize("limit,after", ((0, 0), (501, 0), (5, -1)))
 def test_a_page_is_never_boundless(reported: Reported, limit: int, after: int) -> None:
     with pytest.raises(SpecError):

@@ -1,6 +1,7 @@
 """Repeated answers: those of one checkpoint to one prompt, from every run that sampled."""
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,5 @@ def test_sampled_answers_are_judged_by_their_words() -> None:
 def test_a_row_s_hash_does_not_depend_on_what_its_columns_are_called() -> None:
     assert row_sha256({"input": "a", "output": "b"}) == row_sha256({"answer": "b", "question": "a"})
     assert row_sha256({"input": "a", "output": "b"}) != row_sha256({"input": "a", "output": "c"})
+    days = date(2026, 1, 2), date(2026, 1, 3)
+    assert row_sha256({"input": "a", "day": days[0]}) != row_sha256({"input": "a", "day": days[1]})
