@@ -87,7 +87,7 @@ def sweep_table(view: SweepView) -> Table:
         for row in view.rows
     )
     note = "Means over seeds. Trials were proposed by the values of those before them, which `search.json` keeps."
-    return Table("search", "Search", columns, rows, note)
+    return Table("search", "Search", columns, rows, note, view.curve)
 
 
 def _level(level: Level) -> str:
