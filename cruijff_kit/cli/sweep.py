@@ -1,6 +1,6 @@
 """`ck sweep`: a search round by round, agreed to once, and its trials in plain text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -95,18 +95,13 @@ def _changes() -> Callable[[ExperimentStatus], None]:
 
 def _told(view: SweepView) -> str:
     """Return the table of trials, the curve of the best and the sentences."""
-    names = list(dict.fromkeys(name for row in view.rows for name in row.parameters))
-    heads = ("trial", *names, "seeds", view.metric, "note")
-    table = aligned(heads, [_row(row, names) for row in view.rows])
+    heads = ("trial", *view.parameters, "seeds", view.metric, "note")
+    table = aligned(heads, [_row(row, view.parameters) for row in view.rows])
     curve = ("", *view.curve) if view.curve else ()
     return "\n".join([table, *curve, "", *view.words])
 
 
-def _row(row: SweepRow, names: list[str]) -> tuple[str, ...]:
-    levels = (_cell(row.parameters[name]) if name in row.parameters else "" for name in names)
+def _row(row: SweepRow, names: Sequence[str]) -> tuple[str, ...]:
+    levels = (row.level_words(name) or "" for name in names)
     value = "" if row.value is None else f"{row.value:.4g}"
     return (row.name, *levels, str(row.seeds), value, row.note)
-
-
-def _cell(level: object) -> str:
-    return f"{level:.4g}" if isinstance(level, float) else "none" if level is None else str(level)
