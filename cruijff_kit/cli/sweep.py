@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cruijff_kit import workflow
-from cruijff_kit.cli.table import aligned
+from cruijff_kit.cli.table import aligned, changed, phase_line
 from cruijff_kit.cli.world import confirm, enter
+from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.schema.sweep import SweepRow, SweepView
 
@@ -80,15 +81,12 @@ def _agree(reason: str, *, unattended: bool, world: "World") -> None:
 
 def _changes() -> Callable[[ExperimentStatus], None]:
     """Return what prints a line for every job that is seen in a new state."""
-    seen: dict[tuple[str, str], Phase] = {}
+    seen: dict[tuple[str, Step], Phase] = {}
 
     def tell(look: ExperimentStatus) -> None:
-        for entry in look.steps:
-            key = entry.run_id, entry.step.value
-            if seen.get(key) is not entry.phase and entry.phase is not Phase.NOT_SUBMITTED:
-                note = f" ({entry.reason})" if entry.reason else ""
-                click.echo(f"  {entry.run_id}/{entry.step.value}: {entry.phase.value}{note}")
-            seen[key] = entry.phase
+        for entry in changed(look, seen):
+            if entry.phase is not Phase.NOT_SUBMITTED:
+                click.echo(f"  {phase_line(entry)}")
 
     return tell
 
