@@ -46,7 +46,7 @@ def show_run(opening: Opening) -> None:
         return
     plan = plan_of(opening, name)
     with right:
-        run = choose_run({each.id: each.id for each in plan.runs})
+        run = choose_run(plan)
     if run is None:
         return
     planned = next(each for each in plan.runs if each.id == run)
