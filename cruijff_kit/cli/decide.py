@@ -97,9 +97,10 @@ def _asked(options: dict[str, Any]) -> DecisionSettings:
 
 def _order(options: dict[str, Any], asked: DecisionSettings) -> TextOrder:
     fields = [each.partition("=") for each in options["fields"]]
-    wrong = [name for name, mark, _ in fields if not mark or not name]
-    if wrong:
-        raise SpecError(f"`--field {wrong[0]}` names no value", hint="write `--field name=value`")
+    for name, mark, value in fields:
+        if not (name and mark):
+            lacking = "value" if name else "column"
+            raise SpecError(f"`--field {name}{mark}{value}` names no {lacking}", hint="write `--field name=value`")
     if options["passes"] is not None and options["members"]:
         raise SpecError("`--mc-dropout` and `--ensemble` are two sources of doubt", hint="ask for one at a time")
     chosen = {name: value for name, value in options.items() if name in ModelChoice.model_fields}
