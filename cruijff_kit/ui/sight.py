@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
 __all__ = [
+    "MOST",
     "Followed",
     "Standing",
     "choose_experiment",
@@ -35,7 +36,8 @@ __all__ = [
     "world_of",
 ]
 
-_MOST = 500
+MOST = 500
+"""Experiments that pages hold."""
 _CLIENT = "ck ui"
 
 
@@ -64,7 +66,7 @@ def world_of(project: str, name: str, *, site: str | None = None) -> "World":
 def project_cards(project: str, *, site: str | None = None) -> SearchPage:
     """Return what is told of the experiments of a project, the latest first."""
     world = world_of(project, "", site=site)
-    return workflow.search_experiments(Query(), limit=_MOST, projects=[project], world=world)
+    return workflow.search_experiments(Query(), limit=MOST, projects=[project], world=world)
 
 
 class Standing(NamedTuple):

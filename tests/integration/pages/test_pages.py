@@ -14,7 +14,7 @@ from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.model_audit import AuditFile
 from cruijff_kit.schema.pages import Opening
 from cruijff_kit.schema.plan import Plan
-from cruijff_kit.ui import audit
+from cruijff_kit.ui import audit, sight
 from cruijff_kit.ui.asked import costs_of, matrix_of
 from cruijff_kit.ui.decide import NO_GUARANTEE
 from cruijff_kit.ui.export import csv_text, json_text
@@ -169,6 +169,14 @@ def test_records_beyond_those_a_page_holds_are_told_of(opening: Opening, monkeyp
     assert headings(app)[0] == "5 of 5 records"
     (told,) = [each.value for each in app.caption if "are left out" in each.value]
     assert told.startswith("The first ")
+
+
+def test_experiments_beyond_those_that_pages_hold_are_told_of(copied: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(Path(copied.project) / "triage", Path(copied.project) / "later")
+    monkeypatch.setattr(sight, "MOST", 1)
+    app = page("experiments", copied)
+    assert headings(app)[0] == "1 experiment"
+    assert any(each.value.startswith("Of 2 experiments the latest are here") for each in app.caption)
 
 
 def test_a_stored_sample_gets_a_verdict_with_its_costs(opening: Opening, runs: list[str]) -> None:
