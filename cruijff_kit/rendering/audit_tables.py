@@ -25,8 +25,7 @@ def audit_tables(dossier: Dossier) -> tuple[Table, ...]:
 
 def audit_text(audit: ModelAudit) -> str:
     """Return an audit as text: the verdict, then every part with its checks."""
-    epoch = "base" if audit.epoch is None else f"epoch {audit.epoch}"
-    lines = [f"{audit.run}, {audit.task or 'arrays'}, {epoch}, {audit.n:,} samples of split {audit.split or NONE}", ""]
+    lines = [f"{audit.run}, {audit.subject}", ""]
     for part in audit.components:
         lines.append(f"{_WORDS[part.verdict]:<13}{part.name}{f': {part.reason}' if part.reason else ''}")
         lines += [f"  {_WORDS[each.verdict]:<13}{_line(each)}" for each in part.checks]

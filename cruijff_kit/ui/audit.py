@@ -120,9 +120,8 @@ def _model_audit(opening: Opening, name: str) -> None:
     """Show the audits of models that there are, each check with its limit."""
     world = world_of(opening.project, name, site=opening.site)
     for found in workflow.read_audits(world=world).audits:
-        epoch = "base" if found.epoch is None else f"epoch {found.epoch}"
         st.subheader(f"Audit of {plain(found.run)}: {_SIGNS[found.verdict]}")
-        st.caption(plain(f"{found.task}, {epoch}, {found.n:,} samples of split {found.split}"))
+        st.caption(plain(found.subject))
         st.dataframe(_checks(found.components), hide_index=True, width="stretch")
         if found.figures:
             st.dataframe(_groups(found.figures), hide_index=True, width="stretch")
