@@ -143,7 +143,7 @@ $(READY) $(LATEST)/.ready $(MLX)/.ready: pyproject.toml
 		echo "hint: install one, then run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "setting up $(@D) (once, about $(SIZE), some minutes)"
 	@test -x $(@D)/bin/python || "$(PYTHON)" -m venv $(@D) || { \
-		echo "hint: on Debian and Ubuntu: apt install python3-venv"; rm -rf $(@D); exit 1; }
+		echo "hint: on Debian and Ubuntu: apt install python3-venv"; rm -f $(@D)/bin/python; exit 1; }
 	@$(@D)/bin/pip install -qq $(TORCH) -c $(filter constraints%,$^)
 	@$(@D)/bin/pip install -qq -e ".[$(EXTRAS)]" -c $(filter constraints%,$^)
 	@touch $@
