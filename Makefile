@@ -20,11 +20,15 @@ CLAUDE ?= build/claude/node_modules/.bin/claude
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# What was not run, what is known without it, and what runs it where it can be.
+STARS := "******************************************************************************"
+not_run = printf '%s\n' "" $(STARS) "NOT RUN: $(1), which is not here and was not installed." "$(2)" "    make $(3)" $(STARS) >&2
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-calibrated test lint types pytest pages in-browser test-slurm on-slurm latest mlx prove-metal claude inspect soak bench wheel-check clean
 
 help: ## list what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make .venv with everything in it
 
@@ -43,22 +47,12 @@ test: lint types pytest latest ## check and test everything, on every set of ver
 	@if $(BIN)/python -m tests.browser.chromium --install; then \
 		$(MAKE) --no-print-directory in-browser; \
 	else \
-		printf '%s\n' "" \
-			"******************************************************************************" \
-			"NOT RUN: the pages in a real browser, which is not here and was not installed." \
-			"Everything else before this has passed. Run them on a machine with Chromium:" \
-			"    make pages" \
-			"******************************************************************************" >&2; \
+		$(call not_run,the pages in a real browser,Everything else before this has passed. Run them on a machine with Chromium:,pages); \
 	fi
 	@if $(BIN)/python -m tests.slurm.cluster check --install; then \
 		$(MAKE) --no-print-directory on-slurm; \
 	else \
-		printf '%s\n' "" \
-			"******************************************************************************" \
-			"NOT RUN: the tests on a real Slurm, which is not here and was not installed." \
-			"Everything else has passed. Run them on a machine that has Slurm:" \
-			"    make test-slurm" \
-			"******************************************************************************" >&2; \
+		$(call not_run,the tests on a real Slurm,Everything else has passed. Run them on a machine that has Slurm:,test-slurm); \
 	fi
 
 lint: $(READY) ## check style, layers and formatting
@@ -149,7 +143,7 @@ $(READY) $(LATEST)/.ready $(MLX)/.ready: pyproject.toml
 		echo "hint: install one, then run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "setting up $(@D) (once, about $(SIZE), some minutes)"
 	@test -x $(@D)/bin/python || "$(PYTHON)" -m venv $(@D) || { \
-		echo "hint: on Debian and Ubuntu: apt install python3-venv"; rm -rf $(@D); exit 1; }
+		echo "hint: on Debian and Ubuntu: apt install python3-venv"; rm -f $(@D)/bin/python; exit 1; }
 	@$(@D)/bin/pip install -qq $(TORCH) -c $(filter constraints%,$^)
 	@$(@D)/bin/pip install -qq -e ".[$(EXTRAS)]" -c $(filter constraints%,$^)
 	@touch $@

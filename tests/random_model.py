@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from tests.tokenizer_zoo import LLAMA3, byte_level
 
@@ -50,10 +50,6 @@ def random_adapter(folder: Path, base: str, *, seed: int = 1, dropout: float = 0
 
 def wide_base(folder: Path, base: str) -> str:
     """Make a base of the same family as another, its inner layers of another width."""
-    from transformers import AutoConfig, LlamaForCausalLM
-
-    from tests.tokenizer_zoo import byte_level
-
     wide = AutoConfig.from_pretrained(base, local_files_only=True)
     wide.intermediate_size = 96
     LlamaForCausalLM(wide).save_pretrained(folder)

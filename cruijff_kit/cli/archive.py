@@ -90,7 +90,8 @@ def unarchive(experiment: str, source: str | None, reason: str, dry_run: bool, a
         click.echo(receipt.model_dump_json(indent=2))
         return
     click.echo(f"brought back {receipt.files} files, {size_words(receipt.bytes)} of content, to {receipt.origin}")
-    click.echo("\n".join(_gone(receipt.dropped)), nl=bool(receipt.dropped))
+    for line in _gone(receipt.dropped):
+        click.echo(line)
 
 
 def _told(preview: ArchivePreview) -> Iterator[str]:
@@ -116,8 +117,9 @@ def _back(preview: UnarchivePreview) -> Iterator[str]:
     yield from _gone(preview.dropped)
 
 
-def _gone(dropped: Sequence[DiskItem]) -> list[str]:
-    return [f"dropped when it was archived: {each.run_id} {each.kind}, {size_words(each.bytes)}" for each in dropped]
+def _gone(dropped: Sequence[DiskItem]) -> Iterator[str]:
+    for each in dropped:
+        yield f"dropped when it was archived: {each.run_id} {each.kind}, {size_words(each.bytes)}"
 
 
 def _rows(items: Sequence[DiskItem], what: str) -> Iterator[tuple[str, str, str, str, str]]:

@@ -6,6 +6,7 @@ import click
 from pydantic import ValidationError
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.refusals import refusal
 from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.model_audit import AuditRequest, AuditRules
@@ -55,8 +56,7 @@ def audit_model(
             temperature=temperature,
         )  # fmt: skip
     except ValidationError as err:
-        problems = [Problem(each["msg"].lower(), ".".join(map(str, each["loc"]))) for each in err.errors()]
-        raise SpecError("the audit asked for is not possible", problems=problems, hint=_HELP) from err
+        raise refusal("the audit asked for is not possible", err, hint=_HELP) from err
     receipt = workflow.audit_run(run, asked=asked, world=enter(experiment))
     click.echo(receipt.audit.model_dump_json(indent=2) if as_json else f"{receipt.text}{receipt.path}")
     if receipt.audit.verdict == "fail":

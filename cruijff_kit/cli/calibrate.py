@@ -8,9 +8,10 @@ import click
 from pydantic import ValidationError
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.refusals import refusal
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import enter
-from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.calibration import CalibrationSettings, Calibrator, Method, SplitFigures
 from cruijff_kit.schema.known_chances import KnownChances
 from cruijff_kit.schema.report import Interval
@@ -102,8 +103,7 @@ def _settings(costs: Path | None, **options: Any) -> CalibrationSettings:
     try:
         return CalibrationSettings.model_validate({**options, "costs": named})
     except ValidationError as err:
-        problems = [Problem(each["msg"], path=".".join(str(part) for part in each["loc"])) for each in err.errors()]
-    raise SpecError("the calibration asked for is not possible", problems=problems, hint="see `ck calibrate --help`")
+        raise refusal("the calibration asked for is not possible", err, hint="see `ck calibrate --help`") from err
 
 
 def _calibrator(fitted: Calibrator) -> str:

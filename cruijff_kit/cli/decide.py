@@ -8,9 +8,10 @@ from pydantic import ValidationError
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.model_options import model_options
+from cruijff_kit.cli.refusals import refusal
 from cruijff_kit.cli.verdict_text import verdict_text
 from cruijff_kit.cli.world import enter
-from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.serving import ModelChoice
 from cruijff_kit.schema.verdict import DecisionSettings, TextOrder, Verdict
@@ -91,15 +92,15 @@ def _asked(options: dict[str, Any]) -> DecisionSettings:
     try:
         return DecisionSettings(**levels, costs=None if costs is None else workflow.load_costs(costs))
     except ValidationError as err:
-        problems = [Problem(each["msg"].lower(), ".".join(map(str, each["loc"]))) for each in err.errors()]
-        raise SpecError("this cannot be asked of a decision", problems=problems, hint="see `ck decide --help`") from err
+        raise refusal("this cannot be asked of a decision", err, hint="see `ck decide --help`") from err
 
 
 def _order(options: dict[str, Any], asked: DecisionSettings) -> TextOrder:
     fields = [each.partition("=") for each in options["fields"]]
-    wrong = [name for name, mark, _ in fields if not mark or not name]
-    if wrong:
-        raise SpecError(f"`--field {wrong[0]}` names no value", hint="write `--field name=value`")
+    for name, mark, value in fields:
+        if not (name and mark):
+            lacking = "value" if name else "column"
+            raise SpecError(f"`--field {name}{mark}{value}` names no {lacking}", hint="write `--field name=value`")
     if options["passes"] is not None and options["members"]:
         raise SpecError("`--mc-dropout` and `--ensemble` are two sources of doubt", hint="ask for one at a time")
     chosen = {name: value for name, value in options.items() if name in ModelChoice.model_fields}

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cruijff_kit import workflow
-from cruijff_kit.cli.table import STATUS_COLUMNS, aligned, status_rows, status_table
+from cruijff_kit.cli.table import STATUS_COLUMNS, aligned, changed, phase_line, status_rows, status_table
 from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import RunError
 from cruijff_kit.schema.job import Step
@@ -90,12 +90,8 @@ def _lines(looks: Iterator[ExperimentStatus]) -> ExperimentStatus:
         if look.watcher != watcher:
             click.echo(_acting(look), err=True)
             watcher = look.watcher
-        for entry in look.steps:
-            key = entry.run_id, entry.step
-            if seen.get(key) is not entry.phase:
-                note = f" ({entry.reason})" if entry.reason else ""
-                click.echo(f"{entry.run_id}/{entry.step.value}: {entry.phase.value}{note}")
-            seen[key] = entry.phase
+        for entry in changed(look, seen):
+            click.echo(phase_line(entry))
     click.echo(status_table(look))
     return look
 

@@ -7,6 +7,7 @@ import click
 from pydantic import ValidationError
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.listed import listed
 from cruijff_kit.cli.model_options import model_options
 from cruijff_kit.cli.world import ProgressBar, enter
 from cruijff_kit.errors import Problem, SpecError
@@ -64,7 +65,7 @@ def predict(
     reason. Stopped at any moment, the same command on the same file goes on where it was.
     """
     _refuse_mixed(text=text, metadata=metadata, source=source, target=target)
-    labels = (*(each.strip() for each in options.split(",") if each.strip()), *more)
+    labels = *listed(options), *more
     form = AnswerForm.model_validate({"options": labels, **{name: chosen.pop(name) for name in _OF_FORM}})
     thresholds = _thresholds({name: chosen.pop(name) for name in _OF_THRESHOLDS})
     after = {name: chosen.pop(f"next_{name}") for name in _NEXT}

@@ -4,6 +4,7 @@ import click
 from pydantic import ValidationError
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.listed import listed
 from cruijff_kit.cli.site_report import reported
 from cruijff_kit.cli.world import ProgressBar, enter
 from cruijff_kit.errors import Problem, SpecError
@@ -42,8 +43,7 @@ def build(
     if cuda and cpu:
         raise SpecError("`--cuda` and `--cpu` exclude each other", hint="give one of them")
     tag = "cpu" if cpu else f"cu{cuda.replace('.', '')}" if cuda else None
-    names = tuple(name.strip() for name in extras.split(",") if name.strip())
-    wish = _wish({**said, "build": tag, "extras": names})
+    wish = _wish({**said, "build": tag, "extras": listed(extras)})
     with ProgressBar("build") as progress:
         receipt = workflow.build_environment(
             wish, level=_level(project), dry_run=dry_run, progress=progress, world=enter(experiment)

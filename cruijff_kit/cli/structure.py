@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.listed import listed
 from cruijff_kit.cli.world import ProgressBar, enter
 from cruijff_kit.schema.structured_rows import Augmentation, StructureReceipt, Structuring
 
@@ -51,8 +52,7 @@ def structure(
 ) -> None:
     """Write the labelled texts of SOURCE as rows that teach structured answers, and count them."""
     multiplied = Augmentation(methods=methods, aug_p=aug_p, copies=copies, synonyms=synonyms) if methods else None
-    labels = tuple(each.strip() for each in options.split(",") if each.strip())
-    asked = Structuring.model_validate({**columns, "options": labels, "augmentation": multiplied})
+    asked = Structuring.model_validate({**columns, "options": listed(options), "augmentation": multiplied})
     with ProgressBar("structure") as bar:
         receipt = workflow.structure_data(
             source, output, asked=asked, force=force, progress=bar, world=enter(experiment)

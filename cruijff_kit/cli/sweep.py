@@ -1,13 +1,14 @@
 """`ck sweep`: a search round by round, agreed to once, and its trials in plain text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from cruijff_kit import workflow
-from cruijff_kit.cli.table import aligned
+from cruijff_kit.cli.table import aligned, changed, phase_line
 from cruijff_kit.cli.world import confirm, enter
+from cruijff_kit.schema.job import Step
 from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.schema.sweep import SweepRow, SweepView
 
@@ -80,33 +81,25 @@ def _agree(reason: str, *, unattended: bool, world: "World") -> None:
 
 def _changes() -> Callable[[ExperimentStatus], None]:
     """Return what prints a line for every job that is seen in a new state."""
-    seen: dict[tuple[str, str], Phase] = {}
+    seen: dict[tuple[str, Step], Phase] = {}
 
     def tell(look: ExperimentStatus) -> None:
-        for entry in look.steps:
-            key = entry.run_id, entry.step.value
-            if seen.get(key) is not entry.phase and entry.phase is not Phase.NOT_SUBMITTED:
-                note = f" ({entry.reason})" if entry.reason else ""
-                click.echo(f"  {entry.run_id}/{entry.step.value}: {entry.phase.value}{note}")
-            seen[key] = entry.phase
+        for entry in changed(look, seen):
+            if entry.phase is not Phase.NOT_SUBMITTED:
+                click.echo(f"  {phase_line(entry)}")
 
     return tell
 
 
 def _told(view: SweepView) -> str:
     """Return the table of trials, the curve of the best and the sentences."""
-    names = list(dict.fromkeys(name for row in view.rows for name in row.parameters))
-    heads = ("trial", *names, "seeds", view.metric, "note")
-    table = aligned(heads, [_row(row, names) for row in view.rows])
+    heads = ("trial", *view.parameters, "seeds", view.metric, "note")
+    table = aligned(heads, [_row(row, view.parameters) for row in view.rows])
     curve = ("", *view.curve) if view.curve else ()
     return "\n".join([table, *curve, "", *view.words])
 
 
-def _row(row: SweepRow, names: list[str]) -> tuple[str, ...]:
-    levels = (_cell(row.parameters[name]) if name in row.parameters else "" for name in names)
+def _row(row: SweepRow, names: Sequence[str]) -> tuple[str, ...]:
+    levels = (row.level_words(name) or "" for name in names)
     value = "" if row.value is None else f"{row.value:.4g}"
     return (row.name, *levels, str(row.seeds), value, row.note)
-
-
-def _cell(level: object) -> str:
-    return f"{level:.4g}" if isinstance(level, float) else "none" if level is None else str(level)

@@ -3,9 +3,10 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from cruijff_kit.schema.run import ExperimentStatus, StepStatus
+from cruijff_kit.schema.job import Step
+from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 
-__all__ = ["STATUS_COLUMNS", "aligned", "status_rows", "status_table"]
+__all__ = ["STATUS_COLUMNS", "aligned", "changed", "phase_line", "status_rows", "status_table"]
 
 STATUS_COLUMNS = ("run", "job", "state", "progress", "last", "note")
 
@@ -38,6 +39,19 @@ def status_table(status: ExperimentStatus) -> str:
 def status_rows(status: ExperimentStatus) -> list[tuple[str, ...]]:
     """Return the cells of the status table."""
     return [_row(entry) for entry in status.steps]
+
+
+def changed(status: ExperimentStatus, seen: dict[tuple[str, Step], Phase]) -> list[StepStatus]:
+    """Return the jobs that are in another state than they were seen in, and note the states there are now."""
+    news = [entry for entry in status.steps if seen.get((entry.run_id, entry.step)) is not entry.phase]
+    seen.update({(entry.run_id, entry.step): entry.phase for entry in news})
+    return news
+
+
+def phase_line(entry: StepStatus) -> str:
+    """Return a job, its state and why it is in it."""
+    note = f" ({entry.reason})" if entry.reason else ""
+    return f"{entry.run_id}/{entry.step.value}: {entry.phase.value}{note}"
 
 
 def _row(entry: StepStatus) -> tuple[str, ...]:

@@ -22,7 +22,9 @@ _DEMO = "made_up_triage"
 
 @click.command()
 @click.option("--metrics", metavar="FILE", help="Show one file of metrics: `metrics.jsonl`, or one JSON array.")
-@click.option("--model", metavar="DIR", help="Decide on texts by this model, a base or an adapter.")
+@click.option(
+    "--model", metavar="DIR", help="Decide on texts by a model: a directory of a base or an adapter, or a base's name."
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8501, show_default=True, help="TCP port; 0 for any free."
 )
@@ -74,9 +76,8 @@ def _opening(experiment: str, *, metrics: str | None, model: str | None) -> Open
 def _choice(model: str | None) -> ModelChoice | None:
     if model is None:
         return None
-    place = Path(model).resolve()
-    worn = (place / "adapter_config.json").is_file()
-    return ModelChoice(adapter=str(place)) if worn else ModelChoice(model=str(place))
+    worn = (Path(model) / "adapter_config.json").is_file()
+    return ModelChoice(adapter=model) if worn else ModelChoice(model=model)
 
 
 def _made_up() -> Opening:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from cruijff_kit.rendering.numbers import NONE, between, percent, plain
+from cruijff_kit.rendering.numbers import NONE, estimate, percent
 from cruijff_kit.rendering.sheet import Column, Table, source_labels
 from cruijff_kit.rendering.untrusted import clean_line
 from cruijff_kit.schema.model_audit import AuditCheck, AuditComponent, GroupFigure, ModelAudit
@@ -25,8 +25,7 @@ def audit_tables(dossier: Dossier) -> tuple[Table, ...]:
 
 def audit_text(audit: ModelAudit) -> str:
     """Return an audit as text: the verdict, then every part with its checks."""
-    epoch = "base" if audit.epoch is None else f"epoch {audit.epoch}"
-    lines = [f"{audit.run}, {audit.task or 'arrays'}, {epoch}, {audit.n:,} samples of split {audit.split or NONE}", ""]
+    lines = [f"{audit.run}, {audit.subject}", ""]
     for part in audit.components:
         lines.append(f"{_WORDS[part.verdict]:<13}{part.name}{f': {part.reason}' if part.reason else ''}")
         lines += [f"  {_WORDS[each.verdict]:<13}{_line(each)}" for each in part.checks]
@@ -43,7 +42,7 @@ def audit_sentences(audits: Sequence[ModelAudit]) -> tuple[str, ...]:
 def _line(check: AuditCheck) -> str:
     if check.rule == "holds":
         return f"{check.name}: {check.reason}"
-    value = f"{_figure(check)} (n {check.figure.n})" if check.figure is not None else NONE
+    value = f"{estimate(check.figure)} (n {check.figure.n})" if check.figure is not None else NONE
     return f"{check.name} {value}, {_limit(check)}: {check.reason}"
 
 
@@ -99,13 +98,7 @@ def _cells(check: AuditCheck, part: AuditComponent) -> tuple[str, ...]:
     first = check is part.checks[0] and part.reason
     why = f"{check.reason} ({part.reason})" if first else check.reason
     n = NONE if check.figure is None else f"{check.figure.n:,}"
-    return clean_line(check.name), _WORDS[check.verdict], _figure(check), n, _limit(check), clean_line(why)
-
-
-def _figure(check: AuditCheck) -> str:
-    if check.figure is None or check.figure.value is None:
-        return NONE
-    return f"{plain(check.figure.value)} {between(check.figure)}"
+    return clean_line(check.name), _WORDS[check.verdict], estimate(check.figure), n, _limit(check), clean_line(why)
 
 
 def _limit(check: AuditCheck) -> str:
@@ -129,9 +122,8 @@ def _groups(audits: Sequence[ModelAudit]) -> Table:
 
 
 def _group(audit: ModelAudit, each: GroupFigure) -> tuple[str, ...]:
-    value = NONE if each.figure.value is None else f"{plain(each.figure.value)} {between(each.figure)}"
     names = (clean_line(each.column), clean_line(each.level), clean_line(each.metric))
-    return audit.run, audit.task, *names, value, f"{each.figure.n:,}", each.reason
+    return audit.run, audit.task, *names, estimate(each.figure), f"{each.figure.n:,}", each.reason
 
 
 def _cut(rows: Sequence[object]) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cruijff_kit.rendering.numbers import NONE, between, p_text, percent, plain, signed
+from cruijff_kit.rendering.numbers import NONE, between, estimate, p_text, percent, signed
 from cruijff_kit.rendering.untrusted import clean_line
 from cruijff_kit.schema.groups import GroupMetric, GroupResult, Heterogeneity
 from cruijff_kit.schema.report import Interval
@@ -62,10 +62,10 @@ def group_table(found: Heterogeneity) -> str:
     shown = [each.metric for each in found.spreads]
     names = [each for each in _SHOWN if each in shown]
     overall = {each.metric: each for each in found.overall}
-    figures = [("all", f"{found.n:,}", *(_cell(overall[name]) for name in names))]
+    figures = [("all", f"{found.n:,}", *(estimate(overall[name].figure) for name in names))]
     for group in found.groups:
         known = {each.metric: each for each in group.metrics}
-        figures.append((_short(group.level), f"{group.n:,}", *(_cell(known[name]) for name in names)))
+        figures.append((_short(group.level), f"{group.n:,}", *(estimate(known[name].figure) for name in names)))
     blocks = [f"{_short(found.source)}, by {_short(found.column)}", _aligned([("group", "n", *names), *figures])]
     differences = list(_differences(found))
     if differences:
@@ -132,10 +132,6 @@ def _reading(found: Heterogeneity) -> Iterator[str]:
         yield f"not shown: {'; '.join(wanting)}"
     # A promise may name values of a group column, which are data.
     yield from map(clean_line, found.notes)
-
-
-def _cell(each: GroupMetric) -> str:
-    return f"{plain(each.figure.value)} {between(each.figure)}" if each.figure.value is not None else NONE
 
 
 def _short(text: str) -> str:

@@ -3,7 +3,18 @@
 from cruijff_kit.schema.report import Interval
 from cruijff_kit.schema.spec import Level
 
-__all__ = ["NONE", "between", "duration", "factor_words", "p_text", "percent", "plain", "short_run", "signed"]
+__all__ = [
+    "NONE",
+    "between",
+    "duration",
+    "estimate",
+    "factor_words",
+    "p_text",
+    "percent",
+    "plain",
+    "short_run",
+    "signed",
+]
 
 NONE = "-"
 """What stands where there is no figure; its reason stands beside it."""
@@ -25,6 +36,11 @@ def between(figure: Interval, *, sign: bool = False) -> str:
         return NONE
     say = signed if sign else plain
     return f"[{say(figure.low)}, {say(figure.high)}]"
+
+
+def estimate(figure: Interval | None) -> str:
+    """Return a figure and its interval in brackets."""
+    return NONE if figure is None or figure.value is None else f"{plain(figure.value)} {between(figure)}"
 
 
 def percent(level: float) -> str:

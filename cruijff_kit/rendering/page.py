@@ -74,8 +74,6 @@ def _sections(dossier: Dossier, drawings: tuple[Drawing, ...]) -> Iterator[str]:
         yield f'<section id="{table.key}"><h2>{escape(table.title)}</h2>'
         yield from (_figure(drawing, dossier) for drawing in drawings if _place(drawing) == table.key)
         yield from _table(table)
-        if table.key == "search" and dossier.sweep is not None and dossier.sweep.curve:
-            yield f"<pre>{escape(chr(10).join(dossier.sweep.curve))}</pre>"
         yield "</section>"
     if dossier.findings.notes:
         items = "".join(f"<li>{_prose(note)}</li>" for note in dossier.findings.notes)
@@ -128,6 +126,8 @@ def _table(table: Table) -> Iterator[str]:
     rows = "\n".join(_row(row, table) for row in table.rows)
     body = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>'
     yield f"<details><summary>{len(table.rows)} rows</summary>{body}</details>" if len(table.rows) > _FOLDED else body
+    if table.lines:
+        yield f"<pre>{escape(chr(10).join(table.lines))}</pre>"
 
 
 def _row(row: tuple[str, ...], table: Table) -> str:

@@ -70,8 +70,6 @@ def _body(dossier: Dossier) -> Iterator[str]:
         if table.key == "sources":
             continue
         yield from _section(table)
-        if table.key == "search" and dossier.sweep is not None and dossier.sweep.curve:
-            yield "\n".join(["```text", *dossier.sweep.curve, "```"])
     if dossier.findings.notes:
         yield "## Notes"
         yield "\n".join(f"- {note}" for note in dossier.findings.notes)
@@ -93,6 +91,8 @@ def _section(table: Table) -> Iterator[str]:
         yield table.note
     if table.rows:
         yield _markdown(table)
+    if table.lines:
+        yield "\n".join(["```text", *table.lines, "```"])
 
 
 def _markdown(table: Table) -> str:

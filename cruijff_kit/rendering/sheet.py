@@ -30,6 +30,8 @@ class Table(NamedTuple):
     """Cells as text."""
     note: str = ""
     """How to read it."""
+    lines: tuple[str, ...] = ()
+    """What stands below the rows as plain text, every character in its place."""
 
 
 def source_labels(dossier: Dossier, *paths: str) -> str:

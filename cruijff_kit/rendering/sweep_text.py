@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from cruijff_kit.rendering.numbers import NONE, plain
 from cruijff_kit.rendering.sheet import Column, Table
-from cruijff_kit.schema.design_kinds import Level
 from cruijff_kit.schema.sweep import SweepView, Win
 
 __all__ = ["curve_lines", "sweep_table", "sweep_words", "win_words"]
@@ -68,10 +67,9 @@ def _times(win: Win) -> str:
 
 def sweep_table(view: SweepView) -> Table:
     """Return the trials of a search as a table of the report."""
-    names = dict.fromkeys(name for row in view.rows for name in row.parameters)
     columns = (
         Column("trial", "code"),
-        *(Column(name) for name in names),
+        *(Column(name) for name in view.parameters),
         Column("seeds", "number"),
         Column(view.metric, "number"),
         Column("note"),
@@ -79,7 +77,7 @@ def sweep_table(view: SweepView) -> Table:
     rows = tuple(
         (
             row.name,
-            *(_level(row.parameters[name]) if name in row.parameters else NONE for name in names),
+            *(row.level_words(name) or NONE for name in view.parameters),
             str(row.seeds),
             plain(row.value),
             row.note or NONE,
@@ -87,11 +85,7 @@ def sweep_table(view: SweepView) -> Table:
         for row in view.rows
     )
     note = "Means over seeds. Trials were proposed by the values of those before them, which `search.json` keeps."
-    return Table("search", "Search", columns, rows, note)
-
-
-def _level(level: Level) -> str:
-    return f"{level:.4g}" if isinstance(level, float) else "none" if level is None else str(level)
+    return Table("search", "Search", columns, rows, note, view.curve)
 
 
 def curve_lines(view: SweepView) -> tuple[str, ...]:

@@ -172,6 +172,12 @@ class ModelAudit(Noun):
     version: str
     """Version of this package."""
 
+    @property
+    def subject(self) -> str:
+        """Return what of the run was audited: evaluation, checkpoint and samples, as far as they have names."""
+        epoch = "base" if self.epoch is None else f"epoch {self.epoch}"
+        return f"{self.task or 'arrays'}, {epoch}, {self.n:,} samples of split {self.split or '-'}"
+
 
 class AuditRequest(Noun):
     """Which answers are audited, and what differs from the design."""

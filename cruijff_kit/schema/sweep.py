@@ -165,6 +165,13 @@ class SweepRow(Noun):
     note: str = ""
     """Why there is no value, or that it is the best so far."""
 
+    def level_words(self, parameter: str) -> str | None:
+        """Return a parameter as people read it; None where it is the default's."""
+        if parameter not in self.parameters:
+            return None
+        level = self.parameters[parameter]
+        return f"{level:.4g}" if isinstance(level, float) else "none" if level is None else str(level)
+
 
 class SweepView(Noun):
     """A search as it stands: trials, the best so far, and what may be claimed."""
@@ -193,3 +200,8 @@ class SweepView(Noun):
     """Whether nothing is left to propose or to wait for."""
     waiting: tuple[Name, ...] = ()
     """Trials whose runs have not all ended."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Return the names of what any trial varies, in the order in which they first occur."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in row.parameters))

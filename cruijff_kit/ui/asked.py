@@ -18,7 +18,7 @@ _LARGEST_ALPHA = 0.5
 def ask_levels(calibrator: Calibrator | None) -> dict[str, float]:
     """Return the error rates that are asked for; without a calibrator what abstaining costs, which promises nothing."""
     if calibrator is None:
-        cost = st.slider("Abstaining costs", 0.0, 1.0, _ABSTAIN, 0.01, key="abstain_cost")
+        cost = _slider("Abstaining costs", (0.0, 1.0), _ABSTAIN, key="abstain_cost")
         st.caption("It abstains where acting is expected to cost more. That promises nothing.")
         return {"abstain_cost": cost}
     risk, named = calibrator.settings.controls_risk, f"{calibrator.run}_{calibrator.settings.method}"
@@ -26,14 +26,19 @@ def ask_levels(calibrator: Calibrator | None) -> dict[str, float]:
     if not risk or st.toggle("make sets too", value=True, key=f"sets_on_{named}"):
         start = _ALPHA if risk else min(calibrator.alpha, _LARGEST_ALPHA)
         label = "alpha of sets: the share that may miss the right option"
-        found["miss_rate"] = st.slider(label, 0.01, _LARGEST_ALPHA, start, 0.01, key=f"miss_{named}")
+        found["miss_rate"] = _slider(label, (0.01, _LARGEST_ALPHA), start, key=f"miss_{named}")
     if risk or st.toggle("limit the cost of acting", value=True, key=f"risk_on_{named}"):
         start = calibrator.alpha if risk else _RISK_LEVEL
         label = "alpha of decisions: the cost allowed per sample acted on"
-        found["risk_level"] = st.slider(label, 0.01, max(1.0, start), start, 0.01, key=f"risk_{named}")
+        found["risk_level"] = _slider(label, (0.01, max(1.0, start)), start, key=f"risk_{named}")
     if calibrator.kept is not None:
         st.caption("Thresholds are found anew from the scores that the calibrator keeps.")
     return found
+
+
+def _slider(label: str, ends: tuple[float, float], start: float, *, key: str) -> float:
+    # In two decimals an alpha of 0.025 would read as another than the one that is promised.
+    return st.slider(label, *ends, start, 0.01, format="%.3g", key=key)
 
 
 def ask_costs(calibrator: Calibrator | None, options: Sequence[str]) -> Costs:

@@ -13,10 +13,11 @@ from cruijff_kit.ui.export import offer
 from cruijff_kit.ui.sight import choose_experiment, world_of
 from cruijff_kit.ui.words import figure, plain, shown
 
-__all__ = ["filtered", "show_audit"]
+__all__ = ["MOST", "filtered", "show_audit"]
 
 _PAGE = 1_000
-_MOST = 20_000
+MOST = 20_000
+"""Records that a page holds."""
 _SIGNS = {"pass": "✓ pass", "fail": "✗ fail", "not_assessed": "· not assessed"}
 
 
@@ -61,6 +62,9 @@ def show_audit(opening: Opening) -> None:
     found = filtered(records, words=words, actions=actions, outcomes=outcomes, actors=actors)
     st.subheader(f"{len(found)} of {len(records)} records")
     _table(found)
+    earlier = head.seq + 1 - MOST if head is not None else 0
+    if earlier > 0:
+        st.caption(f"The first {earlier:,} records are left out; `ck audit show` has them.")
     offer("audit", lambda: [each.model_dump(mode="json") for each in found])
     _model_audit(opening, name)
 
@@ -82,7 +86,7 @@ def _verdict(found: AuditVerdict) -> None:
 def _records(opening: Opening, name: str, *, head: int) -> list[AuditRecord]:
     """Return the records, the newest first; read again once the log has grown beyond `head`."""
     world = world_of(opening.project, name, site=opening.site)
-    after, found = max(-1, head - _MOST), list[AuditRecord]()
+    after, found = max(-1, head - MOST), list[AuditRecord]()
     while True:
         page = workflow.read_audit(after=after, limit=_PAGE, world=world)
         found += workflow.page_without_texts(page, world=world).records
@@ -116,9 +120,8 @@ def _model_audit(opening: Opening, name: str) -> None:
     """Show the audits of models that there are, each check with its limit."""
     world = world_of(opening.project, name, site=opening.site)
     for found in workflow.read_audits(world=world).audits:
-        epoch = "base" if found.epoch is None else f"epoch {found.epoch}"
         st.subheader(f"Audit of {plain(found.run)}: {_SIGNS[found.verdict]}")
-        st.caption(plain(f"{found.task}, {epoch}, {found.n:,} samples of split {found.split}"))
+        st.caption(plain(found.subject))
         st.dataframe(_checks(found.components), hide_index=True, width="stretch")
         if found.figures:
             st.dataframe(_groups(found.figures), hide_index=True, width="stretch")

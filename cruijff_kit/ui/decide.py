@@ -52,7 +52,7 @@ def show_decide(opening: Opening) -> None:
     run = None
     if name is not None:
         with right:
-            run = choose_run({each.id: each.id for each in plan_of(opening, name).runs})
+            run = choose_run(plan_of(opening, name))
     world = world_of(opening.project, name or "", site=opening.site)
     calibrator = _calibrator(run, world=world)
     kind = st.radio("Decide on", [_TYPED, *([_STORED, _TEXT] if run is not None else [])], horizontal=True, key="kind")

@@ -106,11 +106,13 @@ def _index(opening: Opening) -> int:
 
 
 def _tables(opening: Opening, *, only: str, wanted: _Wanted) -> None:
-    standing = _seen(opening, only)
-    cards = [card for card in project_cards(opening.project, site=opening.site).hits if card.experiment in standing]
+    standing, page = _seen(opening, only), project_cards(opening.project, site=opening.site)
+    cards = [card for card in page.hits if card.experiment in standing]
     st.subheader(f"{len(cards)} experiments" if len(cards) != 1 else "1 experiment")
     st.dataframe(_experiments(cards, standing), hide_index=True, width="stretch", key="experiments")
-    for text in project_cards(opening.project, site=opening.site).damaged:
+    if page.total > len(page.hits):
+        st.caption(f"Of {page.total:,} experiments the latest are here; `ck search` finds the others.")
+    for text in page.damaged:
         st.error(plain(text))
     known = _known(standing)
     found = filtered(known, **wanted)

@@ -48,12 +48,18 @@ def csv_text(rows: _Rows) -> bytes:
 
 def json_text(rows: _Rows) -> bytes:
     """Return rows as a JSON array."""
-    told = [{name: shown(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows]
-    return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(_told(rows), indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _cell(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    text = shown(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    told = _told(value)
+    return f"'{told}" if isinstance(told, str) and told.startswith(_FORMULA) else told
+
+
+def _told(value: Any) -> Any:
+    """Return a value with every text in it as it may be shown."""
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, Mapping):
+        return {_told(name): _told(each) for name, each in value.items()}
+    return [_told(each) for each in value] if isinstance(value, list | tuple) else value

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from importlib import import_module
-from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from cruijff_kit.errors import SiteError
 from cruijff_kit.schema.pages import Opening
 
-__all__ = ["HOST", "refuse_missing", "serve_pages"]
+__all__ = ["HOST", "serve_pages"]
 
 HOST = "127.0.0.1"
 """Where pages are served: never elsewhere, as nobody is asked who they are."""
@@ -40,19 +39,10 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def refuse_missing() -> None:
-    """Refuse to go on without the libraries that draw pages.
-
-    Raises:
-        SiteError: the extra `ui` is not installed.
-    """
-    for name in ("streamlit", "plotly"):
-        if find_spec(name) is None:
-            raise SiteError(f"pages need `{name}`, which is not installed", hint="pip install 'cruijff-kit[ui]'")
-
-
 def serve_pages(opening: Opening, *, port: int, ready: Callable[[str], None]) -> None:
     """Show pages until a signal ends that; nothing of what they show is changed.
+
+    `ck ui`, which becomes this, has made sure that the extra `ui` is here.
 
     Args:
         opening: what is shown.
@@ -60,9 +50,8 @@ def serve_pages(opening: Opening, *, port: int, ready: Callable[[str], None]) ->
         ready: told the address once, when a browser may open it.
 
     Raises:
-        SiteError: the extra `ui` is not installed, or the port is taken.
+        SiteError: the port is taken.
     """
-    refuse_missing()
     from streamlit import net_util
     from streamlit.web import bootstrap
     from streamlit.web.server import Server

@@ -46,11 +46,11 @@ def show_run(opening: Opening) -> None:
         return
     plan = plan_of(opening, name)
     with right:
-        run = choose_run({each.id: each.id for each in plan.runs})
+        run = choose_run(plan)
     if run is None:
         return
     planned = next(each for each in plan.runs if each.id == run)
-    alpha = _alpha(opening, name, planned)
+    alpha = _alpha(planned)
     followed = following(opening.project, name, RunLayout(run).metrics, site=opening.site)
     over = all(entry.phase in _OVER for entry in _steps(opening, name, run=run))
 
@@ -137,11 +137,10 @@ def _cards(rows: Sequence[MetricRow], lights: Sequence[Light]) -> None:
         cell.caption(light.words)
 
 
-def _alpha(opening: Opening, name: str, run: PlannedRun) -> float | None:
+def _alpha(run: PlannedRun) -> float | None:
     """Return the miss rate that the monitor's sets are made with; None where it makes none."""
     setting = run.settings.get("calibration_monitor")
-    value = setting.value if setting is not None else None
-    found = value.get("alpha") if isinstance(value, dict) else getattr(value, "alpha", None)
+    found = setting.value.get("alpha") if setting is not None and isinstance(setting.value, dict) else None
     return float(found) if isinstance(found, int | float) else None
 
 

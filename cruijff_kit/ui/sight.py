@@ -1,7 +1,7 @@
 """What pages see: the experiments of a project, opened as one who may be told least, and never written to."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
 __all__ = [
+    "MOST",
     "Followed",
     "Standing",
     "choose_experiment",
@@ -35,7 +36,8 @@ __all__ = [
     "world_of",
 ]
 
-_MOST = 500
+MOST = 500
+"""Experiments that pages hold."""
 _CLIENT = "ck ui"
 
 
@@ -64,7 +66,7 @@ def world_of(project: str, name: str, *, site: str | None = None) -> "World":
 def project_cards(project: str, *, site: str | None = None) -> SearchPage:
     """Return what is told of the experiments of a project, the latest first."""
     world = world_of(project, "", site=site)
-    return workflow.search_experiments(Query(), limit=_MOST, projects=[project], world=world)
+    return workflow.search_experiments(Query(), limit=MOST, projects=[project], world=world)
 
 
 class Standing(NamedTuple):
@@ -98,36 +100,25 @@ def plan_of(opening: Opening, name: str) -> Plan:
     return workflow.recorded_plan(world=world_of(opening.project, name, site=opening.site))[0]
 
 
-def choose_experiment(opening: Opening, *, label: str = "Experiment") -> str | None:
+def choose_experiment(opening: Opening) -> str | None:
     """Return the experiment that is chosen, of those of the project; the address of the page keeps it."""
     names = [card.experiment for card in project_cards(opening.project, site=opening.site).hits]
     if not names:
         st.info("There is no experiment in this directory yet: `ck design` begins one.")
         return None
-    return _chosen("experiment", names, label=label, first=opening.experiment)
+    return _chosen("experiment", names, first=opening.experiment)
 
 
-def choose_run(runs: Mapping[str, str], *, label: str = "Run") -> str | None:
-    """Return the run that is chosen; the address of the page keeps it.
-
-    Args:
-        runs: run ids, and what is shown for each.
-        label: what stands above the choice.
-    """
-    if not runs:
-        return None
-    return _chosen("run", list(runs), label=label, words=runs)
+def choose_run(plan: Plan) -> str | None:
+    """Return the run of a plan that is chosen; the address of the page keeps it."""
+    names = [run.id for run in plan.runs]
+    return _chosen("run", names) if names else None
 
 
-def _chosen(
-    key: str, names: list[str], *, label: str, first: str | None = None, words: Mapping[str, str] | None = None
-) -> str:
+def _chosen(key: str, names: list[str], *, first: str | None = None) -> str:
     wanted = st.session_state.get(f"seen_{key}") or st.query_params.get(key) or first
     index = names.index(wanted) if wanted in names else 0
-    told = dict(words or {})
-    chosen: str = (
-        st.selectbox(label, names, index=index, format_func=lambda name: str(told.get(name, name))) or names[0]
-    )
+    chosen = st.selectbox(key.capitalize(), names, index=index) or names[0]
     st.session_state[f"seen_{key}"] = chosen
     if st.query_params.get(key) != chosen:
         st.query_params[key] = chosen

@@ -24,7 +24,7 @@ from tests.browser.chromium import find_chromium
 pytestmark = pytest.mark.pages
 
 NAMES = ("Experiments", "Run", "Compare", "Decide", "Audit")
-SECONDS = 60_000
+PATIENCE = 60_000
 """Milliseconds that anything may take on a machine that is busy."""
 
 
@@ -74,13 +74,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def page(browser: Browser, served: Served) -> Iterator[Page]:
     """Yield a page that is open; whatever it complains of, or asks of others, fails its test."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
-    context.set_default_timeout(SECONDS)
+    context.set_default_timeout(PATIENCE)
     opened, complaints = context.new_page(), list[str]()
     opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("request", lambda asked: complaints.append(asked.url) if _is_foreign(asked.url, served.address) else None)
     opened.goto(served.address)
-    expect(opened.get_by_role("heading", name="Experiments", exact=True)).to_be_visible(timeout=SECONDS)
+    expect(opened.get_by_role("heading", name="Experiments", exact=True)).to_be_visible(timeout=PATIENCE)
     yield opened
     context.close()
     assert not complaints, complaints
@@ -93,7 +93,7 @@ def _is_foreign(url: str, address: str) -> bool:
 def go(page: Page, name: str) -> None:
     """Go to a page by its name."""
     page.get_by_role("link", name=name, exact=True).click()
-    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=PATIENCE)
 
 
 def choose(page: Page, label: str, *, option: str) -> None:
@@ -116,15 +116,15 @@ def taken(page: Page, click: Callable[[], None], folder: Path) -> Path:
 def test_every_page_opens_without_a_word_of_complaint_and_asks_nothing_of_the_net(page: Page) -> None:
     for name in NAMES:
         go(page, name)
-        expect(page.get_by_text("read only, on this machine alone")).to_be_visible(timeout=SECONDS)
+        expect(page.get_by_text("read only, on this machine alone")).to_be_visible(timeout=PATIENCE)
         expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 def test_runs_are_filtered_by_what_is_typed(page: Page) -> None:
-    expect(page.get_by_role("heading", name="8 of 8 runs")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_role("heading", name="8 of 8 runs")).to_be_visible(timeout=PATIENCE)
     page.get_by_label("Filter").fill("rank8 seed2")
     page.get_by_label("Filter").press("Enter")
-    expect(page.get_by_role("heading", name="2 of 8 runs")).to_be_visible(timeout=SECONDS)
+    expect(page.get_by_role("heading", name="2 of 8 runs")).to_be_visible(timeout=PATIENCE)
 
 
 def test_a_run_that_trains_is_followed_without_a_reload_and_taken_away(
@@ -134,12 +134,12 @@ def test_a_run_that_trains_is_followed_without_a_reload_and_taken_away(
     go(page, "Run")
     choose(page, "Run", option=run)
     step = page.get_by_test_id("stMetric").filter(has_text="step").first
-    expect(step).to_contain_text("150", timeout=SECONDS)
+    expect(step).to_contain_text("150", timeout=PATIENCE)
     metrics = served.project / "triage" / RunLayout(run).metrics
     with metrics.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"step": 173, "epoch": 0, "loss": 0.25}) + "\n")
-    expect(step).to_contain_text("173", timeout=SECONDS)
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SECONDS)
+    expect(step).to_contain_text("173", timeout=PATIENCE)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=PATIENCE)
     rows = taken(page, page.get_by_role("button", name="CSV").first.click, tmp_path).read_text(encoding="utf-8")
     assert rows.splitlines()[-1].startswith("173.0,0.0,0.25")
     html = taken(page, page.get_by_role("button", name="HTML").click, tmp_path).read_text(encoding="utf-8")
@@ -155,17 +155,17 @@ def test_a_decision_follows_the_slider_and_is_taken_away(page: Page, served: Ser
     go(page, "Decide")
     choose(page, "Run", option=served.plan.runs[0].id)
     promise = page.get_by_test_id("stAlert").filter(has_text="Of the set")
-    expect(promise).to_contain_text("alpha 0.1)", timeout=SECONDS)
+    expect(promise).to_contain_text("alpha 0.1)", timeout=PATIENCE)
     slider = page.get_by_role("slider").first
     slider.focus()
     for _ in range(5):
         slider.press("ArrowRight")
-    expect(promise).to_contain_text("alpha 0.15)", timeout=SECONDS)
+    expect(promise).to_contain_text("alpha 0.15)", timeout=PATIENCE)
     found = json.loads(taken(page, page.get_by_role("button", name="JSON").click, tmp_path).read_text(encoding="utf-8"))
     assert {promise["of"]: promise["alpha"] for promise in found[0]["promises"]}["set"] == pytest.approx(0.15)
     choose(page, "Run", option=served.plan.runs[2].id)
-    expect(page.get_by_text("Nothing is guaranteed here")).to_be_visible(timeout=SECONDS)
-    expect(promise).to_have_count(0, timeout=SECONDS)
+    expect(page.get_by_text("Nothing is guaranteed here")).to_be_visible(timeout=PATIENCE)
+    expect(promise).to_have_count(0, timeout=PATIENCE)
 
 
 def test_a_stranger_who_gave_its_name_this_address_is_not_answered(served: Served) -> None:

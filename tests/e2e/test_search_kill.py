@@ -13,12 +13,10 @@ import pytest
 
 from cruijff_kit.adapters.optuna_sampler import OptunaSampler
 from cruijff_kit.schema.layout import ExperimentLayout
-from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.workflow.attempts import read_attempts
 from cruijff_kit.workflow.design import write_design
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.sweep import approve_sweep, preview_sweep
-from tests.e2e.scored_recipe import loss_of
 from tests.e2e.search_child import live_world
 from tests.fakes.designed import world_at
 from tests.fakes.scheduler import FakeScheduler
@@ -38,17 +36,13 @@ def design(trials: int, at_once: int) -> str:
     return search_text(search, controls=controls)
 
 
-def formula(run: PlannedRun) -> float:
-    return loss_of(run.settings["lr"].value, run.seed)
-
-
 def uninterrupted(folder: Path, text: str) -> Searched:
     """Return the same search run in this process, by jobs that end at once."""
     scheduler = FakeScheduler()
     world = world_at(folder / "parity")._replace(proposer=OptunaSampler(), scheduler=scheduler)
     agree(world, text)
     bench = Searched(folder / "parity", world, scheduler)
-    assert bench.end(formula).finished
+    assert bench.end().finished
     return bench
 
 

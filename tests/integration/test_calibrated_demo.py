@@ -1,6 +1,5 @@
 """The demo of calibrated classifiers: its document is played as its reader would, and missed figures end it."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -30,17 +29,6 @@ QUICKER = {
 """What the document says, and what takes less time."""
 
 
-@pytest.fixture
-def project(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty project; its model was made before."""
-    # A copy: what an assistant names may not lead out of the user's folders by a link.
-    shutil.copytree(tiny_base, tmp_path / "cache" / "models" / tiny_base.name)
-    monkeypatch.setenv("CRUIJFF_CACHE_DIR", str(tmp_path / "cache"))
-    root = tmp_path / "project"
-    root.mkdir()
-    return root
-
-
 def quicker(text: str, name: str) -> str:
     """Return a text with the sizes of a design made smaller."""
     for long, short in QUICKER[name].items():
@@ -62,10 +50,10 @@ def shortened(folder: Path) -> Path:
 
 
 def test_one_arm_is_trained_calibrated_decided_and_audited_and_a_missed_figure_ends_the_demo(
-    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fresh_project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="figures were missed") as ended:
-        play_document(shortened(tmp_path), root=project)
+        play_document(shortened(tmp_path), root=fresh_project)
     told = str(ended.value)
     assert "--most-ece 0" in told
     assert "--most-ece 1" not in told
@@ -75,24 +63,24 @@ def test_one_arm_is_trained_calibrated_decided_and_audited_and_a_missed_figure_e
     assert "60 samples of split test whose true probabilities are known" in said
     assert "guaranteed: over calibration sets and samples, at least 90 % of sets hold the right option" in said
     assert "verdict: " in said
-    experiment = project / "known_chances"
+    experiment = fresh_project / "known_chances"
     for name in ("experiment_summary.md", "summary.md", "report/index.html", "predictions", "audit.json"):
         assert (experiment / name).exists(), name
     assert len(list(experiment.glob("runs/softened*/calibrator.json"))) == 1
 
 
 @pytest.mark.parametrize("name,runs", (("bits.yaml", 2), ("reports.yaml", 3)))
-def test_both_designs_are_sound(name: str, runs: int, tiny_base: Path, project: Path) -> None:
+def test_both_designs_are_sound(name: str, runs: int, tiny_base: Path, fresh_project: Path) -> None:
     text = quicker(read_files(CALIBRATED)[name], name).replace("${tiny_model}", str(tiny_base))
-    (project / name).write_text(text, encoding="utf-8")
-    said = CliRunner().invoke(cli, ["-C", str(project / "x"), "design", "check", str(project / name)])
+    (fresh_project / name).write_text(text, encoding="utf-8")
+    said = CliRunner().invoke(cli, ["-C", str(fresh_project / "x"), "design", "check", str(fresh_project / name)])
     assert said.exit_code == 0, said.output
     assert f": {runs} runs" in said.output
 
 
 @pytest.mark.soak
-def test_the_whole_demo_meets_every_figure(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--calibrated", "--root", str(project)])
+def test_the_whole_demo_meets_every_figure(fresh_project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--calibrated", "--root", str(fresh_project)])
     said = capsys.readouterr().out
     assert "MISSED" not in said
     assert said.count("at most 0.03: met") == 2

@@ -17,21 +17,19 @@ from click.testing import CliRunner, Result
 
 from cruijff_kit.adapters.serving import LocalDialogue
 from cruijff_kit.cli.main import cli
-from cruijff_kit.data.tokens import Encoding, encode_conversation, stop_ids
+from cruijff_kit.data.tokens import encode_conversation, stop_ids
 from cruijff_kit.errors import CruijffError, SpecError
 from cruijff_kit.runtime.inference import Limits
 from cruijff_kit.runtime.resident import ResidentModel
 from cruijff_kit.runtime.served_model import load_desk
 from cruijff_kit.schema.serving import ChatSettings, Saying
 from tests.random_model import random_base
-from tests.served import served_model
+from tests.served import ENCODING, served_model
 from tests.tiny_base import tiny_base
 
 pytestmark = pytest.mark.once
 
 __all__ = ["tiny_base"]
-
-ENCODING = Encoding(dataset_type="chat_completion", max_seq_len=256)
 
 
 def ran(*arguments: str, typed: str | None = None) -> Result:

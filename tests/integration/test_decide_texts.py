@@ -342,6 +342,7 @@ def test_costs_from_a_file_are_calibrated_anew_from_the_scores_kept(
         (("--sample", "test-1"), "a sample is one of a run"),
         (("--probs", "a=1,b=0", "--miss-rate", "2"), "this cannot be asked of a decision"),
         (("--text", "x", "--field", "abc"), "`--field abc` names no value"),
+        (("--text", "x", "--field", "=3"), "`--field =3` names no column"),
         (("--text", "x", "--mc-dropout", "4", "--ensemble", "b"), "two sources of doubt"),
         (("--input", "nowhere.jsonl"), "cannot be read: no such file"),
     ),

@@ -19,17 +19,11 @@ from cruijff_kit.workflow.disk import list_disk, prune_disk
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import preview_submission
+from tests.archived import FILES as LEFT
 from tests.fakes.designed import design, put_design, world_at
 from tests.fakes.site_probe import FakeProbe
 
-FILES = {
-    "adapters": "epoch_0/adapter_model.safetensors",
-    "merged": "epoch_0/merged/model.safetensors",
-    "checkpoints": "recipe_state/step_3/tensors.safetensors",
-    "unfinished": ".step_4.17.part/tensors.safetensors",
-    "tracking": "logs/wandb/run.wandb",
-    "other": "mine.txt",
-}
+FILES = {**LEFT, "other": "mine.txt"}
 DESIGN = {"factors": {}, "runs": [{"name": "tuned"}], "controls": {"seeds": [1, 2], "epochs": 1}}
 
 

@@ -1,7 +1,6 @@
 """The walk of a new user: every step of `docs/first-experiment.md` is taken, and what it quotes is said."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -22,16 +21,11 @@ NAME = "first_look"
 
 
 @pytest.fixture
-def player(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Player:
-    """Return a new user in an empty project, the files saved that the walk tells to save; its model was made before."""
-    # A copy: what an assistant names may not lead out of the user's folders by a link.
-    shutil.copytree(tiny_base, tmp_path / "cache" / "models" / tiny_base.name)
-    monkeypatch.setenv("CRUIJFF_CACHE_DIR", str(tmp_path / "cache"))
-    root = tmp_path / "project"
-    root.mkdir()
+def player(fresh_project: Path) -> Player:
+    """Return a new user in an empty project, the files saved that the walk tells to save."""
     for name, text in read_files(WALK).items():
-        (root / name).write_text(text, encoding="utf-8")
-    player = Player(root, model="", recipe=root)
+        (fresh_project / name).write_text(text, encoding="utf-8")
+    player = Player(fresh_project, model="", recipe=fresh_project)
     player.changes.clear()
     return player
 

@@ -13,6 +13,11 @@ PYTHON = """\
 echo "$@" >> "{calls}"
 case "$*" in *"cluster check"*) exit {check};; *mlx_here*|*browser.chromium*) exit 1;; *) exit {tests};; esac
 """
+BROKEN = """\
+#!/bin/sh
+case "$*" in "-m venv"*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && exit 1;; esac
+"""
+"""A Python that lacks what makes environments, and leaves half of one."""
 DONE = ("lint", "types", "pytest", "latest", ".venv/.ready")
 
 
@@ -69,6 +74,20 @@ def test_every_environment_asks_for_a_python_that_is_new_enough_before_anything_
     assert done.returncode
     assert f"hint: install one, then run: make {target} PYTHON=/path/to/python3.12" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_environment_that_cannot_be_made_is_tried_anew_and_costs_nobody_a_file(tmp_path: Path) -> None:
+    python, place = tmp_path / "python", tmp_path / "environments"
+    python.write_text(BROKEN, encoding="utf-8")
+    python.chmod(0o755)
+    place.mkdir()
+    (place / "mine").write_text("kept", encoding="utf-8")
+    for _ in range(2):
+        done = run_make("mlx", f"PYTHON={python}", f"MLX={place}", f"READY={tmp_path}/venv/.ready")
+        assert done.returncode
+        assert "apt install python3-venv" in done.stdout
+    assert (place / "mine").read_text(encoding="utf-8") == "kept"
+    assert not (place / "bin" / "python").exists()
 
 
 def test_without_claude_code_its_tests_fail_and_say_how_to_get_it(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """`ck ui` says in words what it cannot show, before it starts anything."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from cruijff_kit.cli.main import main
+from cruijff_kit.schema.pages import Opening
+from cruijff_kit.schema.serving import ModelChoice
 
 
 @pytest.mark.parametrize(
@@ -28,6 +31,25 @@ def test_a_directory_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main(["-C", str(tmp_path / "nowhere"), "ui"])
     assert "is no directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name,choice",
+    (("tiny", ModelChoice(model="tiny")), ("tuned", ModelChoice(adapter="tuned"))),
+    ids=("base", "adapter"),
+)
+def test_a_model_is_named_as_in_every_other_command(
+    name: str, choice: ModelChoice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tuned").mkdir()
+    (tmp_path / "tuned" / "adapter_config.json").write_text("{}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    became: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, words: became.append(words))
+    with pytest.raises(SystemExit):
+        main(["ui", "--model", name])
+    (words,) = became
+    assert Opening.model_validate_json(words[3]).model == choice
 
 
 @pytest.mark.parametrize("library", ("streamlit", "plotly"))

@@ -9,14 +9,17 @@ from streamlit.testing.v1 import AppTest
 
 from cruijff_kit.analysis.high_stakes import AdvancedHighStakesAuditor
 from cruijff_kit.bootstrap import open_world
+from cruijff_kit.schema.calibration import CalibrationSettings
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.model_audit import AuditFile
 from cruijff_kit.schema.pages import Opening
 from cruijff_kit.schema.plan import Plan
+from cruijff_kit.ui import audit, sight
 from cruijff_kit.ui.asked import costs_of, matrix_of
 from cruijff_kit.ui.decide import NO_GUARANTEE
-from cruijff_kit.ui.export import csv_text
+from cruijff_kit.ui.export import csv_text, json_text
 from cruijff_kit.ui.shell import DEMO, pages_of
+from cruijff_kit.workflow.calibrate import calibrate_run
 from cruijff_kit.workflow.exhibit import make_exhibit
 
 PROMISED, RISK, PLAIN, RUNNING = 0, 1, 2, -1
@@ -140,7 +143,40 @@ def test_a_guarantee_names_its_alpha_and_moves_with_the_slider(opening: Opening,
     app.slider[0].set_value(0.3).run()
     after = [each.value for each in app.success]
     assert any("alpha 0.3" in words for words in after)
-    assert not any("alpha 0.1)" in words for words in after)
+    assert not any("alpha 0.1\\)" in words for words in after)
+
+
+def test_a_slider_tells_the_alpha_that_is_promised_whatever_digits_it_has(copied: Opening, runs: list[str]) -> None:
+    root = Path(copied.project)
+    world = open_world(root / "triage", root=root, kind="human", name="ada", client="ck")
+    calibrate_run(runs[PLAIN], settings=CalibrationSettings(alpha=0.025), world=world)
+    app = page("decide", copied, run=runs[PLAIN])
+    assert any("alpha 0.025\\)" in each.value for each in app.success)
+    assert app.slider[0].proto.format % app.slider[0].value == "0.025"
+
+
+def test_what_is_offered_holds_no_control_character_however_deep_it_lies() -> None:
+    rows = [{"outputs": {"note": "a\x1b[31m", "more": ["b\x1b"]}, "n": 3}]
+    (found,) = json.loads(json_text(rows))
+    assert found["n"] == 3
+    assert all(text.isprintable() for text in (found["outputs"]["note"], *found["outputs"]["more"]))
+    assert "x1b[" not in csv_text(rows).decode()
+
+
+def test_records_beyond_those_a_page_holds_are_told_of(opening: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "MOST", 5)
+    app = page("audit", opening.model_copy(update={"site": None, "demo": False}))
+    assert headings(app)[0] == "5 of 5 records"
+    (told,) = [each.value for each in app.caption if "are left out" in each.value]
+    assert told.startswith("The first ")
+
+
+def test_experiments_beyond_those_that_pages_hold_are_told_of(copied: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(Path(copied.project) / "triage", Path(copied.project) / "later")
+    monkeypatch.setattr(sight, "MOST", 1)
+    app = page("experiments", copied)
+    assert headings(app)[0] == "1 experiment"
+    assert any(each.value.startswith("Of 2 experiments the latest are here") for each in app.caption)
 
 
 def test_a_stored_sample_gets_a_verdict_with_its_costs(opening: Opening, runs: list[str]) -> None:
