@@ -4,7 +4,6 @@
 # MLX has an environment of its own, beside the one that types are checked in.
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -23,6 +22,7 @@ from cruijff_kit.runtime.inference import Decoder
 from cruijff_kit.runtime.mlx_lora import as_array, as_tensor, put_adapter
 from cruijff_kit.runtime.mlx_model import linear_layers, load_base, use_device
 from cruijff_kit.runtime.mlx_network import MlxNetwork
+from cruijff_kit.runtime.mlx_thread import MlxThread
 from cruijff_kit.runtime.resident_base import Resident, unfitting
 from cruijff_kit.schema.prediction import PromptIds
 
@@ -50,10 +50,9 @@ class MlxResident(Resident):
                 that MLX computes otherwise.
         """
         super().__init__()
-        # MLX computes what a thread has begun in that thread alone, and callers come from several.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mlx")
+        self._thread = MlxThread()
         self._worn: Mapping[str, Any] = {}
-        self._thread.submit(self._load, path, dtype=dtype, device=device, longest=longest).result()
+        self._thread.run(lambda: self._load(path, dtype=dtype, device=device, longest=longest))
 
     def _load(self, path: str, *, dtype: Literal["fp32", "bf16"], device: str, longest: int | None) -> None:
         use_device(device)
@@ -80,7 +79,7 @@ class MlxResident(Resident):
             self._wear(adapter)
             return call()
 
-        return self._thread.submit(worn).result()
+        return self._thread.run(worn)
 
     def _logits(self, ids: PromptIds) -> torch.Tensor:
         return as_tensor(self._base.model(mx.array([ids]))[0].astype(mx.float32))
