@@ -84,7 +84,7 @@ test-slurm: $(READY) ## run what needs a real Slurm, which is started from packa
 # They wait more than they compute, so there may be more of them than processors.
 on-slurm:
 	@echo "slurm: a real cluster, several of them"
-	@$(BIN)/python -m pytest -q -n 4 --dist loadfile -m "slurm and not soak" tests/contracts tests/slurm
+	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "slurm and not soak" tests/contracts tests/slurm
 
 latest: $(LATEST)/.ready ## run what stands on libraries that move on their newest versions
 	@echo "latest: the newest versions, without torchtune"

@@ -107,7 +107,7 @@ def assert_best_is_there(config: Path, whole: Path) -> None:
     assert all(map(load, folders))
 
 
-@pytest.mark.parametrize("kills", (3, pytest.param(20, marks=pytest.mark.soak)))
+@pytest.mark.parametrize("kills", (1, pytest.param(20, marks=pytest.mark.soak)))
 def test_killed_anywhere_a_training_resumes_to_the_same_curve(
     kills: int, base: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -124,7 +124,7 @@ def test_killed_anywhere_a_training_resumes_to_the_same_curve(
     assert not (Path(load_train_config(config).output_dir) / "recipe_state").exists()
 
 
-@pytest.mark.parametrize("number", (signal.SIGUSR1, signal.SIGTERM))
+@pytest.mark.parametrize("number", (signal.SIGUSR1, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)))
 def test_a_signal_makes_a_checkpoint_between_two_steps(
     number: signal.Signals, base: Path, undisturbed: Path, tmp_path: Path
 ) -> None:

@@ -8,12 +8,16 @@ import pytest
 from tests.slurm.bench import SlurmBench, slurm_bench
 from tests.slurm.cluster import Cluster
 
+# Minutes each, and a file is run by one process: whoever begins with them is not left waiting for them.
+LONG = ("test_nodes", "test_mirror", "test_resumed", "test_kills", "test_experiment", "test_memory")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies in this folder."""
+    """Mark what lies in this folder, and begin with what takes longest."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.slurm)
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 @pytest.fixture
