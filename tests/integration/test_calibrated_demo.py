@@ -9,6 +9,8 @@ from cruijff_kit.cli.demo import CALIBRATED, main, play_document
 from cruijff_kit.cli.main import cli
 from cruijff_kit.cli.skill_script import read_files
 
+pytestmark = pytest.mark.once
+
 pytest_plugins = ["tests.tiny_base"]
 
 QUICKER = {

@@ -25,6 +25,8 @@ from tests.fakes.model_hub import FakeHub, model_facts
 from tests.fakes.scheduler import FakeScheduler
 from tests.tokenizer_zoo import CHATML, byte_level
 
+pytestmark = pytest.mark.once
+
 SPLITS = {
     "train": [{"input": f"word {at}", "output": f"Word {at}"} for at in range(8)],
     "validation": [{"input": "other", "output": "Other"}],

@@ -32,6 +32,8 @@ from cruijff_kit.workflow import (
 from tests.fakes.designed import design
 from tests.random_model import random_base
 
+pytestmark = pytest.mark.once
+
 WORDS = ("house", "tree", "apples", "a", "river", "stone")
 PROMPTS = ["{input}", "Answer with one word: {input}"]
 TWO = [{"name": "tiny", "path": "/models/tiny"}, {"name": "big", "path": "/models/big"}]

@@ -22,6 +22,8 @@ from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
 from tests.fakes.designed import DESIGN, design, put_design, world_at
 
+pytestmark = pytest.mark.once
+
 SMALL: dict[str, Any] = {"factors": {"lora_rank": [4, 16]}, "controls": {"seeds": [1], "batch_size": 4}}
 
 

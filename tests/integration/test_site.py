@@ -25,6 +25,8 @@ from tests.fakes.designed import design, put_design, world_at
 from tests.fakes.scheduler import FakeScheduler
 from tests.fakes.site_probe import CLUSTER, FakeProbe, FakeSiteFiles, printed
 
+pytestmark = pytest.mark.once
+
 GOOD = "scheduler: slurm\npartition: gpu\naccount: lab\nqos: urgent\nconstraint: a100&ib\n"
 
 

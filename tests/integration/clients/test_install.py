@@ -22,6 +22,8 @@ from cruijff_kit.schema.client import ClientName
 from cruijff_kit.workflow import install_server, remote_server, server_here
 from tests.fakes.client_files import FakeClientFiles
 
+pytestmark = pytest.mark.once
+
 FILES = {
     "claude": ".mcp.json",
     "codex": ".codex/config.toml",
