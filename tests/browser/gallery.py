@@ -58,11 +58,8 @@ def _report(browser: Browser, path: Path, out: Path) -> None:
 
 def _pages(browser: Browser, address: str, out: Path) -> None:
     # What a page draws last.
-    for name, shown in (
-        ("Run", ".js-plotly-plot"),
-        ("Compare", ".js-plotly-plot"),
-        ("Decide", "text=Costs: the true option"),
-    ):
+    drawn = {"Run": ".js-plotly-plot", "Compare": ".js-plotly-plot", "Decide": "text=Costs: the true option"}
+    for name, shown in drawn.items():
         page = _opened(browser, address, size=_WIDE, scheme="light")
         page.get_by_role("link", name=name, exact=True).click()
         expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=_PATIENCE)
