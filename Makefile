@@ -25,7 +25,7 @@ STARS := "**********************************************************************
 not_run = printf '%s\n' "" $(STARS) "NOT RUN: $(1), which is not here and was not installed." "$(2)" "    make $(3)" $(STARS) >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-calibrated test lint types pytest pages in-browser test-slurm on-slurm latest mlx prove-metal claude inspect soak bench wheel-check clean
+.PHONY: help setup demo demo-calibrated test lint types pytest pages gallery in-browser test-slurm on-slurm latest mlx prove-metal claude inspect soak bench wheel-check clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -72,6 +72,11 @@ pytest: $(READY) ## run every test, three at a time
 pages: $(READY) ## drive the pages in a real Chromium, which is installed where it can be
 	@$(BIN)/python -m tests.browser.chromium --install
 	@$(MAKE) --no-print-directory in-browser
+
+gallery: $(READY) ## take the README's pictures in a real Chromium: the demo's report, and the pages
+	@$(BIN)/python -m tests.browser.chromium --install
+	@ls demo/*/report/index.html >/dev/null 2>&1 || $(MAKE) --no-print-directory demo
+	@$(BIN)/python -m tests.browser.gallery
 
 in-browser:
 	@echo "pages: a real Chromium, headless"
