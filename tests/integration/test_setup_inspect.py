@@ -31,7 +31,6 @@ from tests.integration.test_scaffold import contents
 from tests.random_model import random_adapter, random_base
 
 pytestmark = pytest.mark.once
-
 WORDS = ("house", "tree", "apples", "a", "river")
 ROWS = [{"input": word, "output": word.title(), "length": str(len(word))} for word in WORDS]
 TRAINED = {
