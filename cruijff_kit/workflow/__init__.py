@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.exhibit import make_exhibit
     from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics, light_split
     from cruijff_kit.workflow.from_config import configure_design
+    from cruijff_kit.workflow.generate import generate_data, list_generators
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
     from cruijff_kit.workflow.known_chances import compare_chances
@@ -149,6 +150,7 @@ __all__ = [
     "estimate_runs",
     "find_profile",
     "follow_metrics",
+    "generate_data",
     "glance_status",
     "grow_design",
     "install_server",
@@ -157,6 +159,7 @@ __all__ = [
     "light_split",
     "list_data",
     "list_disk",
+    "list_generators",
     "list_models",
     "list_profiles",
     "list_recipes",
@@ -277,6 +280,7 @@ _HOMES = {
     "exhibit": ("make_exhibit",),
     "follow": ("arrange_metrics", "follow_metrics", "light_metrics", "light_split"),
     "from_config": ("configure_design",),
+    "generate": ("generate_data", "list_generators"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
     "known_chances": ("compare_chances",),
