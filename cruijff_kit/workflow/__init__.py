@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         pull_model,
         remove_model,
     )
+    from cruijff_kit.workflow.naming import propose_names
     from cruijff_kit.workflow.new_task import make_task
     from cruijff_kit.workflow.predict import open_predictor, predict_file, predict_lines, predict_text, predict_texts
     from cruijff_kit.workflow.prepare import prepare_data
@@ -199,6 +200,7 @@ __all__ = [
     "preview_submission",
     "preview_sweep",
     "preview_unarchive",
+    "propose_names",
     "propose_remedies",
     "propose_site",
     "proposed_change",
@@ -302,6 +304,7 @@ _HOMES = {
         "remove_model",
     ),
     "model_choice": ("choose_model",),
+    "naming": ("propose_names",),
     "new_task": ("make_task",),
     "predict": ("open_predictor", "predict_file", "predict_lines", "predict_text", "predict_texts"),
     "prepare": ("prepare_data",),
