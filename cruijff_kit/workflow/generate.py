@@ -11,8 +11,10 @@ from cruijff_kit.data.generators.registry import GENERATORS, Generated, dataset_
 from cruijff_kit.data.tiers import strictest
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import World
+from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.generated import ArgumentFacts, DataTarget, GenerationReceipt, GeneratorFacts
 from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.noun import Noun
 from cruijff_kit.workflow.conversion import own_target, record_written
 from cruijff_kit.workflow.tiers import marks_of, told_tier
 
@@ -72,7 +74,7 @@ def generate_data(
         world.store.write(meta, dataset_meta(facts, tier=tier))
         inputs = {named[name]: sha256 for name, sha256 in made.facts.inputs.items()}
         record_written("generate", path, inputs=inputs, outputs={path: made.facts.sha256}, world=world)
-    marks = [mark for source in sources for mark in marks_of(source, root=world.store.root)]
+    marks: list[Tier] = [mark for source in sources for mark in marks_of(source, root=world.store.root)]
     shown = strictest(marks, unsaid="green") == "green"
     return GenerationReceipt(
         path=path,
@@ -115,6 +117,6 @@ def _told(generate: Any) -> str:
 
 def _argument(name: str, field: FieldInfo) -> ArgumentFacts:
     default = None if field.is_required() else field.get_default(call_default_factory=True)
-    plain = default.model_dump(mode="json") if hasattr(default, "model_dump") else default
+    plain = default.model_dump(mode="json") if isinstance(default, Noun) else default
     told = " ".join((field.description or "").split())
     return ArgumentFacts(name=name, text=field.annotation in _TEXT, default=plain, told=told)
