@@ -53,6 +53,7 @@ def test_the_pages_command_makes_what_its_design_judges(tmp_path: Path) -> None:
     design: Any = load_yaml(told, name="page").value
     plan = check_design(dump_yaml({**DESIGN, "factors": {}, "runs": [], **design}), world=world).plan
     assert [cell.task.split for cell in plan.runs[0].cells] == ["test", "test_ood_0", "test_ood_1"]
+    assert result.output.startswith(f"{plan.datasets[0].path} written")
     assert plan.datasets[0].ceilings["test"].bayes_accuracy == 1
 
 
