@@ -17,7 +17,7 @@ __all__ = ["data"]
 
 @click.group()
 def data() -> None:
-    """Look at, check, prepare, divide or convert data, or tell a table in words."""
+    """Look at, check, prepare, divide, convert or generate data, or tell a table in words."""
 
 
 for _command in (allow, list_files, validate, stats, prepare, split, structure, swap, schema, from_table, generate):

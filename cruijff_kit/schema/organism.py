@@ -57,6 +57,9 @@ def _absent(value: Any) -> bool:
     return value is None
 
 
+_Intercept = Annotated[int, Field(ge=-9999, le=9999)] | Literal["balanced"]
+
+
 class RuleKwargs(Noun):
     """What a rule is told beside the sequence; each rule reads its own and refuses the others."""
 
@@ -74,7 +77,9 @@ class RuleKwargs(Noun):
     """Of weighted sums: share of the drawn weights that is 0; 0 where absent."""
     weight_seed: int | None = Field(default=None, ge=0, exclude_if=_absent)
     """Of weighted sums: fixes the weights, whatever the rows' `seed`; 0 where absent."""
-    intercept: int | Literal["balanced"] | None = Field(default=None, exclude_if=_absent)
+    intercept: Annotated[int, Field(ge=-9999, le=9999)] | Literal["balanced"] | None = Field(
+        default=None, exclude_if=_absent
+    )
     """Of weighted sums: added to the sum; `balanced` makes sums above 0 as likely as others. 0 where absent."""
     noise_scale: float | None = Field(default=None, ge=0, exclude_if=_absent)
     """Of `weighted_sum_binary`: the answer is `1` with the logistic of the sum by this; 0 and absent are certain."""

@@ -5,7 +5,6 @@ whole numbers: the best accuracy is exact at every length, where trying all sequ
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -127,14 +126,17 @@ class Law:
 
     @cached_property
     def _sums(self) -> Mapping[int, int]:
-        found: Mapping[int, int] = {0: 1}
+        # Counts lie side by side in one whole number, each in as many bytes as all sequences need: adding a place is
+        # ten shifted copies, whatever the weights.
+        size = self._universe.bit_length() // 8 + 1
+        packed, least = 1, 0
         for weight in self.weights:
-            longer: Counter[int] = Counter()
-            for total, count in found.items():
-                for symbol in self.alphabet:
-                    longer[total + weight * int(symbol)] += count
-            found = longer
-        return found
+            values = [weight * int(symbol) for symbol in self.alphabet]
+            packed = sum(packed << 8 * size * (value - min(values)) for value in values)
+            least += min(values)
+        content = packed.to_bytes(packed.bit_length() // 8 + size, "little")
+        counts = (int.from_bytes(content[at : at + size], "little") for at in range(0, len(content), size))
+        return {least + index: found for index, found in enumerate(counts) if found}
 
     @property
     def _universe(self) -> int:
