@@ -128,15 +128,30 @@ def split(
 @_TEMPLATE
 @_MODEL
 @click.option("--bins", default=10, show_default=True, help="Bars of the plot.")
+@click.option("--plot", default=None, metavar="FILE", help="With --model: draw tokens of questions and answers, a PNG.")
+@click.option("--force", is_flag=True, help="Replace a plot that is there.")
 @_JSON
 @click.pass_obj
-def stats(experiment: str, *, path: str, template: str, model: str | None, bins: int, as_json: bool) -> None:
+def stats(
+    experiment: str,
+    *,
+    path: str,
+    template: str,
+    model: str | None,
+    bins: int,
+    plot: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Count the rows of PATH by form and split, and measure how long they are."""
     with ProgressBar("stats") as bar:
         found = workflow.measure_data(
             path, template=template, model=model, bins=bins, progress=bar, world=enter(experiment)
         )
+    drawn = None if plot is None else workflow.plot_tokens(found, plot, force=force, world=enter(experiment))
     click.echo(found.model_dump_json(indent=2) if as_json else "\n".join(_measured(found)))
+    if drawn is not None and not as_json:
+        click.echo(f"\n{drawn} written")
 
 
 @click.command("list")
@@ -179,10 +194,17 @@ def _measured(found: DataStats) -> Iterator[str]:
         ("answer, characters", found.answers),
         ("row, characters", found.characters),
         ("row, tokens", found.tokens),
+        ("question, tokens", found.texts and found.texts.questions.spread),
+        ("answer, tokens", found.texts and found.texts.answers.spread),
     )
     rows = [(name, *_cells(spread)) for name, spread in spreads if spread is not None]
     if rows:
         yield f"\n{aligned(('', 'mean', 'median', 'least', 'greatest'), rows)}"
+    if found.texts:
+        asked, answered = found.texts.questions, found.texts.answers
+        yield f"\ntokens a word: {asked.per_word:.3f} in questions, {answered.per_word:.3f} in answers"
+        more, fewer = found.texts.more, found.texts.fewer
+        yield f"the answer takes more tokens than its question in {more:,} rows, fewer in {fewer:,}"
     if found.bins:
         yield f"\nrows by {found.unit}"
         yield from _bars(found)

@@ -21,7 +21,7 @@ _REASON = click.option("--reason", required=True, help="Why, in your words; kept
 
 @click.group()
 def design() -> None:
-    """Check, write or amend the design of the experiment."""
+    """Check, write or amend the design of the experiment, or propose names."""
 
 
 design.add_command(from_config)
@@ -75,6 +75,17 @@ def from_run(experiment: str, run: str, directory: Path, **told: Any) -> None:
     lines = [f"{grown.path} written, {len(grown.runs)} runs", *(f"  {each}" for each in grown.runs), same]
     lines += [f"warning: {text}" for text in grown.warnings]
     click.echo("\n".join([*lines, f"next: ck -C {directory} scaffold, then submit and watch"]))
+
+
+@design.command("name")
+@click.option("-n", "--number", default=1, show_default=True, help="How many names.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another one gives another order.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.pass_obj
+def name(experiment: str, number: int, seed: int, as_json: bool) -> None:
+    """Propose names for experiments or runs that nothing in this folder has, such as brave_otter."""
+    found = workflow.propose_names(number, seed=seed, world=enter(experiment))
+    click.echo(json.dumps(found) if as_json else "\n".join(found))
 
 
 @click.command()

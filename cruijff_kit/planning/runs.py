@@ -9,7 +9,8 @@ from cruijff_kit.planning.cells import epochs_saved, plan_cells, unused_rows, va
 from cruijff_kit.planning.grid import Point, Variant
 from cruijff_kit.planning.loss_checks import minimised, unfit_points
 from cruijff_kit.planning.mlx_checks import unlike_backend
-from cruijff_kit.planning.run_ids import content_hash, run_id
+from cruijff_kit.planning.run_ids import content_hash, run_id, shorten
+from cruijff_kit.planning.word_names import name_of_hash
 from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.plan import Cell, PlannedRun, Resolved
@@ -88,8 +89,9 @@ def plan_runs(spec: ExperimentSpec, points: tuple[Point, ...], *, inputs: Inputs
         problems += [*unsaved, *unfit, *_missing_split(point, facts), *_missing_rows(cells, facts, inputs=inputs)]
         digest = content_hash(science(point, inputs))
         digests.append(digest)
+        slug = _worded(point, inputs) if spec.output.naming == "words" else point.slug
         model = (refs[point.model.name], inputs.models[point.model.name].path)
-        runs.append(_run(point, run_id(point.slug, digest), model=model, facts=facts, reach=(saved, cells)))
+        runs.append(_run(point, run_id(slug, digest), model=model, facts=facts, reach=(saved, cells)))
     problems += _twins(points, digests)
     if problems:
         raise PlanError("the design cannot be planned", problems=list(dict.fromkeys(problems)))
@@ -124,6 +126,14 @@ def science(point: Point, inputs: Inputs) -> dict[str, Any]:
 def _said(controls: Mapping[str, Any]) -> dict[str, Any]:
     """Return controls without those that came later and say what held before there were such."""
     return {name: value for name, value in controls.items() if name not in _LATER or value != _LATER[name]}
+
+
+def _worded(point: Point, inputs: Inputs) -> str:
+    """Return two words for what factors made, the same for all its seeds; a run that somebody named keeps its name."""
+    if point.place != "factors":
+        return point.slug
+    shared = {name: value for name, value in science(point, inputs).items() if name != "seed"}
+    return shorten((name_of_hash(content_hash(shared)),), None if point.type == "control" else point.seed)
 
 
 def total_steps(settings: Mapping[str, Resolved], rows: int) -> int:

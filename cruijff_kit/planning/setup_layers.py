@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from cruijff_kit.data.words.names import load_adjectives, load_nouns
 from cruijff_kit.errors import Problem
 from cruijff_kit.planning.run_ids import canonical_json
 from cruijff_kit.schema.config import TrainConfig
@@ -14,16 +15,8 @@ from cruijff_kit.schema.site import Site
 __all__ = ["Layer", "default_layer", "laid_over", "resolve_layers", "run_name", "setup_conflicts", "site_layer"]
 
 _MADE_UP = (ABSENT, DERIVED, REQUIRED, SITE)
-_ADJECTIVES = (
-    "amber", "bold", "brave", "bright", "brisk", "calm", "clear", "clever", "crisp", "curious", "daring", "eager",
-    "fair", "fresh", "gentle", "glad", "golden", "happy", "keen", "kind", "lively", "lucid", "merry", "mild", "noble",
-    "patient", "quick", "quiet", "sturdy", "sunny", "swift", "warm",
-)  # fmt: skip
-_NOUNS = (
-    "badger", "beacon", "birch", "brook", "canyon", "cedar", "comet", "coral", "delta", "falcon", "fern", "garden",
-    "harbor", "hazel", "heron", "horizon", "island", "lantern", "lark", "maple", "meadow", "orchard", "otter", "pebble",
-    "prairie", "river", "robin", "summit", "thicket", "tiger", "valley", "willow",
-)  # fmt: skip
+# Names that were derived before there were more words are derived again.
+_WORDS = 32
 
 
 class Layer(NamedTuple):
@@ -139,5 +132,5 @@ def run_name(config: TrainConfig, *, recipe: str) -> str:
     """
     content = config.model_dump(mode="json", exclude={"run_id", "output_dir"})
     digest = hashlib.sha256(canonical_json({"config": content, "recipe": recipe}).encode()).digest()
-    adjective, noun = _ADJECTIVES[digest[8] % len(_ADJECTIVES)], _NOUNS[digest[9] % len(_NOUNS)]
+    adjective, noun = load_adjectives()[digest[8] % _WORDS], load_nouns()[digest[9] % _WORDS]
     return f"{adjective}_{noun}-{digest[:4].hex()}"

@@ -275,8 +275,9 @@ def _detectable(each: Estimate) -> str:
 def _naming(checked: Checked) -> list[str]:
     example = checked.plan.runs[0].id if checked.plan.runs else "none"
     layout = RunLayout("RUN")
+    begun = "two words" if checked.spec.output.naming == "words" else "what varies"
     return [
-        f"A run is named by what varies, its seed and eight hexadecimal digits, such as `{example}`. The digits change",
+        f"A run is named by {begun}, its seed and eight hexadecimal digits, such as `{example}`. The digits change",
         "with whatever can change its results, and with nothing else. Epoch N of it lies in",
         f"`{layout.output}/epoch_N`, an evaluation in `{layout.cell('TASK_epoch_N')}`.",
     ]

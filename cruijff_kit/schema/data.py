@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from cruijff_kit.schema.ceiling import Ceiling
 from cruijff_kit.schema.noun import Noun, Sha256
 
 __all__ = ["Consent", "DataFormat", "DataSpec", "DatasetFacts", "Tier", "TrainingData"]
@@ -93,3 +94,5 @@ class DatasetFacts(Noun):
     """Arguments it was made with, defaults included."""
     inputs: dict[str, Sha256] = Field(default={}, exclude_if=lambda found: not found)
     """Hashes of the files that arguments name, by argument."""
+    ceilings: dict[str, Ceiling] = Field(default={}, exclude_if=lambda found: not found)
+    """What can be known of each split's answers, where the generator can tell."""

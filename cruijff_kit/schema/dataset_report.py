@@ -23,6 +23,8 @@ __all__ = [
     "Spread",
     "SwapReceipt",
     "TermSwap",
+    "TextTokens",
+    "TokenCounts",
     "Unit",
 ]
 
@@ -228,6 +230,30 @@ class Bin(Noun):
     """Rows."""
 
 
+class TokenCounts(Noun):
+    """How many tokens texts take by themselves: without a template, and without special tokens."""
+
+    spread: Spread
+    """Tokens of a text."""
+    per_word: float
+    """Mean tokens of a word, of what blanks part."""
+    counts: dict[int, int]
+    """Number of tokens to how many texts take so many."""
+
+
+class TextTokens(Noun):
+    """Questions and answers of a data file in a model's tokens, beside each other."""
+
+    questions: TokenCounts
+    """Questions; of conversations all turns before the last answer."""
+    answers: TokenCounts
+    """Answers."""
+    more: int
+    """Rows whose answer takes more tokens than their question."""
+    fewer: int
+    """Rows whose answer takes fewer."""
+
+
 class DataStats(Noun):
     """What a data file holds, in numbers."""
 
@@ -255,6 +281,8 @@ class DataStats(Noun):
     """What the bins count."""
     bins: tuple[Bin, ...]
     """Rows by length, shortest first."""
+    texts: TextTokens | None = None
+    """Tokens of questions and answers; None where no model was named or no row has both."""
 
 
 class DataFile(Noun):

@@ -321,12 +321,15 @@ class Resources(Noun):
 
 
 class Output(Noun):
-    """Where checkpoints go."""
+    """Where checkpoints go, and what runs are called."""
 
     output_dir_base: str | None = None
     """Directory for checkpoints instead of `outputs/` in the experiment."""
     wandb_project: Name | None = None
     """Weights & Biases project: each training keeps an offline run for it, sent by `ck wandb sync` alone."""
+    # A design that says nothing of it keeps the hash it had before there was such a key.
+    naming: Literal["factors", "words"] = Field(default="factors", exclude_if=lambda value: value == "factors")
+    """What begins the ids of runs that factors make: their levels, or an adjective and a noun."""
 
 
 class ExperimentSpec(Noun):
@@ -368,7 +371,7 @@ class ExperimentSpec(Noun):
     resources: Resources = Resources()
     """What jobs ask for."""
     output: Output = Output()
-    """Where checkpoints go."""
+    """Where checkpoints go, and what runs are called."""
     # A design that says nothing of it keeps the hash it had before there was such a key.
     policy: DesignPolicy | None = Field(default=None, exclude_if=lambda value: value is None)
     """What follows when jobs end badly, where it differs from the site's `policy`."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.exhibit import make_exhibit
     from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics, light_split
     from cruijff_kit.workflow.from_config import configure_design
+    from cruijff_kit.workflow.generate import generate_data, list_generators
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
     from cruijff_kit.workflow.known_chances import compare_chances
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         pull_model,
         remove_model,
     )
+    from cruijff_kit.workflow.naming import propose_names
     from cruijff_kit.workflow.new_task import make_task
     from cruijff_kit.workflow.predict import open_predictor, predict_file, predict_lines, predict_text, predict_texts
     from cruijff_kit.workflow.prepare import prepare_data
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.text_verdicts import decide_text, open_judge
+    from cruijff_kit.workflow.token_plot import plot_tokens
     from cruijff_kit.workflow.train import begin_training, is_taken
     from cruijff_kit.workflow.train_inputs import list_training_data
     from cruijff_kit.workflow.train_review import move_training, review_training
@@ -149,6 +152,7 @@ __all__ = [
     "estimate_runs",
     "find_profile",
     "follow_metrics",
+    "generate_data",
     "glance_status",
     "grow_design",
     "install_server",
@@ -157,6 +161,7 @@ __all__ = [
     "light_split",
     "list_data",
     "list_disk",
+    "list_generators",
     "list_models",
     "list_profiles",
     "list_recipes",
@@ -181,6 +186,7 @@ __all__ = [
     "open_predictor",
     "open_question",
     "page_without_texts",
+    "plot_tokens",
     "port_adapter",
     "predict_file",
     "predict_lines",
@@ -194,6 +200,7 @@ __all__ = [
     "preview_submission",
     "preview_sweep",
     "preview_unarchive",
+    "propose_names",
     "propose_remedies",
     "propose_site",
     "proposed_change",
@@ -277,6 +284,7 @@ _HOMES = {
     "exhibit": ("make_exhibit",),
     "follow": ("arrange_metrics", "follow_metrics", "light_metrics", "light_split"),
     "from_config": ("configure_design",),
+    "generate": ("generate_data", "list_generators"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
     "known_chances": ("compare_chances",),
@@ -296,6 +304,7 @@ _HOMES = {
         "remove_model",
     ),
     "model_choice": ("choose_model",),
+    "naming": ("propose_names",),
     "new_task": ("make_task",),
     "predict": ("open_predictor", "predict_file", "predict_lines", "predict_text", "predict_texts"),
     "prepare": ("prepare_data",),
@@ -326,6 +335,7 @@ _HOMES = {
     "sync": ("sync_wandb",),
     "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
     "text_verdicts": ("decide_text", "open_judge"),
+    "token_plot": ("plot_tokens",),
     "train": ("begin_training", "is_taken"),
     "train_inputs": ("list_training_data",),
     "train_review": ("move_training", "review_training"),

@@ -10,7 +10,7 @@ from cruijff_kit.data.items import item_form, item_turns
 from cruijff_kit.data.streams import Streamed
 from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import Progress, World
-from cruijff_kit.schema.dataset_report import Bin, DataStats, Spread
+from cruijff_kit.schema.dataset_report import Bin, DataStats, Spread, TextTokens, TokenCounts
 from cruijff_kit.workflow.item_rows import (
     Measure,
     item_problems,
@@ -34,6 +34,15 @@ class _Lengths(NamedTuple):
     answers: "array[int]"
     characters: "array[int]"
     tokens: "array[int]"
+
+
+class _Texts(NamedTuple):
+    """Tokens of questions and answers by themselves, and words of both."""
+
+    questions: Counter[int]
+    answers: Counter[int]
+    words: Counter[str]
+    longer: Counter[int]
 
 
 def measure_data(
@@ -65,12 +74,13 @@ def measure_data(
     forms: Counter[str] = Counter()
     splits: Counter[str] = Counter()
     lengths = _Lengths(*(array("L") for _ in _Lengths._fields))
+    texts = _Texts(Counter(), Counter(), Counter(), Counter())
     for each in reported(rows(), progress):
         splits[each.split] += 1
         form = _UNREADABLE if item_problems(each) else str(item_form(each.row))
         forms[form] += 1
         if form != _UNREADABLE:
-            _note(lengths, each, measure=measure)
+            _note(lengths, each, measure=measure, texts=texts)
     spreads = {name: spread(found) if found else None for name, found in lengths._asdict().items()}
     return DataStats(
         path=path,
@@ -81,10 +91,11 @@ def measure_data(
         **spreads,
         unit=measure.unit,
         bins=_bins(getattr(lengths, measure.unit), bins),
+        texts=_told(texts),
     )
 
 
-def _note(lengths: _Lengths, each: Streamed, *, measure: Measure) -> None:
+def _note(lengths: _Lengths, each: Streamed, *, measure: Measure, texts: _Texts) -> None:
     form = item_form(each.row)
     lengths.characters.append(len(text_of(each.row, joint=measure.joint)))
     if form != "text":
@@ -93,8 +104,40 @@ def _note(lengths: _Lengths, each: Streamed, *, measure: Measure) -> None:
         lengths.answers.append(len(turns[-1]["content"]))
         if form == "messages":
             lengths.turns.append(len(turns))
+        _note_texts(texts, [turn["content"] for turn in turns], measure=measure)
     if measure.tokenizer is not None:
         lengths.tokens.append(measure.length(each))
+
+
+def _note_texts(texts: _Texts, contents: Sequence[str], *, measure: Measure) -> None:
+    """Count the tokens of a question and its answer, as words are cut before anything is written around them."""
+    if measure.tokenizer is None:
+        return
+    counts = [len(measure.tokenizer.encode(content, add_special_tokens=False)) for content in contents]
+    question, answer = sum(counts[:-1]), counts[-1]
+    texts.questions[question] += 1
+    texts.answers[answer] += 1
+    texts.words["questions"] += sum(len(content.split()) for content in contents[:-1])
+    texts.words["answers"] += len(contents[-1].split())
+    texts.longer[(answer > question) - (answer < question)] += 1
+
+
+def _told(texts: _Texts) -> TextTokens | None:
+    if not texts.questions:
+        return None
+    return TextTokens(
+        questions=_counted(texts.questions, texts.words["questions"]),
+        answers=_counted(texts.answers, texts.words["answers"]),
+        more=texts.longer[1],
+        fewer=texts.longer[-1],
+    )
+
+
+def _counted(counts: Counter[int], words: int) -> TokenCounts:
+    lengths = array("L", counts.elements())
+    return TokenCounts(
+        spread=spread(lengths), per_word=sum(lengths) / max(words, 1), counts=dict(sorted(counts.items()))
+    )
 
 
 def spread(lengths: Sequence[int]) -> Spread:

@@ -176,6 +176,7 @@ TOLD = {
     ModelRef: {"sha256", "trust_remote_code", "api", "base_url"},
     # Which runs there are, and what they are called: the tests of the grid.
     RunSpec: {"name", "type"},
+    Output: {"naming"},
     Tools: {"preparation"},
     # A kind of GPU needs a GPU, and a mail is asked for at submission: tests of their own below and of submission.
     Resources: {"gpu_type", "notify", "evaluation"},

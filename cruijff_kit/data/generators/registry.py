@@ -2,20 +2,31 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 
-from cruijff_kit.data.generators import bit_chances, bit_sequences, capitalization, four_splits, reports, tabular
+from cruijff_kit.data.generators import (
+    bit_chances,
+    bit_sequences,
+    capitalization,
+    four_splits,
+    model_organisms,
+    organism_checks,
+    reports,
+    tabular,
+)
 from cruijff_kit.data.splits import Splits, overlaps, write_splits
 from cruijff_kit.data.tabular.arguments import argument_problems
 from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.schema.ceiling import Ceiling
 from cruijff_kit.schema.data import DatasetFacts, Tier
 from cruijff_kit.schema.layout import ExperimentLayout
-from cruijff_kit.schema.noun import Noun
+from cruijff_kit.schema.noun import Noun, fact_of
+from cruijff_kit.schema.organism import ModelOrganisms
 from cruijff_kit.schema.table import Tabular
 
 __all__ = [
@@ -46,6 +57,10 @@ def _never(_: Any) -> bool:
     return False
 
 
+def _unknown(_: Any, __: Splits) -> dict[str, Ceiling]:
+    return {}
+
+
 class Generator(NamedTuple):
     """A registered generator."""
 
@@ -65,6 +80,8 @@ class Generator(NamedTuple):
     """Whether two splits may hold the same question on purpose."""
     stem: Callable[[Any], str] | None = None
     """Start of a data set's key; the generator's name and a hyphen where None."""
+    ceilings: Callable[[Any, Splits], dict[str, Ceiling]] = _unknown
+    """What can be known of each split's answers; nothing where the generator cannot tell."""
 
 
 GENERATORS: Mapping[str, Generator] = MappingProxyType(
@@ -88,6 +105,16 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             capitalization.VERSION,
             ("train", "validation", "test", "other_lengths"),
             files=("words",),
+            problems=capitalization.argument_problems,
+        ),
+        "model_organisms": Generator(
+            ModelOrganisms,
+            model_organisms.generate,
+            model_organisms.VERSION,
+            model_organisms.SPLITS,
+            problems=organism_checks.argument_problems,
+            shares=model_organisms.repeats_rows,
+            ceilings=model_organisms.ceilings,
         ),
         "reports": Generator(
             reports.Reports,
@@ -164,7 +191,7 @@ def make_dataset(generator: str, arguments: Mapping[str, Any], *, files: Files =
     known = GENERATORS[generator]
     typed = known.arguments.model_validate(dict(arguments))
     splits = known.generate(typed, files)
-    shared = [] if known.shares(typed) else overlaps(splits)
+    shared = [] if known.shares(typed) else overlaps(splits, column=_column(splits))
     if shared:
         raise AssertionError(f"generator `{generator}` repeats `{shared[0].example}` in two splits")
     content = write_splits(splits)
@@ -172,7 +199,8 @@ def make_dataset(generator: str, arguments: Mapping[str, Any], *, files: Files =
     key = dataset_key(generator, arguments, hashes=hashes)
     counts = {name: len(rows) for name, rows in splits.items()}
     facts = dataset_facts(generator, arguments, key=key, splits=counts, written=(_sha256(content), len(content)))
-    return Generated(facts.model_copy(update={"inputs": hashes}), content, splits)
+    told = {"inputs": hashes, "ceilings": known.ceilings(typed, splits)}
+    return Generated(facts.model_copy(update=told), content, splits)
 
 
 def dataset_key(generator: str, arguments: Mapping[str, Any], *, hashes: Mapping[str, str]) -> str:
@@ -226,16 +254,40 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _column(splits: Splits) -> str | None:
+    """Return the column that tells questions apart; None where rows are conversations."""
+    return None if any("input" not in row for rows in splits.values() for row in rows[:1]) else "input"
+
+
 def _argument_problem(found: Any, known: Generator) -> Problem:
     name = str(found["loc"][0]) if found["loc"] else ""
+    field = known.arguments.model_fields.get(name)
+    doc = " ".join(((field and field.description) or "").split())
     if found["type"] == "missing":
-        doc = known.arguments.model_fields[name].description or ""
-        return Problem(f"argument `{name}` is missing", path=name, hint=f"add it. {' '.join(doc.split())}")
+        return Problem(f"argument `{name}` is missing", path=name, hint=f"add it. {doc}")
     if found["type"] != "extra_forbidden":
-        text = f"`{found['input']}` is not a valid `{name}`: {found['msg'][:1].lower()}{found['msg'][1:]}"
-        doc = known.arguments.model_fields[name].description if name in known.arguments.model_fields else ""
-        return Problem(text, path=name, hint=(doc or "").replace("\n", " "))
-    names = list(known.arguments.model_fields)
-    near = get_close_matches(name, names, n=1)
-    hint = f"write `{near[0]}`" if near else f"remove it; arguments are {', '.join(f'`{each}`' for each in names)}"
-    return Problem(f"unknown argument `{name}`", path=name, hint=hint)
+        return Problem(
+            f"`{found['input']}` is not a valid `{_dotted(found['loc'])}`: {fact_of(found['msg'])}", name, hint=doc
+        )
+    inner = len(found["loc"]) > 1 and field is not None
+    names = list(_parts(field.annotation) if inner and field else known.arguments.model_fields)
+    last = str(found["loc"][-1])
+    near = get_close_matches(last, names, n=1)
+    what = f"key `{last}` in `{name}`" if inner else f"argument `{name}`"
+    kinds = "keys" if inner else "arguments"
+    hint = f"write `{near[0]}`" if near else f"remove it; {kinds} are {', '.join(f'`{each}`' for each in names)}"
+    return Problem(f"unknown {what}", path=name, hint=hint)
+
+
+def _dotted(places: tuple[str | int, ...]) -> str:
+    return ".".join(map(str, places))
+
+
+def _parts(annotation: Any) -> Iterator[str]:
+    """Yield the keys of the nouns that an argument is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, Noun):
+        for name, field in annotation.model_fields.items():
+            yield name
+            yield from _parts(field.annotation)
+    for each in get_args(annotation):
+        yield from _parts(each)

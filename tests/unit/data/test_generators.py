@@ -14,19 +14,14 @@ from cruijff_kit.data.splits import overlaps
 from cruijff_kit.data.words import load_words, pretraining_half
 from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.data import DatasetFacts
-from tests.people import SCHEMA, arguments, csv_bytes, people
+from tests.people import SCHEMA, csv_bytes, people
+from tests.small_data import SMALL
 
-SMALL: Mapping[str, dict[str, Any]] = {
-    "bit_sequences": {"bit_length": 6, "N": 40, "val_size": 10, "test_size": 8, "p": 0.25},
-    "capitalization": {"train": 20, "validation": 5, "test": 10, "other_lengths": [4, 7], "other_count": 6},
-    "bit_chances": {"bit_length": 7, "train": 40, "validation": 10, "calibration": 10, "test": 20},
-    "reports": {"train": 40, "validation": 10, "calibration": 12, "test": 20},
-    "tabular": arguments(perturbations=["synonym", "shorthand", "reorder", "clause_addition"], copies=2),
-}
 FILES: Mapping[str, dict[str, bytes]] = {
     "tabular": {"source": csv_bytes(people()), "schema_file": SCHEMA.encode()},
 }
 GOLDEN = {
+    "model_organisms": "model_organisms-dff78bcb 2b2a23b02de807a0",
     "bit_chances": "bit_chances-68ebdf24 edb9247bc95abf08",
     "reports": "reports-b41379ef 7a596974ad761b18",
     "bit_sequences": "bit_sequences-b799bd69 c35444891eed6d07",
@@ -63,6 +58,7 @@ def test_splits_are_disjoint_declared_and_read_back(name: str, seed: int) -> Non
         ("capitalization", "other_lengths", [4, 8]),
         ("capitalization", "other_count", 7),
         ("capitalization", "seed", 7),
+        ("capitalization", "form", "chat"),
         ("bit_chances", "bit_length", 8),
         ("bit_chances", "letters", "ab"),
         ("bit_chances", "low", 0.2),
@@ -80,6 +76,16 @@ def test_splits_are_disjoint_declared_and_read_back(name: str, seed: int) -> Non
         ("reports", "calibration", 11),
         ("reports", "test", 21),
         ("reports", "seed", 7),
+        ("model_organisms", "input_type", "digits"),
+        ("model_organisms", "k", 7),
+        ("model_organisms", "N", 31),
+        ("model_organisms", "seed", 7),
+        ("model_organisms", "design", "memorization"),
+        ("model_organisms", "format", "dense"),
+        ("model_organisms", "rule_kwargs", {"noise_scale": 2}),
+        ("model_organisms", "split_ratio", 0.7),
+        ("model_organisms", "test_size", 11),
+        ("model_organisms", "calibration_size", 5),
         ("bit_sequences", "bit_length", 7),
         ("bit_sequences", "N", 41),
         ("bit_sequences", "val_size", 11),
@@ -91,6 +97,12 @@ def test_splits_are_disjoint_declared_and_read_back(name: str, seed: int) -> Non
 )
 def test_every_argument_changes_the_rows_and_the_key(name: str, argument: str, value: Any) -> None:
     one, other = make_dataset(name, SMALL[name]), make_dataset(name, {**SMALL[name], argument: value})
+    assert one.content != other.content
+    assert one.facts.key != other.facts.key
+
+
+def test_a_rule_that_a_model_organism_follows_changes_its_answers_and_its_key() -> None:
+    one, other = (make_dataset("model_organisms", {"rule": rule}) for rule in ("parity", "majority"))
     assert one.content != other.content
     assert one.facts.key != other.facts.key
 
@@ -111,6 +123,35 @@ def test_test_words_are_unseen_by_a_base_model_and_of_the_right_length() -> None
         "test": 200,
         "other_lengths": 400,
     }
+
+
+def test_words_counted_together_are_the_first_ones_of_the_same_drawing() -> None:
+    apart = make_dataset("capitalization", {"train": 80, "validation": 10, "test": 10}).splits
+    counted = make_dataset("capitalization", {"num_words": 100}).splits
+    fewer = make_dataset("capitalization", {"num_words": 100, "train_fraction": 0.5, "other_lengths": []}).splits
+    assert counted == apart
+    assert {name: len(rows) for name, rows in fewer.items()} == {
+        "train": 50,
+        "validation": 25,
+        "test": 25,
+        "other_lengths": 0,
+    }
+
+
+def test_conversations_hold_the_same_words_each_in_one_split() -> None:
+    rows, talks = (
+        make_dataset("capitalization", {**SMALL["capitalization"], "form": form}) for form in ("rows", "chat")
+    )
+    assert overlaps(talks.splits, column=None) == []
+    for split, found in rows.splits.items():
+        turns = [[turn["content"] for turn in talk["messages"]] for talk in talks.splits[split]]
+        assert turns == [[row["input"], row["output"]] for row in found]
+
+
+def test_other_lengths_leave_out_the_words_own_unless_they_are_named() -> None:
+    six = make_dataset("capitalization", {"word_length": 6}).facts.arguments["other_lengths"]
+    assert six == [4, 7, 8]
+    assert check_arguments("capitalization", {"word_length": 6}) == []
 
 
 def test_ones_own_words_replace_the_shipped_ones_and_count_by_content() -> None:
