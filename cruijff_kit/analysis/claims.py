@@ -123,11 +123,13 @@ def _planned(spec: ExperimentSpec, findings: Findings) -> Iterator[ClaimVerdict]
     for name in spec.analysis.comparisons:
         if name == BASE:
             text = "training changes the answers of at least one run"
-            known = [(each.p_adjusted, each.difference, each.test) for each in findings.comparisons]
+            known = [
+                (each.p_adjusted, each.difference, each.test, (each.run, each.base)) for each in findings.comparisons
+            ]
         else:
             text = f"{name} makes a difference"
             known = [
-                (each.p_adjusted, each.figure, each.figure.method)
+                (each.p_adjusted, each.figure, each.figure.method, ())
                 for each in findings.effects
                 if each.factor == name and each.p_adjusted is not None
             ]
@@ -139,6 +141,7 @@ def _planned(spec: ExperimentSpec, findings: Findings) -> Iterator[ClaimVerdict]
             verdict="confirmed" if best is not None and (best[0] or 0.0) < alpha else "inconclusive",
             figure=best[1] if best else None,
             p_adjusted=best[0] if best else None,
+            runs=best[3] if best else (),
             test=f"{best[2]}, Holm-adjusted over all such comparisons" if best else "",
             reason="it names no direction, so that it can be confirmed or left open, never violated"
             if best

@@ -13,8 +13,8 @@ class Column(NamedTuple):
 
     name: str
     """Heading."""
-    kind: Literal["text", "code", "number", "source"] = "text"
-    """`source` cells hold labels of references, separated by spaces."""
+    kind: Literal["text", "code", "number", "source", "verdict"] = "text"
+    """`source` cells hold labels of references, separated by spaces; `verdict` cells one of a few words."""
 
 
 class Table(NamedTuple):
@@ -32,6 +32,8 @@ class Table(NamedTuple):
     """How to read it."""
     lines: tuple[str, ...] = ()
     """What stands below the rows as plain text, every character in its place."""
+    stamp: str = ""
+    """What stands beside the heading where figures do not follow the stated design."""
 
 
 def source_labels(dossier: Dossier, *paths: str) -> str:

@@ -8,7 +8,7 @@ from cruijff_kit.schema.design_kinds import Level
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.noun import Name, Noun, RunId
 
-__all__ = ["BASE", "Claim", "ClaimVerdict", "Levels", "Side", "Verdict"]
+__all__ = ["BASE", "VERDICTS", "Claim", "ClaimVerdict", "Levels", "Side", "Verdict"]
 
 BASE = "base"
 """The side that is each run's own base model, untouched."""
@@ -21,6 +21,9 @@ Side = str | Levels
 
 Verdict = Literal["confirmed", "violated", "inconclusive", "not testable"]
 """What became of a claim."""
+
+VERDICTS: tuple[Verdict, ...] = ("confirmed", "violated", "inconclusive", "not testable")
+"""All of them, in the order in which they are told."""
 
 
 class Claim(Noun):
