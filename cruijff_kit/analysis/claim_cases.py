@@ -142,7 +142,8 @@ def _each_paired(ground: _Ground) -> Case:
         left, right = ground.samples.get((first.id, task)), ground.samples.get((second.id, task)) if second else None
         changes = paired_changes(left, right, cluster=cluster) if left and right else {}
         if changes:
-            pieces.append(from_changes(changes, clustered=cluster is not None, level=ground.level))
+            margin = bool(ground.case.claim.margin)
+            pieces.append(from_changes(changes, clustered=cluster is not None, margin=margin, level=ground.level))
             runs.append(first.id)
     lacking = len(pieces) < len(pairs)
     reason = f"{len(pairs) - len(pieces)} of {len(pairs)} pairs share no sample" if lacking else ""

@@ -80,12 +80,15 @@ def from_counts(successes: int, n: int, *, clusters: Clusters | None = None, lev
     return Evidence(figure, lambda bound: 1.0 - tail(bound), tail, test)
 
 
-def from_changes(changes: Mapping[str, Sequence[int]], *, clustered: bool, level: float) -> Evidence:
+def from_changes(
+    changes: Mapping[str, Sequence[int]], *, clustered: bool, margin: bool = False, level: float
+) -> Evidence:
     """Return a paired difference in accuracy, by McNemar's exact test, Tango's beside a margin, or t over clusters.
 
     Args:
         changes: cluster to its samples' changes: 1 gained, -1 lost, 0 neither; a sample is its own cluster otherwise.
         clustered: whether samples come in clusters.
+        margin: whether bounds other than 0 are asked about.
         level: confidence level in (0, 1).
     """
     flat = [change for each in changes.values() for change in each]
@@ -96,7 +99,7 @@ def from_changes(changes: Mapping[str, Sequence[int]], *, clustered: bool, level
             figure,
             lambda bound: _mcnemar(gained, lost) if not bound else _above(gained, lost, n=n, bound=bound),
             lambda bound: _mcnemar(lost, gained) if not bound else _above(lost, gained, n=n, bound=-bound),
-            "exact McNemar test; with a margin the score test (Tango)",
+            "paired score test (Tango)" if margin else "exact McNemar test",
         )
     figure, _ = clustered_difference(changes, level=level)
     if figure.value is None or figure.low is None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from cruijff_kit.rendering.claim_text import claim_words
-from cruijff_kit.rendering.numbers import NONE, between, p_text, percent, plain
+from cruijff_kit.rendering.numbers import NONE, estimate, p_text, percent
 from cruijff_kit.rendering.sheet import Column, Table, source_labels
 from cruijff_kit.schema.claims import ClaimVerdict
 from cruijff_kit.schema.layout import ExperimentLayout
@@ -23,9 +23,8 @@ def claim_table(dossier: Dossier) -> Table:
     """Return the claims, each with its verdict and the comparison that gave it."""
     level = percent(1 - dossier.spec.analysis.alpha)
     columns = (
-        Column("claim"), Column("verdict", "verdict"), Column("stated comparison"), Column("figure", "number"),
-        Column(f"{level} interval", "number"), Column("adjusted p", "number"), Column("remark"),
-        Column("source", "source"),
+        Column("claim"), Column("verdict", "verdict"), Column(f"figure and {level} interval", "number"),
+        Column("adjusted p", "number"), Column("stated comparison and test"), Column("source", "source"),
     )  # fmt: skip
     rows = tuple(_claim(dossier, each, place=place) for place, each in enumerate(dossier.findings.claims, start=1))
     if not rows:
@@ -92,16 +91,14 @@ def _marked(row: Sequence[str], columns: Sequence[Column]) -> tuple[str, ...]:
 def _claim(dossier: Dossier, each: ClaimVerdict, *, place: int) -> tuple[str, ...]:
     figure, known = each.figure, each.figure is not None and each.figure.value is not None
     looked = f"{shown_name(each.metric)} on {each.task}" if each.task != "training" else each.metric
-    comparison = claim_words(each.claim, figure=looked) if each.claim is not None else ""
-    remark = "; ".join(part for part in (each.test, each.reason) if part)
+    comparison = claim_words(each.claim, figure=looked) if each.claim is not None else looked if each.metric else ""
+    told = [part for part in (comparison, each.test, each.reason) if part]
     return (
         each.text or f"claim {place}",
         f"{each.verdict} {EXPLORATORY}" if each.exploratory else each.verdict,
-        comparison or (looked if each.metric else NONE),
-        plain(figure.value) if figure is not None else NONE,
-        between(figure) if figure is not None else NONE,
-        p_text(each.p_adjusted) if each.p_adjusted is not None else NONE,
-        remark or NONE,
+        estimate(figure),
+        p_text(each.p_adjusted),
+        "; ".join(told) or NONE,
         _sources(dossier, each) if known else NONE,
     )
 
@@ -116,5 +113,6 @@ def _sources(dossier: Dossier, each: ClaimVerdict) -> str:
 
 def _concerned(each: Deviation) -> str:
     if each.runs:
-        return f"those of {len(each.runs)} runs, and all figures over several runs"
+        count = "one run" if len(each.runs) == 1 else f"{len(each.runs)} runs"
+        return f"those of {count}, and all figures over several runs"
     return "all figures over several runs" if each.whole else "none by itself"

@@ -90,10 +90,15 @@ def _contents(dossier: Dossier) -> Iterator[str]:
 
 def _bottom(dossier: Dossier) -> Iterator[str]:
     yield '<section class="bottom" id="bottom"><h2>Bottom line</h2><ul>'
-    yield from (f"<li>{_prose(sentence)}</li>" for sentence in dossier.findings.bottom_line)
+    yield from (f"<li>{_sentence(sentence)}</li>" for sentence in dossier.findings.bottom_line)
     yield "</ul></section>"
     if not dossier.audit.verdict.ok:
         yield from (f'<p class="alarm">{_prose(sentence)}</p>' for sentence in audit_words(dossier))
+
+
+def _sentence(text: str) -> str:
+    warned = text.removeprefix(f"{EXPLORATORY}: ")
+    return _prose(text) if warned == text else f"{_badge(EXPLORATORY)} {_prose(f'{warned[:1].upper()}{warned[1:]}')}"
 
 
 def _ordered(dossier: Dossier) -> list[Table]:

@@ -59,7 +59,7 @@ font:700 .68rem/1.4 ui-sans-serif,system-ui,-apple-system,"Segoe UI",Helvetica,A
 letter-spacing:.08em;white-space:nowrap;vertical-align:middle}
 #deviations{border:2px solid var(--bad);border-radius:4px;padding:0 1rem 1rem;margin-top:2rem}
 #deviations h2{margin-top:1rem;color:var(--bad)}
-.verdict{font-weight:600;white-space:nowrap}
+span.verdict{font-weight:600;white-space:nowrap}
 .good{color:var(--good)}.bad{color:var(--bad)}.open{color:var(--open)}
 a:hover{text-decoration-color:currentColor}
 .kicker,figcaption,table,.note,.meta,nav,svg text,code{font-family:ui-sans-serif,system-ui,-apple-system,"Segoe UI",
@@ -91,8 +91,10 @@ th{font-weight:500;text-align:left;padding:.32rem .9rem .32rem 0}
 thead th{color:var(--muted);vertical-align:bottom;border-bottom:1px solid var(--ink)}
 tbody th{font-weight:400;border-bottom:1px solid var(--grid);vertical-align:top}
 tbody th.code{white-space:nowrap}
-.told tbody th{min-width:12rem;max-width:22rem}
-.told td{min-width:6rem;max-width:26rem}
+.told tbody th{min-width:9rem;max-width:15rem}
+.told td{max-width:30rem}
+.told td.text{min-width:14rem}
+.told td.source{white-space:normal;min-width:3rem;max-width:5rem}
 td{padding:.32rem .9rem .32rem 0;border-bottom:1px solid var(--grid);vertical-align:top}
 th.number,td.number{text-align:right;white-space:nowrap}
 td.code{white-space:nowrap}
@@ -101,24 +103,27 @@ td.source a{color:var(--muted);font-size:.72rem;margin-right:.3em}
 .nb{white-space:nowrap}
 .hash{color:var(--muted)}
 code{font-size:.92em;overflow-wrap:anywhere}
-tr:target td{background:var(--grid)}
+tr:target>*{background:var(--grid)}
 details{margin-top:.6rem}details>summary{cursor:pointer;font-size:.82rem;color:var(--muted);font-family:ui-sans-serif,system-ui,sans-serif}
 footer{margin-top:4rem;border-top:1px solid var(--grid);padding-top:1rem}
 @media (max-width:40rem){html{font-size:15.5px}body{padding:1.8rem 1.1rem 3rem}
 .plot{max-width:none}
-.told,.told tbody,.told tr,.told th,.told td{display:block;max-width:none;text-align:left}
+.told,.told tbody,.told tr,.told tbody th,.told td,.told td.text,.told td.source{display:block;min-width:0;
+max-width:none;text-align:left}
 .told thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .told tr{border-bottom:1px solid var(--base);padding:.5rem 0}
 .told tbody th,.told td{border:0;padding:.12rem 0;white-space:normal}
 .told tbody th{font-weight:600;font-size:.86rem}
 .told td[data-name]::before{content:attr(data-name) ": ";color:var(--muted)}
 #deviations{padding:0 .7rem .7rem}}
+@page{margin:15mm}
 @media print{:root{--paper:#fff}
-html{font-size:10.5pt}body{max-width:none;padding:0}h2{break-after:avoid}figure,tr{break-inside:avoid}
+html{font-size:10.5pt}body{max-width:none;padding:0}h2,.note,thead{break-after:avoid}figure,tr{break-inside:avoid}
 nav{display:none}.scroll,.wide{overflow:visible}table{font-size:7.2pt;min-width:0;width:100%}
 thead{display:table-header-group}th,td{padding-right:.5rem}th.number,td.number{white-space:normal}.nb{white-space:normal}
-.told th,.told td{min-width:0;max-width:none}section{break-inside:auto}.bottom{break-inside:avoid}
-a{text-decoration:none}td.code,tbody th.code,td.source{white-space:normal;overflow-wrap:anywhere}
+.told th,.told td,.told td.text,.told td.source{min-width:0;max-width:none}
+.bottom{break-inside:avoid}a{text-decoration:none}
+td.code,tbody th.code,td.source{white-space:normal;overflow-wrap:anywhere}
 details>summary{display:none}details::details-content{content-visibility:visible;display:block}}
 """
 

@@ -60,7 +60,7 @@ class Claim(Noun):
             raise ValueError(f"`{tests[0]}` and `{tests[1]}` are two claims; write each as its own")
         if not tests and not self.text:
             raise ValueError("a claim needs `text`, or what decides on it: `compare`, `at_least` or `at_most`")
-        if self.compare is None and ("expect" in self.model_fields_set or self.margin or self.more_at is not None):
+        if self.compare is None and (self.expect != "higher" or self.margin or self.more_at is not None):
             raise ValueError("`expect`, `margin` and `more_at` belong to `compare`")
         if self.compare is not None and self.of is not None:
             raise ValueError("`of` belongs to `at_least` or `at_most`; `compare` names both of its sides itself")

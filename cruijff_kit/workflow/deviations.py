@@ -91,10 +91,10 @@ def _runs(plan: Plan, stated: Statement, *, why: Mapping[str, str]) -> Iterator[
     dropped = tuple(run for run in stated.runs if run not in set(now))
     reason = why.get(plan.spec_sha256, "")
     if extra:
-        words = f"{len(extra)} runs were added after the first job: {_listed(extra)}"
+        words = f"added after the first job: {_listed(extra)}"
         yield Deviation(kind="extra run", words=words, runs=extra, reason=reason)
     if dropped:
-        words = f"{len(dropped)} runs stated before the first job were dropped: {_listed(dropped)}"
+        words = f"stated before the first job and dropped since: {_listed(dropped)}"
         yield Deviation(kind="dropped run", words=words, whole=True, reason=reason)
 
 

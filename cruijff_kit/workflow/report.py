@@ -88,7 +88,7 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
     spec, audit = read_design(world), _audit_state(world)
     deviations = find_deviations(spec, plan, lock, readable=audit.verdict.ok, world=world)
     found = _diagnosed(find_all(spec, plan, table=table), spec, table=table, world=world)
-    judged = judge_claims(spec, plan, table=table, findings=found)
+    judged = judge_claims(_masked(spec, world=world), plan, table=table, findings=found)
     found = found.model_copy(
         update={
             "claims": stamp_claims(judged, spec, lock=lock, deviations=deviations),
@@ -153,7 +153,10 @@ def _diagnosed(findings: Findings, spec: ExperimentSpec, *, table: ResultTable, 
 def _masked(spec: ExperimentSpec, *, world: World) -> ExperimentSpec:
     """Return a design whose sentences hold no secret: a report is read by others than those who wrote it."""
     sentences = {name: redact(getattr(spec, name), world.secrets) for name in ("question", "hypothesis")}
-    return spec.model_copy(update=sentences)
+    claims = tuple(
+        claim.model_copy(update={"text": redact(claim.text, world.secrets)}) for claim in spec.analysis.claims
+    )
+    return spec.model_copy(update={**sentences, "analysis": spec.analysis.model_copy(update={"claims": claims})})
 
 
 def _files(dossier: Dossier, *, secrets: tuple[str, ...]) -> dict[str, bytes]:
