@@ -1,7 +1,7 @@
 """`report/index.html`: one file, no script, nothing fetched; for screen, dark screen and print."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from cruijff_kit.rendering.claims_panel import EXPLORATORY
@@ -50,19 +50,20 @@ def render_page(dossier: Dossier, drawings: tuple[Drawing, ...]) -> str:
         dossier: everything the report is made of.
         drawings: the plots, shown beside the table each belongs to.
     """
-    name = escape(dossier.spec.name)
+    name, tables = escape(dossier.spec.name), report_tables(dossier)
+    shown = sorted((each for each in tables if each.key in _ORDER), key=lambda each: _ORDER.index(each.key))
     parts = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="color-scheme" content="light dark">',
         f"<title>{name}</title>\n<style>{style_sheet()}</style>\n</head>\n<body>",
         *_header(dossier),
-        *_contents(dossier),
+        *_contents(dossier, shown),
         "<main>",
         *_bottom(dossier),
-        *_sections(dossier, drawings),
+        *_sections(dossier, shown, drawings=drawings),
         "</main>",
-        *_footer(dossier),
+        *_footer(dossier, tables),
         "</body>\n</html>",
     )
     return "\n".join(parts) + "\n"
@@ -79,9 +80,9 @@ def _header(dossier: Dossier) -> Iterator[str]:
     yield "</header>"
 
 
-def _contents(dossier: Dossier) -> Iterator[str]:
+def _contents(dossier: Dossier, tables: Sequence[Table]) -> Iterator[str]:
     """Yield links to all sections, which a keyboard reaches first."""
-    named = [(table.key, table.title) for table in _ordered(dossier)]
+    named = [(table.key, table.title) for table in tables]
     notes = [("notes", "Notes")] if dossier.findings.notes else []
     links = [("bottom", "Bottom line"), *named, *notes, ("audit", "How this was made"), ("sources", "Sources")]
     items = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title in links)
@@ -101,13 +102,8 @@ def _sentence(text: str) -> str:
     return _prose(text) if warned == text else f"{_badge(EXPLORATORY)} {_prose(f'{warned[:1].upper()}{warned[1:]}')}"
 
 
-def _ordered(dossier: Dossier) -> list[Table]:
-    tables = [table for table in report_tables(dossier) if table.key in _ORDER]
-    return sorted(tables, key=lambda each: _ORDER.index(each.key))
-
-
-def _sections(dossier: Dossier, drawings: tuple[Drawing, ...]) -> Iterator[str]:
-    for table in _ordered(dossier):
+def _sections(dossier: Dossier, tables: Sequence[Table], *, drawings: tuple[Drawing, ...]) -> Iterator[str]:
+    for table in tables:
         yield f'<section id="{table.key}"><h2>{escape(table.title)}{_badge(table.stamp)}</h2>'
         plots = [drawing for drawing in drawings if _place(drawing) == table.key]
         yield from (_figure(drawing, dossier, stamp=table.stamp) for drawing in plots)
@@ -126,13 +122,13 @@ def _place(drawing: Drawing) -> str:
     return _AFTER.get(drawing.name, "groups")
 
 
-def _footer(dossier: Dossier) -> Iterator[str]:
+def _footer(dossier: Dossier, tables: Sequence[Table]) -> Iterator[str]:
     yield '<footer><section id="audit"><h2>How this was made</h2>'
     yield from (
         f'<p class="note">{_prose(sentence)}</p>' for sentence in (*audit_words(dossier), *method_words(dossier))
     )
     yield "</section>"
-    for table in report_tables(dossier):
+    for table in tables:
         if table.key in {"sources", "versions"}:
             yield f'<section id="{table.key}"><h2>{escape(table.title)}</h2>'
             yield from _table(table)

@@ -14,7 +14,8 @@ _LAST = ("versions", "sources")
 
 def render_summary(dossier: Dossier) -> str:
     """Return `summary.md`; the same dossier gives the same text."""
-    blocks = [*_opening(dossier), *_body(dossier), *_closing(dossier)]
+    tables = report_tables(dossier)
+    blocks = [*_opening(dossier), *_body(dossier, tables), *_closing(dossier, tables)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -77,8 +78,8 @@ def _opening(dossier: Dossier) -> Iterator[str]:
     yield "\n".join(f"- {sentence}" for sentence in findings.bottom_line)
 
 
-def _body(dossier: Dossier) -> Iterator[str]:
-    for table in report_tables(dossier):
+def _body(dossier: Dossier, tables: Sequence[Table]) -> Iterator[str]:
+    for table in tables:
         if table.key not in _LAST:
             yield from _section(table)
     if dossier.findings.notes:
@@ -86,12 +87,12 @@ def _body(dossier: Dossier) -> Iterator[str]:
         yield "\n".join(f"- {note}" for note in dossier.findings.notes)
 
 
-def _closing(dossier: Dossier) -> Iterator[str]:
+def _closing(dossier: Dossier, tables: Sequence[Table]) -> Iterator[str]:
     yield "## Audit"
     yield "\n".join(audit_words(dossier))
     yield "## How this was made"
     yield "\n".join(f"- {line}" for line in method_words(dossier))
-    for table in report_tables(dossier):
+    for table in tables:
         if table.key in _LAST:
             yield from _section(table)
 

@@ -99,6 +99,7 @@ td{padding:.32rem .9rem .32rem 0;border-bottom:1px solid var(--grid);vertical-al
 th.number,td.number{text-align:right;white-space:nowrap}
 td.code{white-space:nowrap}
 td.source{white-space:nowrap}
+#ranking td.code{white-space:normal}#ranking th{white-space:nowrap}
 td.source a{color:var(--muted);font-size:.72rem;margin-right:.3em}
 .nb{white-space:nowrap}
 .hash{color:var(--muted)}
@@ -107,7 +108,11 @@ tr:target>*{background:var(--grid)}
 details{margin-top:.6rem}details>summary{cursor:pointer;font-size:.82rem;color:var(--muted);font-family:ui-sans-serif,system-ui,sans-serif}
 footer{margin-top:4rem;border-top:1px solid var(--grid);padding-top:1rem}
 @media (max-width:40rem){html{font-size:15.5px}body{padding:1.8rem 1.1rem 3rem}
-.plot{max-width:none}
+.plot{max-width:none;width:620px}.plot text{font-size:13px}
+.wide{background:linear-gradient(to right,var(--paper) 30%,transparent) left/2rem 100% no-repeat local,
+linear-gradient(to left,var(--paper) 30%,transparent) right/2rem 100% no-repeat local,
+linear-gradient(to right,var(--grid),transparent) left/.7rem 100% no-repeat scroll,
+linear-gradient(to left,var(--grid),transparent) right/.7rem 100% no-repeat scroll}
 .told,.told tbody,.told tr,.told tbody th,.told td,.told td.text,.told td.source{display:block;min-width:0;
 max-width:none;text-align:left}
 .told thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
@@ -122,7 +127,7 @@ html{font-size:10.5pt}body{max-width:none;padding:0}h2,.note,thead{break-after:a
 nav{display:none}.scroll,.wide{overflow:visible}table{font-size:7.2pt;min-width:0;width:100%}
 thead{display:table-header-group}th,td{padding-right:.5rem}th.number,td.number{white-space:normal}.nb{white-space:normal}
 .told th,.told td,.told td.text,.told td.source{min-width:0;max-width:none}
-.bottom{break-inside:avoid}a{text-decoration:none}
+.bottom{break-inside:avoid}tbody tr:first-child{break-before:avoid}a{text-decoration:none}
 td.code,tbody th.code,td.source{white-space:normal;overflow-wrap:anywhere}
 details>summary{display:none}details::details-content{content-visibility:visible;display:block}}
 """
