@@ -10,7 +10,7 @@ import pytest
 
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
-from cruijff_kit.schema.claims import Claim
+from cruijff_kit.schema.claims import Claim, Levels
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import DesignLock, Plan, Statement
 from cruijff_kit.schema.receipt import ReportReceipt
@@ -20,9 +20,9 @@ from cruijff_kit.workflow.statement import analysis_hash, claim_hashes
 from tests.fakes.experiment import SMALL, design_of, plan_of, seal
 from tests.integration.reporting.conftest import ACTOR
 
-RANKS = [{"lora_rank": 16}, {"lora_rank": 4}]
+RANKS: tuple[Levels, Levels] = ({"lora_rank": 16}, {"lora_rank": 4})
 CLAIMS = (
-    Claim(text="a higher rank helps", compare=(RANKS[0], RANKS[1])),
+    Claim(text="a higher rank helps", compare=RANKS),
     Claim(text="every run beats its base", compare=({"lora_rank": 16}, "base")),
     Claim(text="all runs reach 0.8", at_least=0.8),
     Claim(text="it understands words"),

@@ -12,12 +12,14 @@ from cruijff_kit.analysis.claim_evidence import Evidence, from_changes, from_cou
 from cruijff_kit.analysis.claims import judge_claims, verdicts_of
 from cruijff_kit.analysis.clustered import design_effect
 from cruijff_kit.analysis.findings import find_all
+from cruijff_kit.data.yaml_text import load_yaml
 from cruijff_kit.planning.claim_checks import check_claims
 from cruijff_kit.schema.claims import Claim, ClaimVerdict
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.spec import Analysis, ExperimentSpec, RunSpec
+from tests.architecture.source import ROOT
 from tests.fakes.experiment import Size, answers, design_of, plan_of
 
 SIZE = Size(words=50, others=2, seeds=(1, 2, 3))
@@ -221,6 +223,13 @@ def test_claims_that_the_design_can_test_pass() -> None:
     )  # fmt: skip
     spec: ExperimentSpec = SPEC.model_copy(update={"analysis": Analysis(claims=claims)})
     assert list(check_claims(spec)) == []
+
+
+def test_the_claims_that_the_documentation_shows_can_be_tested() -> None:
+    shown = (ROOT / "docs/claims.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    analysis = Analysis.model_validate(load_yaml(shown, name="claims.md").value["analysis"])
+    assert list(check_claims(SPEC.model_copy(update={"analysis": analysis}))) == []
+    assert [claim.testable for claim in analysis.claims] == [True] * 6 + [False]
 
 
 @pytest.mark.parametrize(
