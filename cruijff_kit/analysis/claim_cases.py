@@ -51,7 +51,7 @@ class _Ground(NamedTuple):
     case: Case
 
 
-def gather_case(claim: Claim, spec: ExperimentSpec, plan: Plan, *, table: ResultTable, findings: Findings) -> Case:
+def gather_case(claim: Claim, spec: ExperimentSpec, *, plan: Plan, table: ResultTable, findings: Findings) -> Case:
     """Return the evidence on one claim.
 
     Trained settings are compared over their seeds. With base models, and where nothing is
@@ -119,7 +119,7 @@ def _each_bounded(ground: _Ground, chosen: Sequence[PlannedRun]) -> Case:
     case = ground.case._replace(lacking=len(known) < len(chosen), reason=_missing(chosen, known))
     if not known:
         return case._replace(reason="none of its runs has a result")
-    return _with(case, pieces, [run.id for run in known])
+    return _with(case, pieces, runs=[run.id for run in known])
 
 
 def _counted(ground: _Ground, run: PlannedRun) -> Evidence:
@@ -148,7 +148,7 @@ def _each_paired(ground: _Ground) -> Case:
     lacking = len(pieces) < len(pairs)
     reason = f"{len(pairs) - len(pieces)} of {len(pairs)} pairs share no sample" if lacking else ""
     case = ground.case._replace(lacking=lacking, reason=reason)
-    return _with(case, pieces, runs) if pieces else case._replace(reason="its sides share no sample")
+    return _with(case, pieces, runs=runs) if pieces else case._replace(reason="its sides share no sample")
 
 
 def _pairs(ground: _Ground) -> Iterator[tuple[PlannedRun, PlannedRun | None]]:
@@ -160,7 +160,7 @@ def _pairs(ground: _Ground) -> Iterator[tuple[PlannedRun, PlannedRun | None]]:
             yield from ((run, other) for other in _side(second, ground.plan))
 
 
-def _with(case: Case, pieces: Sequence[Evidence], runs: Sequence[str]) -> Case:
+def _with(case: Case, pieces: Sequence[Evidence], *, runs: Sequence[str]) -> Case:
     reason = next((each.reason for each in pieces if each.reason), case.reason)
     return case._replace(evidence=tuple(pieces), runs=tuple(runs), reason=reason)
 

@@ -34,7 +34,7 @@ def judge_claims(
     """
     if not spec.analysis.claims:
         return (*_unstated(spec), *_planned(spec, findings))
-    cases = [gather_case(claim, spec, plan, table=table, findings=findings) for claim in spec.analysis.claims]
+    cases = [gather_case(claim, spec, plan=plan, table=table, findings=findings) for claim in spec.analysis.claims]
     found = verdicts_of(cases, alpha=spec.analysis.alpha)
     return tuple(_told(case, verdict, p_value=p_value) for case, (verdict, p_value) in zip(cases, found, strict=True))
 

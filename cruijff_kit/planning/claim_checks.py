@@ -58,7 +58,7 @@ def check_claims(spec: ExperimentSpec) -> Iterator[Problem]:
 def _figure(asked: _Asked) -> Iterator[Problem]:
     claim, tasks = asked.claim, [task.name for task in asked.spec.evaluation.tasks]
     if claim.task is not None and claim.task not in tasks:
-        yield _unknown(claim.task, tasks, f"{asked.path}.task")
+        yield _unknown(claim.task, tasks, path=f"{asked.path}.task")
         return
     known = list(_LOSSES) if asked.spec.tools.preparation != "none" else []
     if asked.evaluated and asked.task is not None:
@@ -68,7 +68,7 @@ def _figure(asked: _Asked) -> Iterator[Problem]:
             return
         known = [*scorers, *known]
     if asked.metric not in known and claim.metric is not None:
-        yield _unknown(claim.metric, known, f"{asked.path}.metric")
+        yield _unknown(claim.metric, known, path=f"{asked.path}.metric")
 
 
 def _bounds(asked: _Asked) -> Iterator[Problem]:
@@ -104,7 +104,7 @@ def _side(asked: _Asked, side: Side, *, path: str) -> Iterator[Problem]:
     if isinstance(side, str):
         runs = [run.name for run in spec.runs]
         if side != BASE and side not in runs:
-            yield _unknown(side, [BASE, *runs], path)
+            yield _unknown(side, [BASE, *runs], path=path)
         return
     space = spec.design.space if isinstance(spec.design, GridDesign | LatinDesign) else {}
     names = [*spec.factors, *space]
@@ -115,9 +115,9 @@ def _side(asked: _Asked, side: Side, *, path: str) -> Iterator[Problem]:
     for name, level in side.items():
         levels = spec.factors.get(name)
         if name not in names:
-            yield _unknown(name, names, f"{path}.{name}")
+            yield _unknown(name, names, path=f"{path}.{name}")
         elif levels is not None and not isinstance(spec.design, FractionalDesign) and level not in levels:
-            yield _unknown(str(level), [str(each) for each in levels], f"{path}.{name}")
+            yield _unknown(str(level), [str(each) for each in levels], path=f"{path}.{name}")
 
 
 def _base(asked: _Asked) -> Iterator[Problem]:
@@ -143,7 +143,7 @@ def _base(asked: _Asked) -> Iterator[Problem]:
         yield Problem(fact, f"{asked.path}.metric", hint=f"write `{scorers[0]}`, or bound the figure with `at_least`")
 
 
-def _unknown(name: str, known: Iterable[str], path: str) -> Problem:
+def _unknown(name: str, known: Iterable[str], *, path: str) -> Problem:
     names = list(known)
     near = get_close_matches(name, names, n=1)
     listed = ", ".join(f"`{each}`" for each in names) or "none"

@@ -19,7 +19,7 @@ _SHOWN = 6
 
 
 def find_deviations(
-    spec: ExperimentSpec, plan: Plan, lock: DesignLock, *, readable: bool, world: World
+    spec: ExperimentSpec, plan: Plan, *, lock: DesignLock, readable: bool, world: World
 ) -> tuple[Deviation, ...]:
     """Return what is not as it was stated when the first job was handed over, or as it was sealed.
 

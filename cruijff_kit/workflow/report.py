@@ -86,7 +86,7 @@ def write_report(*, reason: str = "", progress: Progress | None = None, world: W
 
 def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[str, str], world: World) -> Dossier:
     spec, audit = read_design(world), _audit_state(world)
-    deviations = find_deviations(spec, plan, lock, readable=audit.verdict.ok, world=world)
+    deviations = find_deviations(spec, plan, lock=lock, readable=audit.verdict.ok, world=world)
     found = _diagnosed(find_all(spec, plan, table=table), spec, table=table, world=world)
     judged = judge_claims(_masked(spec, world=world), plan, table=table, findings=found)
     found = found.model_copy(

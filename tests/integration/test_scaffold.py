@@ -223,32 +223,6 @@ def test_a_submitted_run_keeps_its_files_unless_it_is_named(root: Path) -> None:
     assert kinds(done)[RunLayout(first.runs[0]).train_script] == "overwrite"
 
 
-def test_the_seal_keeps_what_was_stated_before_the_first_job(root: Path) -> None:
-    world, first = scaffolded(root)
-    put_design(root, design(**{**SMALL, "analysis": {"alpha": 0.1}}))
-    scaffold_runs(world=world)
-    free = lock_of(root)
-    assert free.stated is not None
-    assert free.stated.spec_sha256 == free.spec_sha256
-    submitted(root, first.runs[0])
-    more = {"controls": {**SMALL["controls"], "seeds": [1, 2]}, "analysis": {"alpha": 0.2}}
-    put_design(root, design(**{**SMALL, **more}))
-    scaffold_runs(world=world)
-    assert lock_of(root).stated == free.stated
-    assert set(free.stated.runs) < set(lock_of(root).runs)
-
-
-def test_a_seal_of_before_statements_were_kept_tells_of_its_design_and_runs(root: Path) -> None:
-    world, first = scaffolded(root)
-    old = lock_of(root).model_copy(update={"stated": None})
-    (root / ExperimentLayout.lock).write_text(old.model_dump_json(), encoding="utf-8")
-    submitted(root, first.runs[0])
-    scaffold_runs(world=world)
-    stated = lock_of(root).stated
-    assert stated is not None
-    assert (stated.spec_sha256, stated.runs, stated.analysis_sha256) == (old.spec_sha256, first.runs, None)
-
-
 def test_a_lost_seal_is_made_again_and_nothing_else_is_written(root: Path) -> None:
     world, first = scaffolded(root)
     before = contents(root)
