@@ -9,7 +9,7 @@ from cruijff_kit.analysis.ranking import MOST_RANKED, tied_sets
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.report import Comparison, GroupFigure, TiedSet
 
-__all__ = ["compare_with_base", "group_figures", "rank_runs"]
+__all__ = ["compare_with_base", "group_figures", "paired_changes", "rank_runs"]
 
 
 def group_figures(
@@ -27,7 +27,8 @@ def group_figures(
         for column, value in each.groups.items():
             if not groups or column in groups:
                 counts.setdefault((each.run, each.task, column, value), []).append(each.correct is True)
-    ordered = sorted(counts.items(), key=lambda item: _rank(item[0], _firsts(counts)))
+    places = _firsts(counts)
+    ordered = sorted(counts.items(), key=lambda item: _rank(item[0], places))
     return tuple(
         GroupFigure(
             run=run, task=task, group=column, level=value, figure=wilson_interval(sum(right), len(right), level=level)
@@ -50,13 +51,7 @@ def compare_with_base(
         cluster: column whose equal values mark samples that are not independent.
         level: confidence level in (0, 1).
     """
-    before = _answers(base)
-    changes: dict[str, list[int]] = {}
-    for each in tuned:
-        key = (each.sample_id, each.target)
-        if key in before:
-            name = str(key) if cluster is None else cluster_of(each, cluster)
-            changes.setdefault(name, []).append((each.correct is True) - before[key])
+    changes = paired_changes(tuned, base, cluster=cluster)
     flat = [change for each in changes.values() for change in each]
     if not flat:
         return None
@@ -80,6 +75,23 @@ def compare_with_base(
         mid_p=mcnemar_mid_p(gained, lost) if cluster is None else None,
         p_adjusted=p_value,
     )
+
+
+def paired_changes(
+    tuned: Iterable[Prediction], base: Iterable[Prediction], *, cluster: str | None = None
+) -> dict[str, list[int]]:
+    """Return what changed on shared samples, by cluster: 1 gained, -1 lost, 0 neither.
+
+    Samples are paired by id and target, and are clusters of one where `cluster` is None.
+    """
+    before = _answers(base)
+    changes: dict[str, list[int]] = {}
+    for each in tuned:
+        key = (each.sample_id, each.target)
+        if key in before:
+            name = str(key) if cluster is None else cluster_of(each, cluster)
+            changes.setdefault(name, []).append((each.correct is True) - before[key])
+    return changes
 
 
 def rank_runs(

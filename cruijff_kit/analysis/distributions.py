@@ -8,14 +8,17 @@ from cruijff_kit.errors import SiteError
 __all__ = [
     "beta_binomial_limits",
     "beta_limits",
+    "binomial_at_most",
     "binomial_mid_p",
     "binomial_two_sided",
     "chi_squared_tail",
     "hypergeometric_two_sided",
     "noncentral_below",
+    "normal_below",
     "normal_quantile",
     "normal_two_sided",
     "probit",
+    "t_below",
     "t_quantile",
     "t_two_sided",
 ]
@@ -29,6 +32,11 @@ def normal_quantile(level: float) -> float:
 def normal_two_sided(statistic: float) -> float:
     """Return the two-sided p-value of a standard normal statistic."""
     return float(2 * _special().ndtr(-abs(statistic)))
+
+
+def normal_below(statistic: float) -> float:
+    """Return the probability that a standard normal lies below a statistic."""
+    return float(_special().ndtr(statistic))
 
 
 def probit(share: float) -> float:
@@ -51,6 +59,11 @@ def t_quantile(level: float, df: int) -> float:
     return float(_special().stdtrit(df, (1 + level) / 2))
 
 
+def t_below(statistic: float, df: int) -> float:
+    """Return the probability that Student's t with `df` lies below a statistic."""
+    return float(_special().stdtr(df, statistic))
+
+
 def t_two_sided(statistic: float, df: int) -> float:
     """Return the two-sided p-value of a t statistic with `df` degrees of freedom."""
     return float(2 * _special().stdtr(df, -abs(statistic)))
@@ -60,6 +73,11 @@ def binomial_two_sided(successes: int, trials: int) -> float:
     """Return the exact two-sided p-value of a fair coin; 1 where nothing was tossed."""
     smaller = min(successes, trials - successes)
     return min(1.0, float(2 * _special().bdtr(smaller, trials, 0.5))) if trials else 1.0
+
+
+def binomial_at_most(successes: int, trials: int, *, share: float) -> float:
+    """Return the exact probability of at most so many successes; 0 for fewer than none."""
+    return float(_special().bdtr(successes, trials, share)) if successes >= 0 else 0.0
 
 
 def binomial_mid_p(successes: int, trials: int) -> float:

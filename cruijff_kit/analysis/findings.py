@@ -27,7 +27,7 @@ from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.spec import ExperimentSpec, Factors, Level
 from cruijff_kit.scoring.figure_names import FIGURES, shown_name, split_metric
 
-__all__ = ["TRAINING", "find_all", "last_epochs"]
+__all__ = ["TRAINING", "control_of", "find_all", "last_epochs"]
 
 TRAINING = "training"
 """Task name of rows that hold losses."""
@@ -304,7 +304,7 @@ def _comparisons(sheet: _Sheet) -> tuple[tuple[Comparison, ...], tuple[str, ...]
     samples, found, unpaired = _predictions(sheet), [], []
     for run in tuned_runs or sheet.plan.runs[1:]:
         for task in dict.fromkeys(cell.task.name for cell in run.cells):
-            base = _control(sheet.plan, run, task=task) if tuned_runs else sheet.plan.runs[0]
+            base = control_of(sheet.plan, run, task=task) if tuned_runs else sheet.plan.runs[0]
             tuned = samples.get((run.id, task))
             if base is None or not tuned or (base.id, task) not in samples:
                 continue
@@ -320,7 +320,7 @@ def _comparisons(sheet: _Sheet) -> tuple[tuple[Comparison, ...], tuple[str, ...]
     return tuple(pair.model_copy(update={"p_adjusted": p_value}) for pair, p_value in pairs), tuple(unpaired)
 
 
-def _control(plan: Plan, run: PlannedRun, *, task: str) -> PlannedRun | None:
+def control_of(plan: Plan, run: PlannedRun, *, task: str) -> PlannedRun | None:
     """Return the control run of the same model, evaluated on the same data."""
     for other in plan.runs:
         cells = [cell.task for cell in other.cells if cell.task.name == task]

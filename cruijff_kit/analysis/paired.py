@@ -7,7 +7,7 @@ from math import sqrt
 from cruijff_kit.analysis.distributions import binomial_mid_p, binomial_two_sided, normal_quantile
 from cruijff_kit.schema.report import Interval
 
-__all__ = ["holm_adjusted", "mcnemar_exact", "mcnemar_mid_p", "paired_bootstrap", "paired_difference"]
+__all__ = ["holm_adjusted", "mcnemar_exact", "mcnemar_mid_p", "paired_bootstrap", "paired_difference", "tango_score"]
 
 # Fifty halvings of an interval of length 1 reach the last bit of a double.
 _HALVINGS = 50
@@ -33,10 +33,10 @@ def paired_difference(gained: int, lost: int, *, n: int, level: float) -> Interv
     z, value = normal_quantile(level), (gained - lost) / n
 
     def excess(delta: float) -> float:
-        return _score(gained, lost, n=n, delta=delta) - z
+        return tango_score(gained, lost, n=n, delta=delta) - z
 
     def shortfall(delta: float) -> float:
-        return _score(gained, lost, n=n, delta=delta) + z
+        return tango_score(gained, lost, n=n, delta=delta) + z
 
     low = -1.0 if lost == n else _crossing(excess, -1.0, high=value)
     high = 1.0 if gained == n else _crossing(shortfall, value, high=1.0)
@@ -98,8 +98,11 @@ def holm_adjusted(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _score(gained: int, lost: int, *, n: int, delta: float) -> float:
-    """Return Tango's score statistic; it falls as `delta` rises."""
+def tango_score(gained: int, lost: int, *, n: int, delta: float) -> float:
+    """Return the score statistic of a paired difference of `delta`; it falls as `delta` rises.
+
+    Source: T. Tango, Statistics in Medicine 17 (1998), 891-908.
+    """
     linear = -gained - lost + (2 * n - gained + lost) * delta
     root = sqrt(max(0.0, linear * linear + 8 * n * lost * delta * (1 - delta)))
     nuisance = max(0.0, (root - linear) / (4 * n))

@@ -96,6 +96,7 @@ def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
         yield _trace(figure_key(key, "bootstrap"), pair.bootstrap, labels=labels)
         tests = {"p": pair.p_value, "mid_p": pair.mid_p, "adjusted_p": pair.p_adjusted}
         yield from _tests(key, tests, labels=labels)
+    yield from _claims(findings, known)
     for each in findings.diagnoses:
         for score in each.figures:
             key = figure_key("probability", each.run, each.task, _epoch(each.epoch), score.name)
@@ -108,6 +109,18 @@ def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
     for group in findings.groups:
         key = figure_key("group", group.run, group.task, group.group, group.level)
         yield _trace(key, group.figure, labels=known.labels(_predictions(group.run)))
+
+
+def _claims(findings: Findings, known: _References) -> Iterator[Trace]:
+    """Yield figure and p-value of each claim that was tested, by its place in the design."""
+    for place, claim in enumerate(findings.claims, start=1):
+        if claim.figure is not None:
+            seeds = claim.test.startswith("t over seeds")
+            samples = () if seeds else known.labels(*map(_predictions, claim.runs))
+            labels = samples or known.labels(ExperimentLayout.results)
+            key = figure_key("claim", place)
+            yield _trace(key, claim.figure, labels=labels)
+            yield from _tests(key, {"adjusted_p": claim.p_adjusted}, labels=labels)
 
 
 def _tests(key: str, values: Mapping[str, float | None], *, labels: tuple[str, ...]) -> Iterator[Trace]:

@@ -14,6 +14,7 @@ from cruijff_kit.data.template_registry import MODEL, NOT_IN_TEXT, get, is_file
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.planning.api_models import api_problems
 from cruijff_kit.planning.audit_checks import check_audit
+from cruijff_kit.planning.claim_checks import check_claims
 from cruijff_kit.planning.data_checks import wanted_columns
 from cruijff_kit.planning.kind_checks import check_kind
 from cruijff_kit.planning.scorer_checks import check_outcome, check_scorers
@@ -46,6 +47,7 @@ def check_spec(spec: ExperimentSpec) -> list[Problem]:
         check_outcome,
         check_kind,
         _analysis,
+        check_claims,
         check_audit,
         _metrics,
     )

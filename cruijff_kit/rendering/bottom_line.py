@@ -1,26 +1,49 @@
 """The bottom line: plain sentences, each made of figures that stand in the tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cruijff_kit.rendering.numbers import between, factor_words, p_text, percent, plain, signed
-from cruijff_kit.schema.report import CellFigure, Comparison, Effect, Finding, Findings, Interval
+from cruijff_kit.schema.claims import VERDICTS
+from cruijff_kit.schema.report import CellFigure, Comparison, Deviation, Effect, Finding, Findings, Interval
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["bottom_line", "compared", "completeness"]
+__all__ = ["bottom_line", "compared", "completeness", "exploratory"]
 
 # More sentences than these are a table.
 _EFFECTS = 4
 
 
-def bottom_line(findings: Findings, spec: ExperimentSpec) -> tuple[str, ...]:
-    """Return what was found in a few sentences, best figures and effects first."""
+def bottom_line(findings: Findings, spec: ExperimentSpec, *, deviations: Sequence[Deviation] = ()) -> tuple[str, ...]:
+    """Return what was found in a few sentences: deviations, claims, then the best figures and effects."""
+    opening = (*exploratory(deviations), *_claims(findings))
     if findings.verdict == "empty":
-        return ("No planned result is there yet.", completeness(findings))
+        return (*exploratory(deviations), "No planned result is there yet.", completeness(findings))
     alpha = spec.analysis.alpha
     trains = spec.tools.preparation != "none"
     beside = _base(findings, alpha) if trains else _first(findings, alpha)
-    sentences = (_best(findings, spec), *beside, *_effects(findings, alpha), completeness(findings))
+    sentences = (*opening, _best(findings, spec), *beside, *_effects(findings, alpha), completeness(findings))
     return tuple(sentence for sentence in sentences if sentence)
+
+
+def exploratory(deviations: Sequence[Deviation]) -> tuple[str, ...]:
+    """Return the sentence that warns of deviations, where there are any."""
+    if not deviations:
+        return ()
+    kinds = dict.fromkeys(each.kind for each in deviations)
+    places = "1 place" if len(deviations) == 1 else f"{len(deviations)} places"
+    stated = "the design stated before the first job"
+    return (f"EXPLORATORY: in {places} this report deviates from {stated} ({', '.join(kinds)}).",)
+
+
+def _claims(findings: Findings) -> Iterator[str]:
+    """Yield how many claims came out which way, where any could be tested."""
+    tested = [each for each in findings.claims if each.verdict != "not testable"]
+    if not tested:
+        return
+    counts = {verdict: sum(each.verdict == verdict for each in findings.claims) for verdict in VERDICTS}
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    late = sum(each.exploratory for each in tested)
+    yield f"Claims: {told}{f'; {late} of them EXPLORATORY' if late else ''}."
 
 
 def completeness(findings: Findings) -> str:

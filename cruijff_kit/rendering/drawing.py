@@ -107,13 +107,19 @@ def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
     return [round(index * step, 12) for index in range(first, floor(high / step + 1e-9) + 1)]
 
 
-def draw_svg(drawing: Drawing) -> str:
-    """Return inline SVG whose colours are classes, for the page's style to set."""
+def draw_svg(drawing: Drawing, *, described: str = "") -> str:
+    """Return inline SVG whose colours are classes, for the page's style to set.
+
+    Args:
+        drawing: the picture.
+        described: id of the element that says how to read it, for those who cannot see it.
+    """
     width, height = _px(drawing.width), _px(drawing.height)
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     body = "".join(_mark(mark) for mark in drawing.marks)
     title = escape(drawing.title)
-    return f'<svg class="plot" {size} role="img" aria-label="{title}">{body}</svg>'
+    about = f' aria-describedby="{described}"' if described else ""
+    return f'<svg class="plot" {size} role="img" aria-label="{title}"{about}>{body}</svg>'
 
 
 def _mark(mark: Mark) -> str:

@@ -18,8 +18,8 @@ _WIDTH = 880.0
 # More rows than these are a table, not a picture.
 _MOST_ROWS = 80
 _ROW, _GAP, _LEFT, _RIGHT = 21.0, 15.0, 250.0, 190.0
-# Pixels that a character takes.
-_CHARACTER = 7.3
+# Pixels that a character, and a line of text, take.
+_CHARACTER, _LINE = 7.3, 15.0
 
 
 class _Row(NamedTuple):
@@ -118,14 +118,23 @@ def _interaction_plot(dossier: Dossier) -> Drawing | None:
     for place, key in enumerate(levels[across]):
         marks.append(Label(places(place), 292, f"{across} {key}", anchor="middle"))
     roles = {setting.name: setting.role for setting in settings_of(dossier)}
+    ends: list[tuple[float, str]] = []
     for index, key in enumerate(levels[lines] if lines else [""]):
         chosen = [cell for cell in findings.cells if lines is None or str(cell.factors[lines]) == key]
         x = [places(list(levels[across]).index(str(cell.factors[across]))) + 8.0 * index - 4 for cell in chosen]
         marks.extend(_line(list(zip(x, chosen, strict=True)), scale, roles=roles))
         if chosen and lines:
-            last = chosen[-1].figure.value or 0.0
-            marks.append(Label(512, scale(last) + 4, f"{lines} {key}", role="ink", bold=True))
+            ends.append((scale(chosen[-1].figure.value or 0.0) + 4, f"{lines} {key}"))
+    marks.extend(Label(512, y, text, role="ink", bold=True) for y, text in _spread(ends))
     return Drawing("interaction", f"Mean {findings.outcome} by {' and '.join(names)}", 640.0, 300.0, tuple(marks))
+
+
+def _spread(labels: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Return labels from top to bottom, moved down where they would lie on each other."""
+    placed: list[tuple[float, str]] = []
+    for y, text in sorted(labels):
+        placed.append((max(y, placed[-1][0] + _LINE) if placed else y, text))
+    return placed
 
 
 def _line(points: Sequence[tuple[float, CellFigure]], scale: Scale, *, roles: Mapping[str, str]) -> Iterator[Mark]:

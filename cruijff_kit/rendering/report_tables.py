@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from cruijff_kit.rendering.audit_tables import audit_tables
 from cruijff_kit.rendering.bottom_line import compared, completeness
+from cruijff_kit.rendering.claims_panel import check_table, claim_table, deviation_table, stamp_tables
 from cruijff_kit.rendering.compute_table import COMPUTE_COLUMNS, compute_note, compute_rows
 from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words, p_text, percent, plain, signed
 from cruijff_kit.rendering.score_tables import calibration_table, guarantee_table, score_table
@@ -20,6 +21,8 @@ __all__ = ["Column", "Table", "accuracy_table", "report_tables"]
 def report_tables(dossier: Dossier) -> tuple[Table, ...]:
     """Return every table in the order of the report."""
     tables = (
+        deviation_table(dossier),
+        claim_table(dossier),
         *((sweep_table(dossier.sweep),) if dossier.sweep is not None else ()),
         _status(dossier),
         _training(dossier),
@@ -34,12 +37,14 @@ def report_tables(dossier: Dossier) -> tuple[Table, ...]:
         score_table(dossier),
         guarantee_table(dossier),
         *audit_tables(dossier),
+        check_table(dossier),
         _datasets(dossier),
         _compute(dossier),
         _incomplete(dossier),
+        _versions(dossier),
         _sources(dossier),
     )
-    return tuple(table for table in tables if table.rows or table.note)
+    return stamp_tables((table for table in tables if table.rows or table.note), dossier)
 
 
 def accuracy_table(dossier: Dossier) -> Table:
@@ -336,6 +341,15 @@ def _incomplete(dossier: Dossier) -> Table:
     columns = (Column("run", "code"), Column("what"), Column("why"))
     rows = tuple((each.run, each.what, each.reason) for each in missing)
     return Table("incomplete", "Incomplete runs", columns, rows, "" if rows else "None.")
+
+
+def _versions(dossier: Dossier) -> Table:
+    columns = (Column("what"), Column("version", "code"), Column("trainings", "number"))
+    rows = tuple((each.name, each.value, str(each.runs)) for each in dossier.made_with)
+    names = [each.name for each in dossier.made_with]
+    mixed = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    told = f"Trainings differ in {', '.join(mixed)}." if mixed else "All trainings had the same."
+    return Table("versions", "Made with", columns, rows, told if rows else "")
 
 
 def _sources(dossier: Dossier) -> Table:

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 
+from cruijff_kit.rendering.claims_panel import EXPLORATORY
 from cruijff_kit.rendering.report_tables import Column, Table, accuracy_table, report_tables
 from cruijff_kit.schema.report import AuditState, Dossier
 
 __all__ = ["audit_words", "method_words", "render_summary", "terminal_table"]
 
+# What closes a report.
+_LAST = ("versions", "sources")
+
 
 def render_summary(dossier: Dossier) -> str:
     """Return `summary.md`; the same dossier gives the same text."""
-    blocks = [*_opening(dossier), *_body(dossier), *_closing(dossier)]
+    tables = report_tables(dossier)
+    blocks = [*_opening(dossier), *_body(dossier, tables), *_closing(dossier, tables)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -46,12 +51,20 @@ def audit_words(dossier: Dossier) -> tuple[str, ...]:
 
 def method_words(dossier: Dossier) -> tuple[str, ...]:
     """Return how the report was made, one fact a line."""
+    anchor = dossier.anchor
+    sealed = (f"Sealed at line {anchor.seq + 1} of the record, sha256 `{anchor.sha256}`.",) if anchor else ()
     return (
         f"Plan `{dossier.plan_id}`, design `{dossier.plan.spec_sha256}`.",
+        *sealed,
         f"Base models: {', '.join(_models(dossier))}.",
-        f"Intervals have level {1 - dossier.spec.analysis.alpha:g}; the analysis was fixed in the design.",
+        f"Intervals have level {1 - dossier.spec.analysis.alpha:g}; the analysis {_fixed(dossier)}.",
         f"Computed by cruijff-kit {dossier.version} from the files below; no figure was typed.",
     )
+
+
+def _fixed(dossier: Dossier) -> str:
+    late = any(each.kind == "analysis" for each in dossier.deviations)
+    return "was changed after the first job" if late else "was fixed in the design"
 
 
 def _opening(dossier: Dossier) -> Iterator[str]:
@@ -65,28 +78,27 @@ def _opening(dossier: Dossier) -> Iterator[str]:
     yield "\n".join(f"- {sentence}" for sentence in findings.bottom_line)
 
 
-def _body(dossier: Dossier) -> Iterator[str]:
-    for table in report_tables(dossier):
-        if table.key == "sources":
-            continue
-        yield from _section(table)
+def _body(dossier: Dossier, tables: Sequence[Table]) -> Iterator[str]:
+    for table in tables:
+        if table.key not in _LAST:
+            yield from _section(table)
     if dossier.findings.notes:
         yield "## Notes"
         yield "\n".join(f"- {note}" for note in dossier.findings.notes)
 
 
-def _closing(dossier: Dossier) -> Iterator[str]:
+def _closing(dossier: Dossier, tables: Sequence[Table]) -> Iterator[str]:
     yield "## Audit"
     yield "\n".join(audit_words(dossier))
     yield "## How this was made"
     yield "\n".join(f"- {line}" for line in method_words(dossier))
-    for table in report_tables(dossier):
-        if table.key == "sources":
+    for table in tables:
+        if table.key in _LAST:
             yield from _section(table)
 
 
 def _section(table: Table) -> Iterator[str]:
-    yield f"## {table.title}"
+    yield f"## {table.title}{f' · {table.stamp}' if table.stamp else ''}"
     if table.note:
         yield table.note
     if table.rows:
@@ -104,7 +116,10 @@ def _markdown(table: Table) -> str:
 def _cell(text: str, column: Column) -> str:
     safe = text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
     if column.kind == "code":
-        return f"`{safe}`"
+        name, stamp, _ = safe.partition(f" {EXPLORATORY}")
+        return f"`{name}`{stamp}"
+    if column.kind == "verdict":
+        return f"**{safe}**"
     return f"[{safe}](#sources)" if column.kind == "source" and text != "-" else safe
 
 

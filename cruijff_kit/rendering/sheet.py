@@ -13,8 +13,8 @@ class Column(NamedTuple):
 
     name: str
     """Heading."""
-    kind: Literal["text", "code", "number", "source"] = "text"
-    """`source` cells hold labels of references, separated by spaces."""
+    kind: Literal["text", "code", "number", "source", "verdict"] = "text"
+    """`source` cells hold labels of references, separated by spaces; `verdict` cells one of a few words."""
 
 
 class Table(NamedTuple):
@@ -32,9 +32,10 @@ class Table(NamedTuple):
     """How to read it."""
     lines: tuple[str, ...] = ()
     """What stands below the rows as plain text, every character in its place."""
+    stamp: str = ""
+    """What stands beside the heading where figures do not follow the stated design."""
 
 
 def source_labels(dossier: Dossier, *paths: str) -> str:
     """Return the labels of those files that figures were traced to, separated by spaces."""
-    labels = {reference.path: reference.label for reference in dossier.references}
-    return " ".join(labels[path] for path in paths if path in labels) or NONE
+    return " ".join(dossier.labels[path] for path in paths if path in dossier.labels) or NONE

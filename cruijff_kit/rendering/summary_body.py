@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from cruijff_kit.rendering.claim_text import claim_words
 from cruijff_kit.rendering.markdown import as_code, as_text, byte_size, markdown_table
 from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.design_kinds import SearchDesign
@@ -88,7 +89,22 @@ def _overview(checked: Checked) -> list[str]:
         ("Created", spec.created),
     ]
     warnings = [f"- warning: {as_text(warning)}" for warning in checked.warnings]
-    return [*markdown_table(("Item", "Value"), rows), *([""] if warnings else []), *warnings]
+    table = markdown_table(("Item", "Value"), rows)
+    return [*table, *_claims(checked), *([""] if warnings else []), *warnings]
+
+
+def _claims(checked: Checked) -> list[str]:
+    """Return the claims and what decides on each; nothing where the design makes none."""
+    analysis, rows = checked.spec.analysis, []
+    for place, claim in enumerate(analysis.claims, start=1):
+        outcome = analysis.primary_metric if checked.spec.evaluation.tasks else "val_loss"
+        metric, task = claim.metric or outcome, claim.task or analysis.primary_task
+        words = claim_words(claim, figure=f"{metric}{f' on {task}' if task else ''}") or "not testable as stated"
+        rows.append((str(place), as_text(claim.text) or "as compared", as_text(words)))
+    if not rows:
+        return []
+    intro = f"Claims, each confirmed or violated at alpha {analysis.alpha:g} over all of them, or left open:"
+    return ["", intro, "", *markdown_table(("Claim", "In words", "Decided by"), rows)]
 
 
 def _counted(trained: int, controls: int) -> str:

@@ -10,7 +10,7 @@ from cruijff_kit.schema.noun import Name, Noun, RunId, Sha256
 from cruijff_kit.schema.policy import DesignPolicy
 from cruijff_kit.schema.spec import Level, ModelRef, Resources
 
-__all__ = ["Cell", "DesignLock", "Estimate", "Plan", "PlannedRun", "Resolved", "Source"]
+__all__ = ["Cell", "DesignLock", "Estimate", "Plan", "PlannedRun", "Resolved", "Source", "Statement"]
 
 Source = Literal["default", "derived", "site", "design", "factor", "run", "edit", "command"]
 """Where a value came from, weakest first; `derived` follows from another, `edit` is an adopted hand edit."""
@@ -116,6 +116,19 @@ class Plan(Noun):
         return next(facts for facts in self.datasets if facts.key == key)
 
 
+class Statement(Noun):
+    """What a design said when its first job was handed over: what came later is a deviation from it."""
+
+    spec_sha256: Sha256
+    """Hash of the canonical JSON of the design; of a search without the trials it listed by itself."""
+    analysis_sha256: Sha256 | None = None
+    """Hash of its analysis without the claims; None where it was sealed before this was kept."""
+    claims: tuple[Sha256, ...] = ()
+    """Hash of each claim with the level and the figure it is judged by."""
+    runs: tuple[RunId, ...]
+    """Its runs."""
+
+
 class DesignLock(Noun):
     """`design.lock.json`: the seal on a scaffolded design."""
 
@@ -135,6 +148,8 @@ class DesignLock(Noun):
     """The one of several sites that it was scaffolded for, and whose jobs its runs become."""
     adopted: dict[str, Sha256] = {}
     """Files whose hand edit was adopted, and the hash of the rendered text each stands for."""
+    stated: Statement | None = None
+    """What was stated before any result could be; None in seals of before this was kept."""
     anchor_seq: int
     """Position of the audit log's head when sealed."""
     anchor_sha256: Sha256

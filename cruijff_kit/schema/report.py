@@ -1,8 +1,10 @@
 """Report nouns: estimates with intervals, effects, comparisons, and where each came from."""
 
+from functools import cached_property
 from typing import Literal
 
 from cruijff_kit.schema.audit import Anchor, AuditVerdict
+from cruijff_kit.schema.claims import ClaimVerdict
 from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.diagnosis import Diagnosis, Guarantee
 from cruijff_kit.schema.interval import Interval
@@ -16,8 +18,10 @@ from cruijff_kit.schema.sweep import SweepView
 
 __all__ = [
     "AuditState",
+    "CellCheck",
     "CellFigure",
     "Comparison",
+    "Deviation",
     "Dossier",
     "Effect",
     "Finding",
@@ -26,6 +30,7 @@ __all__ = [
     "Incomplete",
     "Interval",
     "LossFigure",
+    "MadeWith",
     "Reference",
     "ResultsPage",
     "TiedSet",
@@ -170,6 +175,34 @@ class LossFigure(Noun):
     """File the figures come from."""
 
 
+class CellCheck(Noun):
+    """One look across all cells, for what no single figure tells."""
+
+    kind: Literal["saturation", "floor", "monotonicity", "equal cells", "seeds"]
+    """What was looked for."""
+    flagged: bool
+    """Whether it was found."""
+    words: str
+    """What was found, or what was looked at, in a sentence."""
+    runs: tuple[str, ...] = ()
+    """Runs it is about."""
+
+
+class Deviation(Noun):
+    """Something that is not as it was when the first job was handed over."""
+
+    kind: Literal["design", "analysis", "claim", "edit", "extra run", "dropped run"]
+    """What is different."""
+    words: str
+    """How, in a sentence."""
+    runs: tuple[str, ...] = ()
+    """Runs whose figures are exploratory for it."""
+    whole: bool = False
+    """Whether every figure over several runs is."""
+    reason: str = ""
+    """Why, in the words of whoever decided, from the record."""
+
+
 class Incomplete(Noun):
     """Something planned that has no result, and why."""
 
@@ -214,6 +247,10 @@ class Findings(Noun):
     """How far probabilities can be believed, by run and task at its last epoch."""
     guarantees: tuple[Guarantee, ...] = ()
     """What each calibrator promises, and what it does on the test split."""
+    claims: tuple[ClaimVerdict, ...] = ()
+    """What became of each claim."""
+    checks: tuple[CellCheck, ...] = ()
+    """Looks across all cells."""
     notes: tuple[str, ...] = ()
     """What a reader must know before using the figures."""
     incomplete: tuple[Incomplete, ...]
@@ -269,6 +306,17 @@ class ResultsPage(Noun):
     """Hash of `report/trace.json`, from which they were read."""
 
 
+class MadeWith(Noun):
+    """A package version, device or commit that trainings had."""
+
+    name: str
+    """Name of the package, `device` or `commit`."""
+    value: str
+    """Version, kind of device or hash."""
+    runs: int
+    """Trainings that had it."""
+
+
 class AuditState(Noun):
     """The audit log as it stood when the results were in, before any report."""
 
@@ -311,5 +359,16 @@ class Dossier(Noun):
     """Audits of the models of these runs."""
     stale: tuple[str, ...] = ()
     """Runs whose audit was made of other predictions, or with another calibrator, than those that lie here now."""
+    deviations: tuple[Deviation, ...] = ()
+    """What is not as it was stated before the first job."""
+    made_with: tuple[MadeWith, ...] = ()
+    """Versions and devices of the trainings."""
+    anchor: Anchor | None = None
+    """Line of the record that told of the seal."""
     sweep: SweepView | None = None
     """The search, where the design is one."""
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Return the label of each file that figures come from, by its path."""
+        return {reference.path: reference.label for reference in self.references}

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from cruijff_kit.schema.claims import Claim
 from cruijff_kit.schema.data import DataSpec
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.design_kinds import FractionalDesign, GridDesign, LatinDesign, Level, SearchDesign
@@ -238,6 +239,8 @@ class Analysis(Noun):
     # A design that says nothing of it keeps the hash it had before there was such a key.
     audit: AuditRules | None = Field(default=None, exclude_if=lambda value: value is None)
     """What `ck audit-model` asks of a model, where it differs from the defaults."""
+    claims: tuple[Claim, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """What the hypothesis says in figures: each is confirmed, violated or left open by the comparison it names."""
 
 
 class EvalResources(Noun):

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from cruijff_kit import __version__
+from cruijff_kit.analysis.cell_checks import check_cells
+from cruijff_kit.analysis.claims import judge_claims
 from cruijff_kit.analysis.findings import find_all
 from cruijff_kit.analysis.traces import trace_all
 from cruijff_kit.planning.verdicts import Evidence, judge
@@ -32,9 +34,10 @@ from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views, verify_audit
 from cruijff_kit.workflow.audit_model import read_audits
 from cruijff_kit.workflow.collect import collect_results, hashes_of, record_once, result_files, write_changed
+from cruijff_kit.workflow.deviations import find_deviations, stamp_claims
 from cruijff_kit.workflow.evaluation_results import parity_notes
 from cruijff_kit.workflow.guarantees import gather_guarantees
-from cruijff_kit.workflow.plan import design_hash
+from cruijff_kit.workflow.provenance import made_with
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.sweep import view_of
@@ -82,10 +85,18 @@ def write_report(*, reason: str = "", progress: Progress | None = None, world: W
 
 
 def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[str, str], world: World) -> Dossier:
-    spec = read_design(world)
+    spec, audit = read_design(world), _audit_state(world)
+    deviations = find_deviations(spec, plan, lock=lock, readable=audit.verdict.ok, world=world)
     found = _diagnosed(find_all(spec, plan, table=table), spec, table=table, world=world)
-    told = (*found.notes, *parity_notes(plan, world=world))
-    findings = _worded(found.model_copy(update={"notes": told}), spec, lock=lock)
+    judged = judge_claims(_masked(spec, world=world), plan, table=table, findings=found)
+    found = found.model_copy(
+        update={
+            "claims": stamp_claims(judged, spec, lock=lock, deviations=deviations),
+            "checks": check_cells(spec, plan, table=table, findings=found),
+            "notes": (*found.notes, *parity_notes(plan, world=world)),
+        }
+    )
+    findings = found.model_copy(update={"bottom_line": bottom_line(found, spec, deviations=deviations)})
     sweep = view_of(spec, read_record(world), plan=plan) if isinstance(spec.design, SearchDesign) else None
     if sweep is not None:
         findings = findings.model_copy(update={"bottom_line": (*sweep.words, *findings.bottom_line)})
@@ -102,7 +113,10 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
         ),
         histories=table.runs,
         statuses=tuple(_statuses(plan, world)),
-        audit=_audit_state(world),
+        audit=audit,
+        deviations=deviations,
+        made_with=made_with(plan, world=world),
+        anchor=Anchor(seq=lock.anchor_seq, sha256=lock.anchor_sha256),
         references=references,
         traces=traces,
         version=__version__,
@@ -136,17 +150,13 @@ def _diagnosed(findings: Findings, spec: ExperimentSpec, *, table: ResultTable, 
     )
 
 
-def _worded(findings: Findings, spec: ExperimentSpec, *, lock: DesignLock) -> Findings:
-    notes = findings.notes
-    if design_hash(spec) != lock.spec_sha256:
-        notes = ("the design was changed since it was scaffolded; the runs are those scaffolded", *notes)
-    return findings.model_copy(update={"bottom_line": bottom_line(findings, spec), "notes": notes})
-
-
 def _masked(spec: ExperimentSpec, *, world: World) -> ExperimentSpec:
     """Return a design whose sentences hold no secret: a report is read by others than those who wrote it."""
     sentences = {name: redact(getattr(spec, name), world.secrets) for name in ("question", "hypothesis")}
-    return spec.model_copy(update=sentences)
+    claims = tuple(
+        claim.model_copy(update={"text": redact(claim.text, world.secrets)}) for claim in spec.analysis.claims
+    )
+    return spec.model_copy(update={**sentences, "analysis": spec.analysis.model_copy(update={"claims": claims})})
 
 
 def _files(dossier: Dossier, *, secrets: tuple[str, ...]) -> dict[str, bytes]:

@@ -31,6 +31,7 @@ from cruijff_kit.workflow.seal import (
     sealed_plan,
     site_words,
 )
+from cruijff_kit.workflow.statement import keep_statement
 from cruijff_kit.workflow.tiers import told_tier
 from cruijff_kit.workflow.withheld import changes_without_rows
 
@@ -101,7 +102,8 @@ def _sheet(overwrite: tuple[str, ...], world: World) -> _Sheet:
     changes = compare(plan, files, sealed=sealed, overwrite=overwrite, store=world.store)
     code = {**_recipes(plan, world), **hook_hashes(plan.runs, world)}
     fields = _seal(plan, files, sealed=sealed, changes=changes, code=code)
-    return _Sheet(plan, files, sealed, changes, {**fields, "site": world.site_name})
+    stated = keep_statement(spec, plan, sealed=sealed, world=world)
+    return _Sheet(plan, files, sealed, changes, {**fields, "site": world.site_name, "stated": stated})
 
 
 def _keep_site(sealed: DesignLock | None, world: World) -> None:

@@ -170,7 +170,10 @@ def _run(factors: Mapping[str, Level], seed: int, *, size: Size) -> PlannedRun:
         dataset="words-1f2e3d4c",
         factors=dict(factors),
         seed=seed,
-        settings={"epochs": Resolved(value=1, source="default")},
+        settings={
+            "epochs": Resolved(value=1, source="default"),
+            **{name: Resolved(value=level, source="factor") for name, level in factors.items()},
+        },
         total_steps=size.steps if factors else 0,
         epochs_saved=(0,) if factors else (),
         cells=tuple(Cell(task=task, epoch=epoch) for task in TASKS) if size.evaluated else (),

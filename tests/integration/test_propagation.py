@@ -167,7 +167,7 @@ TOLD = {
         "schema_version", "name", "type", "question", "hypothesis", "created", "tools", "models", "data", "design",
         "factors", "runs", "controls", "evaluation", "analysis", "resources", "output", "policy",
     },
-    Analysis: {"primary_metric", "primary_task", "comparisons", "alpha", "power", "pilot"},
+    Analysis: {"primary_metric", "primary_task", "comparisons", "alpha", "power", "pilot", "claims"},
     Pilot: {"accuracy", "discordance", "icc", "cluster_size", "seed_sd"},
     Evaluation: {"tasks", "generation"},
     # `columns` belongs to a file, and has a test of its own below.

@@ -74,7 +74,7 @@ def test_groups_come_in_order_of_size_and_only_those_asked_for() -> None:
 def test_runs_that_a_design_lists_are_settings_of_their_own_and_no_seeds_of_one_point() -> None:
     names = ("plain_seed1", "plain_seed2", "softened_seed1", "softened_seed2")
     listed = [
-        run.model_copy(update={"id": f"{name}-0123abcd", "factors": {}, "seed": int(name[-1])})
+        run.model_copy(update={"id": f"{name}-0123abcd", "factors": {}, "settings": {}, "seed": int(name[-1])})
         for run, name in zip(PLAN.runs, names, strict=False)
     ]
     plan = PLAN.model_copy(update={"runs": tuple(listed)})
