@@ -6,6 +6,7 @@ from html import escape
 
 from cruijff_kit.rendering.drawing import Drawing, draw_svg
 from cruijff_kit.rendering.numbers import percent
+from cruijff_kit.rendering.references import html_place, html_section, html_sentence
 from cruijff_kit.rendering.report_tables import Column, Table, report_tables
 from cruijff_kit.rendering.report_text import audit_words, method_words
 from cruijff_kit.rendering.style import style_sheet
@@ -54,29 +55,29 @@ def render_page(dossier: Dossier, drawings: tuple[Drawing, ...]) -> str:
 
 def _header(dossier: Dossier) -> Iterator[str]:
     spec, findings = dossier.spec, dossier.findings
-    yield "<header>"
+    yield '<header id="head">'
     yield f'<p class="kicker">{escape(spec.type.replace("_", " "))} · designed {escape(spec.created)}</p>'
     yield f"<h1>{escape(spec.name)}</h1>"
     yield f'<p class="question">{escape(spec.question)}</p>'
     if spec.hypothesis:
         yield f'<p class="hypothesis">Expected: {escape(spec.hypothesis)}</p>'
     yield "</header>"
-    yield '<section class="bottom"><h2>Bottom line</h2><ul>'
-    yield from (f"<li>{_prose(sentence)}</li>" for sentence in findings.bottom_line)
+    yield '<section id="bottom" class="bottom"><h2>Bottom line</h2><ul>'
+    yield from (f"<li{html_sentence(sentence, dossier)}>{_prose(sentence)}</li>" for sentence in findings.bottom_line)
     yield "</ul></section>"
     if not dossier.audit.verdict.ok:
-        yield from (f'<p class="alarm">{_prose(sentence)}</p>' for sentence in audit_words(dossier))
+        yield from (f'<p class="alarm"{html_sentence(sentence, dossier)}>{_prose(sentence)}</p>' for sentence in audit_words(dossier))
 
 
 def _sections(dossier: Dossier, drawings: tuple[Drawing, ...]) -> Iterator[str]:
     tables = [table for table in report_tables(dossier) if table.key in _ORDER]
     for table in sorted(tables, key=lambda each: _ORDER.index(each.key)):
-        yield f'<section id="{table.key}"><h2>{escape(table.title)}</h2>'
+        yield f'<section id="{table.key}"{html_section(table)}><h2>{escape(table.title)}</h2>'
         yield from (_figure(drawing, dossier) for drawing in drawings if _place(drawing) == table.key)
         yield from _table(table)
         yield "</section>"
     if dossier.findings.notes:
-        items = "".join(f"<li>{_prose(note)}</li>" for note in dossier.findings.notes)
+        items = "".join(f"<li{html_sentence(note, dossier)}>{_prose(note)}</li>" for note in dossier.findings.notes)
         yield f'<section id="notes"><h2>Notes</h2><ul class="note">{items}</ul></section>'
 
 
@@ -85,9 +86,10 @@ def _place(drawing: Drawing) -> str:
 
 
 def _footer(dossier: Dossier) -> Iterator[str]:
-    yield '<footer><section id="audit"><h2>How this was made</h2>'
+    yield '<footer><section id="audit"><h2 id="method">How this was made</h2>'
     yield from (
-        f'<p class="note">{_prose(sentence)}</p>' for sentence in (*audit_words(dossier), *method_words(dossier))
+        f'<p class="note"{html_sentence(sentence, dossier)}>{_prose(sentence)}</p>'
+        for sentence in (*audit_words(dossier), *method_words(dossier))
     )
     yield "</section>"
     for table in report_tables(dossier):
@@ -123,15 +125,19 @@ def _table(table: Table) -> Iterator[str]:
     if not table.rows:
         return
     head = "".join(f'<th class="{column.kind}" scope="col">{escape(column.name)}</th>' for column in table.columns)
-    rows = "\n".join(_row(row, table) for row in table.rows)
+    rows = "\n".join(_row(number, table) for number in range(len(table.rows)))
     body = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table></div>'
     yield f"<details><summary>{len(table.rows)} rows</summary>{body}</details>" if len(table.rows) > _FOLDED else body
     if table.lines:
         yield f"<pre>{escape(chr(10).join(table.lines))}</pre>"
 
 
-def _row(row: tuple[str, ...], table: Table) -> str:
-    anchor = f' id="source-{escape(row[0])}"' if table.key == "sources" else ""
+def _row(number: int, table: Table) -> str:
+    row = table.rows[number]
+    if table.places:
+        anchor = html_place(table.places[number])
+    else:
+        anchor = f' id="source-{escape(row[0])}"' if table.key == "sources" else ""
     cells = "".join(_cell(text, column) for text, column in zip(row, table.columns, strict=True))
     return f"<tr{anchor}>{cells}</tr>"
 
