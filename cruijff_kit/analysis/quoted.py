@@ -70,26 +70,25 @@ class Figures:
 
 
 def labels_of(sentence: str, figures: Figures, *, grounds: Grounds) -> tuple[str, ...]:
-    """Return the labels of the files that the numbers of a sentence come from; none where it has no number.
+    """Return the labels of the files that the numbers of a sentence come from, figures first; none without a number.
 
     A number with decimals is a figure at its own rounding, or one of the design. A whole number counts
     what was planned or collected.
     """
     words, chosen = frozenset(_WORD.findall(sentence)), list[int]()
-    labels: dict[str, None] = {}
+    others: dict[str, None] = {}
     for match in _NUMBER.finditer(sentence):
         number, follows = match.group(), sentence[match.end() : match.end() + 2]
         value = _plain(number)
         if value in grounds.constants or (follows.strip().startswith("%") and value / 100 in grounds.constants):
-            labels |= dict.fromkeys(grounds.design)
+            others |= dict.fromkeys(grounds.design)
             continue
         place = figures.quoted(number, words, chosen=chosen) if "." in number else None
         if place is None:
-            labels |= dict.fromkeys(grounds.counts)
+            others |= dict.fromkeys(grounds.counts)
         else:
             chosen.append(place)
-            labels |= dict.fromkeys(figures.labels([place]))
-    return tuple(labels)
+    return tuple(dict.fromkeys((*figures.labels(chosen), *others)))
 
 
 def _plain(number: str) -> float:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cruijff_kit.schema.verification import Difference, Origin, Printed
 
-__all__ = ["Rendered", "document_differences", "origin_words"]
+__all__ = ["Rendered", "document_differences"]
 
 _TOKEN = re.compile(r"[\w.,+%\u2212-]+")
 _NUMBER = re.compile(r"[-+\u2212]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
@@ -67,11 +67,6 @@ def document_differences(path: str, shown: str, *, rendered: Rendered) -> Iterat
                 yield _named(path, place, span=span, at=anew, lines=after, rendered=rendered)
 
 
-def origin_words(origin: Origin) -> str:
-    """Return a place in a file with the file's hash."""
-    return f"{origin.file}#{origin.pointer} (sha256 {origin.sha256 or 'missing'})"
-
-
 def _pairs(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, str | None, int | None]]:
     """Yield number and text of a line on disk, and the place of that which should stand there; None where is none."""
     if len(before) == len(after):
@@ -101,10 +96,8 @@ def _spans(shown: str, made: str) -> Iterator[_Span]:
     yield _Span(start, _cut(shown[first : len(shown) - end + _AROUND]), _cut(made[first : len(made) - end + _AROUND]))
 
 
-def _named(
-    path: str, place: str, *, span: _Span, at: int, lines: Sequence[str], rendered: Rendered
-) -> Difference:
-    origins = list(_origins(path, span, at=at, lines=lines, rendered=rendered))
+def _named(path: str, place: str, *, span: _Span, at: int, lines: Sequence[str], rendered: Rendered) -> Difference:
+    origins = tuple(_origins(path, span, at=at, lines=lines, rendered=rendered))
     numbers = bool(_NUMBER.fullmatch(span.shown.strip(".,%")) and _NUMBER.fullmatch(span.made.strip(".,%")))
     follows = f"`{_cut(span.made)}` follows from the raw files"
     return Difference(
@@ -113,7 +106,7 @@ def _named(
         place=place,
         shown=_cut(span.shown),
         made=_cut(span.made),
-        source="; ".join(map(origin_words, origins[:3])) + ("; …" if origins[3:] else ""),
+        origins=origins,
         words=f"`{_cut(span.shown)}` stands there, {follows}" if place else f"a line is missing: {follows}",
     )
 

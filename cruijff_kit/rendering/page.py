@@ -66,7 +66,10 @@ def _header(dossier: Dossier) -> Iterator[str]:
     yield from (f"<li{html_sentence(sentence, dossier)}>{_prose(sentence)}</li>" for sentence in findings.bottom_line)
     yield "</ul></section>"
     if not dossier.audit.verdict.ok:
-        yield from (f'<p class="alarm"{html_sentence(sentence, dossier)}>{_prose(sentence)}</p>' for sentence in audit_words(dossier))
+        yield from (
+            f'<p class="alarm"{html_sentence(sentence, dossier)}>{_prose(sentence)}</p>'
+            for sentence in audit_words(dossier)
+        )
 
 
 def _sections(dossier: Dossier, drawings: tuple[Drawing, ...]) -> Iterator[str]:

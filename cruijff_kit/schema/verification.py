@@ -11,13 +11,13 @@ __all__ = ["Difference", "Origin", "Printed", "References", "Verification"]
 class Origin(Noun):
     """A place in a file, by hash, that numbers were computed from."""
 
-    label: str
-    """Label of the file in the documents, such as `e3`."""
+    label: str = ""
+    """Label of the file in the documents, such as `e3`; empty where they name it not."""
     file: str
     """File, relative to the experiment."""
-    sha256: Sha256 | None
-    """Hash of its bytes; None where the file is missing."""
-    pointer: str
+    sha256: Sha256 | None = None
+    """Hash of its bytes; None where the file is missing, or it is the hashes in it that count."""
+    pointer: str = ""
     """Which part of the file."""
 
 
@@ -64,8 +64,8 @@ class Difference(Noun):
     """What stands there."""
     made: str = ""
     """What follows from the raw files."""
-    source: str = ""
-    """File, pointer and hash of what it should follow from."""
+    origins: tuple[Origin, ...] = ()
+    """What it should follow from."""
     words: str
     """What is wrong, in words."""
 
