@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
+from itertools import islice
 from typing import NamedTuple
 
 from cruijff_kit.schema.verification import Difference, Origin, Printed
@@ -14,6 +15,10 @@ _NUMBER = re.compile(r"[-+\u2212]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _LABELS = re.compile(r"\[([a-z]\d+(?: [a-z]\d+)*)\]\(#sources\)")
 _MARKED = re.compile(r'(?:<\w+ id="(?P<anchor>[\w-]+)"[^>]*?)?data-source="(?P<labels>[^"]*)"')
 _AROUND = 24
+_MOST = 200
+"""Places named of one document: whoever has more looks for the cause, which is named first."""
+_COSTLY = 4_000_000
+"""Pairs of lines; more are not aligned."""
 _HEADING, _RULE = "## ", "| ---"
 
 
@@ -42,7 +47,7 @@ class _Span(NamedTuple):
 
 
 def document_differences(path: str, shown: str, *, rendered: Rendered) -> Iterator[Difference]:
-    """Yield every place at which a document differs from what follows from the raw files.
+    """Yield the places at which a document differs from what follows from the raw files, 200 at most.
 
     Args:
         path: the document.
@@ -53,6 +58,13 @@ def document_differences(path: str, shown: str, *, rendered: Rendered) -> Iterat
     if shown == made:
         return
     before, after = shown.split("\n"), made.split("\n")
+    found = _all(path, before, after=after, rendered=rendered)
+    yield from islice(found, _MOST)
+    if next(found, None) is not None:
+        yield Difference(kind="text", path=path, words=f"it differs in more than {_MOST} places")
+
+
+def _all(path: str, before: Sequence[str], *, after: Sequence[str], rendered: Rendered) -> Iterator[Difference]:
     for number, line, anew in _pairs(before, after):
         if anew is None:
             yield Difference(
@@ -63,8 +75,7 @@ def document_differences(path: str, shown: str, *, rendered: Rendered) -> Iterat
             yield _named(path, "", span=_Span(0, "", after[anew]), at=anew, lines=after, rendered=rendered)
         else:
             for span in _spans(line, after[anew]):
-                place = f"line {number}"
-                yield _named(path, place, span=span, at=anew, lines=after, rendered=rendered)
+                yield _named(path, f"line {number}", span=span, at=anew, lines=after, rendered=rendered)
 
 
 def _pairs(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, str | None, int | None]]:
@@ -73,13 +84,25 @@ def _pairs(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, s
         pairs = zip(before, after, strict=True)
         yield from ((at + 1, line, at) for at, (line, anew) in enumerate(pairs) if line != anew)
         return
-    for tag, first, last, start, end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if tag == "equal":
-            continue
+    for first, last, start, end in _changes(before, after):
         shared = min(last - first, end - start)
         yield from ((first + at + 1, before[first + at], start + at) for at in range(shared))
         yield from ((at + 1, before[at], None) for at in range(first + shared, last))
         yield from ((first + 1, None, at) for at in range(start + shared, end))
+
+
+def _changes(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
+    """Yield stretches of lines that differ: from, to, and from, to in the document made anew."""
+    shortest = min(len(before), len(after))
+    head = next((at for at in range(shortest) if before[at] != after[at]), shortest)
+    tail = next((at for at in range(shortest - head) if before[-1 - at] != after[-1 - at]), shortest - head)
+    old, new = before[head : len(before) - tail], after[head : len(after) - tail]
+    if len(old) * len(new) > _COSTLY:
+        yield head, head + len(old), head, head + len(new)
+        return
+    for tag, first, last, start, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag != "equal":
+            yield head + first, head + last, head + start, head + end
 
 
 def _spans(shown: str, made: str) -> Iterator[_Span]:
@@ -112,6 +135,8 @@ def _named(path: str, place: str, *, span: _Span, at: int, lines: Sequence[str],
 
 
 def _origins(path: str, span: _Span, *, at: int, lines: Sequence[str], rendered: Rendered) -> Iterator[Origin]:
+    if path.endswith(".json"):
+        return
     if path.endswith(".md"):
         anchor, labels = _row_of(lines, at, sections=rendered.sections), _told(lines, at)
     else:
