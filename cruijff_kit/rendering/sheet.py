@@ -55,5 +55,4 @@ class Table(NamedTuple):
 
 def source_labels(dossier: Dossier, *paths: str) -> str:
     """Return the labels of those files that figures were traced to, separated by spaces."""
-    labels = {reference.path: reference.label for reference in dossier.references}
-    return " ".join(labels[path] for path in paths if path in labels) or NONE
+    return " ".join(dossier.labels[path] for path in paths if path in dossier.labels) or NONE

@@ -1,5 +1,6 @@
 """Report nouns: estimates with intervals, effects, comparisons, and where each came from."""
 
+from functools import cached_property
 from typing import Literal
 
 from cruijff_kit.schema.audit import Anchor, AuditVerdict
@@ -317,3 +318,8 @@ class Dossier(Noun):
     """Runs whose audit was made of other predictions, or with another calibrator, than those that lie here now."""
     sweep: SweepView | None = None
     """The search, where the design is one."""
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Return the label of each file that figures come from, by path."""
+        return {reference.path: reference.label for reference in self.references}

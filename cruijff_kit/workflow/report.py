@@ -210,7 +210,9 @@ def report_files(dossier: Dossier, *, secrets: tuple[str, ...], pictures: bool =
 def _references(dossier: Dossier) -> References:
     """Return every place of the documents at which numbers stand."""
     printed = printed_places(report_tables(dossier), sentences_of(dossier), dossier=dossier)
-    return References(version=dossier.version, audit=dossier.audit, files=dossier.files, printed=tuple(printed))
+    # Notes tell of this machine, and change while the record does not.
+    record = dossier.audit.model_copy(update={"verdict": dossier.audit.verdict.model_copy(update={"notes": ()})})
+    return References(version=dossier.version, audit=record, files=dossier.files, printed=tuple(printed))
 
 
 def _statuses(plan: Plan, world: World) -> list[StepStatus]:

@@ -279,6 +279,17 @@ def test_a_lesson_stands_and_a_digit_of_it_or_of_its_evidence_is_named(reported_
         assert {each.kind for each in found.differences} == {"uncited"}
 
 
+def test_a_marker_that_pruning_rewrote_is_a_note(reported_world: World, plan: Plan) -> None:
+    run = plan.runs[0].id
+    marker = reported_world.store.root / RunLayout(run).done("train")
+    marker.write_text(marker.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert [each.path for each in verify_experiment(world=reported_world).differences] == [f"runs/{run}/DONE"]
+    reported_world.audit.append(AuditEvent(actor=ACTOR, verb="prune", action=Action.CHECK_DISK, subject=run))
+    found = verify_experiment(world=reported_world)
+    assert found.ok, words(found)
+    assert found.notes[0].startswith(f"`runs/{run}/DONE` was changed after the report, by `ck disk --prune` on")
+
+
 @pytest.mark.parametrize(
     "text, wrong",
     (
