@@ -111,11 +111,12 @@ def _attributes(labels: tuple[str, ...], references: Mapping[str, Reference]) ->
 
 def _hint(labels: tuple[str, ...], references: Mapping[str, Reference], *, pointer: str = "") -> str:
     """Return what is told when a pointer rests on a number: the first file, where in it, and how many more."""
-    first = references.get(labels[0]) if labels else None
+    label = next(iter(labels), "")
+    first = references.get(label)
     if first is None:
         return ""
     more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
-    return f"{labels[0]}: {first.path}, {pointer or first.pointer}{more}".replace("`", "")
+    return f"{label}: {first.path}, {pointer or first.pointer}{more}".replace("`", "")
 
 
 def _places(table: Table, dossier: Dossier) -> Iterator[Place]:
@@ -131,7 +132,7 @@ def _places(table: Table, dossier: Dossier) -> Iterator[Place]:
         seen[key] += 1
         key = key if seen[key] == 1 else f"{key}/{seen[key]}"
         labels = tuple(row[at].split()) if at is not None and row[at] != "-" else ()
-        labels = (*labels, *_own(table.key, cells, dossier)) or _FALLBACK
+        labels = (*labels, *_own(table.key, cells, dossier=dossier)) or _FALLBACK
         pointer = _POINTERS[table.key](cells) if table.key in _POINTERS else ""
         hint = _hint(labels, references, pointer=pointer)
         text = {name: cell for name, cell in cells.items() if name not in names and any(map(str.isdigit, cell))}
@@ -146,7 +147,7 @@ def _names(table: Table, row: tuple[str, ...]) -> Iterator[str]:
         yield cell.replace("/", "_")
 
 
-def _own(key: str, row: Mapping[str, str], dossier: Dossier) -> tuple[str, ...]:
+def _own(key: str, row: Mapping[str, str], *, dossier: Dossier) -> tuple[str, ...]:
     """Return the labels of files that a table's rows come from beside those they name."""
     run = row.get("run", "")
     paths = {

@@ -107,7 +107,7 @@ def recompute(written: Written, *, progress: Progress | None = None, world: Worl
         dossier,
         tables=tables,
         files=files,
-        rendered=_rendered(dossier, files, references),
+        rendered=_rendered(dossier, files, references=references),
         references=references,
     )
 
@@ -126,7 +126,7 @@ def _hashes(tables: Mapping[str, bytes], written: Written, *, world: World) -> d
     return hashes
 
 
-def _rendered(dossier: Dossier, files: Mapping[str, bytes], references: References) -> Rendered:
+def _rendered(dossier: Dossier, files: Mapping[str, bytes], *, references: References) -> Rendered:
     texts = (*DOCUMENTS, ExperimentLayout.traces, ExperimentLayout.references)
     return Rendered(
         documents={path: files[path].decode() for path in texts},

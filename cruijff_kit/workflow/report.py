@@ -111,8 +111,7 @@ def gather_dossier(
     sweep = view_of(spec, read_record(world), plan=plan) if isinstance(spec.design, SearchDesign) else None
     if sweep is not None:
         findings = findings.model_copy(update={"bottom_line": (*sweep.words, *findings.bottom_line)})
-    applied = [RunLayout(run).calibrator for run in dict.fromkeys(each.run for each in findings.guarantees)]
-    calibrators = {path: world.store.digest(path) or "" for path in applied}
+    calibrators = _calibrators(findings, world)
     known = _audits(plan, world)
     references, traces = trace_all(table, findings, hashes={**hashes, **calibrators})
     statuses, record = tuple(_statuses(plan, world)), audit or _audit_state(world)
@@ -136,6 +135,12 @@ def gather_dossier(
         files=files,
     )
     return dossier.model_copy(update={"cited": _cited(dossier)})
+
+
+def _calibrators(findings: Findings, world: World) -> dict[str, str]:
+    """Return the hash of each calibrator that was applied, by path."""
+    applied = [RunLayout(run).calibrator for run in dict.fromkeys(each.run for each in findings.guarantees)]
+    return {path: world.store.digest(path) or "" for path in applied}
 
 
 def _cited(dossier: Dossier) -> dict[str, tuple[str, ...]]:

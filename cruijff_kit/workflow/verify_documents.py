@@ -45,24 +45,24 @@ def check_report(shown: Mapping[str, bytes | None], recomputed: Recomputed) -> C
         shown: path to bytes of every file of results and report.
         recomputed: the same made anew.
     """
-    tables = [each for path in recomputed.tables for each in _table(path, shown[path], recomputed)]
+    tables = [each for path in recomputed.tables for each in _table(path, shown[path], recomputed=recomputed)]
     differing = [path for path in _TEXTS if path in shown and shown[path] != recomputed.files[path]]
-    touched = [path for path in differing if not _as_written(path, shown[path], recomputed)]
+    touched = [path for path in differing if not _as_written(path, shown[path], recomputed=recomputed)]
     if differing and not touched and not list(_figures(shown, recomputed)):
         version = recomputed.written.version or "an earlier version"
         note = f"the report was written by cruijff-kit {version}; its figures agree, its layout differs"
         return Compared((*tables, *_others(shown, recomputed)), (note,))
-    texts = [each for path in differing for each in _text(path, shown, recomputed)]
+    texts = [each for path in differing for each in _text(path, shown, recomputed=recomputed)]
     return Compared((*tables, *texts, *_others(shown, recomputed)))
 
 
-def _as_written(path: str, content: bytes | None, recomputed: Recomputed) -> bool:
+def _as_written(path: str, content: bytes | None, *, recomputed: Recomputed) -> bool:
     """Return whether a file is what the record says was written; one of which it tells nothing must not be there."""
     recorded = recomputed.written.files.get(path)
     return (None if content is None else sha256(content).hexdigest()) == recorded
 
 
-def _table(path: str, content: bytes | None, recomputed: Recomputed) -> Iterator[Difference]:
+def _table(path: str, content: bytes | None, *, recomputed: Recomputed) -> Iterator[Difference]:
     made = recomputed.tables[path]
     if content == made:
         return
@@ -80,7 +80,7 @@ def _table(path: str, content: bytes | None, recomputed: Recomputed) -> Iterator
         )  # fmt: skip
 
 
-def _text(path: str, shown: Mapping[str, bytes | None], recomputed: Recomputed) -> Iterator[Difference]:
+def _text(path: str, shown: Mapping[str, bytes | None], *, recomputed: Recomputed) -> Iterator[Difference]:
     content = shown[path]
     if content is None:
         yield Difference(kind="file", path=path, words=f"the file is missing; {_AGAIN}")
