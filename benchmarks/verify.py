@@ -2,7 +2,7 @@
 
 The experiment is a 2 x 2 design over many seeds and its base model, each run with a training history and two real
 `.eval` logs, made without training. Verifying reads every log, computes every figure and renders both documents
-again; only pictures are compared by their hash. Then single digits of the documents are changed, and each must be named.
+again; only pictures are compared by their hash. Then single digits of the documents are changed: each must be named.
 
     python benchmarks/verify.py [--seeds 125] [--words 100] [--edits 100]
 """

@@ -8,6 +8,7 @@ __all__ = ["Block", "prose_blocks"]
 
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
 _STARTS = re.compile(r"^\s*(?:[-*+]\s|\d+[.)]\s|#|\||>)")
+_ALONE = re.compile(r"^\s*[#|]")
 _CODE = re.compile(r"`([^`\n]+)`")
 _FREE = (
     # Heading numbers and list markers.
@@ -61,6 +62,9 @@ def prose_blocks(text: str) -> Iterator[Block]:
             block = []
         if line.strip() and not (fence or fenced):
             block.append((number, line))
+        if _ALONE.match(line):
+            yield from _block(block)
+            block = []
     yield from _block(block)
 
 

@@ -9,7 +9,7 @@ from cruijff_kit.schema.report import Trace
 
 __all__ = ["Figures", "Grounds", "constants_of", "labels_of"]
 
-_NUMBER = re.compile(r"(?<![\w.])[-+\u2212]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w]|\.\d)")
+_NUMBER = re.compile(r"(?<![\w.])(?<!\w[-+])[-+\u2212]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w]|\.\d)")
 _WORD = re.compile(r"[^\s,;:=()\[\]`/]+")
 
 
