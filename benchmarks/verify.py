@@ -8,6 +8,7 @@ again; only pictures are compared by their hash. Then single digits of the docum
 """
 
 import argparse
+import re
 import sys
 import tempfile
 import time
@@ -46,7 +47,7 @@ def main() -> int:
         found = _timed("verify", lambda: verify_experiment(world=world))
         print(f"{len(plan.runs)} runs: {found.files:,} files, {found.values:,} values, {found.figures:,} figures, "
               f"{found.numbers:,} printed numbers, {len(found.differences)} differences")  # fmt: skip
-        made = recompute(last_report(world), world=world)
+        made = _timed("recompute", lambda: recompute(last_report(world), world=world))
         shown = read_shown(made, world=world)
         named = _timed(f"{given.edits} edits", lambda: _named(made, shown, edits=given.edits))
     print(f"{named} of {given.edits} edits of a single digit were named")
@@ -56,10 +57,11 @@ def main() -> int:
 def _named(made: Recomputed, shown: dict[str, bytes | None], *, edits: int) -> int:
     """Return how many edits were named."""
     chance, named = Random(1), 0
+    digits = {path: [each.start() for each in re.finditer(rb"\d", shown[path] or b"")] for path in DOCUMENTS}
     for number in range(edits):
         path = DOCUMENTS[number % len(DOCUMENTS)]
         content = bytearray(shown[path] or b"")
-        place = chance.choice([at for at, byte in enumerate(content) if 48 <= byte <= 57])
+        place = chance.choice(digits[path])
         content[place] = chance.choice([byte for byte in range(48, 58) if byte != content[place]])
         found = check_report({**shown, path: bytes(content)}, made).differences
         named += any(each.path == path for each in found)

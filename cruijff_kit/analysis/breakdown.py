@@ -27,7 +27,8 @@ def group_figures(
         for column, value in each.groups.items():
             if not groups or column in groups:
                 counts.setdefault((each.run, each.task, column, value), []).append(each.correct is True)
-    ordered = sorted(counts.items(), key=lambda item: _rank(item[0], _firsts(counts)))
+    places = _firsts(counts)
+    ordered = sorted(counts.items(), key=lambda item: _rank(item[0], places))
     return tuple(
         GroupFigure(
             run=run, task=task, group=column, level=value, figure=wilson_interval(sum(right), len(right), level=level)
