@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from cruijff_kit.schema.lesson import Evidence, Lesson
 
-__all__ = ["parse_lessons", "render_lesson"]
+__all__ = ["parse_lessons", "prose_around", "render_lesson"]
 
 # One line each, so that no text can pass for the next part of a block.
 _BLOCK = re.compile(
@@ -30,6 +30,16 @@ def render_lesson(lesson: Lesson) -> str:
 def parse_lessons(text: str) -> tuple[Lesson, ...]:
     """Return the lessons of a `findings.md` in its order; what people wrote around them is passed over."""
     return tuple(_lessons(text.replace("\r\n", "\n") + "\n"))
+
+
+def prose_around(text: str) -> str:
+    """Return what people wrote around the lessons of a `findings.md`, every line in its place."""
+    whole = text.replace("\r\n", "\n") + "\n"
+    kept = {id(block): block for block in _BLOCK.finditer(whole) if next(_lessons(block.group()), None) is not None}
+    for block in kept.values():
+        blank = "\n" * block.group().count("\n")
+        whole = f"{whole[: block.start()]}{blank.ljust(len(block.group()))}{whole[block.end() :]}"
+    return whole
 
 
 def _lessons(text: str) -> Iterator[Lesson]:

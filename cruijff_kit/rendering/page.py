@@ -7,6 +7,7 @@ from html import escape
 from cruijff_kit.rendering.claims_panel import EXPLORATORY
 from cruijff_kit.rendering.drawing import Drawing, draw_svg
 from cruijff_kit.rendering.numbers import percent
+from cruijff_kit.rendering.references import html_place, html_section, html_sentence
 from cruijff_kit.rendering.report_tables import Column, Table, report_tables
 from cruijff_kit.rendering.report_text import audit_words, method_words
 from cruijff_kit.rendering.style import style_sheet
@@ -71,7 +72,7 @@ def render_page(dossier: Dossier, drawings: tuple[Drawing, ...]) -> str:
 
 def _header(dossier: Dossier) -> Iterator[str]:
     spec = dossier.spec
-    yield "<header>"
+    yield '<header id="head">'
     yield f'<p class="kicker">{escape(spec.type.replace("_", " "))} · designed {escape(spec.created)}</p>'
     yield f"<h1>{escape(spec.name)}</h1>"
     yield f'<p class="question">{escape(spec.question)}</p>'
@@ -91,10 +92,15 @@ def _contents(dossier: Dossier, tables: Sequence[Table]) -> Iterator[str]:
 
 def _bottom(dossier: Dossier) -> Iterator[str]:
     yield '<section class="bottom" id="bottom"><h2>Bottom line</h2><ul>'
-    yield from (f"<li>{_sentence(sentence)}</li>" for sentence in dossier.findings.bottom_line)
+    yield from (
+        f"<li{html_sentence(sentence, dossier)}>{_sentence(sentence)}</li>" for sentence in dossier.findings.bottom_line
+    )
     yield "</ul></section>"
     if not dossier.audit.verdict.ok:
-        yield from (f'<p class="alarm">{_prose(sentence)}</p>' for sentence in audit_words(dossier))
+        yield from (
+            f'<p class="alarm"{html_sentence(sentence, dossier)}>{_prose(sentence)}</p>'
+            for sentence in audit_words(dossier)
+        )
 
 
 def _sentence(text: str) -> str:
@@ -104,13 +110,13 @@ def _sentence(text: str) -> str:
 
 def _sections(dossier: Dossier, tables: Sequence[Table], *, drawings: tuple[Drawing, ...]) -> Iterator[str]:
     for table in tables:
-        yield f'<section id="{table.key}"><h2>{escape(table.title)}{_badge(table.stamp)}</h2>'
+        yield f'<section id="{table.key}"{html_section(table)}><h2>{escape(table.title)}{_badge(table.stamp)}</h2>'
         plots = [drawing for drawing in drawings if _place(drawing) == table.key]
         yield from (_figure(drawing, dossier, stamp=table.stamp) for drawing in plots)
         yield from _table(table)
         yield "</section>"
     if dossier.findings.notes:
-        items = "".join(f"<li>{_prose(note)}</li>" for note in dossier.findings.notes)
+        items = "".join(f"<li{html_sentence(note, dossier)}>{_prose(note)}</li>" for note in dossier.findings.notes)
         yield f'<section id="notes"><h2>Notes</h2><ul class="note">{items}</ul></section>'
 
 
@@ -123,9 +129,10 @@ def _place(drawing: Drawing) -> str:
 
 
 def _footer(dossier: Dossier, tables: Sequence[Table]) -> Iterator[str]:
-    yield '<footer><section id="audit"><h2>How this was made</h2>'
+    yield '<footer><section id="audit"><h2 id="method">How this was made</h2>'
     yield from (
-        f'<p class="note">{_prose(sentence)}</p>' for sentence in (*audit_words(dossier), *method_words(dossier))
+        f'<p class="note"{html_sentence(sentence, dossier)}>{_prose(sentence)}</p>'
+        for sentence in (*audit_words(dossier), *method_words(dossier))
     )
     yield "</section>"
     for table in tables:
@@ -168,7 +175,7 @@ def _table(table: Table) -> Iterator[str]:
         f'<th class="{column.kind}" scope="col"{_role(table, "columnheader")}>{escape(column.name)}</th>'
         for column in table.columns
     )
-    rows = "\n".join(_row(row, table) for row in table.rows)
+    rows = "\n".join(_row(number, table) for number in range(len(table.rows)))
     kind, title = (' class="told"' if table.key in _SENTENCES else ""), escape(table.title)
     group = _role(table, "rowgroup")
     inside = f"<caption>{title}</caption><thead{group}><tr{_role(table, 'row')}>{head}</tr></thead>"
@@ -185,8 +192,12 @@ def _role(table: Table, role: str) -> str:
     return f' role="{role}"' if table.key in _SENTENCES else ""
 
 
-def _row(row: tuple[str, ...], table: Table) -> str:
-    anchor = f' id="source-{escape(row[0])}"' if table.key == "sources" else ""
+def _row(number: int, table: Table) -> str:
+    row = table.rows[number]
+    if table.places:
+        anchor = html_place(table.places[number])
+    else:
+        anchor = f' id="source-{escape(row[0])}"' if table.key == "sources" else ""
     first, *others = zip(row, table.columns, strict=True)
     head = _cell(*first, tag="th", extra=f' scope="row"{_role(table, "rowheader")}')
     names = [escape(column.name) for column in table.columns[1:]]

@@ -7,6 +7,7 @@ from cruijff_kit.rendering.bottom_line import compared, completeness
 from cruijff_kit.rendering.claims_panel import check_table, claim_table, deviation_table, stamp_tables
 from cruijff_kit.rendering.compute_table import COMPUTE_COLUMNS, compute_note, compute_rows
 from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words, p_text, percent, plain, signed
+from cruijff_kit.rendering.references import with_places
 from cruijff_kit.rendering.score_tables import calibration_table, guarantee_table, score_table
 from cruijff_kit.rendering.sheet import Column, Table, source_labels
 from cruijff_kit.rendering.sweep_text import sweep_table
@@ -44,7 +45,8 @@ def report_tables(dossier: Dossier) -> tuple[Table, ...]:
         _versions(dossier),
         _sources(dossier),
     )
-    return stamp_tables((table for table in tables if table.rows or table.note), dossier)
+    placed = with_places((table for table in tables if table.rows or table.note), dossier)
+    return stamp_tables(placed, dossier)
 
 
 def accuracy_table(dossier: Dossier) -> Table:

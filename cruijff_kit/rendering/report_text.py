@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from cruijff_kit.rendering.claims_panel import EXPLORATORY
+from cruijff_kit.rendering.references import markdown_section, markdown_sentence
 from cruijff_kit.rendering.report_tables import Column, Table, accuracy_table, report_tables
 from cruijff_kit.schema.report import AuditState, Dossier
 
-__all__ = ["audit_words", "method_words", "render_summary", "terminal_table"]
+__all__ = ["audit_words", "method_words", "render_summary", "sentences_of", "terminal_table"]
 
 # What closes a report.
 _LAST = ("versions", "sources")
@@ -67,15 +68,32 @@ def _fixed(dossier: Dossier) -> str:
     return "was changed after the first job" if late else "was fixed in the design"
 
 
+def sentences_of(dossier: Dossier) -> dict[str, tuple[str, ...]]:
+    """Return every sentence that may hold a number, by the id of what it stands in on the page."""
+    findings = dossier.findings
+    return {
+        "head": (_designed(dossier),),
+        "bottom": findings.bottom_line,
+        "notes": findings.notes,
+        "audit": audit_words(dossier),
+        "method": method_words(dossier),
+    }
+
+
+def _designed(dossier: Dossier) -> str:
+    spec, findings = dossier.spec, dossier.findings
+    return f"Designed {spec.created} · {spec.type} · {findings.complete} of {findings.planned} runs complete"
+
+
 def _opening(dossier: Dossier) -> Iterator[str]:
     spec, findings = dossier.spec, dossier.findings
     yield f"# {spec.name}"
     yield f"**Question.** {spec.question}"
     if spec.hypothesis:
         yield f"**Hypothesis.** {spec.hypothesis}"
-    yield f"Designed {spec.created} · {spec.type} · {findings.complete} of {findings.planned} runs complete"
+    yield markdown_sentence(_designed(dossier), dossier)
     yield "## Bottom line"
-    yield "\n".join(f"- {sentence}" for sentence in findings.bottom_line)
+    yield "\n".join(f"- {markdown_sentence(sentence, dossier)}" for sentence in findings.bottom_line)
 
 
 def _body(dossier: Dossier, tables: Sequence[Table]) -> Iterator[str]:
@@ -84,14 +102,14 @@ def _body(dossier: Dossier, tables: Sequence[Table]) -> Iterator[str]:
             yield from _section(table)
     if dossier.findings.notes:
         yield "## Notes"
-        yield "\n".join(f"- {note}" for note in dossier.findings.notes)
+        yield "\n".join(f"- {markdown_sentence(note, dossier)}" for note in dossier.findings.notes)
 
 
 def _closing(dossier: Dossier, tables: Sequence[Table]) -> Iterator[str]:
     yield "## Audit"
-    yield "\n".join(audit_words(dossier))
+    yield "\n".join(markdown_sentence(sentence, dossier) for sentence in audit_words(dossier))
     yield "## How this was made"
-    yield "\n".join(f"- {line}" for line in method_words(dossier))
+    yield "\n".join(f"- {markdown_sentence(line, dossier)}" for line in method_words(dossier))
     for table in tables:
         if table.key in _LAST:
             yield from _section(table)
@@ -103,6 +121,9 @@ def _section(table: Table) -> Iterator[str]:
         yield table.note
     if table.rows:
         yield _markdown(table)
+        sources = markdown_section(table)
+        if sources:
+            yield sources
     if table.lines:
         yield "\n".join(["```text", *table.lines, "```"])
 

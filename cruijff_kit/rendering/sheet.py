@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from cruijff_kit.rendering.numbers import NONE
 from cruijff_kit.schema.report import Dossier
 
-__all__ = ["Column", "Table", "source_labels"]
+__all__ = ["Column", "Place", "Table", "source_labels"]
 
 
 class Column(NamedTuple):
@@ -15,6 +15,23 @@ class Column(NamedTuple):
     """Heading."""
     kind: Literal["text", "code", "number", "source", "verdict"] = "text"
     """`source` cells hold labels of references, separated by spaces; `verdict` cells one of a few words."""
+
+
+class Place(NamedTuple):
+    """A row or a sentence, and where its numbers come from."""
+
+    key: str
+    """Its name, the same in a later report."""
+    anchor: str
+    """Id of its element in the page."""
+    text: dict[str, str]
+    """What is printed, by column."""
+    labels: tuple[str, ...]
+    """Labels of references, the one that its pointer leads into first."""
+    pointer: str = ""
+    """Which part of the first file; the reference's own where empty."""
+    hint: str = ""
+    """Told when a pointer rests on it."""
 
 
 class Table(NamedTuple):
@@ -34,6 +51,8 @@ class Table(NamedTuple):
     """What stands below the rows as plain text, every character in its place."""
     stamp: str = ""
     """What stands beside the heading where figures do not follow the stated design."""
+    places: tuple[Place, ...] = ()
+    """Where the numbers of each row come from; none before `with_places` was asked."""
 
 
 def source_labels(dossier: Dossier, *paths: str) -> str:

@@ -41,6 +41,7 @@ class ExperimentLayout:
     report = "summary.md"
     page = "report/index.html"
     traces = "report/trace.json"
+    references = "report/references.json"
     runs = "runs"
     arrays = "arrays"
     data = "data"

@@ -353,6 +353,10 @@ class Dossier(Noun):
     """Each figure and its reference."""
     version: str
     """Version of this package."""
+    cited: dict[str, tuple[str, ...]] = {}
+    """Sentence to labels of the files that its numbers come from."""
+    files: dict[str, Sha256 | None] = {}
+    """Files of the runs that it rests on, and their hashes; None for one that is not there."""
     compute: ComputeReport | None = None
     """What the jobs took; None before all have ended."""
     audits: tuple[ModelAudit, ...] = ()

@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         load_costs,
         write_verdicts,
     )
+    from cruijff_kit.workflow.verify import verify_experiment
     from cruijff_kit.workflow.watch import watch_jobs
     from cruijff_kit.workflow.withheld import page_without_texts, status_without_texts
 
@@ -248,6 +249,7 @@ __all__ = [
     "unarchive_experiment",
     "validate_data",
     "verify_audit",
+    "verify_experiment",
     "watch_jobs",
     "watch_sweep",
     "write_design",
@@ -352,6 +354,7 @@ _HOMES = {
         "load_costs",
         "write_verdicts",
     ),
+    "verify": ("verify_experiment",),
     "watch": ("watch_jobs",),
     "withheld": ("page_without_texts", "status_without_texts"),
 }

@@ -6,7 +6,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.claims import ClaimVerdict
 from cruijff_kit.schema.design_kinds import SearchDesign
 from cruijff_kit.schema.plan import DesignLock, Plan, Statement
-from cruijff_kit.schema.report import Deviation
+from cruijff_kit.schema.report import AuditState, Deviation
 from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.changes import run_of
 from cruijff_kit.workflow.plan import design_hash
@@ -19,7 +19,7 @@ _SHOWN = 6
 
 
 def find_deviations(
-    spec: ExperimentSpec, plan: Plan, *, lock: DesignLock, readable: bool, world: World
+    spec: ExperimentSpec, plan: Plan, *, lock: DesignLock, record: AuditState, world: World
 ) -> tuple[Deviation, ...]:
     """Return what is not as it was stated when the first job was handed over, or as it was sealed.
 
@@ -27,10 +27,10 @@ def find_deviations(
         spec: the design as it is now.
         plan: the sealed plan.
         lock: the seal.
-        readable: whether the record verifies, so that reasons can be taken from it.
+        record: the record up to where the report tells of it; reasons are taken from it if it verifies.
         world: the experiment; only read.
     """
-    why = _reasons(world) if readable else {}
+    why = _reasons(world, until=record.head.seq) if record.verdict.ok and record.head is not None else {}
     stated = lock.stated or Statement(spec_sha256=lock.spec_sha256, runs=lock.runs)
     found = [*_designs(spec, lock, stated=stated, why=why), *_analysis(spec, stated, why=why)]
     if not isinstance(spec.design, SearchDesign):
@@ -112,10 +112,12 @@ def _edits(lock: DesignLock, plan: Plan, *, why: Mapping[str, str], world: World
             yield Deviation(kind="edit", words=words, runs=(run_of(path),))
 
 
-def _reasons(world: World) -> dict[str, str]:
+def _reasons(world: World, *, until: int) -> dict[str, str]:
     """Return the last reason given for each design by its hash, and for each adopted run by its id."""
     found: dict[str, str] = {}
     for record in world.audit.records():
+        if record.seq > until:
+            break
         if record.reason and record.verb in {"design", "amend"} and "design_sha256" in record.outputs:
             found[record.outputs["design_sha256"]] = record.reason
         elif record.reason and record.verb == "adopt":

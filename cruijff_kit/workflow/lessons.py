@@ -12,6 +12,7 @@ from cruijff_kit.rendering.untrusted import clean_text
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.lesson import Evidence, Lesson, LessonReceipt
+from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.report import Trace
 from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.lesson_evidence import Reported, cite, read_report, stale
@@ -19,7 +20,7 @@ from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.results import require_current
 from cruijff_kit.workflow.seal import recorded_plan
 
-__all__ = ["add_lesson", "read_lessons"]
+__all__ = ["add_lesson", "named_in", "read_lessons"]
 
 _PATH = ExperimentLayout.findings
 _LONGEST = 2_000
@@ -114,7 +115,12 @@ def _numbers(text: str, cited: Sequence[Evidence], *, world: World) -> list[Prob
     except (PlanError, SpecError):
         # The runs tell their levels too, where the design was damaged since.
         factors = {}
+    return number_problems(text, cited, names=named_in(plan, cited), factors=factors)
+
+
+def named_in(plan: Plan, cited: Sequence[Evidence]) -> list[str]:
+    """Return the names whose digits are no numbers: of runs, models, tasks, data sets and cited figures."""
     names = [plan.experiment, *(facts.key for facts in plan.datasets), *(each.figure for each in cited)]
     for run in plan.runs:
         names += [run.id, run.model.name, *(cell.task.name for cell in run.cells)]
-    return number_problems(text, cited, names=names, factors=factors)
+    return list(dict.fromkeys(names))

@@ -18,7 +18,9 @@ from cruijff_kit.rendering.page import render_page
 from cruijff_kit.rendering.plots import report_plots
 from cruijff_kit.rendering.raster import draw_png
 from cruijff_kit.rendering.redaction import redact
-from cruijff_kit.rendering.report_text import render_summary, terminal_table
+from cruijff_kit.rendering.references import printed_places
+from cruijff_kit.rendering.report_tables import report_tables
+from cruijff_kit.rendering.report_text import render_summary, sentences_of, terminal_table
 from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, Outcome
 from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.design_kinds import SearchDesign
@@ -26,10 +28,11 @@ from cruijff_kit.schema.job import Attempt
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import DesignLock, Plan
 from cruijff_kit.schema.receipt import ReportReceipt
-from cruijff_kit.schema.report import AuditState, Dossier, Findings
+from cruijff_kit.schema.report import AuditState, Deviation, Dossier, Findings
 from cruijff_kit.schema.result import ResultTable
 from cruijff_kit.schema.run import Done, JobStatus, StepStatus
 from cruijff_kit.schema.spec import ExperimentSpec
+from cruijff_kit.schema.verification import References
 from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views, verify_audit
 from cruijff_kit.workflow.audit_model import read_audits
@@ -39,13 +42,14 @@ from cruijff_kit.workflow.evaluation_results import parity_notes
 from cruijff_kit.workflow.guarantees import gather_guarantees
 from cruijff_kit.workflow.provenance import made_with
 from cruijff_kit.workflow.read_design import read_design
+from cruijff_kit.workflow.report_sources import LOG, SEARCH, cited_sentences, evidence_files, raw_references
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.sweep import view_of
 from cruijff_kit.workflow.sweep_record import read_record
 from cruijff_kit.workflow.tiers import plan_tier
 from cruijff_kit.workflow.withheld import step_for_files
 
-__all__ = ["write_report"]
+__all__ = ["gather_dossier", "report_files", "write_report"]
 
 _Form = TypeVar("_Form", JobStatus, Done, ComputeReport)
 
@@ -54,7 +58,7 @@ _OWN_VERBS = {"collect", "report"}
 
 
 def write_report(*, reason: str = "", progress: Progress | None = None, world: World) -> ReportReceipt:
-    """Collect all results and write `summary.md`, the page, its plots and the traces.
+    """Collect all results and write `summary.md`, the page, its plots, the traces and the references.
 
     Unfinished runs are listed with their reasons. The same inputs give the same
     bytes, and a report that changes nothing records nothing.
@@ -66,8 +70,8 @@ def write_report(*, reason: str = "", progress: Progress | None = None, world: W
     table = collect_results(progress=progress, world=world)
     plan, lock = recorded_plan(world=world)
     results = hashes_of(result_files(table))
-    dossier = _dossier(plan, lock, table=table, hashes=results, world=world)
-    files = _files(dossier, secrets=world.secrets)
+    dossier = gather_dossier(plan, lock, table=table, hashes=results, world=world)
+    files = report_files(dossier, secrets=world.secrets)
     write_changed(files, world=world)
     written = hashes_of(files)
     for action, inputs in ((Action.GENERATE_SUMMARY, results), (Action.COMPLETE, {"plan_id": lock.plan_id})):
@@ -84,9 +88,65 @@ def write_report(*, reason: str = "", progress: Progress | None = None, world: W
     )
 
 
-def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[str, str], world: World) -> Dossier:
-    spec, audit = read_design(world), _audit_state(world)
-    deviations = find_deviations(spec, plan, lock=lock, readable=audit.verdict.ok, world=world)
+def gather_dossier(
+    plan: Plan,
+    lock: DesignLock,
+    *,
+    table: ResultTable,
+    hashes: dict[str, str],
+    audit: AuditState | None = None,
+    world: World,
+) -> Dossier:
+    """Return everything that a report is made of; never writes.
+
+    Args:
+        plan: the sealed plan.
+        lock: its seal.
+        table: what was collected.
+        hashes: path to SHA-256 of the files that it was written to.
+        audit: the record as an earlier report found it; as it stands now where None.
+        world: the experiment and its surroundings.
+    """
+    spec, record = read_design(world), audit or _audit_state(world)
+    deviations = find_deviations(spec, plan, lock=lock, record=record, world=world)
+    findings = _judged(spec, plan, lock=lock, table=table, deviations=deviations, world=world)
+    sweep = view_of(spec, read_record(world), plan=plan) if isinstance(spec.design, SearchDesign) else None
+    known = _audits(plan, world)
+    told = (*(sweep.words if sweep else ()), *findings.bottom_line, *audit_sentences(known["audits"]))
+    references, traces = trace_all(table, findings, hashes={**hashes, **_calibrators(findings, world)})
+    statuses, files = tuple(_statuses(plan, world)), evidence_files(plan, table, world=world)
+    dossier = Dossier(
+        spec=_masked(spec, world=world),
+        plan=plan,
+        plan_id=lock.plan_id,
+        findings=findings.model_copy(update={"bottom_line": told}),
+        histories=table.runs,
+        statuses=statuses,
+        audit=record,
+        deviations=deviations,
+        made_with=made_with(plan, world=world),
+        anchor=Anchor(seq=lock.anchor_seq, sha256=lock.anchor_sha256),
+        references=(*references, *raw_references(plan, lock, files=files, statuses=statuses, audit=record)),
+        traces=traces,
+        version=__version__,
+        compute=_parsed(ComputeReport, world.store.read(ExperimentLayout.compute)),
+        **known,
+        sweep=sweep,
+        files=files,
+    )
+    return dossier.model_copy(update={"cited": _cited(dossier)})
+
+
+def _judged(
+    spec: ExperimentSpec,
+    plan: Plan,
+    *,
+    lock: DesignLock,
+    table: ResultTable,
+    deviations: tuple[Deviation, ...],
+    world: World,
+) -> Findings:
+    """Return the findings with their claims, checks, notes and bottom line."""
     found = _diagnosed(find_all(spec, plan, table=table), spec, table=table, world=world)
     judged = judge_claims(_masked(spec, world=world), plan, table=table, findings=found)
     found = found.model_copy(
@@ -96,34 +156,22 @@ def _dossier(plan: Plan, lock: DesignLock, *, table: ResultTable, hashes: dict[s
             "notes": (*found.notes, *parity_notes(plan, world=world)),
         }
     )
-    findings = found.model_copy(update={"bottom_line": bottom_line(found, spec, deviations=deviations)})
-    sweep = view_of(spec, read_record(world), plan=plan) if isinstance(spec.design, SearchDesign) else None
-    if sweep is not None:
-        findings = findings.model_copy(update={"bottom_line": (*sweep.words, *findings.bottom_line)})
+    return found.model_copy(update={"bottom_line": bottom_line(found, spec, deviations=deviations)})
+
+
+def _calibrators(findings: Findings, world: World) -> dict[str, str]:
+    """Return the hash of each calibrator that was applied, by path."""
     applied = [RunLayout(run).calibrator for run in dict.fromkeys(each.run for each in findings.guarantees)]
-    calibrators = {path: world.store.digest(path) or "" for path in applied}
-    known = _audits(plan, world)
-    references, traces = trace_all(table, findings, hashes={**hashes, **calibrators})
-    return Dossier(
-        spec=_masked(spec, world=world),
-        plan=plan,
-        plan_id=lock.plan_id,
-        findings=findings.model_copy(
-            update={"bottom_line": (*findings.bottom_line, *audit_sentences(known["audits"]))}
-        ),
-        histories=table.runs,
-        statuses=tuple(_statuses(plan, world)),
-        audit=audit,
-        deviations=deviations,
-        made_with=made_with(plan, world=world),
-        anchor=Anchor(seq=lock.anchor_seq, sha256=lock.anchor_sha256),
-        references=references,
-        traces=traces,
-        version=__version__,
-        compute=_parsed(ComputeReport, world.store.read(ExperimentLayout.compute)),
-        **known,
-        sweep=sweep,
-    )
+    return {path: world.store.digest(path) or "" for path in applied}
+
+
+def _cited(dossier: Dossier) -> dict[str, tuple[str, ...]]:
+    """Return the labels of the files that the numbers of each sentence come from."""
+    sentences = sentences_of(dossier)
+    known = dict.fromkeys(sentences["audit"], LOG)
+    known |= dict.fromkeys(dossier.sweep.words if dossier.sweep is not None else (), SEARCH)
+    told = [each for group in sentences.values() for each in group]
+    return cited_sentences(told, dossier.spec, traces=dossier.traces, known=known)
 
 
 def _audits(plan: Plan, world: World) -> dict[str, Any]:
@@ -159,18 +207,35 @@ def _masked(spec: ExperimentSpec, *, world: World) -> ExperimentSpec:
     return spec.model_copy(update={**sentences, "analysis": spec.analysis.model_copy(update={"claims": claims})})
 
 
-def _files(dossier: Dossier, *, secrets: tuple[str, ...]) -> dict[str, bytes]:
+def report_files(dossier: Dossier, *, secrets: tuple[str, ...], pictures: bool = True) -> dict[str, bytes]:
+    """Return the bytes of every file of a report; the same dossier gives the same.
+
+    Args:
+        dossier: everything it is made of.
+        secrets: values that may stand in none.
+        pictures: whether plots are drawn as files too, which takes longer than all else.
+    """
     drawings = report_plots(dossier)
+    used = {label for each in dossier.traces for label in each.references}
     traces = {
-        "references": [each.model_dump(mode="json") for each in dossier.references],
+        "references": [each.model_dump(mode="json") for each in dossier.references if each.label in used],
         "figures": [each.model_dump(mode="json") for each in dossier.traces],
     }
     return {
         ExperimentLayout.report: redact(render_summary(dossier), secrets).encode(),
-        **{f"report/{drawing.name}.png": draw_png(drawing) for drawing in drawings},
+        **({f"report/{drawing.name}.png": draw_png(drawing) for drawing in drawings} if pictures else {}),
         ExperimentLayout.traces: (json.dumps(traces, indent=1, ensure_ascii=False) + "\n").encode(),
+        ExperimentLayout.references: (_references(dossier).model_dump_json(indent=1) + "\n").encode(),
         ExperimentLayout.page: render_page(dossier, drawings).encode(),
     }
+
+
+def _references(dossier: Dossier) -> References:
+    """Return every place of the documents at which numbers stand."""
+    printed = printed_places(report_tables(dossier), sentences_of(dossier), dossier=dossier)
+    # Notes tell of this machine, and change while the record does not.
+    record = dossier.audit.model_copy(update={"verdict": dossier.audit.verdict.model_copy(update={"notes": ()})})
+    return References(version=dossier.version, audit=record, files=dossier.files, printed=tuple(printed))
 
 
 def _statuses(plan: Plan, world: World) -> list[StepStatus]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cruijff_kit.adapters.audit_log import DiskAuditLog
+from cruijff_kit.adapters.run_store import DiskRunStore
 from cruijff_kit.adapters.vault import DiskVault
 from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import PlanError, ResultError, SiteError
@@ -21,10 +23,12 @@ from cruijff_kit.schema.search import Query
 from cruijff_kit.workflow.archive import archive_experiment, preview_archive
 from cruijff_kit.workflow.audit import verify_audit
 from cruijff_kit.workflow.prior_runs import search_prior_runs
+from cruijff_kit.workflow.report import write_report
 from cruijff_kit.workflow.seal import read_lock
 from cruijff_kit.workflow.search import search_experiments
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.unarchive import preview_unarchive, unarchive_experiment
+from cruijff_kit.workflow.verify import verify_experiment
 from tests.archived import FILES, Project
 from tests.fakes.handed_over import leave_attempt
 
@@ -47,6 +51,18 @@ def runs_of(project: Project) -> tuple[str, ...]:
 def said(*words: str) -> tuple[str, BaseException | None]:
     done = CliRunner().invoke(cli, words)
     return done.output, done.exception if not isinstance(done.exception, SystemExit) else None
+
+
+def test_a_report_is_verified_in_the_archive_too(project: Project) -> None:
+    write_report(world=project.world())
+    archive_experiment(world=project.world())
+    world = project.world()
+    kept = world._replace(store=DiskRunStore(project.archive), audit=DiskAuditLog(project.archive, clock=world.clock))
+    found = verify_experiment(world=kept)
+    assert found.ok, found.differences
+    page = project.archive / "report" / "index.html"
+    page.write_bytes(page.read_bytes().replace(b"0 of 2 runs", b"1 of 2 runs", 1))
+    assert [each.path for each in verify_experiment(world=kept).differences] == ["report/index.html"]
 
 
 def test_an_experiment_goes_away_whole_and_comes_back_byte_for_byte(project: Project) -> None:

@@ -21,6 +21,7 @@ from cruijff_kit.workflow.collect import collect_results
 from cruijff_kit.workflow.groups import compare_run_groups
 from cruijff_kit.workflow.report import write_report
 from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.verify import verify_experiment
 from tests.binary_run import SIZES, binary_answers, evaluated_world, write_evaluation
 from tests.fakes.designed import world_at
 from tests.integration.reporting.test_report import Page
@@ -115,6 +116,23 @@ def test_a_report_with_calibrators_repeats_to_the_byte(judged: World) -> None:
     first, head = write_report(world=judged), judged.audit.head()
     assert write_report(world=judged) == first
     assert judged.audit.head() == head
+
+
+def test_what_was_made_of_the_results_is_verified_and_a_digit_of_it_is_named(judged: World, sealed: Plan) -> None:
+    groups_of(judged, sealed.runs[0].id)
+    write_report(world=judged)
+    found = verify_experiment(world=judged)
+    assert found.ok, found.differences
+    (groups,) = judged.store.root.glob("groups/*/heterogeneity_report.json")
+    calibrator = judged.store.root / RunLayout(sealed.runs[0].id).calibrator
+    for path in (groups, calibrator):
+        content = path.read_bytes()
+        place = next(at for at, byte in enumerate(content) if 49 <= byte <= 57)
+        path.write_bytes(content[:place] + bytes([content[place] - 1]) + content[place + 1 :])
+        wrong = verify_experiment(world=judged).differences
+        assert wrong[0].path == str(path.relative_to(judged.store.root))
+        assert wrong[0].kind == "file"
+        path.write_bytes(content)
 
 
 @pytest.mark.parametrize("content", (b"torn", b"{}"))

@@ -99,7 +99,8 @@ def test_every_source_shown_leads_to_a_file_with_that_hash(reported: Reported) -
     references = {each["label"]: each for each in trace["references"]}
     assert all(world.store.digest(each["path"]) == each["sha256"] for each in references.values())
     shown = re.findall(r"\[([a-z\d ]+)\]\(#sources\)", world.store.read_text("summary.md") or "")
-    assert {label for labels in shown for label in labels.split()} <= set(references)
+    listed = re.findall(r'id="source-(\w+)"', world.store.read_text("report/index.html") or "")
+    assert {label for labels in shown for label in labels.split()} <= set(listed)
     assert {label for figure in trace["figures"] for label in figure["references"]} <= set(references)
     assert all(figure["references"] for figure in trace["figures"])
 

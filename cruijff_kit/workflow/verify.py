@@ -1,0 +1,103 @@
+"""Verify: hold a report and all it was made of against the raw files, and name every digit that differs."""
+
+from collections.abc import Iterator, Sequence
+
+from cruijff_kit.ports import Progress, World
+from cruijff_kit.rendering.table_values import value_count
+from cruijff_kit.schema.audit import AuditRecord
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.verification import Difference, Verification
+from cruijff_kit.workflow.audit import verify_audit
+from cruijff_kit.workflow.recomputed import Recomputed, last_report, read_references, recompute
+from cruijff_kit.workflow.verify_documents import check_report, read_shown
+from cruijff_kit.workflow.verify_files import Checked, check_evidence, check_products, check_vouched
+from cruijff_kit.workflow.verify_prose import check_prose
+
+__all__ = ["verify_experiment"]
+
+
+def verify_experiment(*, progress: Progress | None = None, world: World) -> Verification:
+    """Recompute results and report from the raw files, and compare them with what lies on disk; never writes.
+
+    The record's chain, the hashes that jobs and record vouch for, every value of the result tables, every
+    line of the documents and every number of `findings.md` are looked at. Causes come before what follows.
+
+    Args:
+        progress: told of each run that is read.
+        world: the experiment and its surroundings.
+
+    Raises:
+        PlanError: the experiment is not scaffolded, or the record of it is damaged.
+        ResultError: nothing was reported yet, or a line of the record is none.
+        SiteError: an extra that reads logs or writes tables is not installed.
+    """
+    verdict = verify_audit(world=world)
+    records = tuple(world.audit.records())
+    written = last_report(world)
+    made = recompute(written, progress=progress, world=world)
+    kept = read_references(world.store.read(ExperimentLayout.references))
+    since = [each for each in records if each.seq > written.seq]
+    shown = read_shown(made, world=world)
+    vouched = check_vouched(made.dossier.plan, world=world)
+    evidence = check_evidence(kept.files if kept is not None else {}, made.dossier.files, since=since)
+    products = check_products(records, skipped=shown, world=world)
+    compared = check_report(shown, made)
+    prose = world.store.read_text(ExperimentLayout.findings) or ""
+    differences = (
+        *_record(verdict.problem if not verdict.ok else "", verdict.line),
+        *_anchor(made, records),
+        *_once((vouched, evidence, products)),
+        *compared.differences,
+        *(check_prose(prose, made) if prose.strip() else ()),
+    )
+    return Verification(
+        experiment=made.table.experiment,
+        version=written.version,
+        files=vouched.files + evidence.files + products.files + len(shown),
+        values=sum(map(value_count, made.tables.values())),
+        figures=len(made.dossier.traces),
+        numbers=_numbers(made),
+        differences=differences,
+        notes=(*compared.notes, *evidence.notes, *verdict.notes, *_strangers(made, world=world)),
+    )
+
+
+def _record(problem: str | None, line: int | None) -> Iterator[Difference]:
+    if problem != "":
+        place = f"line {line}" if line is not None else ""
+        words = f"the audit log does not hold: {problem or 'unknown problem'}"
+        yield Difference(kind="record", path=ExperimentLayout.audit, place=place, words=words)
+
+
+def _anchor(made: Recomputed, records: Sequence[AuditRecord]) -> Iterator[Difference]:
+    """Yield that the line which the report calls the last before it is another one by now."""
+    head = made.dossier.audit.head
+    if head is None:
+        return
+    following = next((each for each in records if each.seq == head.seq + 1), None)
+    if following is None or following.prev != head.sha256:
+        words = "the line is not the one that the report names as the last before it"
+        place = f"line {head.seq + 1}"
+        yield Difference(kind="record", path=ExperimentLayout.audit, place=place, made=head.sha256, words=words)
+
+
+def _once(checks: Sequence[Checked]) -> tuple[Difference, ...]:
+    """Return what differs, each file once."""
+    found: dict[str, Difference] = {}
+    for check in checks:
+        for each in check.differences:
+            found.setdefault(each.path, each)
+    return tuple(found.values())
+
+
+def _numbers(made: Recomputed) -> int:
+    """Return how many numbers the documents print."""
+    words = (word for each in made.references.printed for text in each.text.values() for word in text.split())
+    return sum(any(map(str.isdigit, word)) for word in words)
+
+
+def _strangers(made: Recomputed, *, world: World) -> Iterator[str]:
+    known = {*made.written.files, *made.files}
+    for path in world.store.glob("report"):
+        if path not in known:
+            yield f"`{path}` was not written by `ck report`; nothing is known of it"
