@@ -89,7 +89,15 @@ def test_what_training_takes_is_told_part_by_part_and_for_models_that_are_not_he
     assert told["most_rows"] is not None
     small = json.loads(ck(project, "models", "info", "tiny", "-m", "--json", "--max-seq-len", "16").output)
     assert small["memory"]["activations"] < told["memory"]["activations"]
-    assert "in all" in ck(project, "models", "info", "tiny", "--memory").output
+    assert (small["backend"], small["formula"]) == ("peft", "torch's, held against measurements on CPUs")
+    shown = ck(project, "models", "info", "tiny", "--memory", "--backend", "mlx").output
+    assert "in all" in shown
+    assert "the formula is MLX's, held against measurements on CPUs" in shown
+    assert ", by mlx" in shown
+    mlx = json.loads(
+        ck(project, "models", "info", "tiny", "-m", "--json", "--max-seq-len", "16", "--backend", "mlx").output
+    )
+    assert mlx["memory"] != small["memory"]
 
 
 def test_a_model_is_not_removed_without_the_typed_word(project: Path) -> None:
