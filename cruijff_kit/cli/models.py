@@ -92,7 +92,7 @@ def pull(experiment: str, repo: str, revision: str | None, quantize: str | None)
     beside it as NAME-4bit or NAME-8bit.
     """
     world = _enter(experiment)
-    receipt = workflow.pull_model(repo, revision=revision, world=world)
+    receipt = workflow.pull_model(repo, revision=revision, quantized=quantize is not None, world=world)
     size = f"{receipt.files} files, {receipt.bytes / 1e9:.3g} GB"
     click.echo(f"{receipt.repo} at {receipt.revision}: {size} in {receipt.path}\nsha256 {receipt.sha256}")
     if quantize is not None:

@@ -49,9 +49,9 @@ def test_the_nouns_and_ports_load_no_heavy_library() -> None:
     assert not _loaded(*ports, *nouns) & HEAVY
 
 
-def test_every_port_is_found_and_one_brings_only_the_nouns_it_speaks_of() -> None:
+def test_every_port_is_found_and_one_brings_no_other() -> None:
     assert all(getattr(ports, name).__name__ for name in ports.__all__ if name != "Progress")
-    assert "cruijff_kit.schema.noun" not in _loaded("cruijff_kit.data.templates", "cruijff_kit.runtime.token_names")
+    assert "cruijff_kit.schema.site" not in _loaded("cruijff_kit.data.templates", "cruijff_kit.runtime.token_names")
 
 
 def test_a_server_that_starts_loads_no_noun_of_its_answers() -> None:
