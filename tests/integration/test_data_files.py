@@ -362,35 +362,6 @@ def test_the_commands_say_what_the_verbs_found_and_fail_where_they_should(world:
     assert json.loads(ck(world, "list", "--json").output)[0]["bundled"] == "capitalization"
 
 
-@pytest.mark.parametrize(
-    "source, target",
-    (
-        ("mixed.jsonl", "mixed_prepared.jsonl"),
-        ("some/one.json", "some/one_prepared.json"),
-        ("simple_instructions", "simple_instructions_prepared.jsonl"),
-        ("OUTSIDE/far.jsonl", "far_prepared.jsonl"),
-        ("../far.jsonl", "far_prepared.jsonl"),
-    ),
-)
-def test_without_a_name_what_is_prepared_lies_beside_its_source_or_in_the_experiment(
-    source: str, target: str, world: World
-) -> None:
-    root = world.store.root
-    (root / "some").mkdir()
-    (root / "some" / "one.json").write_text(json.dumps(MIXED), encoding="utf-8")
-    (root.parent / "far.jsonl").write_text((root / "mixed.jsonl").read_text(encoding="utf-8"), encoding="utf-8")
-    shown = ck(world, "prepare", source.replace("OUTSIDE", str(root.parent)), "-t", "alpaca")
-    assert shown.exit_code == 0, shown.exception
-    assert f"{target}: " in shown.output
-    assert (root / target).is_file()
-
-
-def test_what_was_prepared_without_a_name_is_not_replaced_unasked(world: World) -> None:
-    assert ck(world, "prepare", "mixed.jsonl").exit_code == 0
-    assert "`mixed_prepared.jsonl` is there already" in str(ck(world, "prepare", "mixed.jsonl").exception)
-    assert ck(world, "prepare", "mixed.jsonl", "--force").exit_code == 0
-
-
 def test_what_was_written_is_on_record_once_there_is_one(world: World) -> None:
     spec = design(factors={}, controls={"seeds": [1]})
     put_design(world.store.root, spec)
