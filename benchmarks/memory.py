@@ -3,9 +3,10 @@
 A cell is a random Llama made on the fly, trained for two optimiser steps by the real recipe and loop in a process of
 its own. Measured is the peak of live tensor bytes, each storage counted once from the operation that makes it until it
 is freed; the resident size of the process stands beside it, libraries, allocator and loading included. That is the CPU.
-With `--device cuda` the measured figure is what torch's allocator held at most, kernels' own scratch included.
+With `--device cuda` the measured figure is what torch's allocator held at most, kernels' own scratch included. With
+`--device mlx`, in the environment of MLX, other cells are trained by its recipe, and MLX's own count is measured.
 
-    python benchmarks/memory.py [--device cuda] [--only N …]
+    python benchmarks/memory.py [--device cuda|mlx] [--only N …]
 """
 
 import argparse
@@ -21,8 +22,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cruijff_kit.adapters.model_hub import LocalHub  # the path is set above
+from cruijff_kit.data.mlx_limits import MLX_RECIPE  # the path is set above
 from cruijff_kit.schema.estimate import MemoryParts  # the path is set above
-from tests.memory_cells import Cell, Measurement, measure, predict, save_model  # the path is set above
+from tests.memory_cells import Cell, Measurement, measure, measure_mlx, predict, save_model  # the path is set above
 
 MEDIAN, P95 = 10.0, 20.0
 """Targets in per cent."""
@@ -76,6 +78,21 @@ CELLS = (
 )
 """Trainings over width, depth, heads, vocabulary, rank, pass and form."""
 
+BY_MLX = {"recipe": MLX_RECIPE}
+MLX_CELLS = (
+    Cell(256, 4, 4, 2, 1024, 32000, 16, 8, 256, controls=on(**BY_MLX)),
+    Cell(512, 4, 8, 2, 1376, 16000, 16, 4, 512, controls=on(**BY_MLX)),
+    Cell(256, 6, 8, 4, 1024, 4096, 8, 4, 1024, controls=on(**BY_MLX)),
+    Cell(384, 4, 6, 2, 1536, 50257, 64, 6, 384, tied=False, controls=on(**BY_MLX)),
+    Cell(256, 8, 4, 2, 1024, 16000, 8, 8, 256, ragged=0.5, accumulation=2, controls=on(**BY_MLX)),
+    Cell(512, 6, 8, 2, 1376, 32000, 8, 8, 256, controls=on(**BY_MLX, **AGAIN)),
+    Cell(256, 8, 8, 4, 1024, 4096, 8, 4, 1024, controls=on(**BY_MLX, **AGAIN)),
+    Cell(256, 6, 4, 2, 1024, 16000, 16, 8, 256, controls=on(**BY_MLX, lora_variant="dora")),
+    Cell(384, 4, 6, 2, 1536, 32000, 16, 8, 256, controls=on(**BY_MLX, lora_dropout=0.1)),
+    Cell(256, 4, 4, 2, 1024, 32000, 8, 4, 512, controls=on(**BY_MLX, **HALF)),
+)
+"""Trainings in MLX, of half a GB to three: wide, long, of many words, in each form that its recipe has."""
+
 
 class Result(NamedTuple):
     """One cell, predicted and measured."""
@@ -89,7 +106,7 @@ class Result(NamedTuple):
 
     def error(self, device: str) -> float:
         """Return the error of the prediction in per cent."""
-        found = self.predicted.tensors if device == "cpu" else _allocated(self.predicted)
+        found = _allocated(self.predicted) if device == "cuda" else self.predicted.tensors
         return 100 * (found / self.measured.tensors - 1)
 
 
@@ -100,12 +117,16 @@ def _allocated(parts: MemoryParts) -> int:
 
 def taken(cell: Cell, device: str) -> Result:
     """Predict and measure one cell, in fresh processes."""
-    fork = get_context("fork")
+    # What MLX has begun does not outlive a fork.
+    context = get_context("spawn" if device == "mlx" else "fork")
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "base"
-        with fork.Pool(1, maxtasksperchild=1) as pool:
+        with context.Pool(1, maxtasksperchild=1) as pool:
             pool.apply(save_model, (cell, base))
-            measured = pool.apply(measure, (cell, base), {"device": device})
+            if device == "mlx":
+                measured = pool.apply(measure_mlx, (cell, base))
+            else:
+                measured = pool.apply(measure, (cell, base), {"device": device})
         facts = LocalHub(cache=Path(folder) / "cache").facts(str(base))
         return Result(cell, predict(cell, facts, gpu=device == "cuda"), measured)
 
@@ -117,7 +138,7 @@ def table(results: list[Result], device: str) -> str:
     lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
     for each in results:
         mine = [each.predicted.model_dump()[name] for name in parts]
-        found = each.predicted.tensors if device == "cpu" else _allocated(each.predicted)
+        found = _allocated(each.predicted) if device == "cuda" else each.predicted.tensors
         sizes = [f"{size / 2**20:.0f}" for size in (*mine, found, each.measured.tensors)]
         resident = [f"{size / 2**20:.0f}" for size in (each.predicted.total, each.measured.resident)]
         lines.append(f"| {' | '.join([each.cell.name, *sizes, f'{each.error(device):+.1f}', *resident])} |")
@@ -132,6 +153,8 @@ def verdict(results: list[Result], device: str) -> str:
     where = "CPU, live tensor bytes; `--device cuda` measures what a GPU's allocator holds"
     if device == "cuda":
         where = "GPU, torch's allocator"
+    if device == "mlx":
+        where = "MLX's own count, on its default device"
     return "\n".join(
         (
             f"{len(counted)} of {len(results)} cells of at least 256 MiB; {where}",
@@ -144,10 +167,25 @@ def verdict(results: list[Result], device: str) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Predicted against measured peak memory of training.")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to train")
+    parser.add_argument("--device", choices=("cpu", "cuda", "mlx"), default="cpu", help="what trains")
     parser.add_argument("--only", type=int, nargs="*", metavar="N", help="numbers of cells to take, from 1")
     options = parser.parse_args()
-    # Each cell's process is a copy of this one: libraries are loaded once.
+    cells = MLX_CELLS if options.device == "mlx" else CELLS
+    if options.device != "mlx":
+        _load_once()
+    results = []
+    chosen = [cells[number - 1] for number in options.only] if options.only else cells
+    for count, cell in enumerate(chosen, start=1):
+        results.append(taken(cell, options.device))
+        print(
+            f"\r{count}/{len(chosen)} {results[-1].error(options.device):+.1f} %", end="", file=sys.stderr, flush=True
+        )
+    print(file=sys.stderr)
+    print(table(results, options.device), verdict(results, options.device), sep="\n\n")
+
+
+def _load_once() -> None:
+    """Load what every cell needs: its process is a copy of this one."""
     import torch
     import torchtune.models.llama3_2
     import transformers.models.llama
@@ -156,15 +194,6 @@ def main() -> None:
     assert torchtune
     assert transformers
     torch.set_num_threads(1)
-    results = []
-    chosen = [CELLS[number - 1] for number in options.only] if options.only else CELLS
-    for count, cell in enumerate(chosen, start=1):
-        results.append(taken(cell, options.device))
-        print(
-            f"\r{count}/{len(chosen)} {results[-1].error(options.device):+.1f} %", end="", file=sys.stderr, flush=True
-        )
-    print(file=sys.stderr)
-    print(table(results, options.device), verdict(results, options.device), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What only a Mac can show: the parts of MLX on Apple's GPU, held against the CPU and against torch.
+"""What only a Mac can show: MLX and torch on Apple's GPU, each held against the CPU, and against one another.
 
 python -m tests.metal_proof            on Apple silicon: proves, prints what it measured, ends with 1 where it fails
 python -m tests.metal_proof --on cpu   anywhere: tries the proof itself, and proves nothing about Metal
@@ -11,6 +11,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,9 @@ from transformers import AutoModelForCausalLM
 
 from cruijff_kit.recipes import mlx_lora, peft_lora
 from cruijff_kit.runtime.inference import Limits
+from cruijff_kit.runtime.loop import Loop
+from cruijff_kit.runtime.lora_dropout import dropout_on
+from cruijff_kit.runtime.memory_budget import free_bytes
 from cruijff_kit.runtime.mlx_loop import MlxLoop
 from cruijff_kit.runtime.mlx_lora import as_tensor
 from cruijff_kit.runtime.mlx_model import describe_mlx, load_base
@@ -124,22 +128,94 @@ def answers(base: Path, folder: Path, device: str) -> Iterator[Found]:
 
 
 def torch_on_mps(base: Path, folder: Path, device: str) -> Iterator[Found]:
-    # The GPU that is asked for is Apple's on a Mac.
-    gpu = "cpu" if device == "cpu" else "cuda"
-    curves = []
-    for at, place in enumerate(("cpu", gpu)):
-        config = write_run(folder / str(at), base, device=place, epochs=2, optimizer={"lr": 5e-3})
-        assert peft_lora.main(["--config", str(config)]) == 0
-        curves.append([point.loss or 0.0 for point in metric_points(config)])
-    apart = [abs(one - other) / other for one, other in zip(curves[1], curves[0], strict=True)]
-    yield Found("losses of torch on MPS against the CPU, largest share", max(apart), LOSSES)
+    gpu = _torch_device(device)
+    for name, changes in {
+        "LoRA": {},
+        "DoRA": {"model": {"variant": "dora"}},
+        "blocks computed again": {"enable_activation_checkpointing": True},
+        "packed rows": {"packed": True},
+    }.items():
+        on_cpu, on_gpu = (_torch_losses(folder / f"{name} {each}", base, each, **changes) for each in ("cpu", gpu))
+        apart = [abs(one - other) / other for one, other in zip(on_gpu, on_cpu, strict=True)]
+        yield Found(f"losses of torch on MPS by {name} against the CPU, largest share", max(apart), LOSSES)
+    half = _torch_losses(folder / "half", base, gpu, dtype="bf16")
+    yield Found("last loss of torch on MPS in bf16, as a share of the first", half[-1] / half[0], 0.98)
     prompts = [tuple(row.tolist()) for row in IDS]
     one, other = (ResidentModel(str(base), device=place).complete(prompts, Limits(12, 3)) for place in (gpu, "cpu"))
     wrong = sum(mine.token_ids != theirs.token_ids for mine, theirs in zip(one, other, strict=True))
     yield Found("answers of torch on MPS that are not those of the CPU", wrong, 0)
 
 
-PROOFS: tuple[Callable[[Path, Path, str], Iterator[Found]], ...] = (logits, losses, resumed, answers, torch_on_mps)
+def draws_on_mps(base: Path, folder: Path, device: str) -> Iterator[Found]:
+    # The same where blocks are computed again and where a training resumes, and nothing left behind.
+    gpu, dropping = _torch_device(device), {"model": {"lora_dropout": 0.2}}
+    plain, again = (
+        _torch_losses(folder / f"again {each}", base, gpu, enable_activation_checkpointing=each, **dropping)
+        for each in (False, True)
+    )
+    apart = max(abs(one - other) / other for one, other in zip(again, plain, strict=True))
+    yield Found("losses of torch on MPS with dropout, blocks computed again or not, largest share", apart, 1e-4)
+
+    class Cut(Loop):
+        def learn(self, *arguments: Any, **options: Any) -> Any:
+            if self.tally.step == 5:
+                raise _CutError
+            return super().learn(*arguments, **options)
+
+    settings: dict[str, Any] = {"device": gpu, "epochs": 2, "epochs_to_save": [1], **dropping}
+    whole, broken = (
+        write_run(folder / name, base, checkpoint_every_n_steps=2, **settings) for name in ("whole", "cut")
+    )
+    assert peft_lora.main(["--config", str(whole)]) == 0
+    try:
+        TrainingJob(load_train_config(broken), broken, course=Cut).run(peft_lora.build, resume=True)
+    except _CutError:
+        assert peft_lora.main(["--config", str(broken), "--resume"]) == 0
+    one, other = (
+        load_file(Path(load_train_config(each).output_dir) / "epoch_1" / "adapter_model.safetensors")
+        for each in (whole, broken)
+    )
+    largest = max(_apart(one[name], other[name]) for name in one)
+    yield Found("a training of torch on MPS that resumed, largest difference of a weight", largest, 0.0)
+    place = torch.device(gpu)
+    torch.manual_seed(3)
+    with dropout_on([], seed=7, device=place):
+        torch.rand(9, device=place)
+    drawn = torch.rand(9, device=place)
+    torch.manual_seed(3)
+    moved = _apart(drawn, torch.rand(9, device=place))
+    yield Found("draws on MPS that passes with dropout left behind, largest difference", moved, 0.0)
+
+
+def memory_on_mps(base: Path, folder: Path, device: str) -> Iterator[Found]:
+    place = torch.device(_torch_device(device))
+    config = write_run(folder, base, device=place.type, epochs=1)
+    assert peft_lora.main(["--config", str(config)]) == 0
+    told = [point.peak_memory_bytes or 0 for point in metric_points(config)]
+    yield Found("steps of torch on MPS whose peak memory is not told, or shrinks", _shrinks(told), 0)
+    size = sum(path.stat().st_size for path in base.glob("*.safetensors"))
+    yield Found("weights of the base, as a share of the peak that is told", size / max(told), 1.0)
+    yield Found("whether no memory is told to be free on MPS", float(free_bytes(place) <= 0), 0)
+
+
+def _shrinks(told: list[int]) -> int:
+    return sum(after < before or after == 0 for before, after in pairwise([0, *told]))
+
+
+def _torch_device(device: str) -> str:
+    return "cpu" if device == "cpu" else "mps"
+
+
+def _torch_losses(folder: Path, base: Path, device: str, **changes: Any) -> list[float]:
+    config = write_run(folder, base, device=device, epochs=2, optimizer={"lr": 5e-3}, **changes)
+    assert peft_lora.main(["--config", str(config)]) == 0
+    return [point.loss or 0.0 for point in metric_points(config)]
+
+
+PROOFS: tuple[Callable[[Path, Path, str], Iterator[Found]], ...] = (
+    *(logits, losses, resumed, answers),
+    *(torch_on_mps, draws_on_mps, memory_on_mps),
+)
 
 
 def main() -> int:

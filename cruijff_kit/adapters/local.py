@@ -12,9 +12,11 @@ from pathlib import Path
 
 from cruijff_kit.adapters.doorbell import call_runner, ring
 from cruijff_kit.adapters.job_env import clean_environment
+from cruijff_kit.adapters.local_job import APPLE
 from cruijff_kit.adapters.local_queue import Facts, Limits, LocalQueue, NewJob
 from cruijff_kit.adapters.sbatch_lines import Directives, read_directives, seconds_of
 from cruijff_kit.errors import DependencyError, SchedulerError
+from cruijff_kit.runtime.backends import is_apple
 from cruijff_kit.schema.job import ArrayRequest, JobReport, JobRequest, JobState, JobUsage, element_tag
 from cruijff_kit.schema.site import Site
 
@@ -170,7 +172,9 @@ class LocalScheduler:
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """Return the GPUs jobs may be given: `CUDA_VISIBLE_DEVICES`, else all of the machine."""
+    """Return the GPUs jobs may be given: `CUDA_VISIBLE_DEVICES`, else all of the machine; on a Mac Apple's."""
+    if is_apple():
+        return (APPLE,)
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         return tuple(filter(None, (part.strip() for part in chosen.split(","))))

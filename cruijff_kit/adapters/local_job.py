@@ -18,7 +18,10 @@ from cruijff_kit.adapters.local_queue import Job
 from cruijff_kit.adapters.sbatch_lines import file_name
 from cruijff_kit.runtime.requeue import REQUEUE_FILE
 
-__all__ = ["JobFolder"]
+__all__ = ["APPLE", "JobFolder"]
+
+APPLE = "apple"
+"""The GPU of Apple silicon among those that the queue gives out: one job has it at a time."""
 
 # The claim is made with O_EXCL before the script runs, so no second start can run it again. Traps that do nothing keep
 # the shell alive to write the exit code, and leave the script its default signals. The bell is opened for both ends: to
@@ -139,7 +142,7 @@ class JobFolder:
             **cpus,
             **turns,
             REQUEUE_FILE: str(self._again),
-            "CUDA_VISIBLE_DEVICES": ",".join(job.gpus),
+            "CUDA_VISIBLE_DEVICES": ",".join(gpu for gpu in job.gpus if gpu != APPLE),
             "SLURM_JOB_ID": str(job.id),
             "SLURM_JOB_NAME": job.name,
             "SLURM_SUBMIT_DIR": job.chdir,

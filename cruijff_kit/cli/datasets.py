@@ -24,7 +24,7 @@ _BAR = 40
 
 @click.command("prepare")
 @click.argument("source")
-@click.option("-o", "--output", required=True, help="File to write: `.json` or `.jsonl`.")
+@click.option("-o", "--output", help="File to write: `.json` or `.jsonl`; `<name>_prepared` if absent.")
 @click.option("--form", type=click.Choice(["messages", "prompt"]), default="messages", show_default=True, help="Form.")
 @_TEMPLATE
 @_MODEL
@@ -36,7 +36,7 @@ def prepare(
     experiment: str,
     *,
     source: str,
-    output: str,
+    output: str | None,
     form: DataForm,
     template: str,
     model: str | None,

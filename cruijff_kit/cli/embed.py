@@ -60,7 +60,7 @@ _DEFAULTS = EmbedWork()
 )
 @click.option(
     "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
     default=_DEFAULTS.device,
     show_default=True,
     help="Where to compute.",

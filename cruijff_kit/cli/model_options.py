@@ -34,7 +34,7 @@ _OPTIONS = (
     ),
     click.option(
         "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
+        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
         default="auto",
         show_default=True,
         help="Where to compute.",

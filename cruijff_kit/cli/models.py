@@ -1,7 +1,7 @@
 """`ck models`: list base models, look at one, check it, pull it, convert it, remove it, or make the small one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -52,9 +52,10 @@ def listing(experiment: str, here: bool, source: str, as_json: bool) -> None:
 @click.option("--batch-size", default=4, show_default=True, help="Rows a pass, for --memory.")
 @click.option("--max-seq-len", default=2048, show_default=True, help="Tokens of each row, for --memory.")
 @click.option("--lora-rank", default=8, show_default=True, help="Rank of the update, for --memory.")
+@click.option("--backend", default="auto", show_default=True, help="What would train, for --memory; as of `ck train`.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
-def info(experiment: str, model: str, memory: bool, as_json: bool, **shape: int) -> None:
+def info(experiment: str, model: str, memory: bool, as_json: bool, **shape: Any) -> None:
     """Show what a directory says of itself, or what the registry says of MODEL."""
     if memory:
         needs = workflow.look_up_needs(model, world=_enter(experiment), **shape)
@@ -91,7 +92,7 @@ def pull(experiment: str, repo: str, revision: str | None, quantize: str | None)
     beside it as NAME-4bit or NAME-8bit.
     """
     world = _enter(experiment)
-    receipt = workflow.pull_model(repo, revision=revision, world=world)
+    receipt = workflow.pull_model(repo, revision=revision, quantized=quantize is not None, world=world)
     size = f"{receipt.files} files, {receipt.bytes / 1e9:.3g} GB"
     click.echo(f"{receipt.repo} at {receipt.revision}: {size} in {receipt.path}\nsha256 {receipt.sha256}")
     if quantize is not None:
@@ -153,12 +154,16 @@ def _enter(experiment: str) -> "World":
 
 def _needs(needs: ModelNeeds) -> str:
     parts = [(name, f"{size / 2**30:.3f} GiB") for name, size in needs.memory.model_dump().items()]
-    shape = f"{needs.batch_size} rows of {needs.max_seq_len} tokens, rank {needs.lora_rank}, {needs.dtype}"
+    shape = (
+        f"{needs.batch_size} rows of {needs.max_seq_len} tokens, rank {needs.lora_rank}, {needs.dtype}, by "
+        f"{needs.backend}"
+    )
     fits = "no limit is known" if needs.most_rows is None else f"at most {needs.most_rows} rows a pass fit here"
     if needs.most_rows == 0:
         fits = "not even one row a pass fits here"
     total = ("in all", f"{needs.memory.total / 2**30:.3f} GiB")
-    return "\n".join([f"{needs.model}: {shape}", aligned(("part", "memory"), [*parts, total]), fits])
+    table = aligned(("part", "memory"), [*parts, total])
+    return "\n".join([f"{needs.model}: {shape}", table, f"the formula is {needs.formula}", fits])
 
 
 def _is_of(each: ModelListing, source: str, *, here: bool) -> bool:

@@ -7,7 +7,7 @@ from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.schema.backend import BackendChoice, Library, Machine
 from cruijff_kit.schema.plan import PlannedRun
 
-__all__ = ["BACKENDS", "choose_backend", "library_of"]
+__all__ = ["BACKENDS", "choose_backend", "formula_of", "library_of"]
 
 BACKENDS = ("auto", "torch", "mlx", "peft", "torchtune")
 """What may be asked for: the best there is, a library, or one of torch's two engines that train."""
@@ -20,20 +20,21 @@ _LACKS = {
 
 
 def choose_backend(
-    asked: str, machine: Machine, *, train: bool = False, architecture: str | None = None
+    asked: str, machine: Machine, *, train: bool = False, architecture: str | None = None, needed: bool = True
 ) -> BackendChoice:
     """Return what `--backend` means on a machine.
 
     `auto` is MLX on Apple silicon where it is installed and known to compute the model, else torch: on CUDA,
     then MPS, then the CPU.
     MLX on a CPU is taken only where it is asked for. What torch trains by is peft, which knows every
-    architecture, unless torchtune is asked for, whose recipes are for Llamas.
+    architecture, unless torchtune is asked for, whose recipes are for Llamas and not tried on Apple's GPU.
 
     Args:
         asked: one of `BACKENDS`.
         machine: what it has.
         train: whether something is to be trained, so that the engine has to be there too.
         architecture: the model's, as its `config.json` names it; where None any is meant.
+        needed: whether the library has to be installed; not, where it is only counted with.
 
     Raises:
         SiteError: what was asked for is not to be had there.
@@ -48,7 +49,7 @@ def choose_backend(
     else:
         found = _torch(asked, machine, architecture=architecture)
     there = {"mlx": machine.mlx, "peft": machine.peft, "torchtune": machine.torchtune}
-    if not there[found.engine] and (train or found.engine == asked):
+    if needed and not there[found.engine] and (train or found.engine == asked):
         lacks, hint = _LACKS[found.engine]
         raise SiteError(f"backend `{asked}` needs {lacks}, which is not installed", hint=hint)
     return found
@@ -57,6 +58,13 @@ def choose_backend(
 def library_of(run: PlannedRun) -> Library:
     """Return what answers for a run that trains: the library that trained it."""
     return "mlx" if run.settings["recipe"].value == MLX_RECIPE else "torch"
+
+
+def formula_of(chosen: BackendChoice) -> str:
+    """Return which sum tells the memory of a training, and where that was held against measurements."""
+    if chosen.library == "mlx":
+        return "MLX's, held against measurements on CPUs" + ("" if chosen.device == "cpu" else ", not on Metal")
+    return "torch's, held against measurements on CPUs" + ("" if chosen.device == "cpu" else ", not on GPUs")
 
 
 def _best_is_mlx(asked: str, machine: Machine) -> bool:
@@ -73,7 +81,7 @@ def _mlx(asked: str, machine: Machine) -> BackendChoice:
 
 
 def _torch(asked: str, machine: Machine, *, architecture: str | None) -> BackendChoice:
-    device = "cuda" if machine.cuda else "mps" if machine.mps else "cpu"
+    device = "cuda" if machine.cuda else "mps" if machine.mps and asked != "torchtune" else "cpu"
     without = ""
     if machine.apple:
         unknown = f"; MLX is not known to compute a `{architecture}`" if not _computed(architecture) else ""

@@ -1,9 +1,10 @@
 """Job configurations: what a planned run's jobs read, as nouns."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from cruijff_kit.data.mlx_limits import MLX_RECIPE
 from cruijff_kit.planning.data_checks import columns_of
+from cruijff_kit.schema.backend import Device, Library
 from cruijff_kit.schema.config import (
     BaseModelConfig,
     DatasetConfig,
@@ -20,7 +21,10 @@ from cruijff_kit.schema.losses import LossControls
 from cruijff_kit.schema.plan import Cell, PlannedRun
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["Places", "eval_config", "task_fields", "train_config"]
+__all__ = ["Gpu", "Places", "eval_config", "task_fields", "train_config"]
+
+Gpu: TypeAlias = Literal["cuda", "mps"]
+"""Whose GPUs jobs may be given, as torch calls them."""
 
 
 class Places(NamedTuple):
@@ -36,8 +40,10 @@ class Places(NamedTuple):
         return path if path.startswith("/") else f"{self.root}/{path}"
 
 
-def train_config(run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, places: Places) -> TrainConfig:
-    """Return the training configuration of a fine-tuned run."""
+def train_config(
+    run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, places: Places, gpu: Gpu = "cuda"
+) -> TrainConfig:
+    """Return the training configuration of a fine-tuned run; `gpu` is what torch calls the GPUs it may be given."""
     value = {name: setting.value for name, setting in run.settings.items()}
     layout = RunLayout(run.id)
     return TrainConfig(
@@ -65,7 +71,7 @@ def train_config(run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, 
         gradient_accumulation_steps=value["gradient_accumulation_steps"],
         clip_grad_norm=value["max_grad_norm"],
         dtype=value["dtype"],
-        device=_device(value["recipe"], spec),
+        device=_device(value["recipe"], spec, gpu=gpu),
         seed=run.seed,
         log_every_n_steps=value["log_every_n_steps"],
         run_val_every_n_steps=value["run_val_every_n_steps"],
@@ -85,14 +91,14 @@ def train_config(run: PlannedRun, facts: DatasetFacts, *, spec: ExperimentSpec, 
 
 
 def eval_config(
-    run: PlannedRun, cell: Cell, *, facts: DatasetFacts, spec: ExperimentSpec, places: Places
+    run: PlannedRun, cell: Cell, *, facts: DatasetFacts, spec: ExperimentSpec, places: Places, gpu: Gpu = "cuda"
 ) -> EvalConfig:
     """Return the configuration of one evaluation cell.
 
     The subset of samples is drawn with the first seed of the design, so that every
     run is measured on the same items and comparisons can pair them.
     """
-    layout = RunLayout(run.id)
+    layout, library = RunLayout(run.id), _library(spec)
     return EvalConfig(
         run_id=run.id,
         cell_dir=places.at(layout.cell(cell.name)),
@@ -104,7 +110,8 @@ def eval_config(
         groups=columns_of(spec.analysis),
         generation=run.generation or spec.evaluation.generation,
         dtype=run.settings["dtype"].value,
-        backend="mlx" if spec.tools.preparation == "mlx" else "torch",
+        backend=library,
+        device=_eval_device(library, spec, gpu=gpu),
         seed=spec.controls.seeds[0],
     )
 
@@ -123,11 +130,22 @@ def task_fields(task: EvalTask, facts: DatasetFacts) -> dict[str, Any]:
     }
 
 
-def _device(recipe: str, spec: ExperimentSpec) -> Literal["auto", "cpu", "cuda"]:
+def _device(recipe: str, spec: ExperimentSpec, *, gpu: Gpu) -> Device:
     """Return where a training computes; MLX finds the machine's own processor by itself."""
     if recipe == MLX_RECIPE:
         return "auto"
-    return "cuda" if spec.resources.gpus else "cpu"
+    return gpu if spec.resources.gpus else "cpu"
+
+
+def _library(spec: ExperimentSpec) -> Library:
+    return "mlx" if spec.tools.preparation == "mlx" else "torch"
+
+
+def _eval_device(library: Library, spec: ExperimentSpec, *, gpu: Gpu) -> Device:
+    """Return where an evaluation computes: nobody hides Apple's GPU from a job that asks for none."""
+    if library == "mlx" or gpu == "cuda":
+        return "auto"
+    return gpu if spec.resources.eval_gpus else "cpu"
 
 
 def _metrics(named: str | None, places: Places) -> str | None:

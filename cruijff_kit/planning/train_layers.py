@@ -54,13 +54,14 @@ def lay_over(mode: TrainMode, *layers: TrainLayer) -> dict[str, TrainValue]:
     return found
 
 
-def with_machine(values: Mapping[str, TrainValue], *, cpus: int, gpus: int) -> dict[str, TrainValue]:
+def with_machine(values: Mapping[str, TrainValue], *, cpus: int, gpus: int, half: bool = True) -> dict[str, TrainValue]:
     """Return the values with what this machine decides filled in where nobody said it.
 
     Args:
         values: every key with its value, as its key takes it.
         cpus: CPUs that this process may use.
-        gpus: GPUs that the driver tells of.
+        gpus: GPUs that there are for it.
+        half: whether those are computed with in bf16 where nobody says.
     """
     found = dict(values)
     derived = {"cpus": cpus, "gpus": min(1, gpus), "lora_alpha": 2.0 * values["lora_rank"].value}
@@ -68,7 +69,7 @@ def with_machine(values: Mapping[str, TrainValue], *, cpus: int, gpus: int) -> d
         if found[name].value is None:
             found[name] = TrainValue(value=value, source="derived")
     if found["dtype"].value is None:
-        found["dtype"] = TrainValue(value="bf16" if found["gpus"].value else "fp32", source="derived")
+        found["dtype"] = TrainValue(value="bf16" if half and found["gpus"].value else "fp32", source="derived")
     return found
 
 

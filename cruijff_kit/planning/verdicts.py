@@ -36,7 +36,7 @@ _NODE_MEMORY = (
     "out-of-memory handler",
     "Out Of Memory",
 )
-_GPU_MEMORY = ("CUDA out of memory", "HIP out of memory")
+_GPU_MEMORY = ("CUDA out of memory", "HIP out of memory", "MPS backend out of memory")
 _HOST_MEMORY = ("can't allocate memory", "MemoryError")
 _OTHER_MEMORY = (*_GPU_MEMORY, "OutOfMemoryError", *_HOST_MEMORY)
 

@@ -1,9 +1,10 @@
 """Models and adapters on this machine."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from cruijff_kit.ports.clock import Progress
+from cruijff_kit.ports.tokenizer import Tokenizer
 from cruijff_kit.schema.adapter import (
     AdapterCheck,
     AdapterForm,
@@ -18,7 +19,7 @@ from cruijff_kit.schema.prediction import Completion, PromptIds
 from cruijff_kit.schema.registry import ConvertedModel, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
 
-__all__ = ["Adapters", "Asking", "Embedder", "Inference", "ModelHub", "Tokenizer"]
+__all__ = ["Adapters", "Asking", "Embedder", "Inference", "ModelHub"]
 
 
 class Asking(NamedTuple):
@@ -34,26 +35,6 @@ class Asking(NamedTuple):
     """Decides, together with a prompt's ids, what is sampled."""
     top_logprobs: int = 0
     """Candidates kept per generated position."""
-
-
-class Tokenizer(Protocol):
-    """What the tokens-and-labels module needs of a Hugging Face tokenizer."""
-
-    bos_token_id: int | None
-    eos_token_id: int | None
-    chat_template: str | None
-
-    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
-        """Return the ids of a text."""
-        ...
-
-    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
-        """Return the text of ids."""
-        ...
-
-    def apply_chat_template(self, conversation: list[dict[str, str]], **options: Any) -> Any:
-        """Render a conversation; with `tokenize=False` to text."""
-        ...
 
 
 class ModelHub(Protocol):

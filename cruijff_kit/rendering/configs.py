@@ -22,10 +22,11 @@ _Config = TypeVar("_Config", TrainConfig, EvalConfig)
 
 def render_config(config: TrainConfig | EvalConfig) -> str:
     """Return the text of `finetune.yaml` or `eval.yaml`; it reads back to an equal configuration."""
-    # What a training says of its loss are nested mappings and lists, and nothing where it is as it always was.
-    told = config.model_dump(mode="json", include=set(LossControls.model_fields))
-    names = (name for name in type(config).model_fields if name in told or name not in LossControls.model_fields)
-    return render_entries({name: told.get(name, getattr(config, name)) for name in names})
+    # What is as it always was may be left out. What a training says of its loss are nested mappings and lists.
+    told = config.model_dump(mode="json")
+    names = (name for name in type(config).model_fields if name in told)
+    nested = LossControls.model_fields
+    return render_entries({name: told[name] if name in nested else getattr(config, name) for name in names})
 
 
 def read_config(kind: type[_Config], text: str, *, name: str) -> _Config:

@@ -86,7 +86,7 @@ def _four_bits(dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
     lacks = [
         fact
         for fact, there in (
-            ("a GPU", device.type == "cuda"),
+            ("a GPU of CUDA", device.type == "cuda"),
             ("the package `bitsandbytes`", find_spec("bitsandbytes") is not None),
         )
         if not there

@@ -55,12 +55,13 @@ def load_checkpoint(output: Path, *, identity: str) -> Checkpoint | None:
     Raises:
         ResultError: there is one, and it cannot be read.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     mine = [(progress, folder) for progress, folder in _found(output) if progress.identity == identity]
     if not mine:
         return None
+    # It brings torch with it, so only who finds a checkpoint loads it: every first job looks for one.
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     progress, folder = max(mine, key=lambda pair: pair[0].step)
     try:
         return Checkpoint(progress, load_file(folder / _TENSORS))

@@ -205,7 +205,7 @@ def _device(config: EvalConfig) -> str:
         return describe_mlx()
     from cruijff_kit.runtime.devices import choose_device, describe_device
 
-    return describe_device(choose_device("auto"))
+    return describe_device(choose_device(config.device))
 
 
 def _finish(cells: Sequence[CellJob], place: Place, *, token: int) -> None:

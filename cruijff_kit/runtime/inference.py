@@ -11,6 +11,7 @@ import torch
 from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import Tokenizer
 from cruijff_kit.runtime.branches import repeats_rows
+from cruijff_kit.runtime.devices import give_back, is_out_of_memory
 from cruijff_kit.runtime.guides import Guide, allowed_tokens
 from cruijff_kit.runtime.key_values import Cache, Network, Prefix, Reading, read_on, read_prompts, shared_prefix
 from cruijff_kit.runtime.memory_budget import SHARE, footprint, free_bytes
@@ -209,14 +210,16 @@ class Decoder:
         """Return a batch's answers; None where a GPU's memory did not do for several prompts."""
         try:
             return self._answered(batch, limits, prefix=prefix, ends=ends)
-        except torch.OutOfMemoryError as err:
+        except RuntimeError as err:
+            if not is_out_of_memory(err):
+                raise
             if len(batch) == 1:
                 raise PlanError(
                     f"a prompt of `{len(batch[0].prompt)}` tokens alone exceeds the memory of `{self._network.device}`",
                     hint="lower `evaluation.generation.max_tokens`, or ask for a larger GPU by `resources.constraint`",
                 ) from err
         # Out here the failed pass holds none of its tensors any more.
-        torch.cuda.empty_cache()
+        give_back(self._network.device)
         return None
 
     def _answered(

@@ -51,6 +51,7 @@ def cell_model(config: EvalConfig, answered: Callable[[int], None]) -> Model:
         batch_size=config.generation.batch_size,
         dtype=config.dtype,
         backend=config.backend,
+        device=config.device,
         dropout_passes=config.generation.dropout_passes if config.adapter is not None else 0,
         dropout_seed=config.seed,
     )

@@ -100,7 +100,7 @@ class CruijffAPI(ModelAPI):
             max_seq_len: longest prompt and answer in tokens.
             batch_size: prompts per forward pass.
             dtype: arithmetic of weights and activations.
-            device: `cpu`, `cuda` or `auto`.
+            device: `cpu`, `cuda`, `mps` or `auto`.
             backend: library that computes; `mlx` needs the extra `[mlx]`.
             dropout_passes: passes with LoRA's dropout on that options' probabilities are the mean of.
             dropout_seed: decides, with a prompt's ids, what they drop.

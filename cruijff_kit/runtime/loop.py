@@ -10,7 +10,7 @@ from torch import Tensor
 from cruijff_kit.data.tokens import IGNORE
 from cruijff_kit.runtime.batches import Batch
 from cruijff_kit.runtime.course import Course, Learnt, Place, State, Tally, Work
-from cruijff_kit.runtime.devices import describe_device
+from cruijff_kit.runtime.devices import describe_device, metal_in_words
 from cruijff_kit.runtime.memory_use import peak_memory
 from cruijff_kit.runtime.optimizer_state import every_random_state, restore_training, training_tensors
 from cruijff_kit.runtime.trainee import Adapter, Trainee, learning, whole_adapter
@@ -31,6 +31,8 @@ class Loop(Course):
     """AdamW over the adapter's weights."""
     weights: list[torch.nn.Parameter] = field(init=False)
     """The weights that learn, looked up once."""
+    most: int = field(default=0, init=False)
+    """Most memory that was seen, in bytes: not every device keeps it."""
 
     def prepare(self) -> None:
         """Make the optimiser, and let what is dropped in training be dropped."""
@@ -45,13 +47,15 @@ class Loop(Course):
 
     def learn(self, work: Work, *, rate: float, logged: bool) -> Learnt:
         """Take one optimiser step, the gradients of all processes summed."""
-        loss = self._backward(work, logged=logged)
+        with metal_in_words(self.trainee.device):
+            loss = self._backward(work, logged=logged)
         self.ranks.sum_gradients(self.weights)
         norm = self._clip()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        # To read a number waits for the GPU, so the time of a step is that of its work.
         (value,) = self.ranks.total(loss.item())
         return Learnt(value, self.ranks.whole(norm).item())
 
@@ -86,7 +90,8 @@ class Loop(Course):
 
     def peak_memory(self) -> int:
         """Return the most memory that was needed so far, in bytes."""
-        return peak_memory(self.trainee.device)
+        self.most = max(self.most, peak_memory(self.trainee.device))
+        return self.most
 
     def place(self) -> Place:
         """Return where this computes."""

@@ -26,7 +26,8 @@ def dropout_on(layers: Sequence[nn.Module], *, seed: int, device: torch.device) 
 
     A whole layer is set to train, because DoRA asks its layer and not the dropout.
     """
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    gpus = [device] if device.type in ("cuda", "mps") else []
+    with torch.random.fork_rng(devices=gpus, device_type=device.type if gpus else "cuda"):
         torch.manual_seed(seed)
         try:
             for layer in layers:

@@ -42,6 +42,9 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type == "mps":
+        # Memory that everything else lives in too; what the driver keeps for reuse counts as free.
+        return max(0, min(torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory(), _system_free()))
     limited = group_free()
     return _system_free() if limited is None else min(_system_free(), limited)
 

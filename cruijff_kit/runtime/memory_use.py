@@ -16,5 +16,8 @@ def peak_memory(device: "torch.device") -> int:
 
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if device.type == "mps":
+        # Metal keeps no maximum. What its driver gave out stays for the next use: the peak, unless memory was short.
+        return torch.mps.driver_allocated_memory()
     # The kernel counts in KiB on Linux and in bytes on macOS.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -15,6 +15,7 @@ from cruijff_kit.runtime.causal_lm import load_causal_lm
 from cruijff_kit.runtime.devices import choose_device, choose_dtype, move_but_blocks
 from cruijff_kit.runtime.output_layer import OutputLayer
 from cruijff_kit.runtime.packed_models import pack_model, packed_inputs
+from cruijff_kit.runtime.recomputing import same_draws
 from cruijff_kit.runtime.target_modules import decoder_blocks, target_modules
 from cruijff_kit.schema.config import TrainConfig
 
@@ -53,6 +54,9 @@ class PeftLora:
         if config.model.quantization == "int4":
             raise SiteError("`quantization: int4` is MLX's own form of 4 bits", hint="write `quantization: nf4`")
         device = choose_device(config.device)
+        if config.compile and device.type == "mps":
+            fact = "`compile` is not tried on Apple's GPU, for which torch calls its compiler a prototype"
+            raise SiteError(fact, hint="leave `compile: false`")
         dtype, nf4 = choose_dtype(config.dtype, device), config.model.quantization == "nf4"
         # A base in 4 bits is made on its GPU, and is never shared out.
         home = torch.device("cpu") if shared and not nf4 else device
@@ -109,7 +113,10 @@ class PeftLora:
         """Put recomputation and compilation where they are asked for."""
         if self.config.enable_activation_checkpointing:
             network: Any = self.network
-            network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            how: dict[str, Any] = {"use_reentrant": False}
+            if self.device.type == "mps":
+                how["context_fn"] = same_draws(self.device)
+            network.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
         if self.config.compile:
             for block in self.blocks():
                 block.compile(dynamic=True)

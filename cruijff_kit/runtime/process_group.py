@@ -59,6 +59,9 @@ def join_processes(config: "TrainConfig") -> Iterator[Ranks]:
         raise SiteError(f"`WORLD_SIZE` is {size} and `{missing[0]}` is not set", hint=hint)
     _die_with_parent()
     device = choose_device(config.device)
+    if device.type == "mps":
+        fact = f"Apple's GPU trains in one process, and {size} were started"
+        raise SiteError(fact, hint="set `resources.gpus: 1`, and start the recipe without `torchrun`")
     rank = int(os.environ["RANK"])
     found = dist.is_initialized()
     with _words_for_losses(rank, size=size, run_id=config.run_id):

@@ -14,7 +14,7 @@ import torch
 
 from cruijff_kit.errors import ResultError
 from cruijff_kit.runtime.causal_lm import end_ids, load_causal_lm, tokenizer_of
-from cruijff_kit.runtime.devices import choose_device, choose_dtype
+from cruijff_kit.runtime.devices import choose_device, choose_dtype, metal_in_words
 from cruijff_kit.runtime.inference import Decoder, Limits
 from cruijff_kit.runtime.lora_dropout import dropout_on, dropping_layers
 from cruijff_kit.runtime.option_scores import OptionTable
@@ -35,7 +35,7 @@ class ResidentModel(Resident):
         Args:
             path: directory in Hugging Face format, without an adapter in it.
             dtype: arithmetic of weights and activations.
-            device: `cpu`, `cuda`, or `auto` for the GPU where there is one.
+            device: `cpu`, `cuda`, `mps`, or `auto` for the GPU where there is one.
 
         Raises:
             SiteError: the directory cannot be loaded or carries an adapter, or there is no such device.
@@ -64,7 +64,7 @@ class ResidentModel(Resident):
             ResultError: the adapter does not fit.
             SiteError: the adapter directory cannot be loaded.
         """
-        with self._lock, self._put_on(adapter):
+        with self._lock, metal_in_words(self._model.device), self._put_on(adapter):
             yield self._model
 
     def complete_dropping(

@@ -68,6 +68,8 @@ def random_states() -> "tuple[dict[str, str], dict[str, torch.Tensor]]":
     tensors = {"random.torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["random.cuda"] = torch.cuda.get_rng_state()
+    if torch.backends.mps.is_available():
+        tensors["random.mps"] = torch.mps.get_rng_state()
     return plain_states(), tensors
 
 
@@ -90,6 +92,8 @@ def restore_random_states(texts: Mapping[str, str], tensors: "Mapping[str, torch
     torch.set_rng_state(tensors["random.torch"])
     if "random.cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random.cuda"])
+    if "random.mps" in tensors and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(tensors["random.mps"])
 
 
 def restore_plain_states(texts: Mapping[str, str]) -> None:

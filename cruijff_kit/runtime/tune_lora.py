@@ -65,6 +65,9 @@ class TuneLora:
             raise SiteError("torchtune's components train no base in 4 bits here", hint=hint)
         arguments = llama_arguments(base, max_seq_len=config.dataset.max_seq_len)
         device = choose_device(config.device)
+        if device.type == "mps":
+            hint = "set `tools.preparation: peft` or `mlx`, or `resources.gpus: 0` for the CPU"
+            raise SiteError("torchtune's recipes are not tried on Apple's GPU", hint=hint)
         with torch.device("cpu") if shared else device, default_dtype(choose_dtype(config.dtype, device)):
             network = _network(config, arguments)
         missing, unexpected = network.load_state_dict(load_base(base, arguments), strict=False)

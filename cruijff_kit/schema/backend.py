@@ -4,10 +4,13 @@ from typing import Literal, TypeAlias
 
 from cruijff_kit.schema.noun import Noun
 
-__all__ = ["BackendChoice", "Library", "Machine"]
+__all__ = ["BackendChoice", "Device", "Library", "Machine"]
 
 Library: TypeAlias = Literal["torch", "mlx"]
 """What answers."""
+
+Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
+"""Where a job or a served model computes; `mps` is Apple's GPU by torch, `auto` the best there is."""
 
 
 class Machine(Noun):
@@ -21,6 +24,8 @@ class Machine(Noun):
     """Whether there is a GPU of CUDA, and torch to use it."""
     mps: bool
     """Whether there is Apple's GPU, and torch to use it."""
+    mps_bf16: bool = False
+    """Whether torch computes in bf16 on it, which macOS has since version 14."""
     peft: bool
     """Whether peft is installed, which trains by torch."""
     torchtune: bool

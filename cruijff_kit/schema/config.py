@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cruijff_kit.schema.backend import Library
+from cruijff_kit.schema.backend import Device, Library
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.evaluation import Generation
 from cruijff_kit.schema.losses import LossControls
@@ -148,7 +148,7 @@ class TrainConfig(LossControls):
     """Gradient norm limit."""
     dtype: Literal["fp32", "bf16"]
     """Arithmetic."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     """Where to train."""
     seed: int
     """Seed of initialisation, shuffling, dropout and subsetting."""
@@ -271,5 +271,7 @@ class EvalConfig(Noun):
     """Arithmetic."""
     backend: Library = "torch"
     """Library that computes the answers of a model that is loaded here."""
+    device: Device = Field(default="auto", exclude_if=lambda value: value == "auto")
+    """Where it computes; on a cluster the job is given what it may use."""
     seed: int
     """Seed of the subset."""

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cruijff_kit.schema.backend import Device
 from cruijff_kit.schema.config import DatasetConfig
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.noun import Noun, Sha256
@@ -47,7 +48,7 @@ class EmbedWork(Noun):
     """Whether texts longer than the model's positions are cut at their end instead of refused."""
     batch_size: Annotated[int, Field(ge=1)] = 32
     """Texts of one forward pass; may change between a kill and the resumption."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     """Where to compute."""
 
 

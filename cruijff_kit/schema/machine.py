@@ -57,6 +57,10 @@ class ModelNeeds(Noun):
     """Rank of the update."""
     dtype: str
     """Arithmetic."""
+    backend: str
+    """What would train it here, whose memory this is: `mlx`, `peft` or `torchtune`."""
+    formula: str
+    """Which of the estimator's two sums was taken, and where it was held against measurements."""
     limit: int
     """Bytes that are counted with, four fifths of this machine's; 0 where nobody says."""
     most_rows: int | None

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cruijff_kit.schema.backend import Library
+from cruijff_kit.schema.backend import Device, Library
 from cruijff_kit.schema.config import DatasetConfig
 from cruijff_kit.schema.dataset_type import DatasetType
 from cruijff_kit.schema.noun import Noun, Sha256
@@ -35,7 +35,7 @@ class ModelChoice(Noun):
     """Arithmetic; the run's own, or `fp32`, where None."""
     backend: Literal["auto", "torch", "mlx"] = "auto"
     """Which library computes; `auto` is MLX on Apple silicon where it is installed, else torch."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     """Where to compute."""
     max_concurrent: Annotated[int, Field(ge=1, le=1024)] = 16
     """Most answers made in one forward pass."""
@@ -81,7 +81,7 @@ class ServedModel(Noun):
     """Arithmetic."""
     backend: Library = "torch"
     """Which library computes."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     """Where to compute."""
     max_concurrent: Annotated[int, Field(ge=1)] = 16
     """Most answers made in one forward pass."""

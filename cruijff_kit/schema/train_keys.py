@@ -164,7 +164,7 @@ _TRAINING = (
         "dtype",
         "controls.dtype",
         default=None,
-        meaning="`fp32` or `bf16`; `bf16` on a GPU, else `fp32`, where nobody says.",
+        meaning="`fp32` or `bf16`; `bf16` on a GPU of CUDA, else `fp32`, where nobody says.",
     ),
 )
 

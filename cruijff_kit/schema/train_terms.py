@@ -68,8 +68,9 @@ _MODEL = {
     "quantization": Term("quantization", MappingProxyType({None: "none", "none": "none", "4bit": "nf4"}), _QUANTIZED),
     "device": Term(
         "gpus",
-        MappingProxyType({"auto": None, "cpu": 0, "cuda": 1}),
-        "torch's recipes do not train on that device; `backend: mlx` uses the GPU of Apple silicon",
+        # Apple's GPU is taken without being given: by MLX, or by torch where that is what trains.
+        MappingProxyType({"auto": None, "cpu": 0, "cuda": 1, "mps": None}),
+        "devices are `auto`, `cpu`, `cuda` and `mps`",
     ),
     "dtype": _DTYPE,
 }
@@ -158,7 +159,7 @@ _SYSTEM = {
     "use_mlx": _truth("backend", yes="auto", no="torch"),
     "fallback_to_pytorch": _only(True, hint="`backend: mlx` fails where there is no MLX"),
     "compile": _only(False, hint="grow the run by `ck design from-run` and set `controls.compile`"),
-    "use_mps": _only(False, hint="torch's recipes do not train on MPS; `backend: mlx` uses the same GPU"),
+    "use_mps": _only(True, hint="Apple's GPU is used where there is one; `gpus: 0` trains on the CPU by torch"),
 }
 _ADVANCED = {
     "resume_from_checkpoint": _only(None, False, hint="`ck train … --resume` goes on from the last checkpoint"),

@@ -199,7 +199,7 @@ def _probed(run: PlannedRun, *, steps: int, world: World) -> Probe:
 
 def _as_measured(run: PlannedRun, probe: Probe, *, basis: Basis) -> tuple[Measured, ...]:
     """Return a probe as a measured run, so that time is told from it alone; nothing where it ran on another device."""
-    gpus = basis.resources.all_gpus if probe.device.startswith("cuda") else 0
+    gpus = basis.resources.all_gpus if probe.device.startswith(("cuda", "mps")) else 0
     if probe.tokens_per_second is None or probe.low is None or probe.high is None or run.model.sha256 is None:
         return ()
     pace = Pace(probe.tokens_per_second, probe.low, probe.high)

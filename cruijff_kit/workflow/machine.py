@@ -7,15 +7,17 @@ from importlib.metadata import PackageNotFoundError, version
 from cruijff_kit.errors import SiteError
 from cruijff_kit.planning.backends import choose_backend
 from cruijff_kit.planning.fits import memory_bytes
+from cruijff_kit.planning.job_configs import Gpu
+from cruijff_kit.planning.local_site import is_here
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.backends import this_machine
 from cruijff_kit.runtime.machine_memory import machine_memory, usable_cpus
 from cruijff_kit.runtime.user_folders import cache_dir, own_folder
 from cruijff_kit.schema.backend import BackendChoice, Machine
 from cruijff_kit.schema.machine import MachineReport
-from cruijff_kit.schema.site import GpuKind
+from cruijff_kit.schema.site import GpuKind, Site
 
-__all__ = ["describe_machine", "gpus_here", "machine_here", "training_memory_here"]
+__all__ = ["describe_machine", "gpu_of", "gpus_here", "machine_here", "training_memory_here"]
 
 _PACKAGES = (
     *("cruijff-kit", "torch", "transformers", "tokenizers", "peft", "safetensors", "torchtune", "torchao"),
@@ -62,14 +64,20 @@ def gpus_here(world: World) -> tuple[GpuKind, ...]:
     return world.probe.gpus() if world.probe is not None else ()
 
 
-def training_memory_here(gpus: Sequence[GpuKind], *, wanted: int) -> int:
+def gpu_of(site: Site) -> Gpu:
+    """Return whose GPUs a site's jobs may be given: Apple's where they run on such a Mac, else CUDA's."""
+    return "mps" if is_here(site) and this_machine(cuda=False).mps else "cuda"
+
+
+def training_memory_here(gpus: Sequence[GpuKind], *, wanted: int, shared: bool = False) -> int:
     """Return the bytes that a training may have: the smallest GPU's where it takes one, else this machine's.
 
     Args:
         gpus: those that the driver tells of.
         wanted: how many the training takes; where it takes one and nobody says how large it is, 0 is returned.
+        shared: whether the GPU that it takes lives in this machine's memory.
     """
-    if not wanted:
+    if not wanted or shared:
         return machine_memory()
     return min((memory_bytes(each.memory) for each in gpus if each.memory is not None), default=0)
 
@@ -80,8 +88,9 @@ def _device(gpus: tuple[GpuKind, ...], chosen: BackendChoice | None) -> str:
     if gpus:
         names = ", ".join(f"{each.count} {each.type or 'GPU'} of {each.memory or 'unknown memory'}" for each in gpus)
         return f"CUDA: {names}"
-    unused = " (torch's recipes do not use Apple's GPU; MLX would)" if chosen and chosen.device == "mps" else ""
-    return f"CPU: {platform.processor() or platform.machine()}{unused}"
+    if chosen is not None and chosen.device == "mps":
+        return "the GPU of Apple silicon, through torch (MPS)"
+    return f"CPU: {platform.processor() or platform.machine()}"
 
 
 def _version(name: str) -> str | None:

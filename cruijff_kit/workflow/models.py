@@ -6,6 +6,7 @@ from typing import Literal
 from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.planning.registry import compare_entry, find_entry, known_models
 from cruijff_kit.ports import Progress, World
+from cruijff_kit.runtime.backends import is_installed
 from cruijff_kit.schema.machine import RemovedModel
 from cruijff_kit.schema.registry import ConvertedModel, ModelEntry, ModelListing, ModelReport, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
@@ -89,17 +90,21 @@ def check_model(path: str, *, world: World) -> ModelReport:
     )
 
 
-def pull_model(repo: str, *, revision: str | None = None, world: World) -> PullReceipt:
+def pull_model(repo: str, *, revision: str | None = None, quantized: bool = False, world: World) -> PullReceipt:
     """Pull a model from the hub into the site's models directory; a model that is there is found.
 
     Args:
         repo: repository id, or a name of the registry.
         revision: branch, tag or commit; the default branch where None.
+        quantized: whether it is to be written in fewer bits then, which is asked of this machine first.
         world: the site's models directory and the hub.
 
     Raises:
-        SiteError: no place is set, this machine is offline, or the hub refuses.
+        SiteError: no place is set, this machine is offline, or the hub refuses; MLX would be needed and is not here.
     """
+    if quantized and not (is_installed("mlx") and is_installed("mlx_lm")):
+        hint = "pull it whole, without `-q`; or pip install 'cruijff-kit[mlx]' in an environment of its own"
+        raise SiteError("fewer bits are written by MLX, which is not installed, and nothing was pulled", hint=hint)
     entry = find_entry(known_models(world.site), repo)
     name = entry.repo if entry is not None else repo
     if "/" not in name:

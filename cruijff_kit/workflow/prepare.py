@@ -43,7 +43,7 @@ class _Look(NamedTuple):
 
 def prepare_data(
     source: str,
-    target: str,
+    target: str | None = None,
     *,
     asked: Preparation = _AS_IT_IS,
     force: bool = False,
@@ -56,7 +56,8 @@ def prepare_data(
 
     Args:
         source: file or folder of rows; relative paths start at the experiment.
-        target: `.json` or `.jsonl` file inside the experiment.
+        target: `.json` or `.jsonl` file inside the experiment; where None `<name>_prepared`, beside a source
+            that lies in it.
         asked: form, template, and the longest row.
         force: replace what is there.
         progress: told of rows read.
@@ -66,7 +67,8 @@ def prepare_data(
         SpecError: rows cannot be used, listed by line; the target cannot be written, or nothing is left.
         SiteError: the model's tokenizer cannot be read.
     """
-    rows, name = opened_rows(source, world=world), _target(target, source=source, force=force, world=world)
+    rows = opened_rows(source, world=world)
+    name = _target(target or _beside(source, world), source=source, force=force, world=world)
     measure = measure_of(asked.template, asked.model, world=world)
     look = _look(rows, source, asked=asked, measure=measure, progress=progress)
     digest = source_sha256(source, world=world)
@@ -90,6 +92,15 @@ def prepare_data(
     )
     record_written("prepare", name, inputs={source: digest}, outputs={name: written[0]}, world=world)
     return receipt
+
+
+def _beside(source: str, world: World) -> str:
+    """Return the file that is written where none is named: `rows.csv` gives `rows_prepared.jsonl`, `.json` stays so."""
+    root = world.store.root
+    place = root / source
+    named = f"{place.stem}_prepared{'.json' if place.suffix == '.json' else '.jsonl'}"
+    inside = place.is_relative_to(root) and ".." not in place.parts
+    return str(place.relative_to(root).with_name(named)) if inside else named
 
 
 def _target(target: str, *, source: str, force: bool, world: World) -> str:

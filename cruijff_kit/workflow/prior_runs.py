@@ -120,7 +120,7 @@ def _lines(path: Path) -> list[str]:
 
 def _gpus(plan: Plan, manifest: Manifest) -> int:
     """Return the GPUs that a run really had: a job that asked for one may have been run by hand without."""
-    return plan.resources.all_gpus if manifest.device.startswith("cuda") else 0
+    return plan.resources.all_gpus if manifest.device.startswith(("cuda", "mps")) else 0
 
 
 def _beside(manifest: Manifest, points: list[MetricPoint]) -> float:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cruijff_kit.data.recipe_names import Recipe, resolve_recipe, training_command
 from cruijff_kit.errors import PlanError, SiteError
-from cruijff_kit.planning.job_configs import Places, eval_config, train_config
+from cruijff_kit.planning.job_configs import Gpu, Places, eval_config, train_config
 from cruijff_kit.planning.settings import part_settings, site_settings
 from cruijff_kit.planning.time_limit import notice_before
 from cruijff_kit.rendering.configs import read_config, render_config, render_run, render_settings
@@ -20,6 +20,7 @@ from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.site import Environment, Site
 from cruijff_kit.schema.spec import ExperimentSpec, Resources
+from cruijff_kit.workflow.machine import gpu_of
 
 __all__ = [
     "Frame",
@@ -52,6 +53,8 @@ class Frame(NamedTuple):
     """A training job without its run."""
     eval_job: JobScript
     """An evaluation job without its run."""
+    gpu: Gpu = "cuda"
+    """Whose GPUs jobs may be given."""
 
 
 def frame(spec: ExperimentSpec, plan: Plan, *, root: str, site: Site) -> Frame:
@@ -81,6 +84,7 @@ def frame(spec: ExperimentSpec, plan: Plan, *, root: str, site: Site) -> Frame:
         render_settings("asked", asked),
         launched(_job(spec.resources, site, root=root)),
         _job(spec.resources.of_evaluation(), site, root=root)._replace(requeue=True),
+        gpu_of(site),
     )
 
 
@@ -120,7 +124,7 @@ def files_of(run: PlannedRun, shared: Frame) -> Iterator[tuple[str, str]]:
     layout = RunLayout(run.id)
     yield layout.run_yaml, _run_text(run, facts, shared=shared)
     if run.type == "fine-tuned":
-        config = train_config(run, facts, spec=shared.spec, places=shared.places)
+        config = train_config(run, facts, spec=shared.spec, places=shared.places, gpu=shared.gpu)
         job = _train_job(run, shared)
         recipe = placed_recipe(run.settings["recipe"].value, shared.places)
         labels = {"experiment_name": shared.spec.name, "custom_recipe": recipe.name}
@@ -148,7 +152,7 @@ def check_files(run: PlannedRun, files: dict[str, str], *, shared: Frame) -> Non
         != _eval_config(run, cell, own=facts, shared=shared)
     ]
     if run.type == "fine-tuned":
-        config = train_config(run, facts, spec=shared.spec, places=shared.places)
+        config = train_config(run, facts, spec=shared.spec, places=shared.places, gpu=shared.gpu)
         if read_config(TrainConfig, files[layout.config], name=layout.config) != config:
             lost.append(layout.config)
     if lost:
@@ -197,7 +201,7 @@ def _eval_job(run: PlannedRun, shared: Frame) -> JobScript:
 def _eval_config(run: PlannedRun, cell: Cell, *, own: DatasetFacts, shared: Frame) -> EvalConfig:
     other = cell.task.dataset
     facts = own if other is None else shared.datasets[shared.places.at(other)]
-    return eval_config(run, cell, facts=facts, spec=shared.spec, places=shared.places)
+    return eval_config(run, cell, facts=facts, spec=shared.spec, places=shared.places, gpu=shared.gpu)
 
 
 def evaluation_command(python: str, configs: tuple[str, ...]) -> tuple[str, ...]:

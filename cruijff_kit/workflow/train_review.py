@@ -12,7 +12,8 @@ from cruijff_kit.planning.fits import gigabytes
 from cruijff_kit.planning.shapes import shape_of
 from cruijff_kit.planning.train_advice import Fit, fit_of, recommendations, train_warnings
 from cruijff_kit.planning.train_design import DesignParts, design_text, renamed_design, total_steps
-from cruijff_kit.planning.train_layers import lay_over, value_problems, with_machine, with_steps
+from cruijff_kit.planning.train_layers import lay_over, value_problems, with_steps
+from cruijff_kit.planning.train_machine import MPS_NOTE, on_machine
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.runtime.backends import is_installed, this_machine
 from cruijff_kit.runtime.machine_memory import usable_cpus
@@ -44,6 +45,14 @@ __all__ = ["move_training", "review_training"]
 _OUTPUTS = {"quick": "quick_output", "start": "output"}
 
 
+class _Backend(NamedTuple):
+    """What is to train."""
+
+    engine: str
+    device: str
+    notes: tuple[str, ...]
+
+
 class _Found(NamedTuple):
     """What was found on this machine for it."""
 
@@ -52,7 +61,7 @@ class _Found(NamedTuple):
     base: FoundModel
     data: FoundData | None
     gpus: tuple[GpuKind, ...]
-    backend: tuple[str, tuple[str, ...]]
+    backend: _Backend
 
 
 def review_training(
@@ -85,9 +94,7 @@ def review_training(
     if not loose:
         model_here(asked.model, base)
     backend = _backend(values, machine, architecture=_architecture(base), loose=loose)
-    # MLX takes the machine's own processor, Apple's GPU too, without being given one.
-    gpus = () if backend[0] == "mlx" else gpus
-    values = with_machine(values, cpus=usable_cpus(), gpus=len(gpus))
+    values = on_machine(values, backend.device, cpus=usable_cpus(), gpus=len(gpus), machine=machine)
     values["template"] = _template(values["template"], world)
     if not asked.data and order.mode == "quick":
         asked = asked._replace(data=default_data(str(values["template"].value)))
@@ -140,7 +147,7 @@ def _architecture(base: FoundModel) -> str | None:
 
 def _backend(
     values: Mapping[str, TrainValue], machine: Machine, *, architecture: str | None = None, loose: bool
-) -> tuple[str, tuple[str, ...]]:
+) -> _Backend:
     """Return the backend, and what is to be said of it: where the best one does not know the model, or is not here."""
     said = values["backend"].value
     try:
@@ -148,8 +155,9 @@ def _backend(
     except SiteError as err:
         if not loose:
             raise
-        return said, (f"{str(err).partition(chr(10))[0]}: {err.hint}",)
-    return chosen.engine, ((chosen.why,) if "not known to compute" in chosen.why else ())
+        device = "cuda" if machine.cuda and said != "mlx" else "cpu"
+        return _Backend(said, device, (f"{str(err).partition(chr(10))[0]}: {err.hint}",))
+    return _Backend(chosen.engine, chosen.device, (chosen.why,) if "not known to compute" in chosen.why else ())
 
 
 def _plain(values: Mapping[str, TrainValue]) -> dict[str, Any]:
@@ -158,7 +166,9 @@ def _plain(values: Mapping[str, TrainValue]) -> dict[str, Any]:
 
 def _reviewed(found: _Found, values: dict[str, TrainValue], *, world: World) -> TrainReview:
     base, data, asked = found.base, found.data, found.asked
-    steps, notes = 0, found.backend[1]
+    steps, notes = 0, found.backend.notes
+    if found.backend.device == "mps" and values["gpus"].value:
+        notes = (*notes, MPS_NOTE)
     if data is not None:
         steps = total_steps(_plain(values), len(data.splits["train"]))
         evaluate, why = _evaluated(values["evaluate"], data)
@@ -173,7 +183,7 @@ def _reviewed(found: _Found, values: dict[str, TrainValue], *, world: World) -> 
         day = world.clock.now().date().isoformat()
         command = f"ck train {found.mode} {asked.model} {asked.data}"
         parts = DesignParts(
-            output.name, command, day, model=(asked.model, base.path), data=_placed(data), backend=found.backend[0]
+            output.name, command, day, model=(asked.model, base.path), data=_placed(data), backend=found.backend.engine
         )
         # A rank that is varied later takes its scaling with it.
         alpha = values["lora_alpha"]
@@ -190,7 +200,7 @@ def _reviewed(found: _Found, values: dict[str, TrainValue], *, world: World) -> 
         splits={} if data is None else {split: len(rows) for split, rows in data.splits.items()},
         forms={} if data is None else data.forms,
         held_out="" if data is None else data.held_out,
-        backend=found.backend[0],
+        backend=found.backend.engine,
         steps=steps,
         values=values,
         warnings=tuple(_warnings(found, plain, fit=fit)),
@@ -246,8 +256,9 @@ def _fit(found: _Found, plain: Mapping[str, Any]) -> Fit | None:
     known = found.base.facts or found.base.entry
     if known is None:
         return None
-    memory = training_memory_here(found.gpus, wanted=plain["gpus"])
-    return fit_of(shape_of(known), plain, memory=memory, mlx=found.backend[0] == "mlx")
+    shared = found.backend.device == "mps"
+    memory = training_memory_here(found.gpus, wanted=plain["gpus"], shared=shared)
+    return fit_of(shape_of(known), plain, memory=memory, mlx=found.backend.engine == "mlx")
 
 
 def _warnings(found: _Found, plain: Mapping[str, Any], *, fit: Fit | None) -> Iterator[str]:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from cruijff_kit import ports
 from tests.architecture.source import ROOT
 
 HEAVY = {
@@ -44,7 +45,13 @@ def test_no_verb_loads_a_heavy_library_before_it_runs() -> None:
 
 def test_the_nouns_and_ports_load_no_heavy_library() -> None:
     nouns = [f"cruijff_kit.schema.{path.stem}" for path in sorted((ROOT / "cruijff_kit/schema").glob("[a-z]*.py"))]
-    assert not _loaded("cruijff_kit.ports", *nouns) & HEAVY
+    ports = [f"cruijff_kit.ports.{path.stem}" for path in sorted((ROOT / "cruijff_kit/ports").glob("[a-z]*.py"))]
+    assert not _loaded(*ports, *nouns) & HEAVY
+
+
+def test_every_port_is_found_and_one_brings_no_other() -> None:
+    assert all(getattr(ports, name).__name__ for name in ports.__all__ if name != "Progress")
+    assert "cruijff_kit.schema.site" not in _loaded("cruijff_kit.data.templates", "cruijff_kit.runtime.token_names")
 
 
 def test_a_server_that_starts_loads_no_noun_of_its_answers() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cruijff_kit.adapters.local_job import APPLE
 from cruijff_kit.adapters.processes import family
 from cruijff_kit.errors import SchedulerError
 from cruijff_kit.schema.job import JobState
@@ -87,6 +88,18 @@ def test_a_job_runs_in_folders_that_careless_shells_trip_over(hostile_path: Path
         assert report.state is JobState.SUCCEEDED
         assert bench.text("where.txt") == f"{hostile_path}\n"
         assert bench.text(f"slurm-{job_id}.out") == "said\n"
+
+
+def test_apple_s_gpu_is_given_to_one_job_at_a_time_and_is_none_of_cuda(tmp_path: Path) -> None:
+    with local_bench(tmp_path, gpus=(APPLE,)) as mac:
+        first, second = (mac.submit(name, head="#SBATCH --gpus=1") for name in ("first", "second"))
+        mac.start(first)
+        assert mac.report(second).state is JobState.PENDING
+        mac.finish(first)
+        mac.finish(second)
+        job_id = mac.submit("env", head="#SBATCH --gpus=1", body='echo "[$CUDA_VISIBLE_DEVICES]" > seen.txt')
+        mac.ended(job_id)
+        assert mac.text("seen.txt") == "[]\n"
 
 
 def test_no_more_jobs_run_at_once_than_the_site_allows(bench: LocalBench) -> None:

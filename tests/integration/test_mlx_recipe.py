@@ -386,7 +386,7 @@ def test_options_are_read_in_mlx_as_in_torch_and_other_losses_are_refused(base: 
 def test_the_program_of_a_job_trains_without_torch_and_leaves_what_torch_reads(base: Path, tmp_path: Path) -> None:
     config = write_run(tmp_path, base, epochs=1, checkpoint_every_n_steps=2)
     said = (
-        "import runpy, sys; sys.argv = ['mlx_lora', '--config', sys.argv[1]]\n"
+        "import runpy, sys; sys.argv = ['mlx_lora', '--config', sys.argv[1], '--resume']\n"
         "try: runpy.run_module('cruijff_kit.recipes.mlx_lora', run_name='__main__')\n"
         "except SystemExit as end: print(end.code, 'torch' in sys.modules, 'wandb' in sys.modules)"
     )

@@ -38,6 +38,25 @@ def test_the_list_tells_what_is_known_and_what_is_here(project: Path) -> None:
     assert (here["name"], here["entry"], here["path"]) == ("tiny", None, str(project / "models" / "tiny"))
 
 
+def test_the_list_is_of_the_registry_or_of_this_machine_where_a_source_is_named(project: Path) -> None:
+    named = {
+        source: [each["name"] for each in json.loads(ck(project, "models", "list", *words, "--json").output)]
+        for source, words in {
+            "all": (),
+            "huggingface": ("--source", "huggingface"),
+            "local": ("--source", "local"),
+            "neither": ("--source", "huggingface", "--here"),
+        }.items()
+    }
+    assert named["local"] == ["tiny"]
+    assert "Qwen3-4B" in named["huggingface"]
+    assert sorted(named["huggingface"] + named["local"]) == sorted(named["all"])
+    assert named["neither"] == []
+    other = ck(project, "models", "list", "--source", "cache")
+    assert other.exit_code == 2
+    assert "'all', 'huggingface', 'local'" in other.output
+
+
 @pytest.mark.parametrize("model,says", (("tiny", "LlamaForCausalLM"), ("Qwen3-4B", "Qwen/Qwen3-4B")))
 def test_info_is_of_a_directory_or_of_the_registry(model: str, says: str, project: Path) -> None:
     assert says in ck(project, "models", "info", model).output
@@ -89,7 +108,15 @@ def test_what_training_takes_is_told_part_by_part_and_for_models_that_are_not_he
     assert told["most_rows"] is not None
     small = json.loads(ck(project, "models", "info", "tiny", "-m", "--json", "--max-seq-len", "16").output)
     assert small["memory"]["activations"] < told["memory"]["activations"]
-    assert "in all" in ck(project, "models", "info", "tiny", "--memory").output
+    assert (small["backend"], small["formula"]) == ("peft", "torch's, held against measurements on CPUs")
+    shown = ck(project, "models", "info", "tiny", "--memory", "--backend", "mlx").output
+    assert "in all" in shown
+    assert "the formula is MLX's, held against measurements on CPUs" in shown
+    assert ", by mlx" in shown
+    mlx = json.loads(
+        ck(project, "models", "info", "tiny", "-m", "--json", "--max-seq-len", "16", "--backend", "mlx").output
+    )
+    assert mlx["memory"] != small["memory"]
 
 
 def test_a_model_is_not_removed_without_the_typed_word(project: Path) -> None:

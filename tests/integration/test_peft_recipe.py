@@ -114,7 +114,7 @@ def test_names_that_the_model_lacks_are_refused_with_those_it_has(base: Path, tm
 
 def test_four_bits_are_refused_where_they_are_not_to_be_had(base: Path, tmp_path: Path) -> None:
     config = load_train_config(write_run(tmp_path, base, model={"quantization": "nf4"}))
-    with pytest.raises(SiteError, match="`quantization: nf4` needs a GPU"):
+    with pytest.raises(SiteError, match="`quantization: nf4` needs a GPU of CUDA"):
         PeftLora.from_config(config)
 
 

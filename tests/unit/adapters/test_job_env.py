@@ -11,6 +11,7 @@ def test_what_finds_programs_and_languages_is_inherited() -> None:
         "LC_ALL": "C",
         "XDG_CACHE_HOME": "/c",
         "VIRTUAL_ENV": "/v",
+        "PYTORCH_ENABLE_MPS_FALLBACK": "1",
     }
     assert clean_environment(environment) == environment
 

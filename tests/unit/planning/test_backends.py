@@ -3,7 +3,7 @@
 import pytest
 
 from cruijff_kit.errors import SiteError, SpecError
-from cruijff_kit.planning.backends import BACKENDS, choose_backend
+from cruijff_kit.planning.backends import BACKENDS, choose_backend, formula_of
 from cruijff_kit.schema.backend import BackendChoice, Machine
 
 MAC = Machine(apple=True, mlx=True, cuda=False, mps=True, peft=True, torchtune=False)
@@ -42,6 +42,22 @@ def test_what_is_asked_for_is_taken_where_it_is_and_refused_where_not() -> None:
         with pytest.raises(SiteError, match=f"backend `{asked}` needs `{lacks}`, which is not installed"):
             choose_backend(asked, BARE)
     assert choose_backend("torch", MAC).why == "asked for"
+
+
+def test_torchtune_stays_off_apple_s_gpu() -> None:
+    assert told(choose_backend("torchtune", MAC.model_copy(update={"torchtune": True}))) == (
+        "torch",
+        "torchtune",
+        "cpu",
+    )
+
+
+def test_a_backend_that_is_only_counted_with_need_not_be_there_and_its_formula_says_where_it_was_measured() -> None:
+    counted = choose_backend("mlx", BARE, needed=False)
+    assert (told(counted), formula_of(counted)) == (("mlx", "mlx", "cpu"), "MLX's, held against measurements on CPUs")
+    assert formula_of(choose_backend("auto", MAC)).endswith("not on Metal")
+    for asked, machine in (("torch", MAC), ("auto", NODE)):
+        assert formula_of(choose_backend(asked, machine)) == "torch's, held against measurements on CPUs, not on GPUs"
 
 
 def test_who_only_answers_needs_no_engine_that_trains() -> None:

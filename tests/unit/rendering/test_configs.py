@@ -84,6 +84,21 @@ def test_a_job_without_a_gpu_trains_on_the_cpu() -> None:
     assert (TRAIN.device, with_gpu.device) == ("cpu", "cuda")
 
 
+def test_on_a_mac_the_gpu_that_is_asked_for_is_apple_s_and_an_evaluation_without_one_stays_off_it() -> None:
+    given, bare = (design(resources={"gpus": count}) for count in (1, 0))
+    devices = {
+        spec.resources.gpus: (
+            train_config(RUN, FACTS, spec=spec, places=PLACES, gpu="mps").device,
+            eval_config(RUN, RUN.cells[0], facts=FACTS, spec=spec, places=PLACES, gpu="mps").device,
+        )
+        for spec in (given, bare)
+    }
+    assert devices == {1: ("mps", "mps"), 0: ("cpu", "cpu")}
+    assert "device" not in render_config(EVAL)
+    mac = eval_config(RUN, RUN.cells[0], facts=FACTS, spec=given, places=PLACES, gpu="mps")
+    assert read_config(EvalConfig, render_config(mac), name="eval.yaml") == mac
+
+
 def test_a_resolved_run_names_the_source_of_every_value() -> None:
     text = render_run(RUN, {"experiment": "parity"}, asked="")
     found = load_yaml(text, name="run.yaml").value
