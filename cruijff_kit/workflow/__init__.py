@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.cancel import cancel_runs, preview_cancel
     from cruijff_kit.workflow.clients import install_server, remote_server, server_here
     from cruijff_kit.workflow.collect import collect_results
+    from cruijff_kit.workflow.compare import compare_experiments
     from cruijff_kit.workflow.compute import show_compute
     from cruijff_kit.workflow.consent import allow_data, open_question, preview_allow
     from cruijff_kit.workflow.conversion import convert_data
@@ -130,6 +131,7 @@ __all__ = [
     "collect_results",
     "compare_answer_groups",
     "compare_chances",
+    "compare_experiments",
     "compare_run_groups",
     "configure_design",
     "convert_adapter",
@@ -261,6 +263,7 @@ _HOMES = {
     "cancel": ("cancel_runs", "preview_cancel"),
     "clients": ("install_server", "remote_server", "server_here"),
     "collect": ("collect_results",),
+    "compare": ("compare_experiments",),
     "compute": ("show_compute",),
     "consent": ("allow_data", "open_question", "preview_allow"),
     "conversion": ("convert_data",),
