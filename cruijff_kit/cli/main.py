@@ -37,6 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decide": ("decide:decide", "Decide on samples, texts or probabilities, with what is guaranteed of it."),
     "report": ("results:report", "Write summary.md and the report page."),
     "results": ("results:results", "Page through the figures of the report, each with its source."),
+    "import": (
+        "take_over:take_over",
+        "Make an experiment from a directory of the first system, every file by its hash.",
+    ),
     "compare": ("compare:compare", "Compare experiments: what may be subtracted, and what differs between their runs."),
     "lesson": ("lesson:lesson", "Write a lesson with its evidence to findings.md, or list those there."),
     "search": ("search:search", "Search earlier experiments by model, task, factor, metric and words."),

@@ -76,6 +76,8 @@ class Action(StrEnum):
     """A lesson was written to `findings.md`, with the figures it cites."""
     SYNC_RUNS = "SYNC_RUNS"
     """Offline runs were sent to a tracking service."""
+    IMPORT = "IMPORT"
+    """An experiment of another system was taken over, every file by its hash."""
     ARCHIVE = "ARCHIVE"
     """An experiment is about to be put away."""
     UNARCHIVE = "UNARCHIVE"

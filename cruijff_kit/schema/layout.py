@@ -52,6 +52,8 @@ class ExperimentLayout:
     search = "search.json"
     mirror = ".mirror.json"
     archived = "archive.json"
+    imported = "imported.json"
+    originals = "original"
     elsewhere = "elsewhere"
 
     @staticmethod
@@ -227,6 +229,10 @@ class RunLayout(NamedTuple):
     def job(self, step: str, number: int) -> str:
         """Return the record written once the scheduler accepted it."""
         return f"{self.attempt(step, number)}/job.json"
+
+    def original(self, path: str) -> str:
+        """Return where a file of another system's run is kept as it was."""
+        return f"{self.folder}/{ExperimentLayout.originals}/{path}"
 
     def gpu_samples(self, job_id: str) -> str:
         """Return what a job's script samples of its GPUs: time, GPU, use in percent, memory in MiB and more."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.from_config import configure_design
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
+    from cruijff_kit.workflow.imports import import_experiment
     from cruijff_kit.workflow.known_chances import compare_chances
     from cruijff_kit.workflow.lessons import add_lesson, read_lessons
     from cruijff_kit.workflow.logs import tail_log
@@ -153,6 +154,7 @@ __all__ = [
     "follow_metrics",
     "glance_status",
     "grow_design",
+    "import_experiment",
     "install_server",
     "is_taken",
     "light_metrics",
@@ -282,6 +284,7 @@ _HOMES = {
     "from_config": ("configure_design",),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
+    "imports": ("import_experiment",),
     "known_chances": ("compare_chances",),
     "lessons": ("add_lesson", "read_lessons"),
     "logs": ("tail_log",),

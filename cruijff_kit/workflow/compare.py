@@ -6,6 +6,7 @@ from string import ascii_uppercase
 from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.compared import Across, ComparedExperiment, CompareRules
+from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.result import ResultTable
 from cruijff_kit.workflow.collect import gather_results
@@ -61,6 +62,7 @@ def compare_experiments(
                 runs=len(plan.runs),
                 tier=plan_tier(plan, world),
                 closed="" if shut is None else shut.fact,
+                imported=world.store.read(ExperimentLayout.imported) is not None,
             )
         )
     readings = read_entries(entries, rules)
