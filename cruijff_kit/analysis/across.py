@@ -174,11 +174,11 @@ def _contrast(first: Reading, second: Reading, *, cautions: Sequence[str], level
         test=told.test,
         p_value=told.p_value,
         differs=keys,
-        cautions=(*_prompt_words(first, second, [each.key for each in keys]), *cautions, *told.cautions),
+        cautions=(*_prompt_words(first, second, keys=[each.key for each in keys]), *cautions, *told.cautions),
     )
 
 
-def _prompt_words(first: Reading, second: Reading, keys: Sequence[str]) -> Iterator[str]:
+def _prompt_words(first: Reading, second: Reading, *, keys: Sequence[str]) -> Iterator[str]:
     """Yield what two arms were asked otherwise: by their configuration, and token by token where that can be told."""
     prompts = [key for key in keys if key in PROMPTS]
     if prompts:
@@ -269,7 +269,7 @@ def _of_figures(first: Reading, second: Reading, *, level: float) -> _Told:
     answers = [scorer_answers(run, scorer, rules=each.task.rules) for run, each in ((one, first), (other, second))]
     column = first.arm.entry.spec.analysis.cluster
     clusters = None if column is None else [cluster_of(each, column) for each in one]
-    found = figure_difference(name, answers[0], answers[1], clusters=clusters, level=level)
+    found = figure_difference(name, (answers[0], answers[1]), clusters=clusters, level=level)
     if found.low is None or found.value is None or not isclose(found.value, value, abs_tol=1e-9):
         return _Told(bare, "nothing", cautions=("there is no spread to make an interval from",))
     words = ("no test: the interval alone says how sure it is", *_trainings(first, second))

@@ -97,7 +97,7 @@ def figure_interval(name: str, answers: Answers, *, clusters: Sequence[str] | No
 
 
 def figure_difference(
-    name: str, first: Answers, second: Answers, *, clusters: Sequence[str] | None = None, level: float
+    name: str, pair: tuple[Answers, Answers], *, clusters: Sequence[str] | None = None, level: float
 ) -> Interval:
     """Return a figure of one model minus that of another on the same samples, by Student's t over a jackknife.
 
@@ -106,15 +106,14 @@ def figure_difference(
 
     Args:
         name: which figure of `FIGURES`.
-        first: one model's samples; its figure is subtracted.
-        second: the other's, in the same order.
+        pair: one model's samples, whose figure is subtracted, and the other's, in the same order.
         clusters: of each sample, the cluster it stands or falls with.
         level: confidence level in (0, 1).
     """
-    labels = np.arange(len(first.true)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    labels = np.arange(len(pair[0].true)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
 
     def measure(index: Integers) -> Estimate:
-        one, other = (measure_answers(name, each.at(index)) for each in (first, second))
+        one, other = (measure_answers(name, each.at(index)) for each in pair)
         if one.value is None or other.value is None:
             return other._replace(value=None)
         return other._replace(value=other.value - one.value)

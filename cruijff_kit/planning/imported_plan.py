@@ -146,15 +146,14 @@ def _models(runs: Sequence[FoundRun]) -> dict[str, ModelRef]:
 
 def _datasets(sketch: Sketch) -> dict[str, DatasetFacts]:
     """Return facts of each data set by its path; one that nobody knows stands for what was never said."""
-    samples = {(each.data, each.split): each.samples for run in sketch.runs for each in run.evaluated}
     found: dict[str, DatasetFacts] = {}
     for each in sketch.data:
         stem = plain_name(each.path.rstrip("/").rpartition("/")[2].partition(".")[0])
         taken = {facts.key for facts in found.values()}
         key = next(name for name in (stem, *(f"{stem}-{n}" for n in range(2, 1000))) if name not in taken)
-        splits = {split: count for (path, split), count in samples.items() if path == each.path and split != UNKNOWN}
+        # Rows are not counted: which splits were read in training nobody recorded.
         found[each.path] = DatasetFacts(
-            key=key, path=each.path, sha256=each.sha256 or UNKNOWN_SHA256, bytes=each.bytes, splits=splits
+            key=key, path=each.path, sha256=each.sha256 or UNKNOWN_SHA256, bytes=each.bytes, splits={}
         )
     if any(not _own_data(run) for run in sketch.runs):
         found[""] = DatasetFacts(key=f"{UNKNOWN}-data", path=UNKNOWN, sha256=UNKNOWN_SHA256, bytes=0, splits={})

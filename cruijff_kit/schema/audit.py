@@ -72,6 +72,8 @@ class Action(StrEnum):
     """Texts were embedded and the vectors written."""
     GENERATE_SUMMARY = "GENERATE_SUMMARY"
     """`summary.md` and the report were rendered."""
+    GENERATE_QUIZ = "GENERATE_QUIZ"
+    """A quiz was made of the figures of the report."""
     ADD_LESSON = "ADD_LESSON"
     """A lesson was written to `findings.md`, with the figures it cites."""
     SYNC_RUNS = "SYNC_RUNS"

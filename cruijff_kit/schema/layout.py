@@ -53,6 +53,7 @@ class ExperimentLayout:
     mirror = ".mirror.json"
     archived = "archive.json"
     imported = "imported.json"
+    quiz = "quiz/index.html"
     originals = "original"
     elsewhere = "elsewhere"
 

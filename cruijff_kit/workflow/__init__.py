@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.exhibit import make_exhibit
     from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics, light_split
+    from cruijff_kit.workflow.frames import frame_results
     from cruijff_kit.workflow.from_config import configure_design
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.prepare import prepare_data
     from cruijff_kit.workflow.profiles import create_profile, find_profile, list_profiles
     from cruijff_kit.workflow.project import make_project
+    from cruijff_kit.workflow.quiz import write_quiz
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.results import read_results
@@ -152,6 +154,7 @@ __all__ = [
     "estimate_runs",
     "find_profile",
     "follow_metrics",
+    "frame_results",
     "glance_status",
     "grow_design",
     "import_experiment",
@@ -250,6 +253,7 @@ __all__ = [
     "write_design",
     "write_finetune",
     "write_inspect",
+    "write_quiz",
     "write_report",
     "write_site",
     "write_verdicts",
@@ -281,6 +285,7 @@ _HOMES = {
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "exhibit": ("make_exhibit",),
     "follow": ("arrange_metrics", "follow_metrics", "light_metrics", "light_split"),
+    "frames": ("frame_results",),
     "from_config": ("configure_design",),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
@@ -307,6 +312,7 @@ _HOMES = {
     "prepare": ("prepare_data",),
     "profiles": ("create_profile", "find_profile", "list_profiles"),
     "project": ("make_project",),
+    "quiz": ("write_quiz",),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
     "results": ("read_results",),

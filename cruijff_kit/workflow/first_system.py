@@ -116,8 +116,11 @@ def read_directory(
     form: Form = "later" if source is not None and source.original.endswith(".yaml") else "autumn"
     shelves = _shelved(files, summary, folder=folder, problems=problems)
     logs = _logs(shelves, left, problems=problems, progress=progress, world=world)
-    names = dict.fromkeys((*shelves.runs, *shelves.outputs, *logs))
-    runs = [_run(name, shelves, summary, logs=logs.get(name, ()), form=form, problems=problems) for name in names]
+    there = dict.fromkeys((*shelves.runs, *shelves.outputs, *logs))
+    names = dict.fromkeys((*(each.name for each in summary.runs if each.name in there), *there))
+    runs = [
+        _run(name, shelves, summary=summary, logs=logs.get(name, ()), form=form, problems=problems) for name in names
+    ]
     runs = [_newest(run, left) for run in runs]
     left += [f"run `{each.name}`: the summary lists it, and no file of it is here"
              for each in summary.runs if each.name not in names]  # fmt: skip
@@ -236,8 +239,8 @@ def _owner_by_model(said: ForeignLog, shelves: _Shelves) -> str | None:
 def _run(
     name: str,
     shelves: _Shelves,
-    summary: FirstSummary,
     *,
+    summary: FirstSummary,
     logs: Sequence[tuple[SourceFile, ForeignLog]],
     form: Form,
     problems: list[Problem],

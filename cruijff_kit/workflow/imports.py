@@ -128,8 +128,8 @@ def _made(found: Directory, folder: Path, *, order: ImportOrder, world: World) -
     for run, planned in zip(found.runs, imported.plan.runs, strict=True):
         own = list(_run_logs(run, planned, hashes=hashes))
         logs += own
-        copies += _run_copies(run, planned, own, order=order)
-        texts |= _run_texts(run, planned, own, hashes=hashes, world=world)
+        copies += _run_copies(run, planned, logs=own, order=order)
+        texts |= _run_texts(run, planned, logs=own, hashes=hashes, world=world)
     if found.summary_file is not None:
         name = found.summary_file.original
         copies.append(_Copy(found.summary_file, f"{ExperimentLayout.originals}/{name}"))
@@ -240,7 +240,7 @@ def _checkpoint(run: RunFiles, log: SourceLog, *, hashes: Mapping[str, str]) -> 
     return UNKNOWN_SHA256 if best is None or log.epoch is None else hashes[best.original]
 
 
-def _run_copies(run: RunFiles, planned: PlannedRun, logs: Iterable[ImportedLog], *, order: ImportOrder) -> list[_Copy]:
+def _run_copies(run: RunFiles, planned: PlannedRun, *, logs: Iterable[ImportedLog], order: ImportOrder) -> list[_Copy]:
     layout = RunLayout(planned.id)
     copies = [_Copy(log.file, told.path) for log, told in zip(run.logs, logs, strict=True)]
     copies += [_Copy(each, layout.original(each.original.lstrip("/"))) for each in run.kept]
@@ -257,7 +257,7 @@ def _adapter_place(source: SourceFile, layout: RunLayout) -> str:
 
 
 def _run_texts(
-    run: RunFiles, planned: PlannedRun, logs: Iterable[ImportedLog], *, hashes: Mapping[str, str], world: World
+    run: RunFiles, planned: PlannedRun, *, logs: Iterable[ImportedLog], hashes: Mapping[str, str], world: World
 ) -> dict[str, bytes]:
     """Return what jobs of ours would have left: losses as printed, and markers that name the files by hash."""
     layout, now, texts = RunLayout(planned.id), world.clock.now(), dict[str, bytes]()
