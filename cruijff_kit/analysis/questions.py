@@ -1,8 +1,8 @@
 """Questions on a finished experiment, made by code: right answers are its own figures, and nothing else."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Plan
@@ -13,6 +13,7 @@ from cruijff_kit.scoring.figure_names import FIGURES, shown_name
 
 __all__ = ["Material", "make_questions"]
 
+_Item = TypeVar("_Item")
 _OPTIONS, _FEWEST_WRONG = 4, 2
 _SHIFTS = (0.05, -0.05, 0.1, -0.1, 0.2, -0.2, 0.3, -0.3)
 _HELD = ("epochs", "batch_size", "lr_scheduler", "weight_decay", "lora_dropout", "prompt", "dataset_type", "lora_rank")
@@ -55,7 +56,7 @@ def make_questions(material: Material, *, count: int, seed: int) -> tuple[Questi
         seed: decides which are asked, and which answers stand beside the right ones.
     """
     kinds = [
-        _mixed(list(kind), f"{seed}")
+        _mixed(list(kind), f"{seed}", key=lambda draft: (draft.text, draft.right))
         for kind in (
             _best(material), _differences(material), _varied(material), _reliability(material), _values(material),
             _plausible(material), _samples(material), _seeds(material),
@@ -246,6 +247,6 @@ def _question(draft: _Draft, seed: int) -> Question:
     )
 
 
-def _mixed(items: Sequence[Any], words: str) -> list[Any]:
-    """Return items in an order that follows from words alone."""
-    return sorted(items, key=lambda each: sha256(f"{words}\n{each!r}".encode()).digest())
+def _mixed(items: Sequence[_Item], words: str, *, key: Callable[[_Item], object] = repr) -> list[_Item]:
+    """Return items in an order that follows from words, and from what each is known by, alone."""
+    return sorted(items, key=lambda each: sha256(f"{words}\n{key(each)!r}".encode()).digest())
