@@ -169,7 +169,7 @@ def _plausible(material: Material) -> Iterator[_Draft]:
         wrong = [f"{value:.2f}" for value in _mixed(outside, each.figure)[: _OPTIONS - 1]]
         yield _of(
             each, material, right=f"{inside:.2f}", wrong=wrong,
-            text=f"The {shown_name(metric)} of {run} on {task} is {each.value:.3f}. What may the true one be?",
+            text=f"{shown_name(metric)} of {run} on {task}: {each.value:.3f}. What may it truly be, by its interval?",
             why=f"the interval is [{each.low:.3f}, {each.high:.3f}]",
         )  # fmt: skip
 

@@ -218,8 +218,9 @@ def _design(sketch: Sketch, *, models: Mapping[str, ModelRef], tasks: Mapping[_T
 def _settings(run: FoundRun) -> dict[str, tuple[Any, Source]]:
     if run.config is None:
         return {}
-    said = {name: (value, "design") for name, value in run.config.controls.items()}
-    return {**{name: (value, "default") for name, value in run.config.defaults.items()}, **said}
+    found: dict[str, tuple[Any, Source]] = {name: (value, "default") for name, value in run.config.defaults.items()}
+    found.update({name: (value, "design") for name, value in run.config.controls.items()})
+    return found
 
 
 def _shared(runs: Sequence[FoundRun]) -> dict[str, Any]:
@@ -239,7 +240,7 @@ def _varied(runs: Sequence[FoundRun]) -> list[str]:
 
 
 def _listed(run: FoundRun, *, models: Mapping[str, ModelRef], shared: Mapping[str, Any]) -> RunSpec:
-    own = {
+    own: dict[str, Level] = {
         name: value
         for name, (value, _) in _settings(run).items()
         if name not in shared and isinstance(value, str | int | float | bool)

@@ -62,14 +62,19 @@ def write_quiz(*, count: int = 10, seed: int = 14, world: World) -> QuizReceipt:
     if changed:
         world.store.write(ExperimentLayout.quiz, page)
     digest = sha256(page).hexdigest()
+    _record(quiz, digest, world=world)
+    return QuizReceipt(path=ExperimentLayout.quiz, sha256=digest, questions=len(questions), changed=changed)
+
+
+def _record(quiz: Quiz, digest: str, *, world: World) -> None:
+    counts = {"seed": str(quiz.seed), "questions": str(len(quiz.questions))}
     event = AuditEvent(
         actor=world.actor,
         verb="quiz",
         action=Action.GENERATE_QUIZ,
-        subject=spec.name,
-        inputs={ExperimentLayout.traces: report.sha256, "seed": str(seed), "questions": str(len(questions))},
+        subject=quiz.experiment,
+        inputs={ExperimentLayout.traces: quiz.report_sha256, **counts},
         outputs={ExperimentLayout.quiz: digest},
     )
     record_once(event, world=world)
     render_views(world=world)
-    return QuizReceipt(path=ExperimentLayout.quiz, sha256=digest, questions=len(questions), changed=changed)

@@ -93,7 +93,7 @@ def test_arms_of_several_seeds_are_compared_over_seeds(project: Path) -> None:
     for name in ("first", "again"):
         answers = {run: each for run, each in answers_of(project, name)[1].items() if "rank4_lr1e-03" in run}
         values.append([sum(each.values()) / len(each) for each in answers.values()])
-    wanted = ttest_ind(values[1], values[0], equal_var=False)
+    wanted: Any = ttest_ind(values[1], values[0], equal_var=False)
     assert (contrast.over, contrast.difference.n, contrast.p_value) == ("seeds", 4, pytest.approx(wanted.pvalue))
     interval = wanted.confidence_interval(0.95)
     assert (contrast.difference.low, contrast.difference.high) == pytest.approx((interval.low, interval.high))
