@@ -12,8 +12,9 @@ from cruijff_kit.analysis.clustered import cluster_of, clustered_difference
 from cruijff_kit.analysis.figure_intervals import figure_difference
 from cruijff_kit.analysis.independent import fisher_exact, proportion_difference, welch_difference
 from cruijff_kit.analysis.paired import holm_adjusted
-from cruijff_kit.analysis.readings import Reading, definition, figure_of, readings_of, verdicts_of
+from cruijff_kit.analysis.readings import Reading, definition, figure_of, judged_anew, readings_of, verdicts_of
 from cruijff_kit.schema.compared import ArmFigure, CompareRules, Contrast, NotComparable, Over
+from cruijff_kit.schema.imported import UNKNOWN
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.noun import UNKNOWN_SHA256
 from cruijff_kit.schema.prediction import Prediction
@@ -25,7 +26,7 @@ __all__ = ["MOST_CONTRASTS", "Compared", "compare_entries", "pairs_of", "read_en
 MOST_CONTRASTS = 400
 """Differences that are told at most; more than that no table shows and no adjustment bears."""
 
-_NOBODY = "which rows {} answered is not known by hash"
+_NOBODY = "which rows {} answered is not known by hash and split"
 
 
 class Compared(NamedTuple):
@@ -83,8 +84,10 @@ def compare_entries(
         level: confidence level in (0, 1).
     """
     found, refused = list[Contrast](), dict[tuple[str, ...], NotComparable]()
-    for first, second in pairs:
+    for pair in pairs:
+        first, second, anew = _alike_judged(*pair)
         reasons, cautions = _comparable(first, second)
+        cautions += anew
         if reasons:
             key = (first.place, second.place, first.metric, *reasons)
             refused[key] = NotComparable(
@@ -102,6 +105,17 @@ def compare_entries(
         not_comparable=tuple(refused.values()),
         multiplicity=_multiplicity(tests, len(adjusted), level=level),
     )
+
+
+def _alike_judged(first: Reading, second: Reading) -> tuple[Reading, Reading, list[str]]:
+    """Return two readings judged alike where one is another system's, and a word on what was judged anew."""
+    told = "{} was judged anew by this package's `{}`: its log holds the verdicts of its own scorer"
+    one, other = judged_anew(first, second.task), judged_anew(second, first.task)
+    if one is not None:
+        return one, second, [told.format(first.arm.entry.label, first.metric)]
+    if other is not None:
+        return first, other, [told.format(second.arm.entry.label, second.metric)]
+    return first, second, []
 
 
 def _wanted(name: str, ids: Sequence[str], *, rules: CompareRules) -> bool:
@@ -122,9 +136,11 @@ def _comparable(first: Reading, second: Reading) -> tuple[list[str], list[str]]:
     reasons = [
         f"{key}: {_short(one[key])} in {names[0]}, {_short(other[key])} in {names[1]}"
         for key in one
-        if key != "data" and one[key] != other[key]
+        if key != "data" and one[key] != other[key] and UNKNOWN not in (one[key], other[key])
     ]
-    unknown = [name for name, each in zip(names, (one, other), strict=True) if each["data"] == UNKNOWN_SHA256]
+    lost = (UNKNOWN_SHA256, UNKNOWN)
+    told = zip(names, (one, other), strict=True)
+    unknown = [name for name, each in told if each["data"] in lost or each["split"] in lost]
     cautions = []
     if not unknown and one["data"] != other["data"]:
         reasons.append(f"data: {_short(one['data'])} in {names[0]}, {_short(other['data'])} in {names[1]}")

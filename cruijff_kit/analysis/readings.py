@@ -18,7 +18,9 @@ from cruijff_kit.schema.result import ResultRow
 from cruijff_kit.scoring.figure_names import FIGURES, split_metric
 from cruijff_kit.scoring.judging import JUDGES, judge
 
-__all__ = ["Reading", "definition", "figure_of", "readings_of", "verdicts_of"]
+__all__ = ["Reading", "definition", "figure_of", "judged_anew", "readings_of", "verdicts_of"]
+
+_TEXT_SCORERS = ("match", "includes")
 
 _Samples = Mapping[str, tuple[Prediction, ...]]
 
@@ -100,6 +102,31 @@ def verdicts_of(reading: Reading, run: str) -> tuple[Prediction, ...]:
     return samples if sum(each.correct is True for each in samples) == row.successes else ()
 
 
+def judged_anew(reading: Reading, task: EvalTask) -> Reading | None:
+    """Return a reading whose answers are judged by this package's scorer, as another task tells it; None where not.
+
+    A log of another system holds answers and targets, and its own scorer's verdicts: those are another definition.
+    """
+    ours = reading.metric in task.scorers and reading.metric in _TEXT_SCORERS and not reading.task.scorers
+    complete = all(row.run in reading.samples and row.n == len(reading.samples[row.run]) for row in reading.known)
+    if not ours or not complete or not reading.known:
+        return None
+    samples = {
+        run: tuple(judge(each, reading.metric, rules=task.rules) for each in every)
+        for run, every in reading.samples.items()
+    }
+    counts = {run: sum(each.correct is True for each in every) for run, every in samples.items()}
+    rows = tuple(
+        row.model_copy(update={"successes": counts[row.run], "value": counts[row.run] / row.n})
+        if row.value is not None
+        else row
+        for row in reading.rows
+    )
+    told = {name: getattr(task, name) for name in ("options", "ignore_case", "threshold", "costs", "abstain_cost")}
+    own = reading.task.model_copy(update={**told, "scorers": (reading.metric,)})
+    return reading._replace(task=own, rows=rows, samples=samples)
+
+
 def figure_of(reading: Reading, *, level: float) -> ArmFigure:
     """Return a reading as a figure with its interval: over samples for one run, over seeds for several."""
     known, missing = reading.known, [row for row in reading.rows if row.value is None]
@@ -144,7 +171,11 @@ def _samples_of(run: str, task: str, *, epoch: int | None, arm: Arm) -> tuple[Pr
 def _data(reading: Reading) -> str:
     plan, other = reading.arm.entry.plan, reading.task.dataset
     key = reading.arm.runs[0].dataset
-    own = [each for each in plan.datasets if (each.key == key if other is None else each.path.endswith(other))]
+    own = [
+        each
+        for each in plan.datasets
+        if (each.key == key if other is None else each.path == other or each.path.endswith(f"/{other}"))
+    ]
     return own[0].sha256 if own else UNKNOWN_SHA256
 
 

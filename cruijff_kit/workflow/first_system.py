@@ -110,7 +110,7 @@ def read_directory(
         progress: told of logs read.
         world: the experiment to be, and its surroundings.
     """
-    problems, left = list[Problem](), list[str]()
+    problems, left = list[Problem](), list(_links(folder, outputs))
     files = {each.original: each for each in _files(folder, outputs, world=world)}
     summary, source = _summary(files, problems)
     form: Form = "later" if source is not None and source.original.endswith(".yaml") else "autumn"
@@ -141,6 +141,12 @@ def _files(folder: Path, outputs: Sequence[Path], *, world: World) -> Iterator[S
             named = path if root == folder else str(root / path)
             found = EPOCH_FOLDER.findall(path)
             yield SourceFile(named, root / path, int(found[-1]) if found else None)
+
+
+def _links(folder: Path, outputs: Sequence[Path]) -> Iterator[str]:
+    links = [path for root in (folder, *outputs) for path in root.rglob("*") if path.is_symlink()]
+    if links:
+        yield f"{len(links)} links, such as `{links[0]}`: what they lead to is not imported; name it by `--outputs`"
 
 
 def _summary(files: Mapping[str, SourceFile], problems: list[Problem]) -> tuple[FirstSummary, SourceFile | None]:
@@ -191,7 +197,8 @@ def _shelved(
 
 
 def _is_output(path: PurePosixPath) -> bool:
-    return any(part.startswith(_OUTPUT) for part in path.parts)
+    """Return whether a file is a copy that lies among what a training left."""
+    return any(part.startswith(_OUTPUT) or part == "artifacts" for part in path.parts)
 
 
 def _logs(
@@ -312,9 +319,9 @@ def _epoch(source: SourceFile, said: ForeignLog, *, epochs: Sequence[int] | None
     """Return the epoch a log evaluated; None for a base model, -1 where nothing says it."""
     if epochs is None:
         return None
-    stated = said.metadata.get("epoch")
-    if isinstance(stated, int) and not isinstance(stated, bool):
-        return stated
+    stated = str(said.metadata.get("epoch", ""))
+    if stated.isascii() and stated.isdigit():
+        return int(stated)
     if source.epoch is not None:
         return source.epoch
     words = (said.model, *(str(value) for value in (*said.model_args.values(), *said.task_args.values())))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cruijff_kit.data.tiers import strictest
-from cruijff_kit.errors import PlanError, Problem, ResultError, SpecError
+from cruijff_kit.errors import PlanError, Problem, ResultError, SiteError, SpecError
 from cruijff_kit.planning.imported_plan import (
     Evaluated,
     FoundData,
@@ -166,9 +166,12 @@ def _hash(path: Path) -> str:
 
 
 def _parts(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while part := file.read(_CHUNK):
-            yield part
+    try:
+        with path.open("rb") as file:
+            while part := file.read(_CHUNK):
+                yield part
+    except OSError as err:
+        raise SiteError(f"`{path}` cannot be read: {err.strerror}", hint="see its owner and mode") from err
 
 
 def _data(found: Directory, world: World) -> Iterator[FoundData]:

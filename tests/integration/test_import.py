@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,13 @@ from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.compared import CompareRules
+from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.imported import ImportOrder, ImportReceipt, ImportRecord
+from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.noun import UNKNOWN_SHA256
-from cruijff_kit.schema.plan import Plan
+from cruijff_kit.schema.plan import Cell, Plan
+from cruijff_kit.schema.prediction import Prediction
+from cruijff_kit.schema.run import Done
 from cruijff_kit.schema.search import Query
 from cruijff_kit.workflow.audit import verify_audit
 from cruijff_kit.workflow.collect import gather_results
@@ -32,11 +35,9 @@ from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
 from cruijff_kit.workflow.search import search_experiments
 from tests.fakes.designed import world_at
+from tests.fakes.eval_logs import write_log
+from tests.fakes.experiment import SMALL, design_of, plan_of, seal
 from tests.first_system import ANSWERS, QUESTION, WORDS, FirstSystem, left_behind
-
-
-class Taken(tuple[FirstSystem, World, ImportReceipt, Mapping[str, str]]):
-    """The directory, the experiment made of it, what was told, and the hash of every original file before."""
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +155,9 @@ def test_it_is_compared_with_another_and_a_lost_hash_is_told(
     found = compare_experiments([world, other], rules=CompareRules(runs=("rank16", "lora_rank 16")))
     (contrast,) = found.contrasts
     assert (contrast.difference.value, contrast.over, contrast.difference.n) == (0.0, "shared samples", len(WORDS))
-    assert any("is not known by hash; sample ids and targets are the same" in each for each in contrast.cautions)
+    assert any(
+        "is not known by hash and split; sample ids and targets are the same" in each for each in contrast.cautions
+    )
     assert {each.imported for each in found.experiments} == {True}
 
 
@@ -223,3 +226,57 @@ def test_the_command_previews_and_imports(source: FirstSystem, tmp_path: Path) -
     assert not (target / "outputs").exists()
     plan = Plan.model_validate_json((target / "plan.json").read_bytes())
     assert plan.tier == "yellow"
+
+
+def test_beside_an_experiment_of_ours_its_answers_are_judged_anew_and_that_is_told(
+    source: FirstSystem, taken: tuple[World, ImportReceipt], tmp_path: Path
+) -> None:
+    digest = hashlib.sha256(source.data.read_bytes()).hexdigest()
+    task = EvalTask(name="capitalization", task="capitalization", split="validation", scorers=("match",))
+    made, spec = plan_of(SMALL), design_of(SMALL)
+    control = made.runs[-1].model_copy(update={"cells": (Cell(task=task, epoch=None),)})
+    facts = made.datasets[0].model_copy(update={"sha256": digest})
+    seal(tmp_path / "ours", spec, plan=made.model_copy(update={"runs": (control,), "datasets": (facts,)}))
+    log = tmp_path / "ours" / RunLayout(control.id).cell_logs("capitalization_base") / "a.eval"
+    answers = [
+        Prediction(
+            sample_id=str(at), run=control.id, epoch=None, task=task.name, split=task.split, target=word.capitalize(),
+            prediction=word, correct=False, completion=word, prompt_token_sha256="12" * 32, checkpoint_sha256="34" * 32,
+        )
+        for at, word in enumerate(WORDS, start=1)
+    ]  # fmt: skip
+    write_log(log, answers)
+    done = {str(log): hashlib.sha256(log.read_bytes()).hexdigest()}
+    marker = Done(exit_code=0, artefacts=done, samples=len(answers), finished=record_of(taken[0]).imported)
+    place = tmp_path / "ours" / RunLayout(control.id).cell_done("capitalization_base")
+    place.write_text(marker.model_dump_json(), encoding="utf-8")
+    found = compare_experiments([taken[0], opened(tmp_path / "ours")], rules=CompareRules(runs=("rank16", "base")))
+    (contrast,) = [each for each in found.contrasts if each.first == "A base"]
+    assert contrast.difference.value == -ANSWERS["base", None] / len(WORDS)
+    assert any("A was judged anew by this package's `match`" in each for each in contrast.cautions)
+
+
+def test_the_later_form_is_read_as_well(source: FirstSystem, tmp_path: Path) -> None:
+    later = tmp_path / "cap_rank_2026-06-01"
+    shutil.copytree(source.folder / "rank4", later / "rank4")
+    shutil.copytree(source.folder / "ck-outputs/ck-out-rank4", later / "rank4/artifacts")
+    shutil.move(later / "rank4/slurm-404.out", later / "rank4/artifacts/slurm-404.out")
+    (later / "experiment_summary.yaml").write_text(
+        "experiment: {name: cap_rank, question: Does it learn?, date: 2026-06-01, hypothesis: Yes.}\n"
+        "models: {base: [{name: Llama-3.2-1B-Instruct, path: /models/Llama-3.2-1B-Instruct}]}\n"
+        "runs:\n  - {name: rank4, type: fine-tuned, model: Llama-3.2-1B-Instruct}\n",
+        encoding="utf-8",
+    )
+    world = opened(tmp_path / "imported")
+    receipt = import_experiment(str(later), order=ImportOrder(tier="green"), world=world)
+    spec, (plan, _) = read_design(world), recorded_plan(world=world)
+    assert (spec.name, spec.question, spec.created, spec.hypothesis) == (
+        "cap_rank",
+        "Does it learn?",
+        "2026-06-01",
+        "Yes.",
+    )
+    (run,) = plan.runs
+    assert (run.epochs_saved, run.total_steps, run.settings["prompt"].value) == ((0, 1), 4, "{input}\n")
+    assert receipt.evaluations == 2
+    assert (world.store.root / f"outputs/ck-out-{run.id}/epoch_1/adapter_model.safetensors").is_file()
