@@ -241,7 +241,7 @@ def _on_shared(
     first: Reading, second: Reading, *, judged: Sequence[Sequence[tuple[Prediction, ...]]], level: float
 ) -> _Told | None:
     """Return the difference on samples that every run of both arms answered; None where there are none."""
-    column = first.arm.entry.spec.analysis.cluster
+    column = _cluster(first, second)
     answers = [[{(each.sample_id, each.target): each for each in samples} for samples in runs] for runs in judged]
     every = [keys for runs in answers for keys in runs]
     shared = [key for key in every[0] if all(key in each for each in every)]
@@ -283,13 +283,18 @@ def _of_figures(first: Reading, second: Reading, *, level: float) -> _Told:
     ordered = {(each.sample_id, each.target): each for each in samples[1]}
     one, other = samples[0], [ordered[key] for key in keys[0]]
     answers = [scorer_answers(run, scorer, rules=each.task.rules) for run, each in ((one, first), (other, second))]
-    column = first.arm.entry.spec.analysis.cluster
+    column = _cluster(first, second)
     clusters = None if column is None else [cluster_of(each, column) for each in one]
     found = figure_difference(name, (answers[0], answers[1]), clusters=clusters, level=level)
     if found.low is None or found.value is None or not isclose(found.value, value, abs_tol=1e-9):
         return _Told(bare, "nothing", cautions=("there is no spread to make an interval from",))
     words = ("no test: the interval alone says how sure it is", *_trainings(first, second))
     return _Told(found, "shared samples", cautions=words)
+
+
+def _cluster(first: Reading, second: Reading) -> str | None:
+    """Return the column of samples that stand or fall together, where either design names one."""
+    return first.arm.entry.spec.analysis.cluster or second.arm.entry.spec.analysis.cluster
 
 
 def _trainings(first: Reading, second: Reading) -> Iterator[str]:

@@ -8,7 +8,7 @@ from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.compared import Across, ComparedExperiment, CompareRules
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Plan
-from cruijff_kit.schema.result import ResultTable
+from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.workflow.collect import gather_results
 from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.read_design import read_design
@@ -38,7 +38,8 @@ def compare_experiments(
         progress: told of runs read.
 
     Raises:
-        SpecError: fewer than two experiments, one named twice, a level out of range, or more differences than are told.
+        SpecError: fewer than two experiments, one named twice, a level out of range, nothing that was asked for, or
+            more differences than are told.
         PlanError: one of them is not scaffolded, or its record is damaged.
         SiteError: an extra that reads logs is not installed.
     """
@@ -66,6 +67,8 @@ def compare_experiments(
             )
         )
     readings = read_entries(entries, rules)
+    if not any(readings):
+        raise _nothing(rules, [row for entry in entries for row in entry.table.rows])
     pairs = pairs_of(readings, matched=rules.matched)
     if len(pairs) > MOST_CONTRASTS:
         hint = "name fewer runs by `--run WORD`, one `--task`, or only equal levels by `--matched`"
@@ -84,6 +87,17 @@ def _refuse(worlds: Sequence[World], rules: CompareRules) -> None:
         raise SpecError(f"`{twice[0]}` is named twice", hint="an experiment's own runs are compared by `ck report`")
     if not 0 < rules.level < 1:
         raise SpecError(f"`level` is `{rules.level:g}`", hint="a confidence level lies between 0 and 1, such as 0.95")
+
+
+def _nothing(rules: CompareRules, rows: Sequence[ResultRow]) -> SpecError:
+    """Return why there is nothing to compare, and what there is."""
+    evaluated = [row for row in rows if row.task != "training"]
+    tasks, metrics = (", ".join(f"`{each}`" for each in dict.fromkeys(getattr(row, name) for row in evaluated))
+                      for name in ("task", "metric"))  # fmt: skip
+    asked = {"--metric": rules.metrics, "--task": rules.tasks, "--run": rules.runs}
+    said = "; ".join(f"{flag} {', '.join(words)}" for flag, words in asked.items() if words)
+    fact = f"no arm has a figure of {said}" if said else "none of the experiments has an evaluation"
+    return SpecError(fact, hint=f"tasks are {tasks or 'none'}; metrics are {metrics or 'none'}")
 
 
 def _veiled(table: ResultTable, plan: Plan, *, world: World) -> ResultTable:

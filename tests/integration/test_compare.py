@@ -129,11 +129,13 @@ def test_p_values_are_adjusted_over_all_differences_shown(project: Path) -> None
     assert all(each.first.removeprefix("A ") in each.second for each in found.contrasts if "lora" in each.first)
 
 
-def test_a_metric_that_only_one_of_them_measured_is_told(project: Path, tmp_path: Path) -> None:
-    plan = evaluated(tmp_path / "plain")
-    assert plan.runs
-    found = compared(project, "first", "again", metrics=("risk/auc",))
-    assert not found.figures
+def test_another_metric_is_compared_on_request_and_one_that_nobody_measured_is_refused(
+    project: Path, tmp_path: Path
+) -> None:
+    evaluated(tmp_path / "plain")
+    with pytest.raises(SpecError, match="no arm has a figure of --metric risk/auc") as caught:
+        compared(project, "first", "again", metrics=("risk/auc",), runs=())
+    assert "metrics are `match`" in caught.value.hint
     found = compare_experiments(
         [opened(project / "first"), opened(tmp_path / "plain")],
         rules=CompareRules(metrics=("includes",), runs=("base",)),
