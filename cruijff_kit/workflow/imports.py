@@ -1,12 +1,13 @@
 """Imports: an experiment of the first system becomes one of ours, every file by its hash, nothing made up."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from cruijff_kit.data.tiers import strictest
-from cruijff_kit.errors import PlanError, Problem, ResultError, SiteError, SpecError
+from cruijff_kit.errors import CruijffError, PlanError, Problem, ResultError, SiteError, SpecError
 from cruijff_kit.planning.imported_plan import (
     Evaluated,
     FoundData,
@@ -181,9 +182,11 @@ def _data(found: Directory, world: World) -> Iterator[FoundData]:
     for path in dict.fromkeys(filter(None, named)):
         place = Path(path)
         there = place if place.exists() else place.with_name(f"{place.name}.json")
-        known = place.is_absolute() and there.exists()
-        size = there.stat().st_size if known and there.is_file() else 0
-        yield FoundData(path, world.store.digest(str(there)) if known else None, size)
+        digest = None
+        # A folder that is no data set has no hash, and what may not be read none that is known.
+        with suppress(CruijffError):
+            digest = world.store.digest(str(there)) if place.is_absolute() and there.exists() else None
+        yield FoundData(path, digest, there.stat().st_size if digest and there.is_file() else 0)
 
 
 def _marks(data: Iterable[FoundData], world: World) -> Iterator[Tier]:

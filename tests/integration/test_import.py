@@ -280,3 +280,13 @@ def test_the_later_form_is_read_as_well(source: FirstSystem, tmp_path: Path) -> 
     assert (run.epochs_saved, run.total_steps, run.settings["prompt"].value) == ((0, 1), 4, "{input}\n")
     assert receipt.evaluations == 2
     assert (world.store.root / f"outputs/ck-out-{run.id}/epoch_1/adapter_model.safetensors").is_file()
+
+
+def test_what_marks_its_data_counts_over_what_is_said_of_them(source: FirstSystem, tmp_path: Path) -> None:
+    closed = Path(shutil.copytree(source.folder, tmp_path / "closed"))
+    for config in closed.rglob("*finetune.yaml"):
+        config.write_text(config.read_text(encoding="utf-8").replace("data/green", "data/red"), encoding="utf-8")
+    world = opened(tmp_path / "imported")
+    receipt = import_experiment(str(closed), order=ImportOrder(tier="green"), world=world)
+    assert recorded_plan(world=world)[0].tier == "red"
+    assert any(each.what.startswith("hash of data") and "any more" in each.reason for each in receipt.unknown)
