@@ -60,7 +60,8 @@ def compare(
 
 def _lines(found: Across) -> Iterator[str]:
     for each in found.experiments:
-        yield f"{each.label}  {each.name}  ({each.folder}, {each.runs} runs, plan {each.plan_id[:12]})"
+        origin = ", imported" if each.imported else ""
+        yield f"{each.label}  {each.name}  ({each.folder}, {each.runs} runs, plan {each.plan_id[:12]}{origin})"
         if each.closed:
             yield f"   texts are told by their hashes: {each.closed}"
     yield ""

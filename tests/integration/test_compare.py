@@ -20,6 +20,7 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.workflow.collect import gather_results
 from cruijff_kit.workflow.compare import compare_experiments
+from tests.architecture.source import ROOT
 from tests.compared import evaluated, opened
 from tests.fakes.experiment import Size
 
@@ -190,3 +191,16 @@ def test_what_cannot_be_compared_at_all_is_refused_with_the_remedy(project: Path
         compare_experiments([world, opened(project / "again")], rules=CompareRules(level=1.5))
     with pytest.raises(PlanError, match="not scaffolded"):
         compare_experiments([world, opened(tmp_path / "nothing")])
+
+
+def test_every_command_of_the_page_on_comparing_has_the_options_that_it_names() -> None:
+    text = (ROOT / "docs" / "comparing.md").read_text(encoding="utf-8")
+    lines = [line.strip().partition(" #")[0] for line in text.splitlines() if line.startswith("    ck ")]
+    assert len(lines) >= 7
+    for line in lines:
+        words = line.partition(" > ")[0].split()[1:]
+        words = words[2:] if words[0] == "-C" else words
+        command = cli.get_command(cli.make_context("ck", ["--help"], resilient_parsing=True), words[0])
+        assert command is not None, line
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, line
