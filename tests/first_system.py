@@ -115,7 +115,7 @@ def evaluate(folder: Path, *, right: int, arguments: Mapping[str, str], metadata
             dataset=EvalDataset(name="json", location="json", samples=len(WORDS)),
             model="hf/local",
             config=EvalConfig(),
-            metadata=dict(metadata),
+            metadata={"run": "what its own system called it", **metadata},
         ),
         results=EvalResults(total_samples=len(WORDS), completed_samples=len(WORDS), scores=scores),
         stats=EvalStats(started_at="2025-11-03T12:00:00-05:00", completed_at="2025-11-03T12:01:00-05:00"),

@@ -169,7 +169,10 @@ def _predictions(log: "EvalLog", given: Foreign | None) -> Iterator[Prediction]:
 
 
 def _subject(log: "EvalLog", sibling: Prediction | None, *, given: Foreign | None) -> Subject | None:
-    """Return what a log evaluates: by its own metadata, by what a sample of it carries, or as it was given."""
+    """Return what a log evaluates: as it was given, by its own metadata, or by what a sample of it carries."""
+    if given is not None and sibling is None:
+        # What another system wrote of itself means something else, even under our names.
+        return Subject.model_validate(given.model_dump())
     said = log.eval.metadata or {}
     if "run" in said:
         return Subject(
@@ -181,7 +184,7 @@ def _subject(log: "EvalLog", sibling: Prediction | None, *, given: Foreign | Non
             checkpoint_sha256=said["checkpoint_sha256"],
         )
     if sibling is None:
-        return None if given is None else Subject.model_validate(given.model_dump())
+        return None
     return Subject(
         run=sibling.run,
         epoch=sibling.epoch,
