@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from cruijff_kit.ports import ClientFiles, Dialogue, Mirror, Scheduler, SiteProbe, Tracking, World
     from cruijff_kit.schema.audit import Actor
     from cruijff_kit.schema.site import Site
+    from cruijff_kit.workflow.frames import ResultFrames
 
 __all__ = [
     "Dialogue",
     "Mirror",
     "World",
+    "load_results",
     "open_archive",
     "open_clients",
     "open_local",
@@ -57,6 +59,44 @@ def open_world(
     refuse_mirror(experiment, settings)
     refuse_archived(experiment)
     return _world(experiment, sites=sites, site=settings, actor=Actor(kind=kind, name=name, client=client))
+
+
+def load_results(experiment: str | Path) -> "ResultFrames":
+    """Return what was collected of an experiment as pandas tables; nothing is written, and every file is hash-checked.
+
+    `results`: one row per run, task, epoch and metric.
+        `run`, `type` (fine-tuned or control), `model`, `seed`, `task` (`training` for losses), `epoch` (from 0; missing
+        for a base model), `metric` (a scorer, `<scorer>/<figure>`, `train_loss` or `val_loss`), `value` (a share in
+        [0, 1] for a scorer; losses in nats per supervised token), `n` (samples, errored and unparsed ones included),
+        `successes` (samples counted as right), `reason` (why a value is missing), `source` and `source_sha256` (the
+        file it was read from), and `factor_<name>` for each factor.
+    `predictions`: one row per sample and evaluated model.
+        `sample_id`, `run`, `epoch`, `task`, `split`, `target`, `options`, `option_logprobs` (natural logarithms),
+        `option_mass` (probability, before normalising), `prediction`, `correct`, `confidence` (probability of the
+        answer given), `abstain`, `parse_ok`, `number`, `rationale`, `reason`, `error`, `completion`,
+        `prompt_token_sha256`, `checkpoint_sha256`, `source`, and `group_<column>` for each group column.
+    `metrics`: one row per logged step of each training.
+        `run`, `step` (from 1), `epoch` (from 0), `loss` and `val_loss` (nats per supervised token), `lr`, `tokens` and
+        `supervised_tokens` (since the start), `tokens_per_second`, `grad_norm`, `peak_memory_bytes`, what was watched
+        of calibration, `seed`, `factor_<name>`, and `custom_<name>` for each custom metric.
+    `runs`: one row per planned run.
+        `run`, `type`, `model`, `model_sha256`, `dataset`, `dataset_sha256`, `seed`, `total_steps` (optimiser steps),
+        `factor_<name>`, and `control_<name>` for every control.
+    `hashes`: file to SHA-256. `withheld`: of data that may not be shown, texts are missing and sample ids are hashes.
+
+    Args:
+        experiment: its directory.
+
+    Raises:
+        PlanError: it is no experiment, or its record is damaged.
+        ResultError: nothing was collected, or a file is not what was collected; lists them all.
+        SiteError: pandas or pyarrow is not installed, or the experiment lies on another machine.
+    """
+    from cruijff_kit.workflow.frames import frame_results
+
+    folder = Path(experiment).resolve()
+    world = open_world(folder, root=folder.parent, kind="human", name="reader", client="load_results")
+    return frame_results(world=world)
 
 
 def open_archive(experiment: Path, *, root: Path, name: str, site: str | None = None) -> "World":

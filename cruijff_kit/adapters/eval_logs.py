@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.prediction_records import NOTHING_SHA256, UNPLANNED, Subject, raw_record
+from cruijff_kit.schema.imported import Foreign, ForeignLog
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import EvalLogRecord
 from cruijff_kit.schema.scoring_rules import ScoringRules
@@ -34,8 +35,12 @@ _VERDICTS: Mapping[Any, bool] = {"C": True, "I": False, "N": False, "P": False, 
 class InspectLogs:
     """Reads finished `.eval` logs; imports inspect-ai on first use."""
 
-    def read(self, path: Path) -> EvalLogRecord:
+    def read(self, path: Path, *, about: Foreign | None = None) -> EvalLogRecord:
         """Read one log and hash it; a torn or foreign file is a record with status `unreadable`.
+
+        Args:
+            path: the log.
+            about: whose samples it holds, where the log itself does not say.
 
         Raises:
             SiteError: the extra that reads logs is not installed, or the file is missing.
@@ -44,11 +49,10 @@ class InspectLogs:
         sha256 = hashlib.sha256(content).hexdigest()
         try:
             log = _load(content)
-            predictions = tuple(_predictions(log))
+            predictions = tuple(_predictions(log, about))
             verdicts, values = _verdicts(log.samples or [])
         except _damages() as err:
-            said = f"{type(err).__name__}: {err}".splitlines()[0]
-            return EvalLogRecord(path=str(path), sha256=sha256, status="unreadable", samples=0, error=said)
+            return EvalLogRecord(path=str(path), sha256=sha256, status="unreadable", samples=0, error=_said(err))
         return EvalLogRecord(
             path=str(path),
             sha256=sha256,
@@ -60,6 +64,48 @@ class InspectLogs:
             values=values,
             error=log.error.message if log.error else "",
         )
+
+    def look(self, path: Path) -> ForeignLog:
+        """Return what a log of any maker says of itself, and its hash; a torn file has status `unreadable`.
+
+        Raises:
+            SiteError: the extra that reads logs is not installed, or the file is missing.
+        """
+        content = _content(path)
+        sha256 = hashlib.sha256(content).hexdigest()
+        try:
+            log = _load(content, header_only=True)
+        except _damages() as err:
+            return ForeignLog(sha256=sha256, status="unreadable", error=_said(err))
+        told = log.eval
+        return ForeignLog(
+            sha256=sha256,
+            status=log.status,
+            task=told.task,
+            model=told.model,
+            data=told.dataset.location or "",
+            samples=told.dataset.samples or 0,
+            scorers=tuple(dict.fromkeys(score.name for score in (log.results.scores if log.results else []))),
+            task_args=_plain(told.task_args),
+            model_args=_plain(told.model_args),
+            metadata=_plain(told.metadata or {}),
+            generation=log.plan.config.model_dump(mode="json", exclude_none=True) if log.plan else {},
+            packages=dict(told.packages),
+            created=str(told.created),
+            error=log.error.message if log.error else "",
+        )
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values that JSON has; others as text."""
+    return {
+        str(key): value if isinstance(value, str | int | float | bool | None) else str(value)
+        for key, value in values.items()
+    }
+
+
+def _said(err: Exception) -> str:
+    return f"{type(err).__name__}: {err}".splitlines()[0]
 
 
 def _damages() -> tuple[type[Exception], ...]:
@@ -74,13 +120,15 @@ def _damages() -> tuple[type[Exception], ...]:
     return (*known, ZstdError)
 
 
-def _load(content: bytes) -> "EvalLog":
+def _load(content: bytes, *, header_only: bool = False) -> "EvalLog":
     """Read from memory: what is read is what was hashed, and ten times as fast as from a path."""
     try:
         from inspect_ai.log import read_eval_log
     except ImportError as err:
         hint = "pip install 'cruijff-kit[eval]'"
         raise SiteError("evaluation logs need `inspect-ai`, which is not installed", hint=hint) from err
+    if header_only:
+        return read_eval_log(BytesIO(content), format="eval", header_only=True)
     return read_eval_log(BytesIO(content), format="eval", exclude_fields=_UNREAD)
 
 
@@ -103,11 +151,11 @@ def _in_order(samples: "Sequence[EvalSample]") -> "list[EvalSample]":
     return sorted(samples, key=lambda sample: (sample.epoch, str(sample.id)))
 
 
-def _predictions(log: "EvalLog") -> Iterator[Prediction]:
+def _predictions(log: "EvalLog", given: Foreign | None) -> Iterator[Prediction]:
     """Yield one record per sample: what our scorers left, or what the sample itself says."""
     ordered = _in_order(log.samples or [])
     carried = [_carried(sample) for sample in ordered]
-    about = _subject(log, next((each for each in carried if each is not None), None))
+    about = _subject(log, next((each for each in carried if each is not None), None), given=given)
     if about is None:
         if any(sample.scores for sample in ordered):
             raise ValueError("it says neither run nor task; the log was not written by an evaluation of this package")
@@ -120,8 +168,11 @@ def _predictions(log: "EvalLog") -> Iterator[Prediction]:
             yield own.model_copy(update=whose) if own.run == UNPLANNED.run else own
 
 
-def _subject(log: "EvalLog", sibling: Prediction | None) -> Subject | None:
-    """Return what a log evaluates, by its own metadata, or by what a sample of it carries."""
+def _subject(log: "EvalLog", sibling: Prediction | None, *, given: Foreign | None) -> Subject | None:
+    """Return what a log evaluates: as it was given, by its own metadata, or by what a sample of it carries."""
+    if given is not None and sibling is None:
+        # What another system wrote of itself means something else, even under our names.
+        return Subject.model_validate(given.model_dump())
     said = log.eval.metadata or {}
     if "run" in said:
         return Subject(

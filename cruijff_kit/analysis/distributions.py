@@ -54,17 +54,17 @@ def noncentral_below(statistic: float, df: float, *, noncentrality: float) -> fl
     return float(_special().chndtr(statistic, df, noncentrality))
 
 
-def t_quantile(level: float, df: int) -> float:
+def t_quantile(level: float, df: float) -> float:
     """Return t such that Student's t with `df` lies in [-t, t] with this probability."""
     return float(_special().stdtrit(df, (1 + level) / 2))
 
 
-def t_below(statistic: float, df: int) -> float:
+def t_below(statistic: float, df: float) -> float:
     """Return the probability that Student's t with `df` lies below a statistic."""
     return float(_special().stdtr(df, statistic))
 
 
-def t_two_sided(statistic: float, df: int) -> float:
+def t_two_sided(statistic: float, df: float) -> float:
     """Return the two-sided p-value of a t statistic with `df` degrees of freedom."""
     return float(2 * _special().stdtr(df, -abs(statistic)))
 

@@ -18,7 +18,7 @@ from cruijff_kit.scoring.figure_names import FIGURES, split_metric
 from cruijff_kit.scoring.figures import Answers, forecasts, measure_answers, scored_options
 from cruijff_kit.scoring.records import scorer_answers
 
-__all__ = ["FigureIntervals", "figure_interval"]
+__all__ = ["FigureIntervals", "figure_difference", "figure_interval"]
 
 # Shares of samples, whose counts are known.
 _SHARES = frozenset({"accuracy", "abstention_rate", "coverage", "parse_rate", "selective_accuracy"})
@@ -94,6 +94,40 @@ def figure_interval(name: str, answers: Answers, *, clusters: Sequence[str] | No
     high = high if kind.high is None else min(kind.high, high)
     named = method if clusters is None else f"{method}, clustered"
     return Interval(value=found.value, low=low, high=high, n=found.n, level=level, method=named)
+
+
+def figure_difference(
+    name: str, pair: tuple[Answers, Answers], *, clusters: Sequence[str] | None = None, level: float
+) -> Interval:
+    """Return a figure of one model minus that of another on the same samples, by Student's t over a jackknife.
+
+    Whatever leaves a sample out leaves it out of both. Binned figures, whose jackknife does not hold, get the
+    reflected bootstrap that they get alone.
+
+    Args:
+        name: which figure of `FIGURES`.
+        pair: one model's samples, whose figure is subtracted, and the other's, in the same order.
+        clusters: of each sample, the cluster it stands or falls with.
+        level: confidence level in (0, 1).
+    """
+    labels = np.arange(len(pair[0].true)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+
+    def measure(index: Integers) -> Estimate:
+        one, other = (measure_answers(name, each.at(index)) for each in pair)
+        if one.value is None or other.value is None:
+            return other._replace(value=None)
+        return other._replace(value=other.value - one.value)
+
+    whole = measure(np.arange(len(labels)))
+    empty = Interval(value=whole.value, low=None, high=None, n=len(labels), level=level, method="none")
+    if whole.value is None:
+        return empty
+    binned = name in _BINNED
+    limits = (_reflected if binned else _jackknifed)(whole.value, measure, labels=labels, level=level)
+    if limits is None:
+        return empty
+    method = "paired bootstrap, reflected" if binned else "paired, t over a jackknife"
+    return empty.model_copy(update={"low": limits[0], "high": limits[1], "method": method})
 
 
 def _by_formula(name: str, answers: Answers, *, level: float) -> Interval | None:

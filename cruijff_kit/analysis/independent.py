@@ -1,13 +1,26 @@
-"""Two independent samples: proportions compared, and many tests at once."""
+"""Two independent samples: proportions and means compared, and many tests at once."""
 
 from collections.abc import Sequence
 from math import asin, sqrt
+from statistics import fmean, variance
 
-from cruijff_kit.analysis.distributions import chi_squared_tail, hypergeometric_two_sided
+from cruijff_kit.analysis.distributions import (
+    chi_squared_tail,
+    hypergeometric_two_sided,
+    t_quantile,
+    t_two_sided,
+)
 from cruijff_kit.analysis.intervals import wilson_interval
 from cruijff_kit.schema.report import Interval
 
-__all__ = ["benjamini_hochberg", "cohen_h", "fisher_exact", "homogeneity", "proportion_difference"]
+__all__ = [
+    "benjamini_hochberg",
+    "cohen_h",
+    "fisher_exact",
+    "homogeneity",
+    "proportion_difference",
+    "welch_difference",
+]
 
 
 def proportion_difference(first: tuple[int, int], second: tuple[int, int], *, level: float) -> Interval:
@@ -26,6 +39,29 @@ def proportion_difference(first: tuple[int, int], second: tuple[int, int], *, le
     low = p - q - sqrt((p - (one.low or 0.0)) ** 2 + ((two.high or 0.0) - q) ** 2)
     high = p - q + sqrt(((one.high or 0.0) - p) ** 2 + (q - (two.low or 0.0)) ** 2)
     return Interval(value=p - q, low=low, high=high, n=n, level=level, method="newcombe")
+
+
+def welch_difference(first: Sequence[float], second: Sequence[float], *, level: float) -> tuple[Interval, float | None]:
+    """Return the difference of two means, second minus first, with its interval and p-value, variances unequal.
+
+    Without spread in either there is no interval and no test. Source: B. L. Welch,
+    Biometrika 34 (1947), 28-35.
+
+    Args:
+        first: values, at least two.
+        second: values, at least two.
+        level: confidence level in (0, 1).
+    """
+    value, n, method = fmean(second) - fmean(first), len(first) + len(second), "welch's t over runs"
+    parts = [variance(each) / len(each) for each in (first, second)]
+    error = sqrt(sum(parts))
+    # What rounding leaves is no spread.
+    if error <= 1e-12:
+        return Interval(value=value, low=None, high=None, n=n, level=level, method=method), None
+    df = sum(parts) ** 2 / sum(part**2 / (len(each) - 1) for part, each in zip(parts, (first, second), strict=True))
+    half = t_quantile(level, df) * error
+    interval = Interval(value=value, low=value - half, high=value + half, n=n, level=level, method=method)
+    return interval, t_two_sided(value / error, df)
 
 
 def fisher_exact(first: tuple[int, int], second: tuple[int, int]) -> float:

@@ -39,7 +39,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("results:report", "Write summary.md and the report page."),
     "results": ("results:results", "Page through the figures of the report, each with its source."),
     "verify": ("verify:verify", "Recompute every number of the report from the raw files, and name what differs."),
+    "import": (
+        "take_over:take_over",
+        "Make an experiment from a directory of the first system, every file by its hash.",
+    ),
+    "compare": ("compare:compare", "Compare experiments: what may be subtracted, and what differs between their runs."),
     "lesson": ("lesson:lesson", "Write a lesson with its evidence to findings.md, or list those there."),
+    "quiz": ("quiz:quiz", "Make a self-grading page of questions from a finished experiment."),
     "search": ("search:search", "Search earlier experiments by model, task, factor, metric and words."),
     "audit-model": ("audit_model:audit_model", "Audit a run's model against limits fixed beforehand."),
     "groups": ("groups:groups", "Compare a run's answers between groups of samples."),

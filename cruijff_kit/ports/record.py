@@ -7,6 +7,7 @@ from typing import Protocol
 
 from cruijff_kit.ports.clock import Progress
 from cruijff_kit.schema.audit import Anchor, AuditEvent, AuditRecord, AuditVerdict
+from cruijff_kit.schema.imported import Foreign, ForeignLog
 from cruijff_kit.schema.result import EvalLogRecord
 from cruijff_kit.schema.site import DiskSpace
 
@@ -115,8 +116,17 @@ class AuditLog(Protocol):
 class EvalLogs(Protocol):
     """Finished `.eval` logs."""
 
-    def read(self, path: Path) -> EvalLogRecord:
-        """Read one log and hash it; a torn or foreign file is a record with status `unreadable`."""
+    def read(self, path: Path, *, about: Foreign | None = None) -> EvalLogRecord:
+        """Read one log and hash it; a torn or foreign file is a record with status `unreadable`.
+
+        Args:
+            path: the log.
+            about: whose samples it holds, where the log itself does not say.
+        """
+        ...
+
+    def look(self, path: Path) -> ForeignLog:
+        """Return what a log of any maker says of itself, and its hash; a torn file has status `unreadable`."""
         ...
 
 

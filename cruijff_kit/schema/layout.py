@@ -53,6 +53,9 @@ class ExperimentLayout:
     search = "search.json"
     mirror = ".mirror.json"
     archived = "archive.json"
+    imported = "imported.json"
+    quiz = "quiz/index.html"
+    originals = "original"
     elsewhere = "elsewhere"
 
     @staticmethod
@@ -228,6 +231,10 @@ class RunLayout(NamedTuple):
     def job(self, step: str, number: int) -> str:
         """Return the record written once the scheduler accepted it."""
         return f"{self.attempt(step, number)}/job.json"
+
+    def original(self, path: str) -> str:
+        """Return where a file of another system's run is kept as it was."""
+        return f"{self.folder}/{ExperimentLayout.originals}/{path}"
 
     def gpu_samples(self, job_id: str) -> str:
         """Return what a job's script samples of its GPUs: time, GPU, use in percent, memory in MiB and more."""

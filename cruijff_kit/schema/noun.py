@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
-__all__ = ["Name", "Noun", "RunId", "Sha256", "TimeLimit", "Timestamp", "fact_of"]
+__all__ = ["UNKNOWN_SHA256", "Name", "Noun", "RunId", "Sha256", "TimeLimit", "Timestamp", "fact_of"]
 
 
 class Noun(BaseModel):
@@ -38,6 +38,9 @@ def _utc(moment: AwareDatetime) -> AwareDatetime:
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """Lower-case hexadecimal SHA-256 of raw bytes."""
+
+UNKNOWN_SHA256 = "0" * 64
+"""Stands where a hash belongs that nobody can know any more; equal to no hash, itself included."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """An identifier safe in a path, a shell word and an `#SBATCH` line."""

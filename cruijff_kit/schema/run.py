@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Any, Literal
 
+from pydantic import Field
+
 from cruijff_kit.schema.job import Attempt, JobReport, Step
 from cruijff_kit.schema.noun import Noun, RunId, Sha256, Timestamp
 from cruijff_kit.schema.watched import WatchedFigures
@@ -108,6 +110,9 @@ class Done(Noun):
     """Samples evaluated, for an evaluation."""
     token: int = 0
     """Fencing token of the run lock under which it was written; 0 where there was none."""
+    # A marker that a job left keeps the bytes it had before there was such a key.
+    imported: bool = Field(default=False, exclude_if=lambda value: not value)
+    """Whether an import wrote it: no exit code is known then, and 0 only says that the files are these."""
     finished: Timestamp
     """When it was written."""
 

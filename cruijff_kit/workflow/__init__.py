@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.cancel import cancel_runs, preview_cancel
     from cruijff_kit.workflow.clients import install_server, remote_server, server_here
     from cruijff_kit.workflow.collect import collect_results
+    from cruijff_kit.workflow.compare import compare_experiments
     from cruijff_kit.workflow.compute import show_compute
     from cruijff_kit.workflow.consent import allow_data, open_question, preview_allow
     from cruijff_kit.workflow.conversion import convert_data
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.exhibit import make_exhibit
     from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics, light_split
+    from cruijff_kit.workflow.frames import frame_results
     from cruijff_kit.workflow.from_config import configure_design
     from cruijff_kit.workflow.generate import generate_data, list_generators
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
+    from cruijff_kit.workflow.imports import import_experiment
     from cruijff_kit.workflow.known_chances import compare_chances
     from cruijff_kit.workflow.lessons import add_lesson, read_lessons
     from cruijff_kit.workflow.logs import tail_log
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.prepare import prepare_data
     from cruijff_kit.workflow.profiles import create_profile, find_profile, list_profiles
     from cruijff_kit.workflow.project import make_project
+    from cruijff_kit.workflow.quiz import write_quiz
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
     from cruijff_kit.workflow.results import read_results
@@ -134,6 +138,7 @@ __all__ = [
     "collect_results",
     "compare_answer_groups",
     "compare_chances",
+    "compare_experiments",
     "compare_run_groups",
     "configure_design",
     "convert_adapter",
@@ -153,9 +158,11 @@ __all__ = [
     "estimate_runs",
     "find_profile",
     "follow_metrics",
+    "frame_results",
     "generate_data",
     "glance_status",
     "grow_design",
+    "import_experiment",
     "install_server",
     "is_taken",
     "light_metrics",
@@ -255,6 +262,7 @@ __all__ = [
     "write_design",
     "write_finetune",
     "write_inspect",
+    "write_quiz",
     "write_report",
     "write_site",
     "write_verdicts",
@@ -270,6 +278,7 @@ _HOMES = {
     "cancel": ("cancel_runs", "preview_cancel"),
     "clients": ("install_server", "remote_server", "server_here"),
     "collect": ("collect_results",),
+    "compare": ("compare_experiments",),
     "compute": ("show_compute",),
     "consent": ("allow_data", "open_question", "preview_allow"),
     "conversion": ("convert_data",),
@@ -285,10 +294,12 @@ _HOMES = {
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "exhibit": ("make_exhibit",),
     "follow": ("arrange_metrics", "follow_metrics", "light_metrics", "light_split"),
+    "frames": ("frame_results",),
     "from_config": ("configure_design",),
     "generate": ("generate_data", "list_generators"),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
+    "imports": ("import_experiment",),
     "known_chances": ("compare_chances",),
     "lessons": ("add_lesson", "read_lessons"),
     "logs": ("tail_log",),
@@ -312,6 +323,7 @@ _HOMES = {
     "prepare": ("prepare_data",),
     "profiles": ("create_profile", "find_profile", "list_profiles"),
     "project": ("make_project",),
+    "quiz": ("write_quiz",),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
     "results": ("read_results",),

@@ -23,6 +23,7 @@ from cruijff_kit.workflow.design_consent import record_consent
 from cruijff_kit.workflow.design_record import is_recorded, record_findings, record_written
 from cruijff_kit.workflow.examine import examine
 from cruijff_kit.workflow.read_design import read_design
+from cruijff_kit.workflow.seal import refuse_imported
 from cruijff_kit.workflow.search import earlier_experiments
 
 __all__ = ["amend_design", "append_runs", "check_design", "spec_json_schema", "write_design"]
@@ -61,8 +62,10 @@ def write_design(text: str, *, reason: str, world: World) -> DesignReceipt:
         world: the experiment and its surroundings.
 
     Raises:
+        PlanError: the experiment was imported from another system.
         SpecError: the design has problems, or the body on disk was edited.
     """
+    refuse_imported(world)
     with world.store.lock("design"):
         return _write(examine(text, world=world), parse_summary(text), reason=reason, verb="design", world=world)
 

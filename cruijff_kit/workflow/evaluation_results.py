@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from cruijff_kit.ports import RunStore, World
 from cruijff_kit.schema.evaluation import EvalTask
-from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.imported import Foreign, ImportRecord
+from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Cell, Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import EvalLogRecord, ResultRow
@@ -169,11 +170,22 @@ def _vouched(run: PlannedRun, cell: Cell, *, done: Done, world: World) -> CellRe
     if not present:
         return CellResult("", None, "the `.eval` log that its `DONE` names is missing")
     source = present[-1]
-    record = world.evaluations.read(world.store.root / source)
+    record = world.evaluations.read(world.store.root / source, about=_imported(source, done, world=world))
     if record.sha256 != recorded[PurePath(source).name]:
         return CellResult(source, None, f"`{PurePath(source).name}` was changed after the evaluation; it is not used")
     reason = _fault(record, done) or _foreign(record, run, cell=cell)
     return CellResult(source, None, reason) if reason else CellResult(source, record, "")
+
+
+def _imported(source: str, done: Done, *, world: World) -> Foreign | None:
+    """Return whose samples a log holds that another system wrote; None for our own, which say it themselves."""
+    if not done.imported:
+        return None
+    try:
+        record = ImportRecord.model_validate_json(world.store.read(ExperimentLayout.imported) or b"")
+    except ValidationError:
+        return None
+    return next((each.about for each in record.logs if each.path == source), None)
 
 
 def _fault(record: EvalLogRecord, done: Done) -> str:

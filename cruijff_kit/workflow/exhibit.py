@@ -14,6 +14,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.rendering.summary import join_summary
 from cruijff_kit.schema.audit import Action, Anchor, AuditEvent
 from cruijff_kit.schema.calibration import CalibrationSettings
+from cruijff_kit.schema.imported import Foreign, ForeignLog
 from cruijff_kit.schema.job import Attempt, Intent, JobState, Step
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Cell, DesignLock, Plan, PlannedRun
@@ -72,7 +73,11 @@ class _MadeLogs:
     def __init__(self, world: World) -> None:
         self._store = world.store
 
-    def read(self, path: Path) -> EvalLogRecord:
+    def look(self, path: Path) -> ForeignLog:
+        return ForeignLog(sha256=self.read(path).sha256, status="success")
+
+    def read(self, path: Path, *, about: Foreign | None = None) -> EvalLogRecord:
+        del about
         inside = path.relative_to(self._store.root).as_posix()
         record = EvalLogRecord.model_validate_json(self._store.read(inside) or b"")
         return record.model_copy(update={"path": str(path), "sha256": self._store.digest(inside) or _NOTHING})

@@ -27,6 +27,7 @@ from cruijff_kit.workflow.seal import (
     plan_text,
     read_lock,
     recorded_plan,
+    refuse_imported,
     seal,
     sealed_plan,
     site_words,
@@ -83,6 +84,7 @@ def scaffold_runs(
         PlanError: the design cannot be planned, or it changes or drops runs that were submitted.
         SpecError: data is missing or wrong.
     """
+    refuse_imported(world)
     if dry_run:
         sheet = _sheet(overwrite, world)
         return _receipt(sheet, sheet.files, world=world)

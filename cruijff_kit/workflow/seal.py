@@ -18,6 +18,7 @@ __all__ = [
     "plan_text",
     "read_lock",
     "recorded_plan",
+    "refuse_imported",
     "seal",
     "sealed_plan",
     "site_words",
@@ -37,6 +38,7 @@ def sealed_plan(*, world: World) -> tuple[Plan, DesignLock]:
         PlanError: nothing was scaffolded, or the design or a file was changed since.
     """
     plan, lock = recorded_plan(world=world)
+    refuse_imported(world)
     if design_hash(read_design(world)) != lock.spec_sha256:
         hint = f"look with {_SCAFFOLD[:-1]} --dry-run`, then seal it with {_SCAFFOLD}"
         raise PlanError("the design was changed since it was scaffolded", hint=hint)
@@ -72,6 +74,17 @@ def recorded_plan(*, world: World) -> tuple[Plan, DesignLock]:
 def _parsed(content: bytes) -> Plan:
     """Return the plan in these bytes: a server is asked about the same one again and again."""
     return Plan.model_validate_json(content)
+
+
+def refuse_imported(world: World) -> None:
+    """Refuse to run what another system ran already.
+
+    Raises:
+        PlanError: the experiment was imported.
+    """
+    if world.store.read(ExperimentLayout.imported) is not None:
+        hint = "report, compare or search it; to run it again, write a design of your own in a new directory"
+        raise PlanError("the experiment was imported from another system, which ran it", hint=hint)
 
 
 def _require_site(lock: DesignLock, world: World) -> None:

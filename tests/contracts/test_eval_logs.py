@@ -68,3 +68,22 @@ def test_a_foreign_file_is_unreadable_and_says_why(make: Maker, predictions: lis
     assert (record.status, record.predictions) == ("unreadable", ())
     assert record.error
     assert record.sha256 == hashlib.sha256(b"no log at all").hexdigest()
+
+
+def test_what_a_log_says_of_itself_is_told_without_its_samples(
+    make: Maker, predictions: list[Prediction], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.eval"
+    told = make(path, predictions).look(path)
+    assert (told.status, told.task, told.model) == ("success", predictions[0].task, "cruijff/tiny")
+    assert (told.samples, told.sha256) == (len(predictions), hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_a_file_that_is_no_log_says_nothing_of_itself_but_why(
+    make: Maker, predictions: list[Prediction], tmp_path: Path
+) -> None:
+    reader, foreign = make(tmp_path / "a.eval", predictions), tmp_path / "b.eval"
+    foreign.write_bytes(b"no log at all")
+    told = reader.look(foreign)
+    assert (told.status, told.task) == ("unreadable", "")
+    assert told.error

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cruijff_kit.schema.imported import Foreign, ForeignLog
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import EvalLogRecord
 
@@ -21,8 +22,8 @@ class FakeEvalLogs:
         """Keep records by file name."""
         self._records = dict(records or {})
 
-    def read(self, path: Path) -> EvalLogRecord:
-        """Return the record of a file's name, with the hash of the file's bytes."""
+    def read(self, path: Path, *, about: Foreign | None = None) -> EvalLogRecord:
+        """Return the record of a file's name, with the hash of the file's bytes; it says whose it is."""
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         record = self._records.get(path.name)
         if record is None:
@@ -30,6 +31,20 @@ class FakeEvalLogs:
                 path=str(path), sha256=sha256, status="unreadable", samples=0, error="unknown to the test"
             )
         return record.model_copy(update={"path": str(path), "sha256": sha256})
+
+    def look(self, path: Path) -> ForeignLog:
+        """Return task, model and samples of the record of a file's name."""
+        record = self.read(path)
+        first = record.predictions[0] if record.predictions else None
+        return ForeignLog(
+            sha256=record.sha256,
+            status=record.status,
+            task=first.task if first else "",
+            model="cruijff/tiny" if first else "",
+            samples=record.samples,
+            scorers=tuple(record.verdicts),
+            error=record.error,
+        )
 
 
 def write_log(

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from math import log
+from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_rel
 
 from cruijff_kit.analysis.diagnosis import diagnose_run
-from cruijff_kit.analysis.figure_intervals import figure_interval
+from cruijff_kit.analysis.figure_intervals import figure_difference, figure_interval
 from cruijff_kit.analysis.findings import find_all
 from cruijff_kit.rendering.bottom_line import bottom_line
 from cruijff_kit.schema.evaluation import EvalTask, Evaluation
@@ -143,3 +145,31 @@ def test_a_base_model_whose_figure_is_not_estimable_is_said_to_have_none() -> No
     )  # fmt: skip
     said = bottom_line(findings, design_of(SMALL))
     assert "Best run: tuned with 2.000; its base model has no such figure." in said
+
+
+def test_the_difference_of_a_mean_on_the_same_samples_has_the_interval_of_a_paired_t_test() -> None:
+    one, other = drawn(50, 1), drawn(50, 2)
+    truth = [each.target for each in one]
+    other = [each.model_copy(update={"target": target}) for each, target in zip(other, truth, strict=True)]
+    pair = (scorer_answers(one, "risk", rules=RULES), scorer_answers(other, "risk", rules=RULES))
+    found = figure_difference("brier_binary", pair, level=0.95)
+    came = np.array([target == "yes" for target in truth], dtype=float)
+    losses = [(np.exp([each.option_logprobs[1] for each in run]) - came) ** 2 for run in (one, other)]
+    wanted: Any = ttest_rel(losses[1], losses[0])
+    limits = wanted.confidence_interval(0.95)
+    assert (found.value, found.low, found.high) == pytest.approx((np.mean(losses[1] - losses[0]), *limits))
+    assert figure_difference("auc", (pair[0], pair[0]), level=0.95).low is None
+
+
+def test_the_difference_of_a_ranking_figure_covers_the_truth_about_as_often_as_it_says() -> None:
+    # Of two models that know equally much, neither is better: the difference of their AUCs is 0.
+    trials, held = 150, 0
+    for seed in range(trials):
+        chance = np.random.default_rng(seed)
+        chances = chance.beta(2, 2, 60)
+        came = (chance.random(60) < chances).tolist()
+        noisy = [np.clip(chances + chance.normal(0, 0.2, 60), 0.01, 0.99).tolist() for _ in range(2)]
+        pair = [scorer_answers(samples(each, came), "risk", rules=RULES) for each in noisy]
+        found = figure_difference("auc", (pair[0], pair[1]), level=0.95)
+        held += (found.low or 0) <= 0 <= (found.high or 0)
+    assert 0.90 <= held / trials <= 0.99

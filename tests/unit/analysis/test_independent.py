@@ -1,5 +1,7 @@
 """Two independent samples, and many tests at once."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from cruijff_kit.analysis.independent import (
     fisher_exact,
     homogeneity,
     proportion_difference,
+    welch_difference,
 )
 from cruijff_kit.analysis.paired import holm_adjusted
 
@@ -67,3 +70,13 @@ def test_the_false_discovery_rate_is_never_stricter_than_holm(p_values: list[flo
 def test_effects_have_cohens_size() -> None:
     assert cohen_h(0.65, 0.5) == pytest.approx(0.3047, abs=1e-4)
     assert cohen_h(0.0, 1.0) == pytest.approx(-3.14159, abs=1e-5)
+
+
+def test_welch_agrees_with_scipy_and_makes_no_interval_of_nothing() -> None:
+    first, second = [0.61, 0.72, 0.55], [0.81, 0.79]
+    found, p_value = welch_difference(first, second, level=0.9)
+    wanted: Any = stats.ttest_ind(second, first, equal_var=False)
+    limits = wanted.confidence_interval(0.9)
+    assert (found.low, found.high) == pytest.approx((limits.low, limits.high))
+    assert (p_value, found.n) == (pytest.approx(wanted.pvalue), 5)
+    assert welch_difference([0.5, 0.5], [0.7, 0.7], level=0.9)[1] is None
