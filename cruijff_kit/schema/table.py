@@ -80,7 +80,7 @@ class Tabular(Noun):
     """Arguments of the generator: a table, its schema, and what becomes question and answer."""
 
     source: str
-    """Table: `.csv`, `.tsv`, `.parquet`, `.dta`, `.xlsx`, `.sas7bdat` or `.xpt`."""
+    """Table: `.csv`, `.tsv`, `.parquet`, `.dta`, `.xlsx`, `.sas7bdat` or `.xpt`, or CSV in a `.zip`."""
     schema_file: str
     """Schema of the table, as `ck data schema` drafts it."""
     target: str
@@ -93,8 +93,8 @@ class Tabular(Noun):
     """Variables told, in this order; all but the target, or those the template names, where absent."""
     condition: Name = "table"
     """Name of this way to tell a row; the first part of the file's name."""
-    style: Literal["dictionary", "narrative"] = "dictionary"
-    """One line a variable, or sentences by a template."""
+    style: Literal["dictionary", "narrative", "condensed", "terse"] = "dictionary"
+    """One line a variable, sentences by a template, `name: value` behind each other, or the schema's short forms."""
     template: str | None = None
     """Jinja file of a `narrative`: `{{ age }}` is a value, `{{ name.age }}` its name, `{{ raw.age }}` its cell."""
     context: str = ""

@@ -26,8 +26,8 @@ def _answer(told: Tabular) -> Iterator[Problem]:
 def _style(told: Tabular) -> Iterator[Problem]:
     if told.style == "narrative" and told.template is None:
         yield Problem("a `narrative` needs a template", "template", hint="name a Jinja file with `template`")
-    if told.style == "dictionary" and told.template is not None:
-        yield Problem("a `dictionary` takes no template", "template", hint="write `style: narrative`, or leave it out")
+    if told.style != "narrative" and told.template is not None:
+        yield Problem(f"a `{told.style}` takes no template", "template", hint="write `style: narrative`, or leave it out")
     if told.context_placement != "before" and not told.context.strip():
         hint = "write it, or remove `context_placement`"
         yield Problem("there is no `context` to place", "context_placement", hint=hint)

@@ -13,7 +13,7 @@ from cruijff_kit.data.tabular.features import Feature, known
 from cruijff_kit.data.tabular.perturbations import Draw, added, renamed, reordered
 from cruijff_kit.data.tabular.readers import TableRow
 from cruijff_kit.data.tabular.row_reader import RowReader, Telling
-from cruijff_kit.data.tabular.styles import dictionary, narrative, template_variables
+from cruijff_kit.data.tabular.styles import STYLES, narrative, template_variables
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress
 from cruijff_kit.schema.table import TableSchema, Tabular
@@ -90,8 +90,9 @@ def telling(arguments: Tabular, schema: TableSchema, *, template: str | None) ->
                 Problem("the target is the only variable", "features", hint="describe more columns in the schema")
             ],
         )
-    style = dictionary if template is None else narrative(template, name=file)
-    return Telling(arguments, schema, features, style, "\n" if template is None else " ")
+    if template is not None:
+        return Telling(arguments, schema, features, narrative(template, name=file), " ")
+    return Telling(arguments, schema, features, *STYLES[arguments.style])
 
 
 def scan_table(telling: Telling, file: IO[bytes], *, progress: Progress | None = None) -> Scan:
