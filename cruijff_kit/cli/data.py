@@ -4,7 +4,9 @@ import click
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.allow import allow
+from cruijff_kit.cli.baseline import baseline
 from cruijff_kit.cli.datasets import list_files, prepare, split, stats, validate
+from cruijff_kit.cli.made_rows import acs, generate, stand_in, twins
 from cruijff_kit.cli.structure import structure
 from cruijff_kit.cli.swap import swap
 from cruijff_kit.cli.tables import from_table, schema
@@ -16,10 +18,12 @@ __all__ = ["data"]
 
 @click.group()
 def data() -> None:
-    """Look at, check, prepare, divide or convert data, or tell a table in words."""
+    """Look at, check, prepare, divide, convert or generate data, or tell a table in words."""
 
 
-for _command in (allow, list_files, validate, stats, prepare, split, structure, swap, schema, from_table):
+_OF_FILES = (allow, list_files, validate, stats, prepare, split, structure, swap, schema, from_table)
+_MADE = (generate, acs, stand_in, twins, baseline)
+for _command in (*_OF_FILES, *_MADE):
     data.add_command(_command)
 
 

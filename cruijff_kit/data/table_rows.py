@@ -20,3 +20,5 @@ class TableRows(NamedTuple):
     """Those of them that are numbers; the others are codes."""
     cells: dict[str, list[tuple[str, ...]]]
     """Cells of each row by split, in the order of the columns; empty where there is none."""
+    options: tuple[str, ...] = ()
+    """How no and yes are written; empty where numbers are asked for."""

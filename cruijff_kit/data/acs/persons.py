@@ -92,7 +92,7 @@ def _persons(
         splits[split].append(_row(person, arguments, task=task, share=share))
         cells[split].append(tuple(feature.cell or "" for feature in person.features))
     numeric = frozenset(each.name for each in reader.features if each.variable.type == "integer")
-    return TableRows(splits, task.features, numeric, cells)
+    return TableRows(splits, task.features, numeric, cells, arguments.answers if task.yes is not None else ())
 
 
 def _row(person: _Person, arguments: AcsPersons, *, task: AcsTask, share: float) -> dict[str, Any]:

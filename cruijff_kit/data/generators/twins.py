@@ -19,7 +19,7 @@ from cruijff_kit.data.draws import ordered
 from cruijff_kit.data.known_chances import chance_columns
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.data.table_rows import Openers, TableRows
-from cruijff_kit.data.tabular.cells import number_of, number_text
+from cruijff_kit.data.tabular.cells import number_of
 from cruijff_kit.data.tabular.readers import open_table
 from cruijff_kit.data.twin_model import Form, Kin, best_accuracy, chance_identical, kin_of
 from cruijff_kit.errors import Problem, SpecError
@@ -210,12 +210,13 @@ def _made_up(number: int, arguments: SyntheticTwins, kins: Sequence[Kin]) -> _Pa
         alike = kin.identical if identical else kin.fraternal
         first = dice.normal()
         second = alike * first + (1 - alike**2) ** 0.5 * dice.normal()
-        values.append((_rounded(Decimal(first), arguments), _rounded(Decimal(second), arguments)))
+        values.append((_rounded(first, arguments), _rounded(second, arguments)))
     return _Pair(tuple(values), identical)
 
 
-def _rounded(value: Decimal, arguments: TwinRows) -> Decimal:
-    return Decimal(number_text(value, decimals=arguments.decimals))
+def _rounded(value: float | Decimal, arguments: TwinRows) -> Decimal:
+    rounded = Decimal(f"{value:.{arguments.decimals}f}")
+    return rounded or abs(rounded)
 
 
 def _read(
@@ -250,7 +251,7 @@ def _told(pair: _Pair, arguments: TwinRows) -> list[str]:
     said = []
     for values in pair.values:
         numbers = () if values is None else values if arguments.form == "pair" else (abs(values[0] - values[1]),)
-        said.append(", ".join(number_text(each, decimals=arguments.decimals) for each in numbers))
+        said.append(", ".join(f"{each:f}" for each in numbers))
     return said
 
 
@@ -261,7 +262,8 @@ def _dealt(
     rows: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {}
     count = 0
     for count, pair in enumerate(pairs, 1):
-        row, cells = _row(pair, arguments, known=known), _told(pair, arguments)
+        cells = _told(pair, arguments)
+        row = _row(pair, cells, arguments=arguments, known=known)
         rows.setdefault(row["input"], []).append((row, tuple(cells)))
     shares = {name: getattr(arguments, name) for name in ("test", "validation", "calibration")}
     left = {name: round(share * count) for name, share in shares.items() if share}
@@ -283,12 +285,15 @@ def _dealt(
         columns,
         frozenset(columns),
         {name: [_numbers(cells, arguments.form) for _, cells in some] for name, some in found.items()},
+        arguments.answers,
     )
 
 
-def _row(pair: _Pair, arguments: TwinRows, *, known: tuple[Sequence[Kin], float] | None) -> dict[str, Any]:
+def _row(
+    pair: _Pair, cells: Sequence[str], *, arguments: TwinRows, known: tuple[Sequence[Kin], float] | None
+) -> dict[str, Any]:
     fraternal, identical = arguments.answers
-    said = [f"V{at}: {each}" for at, each in enumerate(_told(pair, arguments), 1) if each]
+    said = [f"V{at}: {each}" for at, each in enumerate(cells, 1) if each]
     row: dict[str, Any] = {"input": "; ".join(said), "output": identical if pair.identical else fraternal}
     if known is not None:
         kins, share = known
