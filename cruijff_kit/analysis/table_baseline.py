@@ -1,12 +1,12 @@
 """What models of tables reach on rows that a language model reads as texts: same rows, same columns, same splits.
 
-    most frequent    what knows nothing but the answers of `train`
-    linear           logistic or ridge regression, categories one by one
-    boosted trees    histogram gradient boosting, defaults but for its seed
-    true chances     whoever knows each row's probability, where the rows tell it
+most frequent    what knows nothing but the answers of `train`
+linear           logistic or ridge regression, categories one by one
+boosted trees    histogram gradient boosting, defaults but for its seed
+true chances     whoever knows each row's probability, where the rows tell it
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cruijff_kit.data.known_chances import chances_in
@@ -64,7 +64,10 @@ def _matrix(table: TableRows, split: str) -> "np.ndarray[Any, Any]":
 
     numeric = [name in table.numeric for name in table.features]
     rows = [
-        [(float(cell) if cell else np.nan) if number else (cell or "none") for cell, number in zip(cells, numeric, strict=True)]
+        [
+            (float(cell) if cell else np.nan) if number else (cell or "none")
+            for cell, number in zip(cells, numeric, strict=True)
+        ]
         for cells in table.cells[split]
     ]
     return np.array(rows, dtype=object)
@@ -97,7 +100,7 @@ def _models(table: TableRows, *, binary: bool, seed: int) -> list[tuple[str, Any
     linear = ColumnTransformer([("numbers", scaled, numbers), ("codes", single, codes)])
     trees = ColumnTransformer([("numbers", floats, numbers), ("codes", ranked, codes)])
     which = list(range(len(numbers), len(table.features)))
-    boosted = HistGradientBoostingClassifier if binary else HistGradientBoostingRegressor
+    boosted: Any = HistGradientBoostingClassifier if binary else HistGradientBoostingRegressor
     grown = boosted(random_state=seed, categorical_features=which or None, early_stopping=False)
     return [
         ("most frequent answer", DummyClassifier(strategy="prior")) if binary else ("mean", DummyRegressor()),
@@ -112,7 +115,7 @@ def _floats(cells: Any) -> Any:
     return cells.astype(float)
 
 
-def _figures(right: Any, said: Any, *, binary: bool) -> Mapping[str, float]:
+def _figures(right: Any, said: Any, *, binary: bool) -> dict[str, float]:
     import numpy as np
     from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 

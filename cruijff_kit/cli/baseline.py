@@ -29,5 +29,7 @@ def _told(found: TableBaseline) -> str:
         (model.name, *(f"{model.figures[name]:.4g}" if name in model.figures else "" for name in names))
         for model in found.models
     ]
-    head = f"{found.path}: {found.trained_on:,} rows of train, {found.rows:,} of {found.split}, {found.features} columns"
+    head = (
+        f"{found.path}: {found.trained_on:,} rows of train, {found.rows:,} of {found.split}, {found.features} columns"
+    )
     return f"{head}\n\n{aligned(('model', *names), rows)}"

@@ -15,7 +15,9 @@ __all__ = ["acs", "generate", "stand_in", "twins"]
 
 _TASKS = ("ACSIncome", "ACSEmployment", "ACSMobility", "ACSPublicCoverage", "ACSTravelTime", "age", "income", "hours",
           "commute")  # fmt: skip
-_SET = click.option("--set", "others", multiple=True, metavar="NAME=VALUE", help="Any other argument, its value as YAML.")
+_SET = click.option(
+    "--set", "others", multiple=True, metavar="NAME=VALUE", help="Any other argument, its value as YAML."
+)
 _TIER = click.option(
     "--tier",
     type=click.Choice(("green", "yellow", "red")),
@@ -46,16 +48,25 @@ def generate(experiment: str, generator: str, others: tuple[str, ...], **told: A
 
 @click.command("acs")
 @click.argument("source", required=False)
-@click.option("--task", type=click.Choice(_TASKS), required=True, help="What is asked; a number for those in small letters.")
-@click.option("--form", type=click.Choice(("verbose", "condensed", "terse")), default=None, help="How a person is told.")
 @click.option(
-    "--order", type=click.Choice(("published", "once", "each")), default=None, help="Order of variables; shuffled once, or each."
+    "--task", type=click.Choice(_TASKS), required=True, help="What is asked; a number for those in small letters."
+)
+@click.option(
+    "--form", type=click.Choice(("verbose", "condensed", "terse")), default=None, help="How a person is told."
+)
+@click.option(
+    "--order",
+    type=click.Choice(("published", "once", "each")),
+    default=None,
+    help="Order of variables; shuffled once, or each.",
 )
 @click.option("--balanced", is_flag=True, help="As many answered yes as no.")
 @click.option("--train-size", "train", type=int, default=None, help="Persons to train on.")
 @click.option("--val-size", "validation", type=int, default=None, help="Persons to choose by.")
 @click.option("--test-size", "test", type=int, default=None, help="Persons kept for judging.")
-@click.option("--dictionary", default=None, help="The survey's data dictionary in CSV: words for occupations and places.")
+@click.option(
+    "--dictionary", default=None, help="The survey's data dictionary in CSV: words for occupations and places."
+)
 @click.option("--stand-in", "made_up", is_flag=True, help="Persons made up instead of a file; chances are known.")
 @_SEED
 @_SET
@@ -64,7 +75,9 @@ def generate(experiment: str, generator: str, others: tuple[str, ...], **told: A
 @_COUNT
 @_JSON
 @click.pass_obj
-def acs(experiment: str, source: str | None, made_up: bool, balanced: bool, others: tuple[str, ...], **told: Any) -> None:
+def acs(
+    experiment: str, source: str | None, made_up: bool, balanced: bool, others: tuple[str, ...], **told: Any
+) -> None:
     """Ask of persons in SOURCE, your person file of the American Community Survey: `.csv`, or the `.zip` of it.
 
     Nothing is downloaded. With --stand-in persons are made up, and nothing is said of anyone who lives.
@@ -85,7 +98,7 @@ def acs(experiment: str, source: str | None, made_up: bool, balanced: bool, othe
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @_JSON
 @click.pass_obj
-def stand_in(experiment: str, path: str, people: int, seed: int, force: bool, as_json: bool) -> None:
+def stand_in(experiment: str, path: str, *, people: int, seed: int, force: bool, as_json: bool) -> None:
     """Write PATH, a person file like the survey's whose persons are made up."""
     with ProgressBar("make") as progress:
         found = workflow.make_stand_in(
@@ -118,10 +131,13 @@ def twins(experiment: str, source: str | None, others: tuple[str, ...], **told: 
 
 
 def _make(experiment: str, generator: str, arguments: dict[str, Any], told: dict[str, Any]) -> None:
-    as_json = told.pop("as_json")
+    show = told["count"] if told["dry_run"] else None
     with ProgressBar("make") as progress:
-        found = workflow.make_rows(generator, arguments, progress=progress, world=enter(experiment), **told)
-    click.echo(found.model_dump_json(indent=2) if as_json else _receipt(found, arguments, dry_run=told["dry_run"]))
+        found = workflow.make_rows(
+            generator, arguments, show=show, tier=told["tier"], progress=progress, world=enter(experiment)
+        )
+    as_json, dry_run = told["as_json"], told["dry_run"]
+    click.echo(found.model_dump_json(indent=2) if as_json else _receipt(found, arguments, dry_run=dry_run))
 
 
 def _set(others: tuple[str, ...]) -> dict[str, Any]:
@@ -134,7 +150,9 @@ def _set(others: tuple[str, ...]) -> dict[str, Any]:
         try:
             found[name] = yaml.safe_load(value)
         except yaml.YAMLError as err:
-            raise SpecError(f"`--set {each}` is not valid YAML", hint="quote the value twice: once for the shell") from err
+            raise SpecError(
+                f"`--set {each}` is not valid YAML", hint="quote the value twice: once for the shell"
+            ) from err
     return found
 
 

@@ -48,9 +48,9 @@ def chance_identical(
     """
     logit = math.log(share / (1 - share))
     for (first, second), kin in zip(traits, kins, strict=True):
-        logit += _ratio((first - second) / math.sqrt(2), 1 - kin.identical, 1 - kin.fraternal)
+        logit += _ratio((first - second) / math.sqrt(2), one=1 - kin.identical, other=1 - kin.fraternal)
         if form == "pair":
-            logit += _ratio((first + second) / math.sqrt(2), 1 + kin.identical, 1 + kin.fraternal)
+            logit += _ratio((first + second) / math.sqrt(2), one=1 + kin.identical, other=1 + kin.fraternal)
     return 1 / (1 + math.exp(-logit)) if logit > -700 else 0.0
 
 
@@ -74,7 +74,7 @@ def best_accuracy(kins: Sequence[Kin], *, share: float, form: Form = "pair") -> 
     return share * _above(as_identical, -start) + (1 - share) * (1 - _above(as_fraternal, -start))
 
 
-def _ratio(value: float, one: float, other: float) -> float:
+def _ratio(value: float, *, one: float, other: float) -> float:
     """Return the logarithm of how much likelier a value is with one variance than with another."""
     return (math.log(other / one) + value * value * (1 / other - 1 / one)) / 2
 

@@ -22,6 +22,7 @@ from cruijff_kit.data.generators.registry import (
 from cruijff_kit.data.known_chances import CHANCE
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.data.table_rows import Openers, TableRows
+from cruijff_kit.data.tiers import strictest
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.audit import Action, AuditEvent
@@ -40,8 +41,7 @@ def make_rows(
     generator: str,
     arguments: Mapping[str, Any],
     *,
-    dry_run: bool = False,
-    count: int = 2,
+    show: int | None = None,
     tier: Tier | None = None,
     progress: Progress | None = None,
     world: World,
@@ -53,8 +53,7 @@ def make_rows(
     Args:
         generator: its name; tables are told by `tell_table`.
         arguments: those that differ from the defaults; relative paths start at the experiment.
-        dry_run: write nothing, and show rows where the tier allows it.
-        count: rows of each split that a dry run shows, from 0 to 50.
+        show: write nothing, and show so many rows of each split, from 0 to 50, where the tier allows it.
         tier: how freely the files it reads may be shown, as declared.
         progress: told of rows read or made.
         world: the experiment and its surroundings.
@@ -63,34 +62,48 @@ def make_rows(
         SpecError: the arguments or a file cannot be used; all problems at once.
         SiteError: the extra that reads a format is not installed.
     """
-    if not 0 <= count <= _MOST:
-        raise SpecError(f"`count` is `{count}`; it goes from 0 to {_MOST}", hint="show fewer rows")
+    if show is not None and not 0 <= show <= _MOST:
+        raise SpecError(f"`{show}` rows are too many to show; it goes from 0 to {_MOST}", hint="show fewer rows")
     if generator == "tabular":
         raise SpecError("`tabular` tells a table", hint="use `ck data from-table`")
     made = _generated(generator, arguments, progress=progress, world=world)
     sources = [world.store.root / path for path in named_files(generator, arguments).values()]
     said: list[Tier] = [tier_of(source, declared=tier, world=world) for source in sources]
-    shown: Tier = max(said or [tier or "green"], key=("green", "yellow", "red").index)
-    hidden = _withheld(shown, sources, world)
-    receipt = MadeData(
+    shown: Tier = strictest(said) if said else tier or "green"
+    hidden = _withheld(shown, sources, world=world)
+    receipt = _receipt(made, generator, tier=shown)
+    if hidden:
+        receipt = receipt.model_copy(update={"answers": {}, "withheld": hidden})
+    if show is None:
+        return receipt.model_copy(update={"written": _written(made, sources, declared=tier, world=world)})
+    return receipt.model_copy(update={"samples": () if hidden else _samples(made.splits, show)})
+
+
+def _receipt(made: Generated, generator: str, *, tier: Tier) -> MadeData:
+    facts, known = made.facts, GENERATORS[generator]
+    typed = known.arguments.model_validate(facts.arguments)
+    return MadeData(
         generator=generator,
-        path=made.facts.path,
-        key=made.facts.key,
+        path=facts.path,
+        key=facts.key,
         written=False,
-        sha256=made.facts.sha256,
-        splits=made.facts.splits,
-        answers={} if hidden else _answers(made.splits),
+        sha256=facts.sha256,
+        splits=facts.splits,
+        answers=_answers(made.splits),
         best=_best(made.splits),
-        ceiling=_ceiling(generator, made.facts.arguments),
-        tier=shown,
+        ceiling=None if known.ceiling is None else known.ceiling(typed),
+        tier=tier,
     )
-    if dry_run:
-        return receipt.model_copy(update={"samples": () if hidden else _samples(made.splits, count), "withheld": hidden})
-    return receipt.model_copy(update={"written": _written(made, sources, declared=tier, world=world)})
 
 
 def make_stand_in(
-    path: str, *, people: int = 40_000, seed: int = 0, force: bool = False, progress: Progress | None = None, world: World
+    path: str,
+    *,
+    people: int = 40_000,
+    seed: int = 0,
+    force: bool = False,
+    progress: Progress | None = None,
+    world: World,
 ) -> MadeFile:
     """Write a person file of the American Community Survey whose persons are made up.
 
@@ -129,15 +142,13 @@ def drawn_rows(
     if problems or known is None or draw is None:
         hint = f"generators that do are {', '.join(f'`{name}`' for name, each in GENERATORS.items() if each.draw)}"
         fact = f"generator `{generator}` cannot run" if problems else f"generator `{generator}` tells no table"
-        raise SpecError(fact, problems=problems, hint=None if problems else hint)
+        raise SpecError(fact, problems=problems, hint="" if problems else hint)
     typed = known.arguments.model_validate(dict(arguments))
     with ExitStack() as stack:
-        return draw(typed, _openers(named_files(generator, arguments), world, stack), progress=progress)
+        return draw(typed, _openers(named_files(generator, arguments), stack, world=world), progress=progress)
 
 
-def _generated(
-    generator: str, arguments: Mapping[str, Any], *, progress: Progress | None, world: World
-) -> Generated:
+def _generated(generator: str, arguments: Mapping[str, Any], *, progress: Progress | None, world: World) -> Generated:
     known = GENERATORS.get(generator)
     if known is None or known.draw is None:
         paths = named_files(generator, arguments)
@@ -150,10 +161,10 @@ def _generated(
         name: world.store.digest(str(world.store.root / path)) or ""
         for name, path in named_files(generator, arguments).items()
     }
-    return packed(generator, arguments, rows.splits, hashes=hashes)
+    return packed(generator, arguments, splits=rows.splits, hashes=hashes)
 
 
-def _openers(paths: Mapping[str, str], world: World, stack: ExitStack) -> Openers:
+def _openers(paths: Mapping[str, str], stack: ExitStack, *, world: World) -> Openers:
     def opener(path: str) -> IO[bytes]:
         return stack.enter_context(_open(world.store.root / path, shown=path))
 
@@ -192,7 +203,7 @@ def _written(made: Generated, sources: list[Path], *, declared: Tier | None, wor
     return True
 
 
-def _withheld(tier: Tier, sources: list[Path], world: World) -> str:
+def _withheld(tier: Tier, sources: list[Path], *, world: World) -> str:
     """Return why rows are not shown; empty where they may be."""
     if tier == "green" or not sources:
         return ""
@@ -216,11 +227,6 @@ def _best(splits: Splits) -> dict[str, float]:
     }
     told = {name: rows for name, rows in chances.items() if rows and all(rows)}
     return {name: sum(map(max, rows)) / len(rows) for name, rows in told.items()}
-
-
-def _ceiling(generator: str, arguments: Mapping[str, Any]) -> float | None:
-    known = GENERATORS[generator]
-    return None if known.ceiling is None else known.ceiling(known.arguments.model_validate(dict(arguments)))
 
 
 def _samples(splits: Splits, count: int) -> tuple[MadeRow, ...]:

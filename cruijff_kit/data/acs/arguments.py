@@ -12,7 +12,6 @@ __all__ = ["SPLITS", "Acs", "AcsPersons", "AcsStandIn", "argument_problems", "si
 
 SPLITS = ("train", "validation", "calibration", "test")
 """Splits, and arguments that say how large each is."""
-_OWN = ("input", "output", "row")
 
 
 class AcsPersons(Noun):
@@ -85,7 +84,4 @@ def argument_problems(arguments: AcsPersons) -> list[Problem]:
     if task.target in arguments.groups:
         fact = f"`{task.target}` is the answer of `{arguments.task}`"
         problems.append(Problem(fact, "groups", hint="remove it"))
-    for name in _OWN:
-        if name in arguments.groups:
-            problems.append(Problem(f"`{name}` is no variable of the survey", "groups", hint="remove it"))
     return problems

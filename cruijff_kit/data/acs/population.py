@@ -1,4 +1,4 @@
-"""A population made up: persons with the survey's columns and codes. Nobody in it lives, and nothing of the survey was used.
+"""A population made up: persons with the survey's columns and codes, none of whom lives; no datum of it was used.
 
 A stand-in until one's own file is at hand, and a test whose answer is known. Each person is
 drawn from the seed and their number alone, every variable from some drawn before it:
@@ -9,7 +9,7 @@ drawn from the seed and their number alone, every variable from some drawn befor
     DEAR DEYE DREM DIS GCL        from AGEP
     MIG                           from AGEP, MAR, SCHL; nothing depends on it
     ESR                           from AGEP, SEX, SCHL, DIS, MAR
-    COW OCCP WKHP JWTR POWPUMA    from ESR, SCHL, SEX, PUMA
+    COW OCCP WKHP JWTR POWPUMA    from ESR, SCHL, SEX, AGEP, PUMA
     JWMNP                         from JWTR, PUMA, POWPUMA; nothing depends on it
     PINCP POVPIP                  from AGEP, SEX, SCHL, OCCP, WKHP
     PUBCOV                        from AGEP, DIS, ESR, CIT, PINCP; nothing depends on it
@@ -44,7 +44,11 @@ COLUMNS = (
 _STATES = {"6": 0.3, "48": 0.25, "36": 0.2, "12": 0.15, "39": 0.1}
 _RACES = {"1": 0.62, "2": 0.12, "6": 0.09, "8": 0.08, "9": 0.07, "3": 0.015, "7": 0.005}
 _ABROAD = {"1": 0.06, "2": 0.1, "6": 0.65, "8": 0.45, "9": 0.1, "3": 0.02, "7": 0.2}
-_BIRTH = {"6": ("207", "210", "233", "247", "217"), "8": ("303", "312", "313", "364"), "2": ("333", "332", "440", "416")}
+_BIRTH = {
+    "6": ("207", "210", "233", "247", "217"),
+    "8": ("303", "312", "313", "364"),
+    "2": ("333", "332", "440", "416"),
+}
 _MANNERS = {"1": 0.83, "2": 0.04, "4": 0.03, "9": 0.01, "10": 0.03, "11": 0.06}
 _MINUTES = {"1": 3.1, "2": 3.7, "4": 3.7, "9": 2.8, "10": 2.3}
 # Occupation: years of schooling it asks for as a level, logarithm of what it adds to income.
@@ -88,7 +92,7 @@ def _logistic(logit: float) -> float:
     return 1 / (1 + math.exp(-logit))
 
 
-def _tell(cells: dict[str, str], task: str, chance: float) -> None:
+def _tell(cells: dict[str, str], task: str, *, chance: float) -> None:
     cells[f"{CHANCE_OF}{task}"] = f"{chance:.6f}"
 
 
@@ -163,7 +167,7 @@ def _move(cells: dict[str, str], dice: Dice, *, age: int) -> None:
         return
     stays = _logistic(0.9 + (age - 24) / 12 + 0.7 * (cells["MAR"] == "1") - 0.5 * (_schooling(cells) >= 2))
     cells["MIG"] = "1" if dice.yes(stays) else dice.among({"3": 0.94, "2": 0.06})
-    _tell(cells, "ACSMobility", stays)
+    _tell(cells, "ACSMobility", chance=stays)
 
 
 def _work(cells: dict[str, str], dice: Dice, *, age: int) -> None:
@@ -174,7 +178,7 @@ def _work(cells: dict[str, str], dice: Dice, *, age: int) -> None:
         - 0.45 * (cells["SEX"] == "2") + 0.3 * (cells["MAR"] == "1")
     )  # fmt: skip
     cells["ESR"] = "1" if dice.yes(works) else dice.among({"6": 0.85, "3": 0.12, "2": 0.03})
-    _tell(cells, "ACSEmployment", works)
+    _tell(cells, "ACSEmployment", chance=works)
     if cells["ESR"] in {"1", "2", "3"}:
         _job(cells, dice)
     if cells["ESR"] == "1":
@@ -186,8 +190,14 @@ def _job(cells: dict[str, str], dice: Dice) -> None:
     cells["OCCP"] = dice.one_of(_JOBS[level][0])
     cells["COW"] = dice.among({"1": 0.66, "2": 0.09, "3": 0.07, "4": 0.05, "5": 0.03, "6": 0.06, "7": 0.04})
     if cells["ESR"] != "3":
-        full = dice.yes(0.82 if cells["SEX"] == "1" else 0.7)
-        cells["WKHP"] = str(round(42 + 5 * dice.normal()) if full else max(4, round(22 + 7 * dice.normal())))
+        cells["WKHP"] = str(_hours(cells, dice, level=level))
+
+
+def _hours(cells: dict[str, str], dice: Dice, *, level: int) -> int:
+    age = int(cells["AGEP"])
+    full = dice.yes(_logistic(2.4 - 0.6 * (cells["SEX"] == "2") - 2.2 * (age < 21) - 2.0 * (age >= 66)))
+    own = 5 * (cells["COW"] in {"6", "7"})
+    return round(40 + own + level + 4 * dice.normal()) if full else max(4, round(20 + 6 * dice.normal()))
 
 
 def _travel(cells: dict[str, str], dice: Dice) -> None:
@@ -195,13 +205,13 @@ def _travel(cells: dict[str, str], dice: Dice) -> None:
     near = dice.yes(0.6)
     cells["POWPUMA"] = cells["PUMA"] if near else str(100 * (1 + int(dice.roll() * 5)))
     if cells["JWTR"] == "11":
-        _tell(cells, "ACSTravelTime", 0.0)
+        _tell(cells, "ACSTravelTime", chance=0.0)
         return
     far = abs(int(cells["PUMA"]) - int(cells["POWPUMA"])) / 100
     mean, spread = _MINUTES[cells["JWTR"]] - 0.25 + 0.3 * far, 0.55
     minutes = math.exp(mean + spread * dice.normal())
     cells["JWMNP"] = str(min(200, max(1, math.floor(minutes))))
-    _tell(cells, "ACSTravelTime", 1 - NORMAL.cdf((math.log(21) - mean) / spread))
+    _tell(cells, "ACSTravelTime", chance=1 - NORMAL.cdf((math.log(21) - mean) / spread))
 
 
 def _income(cells: dict[str, str], dice: Dice, *, age: int) -> None:
@@ -216,7 +226,7 @@ def _income(cells: dict[str, str], dice: Dice, *, age: int) -> None:
         mean, spread = mean + 0.3 - SEX_GAP * (cells["SEX"] == "2"), 0.55
         amount = math.floor(math.exp(mean + spread * dice.normal()))
         above, kept = (1 - NORMAL.cdf((math.log(least) - mean) / spread) for least in (50_001, 101))
-        _tell(cells, "ACSIncome", above / kept)
+        _tell(cells, "ACSIncome", chance=above / kept)
     cells |= {"PINCP": str(amount), "POVPIP": str(min(501, round(100 * amount / 15_000)))}
 
 
@@ -227,4 +237,4 @@ def _coverage(cells: dict[str, str], dice: Dice, *, age: int) -> None:
         - 0.6 * (cells["CIT"] == "5") - earned / 20_000
     )  # fmt: skip
     cells["PUBCOV"] = "1" if dice.yes(covered) else "2"
-    _tell(cells, "ACSPublicCoverage", covered)
+    _tell(cells, "ACSPublicCoverage", chance=covered)

@@ -1,4 +1,4 @@
-"""Dealing persons out: exact sizes, halves where asked for, nobody's like in two splits; and chances among those drawn."""
+"""Dealing persons out: exact sizes, halves where asked for, nobody's like in two splits; chances of those drawn."""
 
 from array import array
 from collections.abc import Iterator, Mapping

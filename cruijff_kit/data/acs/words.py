@@ -42,11 +42,10 @@ def person_schema(columns: Sequence[str], codes: Mapping[str, Mapping[str, str]]
     """
     schema, later = (_parsed(name) for name in (_SCHEMA, _LATER))
     variables = dict(schema.variables)
-    for name, variable in later.variables.items():
-        if name not in columns and variable.column in columns:
-            variables[name] = variable
+    newer = {name: each for name, each in later.variables.items() if name not in columns and each.column in columns}
+    variables.update(newer)
     variables["OCCP"] = variables["OCCP"].model_copy(update={"value_map": _occupations(codes.get("OCCP", {}))})
-    places = variables["POBP"].value_map | codes.get("POBP", {})
+    places = {**variables["POBP"].value_map, **codes.get("POBP", {})}
     variables["POBP"] = variables["POBP"].model_copy(update={"value_map": _apart(places)})
     return schema.model_copy(update={"variables": variables})
 
@@ -107,7 +106,7 @@ def _apart(words: Mapping[str, str]) -> dict[str, str]:
 
 
 def _occupations(codes: Mapping[str, str]) -> dict[str, str]:
-    """Return words for every code there may be: those of the dictionary, and the major group with the code for others."""
+    """Return words for every code: those of the dictionary, for others the major group and the code."""
     found, least = dict(codes), 1
     for most, group in _GROUPS:
         for code in range(least, most + 1):

@@ -216,12 +216,10 @@ def make_dataset(generator: str, arguments: Mapping[str, Any], *, files: Files =
         raise SpecError(f"generator `{generator}` cannot run", problems=problems)
     known = GENERATORS[generator]
     splits = known.generate(known.arguments.model_validate(dict(arguments)), files)
-    return packed(generator, arguments, splits, hashes={name: _sha256(each) for name, each in files.items()})
+    return packed(generator, arguments, splits=splits, hashes={name: _sha256(each) for name, each in files.items()})
 
 
-def packed(
-    generator: str, arguments: Mapping[str, Any], splits: Splits, *, hashes: Mapping[str, str]
-) -> Generated:
+def packed(generator: str, arguments: Mapping[str, Any], *, splits: Splits, hashes: Mapping[str, str]) -> Generated:
     """Return rows that a generator gave as the data set they are.
 
     Args:

@@ -131,7 +131,7 @@ def draw(arguments: SyntheticTwins, opened: Openers, *, progress: Progress | Non
         for number in range(1, arguments.pairs + 1):
             if progress and number % 10_000 == 0:
                 progress(number, arguments.pairs, "pairs made")
-            yield _made_up(number, arguments, kins)
+            yield _made_up(number, arguments, kins=kins)
 
     return _dealt(pairs(), arguments, traits=arguments.traits, known=(kins, arguments.identical))
 
@@ -203,7 +203,7 @@ def _kins(arguments: SyntheticTwins) -> list[Kin]:
     return [kin_of(a2, c2) for a2, c2 in zip(*shares, strict=True)]
 
 
-def _made_up(number: int, arguments: SyntheticTwins, kins: Sequence[Kin]) -> _Pair:
+def _made_up(number: int, arguments: SyntheticTwins, *, kins: Sequence[Kin]) -> _Pair:
     dice = Dice(f"twins/{number}", seed=arguments.seed)
     identical, values = dice.yes(arguments.identical), []
     for kin in kins:
@@ -231,7 +231,9 @@ def _read(
         wrong = [each for pair in cells for each in pair if each not in {"", "NA"} and number_of(each) is None]
         if identical is None or wrong:
             fact = f"a cell of `{arguments.zygosity}` names no kind" if identical is None else "a trait is no number"
-            hint = "name its cells with `identical` and `fraternal`" if identical is None else "leave it empty, or mend it"
+            hint = (
+                "name its cells with `identical` and `fraternal`" if identical is None else "leave it empty, or mend it"
+            )
             problems.append(Problem(fact, place=f"{arguments.source} row {number}", hint=hint))
         elif not problems:
             yield _Pair(tuple(_both(pair, arguments) for pair in cells), identical)
@@ -260,11 +262,11 @@ def _dealt(
 ) -> TableRows:
     """Return pairs in splits: in an order that the seed fixes, those that read the same in one."""
     rows: dict[str, list[tuple[dict[str, Any], tuple[str, ...]]]] = {}
-    count = 0
-    for count, pair in enumerate(pairs, 1):
+    for pair in pairs:
         cells = _told(pair, arguments)
         row = _row(pair, cells, arguments=arguments, known=known)
         rows.setdefault(row["input"], []).append((row, tuple(cells)))
+    count = sum(map(len, rows.values()))
     shares = {name: getattr(arguments, name) for name in ("test", "validation", "calibration")}
     left = {name: round(share * count) for name, share in shares.items() if share}
     names = [name for name in SPLITS if name == "train" or shares[name]]
@@ -279,7 +281,9 @@ def _dealt(
                         problems=[Problem("no pair is left for it", name, hint="tell more traits or decimals")
                                   for name in empty])  # fmt: skip
     features = tuple(f"V{at}" for at in range(1, traits + 1))
-    columns = features if arguments.form == "difference" else tuple(f"{name}.{each}" for name in features for each in "12")
+    columns = (
+        features if arguments.form == "difference" else tuple(f"{name}.{each}" for name in features for each in "12")
+    )
     return TableRows(
         {name: [row for row, _ in some] for name, some in found.items()},
         columns,

@@ -27,7 +27,9 @@ def _style(told: Tabular) -> Iterator[Problem]:
     if told.style == "narrative" and told.template is None:
         yield Problem("a `narrative` needs a template", "template", hint="name a Jinja file with `template`")
     if told.style != "narrative" and told.template is not None:
-        yield Problem(f"a `{told.style}` takes no template", "template", hint="write `style: narrative`, or leave it out")
+        yield Problem(
+            f"a `{told.style}` takes no template", "template", hint="write `style: narrative`, or leave it out"
+        )
     if told.context_placement != "before" and not told.context.strip():
         hint = "write it, or remove `context_placement`"
         yield Problem("there is no `context` to place", "context_placement", hint=hint)
