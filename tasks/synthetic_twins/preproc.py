@@ -39,7 +39,6 @@ def preprocess(place: Path, *, form: str = "pair", seed: int = 42, output: Path 
         for table in tables
     }
     for path, content in made.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_aside(path, content)
     return list(made)
 
@@ -55,9 +54,9 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         paths = preprocess(told.place, form=told.input_formatting, seed=told.seed, output=told.output_dir)
     except CruijffError as err:
-        print(err, file=sys.stderr)
+        sys.stderr.write(f"{err}\n")
         return err.exit_code
-    print("\n".join(map(str, paths)))
+    sys.stdout.write("".join(f"{path}\n" for path in paths))
     return 0
 
 
