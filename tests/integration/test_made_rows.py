@@ -47,11 +47,10 @@ def made(world: World) -> dict[str, bytes]:
 
 def design(block: str, **changes: Any) -> str:
     """Return a design with the data that a receipt names, its task and its groups."""
-    data = json.loads("{" + block.partition("data: ")[0].replace("in a design:", "").strip() + '"data": ' +
-                      block.partition("data: ")[2] + "}")["data"]  # fmt: skip
+    data = json.loads(block.partition("data: ")[2])
     tasks = [{"name": "asked", "task": "acs", "split": "test", "scorers": ["risk"], "options": ["0", "1"]}]
-    small = {"factors": {}, "controls": {"seeds": [1]}, "data": data, "evaluation": {"tasks": tasks, **changes}}
-    return json.dumps({**DESIGN, **small, "analysis": {"primary_metric": "risk/brier_binary"}})
+    small = {"factors": {}, "controls": {"seeds": [1]}, "data": data, "evaluation": {"tasks": tasks}}
+    return json.dumps({**DESIGN, **small, "analysis": {"primary_metric": "risk/brier_binary", **changes}})
 
 
 def test_a_scaffold_finds_the_persons_that_the_command_drew(world: World) -> None:
@@ -147,11 +146,13 @@ def test_models_of_tables_are_judged_on_the_same_rows(world: World) -> None:
     assert figures["true chances"]["brier"] < figures["logistic regression"]["brier"]
     assert "no split `calibration`" in text(ck(world, "data", "baseline", receipt.path, "--split", "calibration"))
 
-    number = make_rows("acs", {"task": "income", "source": "csv_pca.zip", "train": 250, "test": 60}, world=world)
+    number = make_rows(
+        "acs", {"task": "income", "source": "csv_pca.zip", "train": 250, "validation": 0, "test": 60}, world=world
+    )
     told = TableBaseline.model_validate_json(ck(world, "data", "baseline", number.path, "--json").output)
     assert (told.kind, told.features) == ("number", 10)
     errors = {model.name: model.figures["mae"] for model in told.models}
     assert errors["ridge regression"] < errors["mean"]
 
-    world.store.write("csv_pca.zip", zipped(psam_p06__csv=person_csv(899)))
+    world.store.write("csv_pca.zip", zipped(psam_p06__csv=person_csv(1_000)))
     assert "is not what its sidecar would make now" in text(ck(world, "data", "baseline", number.path))

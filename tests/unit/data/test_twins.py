@@ -129,9 +129,7 @@ def test_tenths_are_kept_for_choosing_and_judging() -> None:
     assert made.facts.splits == {"train": 400, "validation": 50, "test": 50}
 
 
-@pytest.mark.parametrize(
-    "kinds", ({True: "MZ", False: "DZ"}, {True: "1", False: "0"}, {True: "mz", False: "2"}), ids=("words", "bits", "codes")
-)  # fmt: skip
+@pytest.mark.parametrize("kinds", ({True: "MZ", False: "DZ"}, {True: "1", False: "0"}, {True: "mz", False: "2"}))
 def test_a_table_is_read_in_the_form_people_have_it(kinds: dict[bool, str]) -> None:
     made = make_dataset("twins", {"source": "t.csv"}, files={"source": twin_csv(60, traits=24, kinds=kinds)})
     plain = make_dataset("twins", {"source": "t.csv"}, files={"source": twin_csv(60, traits=24)})
