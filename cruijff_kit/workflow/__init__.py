@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         pull_model,
         remove_model,
     )
+    from cruijff_kit.workflow.narrate import write_texts
     from cruijff_kit.workflow.new_task import make_task
     from cruijff_kit.workflow.predict import open_predictor, predict_file, predict_lines, predict_text, predict_texts
     from cruijff_kit.workflow.prepare import prepare_data
@@ -253,6 +254,7 @@ __all__ = [
     "write_inspect",
     "write_report",
     "write_site",
+    "write_texts",
     "write_verdicts",
 ]
 
@@ -303,6 +305,7 @@ _HOMES = {
         "remove_model",
     ),
     "model_choice": ("choose_model",),
+    "narrate": ("write_texts",),
     "new_task": ("make_task",),
     "predict": ("open_predictor", "predict_file", "predict_lines", "predict_text", "predict_texts"),
     "prepare": ("prepare_data",),

@@ -30,6 +30,7 @@ from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.made_data import MadeData, MadeFile, MadeRow
 from cruijff_kit.workflow.consent import closed
+from cruijff_kit.workflow.conversion import own_target
 from cruijff_kit.workflow.tiers import tier_of, told_tier
 
 __all__ = ["drawn_rows", "make_rows", "make_stand_in"]
@@ -121,10 +122,9 @@ def make_stand_in(
     if not path.endswith(".csv") or people < 1:
         fact = f"`{path}` is no `.csv`" if people >= 1 else f"`{people}` persons make no file"
         raise SpecError(fact, hint="name a file that ends in `.csv`, and one person at least")
-    if not force and world.store.digest(path) is not None:
-        raise SpecError(f"`{path}` is there already", hint="name another, or replace it with `--force`")
-    sha256, _ = world.store.write_parts(path, _lines(people, seed=seed, progress=progress))
-    return MadeFile(path=path, rows=people, sha256=sha256)
+    name = own_target(path, source=path, force=force, world=world)
+    sha256, _ = world.store.write_parts(name, _lines(people, seed=seed, progress=progress))
+    return MadeFile(path=name, rows=people, sha256=sha256)
 
 
 def drawn_rows(

@@ -13,7 +13,8 @@ from cruijff_kit.data.tabular.features import Feature, known
 from cruijff_kit.data.tabular.perturbations import Draw, added, renamed, reordered
 from cruijff_kit.data.tabular.readers import TableRow
 from cruijff_kit.data.tabular.row_reader import RowReader, Telling
-from cruijff_kit.data.tabular.styles import STYLES, narrative, template_variables
+from cruijff_kit.data.tabular.styles import STYLES, dictionary, narrative, template_variables
+from cruijff_kit.data.tabular.written import written
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress
 from cruijff_kit.schema.table import TableSchema, Tabular
@@ -52,8 +53,16 @@ def split_names(arguments: Tabular) -> tuple[str, ...]:
     return tuple(name for name in SPLITS if shares[name] > 0)
 
 
-def telling(arguments: Tabular, schema: TableSchema, *, template: str | None) -> Telling:
+def telling(
+    arguments: Tabular, schema: TableSchema, *, template: str | None, texts: Mapping[str, str] | None = None
+) -> Telling:
     """Return how rows are told.
+
+    Args:
+        arguments: how they are to be.
+        schema: what the columns mean.
+        template: of a `narrative`.
+        texts: of `written`, by `told_key`.
 
     Raises:
         SpecError: arguments, schema and template do not fit; all problems at once, placed at argument names.
@@ -92,6 +101,9 @@ def telling(arguments: Tabular, schema: TableSchema, *, template: str | None) ->
         )
     if template is not None:
         return Telling(arguments, schema, features, narrative(template, name=file), " ")
+    if arguments.style == "written":
+        style = written(texts or {}, name=arguments.texts or "texts")
+        return Telling(arguments, schema, features, style, "\n", likeness=dictionary)
     return Telling(arguments, schema, features, *STYLES[arguments.style])
 
 
@@ -111,7 +123,7 @@ def scan_table(telling: Telling, file: IO[bytes], *, progress: Progress | None =
             skipped[read] += 1
             marks.skip(reader.entity is not None)
             continue
-        text = telling.joint.join(telling.style(read.features))
+        text = telling.alike(read.features)
         entity = None if reader.entity is None else _entity(row[reader.entity], number, telling=telling)
         marks.add(digest(text, seed=seed), entity=entity, answer=answers.setdefault(read.answer, len(answers)))
         if progress and number % _STEP == 0:
