@@ -76,21 +76,7 @@ def telling(
     if problems:
         raise SpecError("the table cannot be told like that", problems=problems)
     file = arguments.template or "template"
-    named = template_variables(template, schema, name=file) if template is not None else tuple(variables)
-    if template is not None and arguments.target in named:
-        fact = f"`{arguments.target}` is the answer, and the template tells it"
-        raise SpecError("the answer would be told", problems=[Problem(fact, "template", hint="remove it there")])
-    untold = (
-        [name for name in named if name not in arguments.features]
-        if arguments.features and template is not None
-        else []
-    )
-    if untold:
-        fact = f"the template names {', '.join(f'`{name}`' for name in untold)}, which `features` leaves out"
-        raise SpecError(
-            "the template cannot be used",
-            problems=[Problem(fact, "features", hint="add them, or leave `features` out")],
-        )
+    named = tuple(variables) if template is None else _named(template, schema, arguments=arguments, file=file)
     features = arguments.features or tuple(name for name in named if name != arguments.target)
     if not features:
         raise SpecError(
@@ -105,6 +91,20 @@ def telling(
         style = written(texts or {}, name=arguments.texts or "texts")
         return Telling(arguments, schema, features, style, "\n", likeness=dictionary)
     return Telling(arguments, schema, features, *STYLES[arguments.style])
+
+
+def _named(template: str, schema: TableSchema, *, arguments: Tabular, file: str) -> tuple[str, ...]:
+    """Return the variables that a template names, which are told and are not the answer."""
+    named = template_variables(template, schema, name=file)
+    if arguments.target in named:
+        fact = f"`{arguments.target}` is the answer, and the template tells it"
+        raise SpecError("the answer would be told", problems=[Problem(fact, "template", hint="remove it there")])
+    untold = [name for name in named if arguments.features and name not in arguments.features]
+    if untold:
+        fact = f"the template names {', '.join(f'`{name}`' for name in untold)}, which `features` leaves out"
+        problem = Problem(fact, "features", hint="add them, or leave `features` out")
+        raise SpecError("the template cannot be used", problems=[problem])
+    return named
 
 
 def scan_table(telling: Telling, file: IO[bytes], *, progress: Progress | None = None) -> Scan:
