@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from cruijff_kit.cli.made_rows import acs
 from cruijff_kit.cli.main import cli
+from cruijff_kit.data.acs.tasks import TASKS
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.made_data import TableBaseline
@@ -109,6 +111,11 @@ def test_a_dry_run_shows_rows_and_writes_nothing(world: World) -> None:
 def test_what_cannot_be_made_is_refused_in_words(words: tuple[str, ...], fact: str, world: World) -> None:
     assert fact in text(ck(world, "data", *words))
     assert not made(world)
+
+
+def test_the_command_offers_every_task_there_is() -> None:
+    (offered,) = [option.type for option in acs.params if option.name == "task"]
+    assert tuple(getattr(offered, "choices", ())) == tuple(TASKS)
 
 
 def test_persons_made_up_are_written_as_a_file_that_is_read_like_any_other(world: World) -> None:

@@ -63,7 +63,8 @@ def open_table(file: IO[bytes], name: str, *, sheet: str | None = None) -> Table
     """
     read = _READERS.get(PurePosixPath(name).suffix.lower())
     if read is None:
-        hint = "save it as CSV, or name a file of one of these"
+        old = name.lower().endswith((".xls", ".xlsb"))
+        hint = "open it and save it as `.xlsx`" if old else "save it as CSV, or name a file of one of these"
         raise SpecError(f"`{name}` is no table that can be read; tables are {', '.join(FORMATS)}", hint=hint)
     if sheet is not None and read is not _workbook:
         raise SpecError(f"`{name}` has no sheets", hint="leave `sheet` out; workbooks alone have them")
