@@ -15,6 +15,7 @@ from cruijff_kit.data.acs.words import code_of, person_schema
 from cruijff_kit.data.draws import ordered
 from cruijff_kit.data.known_chances import chance_columns
 from cruijff_kit.data.table_rows import TableRows
+from cruijff_kit.data.tabular.cells import number_of
 from cruijff_kit.data.tabular.division import digest
 from cruijff_kit.data.tabular.features import Feature, Field, fields_of, known, misfit, shown
 from cruijff_kit.data.tabular.readers import Table
@@ -159,8 +160,19 @@ class _Reader:
         answer = str(cell) if self.task.yes is None else str(int(self.task.yes.holds(cell or "")))
         features = [self._feature(field, row, number=number) for field in self.features]
         said = [self._feature(field, row, number=number) for field in self.groups]
-        chance = None if self.chance is None or not row[self.chance] else float(row[self.chance])
-        return _Person(number, features, answer, {each.name: each.words or _UNTOLD for each in said}, chance)
+        groups = {each.name: each.words or _UNTOLD for each in said}
+        return _Person(number, features, answer, groups, self._chance(row, number=number))
+
+    def _chance(self, row: Sequence[str], *, number: int) -> float | None:
+        """Return the probability of yes that a population made up tells; None where the file is the survey's."""
+        if self.chance is None:
+            return None
+        chance = number_of(row[self.chance])
+        if chance is None or not 0 <= chance <= 1:
+            column = self.table.columns[self.chance]
+            self._note(number, f"a cell of `{column}` is no probability", hint="remove the column, or mend it")
+            return None
+        return float(chance)
 
     def _feature(self, field: Field, row: Sequence[str], *, number: int) -> Feature:
         key = (field.name, row[field.at])
@@ -170,14 +182,16 @@ class _Reader:
         why = None if feature.cell is None else misfit(feature.cell, field.variable, ranged=False)
         if why is not None:
             hint = "the file may be of a year that codes otherwise: tell it with `tabular` and a schema of your own"
-            self.problems.append(Problem(f"a cell of `{field.name}` does not fit: {why}",
-                                         place=f"{self.source} row {number}", hint=hint))  # fmt: skip
-            if len(self.problems) >= _SHOWN:
-                self._refuse()
+            self._note(number, f"a cell of `{field.name}` does not fit: {why}", hint=hint)
         elif len(self.memo) < _REMEMBERED * len(self.features):
             self.memo[key] = feature
         return feature
 
+    def _note(self, number: int, fact: str, *, hint: str) -> None:
+        self.problems.append(Problem(fact, place=f"{self.source} row {number}", hint=hint))
+        if len(self.problems) >= _SHOWN:
+            self._refuse()
+
     def _refuse(self) -> None:
         if self.problems:
-            raise SpecError(f"`{self.source}` holds codes that are not known", problems=self.problems)
+            raise SpecError(f"`{self.source}` holds what is not known", problems=self.problems)

@@ -216,11 +216,20 @@ def test_the_surveys_dictionary_gives_words_for_occupations() -> None:
 
 def test_codes_that_are_not_known_are_told_by_row_and_never_quoted() -> None:
     content = person_csv(1_500, spelt=lambda column, cell: "77" if (column, cell) == ("COW", "2") else cell)
-    with pytest.raises(SpecError, match="codes that are not known") as refusal:
+    with pytest.raises(SpecError, match="holds what is not known") as refusal:
         told(content)
     assert re.search(r"psam_p06\.csv row \d+: a cell of `COW` does not fit", str(refusal.value))
     assert "77" not in re.sub(r"row \d+", "", str(refusal.value))
     assert str(refusal.value).count("a cell of `COW`") == 20
+
+
+def test_a_column_of_chances_that_are_none_is_refused() -> None:
+    column = f"{CHANCE_OF}ACSIncome"
+    content = person_csv(
+        1_500, columns=(*SURVEY_COLUMNS, column), spelt=lambda name, cell: "1.5" if name == column and cell else cell
+    )
+    with pytest.raises(SpecError, match=f"a cell of `{column}` is no probability"):
+        told(content)
 
 
 def test_a_file_of_households_is_refused_with_what_it_lacks() -> None:

@@ -62,13 +62,15 @@ def test_the_chance_is_the_ratio_of_the_two_densities(form: Any) -> None:
     traits = [(0.31, 0.29), (-1.02, 0.44)]
 
     def density(alike: list[float]) -> float:
+        both = list(zip(traits, alike, strict=True))
         if form == "difference":
-            return math.prod(
-                stats.halfnorm.pdf(abs(one - two), scale=math.sqrt(2 * (1 - r)))
-                for (one, two), r in zip(traits, alike, strict=True)
+            return float(
+                np.prod([stats.halfnorm.pdf(abs(one - two), scale=math.sqrt(2 * (1 - r))) for (one, two), r in both])
             )
-        return math.prod(
-            stats.multivariate_normal.pdf(pair, cov=[[1, r], [r, 1]]) for pair, r in zip(traits, alike, strict=True)
+        # One value, and the other given it.
+        first = [stats.norm.pdf(one) for (one, _), _ in both]
+        return float(
+            np.prod(first) * np.prod([stats.norm.pdf(two, r * one, math.sqrt(1 - r**2)) for (one, two), r in both])
         )
 
     one, other = (density([getattr(kin, kind) for kin in kins]) for kind in ("identical", "fraternal"))
