@@ -21,6 +21,24 @@ SMALL: Mapping[str, dict[str, Any]] = {
         "rule_kwargs": NOISY,
     },
     "reports": {"train": 40, "validation": 10, "calibration": 12, "test": 20},
+    "acs": {
+        "task": "ACSIncome",
+        "source": "psam_p06.csv",
+        "train": 60,
+        "validation": 10,
+        "calibration": 10,
+        "test": 15,
+    },
+    "acs_stand_in": {
+        "task": "ACSTravelTime",
+        "people": 500,
+        "train": 60,
+        "validation": 10,
+        "calibration": 9,
+        "test": 15,
+    },
+    "synthetic_twins": {"pairs": 60, "traits": 3, "calibration": 0.1},
+    "twins": {"source": "twins.csv", "calibration": 0.1},
     "tabular": arguments(perturbations=["synonym", "shorthand", "reorder", "clause_addition"], copies=2),
 }
 """Generator to arguments."""

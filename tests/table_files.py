@@ -1,6 +1,8 @@
 """One small table as a file of every format, made by the libraries of that format or byte by byte."""
 
 import csv
+import io
+import zipfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from tests.sas_file import sas_bytes, transport_bytes
 
 __all__ = ["COLUMNS", "ENDINGS", "TEXT_ROWS", "write_table"]
 
-ENDINGS = (".csv", ".tsv", ".parquet", ".dta", ".xlsx", ".sas7bdat", ".xpt")
+ENDINGS = (".csv", ".tsv", ".zip", ".parquet", ".dta", ".xlsx", ".sas7bdat", ".xpt")
 COLUMNS = ("age", "score", "city", "born", "code")
 _CITIES = ("Ohio", "Zürich", "{{7*7}}", 'a "quoted", one', None)
 _ROWS = [
@@ -36,6 +38,8 @@ def write_table(folder: Path, ending: str) -> Path:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter="," if ending == ".csv" else "\t")
             writer.writerows([COLUMNS, *TEXT_ROWS])
+    elif ending == ".zip":
+        _archive(path)
     elif ending == ".parquet":
         _parquet(path)
     elif ending == ".dta":
@@ -47,6 +51,16 @@ def write_table(folder: Path, ending: str) -> Path:
         write = sas_bytes if ending == ".sas7bdat" else transport_bytes
         path.write_bytes(write(counted, formats={"born": "DATE"}))
     return path
+
+
+def _archive(path: Path) -> None:
+    """Write the table in two parts, and beside them what is none."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("readme.pdf", b"%PDF")
+        for name, rows in (("b.csv", TEXT_ROWS[40:]), ("a.csv", TEXT_ROWS[:40])):
+            text = io.StringIO()
+            csv.writer(text).writerows([COLUMNS, *rows])
+            archive.writestr(name, text.getvalue())
 
 
 def _columns() -> dict[str, list[Any]]:

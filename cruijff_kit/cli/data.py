@@ -4,11 +4,13 @@ import click
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.allow import allow
+from cruijff_kit.cli.baseline import baseline
 from cruijff_kit.cli.datasets import list_files, prepare, split, stats, validate
 from cruijff_kit.cli.generate import generate
+from cruijff_kit.cli.made_rows import acs, stand_in, twins
 from cruijff_kit.cli.structure import structure
 from cruijff_kit.cli.swap import swap
-from cruijff_kit.cli.tables import from_table, schema
+from cruijff_kit.cli.tables import from_table, narrate, schema
 from cruijff_kit.cli.world import enter
 from cruijff_kit.schema.proof import DataView
 
@@ -20,7 +22,9 @@ def data() -> None:
     """Look at, check, prepare, divide, convert or generate data, or tell a table in words."""
 
 
-for _command in (allow, list_files, validate, stats, prepare, split, structure, swap, schema, from_table, generate):
+_OF_FILES = (allow, list_files, validate, stats, prepare, split, structure, swap, schema, from_table, narrate)
+_MADE = (generate, acs, stand_in, twins, baseline)
+for _command in (*_OF_FILES, *_MADE):
     data.add_command(_command)
 
 

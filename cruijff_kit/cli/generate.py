@@ -16,8 +16,14 @@ from cruijff_kit.schema.layout import ExperimentLayout
 
 __all__ = ["generate"]
 
-# A table has a command of its own, which draws up its schema and reads it row by row.
-_ELSEWHERE = {"tabular": "ck data from-table"}
+# Tables and persons have commands of their own, which read files row by row.
+_ELSEWHERE = {
+    "tabular": "ck data from-table",
+    "acs": "ck data acs",
+    "acs_stand_in": "ck data acs --stand-in",
+    "synthetic_twins": "ck data twins",
+    "twins": "ck data twins",
+}
 # What the first system called these.
 _OTHER_NAMES = {
     "capitalization": {"word_length": "word_len", "words": "input_file"},

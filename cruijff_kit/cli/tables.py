@@ -7,12 +7,13 @@ import click
 import yaml
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.model_options import choose, model_options
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, enter
 from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.table import ColumnLook, SchemaDraft, TableReceipt, TableSource
 
-__all__ = ["from_table", "schema"]
+__all__ = ["from_table", "narrate", "schema"]
 
 _TIER = click.option(
     "--tier",
@@ -85,6 +86,38 @@ def from_table(experiment: str, tier: Any, dry_run: bool, count: int, as_json: b
             arguments, dry_run=dry_run, count=count, tier=tier, progress=progress, world=enter(experiment)
         )
     click.echo(found.model_dump_json(indent=2) if as_json else _receipt(found, arguments, dry_run=dry_run))
+
+
+@click.command("narrate")
+@click.argument("source")
+@click.argument("schema_file", metavar="SCHEMA")
+@click.option("-o", "--output", required=True, help="`.jsonl` file of the texts; those it holds already are kept.")
+@click.option("--target", required=True, help="Variable to be answered, which no text tells.")
+@click.option("--threshold", type=float, default=None, help="As for `from-table`.")
+@click.option("--features", default=None, help="Variables to tell, with commas; all but the target where absent.")
+@click.option("--set", "others", multiple=True, metavar="NAME=VALUE", help="Any other argument of `from-table`.")
+@click.option("--instruction", default=None, metavar="TEXT", help="What is asked, {told} in place of the row.")
+@click.option("--questions", is_flag=True, help="Write the questions alone, to be answered elsewhere.")
+@model_options
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.pass_obj
+def narrate(experiment: str, output: str, instruction: str | None, questions: bool, as_json: bool, **told: Any) -> None:
+    """Have a model of this machine write a text of every different row of SOURCE, as SCHEMA describes it.
+
+    `ck data from-table SOURCE SCHEMA --set style=written --set texts=FILE` makes the data set of them.
+    """
+    names = ("source", "schema_file", "target", "threshold", "features", "others")
+    arguments = _arguments({"template": None, "perturb": None, "copies": None, "condition": None, "seed": None,
+                            "mapping": (), **{name: told.pop(name) for name in names}})  # fmt: skip
+    world = enter(experiment)
+    served = None if questions else choose(world, **told)
+    given = {} if instruction is None else {"instruction": instruction}
+    with ProgressBar("narrate") as progress:
+        found = workflow.write_texts(arguments, output, served=served, progress=progress, world=world, **given)
+    who = f" by {found.model}" if found.model else ", questions only"
+    cut = f", {found.cut:,} of them cut off at the longest answer" if found.cut else ""
+    line = f"{found.path}: {found.texts:,} texts, {found.new:,} written now{who}{cut}\nsha256 {found.sha256}"
+    click.echo(found.model_dump_json(indent=2) if as_json else line)
 
 
 def _arguments(told: dict[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,11 @@ __all__ = ["TASKS", "TaskName", "parse_task"]
 
 TASKS: Mapping[str, str] = MappingProxyType(
     {
+        "acs": "persons of the American Community Survey, asked a yes or no whose probability is scored, or a number",
         "capitalization": "words in lower case, answered with a capital letter",
         "rows": "any data set of rows with a question and an answer",
         "structured": "texts to decide on, answered with a label in JSON or with an abstention",
+        "synthetic_twins": "pairs of twins told by their traits: are they identical, and how sure is that",
     }
 )
 """Tasks of this package: folder in `tasks/` to a caption."""

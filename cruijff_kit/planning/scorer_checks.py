@@ -16,6 +16,7 @@ from cruijff_kit.scoring.numbers import find_number
 __all__ = ["check_outcome", "check_scorers", "check_targets", "check_task"]
 
 _SHOWN = 3
+_PROBABLE = ("acs", "synthetic_twins")
 
 
 def check_scorers(spec: ExperimentSpec) -> Iterator[Problem]:
@@ -26,7 +27,7 @@ def check_scorers(spec: ExperimentSpec) -> Iterator[Problem]:
 
 def check_task(task: EvalTask, *, path: str = "") -> Iterator[Problem]:
     """Yield what is wrong with the scorers of one task; `path` is what stands before its keys."""
-    for check in (_planned, _options, _structured, _costs, _threshold):
+    for check in (_planned, _options, _structured, _probable, _costs, _threshold):
         yield from check(task, path)
 
 
@@ -116,6 +117,13 @@ def _structured(task: EvalTask, path: str) -> Iterator[Problem]:
     if task.task == "structured" and len(task.options) < 2:
         hint = "name every label there is: `options: [NO_RISK, HIGH_RISK]`"
         yield Problem("task `structured` needs two options at least", f"{path}options", hint=hint)
+
+
+def _probable(task: EvalTask, path: str) -> Iterator[Problem]:
+    """Yield a problem where a task whose answers have probabilities would not have them scored."""
+    if task.task in _PROBABLE and not {"risk", "numeric_risk", "continuous"}.intersection(task.scorers):
+        hint = "add `risk` with the two answers, `options: ['0', '1']`, or `continuous` where a number is asked for"
+        yield Problem(f"task `{task.task}` scores how likely each answer is", f"{path}scorers", hint=hint)
 
 
 def _costs(task: EvalTask, path: str) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ __all__ = [
     "Tabular",
     "Variable",
     "VariableType",
+    "WrittenTexts",
 ]
 
 VariableType = Literal["integer", "number", "category", "text", "date"]
@@ -76,11 +77,16 @@ class TableSchema(Noun):
     """Columns of the file that are no variables, and why."""
 
 
+def _unsaid(value: Any) -> bool:
+    # What came later changes no name of data that does without it.
+    return value is None
+
+
 class Tabular(Noun):
     """Arguments of the generator: a table, its schema, and what becomes question and answer."""
 
     source: str
-    """Table: `.csv`, `.tsv`, `.parquet`, `.dta`, `.xlsx`, `.sas7bdat` or `.xpt`."""
+    """Table: `.csv`, `.tsv`, `.parquet`, `.dta`, `.xlsx`, `.sas7bdat` or `.xpt`, or CSV in a `.zip`."""
     schema_file: str
     """Schema of the table, as `ck data schema` drafts it."""
     target: str
@@ -93,10 +99,12 @@ class Tabular(Noun):
     """Variables told, in this order; all but the target, or those the template names, where absent."""
     condition: Name = "table"
     """Name of this way to tell a row; the first part of the file's name."""
-    style: Literal["dictionary", "narrative"] = "dictionary"
-    """One line a variable, or sentences by a template."""
+    style: Literal["dictionary", "narrative", "condensed", "terse", "written"] = "dictionary"
+    """A line a variable, sentences by a template, `name: value` in a row, short forms, or a text that a model wrote."""
     template: str | None = None
     """Jinja file of a `narrative`: `{{ age }}` is a value, `{{ name.age }}` its name, `{{ raw.age }}` its cell."""
+    texts: str | None = Field(default=None, exclude_if=_unsaid)
+    """File of `written`: what a model wrote of each row, as `ck data narrate` makes it."""
     context: str = ""
     """Text that every row has in common."""
     context_placement: Literal["before", "after", "column"] = "before"
@@ -228,3 +236,22 @@ class TableReceipt(Noun):
     """Why no texts are shown; empty where they may be."""
     samples: tuple[TableText, ...] = ()
     """First texts of each split, for a dry run."""
+
+
+class WrittenTexts(Noun):
+    """Texts that a model wrote of rows, or the questions it would be asked."""
+
+    path: str
+    """The file, relative to the experiment."""
+    sha256: Sha256
+    """Hash of its bytes."""
+    texts: int
+    """Lines in it: one for each different row."""
+    new: int
+    """Those that were written now; the others were there already."""
+    cut: int = 0
+    """Those of them that ended at the longest answer rather than by themselves."""
+    model: str
+    """Who wrote them; empty where only questions were written."""
+    tier: Tier
+    """How freely they may be shown: as the table."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.archive import archive_experiment, preview_archive
     from cruijff_kit.workflow.audit import read_audit, verify_audit
     from cruijff_kit.workflow.audit_model import audit_run, read_audits
+    from cruijff_kit.workflow.baseline import measure_baseline
     from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
     from cruijff_kit.workflow.cancel import cancel_runs, preview_cancel
     from cruijff_kit.workflow.clients import install_server, remote_server, server_here
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.lessons import add_lesson, read_lessons
     from cruijff_kit.workflow.logs import tail_log
     from cruijff_kit.workflow.machine import describe_machine
+    from cruijff_kit.workflow.made_rows import make_rows, make_stand_in
     from cruijff_kit.workflow.mirror import run_there, sync_mirror
     from cruijff_kit.workflow.model_choice import choose_model
     from cruijff_kit.workflow.model_needs import look_up_needs
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         remove_model,
     )
     from cruijff_kit.workflow.naming import propose_names
+    from cruijff_kit.workflow.narrate import write_texts
     from cruijff_kit.workflow.new_task import make_task
     from cruijff_kit.workflow.predict import open_predictor, predict_file, predict_lines, predict_text, predict_texts
     from cruijff_kit.workflow.prepare import prepare_data
@@ -183,8 +186,11 @@ __all__ = [
     "look_up_needs",
     "make_exhibit",
     "make_project",
+    "make_rows",
+    "make_stand_in",
     "make_task",
     "make_tiny_model",
+    "measure_baseline",
     "measure_data",
     "merge_adapter",
     "move_training",
@@ -265,6 +271,7 @@ __all__ = [
     "write_quiz",
     "write_report",
     "write_site",
+    "write_texts",
     "write_verdicts",
 ]
 
@@ -274,6 +281,7 @@ _HOMES = {
     "archive": ("archive_experiment", "preview_archive"),
     "audit": ("read_audit", "verify_audit"),
     "audit_model": ("audit_run", "read_audits"),
+    "baseline": ("measure_baseline",),
     "calibrate": ("apply_calibrator", "calibrate_run"),
     "cancel": ("cancel_runs", "preview_cancel"),
     "clients": ("install_server", "remote_server", "server_here"),
@@ -304,6 +312,7 @@ _HOMES = {
     "lessons": ("add_lesson", "read_lessons"),
     "logs": ("tail_log",),
     "machine": ("describe_machine",),
+    "made_rows": ("make_rows", "make_stand_in"),
     "mirror": ("run_there", "sync_mirror"),
     "model_needs": ("look_up_needs",),
     "models": (
@@ -318,6 +327,7 @@ _HOMES = {
     ),
     "model_choice": ("choose_model",),
     "naming": ("propose_names",),
+    "narrate": ("write_texts",),
     "new_task": ("make_task",),
     "predict": ("open_predictor", "predict_file", "predict_lines", "predict_text", "predict_texts"),
     "prepare": ("prepare_data",),

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 
+from cruijff_kit.data.acs import arguments as acs_arguments
 from cruijff_kit.data.generators import (
+    acs,
     bit_chances,
     bit_sequences,
     capitalization,
@@ -18,8 +20,10 @@ from cruijff_kit.data.generators import (
     organism_checks,
     reports,
     tabular,
+    twins,
 )
 from cruijff_kit.data.splits import Splits, overlaps, write_splits
+from cruijff_kit.data.table_rows import TableRows
 from cruijff_kit.data.tabular.arguments import argument_problems
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.ceiling import Ceiling
@@ -40,6 +44,7 @@ __all__ = [
     "dataset_meta",
     "make_dataset",
     "named_files",
+    "packed",
 ]
 
 
@@ -82,10 +87,33 @@ class Generator(NamedTuple):
     """Start of a data set's key; the generator's name and a hyphen where None."""
     ceilings: Callable[[Any, Splits], dict[str, Ceiling]] = _unknown
     """What can be known of each split's answers; nothing where the generator cannot tell."""
+    draw: Callable[..., TableRows] | None = None
+    """The same rows from files opened anew as often as they are read, beside the table they tell; None without one."""
+    ceiling: Callable[[Any], float | None] | None = None
+    """Accuracy that nothing can surpass, from the arguments alone; None where nobody knows it."""
 
 
 GENERATORS: Mapping[str, Generator] = MappingProxyType(
     {
+        "acs": Generator(
+            acs_arguments.Acs,
+            acs.generate,
+            acs.VERSION,
+            acs.SPLITS,
+            files=acs.FILES,
+            problems=acs_arguments.argument_problems,
+            stem=acs.stem,
+            draw=acs.draw,
+        ),
+        "acs_stand_in": Generator(
+            acs_arguments.AcsStandIn,
+            acs.generate_stand_in,
+            acs.VERSION,
+            acs.SPLITS,
+            problems=acs_arguments.argument_problems,
+            stem=acs.stem,
+            draw=acs.draw_stand_in,
+        ),
         "bit_chances": Generator(
             bit_chances.BitChances,
             bit_chances.generate,
@@ -132,6 +160,24 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             problems=argument_problems,
             shares=tabular.shares_text,
             stem=tabular.stem,
+        ),
+        "synthetic_twins": Generator(
+            twins.SyntheticTwins,
+            twins.generate,
+            twins.VERSION,
+            twins.SPLITS,
+            problems=twins.model_problems,
+            draw=twins.draw,
+            ceiling=twins.ceiling,
+        ),
+        "twins": Generator(
+            twins.Twins,
+            twins.generate_from_file,
+            twins.VERSION,
+            twins.SPLITS,
+            files=twins.FILES,
+            problems=twins.argument_problems,
+            draw=twins.draw_from_file,
         ),
     }
 )
@@ -189,17 +235,29 @@ def make_dataset(generator: str, arguments: Mapping[str, Any], *, files: Files =
     if problems:
         raise SpecError(f"generator `{generator}` cannot run", problems=problems)
     known = GENERATORS[generator]
+    splits = known.generate(known.arguments.model_validate(dict(arguments)), files)
+    return packed(generator, arguments, splits=splits, hashes={name: _sha256(each) for name, each in files.items()})
+
+
+def packed(generator: str, arguments: Mapping[str, Any], *, splits: Splits, hashes: Mapping[str, str]) -> Generated:
+    """Return rows that a generator gave as the data set they are.
+
+    Args:
+        generator: name in `GENERATORS`.
+        arguments: those that gave them.
+        splits: the rows.
+        hashes: SHA-256 of the files the arguments name, by argument.
+    """
+    known = GENERATORS[generator]
     typed = known.arguments.model_validate(dict(arguments))
-    splits = known.generate(typed, files)
     shared = [] if known.shares(typed) else overlaps(splits, column=_column(splits))
     if shared:
         raise AssertionError(f"generator `{generator}` repeats `{shared[0].example}` in two splits")
     content = write_splits(splits)
-    hashes = {name: _sha256(each) for name, each in files.items()}
     key = dataset_key(generator, arguments, hashes=hashes)
     counts = {name: len(rows) for name, rows in splits.items()}
     facts = dataset_facts(generator, arguments, key=key, splits=counts, written=(_sha256(content), len(content)))
-    told = {"inputs": hashes, "ceilings": known.ceilings(typed, splits)}
+    told = {"inputs": dict(hashes), "ceilings": known.ceilings(typed, splits)}
     return Generated(facts.model_copy(update=told), content, splits)
 
 

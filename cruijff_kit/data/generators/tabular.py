@@ -15,13 +15,14 @@ from cruijff_kit.data.splits import Splits
 from cruijff_kit.data.tabular.row_reader import Telling
 from cruijff_kit.data.tabular.schema_text import parse_schema
 from cruijff_kit.data.tabular.texts import scan_table, split_names, telling, told_rows
+from cruijff_kit.data.tabular.written import read_texts
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.table import Tabular
 
 __all__ = ["FILES", "SPLITS", "VERSION", "generate", "shares_text", "stem", "telling_of"]
 
 VERSION = "1"
-FILES = ("source", "schema_file", "template")
+FILES = ("source", "schema_file", "template", "texts")
 """Arguments that name a file."""
 SPLITS = ("train", "validation", "test")
 """Splits it makes."""
@@ -55,7 +56,8 @@ def telling_of(arguments: Tabular, files: Mapping[str, bytes]) -> Telling:
     )
     content = files.get("template")
     template = None if content is None else _text(content, str(arguments.template), argument="template")
-    return telling(arguments, schema, template=template)
+    lines = read_texts(files["texts"], name=str(arguments.texts)) if "texts" in files else {}
+    return telling(arguments, schema, template=template, texts={key: line["text"] for key, line in lines.items()})
 
 
 def shares_text(arguments: Tabular) -> bool:

@@ -26,11 +26,24 @@ def _answer(told: Tabular) -> Iterator[Problem]:
 def _style(told: Tabular) -> Iterator[Problem]:
     if told.style == "narrative" and told.template is None:
         yield Problem("a `narrative` needs a template", "template", hint="name a Jinja file with `template`")
-    if told.style == "dictionary" and told.template is not None:
-        yield Problem("a `dictionary` takes no template", "template", hint="write `style: narrative`, or leave it out")
+    if told.style != "narrative" and told.template is not None:
+        yield Problem(
+            f"a `{told.style}` takes no template", "template", hint="write `style: narrative`, or leave it out"
+        )
+    yield from _written(told)
     if told.context_placement != "before" and not told.context.strip():
         hint = "write it, or remove `context_placement`"
         yield Problem("there is no `context` to place", "context_placement", hint=hint)
+
+
+def _written(told: Tabular) -> Iterator[Problem]:
+    if told.style == "written" and told.texts is None:
+        yield Problem("`written` needs what was written", "texts", hint="make it with `ck data narrate`, and name it")
+    if told.style != "written" and told.texts is not None:
+        yield Problem(f"a `{told.style}` takes no texts", "texts", hint="write `style: written`, or leave it out")
+    if told.style == "written" and told.perturbations:
+        hint = "remove them, or tell the rows in another style"
+        yield Problem("a text that a model wrote has no clauses to change", "perturbations", hint=hint)
 
 
 def _splits(told: Tabular) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """Readers of tables: columns first, then rows of text, some thousands of them in memory at a time.
 
     .csv .tsv         UTF-8, quoted as spreadsheets do
+    .zip              its CSV files, one behind the other, of the same columns
     .parquet          batches of rows
     .dta              Stata, its value and variable labels too
     .sas7bdat .xpt    SAS, data sets and transport files
@@ -12,6 +13,7 @@ which is held whole.
 
 import csv
 import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -61,7 +63,8 @@ def open_table(file: IO[bytes], name: str, *, sheet: str | None = None) -> Table
     """
     read = _READERS.get(PurePosixPath(name).suffix.lower())
     if read is None:
-        hint = "save it as CSV, or name a file of one of these"
+        old = name.lower().endswith((".xls", ".xlsb"))
+        hint = "open it and save it as `.xlsx`" if old else "save it as CSV, or name a file of one of these"
         raise SpecError(f"`{name}` is no table that can be read; tables are {', '.join(FORMATS)}", hint=hint)
     if sheet is not None and read is not _workbook:
         raise SpecError(f"`{name}` has no sheets", hint="leave `sheet` out; workbooks alone have them")
@@ -142,12 +145,34 @@ def _lines(file: IO[bytes], name: str) -> Iterator[str]:
 def _records(lines: Any, name: str, *, width: int) -> Iterator[TableRow]:
     for cells in lines:
         if len(cells) == width:
-            yield [one_line(cell) for cell in cells]
+            yield _one_lines(cells)
         elif cells:
             fact = f"a row of {len(cells)} cells under {width} columns"
             hint = "quote cells that hold the separator, and end every row with its last cell"
             problem = Problem(fact, place=f"{name}:{lines.line_num}", hint=hint)
             raise SpecError(f"`{name}` cannot be read", problems=[problem])
+
+
+def _one_lines(cells: list[str]) -> list[str]:
+    """Return every cell on one line; a row with nothing to mend is looked at as a whole, which wide tables need."""
+    row = "".join(cells)
+    if row.isprintable() and "  " not in row:
+        return [cell.strip() for cell in cells]
+    return [one_line(cell) for cell in cells]
+
+
+def _zipped(file: IO[bytes], name: str, *, sheet: str | None) -> Table:
+    archive = zipfile.ZipFile(file)
+    members = sorted(each for each in archive.namelist() if each.lower().endswith(".csv") and "__MACOSX" not in each)
+    if not members:
+        hint = "name an archive with a CSV file in it, or unpack it and name the table"
+        raise SpecError(f"`{name}` holds no `.csv`", hint=hint)
+    tables = [_comma(archive.open(each), f"{name}/{each}", sheet=None) for each in members]
+    odd = [each for each, table in zip(members, tables, strict=True) if table.columns != tables[0].columns]
+    if odd:
+        hint = "unpack it and name one of them"
+        raise SpecError(f"`{odd[0]}` in `{name}` has other columns than `{members[0]}`", hint=hint)
+    return Table(tables[0].columns, chain.from_iterable(table.rows for table in tables))
 
 
 def _parquet(file: IO[bytes], name: str, *, sheet: str | None) -> Table:
@@ -278,6 +303,7 @@ _READERS: Mapping[str, _Reader] = MappingProxyType(
     {
         ".csv": _comma,
         ".tsv": _tab,
+        ".zip": _zipped,
         ".parquet": _parquet,
         ".dta": _stata,
         ".sas7bdat": _sas,

@@ -29,6 +29,12 @@ class Telling(NamedTuple):
     """Features to clauses."""
     joint: str
     """What stands between clauses."""
+    likeness: Style | None = None
+    """Clauses by which rows are found alike where those told are not at hand before; the style itself where None."""
+
+    def alike(self, features: list[Feature]) -> str:
+        """Return the text by which rows are found alike."""
+        return self.joint.join((self.likeness or self.style)(features))
 
 
 class ReadRow(NamedTuple):

@@ -1,12 +1,13 @@
-"""Styles: the features of a row as clauses, one line a variable or sentences by a template.
+"""Styles: the features of a row as clauses, a line or a few words a variable, or sentences by a template.
 
 A template is Jinja in a sandbox: text goes into it as values and is never read as a
 template itself, so `{{7*7}}` in a cell stays as it is. No clock, no dice, no functions and
 no attributes are at hand in it, only filters: the same row gives the same text anywhere.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cruijff_kit.data.tabular.cells import number_of, one_line
 from cruijff_kit.data.tabular.features import Feature
@@ -16,7 +17,7 @@ from cruijff_kit.schema.table import TableSchema
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
-__all__ = ["Style", "dictionary", "narrative", "template_variables"]
+__all__ = ["STYLES", "Style", "Wording", "condensed", "dictionary", "narrative", "template_variables", "terse"]
 
 Style = Callable[[Sequence[Feature]], list[str]]
 """Features of one row to clauses."""
@@ -29,6 +30,39 @@ _LONGEST = 100_000
 def dictionary(features: Sequence[Feature]) -> list[str]:
     """Return one line a feature that has a value: `- The age is: 41 years`."""
     return [f"- The {feature.label} is: {feature.words}" for feature in features if feature.words is not None]
+
+
+def condensed(features: Sequence[Feature]) -> list[str]:
+    """Return name and value of each feature that has one: `age: 41 years`."""
+    return [f"{feature.label}: {feature.words}" for feature in features if feature.words is not None]
+
+
+def terse(features: Sequence[Feature]) -> list[str]:
+    """Return name and value of each feature that has one, both in the schema's short forms: `age 41 y`."""
+    return [f"{each.label} {each.words}" for each in map(_shortened, features) if each.words is not None]
+
+
+def _shortened(feature: Feature) -> Feature:
+    short = feature.variable.shorthand_map
+    value = feature.value if feature.value is None else short.get(feature.value, feature.value)
+    return feature._replace(
+        label=short.get(feature.label, feature.label), value=value, unit=short.get(feature.unit, feature.unit)
+    )
+
+
+class Wording(NamedTuple):
+    """A style that needs no template, and what stands between its clauses."""
+
+    style: Style
+    """Features to clauses."""
+    joint: str
+    """What stands between two clauses."""
+
+
+STYLES: Mapping[str, Wording] = MappingProxyType(
+    {"dictionary": Wording(dictionary, "\n"), "condensed": Wording(condensed, "; "), "terse": Wording(terse, ", ")}
+)
+"""Styles that need no template, by name."""
 
 
 def narrative(template: str, *, name: str) -> Style:

@@ -13,7 +13,8 @@ from cruijff_kit.data.tabular.features import Feature, known
 from cruijff_kit.data.tabular.perturbations import Draw, added, renamed, reordered
 from cruijff_kit.data.tabular.readers import TableRow
 from cruijff_kit.data.tabular.row_reader import RowReader, Telling
-from cruijff_kit.data.tabular.styles import dictionary, narrative, template_variables
+from cruijff_kit.data.tabular.styles import STYLES, dictionary, narrative, template_variables
+from cruijff_kit.data.tabular.written import written
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress
 from cruijff_kit.schema.table import TableSchema, Tabular
@@ -52,8 +53,16 @@ def split_names(arguments: Tabular) -> tuple[str, ...]:
     return tuple(name for name in SPLITS if shares[name] > 0)
 
 
-def telling(arguments: Tabular, schema: TableSchema, *, template: str | None) -> Telling:
+def telling(
+    arguments: Tabular, schema: TableSchema, *, template: str | None, texts: Mapping[str, str] | None = None
+) -> Telling:
     """Return how rows are told.
+
+    Args:
+        arguments: how they are to be.
+        schema: what the columns mean.
+        template: of a `narrative`.
+        texts: of `written`, by `told_key`.
 
     Raises:
         SpecError: arguments, schema and template do not fit; all problems at once, placed at argument names.
@@ -67,21 +76,7 @@ def telling(arguments: Tabular, schema: TableSchema, *, template: str | None) ->
     if problems:
         raise SpecError("the table cannot be told like that", problems=problems)
     file = arguments.template or "template"
-    named = template_variables(template, schema, name=file) if template is not None else tuple(variables)
-    if template is not None and arguments.target in named:
-        fact = f"`{arguments.target}` is the answer, and the template tells it"
-        raise SpecError("the answer would be told", problems=[Problem(fact, "template", hint="remove it there")])
-    untold = (
-        [name for name in named if name not in arguments.features]
-        if arguments.features and template is not None
-        else []
-    )
-    if untold:
-        fact = f"the template names {', '.join(f'`{name}`' for name in untold)}, which `features` leaves out"
-        raise SpecError(
-            "the template cannot be used",
-            problems=[Problem(fact, "features", hint="add them, or leave `features` out")],
-        )
+    named = tuple(variables) if template is None else _named(template, schema, arguments=arguments, file=file)
     features = arguments.features or tuple(name for name in named if name != arguments.target)
     if not features:
         raise SpecError(
@@ -90,8 +85,26 @@ def telling(arguments: Tabular, schema: TableSchema, *, template: str | None) ->
                 Problem("the target is the only variable", "features", hint="describe more columns in the schema")
             ],
         )
-    style = dictionary if template is None else narrative(template, name=file)
-    return Telling(arguments, schema, features, style, "\n" if template is None else " ")
+    if template is not None:
+        return Telling(arguments, schema, features, narrative(template, name=file), " ")
+    if arguments.style == "written":
+        style = written(texts or {}, name=arguments.texts or "texts")
+        return Telling(arguments, schema, features, style, "\n", likeness=dictionary)
+    return Telling(arguments, schema, features, *STYLES[arguments.style])
+
+
+def _named(template: str, schema: TableSchema, *, arguments: Tabular, file: str) -> tuple[str, ...]:
+    """Return the variables that a template names, which are told and are not the answer."""
+    named = template_variables(template, schema, name=file)
+    if arguments.target in named:
+        fact = f"`{arguments.target}` is the answer, and the template tells it"
+        raise SpecError("the answer would be told", problems=[Problem(fact, "template", hint="remove it there")])
+    untold = [name for name in named if arguments.features and name not in arguments.features]
+    if untold:
+        fact = f"the template names {', '.join(f'`{name}`' for name in untold)}, which `features` leaves out"
+        problem = Problem(fact, "features", hint="add them, or leave `features` out")
+        raise SpecError("the template cannot be used", problems=[problem])
+    return named
 
 
 def scan_table(telling: Telling, file: IO[bytes], *, progress: Progress | None = None) -> Scan:
@@ -110,7 +123,7 @@ def scan_table(telling: Telling, file: IO[bytes], *, progress: Progress | None =
             skipped[read] += 1
             marks.skip(reader.entity is not None)
             continue
-        text = telling.joint.join(telling.style(read.features))
+        text = telling.alike(read.features)
         entity = None if reader.entity is None else _entity(row[reader.entity], number, telling=telling)
         marks.add(digest(text, seed=seed), entity=entity, answer=answers.setdefault(read.answer, len(answers)))
         if progress and number % _STEP == 0:

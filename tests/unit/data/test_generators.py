@@ -15,13 +15,21 @@ from cruijff_kit.data.words import load_words, pretraining_half
 from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.data import DatasetFacts
 from tests.people import SCHEMA, csv_bytes, people
+from tests.person_file import person_csv
 from tests.small_data import SMALL
+from tests.twin_table import twin_csv
 
 FILES: Mapping[str, dict[str, bytes]] = {
     "tabular": {"source": csv_bytes(people()), "schema_file": SCHEMA.encode()},
+    "acs": {"source": person_csv(500)},
+    "twins": {"source": twin_csv(60, traits=2)},
 }
 GOLDEN = {
     "model_organisms": "model_organisms-dff78bcb 2b2a23b02de807a0",
+    "acs": "ACSIncome_verbose_58d10fee 175e35bfad6a78c1",
+    "acs_stand_in": "StandIn_ACSTravelTime_verbose_ad2cdcb1 a169620429dccfa0",
+    "synthetic_twins": "synthetic_twins-0ba31d46 3f69c29550cccd1d",
+    "twins": "twins-ff96a15f 6430885558e46e23",
     "bit_chances": "bit_chances-68ebdf24 edb9247bc95abf08",
     "reports": "reports-b41379ef 7a596974ad761b18",
     "bit_sequences": "bit_sequences-b799bd69 c35444891eed6d07",
@@ -92,6 +100,31 @@ def test_splits_are_disjoint_declared_and_read_back(name: str, seed: int) -> Non
         ("bit_sequences", "test_size", 9),
         ("bit_sequences", "bit_parity", False),
         ("bit_sequences", "p", 0.5),
+        ("acs_stand_in", "task", "ACSMobility"),
+        ("acs_stand_in", "form", "terse"),
+        ("acs_stand_in", "order", "each"),
+        ("acs_stand_in", "balanced", True),
+        ("acs_stand_in", "answers", ["a", "b"]),
+        ("acs_stand_in", "groups", ["MAR"]),
+        ("acs_stand_in", "train", 61),
+        ("acs_stand_in", "validation", 11),
+        ("acs_stand_in", "calibration", 8),
+        ("acs_stand_in", "test", 16),
+        ("acs_stand_in", "seed", 7),
+        ("acs_stand_in", "people", 700),
+        ("acs_stand_in", "population_seed", 1),
+        ("synthetic_twins", "form", "difference"),
+        ("synthetic_twins", "decimals", 3),
+        ("synthetic_twins", "answers", ["DZ", "MZ"]),
+        ("synthetic_twins", "validation", 0.2),
+        ("synthetic_twins", "calibration", 0.2),
+        ("synthetic_twins", "test", 0.2),
+        ("synthetic_twins", "seed", 7),
+        ("synthetic_twins", "pairs", 61),
+        ("synthetic_twins", "identical", 0.3),
+        ("synthetic_twins", "traits", 2),
+        ("synthetic_twins", "a2", 0.7),
+        ("synthetic_twins", "c2", [0.1, 0.2, 0.3]),
         ("bit_sequences", "seed", 7),
     ),
 )

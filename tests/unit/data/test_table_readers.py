@@ -73,6 +73,9 @@ def test_a_format_that_is_not_known_names_those_that_are(tmp_path: Path) -> None
     (tmp_path / "people.sav").write_bytes(b"x")
     with (tmp_path / "people.sav").open("rb") as file, pytest.raises(SpecError, match=r"tables are `\.csv`, `\.tsv`"):
         open_table(file, "people.sav")
+    with (tmp_path / "people.sav").open("rb") as file, pytest.raises(SpecError) as refusal:
+        open_table(file, "people.XLS")
+    assert refusal.value.hint == "open it and save it as `.xlsx`"
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -1,9 +1,13 @@
 """Rows told in words: answers that no perturbation changes, splits that share nothing, the same bytes anywhere."""
 
 import json
+import re
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +22,7 @@ from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.table import Tabular
 from tests.people import SCHEMA, arguments, csv_bytes, people, told
 
+ROOT = Path(__file__).resolve().parents[3]
 KINDS = ("synonym", "shorthand", "reorder", "clause_addition")
 ROWS = people()
 STORY = "A person of {{ age }}{% if sex %}, {{ sex }}{% endif %}.\n{{ name.town|capitalize }}: {{ town }}.\n"
@@ -46,6 +51,17 @@ def test_a_row_is_told_line_by_line_with_its_answer() -> None:
     }
     assert found[8]["input"].startswith("- The age is: 25 years\n- The place of living is")
     assert found[8]["sex"] == "not known"
+
+
+def test_a_row_is_told_on_one_line_in_full_or_in_the_schemas_short_forms() -> None:
+    rows = [[0, 41, 2, "Town 1", 6000], [3, 52, -9, "Town 2", 100], *people()]
+    told_in = {
+        style: {row["row"]: row["input"] for _, row in told(rows, style=style, missing="say")}
+        for style in ("condensed", "terse")
+    }
+    assert told_in["condensed"][1] == "age: 41 years; sex: female; place of living: Town 1"
+    assert told_in["terse"][1] == "age 41 y, sex F, place of living Town 1"
+    assert told_in["condensed"][2] == "age: 52 years; sex: not known; place of living: Town 2"
 
 
 def test_a_template_tells_sentences_and_its_variables_are_the_features() -> None:
@@ -275,3 +291,13 @@ def test_memory_hardly_grows_with_the_rows_of_a_table(tmp_path: Any) -> None:
 
     few, many = 6_000, 18_000
     assert (peak(many) - peak(few)) / (many - few) < 100
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ("csv", "parquet"))
+def test_a_million_rows_are_told_in_flat_memory_with_progress(kind: str) -> None:
+    words = [sys.executable, "benchmarks/tables.py", "--formats", kind, "--rows", "1000000"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1,000,000 rows" in done.stdout
+    assert int(re.findall(r"progress told (\d+) times", done.stdout)[0]) >= 150

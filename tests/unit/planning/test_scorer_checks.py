@@ -32,6 +32,8 @@ def spec(task: dict[str, Any], metric: str = "match") -> ExperimentSpec:
         ({"costs": {"no": {"yes": 1}}, "options": ["no", "yes"]}, "costs", "`yes` -> `no` has no cost"),
         ({"threshold": 0.5}, "threshold", "only `numeric_risk` reads a threshold"),
         ({"scorers": []}, "scorers", "task `bits` has no scorers"),
+        ({"task": "acs", "scorers": ["match"]}, "scorers", "scores how likely each answer is"),
+        ({"task": "synthetic_twins", "scorers": ["includes"]}, "scorers", "scores how likely each answer is"),
     ),
 )
 def test_each_mistake_is_told_at_its_place(task: dict[str, Any], path: str, fact: str) -> None:
@@ -45,6 +47,7 @@ def test_what_is_right_is_left_alone() -> None:
     right = {"scorers": ["risk", "decision"], "options": ["no", "yes"], "costs": {"no": {"yes": 1}, "yes": {"no": 5}}}
     assert not list(check_scorers(spec(right)))
     assert not list(check_scorers(spec({"task": "mine.py@own", "scorers": []})))
+    assert not list(check_scorers(spec({"task": "acs", "scorers": ["continuous"]})))
 
 
 def test_the_outcome_is_a_scorer_or_one_of_its_figures() -> None:
