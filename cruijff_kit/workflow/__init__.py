@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.from_config import configure_design
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
+    from cruijff_kit.workflow.inclusion import check_proof, log_root, prove_line
     from cruijff_kit.workflow.known_chances import compare_chances
     from cruijff_kit.workflow.lessons import add_lesson, read_lessons
     from cruijff_kit.workflow.logs import tail_log
@@ -123,6 +124,7 @@ __all__ = [
     "check_environment",
     "check_model",
     "check_nodes",
+    "check_proof",
     "check_site",
     "check_table_schema",
     "checked_calibrator",
@@ -166,6 +168,7 @@ __all__ = [
     "load_calibrator",
     "load_costs",
     "lock_environment",
+    "log_root",
     "look_up_model",
     "look_up_needs",
     "make_exhibit",
@@ -197,6 +200,7 @@ __all__ = [
     "propose_remedies",
     "propose_site",
     "proposed_change",
+    "prove_line",
     "prune_disk",
     "pull_model",
     "read_audit",
@@ -279,6 +283,7 @@ _HOMES = {
     "from_config": ("configure_design",),
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
+    "inclusion": ("check_proof", "log_root", "prove_line"),
     "known_chances": ("compare_chances",),
     "lessons": ("add_lesson", "read_lessons"),
     "logs": ("tail_log",),
