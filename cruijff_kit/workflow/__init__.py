@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.project import make_project
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
+    from cruijff_kit.workflow.reproduce import reproduce_run
     from cruijff_kit.workflow.results import read_results
     from cruijff_kit.workflow.roots import roots_of
     from cruijff_kit.workflow.safety import safe_text, secrets_of
@@ -216,6 +217,7 @@ __all__ = [
     "recorded_plan",
     "remote_server",
     "remove_model",
+    "reproduce_run",
     "retry_run",
     "review_training",
     "roots_of",
@@ -308,6 +310,7 @@ _HOMES = {
     "project": ("make_project",),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
+    "reproduce": ("reproduce_run",),
     "results": ("read_results",),
     "roots": ("roots_of",),
     "safety": ("safe_text", "secrets_of"),
