@@ -4,6 +4,7 @@ import click
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.allow import allow
+from cruijff_kit.cli.croissant import croissant
 from cruijff_kit.cli.datasets import list_files, prepare, split, stats, validate
 from cruijff_kit.cli.structure import structure
 from cruijff_kit.cli.swap import swap
@@ -19,7 +20,7 @@ def data() -> None:
     """Look at, check, prepare, divide or convert data, or tell a table in words."""
 
 
-for _command in (allow, list_files, validate, stats, prepare, split, structure, swap, schema, from_table):
+for _command in (allow, croissant, list_files, validate, stats, prepare, split, structure, swap, schema, from_table):
     data.add_command(_command)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.compute import show_compute
     from cruijff_kit.workflow.consent import allow_data, open_question, preview_allow
     from cruijff_kit.workflow.conversion import convert_data
+    from cruijff_kit.workflow.croissant import describe_dataset
     from cruijff_kit.workflow.data_list import list_data
     from cruijff_kit.workflow.data_stats import measure_data
     from cruijff_kit.workflow.data_view import show_data
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.exhibit import make_exhibit
+    from cruijff_kit.workflow.export import export_crate
     from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics, light_split
     from cruijff_kit.workflow.from_config import configure_design
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
@@ -145,11 +147,13 @@ __all__ = [
     "decide_sample",
     "decide_shares",
     "decide_text",
+    "describe_dataset",
     "describe_machine",
     "describe_model",
     "draft_table_schema",
     "embed_texts",
     "estimate_runs",
+    "export_crate",
     "find_profile",
     "follow_metrics",
     "glance_status",
@@ -270,6 +274,7 @@ _HOMES = {
     "compute": ("show_compute",),
     "consent": ("allow_data", "open_question", "preview_allow"),
     "conversion": ("convert_data",),
+    "croissant": ("describe_dataset",),
     "data_list": ("list_data",),
     "data_stats": ("measure_data",),
     "data_view": ("show_data",),
@@ -281,6 +286,7 @@ _HOMES = {
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "exhibit": ("make_exhibit",),
+    "export": ("export_crate",),
     "follow": ("arrange_metrics", "follow_metrics", "light_metrics", "light_split"),
     "from_config": ("configure_design",),
     "groups": ("compare_answer_groups", "compare_run_groups"),
