@@ -7,13 +7,20 @@ from typing import Any
 from urllib.parse import quote
 
 from cruijff_kit.schema.crate import CrateAction, CrateFacts, CrateFile, CrateSoftware
+from cruijff_kit.schema.inclusion import LogRoot
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.noun import Timestamp
 
-__all__ = ["METADATA", "crate_metadata", "media_type"]
+__all__ = ["METADATA", "README", "ROOT_FILE", "crate_metadata", "crate_readme", "media_type"]
 
 METADATA = "ro-crate-metadata.json"
 """The file that makes a directory a crate."""
+
+README = "README.md"
+"""What a person reads first."""
+
+ROOT_FILE = "audit-root.json"
+"""The root of the record, against which proofs of its lines are checked."""
 
 Entity = dict[str, Any]
 
@@ -72,6 +79,33 @@ def crate_metadata(facts: CrateFacts) -> bytes:
     return (json.dumps({"@context": _CONTEXT, "@graph": graph}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
+def crate_readme(name: str, question: str, *, root: LogRoot, parts: Iterable[str]) -> bytes:
+    """Return the bytes of the crate's `README.md`.
+
+    Args:
+        name: the experiment.
+        question: what it asks.
+        root: root of its record as exported.
+        parts: what was put in besides what holds no text of the data.
+    """
+    held = ", ".join(parts) or "nothing"
+    tells = "what was done, by whom, when, with which software, and what came of it, each file with its SHA-256"
+    check = f"`ck audit check-proof PROOF --anchor {ROOT_FILE}`"
+    lines = (
+        f"# {name}",
+        "",
+        question,
+        "",
+        f"`{METADATA}` tells, as linked data (RO-Crate 1.1, Provenance Run Crate 0.5), {tells}.",
+        "",
+        f"- `{ExperimentLayout.summary}`: the design; `{ExperimentLayout.lock}`: its seal.",
+        f"- `{ExperimentLayout.report}` and `{ExperimentLayout.page}`: the results, where they were reported.",
+        f"- Put in besides: {held}. What is not here is told by its hash.",
+        f"- `{ROOT_FILE}`: root of the audit log, `{root.token}`. A line shown with its proof is checked by {check}.",
+    )
+    return ("\n".join(lines) + "\n").encode()
+
+
 def media_type(path: str) -> str:
     """Return the media type of a file by its name."""
     name = PurePosixPath(path)
@@ -84,26 +118,26 @@ def _descriptor() -> Entity:
         "@id": METADATA,
         "@type": "CreativeWork",
         "about": {"@id": "./"},
-        "conformsTo": [{"@id": each} for each in base],
+        "conformsTo": _refs(base),
     }
 
 
 def _root(facts: CrateFacts) -> Entity:
     parts = [*(each.path for each in facts.folders), *(each.path for each in _loose(facts))]
-    made = [_ref("#experiment"), _ref("#organization"), *(_ref(f"#{each.id}") for each in facts.actions)]
+    made = ["#experiment", "#organization", *(f"#{each.id}" for each in facts.actions)] if facts.actions else []
     return {
         "@id": "./",
         "@type": "Dataset",
         "name": facts.name,
         "description": facts.about,
         "datePublished": _time(facts.published),
-        "license": _ref(facts.license) if _is_link(facts.license) else facts.license,
+        "license": _ref(_licence(facts)),
         "conformsTo": _refs(_PROFILES),
-        "author": [_person(name) for name in facts.agents],
-        "identifier": [_ref("#sealed-plan"), _ref("#audit-root")],
+        "author": _refs(f"#person-{quote(name)}" for name in facts.agents),
+        "identifier": _refs(("#sealed-plan", "#audit-root")),
         "mainEntity": _ref(_WORKFLOW),
         "hasPart": _refs(map(_place, parts)),
-        "mentions": made if facts.actions else [],
+        "mentions": _refs(made),
     }
 
 
@@ -116,8 +150,7 @@ def _loose(facts: CrateFacts) -> Iterator[CrateFile]:
 def _profiles(facts: CrateFacts) -> Iterator[Entity]:
     for address, (name, version) in _PROFILES.items():
         yield {"@id": address, "@type": "CreativeWork", "name": name, "version": version}
-    if _is_link(facts.license):
-        yield {"@id": facts.license, "@type": "CreativeWork", "name": facts.license, "description": "Licence"}
+    yield {"@id": _licence(facts), "@type": "CreativeWork", "name": facts.license, "description": "Terms of this crate"}
     for name in facts.agents:
         yield {"@id": _person(name)["@id"], "@type": "Person", "name": name}
     yield _value("#sealed-plan", "SHA-256 of the sealed plan", facts.plan_id)
@@ -202,7 +235,8 @@ def _data(facts: CrateFacts) -> Iterator[Entity]:
 
 
 def _file(each: CrateFile) -> Entity:
-    return {
+    about = {"about": _ref("./")} if each.path == README else {}
+    return about | {
         "@id": _place(each.path),
         "@type": "File",
         "name": each.path,
@@ -303,16 +337,18 @@ def _place(name: str) -> str:
     return name if name.startswith("#") else quote(name)
 
 
-def _is_link(text: str) -> bool:
-    return text.startswith(("https://", "http://"))
+def _licence(facts: CrateFacts) -> str:
+    return facts.license if facts.license.startswith(("https://", "http://")) else "#licence"
 
 
 def _ref(name: str) -> Entity:
     return {"@id": name}
 
 
-def _refs(names: Iterable[str]) -> list[Entity]:
-    return [_ref(name) for name in names]
+def _refs(names: Iterable[str]) -> list[Entity] | Entity:
+    """Return references: one alone stands for itself, as the format recommends."""
+    found = [_ref(name) for name in names]
+    return found[0] if len(found) == 1 else found
 
 
 def _time(moment: Timestamp) -> str:

@@ -108,9 +108,7 @@ def _trained(run: PlannedRun, ground: _Ground) -> None:
     if done is None and not failed:
         return
     told = manifest or own
-    ended = (
-        (manifest.ended if manifest else None) or (done.finished if done else None) or (own.updated if own else None)
-    )
+    ends = (manifest and manifest.ended, done and done.finished, own and own.updated)
     results = [path for path in (layout.metrics, layout.manifest, layout.done("train")) if path in ground.files]
     results += [_adapter(run, epoch, done=done, ground=ground) for epoch in run.epochs_saved] if done else []
     inputs = (path for path in (layout.config, layout.train_script, layout.run_yaml) if path in ground.files)
@@ -126,7 +124,7 @@ def _trained(run: PlannedRun, ground: _Ground) -> None:
             results=tuple(results),
             agent=_submitter(run.id, ground),
             started=told.started if told else None,
-            ended=ended or ground.world.clock.now(),
+            ended=next(each for each in ends if each is not None),
             failed=failed,
         )
     )

@@ -26,6 +26,8 @@ _LOGS = (
 # The record is told by its root: whoever is shown one line of it need not see the others.
 _ALWAYS = tuple(pattern for pattern in WITHOUT_TEXTS if pattern != f"/{ExperimentLayout.audit}")
 _ABOUT = (
+    (r"README\.md", "What this crate holds"),
+    (r"audit-root\.json", "Root of the audit log, for proofs of its lines"),
     (r"experiment_summary\.md", "Design of the experiment"),
     (r"design\.lock\.json", "Seal: the hash of every file to be run and of every input"),
     (r"plan\.json", "Plan: every run, data set and evaluation that the design implies"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cruijff_kit.errors import PlanError, SiteError, SpecError
 from cruijff_kit.ports import Progress, World
-from cruijff_kit.rendering.crate import METADATA, crate_metadata
+from cruijff_kit.rendering.crate import METADATA, README, ROOT_FILE, crate_metadata, crate_readme
 from cruijff_kit.runtime.provenance import package_versions
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.crate import CrateFacts, CrateFile, CrateFolder, ExportPart, ExportReceipt
@@ -29,10 +29,7 @@ from cruijff_kit.workflow.roots import refuse_writing
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.surroundings import vault_of
 
-__all__ = ["ROOT_FILE", "export_crate"]
-
-ROOT_FILE = "audit-root.json"
-"""The root of the record in an export, against which proofs of its lines are checked."""
+__all__ = ["export_crate"]
 
 _ZIP = ".zip"
 
@@ -152,7 +149,9 @@ def _copy(picked: Sequence[Picked], staged: str, *, progress: Progress | None, w
 def _describe(
     plan: Plan, parts: Sequence[ExportPart], staged: str, *, licence: str, root: LogRoot, world: World
 ) -> None:
-    """Write what comes into being with the export: the record's root, and descriptions of data."""
+    """Write what comes into being with the export: a word to its reader, the record's root, descriptions of data."""
+    readme = crate_readme(plan.experiment, read_design(world).question, root=root, parts=parts)
+    vault_of(world).write(staged, README, content=readme)
     vault_of(world).write(staged, ROOT_FILE, content=(root.model_dump_json(indent=2) + "\n").encode())
     for facts in plan.datasets:
         if "data" in parts and facts.generator:
@@ -209,7 +208,7 @@ def _receipt(
         files=len(told.files) + 1,
         bytes=sum(each.bytes for each in told.files),
         parts=tuple(parts),
-        left_out=tuple(f"{each.name}: {each.about[:1].lower()}{each.about[1:]}" for each in told.things),
+        left_out=tuple(f"{each.name}: {each.about}" for each in told.things),
         root=root,
         metadata_sha256=vault_of(world).digest(staged, METADATA) or "",
     )
