@@ -113,7 +113,7 @@ class DiskVault:
         if os.path.lexists(target):
             raise SiteError(f"`{target}` is there already", hint="look at it and move it away; nothing was changed")
         tree, place = self.survey(folder), Path(target)
-        aside = place.with_name(f".{place.name}.part")
+        aside = place.with_name(f"{_ASIDE}-{place.name}")
         with _told(target):
             place.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("wb") as file:

@@ -177,7 +177,7 @@ def _reported(ground: _Ground) -> None:
             name="report",
             about="Results collected from markers and logs, intervals computed, summary and page written",
             step="report",
-            tool=_software(ground, "report", "cruijff-kit report", version, step="report"),
+            tool=_software(ground, "reporting", "cruijff-kit report", version, step="report"),
             objects=tuple(read) or (ExperimentLayout.summary,),
             results=results,
             agent=_person(last, ground),
@@ -221,7 +221,7 @@ def _tool(name: str, manifest: Manifest | None, *, step: StepName, ground: _Grou
     )
     marked = hashlib.sha256("\n".join(needs).encode()).hexdigest()[:8]
     version = packages.get("cruijff-kit", "unknown")
-    return _software(ground, f"{step}-{name}-{marked}", name, version, needs=needs, step=step)
+    return _software(ground, f"tool-{step}-{name}-{marked}", name, version, needs=needs, step=step)
 
 
 def _model(run: PlannedRun, ground: _Ground) -> str:

@@ -58,7 +58,7 @@ def export_crate(
         world: the experiment and its surroundings.
 
     Raises:
-        PlanError: nothing was sealed, or what is asked for may not leave this machine.
+        PlanError: nothing was sealed, nothing has run yet, or what is asked for may not leave this machine.
         ResultError: the record does not hold.
         SiteError: something lies there already, or a file cannot be read or written.
         SpecError: the licence is empty.
@@ -72,6 +72,9 @@ def export_crate(
     tree = vault_of(world).survey(str(world.store.root))
     if tree is None:
         raise PlanError(f"`{world.store.root}` is not there", hint="name the experiment: `ck -C DIR`")
+    if not told_of(plan, lock, files=(), world=world).actions:
+        hint = "submit its runs first; `ck archive` puts away what has not run"
+        raise PlanError("nothing has run yet, so there is nothing to tell of how results came about", hint=hint)
     picked = chosen_files(plan, parts, tree=tree, world=world)
     refuse_secrets(picked, world=world)
     _record_begun(place, parts, plan=plan, lock=lock, reason=reason, world=world)
