@@ -22,7 +22,7 @@ README = "README.md"
 ROOT_FILE = "audit-root.json"
 """The root of the record, against which proofs of its lines are checked."""
 
-Entity = dict[str, Any]
+_Entity = dict[str, Any]
 
 _TERMS = "https://w3id.org/ro/terms/workflow-run#"
 # The context of the profile's own terms, written out: so the crate needs one context from elsewhere, not two.
@@ -112,7 +112,7 @@ def media_type(path: str) -> str:
     return "application/json" if name.name == "DONE" else _TYPES.get(name.suffix, "application/octet-stream")
 
 
-def _descriptor() -> Entity:
+def _descriptor() -> _Entity:
     base = ("https://w3id.org/ro/crate/1.1", "https://w3id.org/workflowhub/workflow-ro-crate/1.0")
     return {
         "@id": METADATA,
@@ -122,7 +122,7 @@ def _descriptor() -> Entity:
     }
 
 
-def _root(facts: CrateFacts) -> Entity:
+def _root(facts: CrateFacts) -> _Entity:
     parts = [*(each.path for each in facts.folders), *(each.path for each in _loose(facts))]
     made = ["#experiment", "#organization", *(f"#{each.id}" for each in facts.actions)] if facts.actions else []
     return {
@@ -147,18 +147,18 @@ def _loose(facts: CrateFacts) -> Iterator[CrateFile]:
     return (each for each in facts.files if not each.path.startswith(folders))
 
 
-def _profiles(facts: CrateFacts) -> Iterator[Entity]:
+def _profiles(facts: CrateFacts) -> Iterator[_Entity]:
     for address, (name, version) in _PROFILES.items():
         yield {"@id": address, "@type": "CreativeWork", "name": name, "version": version}
     yield {"@id": _licence(facts), "@type": "CreativeWork", "name": facts.license, "description": "Terms of this crate"}
     for name in facts.agents:
         yield {"@id": _person(name)["@id"], "@type": "Person", "name": name}
-    yield _value("#sealed-plan", "SHA-256 of the sealed plan", facts.plan_id)
+    yield _value("#sealed-plan", "SHA-256 of the sealed plan", value=facts.plan_id)
     root = {"description": f"Merkle tree hash (RFC 9162, SHA-256) over the {facts.root.lines} lines of the audit log"}
-    yield _value("#audit-root", "root of the audit log", facts.root.token) | root
+    yield _value("#audit-root", "root of the audit log", value=facts.root.token) | root
 
 
-def _workflow(facts: CrateFacts) -> Iterator[Entity]:
+def _workflow(facts: CrateFacts) -> Iterator[_Entity]:
     """Yield the design as the workflow, its steps and its inputs."""
     tools = [each for each in facts.software if each.step is not None]
     steps = {each.step: [tool.id for tool in tools if tool.step == each.step] for each in tools if each.step}
@@ -200,7 +200,7 @@ def _workflow(facts: CrateFacts) -> Iterator[Entity]:
         }
 
 
-def _software(facts: CrateFacts) -> Iterator[Entity]:
+def _software(facts: CrateFacts) -> Iterator[_Entity]:
     yield {
         "@id": _ENGINE,
         "@type": "SoftwareApplication",
@@ -212,12 +212,12 @@ def _software(facts: CrateFacts) -> Iterator[Entity]:
         yield _program(each)
 
 
-def _program(each: CrateSoftware) -> Entity:
+def _program(each: CrateSoftware) -> _Entity:
     told = {"@id": f"#{each.id}", "@type": "SoftwareApplication", "name": each.name, "softwareVersion": each.version}
     return told | ({"softwareRequirements": _refs(f"#{need}" for need in each.needs)} if each.needs else {})
 
 
-def _data(facts: CrateFacts) -> Iterator[Entity]:
+def _data(facts: CrateFacts) -> Iterator[_Entity]:
     for folder in facts.folders:
         inside = [_place(each.path) for each in facts.files if each.path.startswith(folder.path)]
         yield {
@@ -234,7 +234,7 @@ def _data(facts: CrateFacts) -> Iterator[Entity]:
         yield told | hashed
 
 
-def _file(each: CrateFile) -> Entity:
+def _file(each: CrateFile) -> _Entity:
     about = {"about": _ref("./")} if each.path == README else {}
     return about | {
         "@id": _place(each.path),
@@ -247,13 +247,13 @@ def _file(each: CrateFile) -> Entity:
     }
 
 
-def _levels(facts: CrateFacts) -> Iterator[Entity]:
+def _levels(facts: CrateFacts) -> Iterator[_Entity]:
     for each in facts.levels:
         value = each.value if isinstance(each.value, str | int | float | bool) else json.dumps(each.value)
-        yield _value(f"#{each.id}", each.factor, value) | {"exampleOfWork": _ref(_parameter(each.factor))}
+        yield _value(f"#{each.id}", each.factor, value=value) | {"exampleOfWork": _ref(_parameter(each.factor))}
 
 
-def _actions(facts: CrateFacts) -> Iterator[Entity]:
+def _actions(facts: CrateFacts) -> Iterator[_Entity]:
     """Yield what was done, step by step, and what led it; nothing where nothing was done yet."""
     if not facts.actions:
         return
@@ -294,7 +294,7 @@ def _actions(facts: CrateFacts) -> Iterator[Entity]:
         }
 
 
-def _action(each: CrateAction) -> Entity:
+def _action(each: CrateAction) -> _Entity:
     state = "FailedActionStatus" if each.failed else "CompletedActionStatus"
     begun = {} if each.started is None else {"startTime": _time(each.started)}
     return {
@@ -312,7 +312,7 @@ def _action(each: CrateAction) -> Entity:
     }
 
 
-def _value(name: str, said: str, value: object) -> Entity:
+def _value(name: str, said: str, *, value: object) -> _Entity:
     return {"@id": name, "@type": "PropertyValue", "name": said, "value": value}
 
 
@@ -328,7 +328,7 @@ def _parameter(factor: str) -> str:
     return f"#factor-{quote(factor)}"
 
 
-def _person(name: str) -> Entity:
+def _person(name: str) -> _Entity:
     return _ref(f"#person-{quote(name)}")
 
 
@@ -341,11 +341,11 @@ def _licence(facts: CrateFacts) -> str:
     return facts.license if facts.license.startswith(("https://", "http://")) else "#licence"
 
 
-def _ref(name: str) -> Entity:
+def _ref(name: str) -> _Entity:
     return {"@id": name}
 
 
-def _refs(names: Iterable[str]) -> list[Entity] | Entity:
+def _refs(names: Iterable[str]) -> list[_Entity] | _Entity:
     """Return references: one alone stands for itself, as the format recommends."""
     found = [_ref(name) for name in names]
     return found[0] if len(found) == 1 else found

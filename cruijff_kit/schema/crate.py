@@ -16,6 +16,7 @@ __all__ = [
     "CrateThing",
     "ExportPart",
     "ExportReceipt",
+    "StepName",
 ]
 
 ExportPart = Literal["adapters", "data", "logs"]

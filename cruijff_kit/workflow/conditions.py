@@ -80,11 +80,12 @@ def differences_between(then: Manifest, again: Manifest) -> tuple[Difference, ..
     """Return what differed between two jobs that did the same, by what they told themselves."""
     names = ("git_sha", "git_patch_sha256", "environment", "device", "threads", "processes")
     words = ("commit", "uncommitted changes", "environment lock", "device", "threads", "processes")
-    told = [
-        (word, *(None if each is None else str(each) for each in (getattr(then, name), getattr(again, name))))
-        for name, word in zip(names, words, strict=True)
-    ]
-    return tuple(_unlike([*_packages(then.packages, again.packages), *told]))
+    before, after = ([_word(getattr(each, name)) for name in names] for each in (then, again))
+    return tuple(_unlike([*_packages(then.packages, again.packages), *zip(words, before, after, strict=True)]))
+
+
+def _word(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _unlike(told: list[tuple[str, str | None, str | None]]) -> Iterator[Difference]:
@@ -118,20 +119,21 @@ def _contradictions(sealed: Sealed, then: Manifest) -> Iterator[Difference]:
 def _model(sealed: Sealed, here: World) -> FoundInput:
     run = sealed.run
     ref = next((each for each in sealed.spec.models if each.name == run.model.name), run.model)
-    told = {"kind": "model", "name": run.model.name, "sealed": str(run.model.sha256)}
+    found, reason = None, ""
     try:
-        return FoundInput(**told, found=read_model(ref, here).sha256)
+        found = read_model(ref, here).sha256
     except CruijffError as err:
-        return FoundInput(**told, found=None, reason=str(err).partition("\n")[0])
+        reason = str(err).partition("\n")[0]
+    return FoundInput(kind="model", name=ref.name, sealed=str(run.model.sha256), found=found, reason=reason)
 
 
 def _data(sealed: Sealed, origin: Origin, *, here: World) -> Iterator[FoundInput]:
     """Yield the files of data that nobody generated here; those that were are held against the seal as files are."""
     for facts in own_datasets(sealed, origin):
         if not facts.generator:
-            yield _file("data", facts.path, facts.sha256, origin=origin, here=here)
+            yield _file("data", facts.path, sha256=facts.sha256, origin=origin, here=here)
         for argument, sha256 in facts.inputs.items():
-            yield _file("data", str(facts.arguments[argument]), sha256, origin=origin, here=here)
+            yield _file("data", str(facts.arguments[argument]), sha256=sha256, origin=origin, here=here)
 
 
 def _code(sealed: Sealed, origin: Origin, *, here: World) -> Iterator[FoundInput]:
@@ -139,10 +141,10 @@ def _code(sealed: Sealed, origin: Origin, *, here: World) -> Iterator[FoundInput
     data = {facts.path for facts in sealed.plan.datasets}
     for path, sha256 in sealed.lock.inputs.items():
         if path.endswith(".py") and path not in data:
-            yield _file("code", path, sha256, origin=origin, here=here)
+            yield _file("code", path, sha256=sha256, origin=origin, here=here)
 
 
-def _file(kind: str, path: str, sha256: str, *, origin: Origin, here: World) -> FoundInput:
+def _file(kind: str, path: str, *, sha256: str, origin: Origin, here: World) -> FoundInput:
     """Return a file as it is found here: what lay by the original is looked for by the experiment here."""
     place = Path(here.store.root, path.removeprefix(f"{origin.root}/"))
     digest, reason = None, f"`{place}` is not there"

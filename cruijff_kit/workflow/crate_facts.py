@@ -13,6 +13,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS
 from cruijff_kit.schema.audit import Action, AuditRecord
 from cruijff_kit.schema.crate import CrateAction, CrateFile, CrateLevel, CrateSoftware, CrateThing, StepName
+from cruijff_kit.schema.data import DatasetFacts
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Cell, DesignLock, Plan, PlannedRun
 from cruijff_kit.schema.run import Done, JobStatus, Manifest
@@ -82,15 +83,15 @@ def _generated(ground: _Ground) -> None:
         if not facts.generator:
             continue
         version = facts.generator_version or "unknown"
-        tool = _software(ground, f"generator-{facts.generator}-{version}", facts.generator, version, step="generate")
-        rows = ", ".join(f"{count} {split}" for split, count in facts.splits.items())
+        key = _slug(f"generator-{facts.generator}-{version}")
+        tool = CrateSoftware(id=key, name=facts.generator, version=version, step="generate")
         ground.told.actions.append(
             CrateAction(
                 id=f"generate-{facts.key}",
                 name=f"data set {facts.key}",
-                about=f"{rows}, by the seed and arguments that the design gives",
+                about=f"{_rows(facts)}, by the seed and arguments that the design gives",
                 step="generate",
-                tool=tool,
+                tool=_software(ground, tool),
                 objects=(ExperimentLayout.summary,),
                 results=(_dataset(facts.key, ground),),
                 agent=_person(made[0], ground),
@@ -102,8 +103,8 @@ def _generated(ground: _Ground) -> None:
 
 def _trained(run: PlannedRun, ground: _Ground) -> None:
     layout = RunLayout(run.id)
-    done, manifest = _read(Done, layout.done("train"), ground), _read(Manifest, layout.manifest, ground)
-    own = _read(JobStatus, layout.status("train"), ground)
+    done, manifest = _read(Done, layout.done("train"), ground=ground), _read(Manifest, layout.manifest, ground=ground)
+    own = _read(JobStatus, layout.status("train"), ground=ground)
     failed = done is None and own is not None and own.state == "failed"
     if done is None and not failed:
         return
@@ -132,16 +133,16 @@ def _trained(run: PlannedRun, ground: _Ground) -> None:
 
 def _evaluated(run: PlannedRun, cell: Cell, *, ground: _Ground) -> None:
     layout = RunLayout(run.id)
-    done = _read(Done, layout.cell_done(cell.name), ground)
+    done = _read(Done, layout.cell_done(cell.name), ground=ground)
     if done is None:
         return
-    manifest = _read(Manifest, layout.cell_manifest(cell.name), ground)
+    manifest = _read(Manifest, layout.cell_manifest(cell.name), ground=ground)
     told = {facts.sha256: facts.key for facts in ground.plan.datasets}
     key = told.get(manifest.inputs.get("data", "") if manifest else "", run.dataset)
     objects = [_model(run, ground), _dataset(key, ground)]
     objects += [path for path in (layout.cell_config(cell.name), layout.eval_script) if path in ground.files]
     if cell.epoch is not None:
-        trained = _read(Done, layout.done("train"), ground)
+        trained = _read(Done, layout.done("train"), ground=ground)
         objects += [_adapter(run, cell.epoch, done=trained, ground=ground)]
     results = [path for path in (layout.cell_manifest(cell.name), layout.cell_done(cell.name)) if path in ground.files]
     ground.told.actions.append(
@@ -170,14 +171,14 @@ def _reported(ground: _Ground) -> None:
     read = dict.fromkeys(
         name for each in ground.told.actions if each.step in {"train", "evaluate"} for name in each.results
     )
-    last = made[-1]
+    last, tool = made[-1], CrateSoftware(id="reporting", name="cruijff-kit report", version=version, step="report")
     ground.told.actions.append(
         CrateAction(
             id="report",
             name="report",
             about="Results collected from markers and logs, intervals computed, summary and page written",
             step="report",
-            tool=_software(ground, "reporting", "cruijff-kit report", version, step="report"),
+            tool=_software(ground, tool),
             objects=tuple(read) or (ExperimentLayout.summary,),
             results=results,
             agent=_person(last, ground),
@@ -191,54 +192,55 @@ def _version(ground: _Ground) -> str:
     return next((each.version for each in ground.told.software.values() if each.name == "cruijff-kit"), "unknown")
 
 
-def _read(kind: type[_File], path: str, ground: _Ground) -> _File | None:
+def _read(kind: type[_File], path: str, *, ground: _Ground) -> _File | None:
     try:
         return kind.model_validate_json(ground.world.store.read(path) or b"")
     except ValidationError:
         return None
 
 
-def _thing(ground: _Ground, name: str, said: str, sha256: str | None, *, about: str) -> str:
+def _thing(ground: _Ground, name: str, *, said: str, sha256: str | None, about: str) -> str:
     """Tell something by its hash; return how actions name it."""
     key = _slug(name)
     ground.told.things[key] = CrateThing(id=key, name=said, sha256=sha256, about=about)
     return f"#{key}"
 
 
-def _software(
-    ground: _Ground, name: str, said: str, version: str, *, needs: tuple[str, ...] = (), step: StepName | None = None
-) -> str:
-    key = _slug(name)
-    ground.told.software[key] = CrateSoftware(id=key, name=said, version=version, needs=needs, step=step)
-    return key
+def _software(ground: _Ground, software: CrateSoftware) -> str:
+    """Tell of a program; return its name within the crate."""
+    ground.told.software[software.id] = software
+    return software.id
 
 
 def _tool(name: str, manifest: Manifest | None, *, step: StepName, ground: _Ground) -> str:
     """Return the program of a job, with the packages that its manifest tells; others are another program."""
     packages = manifest.packages if manifest else {}
-    needs = tuple(
-        _software(ground, f"package-{package}-{version}", package, version) for package, version in packages.items()
-    )
+    told = (CrateSoftware(id=_slug(f"package-{each}-{it}"), name=each, version=it) for each, it in packages.items())
+    needs = tuple(_software(ground, each) for each in told)
     marked = hashlib.sha256("\n".join(needs).encode()).hexdigest()[:8]
     version = packages.get("cruijff-kit", "unknown")
-    return _software(ground, f"tool-{step}-{name}-{marked}", name, version, needs=needs, step=step)
+    key = _slug(f"tool-{step}-{name}-{marked}")
+    return _software(ground, CrateSoftware(id=key, name=name, version=version, needs=needs, step=step))
 
 
 def _model(run: PlannedRun, ground: _Ground) -> str:
     about = f"Base model, revision {run.model.revision}" if run.model.revision else "Base model"
-    return _thing(ground, f"model-{run.model.name}", run.model.name, run.model.sha256, about=about)
+    return _thing(ground, f"model-{run.model.name}", said=run.model.name, sha256=run.model.sha256, about=about)
 
 
 def _dataset(key: str, ground: _Ground) -> str:
     """Return how actions name a data set: its file where it is in the crate, else by its hash."""
     facts = ground.plan.dataset(key)
-    inside = [
-        path for path in ground.files if path == ExperimentLayout.dataset(key) or path.startswith(f"inputs/{key}/")
-    ]
+    own = ExperimentLayout.dataset(key)
+    inside = [path for path in ground.files if path == own or path.startswith(f"inputs/{key}/")]
     if inside:
         return inside[0]
-    rows = ", ".join(f"{count} {split}" for split, count in facts.splits.items())
-    return _thing(ground, f"data-{key}", key, facts.sha256, about=f"Data set, told by its hash alone: {rows}")
+    about = f"Data set, told by its hash alone: {_rows(facts)}"
+    return _thing(ground, f"data-{key}", said=key, sha256=facts.sha256, about=about)
+
+
+def _rows(facts: DatasetFacts) -> str:
+    return ", ".join(f"{count} {split}" for split, count in facts.splits.items())
 
 
 def _settings(run: PlannedRun, ground: _Ground) -> Iterator[str]:
@@ -257,19 +259,19 @@ def _adapter(run: PlannedRun, epoch: int, *, done: Done | None, ground: _Ground)
     tail = f"{folder.removeprefix('outputs/')}{ADAPTER_WEIGHTS}"
     sha256 = next((sha for path, sha in (done.artefacts if done else {}).items() if path.endswith(tail)), None)
     about = f"LoRA adapter of epoch {epoch}, told by the hash of its weights alone"
-    return _thing(ground, f"adapter-{run.id}-epoch_{epoch}", f"adapter of {run.id}", sha256, about=about)
+    return _thing(ground, f"adapter-{run.id}-epoch_{epoch}", said=f"adapter of {run.id}", sha256=sha256, about=about)
 
 
 def _logs(run: PlannedRun, cell: Cell, *, done: Done, ground: _Ground) -> Iterator[str]:
     """Yield how actions name an evaluation's logs."""
     for path, sha256 in done.artefacts.items():
-        if path.endswith(".eval"):
-            name = PurePosixPath(path).name
-            inside = f"{RunLayout(run.id).cell_logs(cell.name)}/{name}"
+        name = PurePosixPath(path).name
+        inside = f"{RunLayout(run.id).cell_logs(cell.name)}/{name}"
+        if inside in ground.files:
+            yield inside
+        elif path.endswith(".eval"):
             about = "Log of an evaluation, told by its hash alone"
-            yield (
-                inside if inside in ground.files else _thing(ground, f"log-{run.id}-{name}", name, sha256, about=about)
-            )
+            yield _thing(ground, f"log-{run.id}-{cell.name}-{name}", said=name, sha256=sha256, about=about)
 
 
 def _job_words(manifest: Manifest | None) -> str:

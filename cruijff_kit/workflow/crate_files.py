@@ -79,16 +79,16 @@ def refuse_closed(parts: Sequence[ExportPart], plan: Plan, *, world: World) -> N
         raise PlanError(f"{told} asks for what may not leave: {shut.fact}", hint=hint)
 
 
-def chosen_files(plan: Plan, parts: Sequence[ExportPart], *, tree: Tree, world: World) -> tuple[Picked, ...]:
+def chosen_files(plan: Plan, parts: Sequence[ExportPart], *, world: World) -> tuple[Picked, ...]:
     """Return the files to export, in order of path: what holds no text of the data, and what was asked for besides.
 
     Args:
         plan: the sealed plan.
         parts: what was asked for besides.
-        tree: everything below the experiment.
         world: the experiment and its surroundings.
     """
     root = str(world.store.root)
+    tree = vault_of(world).survey(root) or Tree({}, {}, {})
     patterns = [re.compile(_regex(each)) for each in (*_ALWAYS, *(_LOGS if "logs" in parts else ()))]
     found = [Picked(path, root, path, "") for path in tree.files if any(each.fullmatch(path) for each in patterns)]
     if "adapters" in parts:

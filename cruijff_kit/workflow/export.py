@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from cruijff_kit.errors import PlanError, SiteError, SpecError
 from cruijff_kit.ports import Progress, World
@@ -66,28 +67,36 @@ def export_crate(
     if not licence.strip():
         raise SpecError("the licence is empty", hint="name its URL, say it in words, or leave `--license` out")
     plan, lock = recorded_plan(world=world)
-    place = _place(into, world)
-    parts = tuple(sorted(set(parts)))
-    refuse_closed(parts, plan, world=world)
-    tree = vault_of(world).survey(str(world.store.root))
-    if tree is None:
-        raise PlanError(f"`{world.store.root}` is not there", hint="name the experiment: `ck -C DIR`")
+    order = _Order(plan, lock, tuple(sorted(set(parts))), licence, _place(into, world))
+    refuse_closed(order.parts, plan, world=world)
     if not told_of(plan, lock, files=(), world=world).actions:
         hint = "submit its runs first; `ck archive` puts away what has not run"
         raise PlanError("nothing has run yet, so there is nothing to tell of how results came about", hint=hint)
-    picked = chosen_files(plan, parts, tree=tree, world=world)
+    picked = chosen_files(plan, order.parts, world=world)
     refuse_secrets(picked, world=world)
-    _record_begun(place, parts, plan=plan, lock=lock, reason=reason, world=world)
-    root, staged = log_root(world=world), ArchiveLayout.staged(place)
-    _clear(staged, world)
-    _copy(picked, staged, progress=progress, world=world)
-    _describe(plan, parts, staged, licence=licence, root=root, world=world)
-    told, content = _metadata(plan, lock, staged, licence=licence, root=root, world=world)
-    vault_of(world).write(staged, METADATA, content=content)
-    receipt = _receipt(place, staged, parts, told=told, root=root, world=world)
-    _settle(staged, place, world=world)
+    _record_begun(order, reason=reason, world=world)
+    _clear(order.staged, world)
+    _copy(picked, order.staged, progress=progress, world=world)
+    told = _described(order, log_root(world=world), world=world)
+    vault_of(world).write(order.staged, METADATA, content=crate_metadata(told))
+    receipt = _receipt(order, told, world=world)
+    _settle(order, world=world)
     _record_done(receipt, plan, world=world)
     return receipt
+
+
+class _Order(NamedTuple):
+    """What is to be exported, and where to."""
+
+    plan: Plan
+    lock: DesignLock
+    parts: tuple[ExportPart, ...]
+    licence: str
+    place: str
+
+    @property
+    def staged(self) -> str:
+        return ArchiveLayout.staged(self.place)
 
 
 def _place(into: str | None, world: World) -> str:
@@ -102,19 +111,16 @@ def _place(into: str | None, world: World) -> str:
     return str(place)
 
 
-def _record_begun(
-    place: str, parts: Sequence[ExportPart], *, plan: Plan, lock: DesignLock, reason: str, world: World
-) -> None:
+def _record_begun(order: _Order, *, reason: str, world: World) -> None:
     """Record what is about to leave; the root of all lines before stands in that very line, and so in the chain."""
-    before = log_root(world=world)
     event = AuditEvent(
         actor=world.actor,
         verb="export",
         action=Action.EXPORT,
-        subject=plan.experiment,
+        subject=order.plan.experiment,
         reason=reason or None,
-        inputs={"plan_id": lock.plan_id, "audit_root": before.token},
-        outputs={"place": place, "parts": ", ".join(parts) or "none"},
+        inputs={"plan_id": order.lock.plan_id, "audit_root": log_root(world=world).token},
+        outputs={"place": order.place, "parts": ", ".join(order.parts) or "none"},
     )
     world.audit.append(event)
     render_views(world=world)
@@ -149,42 +155,39 @@ def _copy(picked: Sequence[Picked], staged: str, *, progress: Progress | None, w
             progress(number + 1, len(picked), each.path)
 
 
-def _describe(
-    plan: Plan, parts: Sequence[ExportPart], staged: str, *, licence: str, root: LogRoot, world: World
-) -> None:
-    """Write what comes into being with the export: a word to its reader, the record's root, descriptions of data."""
-    readme = crate_readme(plan.experiment, read_design(world).question, root=root, parts=parts)
-    vault_of(world).write(staged, README, content=readme)
-    vault_of(world).write(staged, ROOT_FILE, content=(root.model_dump_json(indent=2) + "\n").encode())
+def _described(order: _Order, root: LogRoot, *, world: World) -> CrateFacts:
+    """Write a word to the reader, the record's root and descriptions of data; return what is told of it all."""
+    vault, plan = vault_of(world), order.plan
+    readme = crate_readme(plan.experiment, read_design(world).question, root=root, parts=order.parts)
+    vault.write(order.staged, README, content=readme)
+    vault.write(order.staged, ROOT_FILE, content=(root.model_dump_json(indent=2) + "\n").encode())
     for facts in plan.datasets:
-        if "data" in parts and facts.generator:
-            content = described(facts, origins=origins_of(licence, world), world=world)
-            vault_of(world).write(staged, ExperimentLayout.dataset_croissant(facts.key), content=content)
+        if "data" in order.parts and facts.generator:
+            content = described(facts, origins=origins_of(order.licence, world), world=world)
+            vault.write(order.staged, ExperimentLayout.dataset_croissant(facts.key), content=content)
+    return _facts(order, root, world=world)
 
 
-def _metadata(
-    plan: Plan, lock: DesignLock, staged: str, *, licence: str, root: LogRoot, world: World
-) -> tuple[CrateFacts, bytes]:
+def _facts(order: _Order, root: LogRoot, *, world: World) -> CrateFacts:
     """Return what is told of what lies in the staging directory, each file by its hash there."""
-    files = tuple(_files(staged, world))
-    told, spec = told_of(plan, lock, files=files, world=world), read_design(world)
-    facts = CrateFacts(
-        name=plan.experiment,
+    files = tuple(_files(order.staged, world))
+    told, spec = told_of(order.plan, order.lock, files=files, world=world), read_design(world)
+    return CrateFacts(
+        name=order.plan.experiment,
         about=" ".join(f"{spec.question} {spec.hypothesis or ''}".split()),
-        license=licence,
+        license=order.licence,
         published=world.clock.now(),
         version=package_versions().get("cruijff-kit", "unknown"),
-        plan_id=lock.plan_id,
+        plan_id=order.lock.plan_id,
         root=root,
         agents=told.agents,
         files=files,
-        folders=tuple(_folders(plan, files)),
+        folders=tuple(_folders(order.plan, files)),
         things=tuple(told.things.values()),
         software=tuple(told.software.values()),
         levels=tuple(told.levels.values()),
         actions=tuple(told.actions),
     )
-    return facts, crate_metadata(facts)
 
 
 def _files(staged: str, world: World) -> Iterable[CrateFile]:
@@ -203,24 +206,22 @@ def _folders(plan: Plan, files: Sequence[CrateFile]) -> Iterable[CrateFolder]:
                 yield CrateFolder(path=folder, about=f"LoRA adapter of {run.id}, epoch {epoch}")
 
 
-def _receipt(
-    place: str, staged: str, parts: Sequence[ExportPart], *, told: CrateFacts, root: LogRoot, world: World
-) -> ExportReceipt:
+def _receipt(order: _Order, told: CrateFacts, *, world: World) -> ExportReceipt:
     return ExportReceipt(
-        place=place,
+        place=order.place,
         files=len(told.files) + 1,
         bytes=sum(each.bytes for each in told.files),
-        parts=tuple(parts),
+        parts=order.parts,
         left_out=tuple(f"{each.name}: {each.about}" for each in told.things),
-        root=root,
-        metadata_sha256=vault_of(world).digest(staged, METADATA) or "",
+        root=told.root,
+        metadata_sha256=vault_of(world).digest(order.staged, METADATA) or "",
     )
 
 
-def _settle(staged: str, place: str, *, world: World) -> None:
+def _settle(order: _Order, *, world: World) -> None:
     """Give the export its place: as one file, or as it lies."""
-    if not place.endswith(_ZIP):
-        vault_of(world).settle(staged, place)
+    if not order.place.endswith(_ZIP):
+        vault_of(world).settle(order.staged, order.place)
         return
-    vault_of(world).pack(staged, place)
-    _clear(staged, world)
+    vault_of(world).pack(order.staged, order.place)
+    _clear(order.staged, world)

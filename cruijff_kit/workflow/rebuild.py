@@ -81,11 +81,11 @@ def rebuild_run(sealed: Sealed, *, here: World, world: World) -> Rebuilt:
     origin = origin_of(sealed.run, world)
     planned, why = _planned_anew(sealed, here, world=world)
     shared = frame(sealed.spec, _render_plan(sealed, planned), root=origin.root, site=world.site)
-    told = _told_places(sealed, shared, planned, origin=origin, root=str(here.store.root))
+    told = _told_places(sealed, shared, planned=planned, origin=origin, root=str(here.store.root))
     own = own_datasets(sealed, origin)
     run = sealed.run if planned is None else _as_sealed(_same_run(planned.plan, sealed), sealed.run)
     texts = {path: text.encode() for path, text in files_of(run, _placed(shared, origin))}
-    texts |= {} if planned is None else _data_files(own, planned, here)
+    texts |= {} if planned is None else _data_files(own, planned, here=here)
     paths = (*texts, *(path for path in _data_paths(own) if path not in texts))
     files = tuple(_compared(path, texts.get(path), lock=sealed.lock, why=why, world=world) for path in paths)
     return Rebuilt(origin, why, told, files)
@@ -153,7 +153,7 @@ def _placed(shared: Frame, origin: Origin) -> Frame:
 
 
 def _told_places(
-    sealed: Sealed, shared: Frame, planned: Planned | None, *, origin: Origin, root: str
+    sealed: Sealed, shared: Frame, *, planned: Planned | None, origin: Origin, root: str
 ) -> tuple[Difference, ...]:
     """Return which directories and programs lie elsewhere here."""
     outputs = shared.places.outputs
@@ -179,7 +179,7 @@ def _data_paths(own: Iterable[DatasetFacts]) -> Iterator[str]:
             yield from (ExperimentLayout.dataset(facts.key), ExperimentLayout.dataset_meta(facts.key))
 
 
-def _data_files(own: Iterable[DatasetFacts], planned: Planned, here: World) -> dict[str, bytes]:
+def _data_files(own: Iterable[DatasetFacts], planned: Planned, *, here: World) -> dict[str, bytes]:
     """Return generated data sets as they come out here."""
     keys, root = {facts.key for facts in own}, here.store.root
     files: dict[str, bytes] = {}

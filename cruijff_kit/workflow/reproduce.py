@@ -21,7 +21,7 @@ from cruijff_kit.workflow.design import write_design
 from cruijff_kit.workflow.evaluation_results import evaluation_rows, read_cell
 from cruijff_kit.workflow.plan import design_hash
 from cruijff_kit.workflow.read_design import read_design
-from cruijff_kit.workflow.rebuild import Sealed, rebuild_run, sealed_run
+from cruijff_kit.workflow.rebuild import Rebuilt, Sealed, rebuild_run, sealed_run
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.submit import submit_jobs
@@ -75,14 +75,21 @@ def reproduce_run(
     sealed = sealed_run(run, world=world)
     if fresh is not None:
         _refuse_place(sealed, fresh, world=world)
-    rebuilt, here, again = rebuild_run(sealed, here=world, world=world), world, None
-    environment, notes = _environment(sealed, here=world, world=world)
-    if fresh is not None and rebuilt.planned:
-        notes = (*notes, "nothing was written: what is planned here is not the run that was sealed")
-    elif fresh is not None:
-        plan_id, here = _scaffolded(sealed, fresh, world=world), fresh
-        rebuilt = rebuild_run(sealed, here=fresh, world=world)
-        again = _run_again(sealed, plan_id, tolerance, fresh=fresh, progress=progress, world=world) if execute else None
+    rebuilt = rebuild_run(sealed, here=world, world=world)
+    if fresh is None or rebuilt.planned:
+        untold = "nothing was written: what is planned here is not the run that was sealed" if fresh else ""
+        return _told(sealed, rebuilt, here=world, untold=untold, world=world)
+    plan_id = _scaffolded(sealed, fresh, world=world)
+    told = _told(sealed, rebuild_run(sealed, here=fresh, world=world), here=fresh, world=world)
+    if not execute:
+        return told
+    again = _run_again(sealed, plan_id, tolerance=tolerance, fresh=fresh, progress=progress, world=world)
+    return told.model_copy(update=again._asdict())
+
+
+def _told(sealed: Sealed, rebuilt: Rebuilt, *, here: World, untold: str = "", world: World) -> Reproduction:
+    """Return what was made again, and what was looked for, here."""
+    environment, notes = _environment(sealed, here=here, world=world)
     return Reproduction(
         run_id=sealed.run.id,
         original=str(world.store.root),
@@ -91,11 +98,8 @@ def reproduce_run(
         places=rebuilt.places,
         files=rebuilt.files,
         inputs=found_inputs(sealed, rebuilt.origin, here=here),
-        environment=environment if again is None else again.environment,
-        notes=notes,
-        tolerance=again.tolerance if again else None,
-        rule=again.rule if again else "",
-        figures=again.figures if again else (),
+        environment=environment,
+        notes=(*notes, *([untold] if untold else [])),
     )
 
 
@@ -124,12 +128,12 @@ def _environment(sealed: Sealed, *, here: World, world: World) -> tuple[tuple[Di
         return (), ("no job of the run left a manifest, so nothing tells in what environment it ran",)
     found: dict[Difference, None] = {}
     for name, manifest in manifests.items():
-        threads = _threads(sealed.run, name, world)
+        threads = _threads(sealed.run, name, world=world)
         found |= dict.fromkeys(differences_here(sealed, name, then=manifest, threads=threads, here=here))
     return tuple(found), ()
 
 
-def _threads(run: PlannedRun, job: str, world: World) -> int | None:
+def _threads(run: PlannedRun, job: str, *, world: World) -> int | None:
     """Return the threads that each process of a job gets by its script."""
     layout = RunLayout(run.id)
     text = world.store.read_text(layout.train_script if job == TRAINING else layout.eval_script)
@@ -164,7 +168,7 @@ def _begun(sealed: Sealed, why: str, *, fresh: World, world: World) -> AuditEven
 
 
 def _run_again(
-    sealed: Sealed, plan_id: str, tolerance: float | None, *, fresh: World, progress: Progress | None, world: World
+    sealed: Sealed, plan_id: str, *, tolerance: float | None, fresh: World, progress: Progress | None, world: World
 ) -> _Again:
     """Train and evaluate in the fresh place, and compare."""
     run = sealed.run
