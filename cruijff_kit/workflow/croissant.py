@@ -22,6 +22,7 @@ NO_LICENCE = "no licence is stated: all rights stay with the authors"
 """What is said of terms where nobody said any."""
 
 _META = ".meta.json"
+_MAKERS = frozenset({"design", "amend", "scaffold"})
 
 
 def describe_dataset(data: str, *, licence: str = NO_LICENCE, world: World) -> CroissantReceipt:
@@ -64,14 +65,15 @@ def described(facts: DatasetFacts, *, origins: Origins, world: World) -> bytes:
 
 
 def origins_of(licence: str, world: World) -> Origins:
-    """Return where data of an experiment come from.
+    """Return where data of an experiment come from: its people are those who designed and scaffolded it.
 
     Raises:
         PlanError: there is no design.
         SpecError: it is not a valid one any more.
     """
     spec = read_design(world)
-    people = dict.fromkeys(each.actor.name for each in world.audit.records() if each.actor.kind == "human")
+    made = (each for each in world.audit.records() if each.verb in _MAKERS)
+    people = dict.fromkeys(each.actor.name for each in made if each.actor.kind == "human")
     return Origins(spec.name, str(spec.created), licence, tuple(people) or (world.actor.name,))
 
 
