@@ -98,10 +98,13 @@ class DiskAuditLog:
         Raises:
             ResultError: a line is not a record.
         """
+        yield from (_record(line, at) for at, line in enumerate(self.raw_lines()) if at > after)
+
+    def raw_lines(self) -> Iterator[bytes]:
+        """Yield the whole lines as they lie there, without their newlines."""
         with self._snapshot() as log:
             blocks = read_blocks(log.stream, log.size)
-            lines = chain.from_iterable(block.split(b"\n")[:-1] for block, _ in blocks)
-            yield from (_record(line, at) for at, line in enumerate(lines) if at > after)
+            yield from chain.from_iterable(block.split(b"\n")[:-1] for block, _ in blocks)
 
     def head(self) -> Anchor | None:
         """Return the last line's position and hash; None for an empty log."""

@@ -6,7 +6,9 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedWriter
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from cruijff_kit.adapters.audit_log import DiskAuditLog
 from cruijff_kit.adapters.safe_paths import checked_parts, create_file, open_file, opened_file, opened_folder
@@ -17,6 +19,8 @@ from cruijff_kit.ports import AuditLog, Clock, FileFacts, Tree
 __all__ = ["DiskVault"]
 
 _BLOCK = 1 << 20
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip file can tell."""
 _ASIDE = ".ck-aside"
 """Under which a file is written before it appears; a name no experiment uses."""
 
@@ -104,6 +108,22 @@ class DiskVault:
                 with opened_folder(parent.resolve(), ()) as opened:
                     os.fsync(opened)
 
+    def pack(self, folder: str, target: str) -> None:
+        """Write the regular files below a directory into one zip file, durably: the same files give the same bytes."""
+        if os.path.lexists(target):
+            raise SiteError(f"`{target}` is there already", hint="look at it and move it away; nothing was changed")
+        tree, place = self.survey(folder), Path(target)
+        aside = place.with_name(f"{_ASIDE}-{place.name}")
+        with _told(target):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open("wb") as file:
+                _pack(folder, sorted(tree.files if tree else ()), into=file)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.rename(place)
+            with opened_folder(place.parent.resolve(), ()) as opened:
+                os.fsync(opened)
+
     def remove(self, folder: str, paths: Iterable[str]) -> None:
         """Remove files and links below a directory; what is gone is passed over."""
         for path in paths:
@@ -126,6 +146,24 @@ class DiskVault:
     def record(self, folder: str) -> AuditLog:
         """Return the record of the experiment in a directory."""
         return DiskAuditLog(Path(folder), clock=self._clock)
+
+
+def _pack(folder: str, paths: Iterable[str], *, into: BufferedWriter) -> None:
+    with ZipFile(into, "w", compression=ZIP_DEFLATED) as packed:
+        for path in paths:
+            _pack_one(folder, path, into=packed)
+
+
+def _pack_one(folder: str, path: str, *, into: ZipFile) -> None:
+    with _told(path), opened_file(Path(folder), path) as file:
+        if file is None:
+            hint = "see that nothing else works there, then repeat the command"
+            raise SiteError(f"`{path}` vanished from `{folder}` while it was packed", hint=hint)
+        # A member that says neither when nor by whom it was made differs by its content alone.
+        entry = ZipInfo(path, _EPOCH)
+        entry.compress_type, entry.external_attr = ZIP_DEFLATED, 0o100644 << 16
+        with into.open(entry, "w", force_zip64=True) as member:
+            shutil.copyfileobj(file, member, _BLOCK)
 
 
 def _look(folder: str, prefix: str, *, into: Tree) -> None:

@@ -1,10 +1,12 @@
-"""`ck audit show`, `verify` and `record`: the record, whether it holds, and a decision put on it."""
+"""`ck audit`: the record, whether it holds, a decision put on it, and the proof that one line is in it."""
+
+from pathlib import Path
 
 import click
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.world import enter
-from cruijff_kit.errors import ResultError
+from cruijff_kit.errors import ResultError, SiteError, SpecError
 from cruijff_kit.schema.audit import AuditRecord
 
 __all__ = ["audit"]
@@ -12,7 +14,7 @@ __all__ = ["audit"]
 
 @click.group()
 def audit() -> None:
-    """Read or verify the audit log, or record a decision."""
+    """Read or verify the audit log, record a decision, or prove that one line is in it."""
 
 
 @audit.command("show")
@@ -50,6 +52,66 @@ def record(experiment: str, question: str, choice: str, options: tuple[str, ...]
     """Put a decision on record: QUESTION, what was offered, what was chosen and why."""
     receipt = workflow.record_decision(question, choice=choice, options=options, reason=reason, world=enter(experiment))
     click.echo(f"line {receipt.seq} of the audit log" + ("" if receipt.changed else " says so already"))
+
+
+@audit.command("root")
+@click.option("--lines", type=int, help="Over the first so many lines; all where absent.")
+@click.option("--out", metavar="FILE", help="Write it to a file, for `ck audit check-proof --anchor`.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.pass_obj
+def root(experiment: str, lines: int | None, out: str | None, as_json: bool) -> None:
+    """Show the root of the record as `LINES:HEX`: who has it from you can check proofs that lines are in it."""
+    found = workflow.log_root(lines=lines, world=enter(experiment))
+    text = found.model_dump_json(indent=2)
+    if out is not None:
+        _write(out, text)
+    click.echo(text if as_json else found.token)
+
+
+@audit.command("prove")
+@click.argument("seq", type=int)
+@click.option("--lines", type=int, help="Over as many lines as the root that the reader has; all where absent.")
+@click.option("--out", metavar="FILE", help="Write the proof to a file; printed where absent.")
+@click.pass_obj
+def prove(experiment: str, seq: int, lines: int | None, out: str | None) -> None:
+    """Prove that line SEQ is in the record: the proof holds that line and hashes, nothing of other lines."""
+    proof = workflow.prove_line(seq, lines=lines, world=enter(experiment))
+    text = proof.model_dump_json(indent=2)
+    if out is None:
+        click.echo(text)
+        return
+    _write(out, text)
+    click.echo(f"line {proof.seq} of {proof.lines}, {len(proof.path)} hashes: {out}\nroot {proof.lines}:{proof.root}")
+
+
+@audit.command("check-proof")
+@click.argument("proof")
+@click.option("--root", metavar="LINES:HEX", help="The root as `ck audit root` printed it, from a place you trust.")
+@click.option("--anchor", metavar="FILE", help="A file with the root, from a place you trust; an export holds one.")
+def check(proof: str, root: str | None, anchor: str | None) -> None:
+    """Check the file PROOF against a root known from elsewhere; no experiment is needed."""
+    anchored = None if anchor is None else _read(anchor)
+    verdict = workflow.check_proof(_read(proof), root=root, anchor=anchored)
+    click.echo(f"line {verdict.seq} of {verdict.lines} is in the log with root {verdict.lines}:{verdict.root}")
+    click.echo(verdict.line)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        fact = f"`{path}` cannot be read: {getattr(err, 'strerror', None) or 'it is no text'}"
+        raise SpecError(fact, hint="mend the path") from err
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with Path(path).open("x", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except OSError as err:
+        raise SiteError(
+            f"`{path}` cannot be written: {err.strerror}", hint="name a new file in a folder of yours"
+        ) from err
 
 
 def _line(record: AuditRecord) -> str:

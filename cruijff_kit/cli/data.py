@@ -5,6 +5,7 @@ import click
 from cruijff_kit import workflow
 from cruijff_kit.cli.allow import allow
 from cruijff_kit.cli.baseline import baseline
+from cruijff_kit.cli.croissant import croissant
 from cruijff_kit.cli.datasets import list_files, prepare, split, stats, validate
 from cruijff_kit.cli.generate import generate
 from cruijff_kit.cli.made_rows import acs, stand_in, twins
@@ -22,7 +23,20 @@ def data() -> None:
     """Look at, check, prepare, divide, convert or generate data, or tell a table in words."""
 
 
-_OF_FILES = (allow, list_files, validate, stats, prepare, split, structure, swap, schema, from_table, narrate)
+_OF_FILES = (
+    allow,
+    croissant,
+    list_files,
+    validate,
+    stats,
+    prepare,
+    split,
+    structure,
+    swap,
+    schema,
+    from_table,
+    narrate,
+)
 _MADE = (generate, acs, stand_in, twins, baseline)
 for _command in (*_OF_FILES, *_MADE):
     data.add_command(_command)

@@ -61,6 +61,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("models:models", "List, look at, check, pull or remove base models."),
     "sync": ("mirror:sync", "Copy inputs to, and results from, the login host that an experiment lies on."),
     "disk": ("disk:disk", "Show what an experiment takes on disk, and what may go."),
+    "reproduce": ("reproduce:reproduce", "Make a run again from its sealed design, and compare."),
+    "export": ("export:export", "Export the experiment as an RO-Crate, for other tools and archives."),
     "archive": ("archive:archive", "Put an experiment away, every file proven by hash."),
     "unarchive": ("archive:unarchive", "Bring an archived experiment back as it was."),
     "site": ("site:site", "Set up, show or check the settings of this machine."),

@@ -1,7 +1,9 @@
-"""How far a machine may be from what jobs need of it before that is called a fault."""
+"""How far something may be from what is wanted of it before that is called a fault."""
 
-__all__ = ["LEAST_ROOM", "MOST_SKEW"]
+__all__ = ["ALIKE", "LEAST_ROOM", "MOST_SKEW"]
 
+ALIKE = 0.02
+"""By how much a loss or a share may differ where the same run is made again by other versions or on another device."""
 LEAST_ROOM = 1_000_000_000
 """Bytes that must be left where jobs write."""
 MOST_SKEW = 5.0

@@ -78,6 +78,14 @@ class Vault(Protocol):
         """
         ...
 
+    def pack(self, folder: str, target: str) -> None:
+        """Write the regular files below a directory into one zip file, durably: the same files give the same bytes.
+
+        Raises:
+            SiteError: something lies there, or a file cannot be read or written.
+        """
+        ...
+
     def remove(self, folder: str, paths: Iterable[str]) -> None:
         """Remove files and links below a directory; what is gone is passed over. SiteError where one cannot go."""
         ...

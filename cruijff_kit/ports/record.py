@@ -104,6 +104,10 @@ class AuditLog(Protocol):
         """Yield the records with `seq` greater than `after`, in order."""
         ...
 
+    def raw_lines(self) -> Iterator[bytes]:
+        """Yield the whole lines as they lie there, without their newlines."""
+        ...
+
     def head(self) -> Anchor | None:
         """Return the last line's position and hash; None for an empty log."""
         ...

@@ -8,10 +8,10 @@ from cruijff_kit.schema.audit import AuditRecord
 __all__ = ["VIEWS", "log_text"]
 
 VIEWS: Mapping[str, frozenset[str]] = {
-    "design": frozenset({"design", "amend", "import"}),
+    "design": frozenset({"design", "amend", "import", "reproduce"}),
     "scaffold": frozenset({"scaffold", "adopt", "setup-finetune"}),
     "run": frozenset({"submit", "retry", "watch", "cancel", "logs", "sweep"}),
-    "summarize": frozenset({"archive", "audit-model", "calibrate", "collect", "groups"})
+    "summarize": frozenset({"archive", "audit-model", "calibrate", "collect", "export", "groups"})
     | frozenset({"lesson", "quiz", "report", "spot_check", "sync", "unarchive"}),
 }
 """Each view's name and the verbs it tells of; other verbs are told in every view."""

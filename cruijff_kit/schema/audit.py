@@ -84,6 +84,8 @@ class Action(StrEnum):
     """An experiment is about to be put away."""
     UNARCHIVE = "UNARCHIVE"
     """An archived experiment is about to be brought back."""
+    EXPORT = "EXPORT"
+    """An experiment is about to be exported for other tools."""
     COMPLETE = "COMPLETE"
     """A verb finished."""
     ERROR = "ERROR"

@@ -11,6 +11,7 @@ __all__ = [
     "Advice",
     "Bin",
     "ConvertReceipt",
+    "CroissantReceipt",
     "DataCheck",
     "DataFile",
     "DataForm",
@@ -315,3 +316,18 @@ class ConvertReceipt(Noun):
     """Every file written."""
     splits: dict[str, int]
     """Rows by split."""
+
+
+class CroissantReceipt(Noun):
+    """What was written to describe a data set for other tools."""
+
+    path: str
+    """The description, relative to the experiment."""
+    sha256: Sha256
+    """Hash of its bytes."""
+    data: str
+    """The data set that it describes."""
+    splits: dict[str, int]
+    """Rows by split."""
+    changed: bool
+    """Whether it was written; False where it said so already."""

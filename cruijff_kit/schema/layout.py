@@ -74,6 +74,11 @@ class ExperimentLayout:
         return f"data/{key}.meta.json"
 
     @staticmethod
+    def dataset_croissant(key: str) -> str:
+        """Return the path of a generated data set's description for other tools."""
+        return f"data/{key}.croissant.json"
+
+    @staticmethod
     def groups(subject: str, column: str) -> str:
         """Return the folder of one comparison of groups; whatever a path may not hold becomes a hyphen."""
         return "groups/" + "_by_".join(_UNSAFE.sub("-", part).strip(".-") or "unnamed" for part in (subject, column))

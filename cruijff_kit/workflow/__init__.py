@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.compute import show_compute
     from cruijff_kit.workflow.consent import allow_data, open_question, preview_allow
     from cruijff_kit.workflow.conversion import convert_data
+    from cruijff_kit.workflow.croissant import describe_dataset
     from cruijff_kit.workflow.data_list import list_data
     from cruijff_kit.workflow.data_stats import measure_data
     from cruijff_kit.workflow.data_view import show_data
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.embed import embed_texts
     from cruijff_kit.workflow.estimate import apply_remedy, estimate_runs, propose_remedies
     from cruijff_kit.workflow.exhibit import make_exhibit
+    from cruijff_kit.workflow.export import export_crate
     from cruijff_kit.workflow.follow import arrange_metrics, follow_metrics, light_metrics, light_split
     from cruijff_kit.workflow.frames import frame_results
     from cruijff_kit.workflow.from_config import configure_design
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.groups import compare_answer_groups, compare_run_groups
     from cruijff_kit.workflow.grow import grow_design
     from cruijff_kit.workflow.imports import import_experiment
+    from cruijff_kit.workflow.inclusion import check_proof, log_root, prove_line
     from cruijff_kit.workflow.known_chances import compare_chances
     from cruijff_kit.workflow.lessons import add_lesson, read_lessons
     from cruijff_kit.workflow.logs import tail_log
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.quiz import write_quiz
     from cruijff_kit.workflow.recipes import copy_recipe, list_recipes
     from cruijff_kit.workflow.report import write_report
+    from cruijff_kit.workflow.reproduce import reproduce_run
     from cruijff_kit.workflow.results import read_results
     from cruijff_kit.workflow.roots import roots_of
     from cruijff_kit.workflow.safety import safe_text, secrets_of
@@ -134,6 +138,7 @@ __all__ = [
     "check_environment",
     "check_model",
     "check_nodes",
+    "check_proof",
     "check_site",
     "check_table_schema",
     "checked_calibrator",
@@ -154,11 +159,13 @@ __all__ = [
     "decide_sample",
     "decide_shares",
     "decide_text",
+    "describe_dataset",
     "describe_machine",
     "describe_model",
     "draft_table_schema",
     "embed_texts",
     "estimate_runs",
+    "export_crate",
     "find_profile",
     "follow_metrics",
     "frame_results",
@@ -182,6 +189,7 @@ __all__ = [
     "load_calibrator",
     "load_costs",
     "lock_environment",
+    "log_root",
     "look_up_model",
     "look_up_needs",
     "make_exhibit",
@@ -218,6 +226,7 @@ __all__ = [
     "propose_remedies",
     "propose_site",
     "proposed_change",
+    "prove_line",
     "prune_disk",
     "pull_model",
     "read_audit",
@@ -233,6 +242,7 @@ __all__ = [
     "recorded_plan",
     "remote_server",
     "remove_model",
+    "reproduce_run",
     "retry_run",
     "review_training",
     "roots_of",
@@ -290,6 +300,7 @@ _HOMES = {
     "compute": ("show_compute",),
     "consent": ("allow_data", "open_question", "preview_allow"),
     "conversion": ("convert_data",),
+    "croissant": ("describe_dataset",),
     "data_list": ("list_data",),
     "data_stats": ("measure_data",),
     "data_view": ("show_data",),
@@ -301,6 +312,7 @@ _HOMES = {
     "embed": ("embed_texts",),
     "estimate": ("apply_remedy", "estimate_runs", "propose_remedies"),
     "exhibit": ("make_exhibit",),
+    "export": ("export_crate",),
     "follow": ("arrange_metrics", "follow_metrics", "light_metrics", "light_split"),
     "frames": ("frame_results",),
     "from_config": ("configure_design",),
@@ -308,6 +320,7 @@ _HOMES = {
     "groups": ("compare_answer_groups", "compare_run_groups"),
     "grow": ("grow_design",),
     "imports": ("import_experiment",),
+    "inclusion": ("check_proof", "log_root", "prove_line"),
     "known_chances": ("compare_chances",),
     "lessons": ("add_lesson", "read_lessons"),
     "logs": ("tail_log",),
@@ -336,6 +349,7 @@ _HOMES = {
     "quiz": ("write_quiz",),
     "recipes": ("copy_recipe", "list_recipes"),
     "report": ("write_report",),
+    "reproduce": ("reproduce_run",),
     "results": ("read_results",),
     "roots": ("roots_of",),
     "safety": ("safe_text", "secrets_of"),

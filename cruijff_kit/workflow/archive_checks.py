@@ -18,7 +18,7 @@ from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.surroundings import vault_of
 from cruijff_kit.workflow.tiers import design_tier, marks_of, plan_tier
 
-__all__ = ["experiment_tier", "outside_places", "refuse_short", "refuse_unfit"]
+__all__ = ["experiment_tier", "outside_places", "refuse_freer", "refuse_short", "refuse_unfit"]
 
 _UNSETTLED = (Phase.INTENDED, Phase.WAITING, Phase.PENDING, Phase.RUNNING, Phase.UNKNOWN)
 _SHOWN = 8
@@ -61,7 +61,7 @@ def refuse_unfit(place: str, mark: ArchiveMark | None, *, world: World) -> None:
     if taken is not None and outside_places(world):
         fact = f"`{ExperimentLayout.elsewhere}` in the experiment is where the archive keeps what lies outside"
         raise PlanError(fact, hint="rename that folder")
-    _refuse_freer(place, world=world)
+    refuse_freer(place, world=world)
     vault.survey(str(root))
 
 
@@ -79,8 +79,12 @@ def _refuse_unfinished(world: World) -> None:
         raise PlanError(f"{len(living)} jobs have not ended, as far as is known", hint=hint, problems=problems)
 
 
-def _refuse_freer(place: str, *, world: World) -> None:
-    """Refuse a place that the roots do not allow, or where the data would be kept less closely."""
+def refuse_freer(place: str, *, world: World) -> None:
+    """Refuse a place that the roots do not allow, or where the data would be kept less closely.
+
+    Raises:
+        PlanError: it is such a place.
+    """
     tier = experiment_tier(world)
     refuse_writing(place, world)
     project = Path(project_of(world))

@@ -13,7 +13,7 @@ from cruijff_kit.workflow.conversion import KEPT
 __all__ = ["list_data"]
 
 _FORMATS = (".json", ".jsonl", ".csv", ".parquet")
-_SIDECAR = ".meta.json"
+_SIDECARS = (".meta.json", ".croissant.json")
 
 
 def list_data(folder: str = ".", *, world: World) -> tuple[DataFile, ...]:
@@ -54,4 +54,4 @@ def _files(place: Path) -> Iterator[DataFile]:
 
 def _is_data(name: str) -> bool:
     plain = PurePosixPath(name).suffix in _FORMATS and name not in KEPT
-    return plain and not name.startswith(".") and not name.endswith(_SIDECAR)
+    return plain and not name.startswith(".") and not name.endswith(_SIDECARS)

@@ -21,7 +21,7 @@ from cruijff_kit.workflow.recipes import recipe_hash
 from cruijff_kit.workflow.roots import refuse_outside
 from cruijff_kit.workflow.tiers import design_tier
 
-__all__ = ["Planned", "design_hash", "make_plan", "plan_with_data"]
+__all__ = ["Planned", "design_hash", "make_plan", "plan_with_data", "read_model"]
 
 # Branches and tags may move, so only a commit can be compared.
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -101,7 +101,7 @@ def _models(refs: Iterable[ModelRef], world: World) -> dict[str, ModelFacts]:
             )
             continue
         try:
-            found[ref.name] = _facts(ref, world)
+            found[ref.name] = read_model(ref, world)
         except SiteError as err:
             fact = str(err).partition("\n")[0]
             hint = _pulled(ref) if "does not exist" in fact else err.hint
@@ -121,7 +121,7 @@ def _models(refs: Iterable[ModelRef], world: World) -> dict[str, ModelFacts]:
     return found
 
 
-def _facts(ref: ModelRef, world: World) -> ModelFacts:
+def read_model(ref: ModelRef, world: World) -> ModelFacts:
     """Return what is known of a model; of one behind an API its name, and where a local copy lies.
 
     Raises:

@@ -1,5 +1,6 @@
 """What every audit log promises; run on the one in memory and on the one on disk."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def test_reading_goes_on_after_a_position(log: AuditLog) -> None:
     log.append(*(event(str(number)) for number in range(5)))
     assert [record.seq for record in log.records(after=2)] == [3, 4]
     assert list(log.records(after=4)) == []
+
+
+def test_raw_lines_are_what_the_chain_hashes(log: AuditLog) -> None:
+    assert list(log.raw_lines()) == []
+    anchors = [log.append(event(str(number), reason="ö\u2028")) for number in range(3)]
+    lines = list(log.raw_lines())
+    assert [hashlib.sha256(line).hexdigest() for line in lines] == [anchor.sha256 for anchor in anchors]
+    assert [json.loads(line)["subject"] for line in lines] == ["0", "1", "2"]
 
 
 def test_the_head_is_what_the_last_append_returned(log: AuditLog) -> None:

@@ -3,7 +3,9 @@
 import hashlib
 import os
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -47,6 +49,20 @@ def copied(made: Made) -> Vault:
         vault.copy(source, target, path=path)
     vault.shape(target, tree)
     return vault
+
+
+def test_a_directory_is_packed_whole_and_the_same_files_give_the_same_bytes(made: Made, tmp_path: Path) -> None:
+    vault, source, _ = made
+    packed = []
+    for name in ("one.zip", "again.zip"):
+        vault.pack(source, str(tmp_path / name))
+        packed.append(vault.read(str(tmp_path), name) or b"")
+    assert packed[0] == packed[1]
+    with ZipFile(BytesIO(packed[0])) as file:
+        assert {path: file.read(path) for path in file.namelist()} == FILES
+        assert file.namelist() == sorted(FILES)
+    with pytest.raises(SiteError, match="there already"):
+        vault.pack(source, str(tmp_path / "one.zip"))
 
 
 def test_everything_below_a_directory_is_told(made: Made) -> None:

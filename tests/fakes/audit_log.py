@@ -45,6 +45,10 @@ class FakeAuditLog:
         for line in self.lines[after + 1 :]:
             yield AuditRecord.model_validate_json(line)
 
+    def raw_lines(self) -> Iterator[bytes]:
+        """Yield the whole lines as they lie there, without their newlines."""
+        yield from tuple(self.lines)
+
     def head(self) -> Anchor | None:
         """Return the last line's position and hash; None for an empty log."""
         return self._head

@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import PurePosixPath
+from zipfile import ZipFile, ZipInfo
 
 from cruijff_kit.adapters.safe_paths import checked_parts
 from cruijff_kit.errors import SiteError
@@ -73,6 +75,15 @@ class FakeVault:
         self.files = {_moved(path, staged, target=target): each for path, each in self.files.items()}
         self.links = {_moved(path, staged, target=target): each for path, each in self.links.items()}
         self.folders = {_moved(path, staged, target=target): each for path, each in self.folders.items()}
+
+    def pack(self, folder: str, target: str) -> None:
+        if target in self.folders or target in self.files:
+            raise SiteError(f"`{target}` is there already")
+        tree, packed = self.survey(folder), BytesIO()
+        with ZipFile(packed, "w") as file:
+            for path in sorted(tree.files if tree else ()):
+                file.writestr(ZipInfo(path), self.read(folder, path) or b"")
+        self.put(str(PurePosixPath(target).parent), PurePosixPath(target).name, content=packed.getvalue())
 
     def remove(self, folder: str, paths: Iterable[str]) -> None:
         for path in paths:

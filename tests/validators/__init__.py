@@ -1,0 +1,1 @@
+"""What others' validators say of what is written for other tools."""
