@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from cruijff_kit.data.generators import bit_chances, bit_sequences, capitalization, four_splits, reports, tabular
+from cruijff_kit.data.generators import (
+    bit_chances,
+    bit_sequences,
+    capitalization,
+    four_splits,
+    number_sequences,
+    reports,
+    tabular,
+)
 from cruijff_kit.data.splits import Splits, overlaps, write_splits
 from cruijff_kit.data.tabular.arguments import argument_problems
 from cruijff_kit.errors import Problem, SpecError
@@ -81,6 +89,7 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             bit_sequences.generate,
             bit_sequences.VERSION,
             ("train", "validation", "test"),
+            problems=bit_sequences.argument_problems,
         ),
         "capitalization": Generator(
             capitalization.Capitalization,
@@ -88,6 +97,13 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             capitalization.VERSION,
             ("train", "validation", "test", "other_lengths"),
             files=("words",),
+        ),
+        "number_sequences": Generator(
+            number_sequences.NumberSequences,
+            number_sequences.generate,
+            number_sequences.VERSION,
+            number_sequences.SPLITS,
+            problems=number_sequences.argument_problems,
         ),
         "reports": Generator(
             reports.Reports,
