@@ -37,8 +37,8 @@ class Known(NamedTuple):
     """Standard deviation of one answer's surprise about that entropy, in nats."""
     question: float
     """Entropy of a held-out question for whoever has read the training rows, in nats; learnt where prompts are."""
-    law: Callable[[Row], bool]
-    """Whether a row's answer is the likeliest one."""
+    law: Callable[[Row], bool] | None
+    """Whether a row's answer is the likeliest one; None where all are equally likely."""
 
 
 class Arm(NamedTuple):

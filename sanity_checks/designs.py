@@ -12,9 +12,7 @@ ASKED = "asked"
 """Name of the evaluation of every check."""
 
 
-def design_text(
-    check: Check, size: Size, *, name: str, model: str, seeds: Sequence[int], created: str
-) -> str:
+def design_text(check: Check, size: Size, *, name: str, model: str, seeds: Sequence[int], created: str) -> str:
     """Return the design of a check as YAML.
 
     Args:

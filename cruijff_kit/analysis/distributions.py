@@ -8,6 +8,7 @@ from cruijff_kit.errors import SiteError
 __all__ = [
     "beta_binomial_limits",
     "beta_limits",
+    "binomial_limits",
     "binomial_mid_p",
     "binomial_two_sided",
     "chi_squared_tail",
@@ -60,6 +61,20 @@ def binomial_two_sided(successes: int, trials: int) -> float:
     """Return the exact two-sided p-value of a fair coin; 1 where nothing was tossed."""
     smaller = min(successes, trials - successes)
     return min(1.0, float(2 * _special().bdtr(smaller, trials, 0.5))) if trials else 1.0
+
+
+def binomial_limits(trials: int, share: float, *, level: float) -> tuple[int, int]:
+    """Return the counts between which a binomial lies, at most a tail outside on either side.
+
+    Args:
+        trials: how many.
+        share: probability of a success.
+        level: probability of lying within, at least.
+    """
+    import numpy as np
+
+    tail, below = (1 - level) / 2, _special().bdtr(np.arange(trials + 1), trials, share)
+    return int((below <= tail).sum()), int((below < 1 - tail).sum())
 
 
 def binomial_mid_p(successes: int, trials: int) -> float:
