@@ -12,7 +12,8 @@ Derived ends allow for chance alone, at a stated level:
 Ends from pilots allow for another training of the same kind: the limit that one training
 in a thousand passes, at 95 % confidence in that share (a normal tolerance limit; Natrella,
 Experimental Statistics, NBS Handbook 91, 1963, 2-1.5), and for right answers also what is
-foretold of a count by the counts of all pilots (beta-binomial).
+foretold of a count by the counts of all pilots (beta-binomial). A loss may exceed that limit
+by as much as chance is allowed to take off it: pilots say nothing of other machines' last bits.
 """
 
 import math
@@ -23,7 +24,7 @@ from cruijff_kit.analysis.distributions import beta_binomial_limits, binomial_li
 from cruijff_kit.sanity_checks.checks import Known
 from cruijff_kit.schema.sanity import Band, PilotFigure
 
-__all__ = ["LEAST_PILOTS", "LEVEL", "accuracy_band", "accuracy_floor", "loss_band", "loss_ceiling", "rule_band"]
+__all__ = ["LEAST_PILOTS", "LEVEL", "accuracy_band", "accuracy_floor", "loss_band", "rule_band"]
 
 LEVEL = 1e-4
 """Probability with which one sound figure passes a derived end: one in a hundred runs of all checks raises a false
@@ -44,12 +45,13 @@ def accuracy_band(known: Known, n: int, *, pilots: Sequence[PilotFigure]) -> Ban
 
 def accuracy_floor(pilots: Sequence[PilotFigure], n: int) -> float | None:
     """Return the least share of right answers among n that pilots let one expect; None where they are too few."""
-    if len(pilots) < LEAST_PILOTS:
+    values = [each.value for each in pilots]
+    limit = _limit(values, up=False)
+    if limit is None:
         return None
     right, asked = sum(each.successes or 0 for each in pilots), sum(each.n for each in pilots)
     counted = beta_binomial_limits(n, a=right + 0.5, b=asked - right + 0.5, level=1 - 2 * LEVEL)[0] / n
-    values = [each.value for each in pilots]
-    return max(0.0, min(counted, fmean(values) - _factor(len(values)) * stdev(values)))
+    return max(0.0, min(counted, limit))
 
 
 def loss_band(known: Known, *, n: int, tokens: float, on_input: bool, pilots: Sequence[PilotFigure]) -> Band:
@@ -64,20 +66,13 @@ def loss_band(known: Known, *, n: int, tokens: float, on_input: bool, pilots: Se
     """
     quantile = NormalDist().inv_cdf(1 - LEVEL)
     surprise = known.entropy + (known.question if on_input else 0.0)
-    least = surprise - quantile * known.spread / math.sqrt(n) - math.log(1 / LEVEL) / n
+    luck = math.log(1 / LEVEL) / n
+    least = surprise - quantile * known.spread / math.sqrt(n) - luck
     what = "of answers and questions" if on_input else "of answers"
     floor = f"entropy {what}, {surprise:.4g} nats in {tokens:.4g} tokens, of {n} rows"
-    ceiling = loss_ceiling(pilots)
+    limit = _limit([each.value for each in pilots], up=True)
+    ceiling = None if limit is None else limit + luck / tokens
     return Band(low=max(0.0, least / tokens), high=ceiling, low_from=floor, high_from=_told(pilots, ceiling))
-
-
-def loss_ceiling(pilots: Sequence[PilotFigure]) -> float | None:
-    """Return the largest validation loss that pilots let one expect; None where they are too few."""
-    if len(pilots) < LEAST_PILOTS:
-        return None
-    # Losses spread by ratio: one near zero cannot fall by as much as it may rise.
-    logs = [math.log(each.value) for each in pilots]
-    return math.exp(fmean(logs) + _factor(len(logs)) * stdev(logs))
 
 
 def rule_band(known: Known, n: int) -> Band:
@@ -87,12 +82,16 @@ def rule_band(known: Known, n: int) -> Band:
     return Band(low=low / n, high=high / n, low_from=why, high_from=why)
 
 
-def _factor(n: int) -> float:
-    """Return how many standard deviations off the mean of n pilots the limit lies."""
+def _limit(values: Sequence[float], *, up: bool) -> float | None:
+    """Return the limit that hardly any training passes, by these pilots; None where they are too few."""
+    n = len(values)
+    if n < LEAST_PILOTS:
+        return None
     share, confidence = NormalDist().inv_cdf(_SHARE), NormalDist().inv_cdf(_CONFIDENCE)
     a = 1 - confidence**2 / (2 * (n - 1))
     b = share**2 - confidence**2 / n
-    return (share + math.sqrt(share**2 - a * b)) / a
+    off = (share + math.sqrt(share**2 - a * b)) / a * stdev(values)
+    return fmean(values) + off if up else fmean(values) - off
 
 
 def _told(pilots: Sequence[PilotFigure], end: float | None) -> str:

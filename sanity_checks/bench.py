@@ -1,8 +1,9 @@
 """The bench: a check designed, scaffolded, handed over, followed to its end and judged, by the verbs there are."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 from cruijff_kit import __version__, workflow
@@ -10,7 +11,7 @@ from cruijff_kit.data.encoding import Encoding
 from cruijff_kit.errors import CruijffError, PlanError, SiteError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.rendering.configs import read_config
-from cruijff_kit.sanity_checks.bands import LEVEL, accuracy_floor, loss_ceiling
+from cruijff_kit.sanity_checks.bands import LEVEL, accuracy_floor
 from cruijff_kit.sanity_checks.checks import Arm, Check, Size
 from cruijff_kit.sanity_checks.designs import design_text
 from cruijff_kit.sanity_checks.judge import Evidence, judged, pilot_figures
@@ -61,10 +62,12 @@ class Bench:
     """Its directory."""
     enter: Callable[[Path], World]
     """Opens the experiment in a directory."""
+    checks: Mapping[str, Check] = field(default_factory=lambda: CHECKS)
+    """The checks that may be made, by name."""
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all checks, in the order they are run."""
-        return tuple(CHECKS)
+        return tuple(self.checks)
 
     def show(self, name: str, *, size: str | None = None, pilots: str | None = None) -> CheckView:
         """Return a check with what is known of it beforehand; nothing is written.
@@ -73,7 +76,7 @@ class Bench:
             PlanError: there is no such check or size.
             SpecError: the file of pilots cannot be read.
         """
-        check = check_of(name)
+        check = check_of(name, self.checks)
         chosen = size_of(check, size, model=TINY)
         found = read_pilots(check, pilots)
         if found is not None and found.design_sha256 != design_sha256(check, chosen):
@@ -95,7 +98,7 @@ class Bench:
             PlanError: there is no such check or size, or the directory holds something else.
             SiteError: the model is missing, or this machine lacks what is needed.
         """
-        check = check_of(order.check)
+        check = check_of(order.check, self.checks)
         size = size_of(check, order.size, model=order.model)
         model = self._model(order.model, progress=progress)
         world, text = self._place(check, size, order=order, model=model)
@@ -127,7 +130,7 @@ class Bench:
             RunError: its data is missing or was changed.
             SiteError: an extra that reads logs is not installed.
         """
-        check, world = check_of(begun.order.check), begun.world
+        check, world = check_of(begun.order.check, self.checks), begun.world
         size = size_of(check, begun.order.size, model=begun.order.model)
         table = workflow.collect_results(progress=progress, world=world)
         plan, _ = workflow.recorded_plan(world=world)
@@ -155,7 +158,7 @@ class Bench:
             RunError: its data is missing or was changed.
             SiteError: an extra that reads logs is not installed.
         """
-        check, world = check_of(begun.order.check), begun.world
+        check, world = check_of(begun.order.check, self.checks), begun.world
         size = size_of(check, begun.order.size, model=begun.order.model)
         table = workflow.collect_results(progress=progress, world=world)
         plan, _ = workflow.recorded_plan(world=world)
@@ -178,7 +181,7 @@ class Bench:
 
     def _model(self, named: str, *, progress: Progress | None) -> str:
         if named == TINY:
-            return self.enter(self.root / TINY).hub.make_tiny(progress=progress).path
+            return self.enter(self.root).hub.make_tiny(progress=progress).path
         return str((self.root / named).resolve()) if (self.root / named).is_dir() else named
 
     def _place(self, check: Check, size: Size, *, order: CheckOrder, model: str) -> tuple[World, str]:
@@ -240,14 +243,14 @@ def _absent(arm: Arm) -> JudgedFigure:
 
 
 def _expected(arm: Arm, pilots: Pilots | None) -> Expectation:
-    right = figures_of(pilots, arm.name, "accuracy")
+    right, losses = (figures_of(pilots, arm.name, figure) for figure in ("accuracy", "validation loss"))
     return Expectation(
         arm=arm.name,
         words=arm.words,
         accuracy=arm.known.accuracy,
         entropy=arm.known.entropy,
         accuracy_floor=accuracy_floor(right, right[0].n) if right else None,
-        loss_ceiling=loss_ceiling(figures_of(pilots, arm.name, "validation loss")),
+        pilots_loss=fmean(each.value for each in losses) if losses else None,
     )
 
 

@@ -18,16 +18,16 @@ TINY = "tiny"
 """What the small base model of this package is called."""
 
 
-def check_of(name: str) -> Check:
+def check_of(name: str, checks: Mapping[str, Check] = CHECKS) -> Check:
     """Return the check of a name.
 
     Raises:
         PlanError: there is none.
     """
-    if name in CHECKS:
-        return CHECKS[name]
-    known, near = ", ".join(f"`{each}`" for each in CHECKS), get_close_matches(name, CHECKS, n=1)
-    raise PlanError(f"unknown check `{name}`; checks are {known}", hint=f"write `{(near or list(CHECKS))[0]}`")
+    if name in checks:
+        return checks[name]
+    known, near = ", ".join(f"`{each}`" for each in checks), get_close_matches(name, checks, n=1)
+    raise PlanError(f"unknown check `{name}`; checks are {known}", hint=f"write `{(near or list(checks))[0]}`")
 
 
 def size_of(check: Check, name: str | None, *, model: str) -> Size:

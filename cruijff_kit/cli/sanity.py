@@ -166,13 +166,15 @@ def _view(view: CheckView) -> str:
             f"{arm.accuracy:.4g}",
             "" if arm.accuracy_floor is None else f"{arm.accuracy_floor:.4f}",
             f"{arm.entropy:.4f}",
-            "" if arm.loss_ceiling is None else f"{arm.loss_ceiling:.4f}",
+            "" if arm.pilots_loss is None else f"{arm.pilots_loss:.4f}",
             arm.words,
         )
         for arm in view.arms
     ]
-    heads = ("arm", "ceiling", "floor", "entropy", "most loss", "what it must show")
-    legend = "ceiling and floor are of accuracy; entropy is of an answer, in nats; most loss is a token's, in nats"
+    heads = ("arm", "ceiling", "floor", "entropy", "pilots' loss", "what it must show")
+    legend = (
+        "ceiling and floor are of accuracy; entropy is of an answer, in nats; the pilots' loss is a token's, in nats"
+    )
     table = aligned(heads, rows)
     return "\n".join([f"{view.check}: {view.words}", *sizes, "", f"size {view.size}; {view.pilots}", table, legend])
 

@@ -171,8 +171,8 @@ class Expectation(Noun):
     """Entropy of an answer given its question, in nats."""
     accuracy_floor: float | None
     """Least accuracy by the pilots; None without pilots."""
-    loss_ceiling: float | None
-    """Largest validation loss by the pilots, in nats a token; None without pilots."""
+    pilots_loss: float | None
+    """Mean validation loss of the pilots, in nats a token; None without pilots."""
 
 
 class CheckView(Noun):
