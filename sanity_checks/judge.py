@@ -1,6 +1,6 @@
 """Judge: every figure of every run against its band."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ class Evidence(NamedTuple):
     """Id of the run."""
     seed: int
     """Its seed."""
-    splits: dict[str, Sequence[Row]]
+    splits: Mapping[str, Sequence[Row]]
     """Its rows, by split."""
     encoding: Encoding
     """How its rows became tokens in training."""

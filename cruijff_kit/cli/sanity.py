@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from cruijff_kit.bootstrap import Begun, Bench
 
-__all__ = ["sanity"]
+__all__ = ["sanity", "verdict_text"]
 
 _ALWAYS = ("accuracy", "validation loss")
 _PILOT_SEEDS = 101
@@ -102,7 +102,7 @@ def run(experiment: str, name: str | None, *, every: bool, seeds: int, pilots: s
     if told["as_json"]:
         click.echo("[" + ",\n".join(each.model_dump_json() for each in verdicts) + "]")
     else:
-        click.echo("\n\n".join(_verdict(each) for each in verdicts))
+        click.echo("\n\n".join(verdict_text(each) for each in verdicts))
     if not all(each.passed for each in verdicts):
         raise SystemExit(1)
 
@@ -179,7 +179,8 @@ def _view(view: CheckView) -> str:
     return "\n".join([f"{view.check}: {view.words}", *sizes, "", f"size {view.size}; {view.pilots}", table, legend])
 
 
-def _verdict(verdict: SanityVerdict) -> str:
+def verdict_text(verdict: SanityVerdict) -> str:
+    """Return a verdict as a table: accuracies and losses, and whatever else is missing or outside its band."""
     shown = [each for each in verdict.figures if each.figure in _ALWAYS or each.verdict != "inside"]
     rows = [
         (verdict.check, each.run or each.arm, each.figure, _number(each.value), _band(each.band), _word(each))
