@@ -243,7 +243,7 @@ def _absent(arm: Arm) -> JudgedFigure:
 
 
 def _expected(arm: Arm, pilots: Pilots | None) -> Expectation:
-    right, losses = (figures_of(pilots, arm.name, figure) for figure in ("accuracy", "validation loss"))
+    right, losses = (figures_of(pilots, arm=arm.name, figure=figure) for figure in ("accuracy", "validation loss"))
     return Expectation(
         arm=arm.name,
         words=arm.words,

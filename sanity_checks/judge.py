@@ -48,11 +48,11 @@ def judged(arm: Arm, found: Evidence, *, pilots: Pilots | None) -> Iterator[Judg
     if arm.known.law is not None:
         rows = [row for split in found.splits.values() for row in split]
         kept = fmean(arm.known.law(row) for row in rows)
-        yield _figure(arm, found, "rule kept", value=kept, n=len(rows), band=rule_band(arm.known, len(rows)))
+        yield _figure(arm, found, figure="rule kept", value=kept, n=len(rows), band=rule_band(arm.known, len(rows)))
     trained = {row["input"] for row in found.splits["train"]}
     held_out = [row["input"] for split in _HELD_OUT for row in found.splits.get(split, ())]
     leaked = sum(question in trained for question in held_out)
-    yield _figure(arm, found, "held-out questions trained on", value=leaked, n=len(held_out), band=_NONE)
+    yield _figure(arm, found, figure="held-out questions trained on", value=leaked, n=len(held_out), band=_NONE)
     yield _prompts(arm, found)
 
 
@@ -76,43 +76,43 @@ def pilot_figures(arm: Arm, found: Evidence) -> list[PilotFigure]:
 def _accuracy(arm: Arm, found: Evidence, *, pilots: Sequence[PilotFigure]) -> JudgedFigure:
     rows = [row for row in found.table.rows if (row.run, row.task, row.metric) == (found.run, ASKED, "match")]
     if not rows:
-        return _missing(arm, found, "accuracy", reason="no evaluation was planned")
+        return _missing(arm, found, figure="accuracy", reason="no evaluation was planned")
     row = rows[-1]
     if row.value is None or not row.n:
-        return _missing(arm, found, "accuracy", reason=row.reason, source=row.source)
+        return _missing(arm, found, figure="accuracy", reason=row.reason, source=row.source)
     band = accuracy_band(arm.known, row.n, pilots=pilots)
-    return _figure(arm, found, "accuracy", value=row.value, n=row.n, band=band, source=row.source)
+    return _figure(arm, found, figure="accuracy", value=row.value, n=row.n, band=band, source=row.source)
 
 
 def _loss(arm: Arm, found: Evidence, *, pilots: Sequence[PilotFigure]) -> JudgedFigure:
     rows = [row for row in found.table.rows if (row.run, row.metric) == (found.run, "val_loss")]
     validated = found.splits.get("validation", ())
     if not rows or not validated:
-        return _missing(arm, found, "validation loss", reason="nothing was validated on")
+        return _missing(arm, found, figure="validation loss", reason="nothing was validated on")
     row = max(rows, key=lambda each: each.epoch or 0)
     if row.value is None:
-        return _missing(arm, found, "validation loss", reason=row.reason, source=row.source)
+        return _missing(arm, found, figure="validation loss", reason=row.reason, source=row.source)
     encoding = found.encoding.model_copy(update={"train_on_input": arm.on_input})
     learnt = [encode_row(each, encoding=encoding, tokenizer=found.tokenizer).labels for each in validated]
     tokens = fmean(sum(label != IGNORE for label in labels) for labels in learnt)
     band = loss_band(arm.known, n=len(validated), tokens=tokens, on_input=arm.on_input, pilots=pilots)
     n, source = len(validated), row.source
-    return _figure(arm, found, "validation loss", value=row.value, n=n, band=band, source=source)
+    return _figure(arm, found, figure="validation loss", value=row.value, n=n, band=band, source=source)
 
 
 def _prompts(arm: Arm, found: Evidence) -> JudgedFigure:
     """Return the share of questions that were put to the model as training would have put them."""
     asked = [each for each in found.table.predictions if (each.run, each.task) == (found.run, ASKED)]
     if not asked:
-        return _missing(arm, found, "prompts as trained", reason="no answers were collected")
+        return _missing(arm, found, figure="prompts as trained", reason="no answers were collected")
     encoded = (encode_row(row, encoding=found.encoding, tokenizer=found.tokenizer) for row in found.splits["test"])
     known = {prompt_sha256(each.ids[: each.prompt_length]) for each in encoded}
     alike = fmean(each.prompt_token_sha256 in known for each in asked)
-    return _figure(arm, found, "prompts as trained", value=alike, n=len(asked), band=_ALL)
+    return _figure(arm, found, figure="prompts as trained", value=alike, n=len(asked), band=_ALL)
 
 
 def _figure(
-    arm: Arm, found: Evidence, figure: FigureName, *, value: float, n: int, band: Band, source: str = ""
+    arm: Arm, found: Evidence, *, figure: FigureName, value: float, n: int, band: Band, source: str = ""
 ) -> JudgedFigure:
     verdict = "inside" if band.holds(value) else "outside"
     return JudgedFigure(
@@ -121,7 +121,7 @@ def _figure(
     )  # fmt: skip
 
 
-def _missing(arm: Arm, found: Evidence, figure: FigureName, *, reason: str, source: str = "") -> JudgedFigure:
+def _missing(arm: Arm, found: Evidence, *, figure: FigureName, reason: str, source: str = "") -> JudgedFigure:
     return JudgedFigure(
         arm=arm.name, run=found.run, seed=found.seed, figure=figure, value=None, n=0, band=Band(), verdict="missing",
         reason=reason, source=source,

@@ -93,7 +93,7 @@ def _range(seeds: Sequence[int]) -> str:
     return f"{min(seeds)} to {max(seeds)}"
 
 
-def figures_of(pilots: Pilots | None, arm: str, figure: str) -> tuple[PilotFigure, ...]:
+def figures_of(pilots: Pilots | None, *, arm: str, figure: str) -> tuple[PilotFigure, ...]:
     """Return the pilots' results in one figure of an arm."""
     if pilots is None:
         return ()

@@ -10,7 +10,7 @@ from cruijff_kit.sanity_checks.checks import Arm, Check, Known, Size
 
 __all__ = ["CHECK"]
 
-Scenario = Literal["pp", "pu", "up", "uu"]
+_Scenario = Literal["pp", "pu", "up", "uu"]
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _WORDS = {
@@ -55,7 +55,7 @@ _FULL = Size(
 
 
 def _arms(size: Size) -> tuple[Arm, ...]:
-    scenarios: tuple[Scenario, ...] = ("pp", "pu", "up", "uu")
+    scenarios: tuple[_Scenario, ...] = ("pp", "pu", "up", "uu")
     return tuple(
         Arm(
             f"{scenario}_{'prompt' if learnt else 'answer'}",
@@ -68,7 +68,7 @@ def _arms(size: Size) -> tuple[Arm, ...]:
     )
 
 
-def _known(scenario: Scenario, size: Size) -> Known:
+def _known(scenario: _Scenario, size: Size) -> Known:
     arguments = NumberSequences(scenario=scenario, **size.arguments)
     counting = scenario[0] == "p"
     questions = ramp_room(arguments) if counting else arguments.limit**arguments.in_seq_len

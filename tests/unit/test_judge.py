@@ -79,13 +79,13 @@ def test_every_check_has_pilots_of_its_present_design_and_enough_of_them(name: s
     assert min(pilots.seeds) > 100
     for arm in check.arms(check.sizes["small"]):
         for figure in ("accuracy", "validation loss"):
-            assert sorted(each.seed for each in figures_of(pilots, arm.name, figure)) == list(pilots.seeds)
+            assert sorted(each.seed for each in figures_of(pilots, arm=arm.name, figure=figure)) == list(pilots.seeds)
 
 
 @pytest.mark.parametrize("check,arm", ARMS, ids=named)
 def test_every_pilot_is_inside_every_band(check: str, arm: Arm) -> None:
     pilots = read_pilots(CHECKS[check], None)
-    right, losses = (figures_of(pilots, arm.name, figure) for figure in ("accuracy", "validation loss"))
+    right, losses = (figures_of(pilots, arm=arm.name, figure=figure) for figure in ("accuracy", "validation loss"))
     for one, other in zip(right, losses, strict=True):
         seen = verdicts(check, arm, found(check, arm, accuracy=one.value, loss=other.value))
         assert {name for name, each in seen.items() if each.verdict != "inside"} == set()
@@ -94,7 +94,7 @@ def test_every_pilot_is_inside_every_band(check: str, arm: Arm) -> None:
 @pytest.mark.parametrize("check,arm", ARMS, ids=named)
 def test_a_result_better_than_can_be_or_worse_than_pilots_is_outside(check: str, arm: Arm) -> None:
     pilots = read_pilots(CHECKS[check], None)
-    usual = figures_of(pilots, arm.name, "validation loss")[0].value
+    usual = figures_of(pilots, arm=arm.name, figure="validation loss")[0].value
     worse = verdicts(check, arm, found(check, arm, accuracy=0.0, loss=usual + 2))
     assert worse["validation loss"].verdict == "outside"
     # Of what only chance answers none may be right.
@@ -107,7 +107,9 @@ def test_a_result_better_than_can_be_or_worse_than_pilots_is_outside(check: str,
 @pytest.mark.parametrize("check,arm", ARMS, ids=named)
 def test_a_leak_and_a_second_bos_are_seen_whatever_the_results(check: str, arm: Arm) -> None:
     pilots = read_pilots(CHECKS[check], None)
-    right, loss = (figures_of(pilots, arm.name, figure)[0].value for figure in ("accuracy", "validation loss"))
+    right, loss = (
+        figures_of(pilots, arm=arm.name, figure=figure)[0].value for figure in ("accuracy", "validation loss")
+    )
     sound = found(check, arm, accuracy=right, loss=loss)
     leaked = sound._replace(splits={**sound.splits, "train": [*sound.splits["train"], sound.splits["test"][0]]})
     seen = verdicts(check, arm, leaked)

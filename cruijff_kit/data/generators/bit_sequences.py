@@ -110,12 +110,12 @@ def _drawn(arguments: BitSequences) -> Iterator[dict[str, str]]:
     """Yield the rows in the order they are drawn, those held out first."""
     if not arguments.repeats:
         for bits in drawn_sequences(arguments.bit_length, seed=arguments.seed)[: arguments.N]:
-            yield {"input": bits, "output": _answer(bits, bits, arguments)}
+            yield {"input": bits, "output": _answer(bits, arguments, draw=bits)}
         return
     for number in range(arguments.N):
         place = uniform(str(number), seed=arguments.seed, label="sequences")
         bits = format(int(place * 2**arguments.bit_length), f"0{arguments.bit_length}b")
-        yield {"input": bits, "output": _answer(bits, f"{number}/{bits}", arguments)}
+        yield {"input": bits, "output": _answer(bits, arguments, draw=f"{number}/{bits}")}
 
 
 def _apart(parts: Mapping[str, list[dict[str, str]]]) -> dict[str, list[dict[str, str]]]:
@@ -128,7 +128,7 @@ def _apart(parts: Mapping[str, list[dict[str, str]]]) -> dict[str, list[dict[str
     return {split: kept[split] for split in parts}
 
 
-def _answer(bits: str, draw: str, arguments: BitSequences) -> str:
+def _answer(bits: str, arguments: BitSequences, *, draw: str) -> str:
     """Return the answer to a sequence; what is random of it hangs on the draw."""
     chance = uniform(draw, seed=arguments.seed, label="labels") < arguments.p
     if not arguments.bit_parity:
