@@ -37,6 +37,14 @@ class Evidence(NamedTuple):
     """Results of the experiment."""
 
 
+class _Seen(NamedTuple):
+    """A figure as it was found."""
+
+    value: float
+    n: int
+    source: str = ""
+
+
 def judged(arm: Arm, found: Evidence, *, pilots: Pilots | None) -> Iterator[JudgedFigure]:
     """Yield the figures of a run, each with its band and its verdict.
 
@@ -48,11 +56,11 @@ def judged(arm: Arm, found: Evidence, *, pilots: Pilots | None) -> Iterator[Judg
     if arm.known.law is not None:
         rows = [row for split in found.splits.values() for row in split]
         kept = fmean(arm.known.law(row) for row in rows)
-        yield _figure(arm, found, figure="rule kept", value=kept, n=len(rows), band=rule_band(arm.known, len(rows)))
+        yield _figure(arm, found, figure="rule kept", seen=_Seen(kept, len(rows)), band=rule_band(arm.known, len(rows)))
     trained = {row["input"] for row in found.splits["train"]}
     held_out = [row["input"] for split in _HELD_OUT for row in found.splits.get(split, ())]
     leaked = sum(question in trained for question in held_out)
-    yield _figure(arm, found, figure="held-out questions trained on", value=leaked, n=len(held_out), band=_NONE)
+    yield _figure(arm, found, figure="held-out questions trained on", seen=_Seen(leaked, len(held_out)), band=_NONE)
     yield _prompts(arm, found)
 
 
@@ -81,7 +89,7 @@ def _accuracy(arm: Arm, found: Evidence, *, pilots: Sequence[PilotFigure]) -> Ju
     if row.value is None or not row.n:
         return _missing(arm, found, figure="accuracy", reason=row.reason, source=row.source)
     band = accuracy_band(arm.known, row.n, pilots=pilots)
-    return _figure(arm, found, figure="accuracy", value=row.value, n=row.n, band=band, source=row.source)
+    return _figure(arm, found, figure="accuracy", seen=_Seen(row.value, row.n, row.source), band=band)
 
 
 def _loss(arm: Arm, found: Evidence, *, pilots: Sequence[PilotFigure]) -> JudgedFigure:
@@ -97,7 +105,7 @@ def _loss(arm: Arm, found: Evidence, *, pilots: Sequence[PilotFigure]) -> Judged
     tokens = fmean(sum(label != IGNORE for label in labels) for labels in learnt)
     band = loss_band(arm.known, n=len(validated), tokens=tokens, on_input=arm.on_input, pilots=pilots)
     n, source = len(validated), row.source
-    return _figure(arm, found, figure="validation loss", value=row.value, n=n, band=band, source=source)
+    return _figure(arm, found, figure="validation loss", seen=_Seen(row.value, n, source), band=band)
 
 
 def _prompts(arm: Arm, found: Evidence) -> JudgedFigure:
@@ -108,16 +116,13 @@ def _prompts(arm: Arm, found: Evidence) -> JudgedFigure:
     encoded = (encode_row(row, encoding=found.encoding, tokenizer=found.tokenizer) for row in found.splits["test"])
     known = {prompt_sha256(each.ids[: each.prompt_length]) for each in encoded}
     alike = fmean(each.prompt_token_sha256 in known for each in asked)
-    return _figure(arm, found, figure="prompts as trained", value=alike, n=len(asked), band=_ALL)
+    return _figure(arm, found, figure="prompts as trained", seen=_Seen(alike, len(asked)), band=_ALL)
 
 
-def _figure(
-    arm: Arm, found: Evidence, *, figure: FigureName, value: float, n: int, band: Band, source: str = ""
-) -> JudgedFigure:
-    verdict = "inside" if band.holds(value) else "outside"
+def _figure(arm: Arm, found: Evidence, *, figure: FigureName, seen: _Seen, band: Band) -> JudgedFigure:
     return JudgedFigure(
-        arm=arm.name, run=found.run, seed=found.seed, figure=figure, value=value, n=n, band=band, verdict=verdict,
-        source=source,
+        arm=arm.name, run=found.run, seed=found.seed, figure=figure, value=seen.value, n=seen.n, band=band,
+        verdict="inside" if band.holds(seen.value) else "outside", source=seen.source,
     )  # fmt: skip
 
 
