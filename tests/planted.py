@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from cruijff_kit import workflow
 from cruijff_kit.bootstrap import open_local
 from cruijff_kit.data.draws import ordered
 from cruijff_kit.data.generators.registry import make_dataset
+from cruijff_kit.data.loaders import load_splits
 from cruijff_kit.data.splits import Splits, write_splits
 from cruijff_kit.data.yaml_text import dump_yaml, load_yaml
 from cruijff_kit.recipes import peft_lora
@@ -36,6 +38,8 @@ class Defect(NamedTuple):
     """Figures that must lie outside their bands."""
     rows: Rows | None = None
     """What becomes of the rows."""
+    late: bool = False
+    """Whether that happens behind the gates, which refuse a design whose splits share rows."""
     parameters: Mapping[str, Any] = {}
     """Parameters of the run that are not the check's."""
     twice: bool = False
@@ -66,14 +70,14 @@ PROMPTS: frozenset[FigureName] = frozenset({"prompts as trained"})
 ANSWERS: frozenset[FigureName] = frozenset({"accuracy", "rule kept"})
 
 DEFECTS = (
-    Defect("leaked sequences", "bit_sequences", "noisy", LEAK, rows=_leaked),
+    Defect("leaked sequences", "bit_sequences", "noisy", LEAK, rows=_leaked, late=True),
     Defect("answer in the question", "bit_sequences", "coin", ACCURACY, rows=_given_away),
     Defect("shuffled labels", "bit_sequences", "parity", ANSWERS, rows=_shuffled),
     Defect("two BOS when asked", "bit_sequences", "parity", PROMPTS, twice=True),
     Defect("prompts learnt", "bit_sequences", "coin", LOSS, parameters={"train_on_input": True}),
     Defect("noise left out", "bit_sequences", "noisy", ANSWERS, parameters={"data.p": 0.0}),
     Defect("nothing learnt", "bit_sequences", "parity", ACCURACY | LOSS, parameters={"lr": 1e-9}),
-    Defect("leaked sequences", "predictable_or_not", "uu_answer", LEAK, rows=_leaked),
+    Defect("leaked sequences", "predictable_or_not", "uu_answer", LEAK, rows=_leaked, late=True),
     Defect("answer in the question", "predictable_or_not", "pu_answer", ACCURACY, rows=_given_away),
     Defect("shuffled labels", "predictable_or_not", "pp_answer", ANSWERS, rows=_shuffled),
     Defect("two BOS when asked", "predictable_or_not", "up_answer", PROMPTS, twice=True),
@@ -104,6 +108,8 @@ def figures_with(defect: Defect, root: Path, *, model: Path, monkeypatch: pytest
     workflow.write_design(_design(defect, folder, model=model), reason="A defect is planted.", world=world)
     plan_id = workflow.scaffold_runs(reason="A defect is planted.", world=world).plan_id
     (run,) = folder.glob("runs/*")
+    if defect.late and defect.rows is not None:
+        _replace_rows(defect.rows, folder, run=run)
     assert peft_lora.main(["--config", str(run / "finetune.yaml")]) == 0
     with monkeypatch.context() as patched:
         if defect.twice:
@@ -123,7 +129,7 @@ def _design(defect: Defect, folder: Path, *, model: Path) -> str:
     text = design_text(check, size, name="planted", model=str(model), seeds=[1], created="2026-11-27")
     design = load_yaml(text, name="design").value
     parameters = {**arm.parameters, **defect.parameters}
-    if defect.rows is not None:
+    if defect.rows is not None and not defect.late:
         folder.joinpath("data").mkdir(parents=True)
         folder.joinpath("data", "planted.json").write_bytes(
             write_splits(defect.rows(_rows(arm, size.arguments, check.generator)))
@@ -139,6 +145,18 @@ def _design(defect: Defect, folder: Path, *, model: Path) -> str:
 def _rows(arm: Arm, arguments: Mapping[str, Any], generator: str) -> Splits:
     own = {name.removeprefix("data."): value for name, value in arm.parameters.items() if name.startswith("data.")}
     return make_dataset(generator, {**arguments, **own}).splits
+
+
+def _replace_rows(rows: Rows, folder: Path, *, run: Path) -> None:
+    """Change a data set after its design was sealed, and every hash of it that a job looks at."""
+    (data,) = (path for path in folder.glob("data/*.json") if not path.name.endswith(".meta.json"))
+    before = data.read_bytes()
+    after = write_splits(rows(load_splits(before, name=data.name)))
+    data.write_bytes(after)
+    for config in (run / "finetune.yaml", *run.glob("eval/*/eval.yaml")):
+        text = config.read_text(encoding="utf-8")
+        assert sha256(before).hexdigest() in text
+        config.write_text(text.replace(sha256(before).hexdigest(), sha256(after).hexdigest()), encoding="utf-8")
 
 
 def _twice(encode: Callable[..., tuple[int, ...]], *arguments: Any, **named: Any) -> tuple[int, ...]:
