@@ -123,7 +123,7 @@ class Bench:
         return look
 
     def judge(self, begun: Begun, *, progress: Progress | None = None) -> SanityVerdict:
-        """Collect the results of a check, hold them against its bands, and write verdict and report.
+        """Collect the results of a check, hold them against its bands, and write the verdict.
 
         Raises:
             PlanError: the experiment is not scaffolded.
