@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from cruijff_kit.adapters.site_file import DiskSiteFiles
     from cruijff_kit.ports import ClientFiles, Dialogue, Mirror, Scheduler, SiteProbe, Tracking, World
+    from cruijff_kit.sanity_checks.bench import Begun, Bench
     from cruijff_kit.schema.audit import Actor
     from cruijff_kit.schema.site import Site
     from cruijff_kit.workflow.frames import ResultFrames
 
 __all__ = [
+    "Begun",
+    "Bench",
     "Dialogue",
     "Mirror",
     "World",
@@ -21,6 +24,7 @@ __all__ = [
     "open_local",
     "open_mirror",
     "open_probe",
+    "open_sanity",
     "open_site",
     "open_tracking",
     "open_world",
@@ -185,6 +189,25 @@ def open_probe(host: str | None = None) -> "SiteProbe":
     from cruijff_kit.adapters.site_probe import MachineProbe
 
     return MachineProbe() if host is None else LoginProbe(host)
+
+
+def open_sanity(root: Path, *, name: str, here: bool, site: str | None = None) -> "Bench":
+    """Return a project in which sanity checks are made.
+
+    Args:
+        root: the project directory.
+        name: login name of the person.
+        here: whether jobs run on this machine, whatever cluster the settings tell of.
+        site: which of several sites.
+    """
+    from cruijff_kit.sanity_checks.bench import Bench
+
+    def enter(experiment: Path) -> "World":
+        if here:
+            return open_local(experiment, root=root, name=name, site=site)
+        return open_world(experiment, root=root, kind="human", name=name, client="ck", site=site)
+
+    return Bench(root, enter)
 
 
 def open_tracking() -> "Tracking":

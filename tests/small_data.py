@@ -20,6 +20,7 @@ SMALL: Mapping[str, dict[str, Any]] = {
         "rule": "weighted_sum_binary",
         "rule_kwargs": NOISY,
     },
+    "number_sequences": {"in_seq_len": 3, "train": 40, "validation": 10, "test": 20, "limit": 130},
     "reports": {"train": 40, "validation": 10, "calibration": 12, "test": 20},
     "acs": {
         "task": "ACSIncome",

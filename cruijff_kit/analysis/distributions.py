@@ -9,6 +9,7 @@ __all__ = [
     "beta_binomial_limits",
     "beta_limits",
     "binomial_at_most",
+    "binomial_limits",
     "binomial_mid_p",
     "binomial_two_sided",
     "chi_squared_tail",
@@ -78,6 +79,20 @@ def binomial_two_sided(successes: int, trials: int) -> float:
 def binomial_at_most(successes: int, trials: int, *, share: float) -> float:
     """Return the exact probability of at most so many successes; 0 for fewer than none."""
     return float(_special().bdtr(successes, trials, share)) if successes >= 0 else 0.0
+
+
+def binomial_limits(trials: int, share: float, *, level: float) -> tuple[int, int]:
+    """Return the counts between which a binomial lies, at most a tail outside on either side.
+
+    Args:
+        trials: how many.
+        share: probability of a success.
+        level: probability of lying within, at least.
+    """
+    import numpy as np
+
+    tail, below = (1 - level) / 2, _special().bdtr(np.arange(trials + 1), trials, share)
+    return int((below <= tail).sum()), int((below < 1 - tail).sum())
 
 
 def binomial_mid_p(successes: int, trials: int) -> float:

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "setup-finetune": ("setup_finetune:setup_finetune", "Write one run's finetune.yaml and finetune.slurm, no design."),
     "setup-inspect": ("setup_inspect:setup_inspect", "Write one evaluation's eval.yaml and inspect.slurm, no design."),
     "task": ("task:task", "Make an evaluation task of your own, with its test."),
+    "sanity": ("sanity:sanity", "Make the smallest experiments with known answers, and judge them."),
     "recipe": ("recipe:recipe", "List the training recipes, or start one of your own."),
     "adopt": ("runs:adopt", "Record a hand edit of a run's files."),
     "submit": ("jobs:submit", "Hand the jobs of the plan to the scheduler."),

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cruijff_kit.bootstrap import open_archive, open_local, open_site, open_world
+from cruijff_kit.bootstrap import open_archive, open_local, open_sanity, open_site, open_world
 from cruijff_kit.errors import SiteError
 from cruijff_kit.schema.layout import ExperimentLayout
 
 if TYPE_CHECKING:
-    from cruijff_kit.bootstrap import World
+    from cruijff_kit.bootstrap import Bench, World
 
 __all__ = [
     "ProgressBar",
@@ -23,6 +23,7 @@ __all__ = [
     "enter_around",
     "enter_local",
     "enter_project",
+    "enter_sanity",
     "enter_site",
 ]
 
@@ -61,6 +62,12 @@ def enter_project(experiment: str) -> "World":
     folder = Path(experiment).resolve()
     root = folder.parent if (folder / ExperimentLayout.summary).is_file() else folder
     return open_site(root, root=root, site=chosen())
+
+
+def enter_sanity(experiment: str, *, here: bool) -> "Bench":
+    """Return the project in which sanity checks are made; their jobs run on this machine, or as the site says."""
+    root = enter_project(experiment).store.root
+    return open_sanity(root, name=getpass.getuser(), here=here, site=chosen())
 
 
 def enter_local(experiment: Path, *, project: Path) -> "World":

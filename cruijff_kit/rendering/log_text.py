@@ -12,7 +12,7 @@ VIEWS: Mapping[str, frozenset[str]] = {
     "scaffold": frozenset({"scaffold", "adopt", "setup-finetune"}),
     "run": frozenset({"submit", "retry", "watch", "cancel", "logs", "sweep"}),
     "summarize": frozenset({"archive", "audit-model", "calibrate", "collect", "export", "groups"})
-    | frozenset({"lesson", "quiz", "report", "spot_check", "sync", "unarchive"}),
+    | frozenset({"lesson", "quiz", "report", "sanity", "spot_check", "sync", "unarchive"}),
 }
 """Each view's name and the verbs it tells of; other verbs are told in every view."""
 

@@ -51,6 +51,8 @@ class ExperimentLayout:
     compute = "compute.json"
     model_audit = "audit.json"
     search = "search.json"
+    sanity = "sanity.json"
+    pilots = "pilots.json"
     mirror = ".mirror.json"
     archived = "archive.json"
     imported = "imported.json"

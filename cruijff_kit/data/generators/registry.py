@@ -17,6 +17,7 @@ from cruijff_kit.data.generators import (
     capitalization,
     four_splits,
     model_organisms,
+    number_sequences,
     organism_checks,
     reports,
     tabular,
@@ -126,6 +127,7 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             bit_sequences.generate,
             bit_sequences.VERSION,
             ("train", "validation", "test"),
+            problems=bit_sequences.argument_problems,
         ),
         "capitalization": Generator(
             capitalization.Capitalization,
@@ -143,6 +145,13 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             problems=organism_checks.argument_problems,
             shares=model_organisms.repeats_rows,
             ceilings=model_organisms.ceilings,
+        ),
+        "number_sequences": Generator(
+            number_sequences.NumberSequences,
+            number_sequences.generate,
+            number_sequences.VERSION,
+            number_sequences.SPLITS,
+            problems=number_sequences.argument_problems,
         ),
         "reports": Generator(
             reports.Reports,

@@ -1,0 +1,1 @@
+"""questions and answers that can be foretold or not, with prompts learnt or not"""
