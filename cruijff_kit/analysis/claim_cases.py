@@ -146,7 +146,7 @@ def _each_paired(ground: _Ground) -> Case:
             pieces.append(from_changes(changes, clustered=cluster is not None, margin=margin, level=ground.level))
             runs.append(first.id)
     lacking = len(pieces) < len(pairs)
-    reason = f"{len(pairs) - len(pieces)} of {len(pairs)} pairs share no sample" if lacking else ""
+    reason = f"{len(pairs) - len(pieces)} of {len(pairs)} pairs without a shared sample" if lacking else ""
     case = ground.case._replace(lacking=lacking, reason=reason)
     return _with(case, pieces, runs=runs) if pieces else case._replace(reason="its sides share no sample")
 
@@ -177,7 +177,7 @@ def _mean_of(runs: Sequence[PlannedRun]) -> dict[Setting, float]:
 
 def _missing(chosen: Sequence[PlannedRun], known: Sequence[PlannedRun]) -> str:
     lost = len(chosen) - len(known)
-    return f"{lost} of {len(chosen)} runs have no result" if lost else ""
+    return f"{lost} of {len(chosen)} runs without a result" if lost else ""
 
 
 def _trains(plan: Plan) -> bool:

@@ -54,7 +54,7 @@ def deviation_table(dossier: Dossier) -> Table:
     rows = tuple((each.kind, each.words, each.reason or "none given", _concerned(each)) for each in dossier.deviations)
     note = (
         f"{EXPLORATORY}: figures that rest on the following do not follow the design as it stood when the first job "
-        "was handed over. They are stamped where they stand, and confirm nothing."
+        "was handed over. They are stamped where they stand; a stamped verdict tests nothing that was stated."
     )
     return Table("deviations", "Deviations from the sealed design", columns, rows, note if rows else "")
 

@@ -62,9 +62,14 @@ def _designs(
     if now != lock.spec_sha256:
         words = "the design was changed since it was scaffolded; the runs are those scaffolded"
         yield Deviation(kind="design", words=words, reason=why.get(now, ""))
-    elif stated.spec_sha256 not in {now, design_hash_without_trials(spec)}:
+    elif stated.spec_sha256 not in {now, design_hash_without_trials(spec)} and not _is_old_search(spec, stated):
         words = "the design was amended after the first job had been handed over"
         yield Deviation(kind="design", words=words, reason=why.get(now, ""))
+
+
+def _is_old_search(spec: ExperimentSpec, stated: Statement) -> bool:
+    """Return whether the hash stated is of a search with the trials it had when that was not yet left out."""
+    return isinstance(spec.design, SearchDesign) and stated.analysis_sha256 is None
 
 
 def _analysis(spec: ExperimentSpec, stated: Statement, *, why: Mapping[str, str]) -> Iterator[Deviation]:

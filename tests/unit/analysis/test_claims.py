@@ -155,8 +155,8 @@ def test_a_run_without_result_keeps_a_claim_about_every_run_from_being_confirmed
     table = table_of([each for each in SAMPLES if each.run != lost])
     each, over = judged(claim(compare=[{"lora_rank": 16}, "base"]), claim(compare=RATES), table=table)
     assert (each.verdict, over.verdict) == ("inconclusive", "confirmed")
-    assert "1 of 6 pairs share no sample" in each.reason
-    assert over.reason == "1 of 12 runs have no result"
+    assert "1 of 6 pairs without a shared sample" in each.reason
+    assert over.reason == "1 of 12 runs without a result"
 
 
 def test_one_seed_a_setting_leaves_a_claim_open_and_says_why() -> None:
