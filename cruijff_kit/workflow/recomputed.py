@@ -54,6 +54,8 @@ class Recomputed(NamedTuple):
     """The documents, and what leads from their numbers to raw files."""
     references: References
     """Every place at which numbers stand."""
+    evidence: Mapping[str, str | None]
+    """Files that the report rests on, and their hashes as they lie here."""
 
 
 def last_report(world: World) -> Written:
@@ -80,7 +82,8 @@ def read_references(content: bytes | None) -> References | None:
 def recompute(written: Written, *, progress: Progress | None = None, world: World) -> Recomputed:
     """Return the report that follows from the raw files as they lie here; never writes.
 
-    It speaks of the record as the report on disk does, so that what was recorded since makes no difference.
+    It speaks of the record, and of the hashes of files that no number comes from, as the report on disk does: what
+    was recorded since makes no difference, and files are compared for themselves.
 
     Args:
         written: what the record tells of the report on disk.
@@ -99,6 +102,8 @@ def recompute(written: Written, *, progress: Progress | None = None, world: Worl
         plan, lock, table=table, hashes=_hashes(tables, written, world=world),
         audit=kept.audit if kept is not None else None, world=world,
     )  # fmt: skip
+    evidence = dossier.files
+    dossier = dossier.model_copy(update={"files": kept.files}) if kept is not None else dossier
     files = report_files(dossier, secrets=world.secrets, pictures=False)
     references = References.model_validate_json(files[ExperimentLayout.references])
     return Recomputed(
@@ -109,6 +114,7 @@ def recompute(written: Written, *, progress: Progress | None = None, world: Worl
         files=files,
         rendered=_rendered(dossier, files, references=references),
         references=references,
+        evidence=evidence,
     )
 
 

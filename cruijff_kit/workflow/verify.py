@@ -39,7 +39,7 @@ def verify_experiment(*, progress: Progress | None = None, world: World) -> Veri
     since = [each for each in records if each.seq > written.seq]
     shown = read_shown(made, world=world)
     vouched = check_vouched(made.dossier.plan, world=world)
-    evidence = check_evidence(kept.files if kept is not None else {}, made.dossier.files, since=since)
+    evidence = check_evidence(kept.files if kept is not None else {}, made.evidence, since=since)
     products = check_products(records, skipped=shown, world=world)
     compared = check_report(shown, made)
     prose = world.store.read_text(ExperimentLayout.findings) or ""

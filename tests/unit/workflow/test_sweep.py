@@ -266,5 +266,5 @@ def test_the_report_says_first_what_the_search_may_claim(ended: Searched) -> Non
     assert "| `trial-006` |" in summary
     assert "`*` the best so far" in summary
     page = (ended.root / receipt.page).read_text(encoding="utf-8")
-    assert '<section id="search">' in page
+    assert '<section id="search" ' in page
     assert json.loads((ended.root / "report" / "trace.json").read_text(encoding="utf-8"))["figures"]
