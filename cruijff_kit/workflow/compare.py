@@ -6,6 +6,7 @@ from string import ascii_uppercase
 from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.compared import Across, ComparedExperiment, CompareRules
+from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.result import ResultRow, ResultTable
@@ -49,23 +50,12 @@ def compare_experiments(
     _refuse(worlds, rules)
     entries, experiments = [], []
     for label, world in zip(ascii_uppercase, worlds, strict=False):
-        plan, lock = recorded_plan(world=world)
-        shut = closed_plan(plan, way="show", world=world)
+        plan, _ = recorded_plan(world=world)
+        told = _experiment(label, plan, world=world)
         table = gather_results(plan, progress=progress, world=world)
-        table = table if shut is None else _veiled(table, plan, world=world)
-        entries.append(Entry(label, read_design(world), plan, table, hidden=shut is not None))
-        experiments.append(
-            ComparedExperiment(
-                label=label,
-                name=plan.experiment,
-                folder=world.store.root.name,
-                plan_id=lock.plan_id,
-                runs=len(plan.runs),
-                tier=plan_tier(plan, world),
-                closed="" if shut is None else shut.fact,
-                imported=world.store.read(ExperimentLayout.imported) is not None,
-            )
-        )
+        table = _veiled(table, tier=told.tier) if told.closed else table
+        entries.append(Entry(label, read_design(world), plan, table, hidden=bool(told.closed)))
+        experiments.append(told)
     readings = read_entries(entries, rules)
     if not any(readings):
         raise _nothing(rules, [row for entry in entries for row in entry.table.rows])
@@ -75,6 +65,20 @@ def compare_experiments(
         raise SpecError(f"{len(pairs)} differences would be told; at most {MOST_CONTRASTS} are", hint=hint)
     found = compare_entries(readings, pairs, level=rules.level)
     return Across(experiments=tuple(experiments), level=rules.level, **found._asdict())
+
+
+def _experiment(label: str, plan: Plan, *, world: World) -> ComparedExperiment:
+    shut = closed_plan(plan, way="show", world=world)
+    return ComparedExperiment(
+        label=label,
+        name=plan.experiment,
+        folder=world.store.root.name,
+        plan_id=recorded_plan(world=world)[1].plan_id,
+        runs=len(plan.runs),
+        tier=plan_tier(plan, world),
+        closed="" if shut is None else shut.fact,
+        imported=world.store.read(ExperimentLayout.imported) is not None,
+    )
 
 
 def _refuse(worlds: Sequence[World], rules: CompareRules) -> None:
@@ -100,9 +104,8 @@ def _nothing(rules: CompareRules, rows: Sequence[ResultRow]) -> SpecError:
     return SpecError(fact, hint=f"tasks are {tasks or 'none'}; metrics are {metrics or 'none'}")
 
 
-def _veiled(table: ResultTable, plan: Plan, *, world: World) -> ResultTable:
+def _veiled(table: ResultTable, *, tier: Tier) -> ResultTable:
     """Return a table without figures of few samples: those tell of single rows."""
-    tier = plan_tier(plan, world)
     reason = f"withheld: it rests on fewer than {_FEWEST} samples, and the data is {tier}"
     rows = [
         row.model_copy(update={"value": None, "successes": None, "reason": reason})
