@@ -12,6 +12,7 @@ READY := .venv/.ready
 LATEST := .venv-latest
 # A third one with MLX, whose models ask for newer transformers than torchtune bears.
 MLX := .venv-mlx
+VALIDATORS := .venv-validators
 
 # Proprietary, and no part of this project; its tests are no part of `make test`.
 CLAUDE ?= build/claude/node_modules/.bin/claude
@@ -25,7 +26,7 @@ STARS := "**********************************************************************
 not_run = printf '%s\n' "" $(STARS) "NOT RUN: $(1), which is not here and was not installed." "$(2)" "    make $(3)" $(STARS) >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-calibrated test lint types pytest pages gallery in-browser test-slurm on-slurm latest mlx prove-metal claude inspect soak bench wheel-check clean
+.PHONY: help setup demo demo-calibrated test lint types pytest pages gallery in-browser test-slurm on-slurm latest mlx prove-metal validators claude inspect soak bench wheel-check clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -102,6 +103,9 @@ mlx: $(MLX)/.ready ## run what needs MLX, on the CPU where there is no Apple sil
 prove-metal: $(MLX)/.ready ## prove on a Mac what only Apple's GPU can show
 	@$(MLX)/bin/python -m tests.metal_proof
 
+validators: $(READY) $(VALIDATORS)/.ready ## hold exported crates and data sets against others' validators
+	@VALIDATORS="$(abspath $(VALIDATORS))/bin" $(BIN)/python -m pytest -q -m validators tests/validators
+
 claude: $(READY) ## drive the real Claude Code with a scripted model, once you have fetched it
 	@test -x "$(CLAUDE)" || { \
 		echo "there is no Claude Code at $(CLAUDE)"; \
@@ -138,6 +142,13 @@ $(READY): SIZE := 2 GB
 $(LATEST)/.ready: constraints-latest.txt
 $(LATEST)/.ready: EXTRAS := train,eval,api,mcp,report,ui,tracking,test
 $(LATEST)/.ready: SIZE := 2 GB
+# They bring no package of ours: what they look at is made in .venv.
+$(VALIDATORS)/.ready: pyproject.toml $(READY)
+	@echo "setting up $(@D) (once)"
+	@test -x $(@D)/bin/python || "$(PYTHON)" -m venv $(@D)
+	@$(@D)/bin/pip install -qq $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["validators"])')
+	@touch $@
+
 $(MLX)/.ready: constraints-mlx.txt
 $(MLX)/.ready: EXTRAS := mlx,api,eval,mcp,serve,test
 $(MLX)/.ready: SIZE := 1.5 GB

@@ -23,22 +23,10 @@ def data() -> None:
     """Look at, check, prepare, divide, convert or generate data, or tell a table in words."""
 
 
-_OF_FILES = (
-    allow,
-    croissant,
-    list_files,
-    validate,
-    stats,
-    prepare,
-    split,
-    structure,
-    swap,
-    schema,
-    from_table,
-    narrate,
-)
+_OF_FILES = (allow, croissant, list_files, validate, stats, prepare, split, swap)
+_OF_TABLES = (structure, schema, from_table, narrate)
 _MADE = (generate, acs, stand_in, twins, baseline)
-for _command in (*_OF_FILES, *_MADE):
+for _command in (*_OF_FILES, *_OF_TABLES, *_MADE):
     data.add_command(_command)
 
 
