@@ -56,8 +56,7 @@ def prepare_data(
 
     Args:
         source: file or folder of rows; relative paths start at the experiment.
-        target: `.json` or `.jsonl` file inside the experiment; where None `<name>_prepared`, beside a source
-            that lies in it.
+        target: `.json` or `.jsonl` file inside the experiment; `<name>_prepared` beside the source where None.
         asked: form, template, and the longest row.
         force: replace what is there.
         progress: told of rows read.
