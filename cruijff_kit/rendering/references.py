@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
 
+from cruijff_kit.rendering.numbers import NONE
 from cruijff_kit.rendering.sheet import Place, Table, source_labels
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.report import Dossier, Reference
@@ -78,8 +79,9 @@ def markdown_sentence(sentence: str, dossier: Dossier) -> str:
 
 
 def markdown_section(table: Table) -> str:
-    """Return where the numbers of a table come from, for one whose rows do not say so; else nothing."""
-    shown = any(column.kind == "source" for column in table.columns)
+    """Return where the numbers of a table come from, for one none of whose rows says so; else nothing."""
+    at = [place for place, column in enumerate(table.columns) if column.kind == "source"]
+    shown = any(row[place] != NONE for row in table.rows for place in at)
     if shown or not table.places:
         return ""
     labels = dict.fromkeys(label for place in table.places for label in place.labels)
