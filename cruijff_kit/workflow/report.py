@@ -37,7 +37,7 @@ from cruijff_kit.schema.verification import References
 from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views, verify_audit
 from cruijff_kit.workflow.audit_model import read_audits
-from cruijff_kit.workflow.collect import collect_results, hashes_of, record_once, result_files, write_changed
+from cruijff_kit.workflow.collect import collect_plan, hashes_of, record_once, write_changed
 from cruijff_kit.workflow.deviations import find_deviations, stamp_claims
 from cruijff_kit.workflow.evaluation_results import parity_notes
 from cruijff_kit.workflow.guarantees import gather_guarantees
@@ -68,9 +68,8 @@ def write_report(*, reason: str = "", progress: Progress | None = None, world: W
         PlanError: the experiment is not scaffolded, or the record of it is damaged.
         SiteError: an extra that reads logs or renders the report is not installed.
     """
-    table = collect_results(progress=progress, world=world)
     plan, lock = recorded_plan(world=world)
-    results = hashes_of(result_files(table))
+    table, results = collect_plan(plan, lock, progress=progress, world=world)
     dossier = gather_dossier(plan, lock, table=table, hashes=results, world=world)
     files = report_files(dossier, report_tables(dossier), secrets=world.secrets)
     write_changed(files, world=world)
