@@ -260,6 +260,8 @@ def _plain(text: str) -> str:
 
 def _typographic(text: str) -> str:
     """Return text with true minus signs before digits."""
+    if "-" not in text:
+        return text
     marks = zip(" " + text, text, text[1:] + " ", strict=False)
     return "".join(
         "\u2212" if now == "-" and after.isdigit() and before in " [(" else now for before, now, after in marks
