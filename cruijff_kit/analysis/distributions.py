@@ -1,5 +1,6 @@
 """Quantiles and tail probabilities, computed with scipy's special functions."""
 
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -155,6 +156,7 @@ def hypergeometric_two_sided(found: int, drawn: int, *, successes: int, total: i
     return float(likelihood[extreme].sum() / likelihood.sum())
 
 
+@cache
 def _special() -> ModuleType:
     try:
         from scipy import special

@@ -323,9 +323,10 @@ def _comparisons(sheet: _Sheet) -> tuple[tuple[Comparison, ...], tuple[str, ...]
 def control_of(plan: Plan, run: PlannedRun, *, task: str) -> PlannedRun | None:
     """Return the control run of the same model, evaluated on the same data."""
     for other in plan.runs:
+        if other.type != "control" or other.model.name != run.model.name:
+            continue
         cells = [cell.task for cell in other.cells if cell.task.name == task]
-        same_data = other.dataset == run.dataset or any(cell.dataset is not None for cell in cells)
-        if other.type == "control" and other.model.name == run.model.name and cells and same_data:
+        if cells and (other.dataset == run.dataset or any(cell.dataset is not None for cell in cells)):
             return other
     return None
 
@@ -336,9 +337,10 @@ def _groups(sheet: _Sheet) -> tuple[GroupFigure, ...]:
     if cluster is not None and not chosen:
         # Every column is broken down by where none is named; clusters are no breakdown.
         chosen = tuple({name for each in sheet.table.predictions for name in each.groups} - {cluster}) or ("",)
-    ordered = [
-        each for run in sheet.plan.runs for (name, _), found in samples.items() if name == run.id for each in found
-    ]
+    by_run: dict[str, list[Prediction]] = {}
+    for (name, _), found in samples.items():
+        by_run.setdefault(name, []).extend(found)
+    ordered = [each for run in sheet.plan.runs for each in by_run.get(run.id, ())]
     return group_figures(ordered, chosen, level=sheet.level)
 
 

@@ -82,7 +82,8 @@ def _best(findings: Findings, spec: ExperimentSpec) -> str:
 
 def _base(findings: Findings, alpha: float) -> Iterator[str]:
     """Yield the sentence that sets the best run beside its base model."""
-    pairs = [(_last(findings, each.run), _last(findings, each.base)) for each in findings.comparisons]
+    last = _last(findings)
+    pairs = [(last.get(each.run), last.get(each.base)) for each in findings.comparisons]
     known = [
         (run, base) for run, base in pairs if run is not None and base is not None and run.figure.value is not None
     ]
@@ -139,11 +140,18 @@ def _brackets(figure: Interval, *, samples: bool = False) -> str:
     return f" ({percent(figure.level)} interval {between(figure)}{count})"
 
 
-def _last(findings: Findings, run: str) -> Finding | None:
-    """Return a run's figure of the outcome at its last epoch."""
-    wanted = (run, findings.task, findings.metric)
-    shown = [each for each in findings.findings if (each.run, each.task, each.metric) == wanted]
-    return max(shown, key=lambda each: -1 if each.epoch is None else each.epoch, default=None)
+def _last(findings: Findings) -> dict[str, Finding]:
+    """Return the figure of the outcome of each run at its last epoch."""
+    last: dict[str, Finding] = {}
+    for each in findings.findings:
+        if (each.task, each.metric) == (findings.task, findings.metric):
+            known = last.setdefault(each.run, each)
+            last[each.run] = each if _order(each) > _order(known) else known
+    return last
+
+
+def _order(each: Finding) -> int:
+    return -1 if each.epoch is None else each.epoch
 
 
 def _value(cell: CellFigure) -> float:

@@ -8,7 +8,7 @@ from cruijff_kit.rendering.claims_panel import EXPLORATORY
 from cruijff_kit.rendering.drawing import Drawing, draw_svg
 from cruijff_kit.rendering.numbers import percent
 from cruijff_kit.rendering.references import html_place, html_section, html_sentence
-from cruijff_kit.rendering.report_tables import Column, Table, report_tables
+from cruijff_kit.rendering.report_tables import Column, Table
 from cruijff_kit.rendering.report_text import audit_words, method_words
 from cruijff_kit.rendering.style import style_sheet
 from cruijff_kit.schema.report import Dossier
@@ -44,14 +44,15 @@ _AFTER = {
 }
 
 
-def render_page(dossier: Dossier, drawings: tuple[Drawing, ...]) -> str:
-    """Return the page; the same dossier and drawings give the same text.
+def render_page(dossier: Dossier, tables: Sequence[Table], *, drawings: tuple[Drawing, ...]) -> str:
+    """Return the page; the same dossier, tables and drawings give the same text.
 
     Args:
         dossier: everything the report is made of.
+        tables: its tables, in the order of the report.
         drawings: the plots, shown beside the table each belongs to.
     """
-    name, tables = escape(dossier.spec.name), report_tables(dossier)
+    name = escape(dossier.spec.name)
     shown = sorted((each for each in tables if each.key in _ORDER), key=lambda each: _ORDER.index(each.key))
     parts = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -259,6 +260,8 @@ def _plain(text: str) -> str:
 
 def _typographic(text: str) -> str:
     """Return text with true minus signs before digits."""
+    if "-" not in text:
+        return text
     marks = zip(" " + text, text, text[1:] + " ", strict=False)
     return "".join(
         "\u2212" if now == "-" and after.isdigit() and before in " [(" else now for before, now, after in marks

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
 
-from cruijff_kit.rendering.sheet import Place, Table, source_labels
+from cruijff_kit.rendering.numbers import NONE
+from cruijff_kit.rendering.sheet import Place, Table
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.report import Dossier, Reference
 from cruijff_kit.schema.verification import Origin, Printed
@@ -33,6 +34,15 @@ _POINTERS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "groups": lambda row: f"`correct`, where task = {row['task']} and groups.{row['group']} = {row['level']}",
     "calibration": lambda row: f"`confidence` and `correct`, where task = {row['task']}",
     "scores": lambda row: f"`option_logprobs` and `target`, where task = {row['task']}",
+}
+# Tables all of whose rows come from one file.
+_WHOLE: Mapping[str, tuple[str, ...]] = {
+    "data": (ExperimentLayout.plan,),
+    "compute": (ExperimentLayout.compute,),
+    "search": (ExperimentLayout.search,),
+    "deviations": (ExperimentLayout.audit,),
+    "audited": (ExperimentLayout.model_audit,),
+    "audited_groups": (ExperimentLayout.model_audit,),
 }
 
 
@@ -78,8 +88,9 @@ def markdown_sentence(sentence: str, dossier: Dossier) -> str:
 
 
 def markdown_section(table: Table) -> str:
-    """Return where the numbers of a table come from, for one whose rows do not say so; else nothing."""
-    shown = any(column.kind == "source" for column in table.columns)
+    """Return where the numbers of a table come from, for one none of whose rows says so; else nothing."""
+    at = [place for place, column in enumerate(table.columns) if column.kind == "source"]
+    shown = any(row[place] != NONE for row in table.rows for place in at)
     if shown or not table.places:
         return ""
     labels = dict.fromkeys(label for place in table.places for label in place.labels)
@@ -149,21 +160,16 @@ def _names(table: Table, row: tuple[str, ...]) -> Iterator[str]:
 
 def _own(key: str, row: Mapping[str, str], *, dossier: Dossier) -> tuple[str, ...]:
     """Return the labels of files that a table's rows come from beside those they name."""
-    run = row.get("run", "")
-    paths = {
-        "status": (ExperimentLayout.plan, RunLayout(run).status("train"), RunLayout(run).status("eval")),
-        "incomplete": (ExperimentLayout.plan, RunLayout(run).status("train"), RunLayout(run).status("eval")),
-        "training": (RunLayout(run).manifest,),
-        "data": (ExperimentLayout.plan,),
-        "compute": (ExperimentLayout.compute,),
-        "search": (ExperimentLayout.search,),
-        "versions": tuple(RunLayout(each.id).manifest for each in dossier.plan.runs),
-        "deviations": (ExperimentLayout.audit,),
-        "audited": (ExperimentLayout.model_audit,),
-        "audited_groups": (ExperimentLayout.model_audit,),
-    }
-    labels = source_labels(dossier, *paths.get(key, ()))
-    return tuple(labels.split()) if labels != "-" else ()
+    layout = RunLayout(row.get("run", ""))
+    if key in ("status", "incomplete"):
+        paths: Iterable[str] = (ExperimentLayout.plan, layout.status("train"), layout.status("eval"))
+    elif key == "training":
+        paths = (layout.manifest,)
+    elif key == "versions":
+        paths = (RunLayout(each.id).manifest for each in dossier.plan.runs)
+    else:
+        paths = _WHOLE.get(key, ())
+    return tuple(dossier.labels[path] for path in paths if path in dossier.labels)
 
 
 def _printed(place: Place, references: Mapping[str, Reference]) -> Printed:

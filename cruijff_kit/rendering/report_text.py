@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from cruijff_kit.rendering.claims_panel import EXPLORATORY
 from cruijff_kit.rendering.references import markdown_section, markdown_sentence
-from cruijff_kit.rendering.report_tables import Column, Table, accuracy_table, report_tables
+from cruijff_kit.rendering.report_tables import Column, Table, accuracy_table
 from cruijff_kit.schema.report import AuditState, Dossier
 
 __all__ = ["audit_words", "method_words", "render_summary", "sentences_of", "terminal_table"]
@@ -13,9 +13,8 @@ __all__ = ["audit_words", "method_words", "render_summary", "sentences_of", "ter
 _LAST = ("versions", "sources")
 
 
-def render_summary(dossier: Dossier) -> str:
-    """Return `summary.md`; the same dossier gives the same text."""
-    tables = report_tables(dossier)
+def render_summary(dossier: Dossier, tables: Sequence[Table]) -> str:
+    """Return `summary.md`; the same dossier and its tables give the same text."""
     blocks = [*_opening(dossier), *_body(dossier, tables), *_closing(dossier, tables)]
     return "\n\n".join(blocks) + "\n"
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from itertools import groupby
+from typing import NamedTuple
 
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.rendering.tables import predictions_parquet, results_parquet
@@ -16,7 +17,25 @@ from cruijff_kit.workflow.tiers import plan_tier
 from cruijff_kit.workflow.training_results import read_history, training_rows
 from cruijff_kit.workflow.withheld import words_for_files
 
-__all__ = ["collect_results", "gather_results", "hashes_of", "record_once", "result_files", "write_changed"]
+__all__ = [
+    "Collected",
+    "collect_plan",
+    "collect_results",
+    "gather_results",
+    "hashes_of",
+    "record_once",
+    "result_files",
+    "write_changed",
+]
+
+
+class Collected(NamedTuple):
+    """Results, and the files they were written to."""
+
+    table: ResultTable
+    """What was collected."""
+    hashes: dict[str, str]
+    """SHA-256 of each file, by path."""
 
 
 def collect_results(*, progress: Progress | None = None, world: World) -> ResultTable:
@@ -31,11 +50,17 @@ def collect_results(*, progress: Progress | None = None, world: World) -> Result
         SiteError: an extra that reads logs or writes tables is not installed.
     """
     plan, lock = recorded_plan(world=world)
+    return collect_plan(plan, lock, progress=progress, world=world).table
+
+
+def collect_plan(plan: Plan, lock: DesignLock, *, progress: Progress | None = None, world: World) -> Collected:
+    """Do what `collect_results` does for a plan that was read, and say what was written."""
     table = gather_results(plan, progress=progress, world=world)
     files = result_files(table)
+    hashes = hashes_of(files)
     write_changed(files, world=world)
-    record_once(_event(table, lock, outputs=hashes_of(files), world=world), world=world)
-    return table
+    record_once(_event(table, lock, outputs=hashes, world=world), world=world)
+    return Collected(table, hashes)
 
 
 def gather_results(plan: Plan, *, progress: Progress | None = None, world: World) -> ResultTable:

@@ -104,7 +104,8 @@ def recompute(written: Written, *, progress: Progress | None = None, world: Worl
     )  # fmt: skip
     evidence = dossier.files
     dossier = dossier.model_copy(update={"files": kept.files}) if kept is not None else dossier
-    files = report_files(dossier, secrets=world.secrets, pictures=False)
+    shown = report_tables(dossier)
+    files = report_files(dossier, shown, secrets=world.secrets, pictures=False)
     references = References.model_validate_json(files[ExperimentLayout.references])
     return Recomputed(
         written,
@@ -112,7 +113,7 @@ def recompute(written: Written, *, progress: Progress | None = None, world: Worl
         dossier,
         tables=tables,
         files=files,
-        rendered=_rendered(dossier, files, references=references),
+        rendered=_rendered(dossier, files, references=references, sections={each.title: each.key for each in shown}),
         references=references,
         evidence=evidence,
     )
@@ -132,7 +133,9 @@ def _hashes(tables: Mapping[str, bytes], written: Written, *, world: World) -> d
     return hashes
 
 
-def _rendered(dossier: Dossier, files: Mapping[str, bytes], *, references: References) -> Rendered:
+def _rendered(
+    dossier: Dossier, files: Mapping[str, bytes], *, references: References, sections: Mapping[str, str]
+) -> Rendered:
     texts = (*DOCUMENTS, ExperimentLayout.traces, ExperimentLayout.references)
     return Rendered(
         documents={path: files[path].decode() for path in texts},
@@ -143,5 +146,5 @@ def _rendered(dossier: Dossier, files: Mapping[str, bytes], *, references: Refer
             for each in dossier.references
         },
         printed={each.anchor: each for each in references.printed if each.anchor.rpartition("-")[2].isdigit()},
-        sections={table.title: table.key for table in report_tables(dossier)},
+        sections=sections,
     )

@@ -1,6 +1,7 @@
 """Report: turn collected results into `summary.md` and a page, each figure traced."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -19,7 +20,7 @@ from cruijff_kit.rendering.plots import report_plots
 from cruijff_kit.rendering.raster import draw_png
 from cruijff_kit.rendering.redaction import redact
 from cruijff_kit.rendering.references import printed_places
-from cruijff_kit.rendering.report_tables import report_tables
+from cruijff_kit.rendering.report_tables import Table, report_tables
 from cruijff_kit.rendering.report_text import render_summary, sentences_of, terminal_table
 from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, Outcome
 from cruijff_kit.schema.compute import ComputeReport
@@ -36,7 +37,7 @@ from cruijff_kit.schema.verification import References
 from cruijff_kit.workflow.attempts import AttemptKey, read_attempts, steps_of
 from cruijff_kit.workflow.audit import render_views, verify_audit
 from cruijff_kit.workflow.audit_model import read_audits
-from cruijff_kit.workflow.collect import collect_results, hashes_of, record_once, result_files, write_changed
+from cruijff_kit.workflow.collect import collect_plan, hashes_of, record_once, write_changed
 from cruijff_kit.workflow.deviations import find_deviations, stamp_claims
 from cruijff_kit.workflow.evaluation_results import parity_notes
 from cruijff_kit.workflow.guarantees import gather_guarantees
@@ -67,11 +68,10 @@ def write_report(*, reason: str = "", progress: Progress | None = None, world: W
         PlanError: the experiment is not scaffolded, or the record of it is damaged.
         SiteError: an extra that reads logs or renders the report is not installed.
     """
-    table = collect_results(progress=progress, world=world)
     plan, lock = recorded_plan(world=world)
-    results = hashes_of(result_files(table))
+    table, results = collect_plan(plan, lock, progress=progress, world=world)
     dossier = gather_dossier(plan, lock, table=table, hashes=results, world=world)
-    files = report_files(dossier, secrets=world.secrets)
+    files = report_files(dossier, report_tables(dossier), secrets=world.secrets)
     write_changed(files, world=world)
     written = hashes_of(files)
     for action, inputs in ((Action.GENERATE_SUMMARY, results), (Action.COMPLETE, {"plan_id": lock.plan_id})):
@@ -207,11 +207,14 @@ def _masked(spec: ExperimentSpec, *, world: World) -> ExperimentSpec:
     return spec.model_copy(update={**sentences, "analysis": spec.analysis.model_copy(update={"claims": claims})})
 
 
-def report_files(dossier: Dossier, *, secrets: tuple[str, ...], pictures: bool = True) -> dict[str, bytes]:
+def report_files(
+    dossier: Dossier, tables: Sequence[Table], *, secrets: tuple[str, ...], pictures: bool = True
+) -> dict[str, bytes]:
     """Return the bytes of every file of a report; the same dossier gives the same.
 
     Args:
         dossier: everything it is made of.
+        tables: its tables, which all documents show.
         secrets: values that may stand in none.
         pictures: whether plots are drawn as files too, which takes longer than all else.
     """
@@ -222,17 +225,17 @@ def report_files(dossier: Dossier, *, secrets: tuple[str, ...], pictures: bool =
         "figures": [each.model_dump(mode="json") for each in dossier.traces],
     }
     return {
-        ExperimentLayout.report: redact(render_summary(dossier), secrets).encode(),
+        ExperimentLayout.report: redact(render_summary(dossier, tables), secrets).encode(),
         **({f"report/{drawing.name}.png": draw_png(drawing) for drawing in drawings} if pictures else {}),
         ExperimentLayout.traces: (json.dumps(traces, indent=1, ensure_ascii=False) + "\n").encode(),
-        ExperimentLayout.references: (_references(dossier).model_dump_json(indent=1) + "\n").encode(),
-        ExperimentLayout.page: render_page(dossier, drawings).encode(),
+        ExperimentLayout.references: (_references(dossier, tables).model_dump_json(indent=1) + "\n").encode(),
+        ExperimentLayout.page: render_page(dossier, tables, drawings=drawings).encode(),
     }
 
 
-def _references(dossier: Dossier) -> References:
+def _references(dossier: Dossier, tables: Sequence[Table]) -> References:
     """Return every place of the documents at which numbers stand."""
-    printed = printed_places(report_tables(dossier), sentences_of(dossier), dossier=dossier)
+    printed = printed_places(tables, sentences_of(dossier), dossier=dossier)
     # Notes tell of this machine, and change while the record does not.
     record = dossier.audit.model_copy(update={"verdict": dossier.audit.verdict.model_copy(update={"notes": ()})})
     return References(version=dossier.version, audit=record, files=dossier.files, printed=tuple(printed))

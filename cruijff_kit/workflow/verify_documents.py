@@ -38,8 +38,8 @@ def read_shown(recomputed: Recomputed, *, world: World) -> dict[str, bytes | Non
 def check_report(shown: Mapping[str, bytes | None], recomputed: Recomputed) -> Compared:
     """Return every difference between files on disk and what follows from the raw files.
 
-    A report whose figures all agree, and which lies as it was written, was laid out by another version:
-    that is a note and no difference.
+    A report whose figures all agree, and which lies as it was written, was laid out by another version, or what
+    it tells of beside figures was changed: that is a note and no difference.
 
     Args:
         shown: path to bytes of every file of results and report.
@@ -49,11 +49,18 @@ def check_report(shown: Mapping[str, bytes | None], recomputed: Recomputed) -> C
     differing = [path for path in _TEXTS if path in shown and shown[path] != recomputed.files[path]]
     touched = [path for path in differing if not _as_written(path, shown[path], recomputed=recomputed)]
     if differing and not touched and not list(_figures(shown, recomputed)):
-        version = recomputed.written.version or "an earlier version"
-        note = f"the report was written by cruijff-kit {version}; its figures agree, its layout differs"
-        return Compared((*tables, *_others(shown, recomputed)), (note,))
+        return Compared((*tables, *_others(shown, recomputed)), (_other_words(recomputed),))
     texts = [each for path in differing for each in _text(path, shown, recomputed=recomputed)]
     return Compared((*tables, *texts, *_others(shown, recomputed)))
+
+
+def _other_words(recomputed: Recomputed) -> str:
+    """Return why a report that lies as it was written says in other words what its figures say."""
+    version = recomputed.written.version
+    if version == recomputed.dossier.version:
+        return f"its figures agree, but something else that the report tells of was changed since; {_AGAIN}"
+    written_by = version or "an earlier version"
+    return f"the report was written by cruijff-kit {written_by}; its figures agree, its layout differs"
 
 
 def _as_written(path: str, content: bytes | None, *, recomputed: Recomputed) -> bool:

@@ -60,6 +60,7 @@ def test_a_report_is_verified_in_the_archive_too(project: Project) -> None:
     kept = world._replace(store=DiskRunStore(project.archive), audit=DiskAuditLog(project.archive, clock=world.clock))
     found = verify_experiment(world=kept)
     assert found.ok, found.differences
+    assert [each for each in found.notes if "report" in each] == []
     page = project.archive / "report" / "index.html"
     page.write_bytes(page.read_bytes().replace(b"0 of 2 runs", b"1 of 2 runs", 1))
     assert [each.path for each in verify_experiment(world=kept).differences] == ["report/index.html"]

@@ -52,7 +52,7 @@ def texts(world: World) -> tuple[str, str]:
 
 
 def section(page: str, key: str) -> str:
-    return page.partition(f'<section id="{key}">')[2].partition("</section>")[0]
+    return page.partition(f'<section id="{key}"')[2].partition("</section>")[0]
 
 
 def test_each_claim_has_its_verdict_and_the_comparison_that_gave_it(world: World) -> None:
