@@ -338,7 +338,7 @@ _HOMES = {
         "make_tiny_model",
         "pull_model",
         "remove_model",
-    ),
+    ),  # fmt: skip
     "model_choice": ("choose_model",),
     "naming": ("propose_names",),
     "narrate": ("write_texts",),
@@ -390,7 +390,7 @@ _HOMES = {
         "load_calibrator",
         "load_costs",
         "write_verdicts",
-    ),
+    ),  # fmt: skip
     "verify": ("verify_experiment",),
     "watch": ("watch_jobs",),
     "withheld": ("page_without_texts", "status_without_texts"),
