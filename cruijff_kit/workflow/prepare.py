@@ -56,8 +56,7 @@ def prepare_data(
 
     Args:
         source: file or folder of rows; relative paths start at the experiment.
-        target: `.json` or `.jsonl` file inside the experiment; where None `<name>_prepared`, beside a source
-            that lies in it.
+        target: `.json` or `.jsonl` file inside the experiment; where None `<name>_prepared`, beside a source in it.
         asked: form, template, and the longest row.
         force: replace what is there.
         progress: told of rows read.
@@ -72,8 +71,8 @@ def prepare_data(
     measure = measure_of(asked.template, asked.model, world=world)
     look = _look(rows, source, asked=asked, measure=measure, progress=progress)
     digest = source_sha256(source, world=world)
-    write = _lines if name.endswith(".jsonl") else _object
-    written = world.store.write_parts(name, write(rows, look, form=asked.form, joint=measure.joint))
+    parts = (_lines if name.endswith(".jsonl") else _object)(rows, look, form=asked.form, joint=measure.joint)
+    written = world.store.write_parts(name, parts)
     refuse_changing(source, digest, world=world)
     receipt = PrepareReceipt(
         source=source,
