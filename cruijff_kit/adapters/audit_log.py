@@ -11,6 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from cruijff_kit.adapters.archive_place import refuse_change
 from cruijff_kit.adapters.audit_end import LogEnd, end_of
 from cruijff_kit.adapters.audit_heads import AuditHeads, Head
@@ -191,9 +193,11 @@ def _put(log: int, offset: int, *, content: bytes) -> None:
 def _record(line: bytes, position: int) -> AuditRecord:
     try:
         return AuditRecord.model_validate_json(line)
-    except ValueError as err:
+    except ValidationError as err:
+        first = err.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
         raise ResultError(
-            f"line {position + 1} of the audit log is not a record: {err}",
+            f"line {position + 1} of the audit log is not a record: {where}: {first['msg'].lower()}",
             hint="`ck audit verify` names what was changed; restore the log from a copy",
         ) from err
 

@@ -39,7 +39,7 @@ def checked_parts(path: str) -> tuple[str, ...]:
     ):
         raise SpecError(
             f"path `{path[:120]}` is not a plain relative path inside the experiment",
-            hint="write it from the experiment's directory downwards, such as `runs/<run>/run.yaml`",
+            hint="write it from the experiment's directory (`ck -C DIR`) downwards, such as `data/rows.json`",
         )
     return pure.parts
 

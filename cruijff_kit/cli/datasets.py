@@ -144,6 +144,10 @@ def stats(
     as_json: bool,
 ) -> None:
     """Count the rows of PATH by form and split, and measure how long they are."""
+    if plot is not None and model is None:
+        raise SpecError("a plot is of tokens, and no model was named", hint="name one with `--model DIR`")
+    if plot is not None:
+        workflow.check_plot(plot, source=path, force=force, world=enter(experiment))
     with ProgressBar("stats") as bar:
         found = workflow.measure_data(
             path, template=template, model=model, bins=bins, progress=bar, world=enter(experiment)
@@ -212,7 +216,7 @@ def _measured(found: DataStats) -> Iterator[str]:
 
 def _bars(found: DataStats) -> Iterator[str]:
     most = max(each.count for each in found.bins)
-    names = [f"{each.low:,}-{each.high:,}" for each in found.bins]
+    names = [f"{each.low:,}" if each.low == each.high else f"{each.low:,}-{each.high:,}" for each in found.bins]
     block = "█" if (getattr(sys.stdout, "encoding", "") or "").lower().startswith("utf") else "#"
     for name, each in zip(names, found.bins, strict=True):
         # A bin with rows is never without a mark.

@@ -43,6 +43,9 @@ def results(experiment: str, words: tuple[str, ...], after: int, limit: int, as_
     if as_json:
         click.echo(page.model_dump_json(indent=2))
         return
+    if not page.total:
+        click.echo(f"no figure's name holds {' and '.join(f'`{word}`' for word in words)}; `ck results` lists all")
+        return
     rows = [
         (each.figure, *map(_plain, (each.value, each.low, each.high, each.n)), _source(each, page))
         for each in page.figures

@@ -17,6 +17,7 @@ _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _FACT = re.compile(r"^\s*(?:[-*]\s+)?\*\*(?P<key>[^*:]+?)\s*:?\s*\*\*\s*:?\s*(?P<value>.+?)\s*$")
 _RULE = re.compile(r"^\s*\|?\s*:?-{2,}")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NAMELESS = {"experiment", "experiment summary", "summary"}
 _NAMES = ("run name", "run", "name")
 
 
@@ -74,8 +75,11 @@ def _of_prose(text: str) -> FirstSummary:
     models = {row.get("model", "").strip("`"): _path(" ".join(row.values())) for row in _all_rows(sections, "model")}
     models |= {name: path for name, path in _bullets(sections, "model") if name not in models}
     kind = facts.get("type", "").lower().replace(" ", "_").strip("`")
+    named = title.removeprefix("Experiment:").removeprefix("Experiment Summary:").strip(" `")
+    # A heading of the form itself names nothing; then the directory does.
+    named = named if named.casefold() not in _NAMELESS else facts.get("experiment") or facts.get("name") or ""
     return FirstSummary(
-        name=title.removeprefix("Experiment:").removeprefix("Experiment Summary:").strip(" `"),
+        name=named,
         type="sanity_check" if "sanity" in kind else "experiment" if kind else "",
         question=facts.get("question") or facts.get("scientific question") or facts.get("research question") or "",
         hypothesis=facts.get("hypothesis", ""),

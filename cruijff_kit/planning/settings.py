@@ -116,8 +116,13 @@ def site_settings(spec: ExperimentSpec, site: Site) -> dict[str, Resolved]:
 
 
 def part_settings(part: Resources | Output, site: Site) -> dict[str, Resolved]:
-    """Return one part of a design, site defaults filled in; what evaluations ask for apart is no setting of its own."""
-    return {name: _with_site(name, part, site=site) for name in type(part).model_fields if name != "evaluation"}
+    """Return one part of a design, site defaults filled in; what evaluations ask for apart is no setting of its own.
+
+    A key that a design leaves out of its hash while it says nothing is left out here too: files that were written
+    before there was such a key are written again byte for byte.
+    """
+    said = part.model_dump(exclude={"evaluation"})
+    return {name: _with_site(name, part, site=site) for name in type(part).model_fields if name in said}
 
 
 def site_gpu_memory(resources: Resources, site: Site) -> str | None:

@@ -99,7 +99,7 @@ if TYPE_CHECKING:
     from cruijff_kit.workflow.sync import sync_wandb
     from cruijff_kit.workflow.tables import check_table_schema, draft_table_schema, tell_table
     from cruijff_kit.workflow.text_verdicts import decide_text, open_judge
-    from cruijff_kit.workflow.token_plot import plot_tokens
+    from cruijff_kit.workflow.token_plot import check_plot, plot_tokens
     from cruijff_kit.workflow.train import begin_training, is_taken
     from cruijff_kit.workflow.train_inputs import list_training_data
     from cruijff_kit.workflow.train_review import move_training, review_training
@@ -140,6 +140,7 @@ __all__ = [
     "check_environment",
     "check_model",
     "check_nodes",
+    "check_plot",
     "check_proof",
     "check_site",
     "check_table_schema",

@@ -52,13 +52,19 @@ def compare(
     touched = sorted({run_of(change.path) for change in changes if change.kind == "overwrite"} & ground.submitted)
     touched = [run for run in touched if not _named(run, changes, ground=ground)]
     if touched:
-        problems = [Problem(f"run `{run}` was submitted, and its files would change") for run in touched[:_SHOWN]]
+        problems = _shown(touched, "was submitted, and its files would change")
         hint = (
             "design, site and interpreter shape a run's files: set back what changed, start a new experiment, "
             "or name these runs with `--overwrite`"
         )
         raise PlanError(f"{len(touched)} runs were submitted with other files", problems=problems, hint=hint)
     return (*changes, *gone)
+
+
+def _shown(runs: list[str], fact: str) -> list[Problem]:
+    """Return a problem for each run, and how many more there are where there are many."""
+    more = [Problem(f"and {len(runs) - _SHOWN} more")] if len(runs) > _SHOWN else []
+    return [*(Problem(f"run `{run}` {fact}") for run in runs[:_SHOWN]), *more]
 
 
 def run_of(path: str) -> str:
@@ -94,7 +100,7 @@ def _gone(plan: Plan, ground: _Ground) -> tuple[FileChange, ...]:
     lost = [run for run in (ground.sealed.runs if ground.sealed else ()) if run not in kept]
     stuck = [run for run in lost if run in ground.submitted]
     if stuck:
-        problems = [Problem(f"run `{run}` was submitted and is no longer in the design") for run in stuck[:_SHOWN]]
+        problems = _shown(stuck, "was submitted and is no longer in the design")
         hint = "set the design back (`ck design amend` adds seeds and levels), or start a new experiment"
         raise PlanError(f"{len(stuck)} submitted runs would be lost", problems=problems, hint=hint)
     return tuple(FileChange(path=f"{ExperimentLayout.runs}/{run}", kind="removed") for run in lost)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from cruijff_kit.errors import SpecError
+from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.compared import Across, ComparedExperiment, CompareRules
 from cruijff_kit.schema.data import Tier
@@ -20,6 +20,7 @@ __all__ = ["compare_experiments"]
 
 _RULES = CompareRules()
 _FEWEST = 10
+_NAMED = 8
 """Samples below which no figure of data leaves that may not be shown."""
 
 
@@ -48,6 +49,9 @@ def compare_experiments(
     from cruijff_kit.analysis.arms import Entry
 
     _refuse(worlds, rules)
+    # Logs take seconds to read: an experiment that cannot be compared is told before any is.
+    for each in worlds:
+        _require_plan(each)
     entries, experiments = [], []
     for label, world in zip(ascii_uppercase, worlds, strict=False):
         plan, _ = recorded_plan(world=world)
@@ -81,6 +85,14 @@ def _experiment(label: str, plan: Plan, *, world: World) -> ComparedExperiment:
     )
 
 
+def _require_plan(world: World) -> None:
+    """Refuse an experiment without a plan, and say which of them it is."""
+    try:
+        recorded_plan(world=world)
+    except PlanError as err:
+        raise PlanError(f"`{world.store.root.name}` cannot be compared: {err.args[0]}", hint=err.hint) from err
+
+
 def _refuse(worlds: Sequence[World], rules: CompareRules) -> None:
     roots = [world.store.root.resolve() for world in worlds]
     if not 2 <= len(roots) <= len(ascii_uppercase):
@@ -101,7 +113,9 @@ def _nothing(rules: CompareRules, rows: Sequence[ResultRow]) -> SpecError:
     asked = {"--metric": rules.metrics, "--task": rules.tasks, "--run": rules.runs}
     said = "; ".join(f"{flag} {', '.join(words)}" for flag, words in asked.items() if words)
     fact = f"no arm has a figure of {said}" if said else "none of the experiments has an evaluation"
-    return SpecError(fact, hint=f"tasks are {tasks or 'none'}; metrics are {metrics or 'none'}")
+    runs = ", ".join(f"`{each}`" for each in list(dict.fromkeys(row.run for row in evaluated))[:_NAMED])
+    named = f"; runs are {runs}" if rules.runs and runs else ""
+    return SpecError(fact, hint=f"tasks are {tasks or 'none'}; metrics are {metrics or 'none'}{named}")
 
 
 def _veiled(table: ResultTable, *, tier: Tier) -> ResultTable:

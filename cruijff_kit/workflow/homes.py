@@ -94,7 +94,7 @@ HOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "sync": ("sync_wandb",),
         "tables": ("check_table_schema", "draft_table_schema", "tell_table"),
         "text_verdicts": ("decide_text", "open_judge"),
-        "token_plot": ("plot_tokens",),
+        "token_plot": ("check_plot", "plot_tokens"),
         "train": ("begin_training", "is_taken"),
         "train_inputs": ("list_training_data",),
         "train_review": ("move_training", "review_training"),

@@ -71,8 +71,8 @@ def prepare_data(
     measure = measure_of(asked.template, asked.model, world=world)
     look = _look(rows, source, asked=asked, measure=measure, progress=progress)
     digest = source_sha256(source, world=world)
-    write = _lines if name.endswith(".jsonl") else _object
-    written = world.store.write_parts(name, write(rows, look, form=asked.form, joint=measure.joint))
+    parts = (_lines if name.endswith(".jsonl") else _object)(rows, look, form=asked.form, joint=measure.joint)
+    written = world.store.write_parts(name, parts)
     refuse_changing(source, digest, world=world)
     receipt = PrepareReceipt(
         source=source,

@@ -62,12 +62,20 @@ def recorded_plan(*, world: World) -> tuple[Plan, DesignLock]:
     lock = read_lock(world)
     content = world.store.read(ExperimentLayout.plan)
     if lock is None or content is None:
-        raise PlanError("the experiment is not scaffolded", hint=f"run {_SCAFFOLD} first")
+        raise _unscaffolded(world)
     _require_site(lock, world)
     if hashlib.sha256(content).hexdigest() != lock.files.get(ExperimentLayout.plan):
         hint = f"{_SCAFFOLD[:-1]} --overwrite {ExperimentLayout.plan}` writes it again"
         raise PlanError(f"`{ExperimentLayout.plan}` is not as it was sealed", hint=hint)
     return _parsed(content), lock
+
+
+def _unscaffolded(world: World) -> PlanError:
+    """Return why there is no plan: nothing was scaffolded, or the folder that was named is not there at all."""
+    if not world.store.root.is_dir():
+        fact = f"the experiment is not scaffolded: there is no directory `{world.store.root.name}`"
+        return PlanError(fact, hint=f"name the experiment's own as `ck -C DIR`, or run {_SCAFFOLD} first")
+    return PlanError("the experiment is not scaffolded", hint=f"run {_SCAFFOLD} first")
 
 
 @lru_cache(maxsize=4)

@@ -7,7 +7,24 @@ from cruijff_kit.rendering.token_bars import token_bars
 from cruijff_kit.schema.dataset_report import DataStats
 from cruijff_kit.workflow.conversion import own_target
 
-__all__ = ["plot_tokens"]
+__all__ = ["check_plot", "plot_tokens"]
+
+
+def check_plot(target: str, *, source: str, force: bool = False, world: World) -> str:
+    """Return where the picture of a data file's tokens will lie, before they are counted, which may take long.
+
+    Args:
+        target: PNG file inside the experiment.
+        source: the data file.
+        force: replace what is there.
+        world: the experiment and its surroundings.
+
+    Raises:
+        SpecError: it is no PNG, or the file cannot be written there.
+    """
+    if not target.endswith(".png"):
+        raise SpecError(f"`{target}` is no name for a picture", hint="end it in `.png`")
+    return own_target(target, source=source, force=force, world=world)
 
 
 def plot_tokens(stats: DataStats, target: str, *, force: bool = False, world: World) -> str:
@@ -26,8 +43,6 @@ def plot_tokens(stats: DataStats, target: str, *, force: bool = False, world: Wo
     if stats.texts is None:
         hint = "name a model with `--model`, and data that has questions and answers"
         raise SpecError(f"no tokens of `{stats.path}` were counted", hint=hint)
-    if not target.endswith(".png"):
-        raise SpecError(f"`{target}` is no name for a picture", hint="end it in `.png`")
-    path = own_target(target, source=stats.path, force=force, world=world)
+    path = check_plot(target, source=stats.path, force=force, world=world)
     world.store.write(path, draw_png(token_bars(stats.texts, title=stats.path)))
     return path

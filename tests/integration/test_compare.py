@@ -137,6 +137,9 @@ def test_another_metric_is_compared_on_request_and_one_that_nobody_measured_is_r
     with pytest.raises(SpecError, match="no arm has a figure of --metric risk/auc") as caught:
         compared(project, "first", "again", metrics=("risk/auc",), runs=())
     assert "metrics are `match`" in caught.value.hint
+    with pytest.raises(SpecError, match="no arm has a figure of --run nobody") as caught:
+        compared(project, "first", "again", runs=("nobody",))
+    assert "runs are `" in caught.value.hint
     found = compare_experiments(
         [opened(project / "first"), opened(tmp_path / "plain")],
         rules=CompareRules(metrics=("includes",), runs=("base",)),
@@ -189,7 +192,10 @@ def test_what_cannot_be_compared_at_all_is_refused_with_the_remedy(project: Path
         compare_experiments([world, world])
     with pytest.raises(SpecError, match=r"`level` is `1\.5`"):
         compare_experiments([world, opened(project / "again")], rules=CompareRules(level=1.5))
-    with pytest.raises(PlanError, match="not scaffolded"):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(PlanError, match=r"`empty` cannot be compared: the experiment is not scaffolded\n"):
+        compare_experiments([world, opened(tmp_path / "empty")])
+    with pytest.raises(PlanError, match=r"`nothing` cannot be compared: .* there is no directory `nothing`"):
         compare_experiments([world, opened(tmp_path / "nothing")])
 
 

@@ -45,6 +45,16 @@ def test_words_begin_the_ids_of_what_factors_make_and_change_no_hash(world: Worl
     assert ids(world, {**DESIGN, "output": {"naming": "factors"}}) == plain
 
 
+@pytest.mark.parametrize("design", (DESIGN, WORDED))
+def test_a_run_tells_how_it_is_named_only_where_the_design_does(world: World, design: dict[str, Any]) -> None:
+    # Experiments that were scaffolded before there was such a key are scaffolded again byte for byte.
+    write_design(dump_yaml(dict(design)), reason="first", world=world)
+    scaffold_runs(world=world)
+    told = [path.read_text() for path in sorted((world.store.root / "runs").glob("*/run.yaml"))]
+    assert len(told) == 9
+    assert {"naming:" in each for each in told} == {design is WORDED}
+
+
 def test_runs_that_are_there_keep_their_words_when_the_design_grows(world: World) -> None:
     write_design(dump_yaml(WORDED), reason="first", world=world)
     scaffold_runs(world=world)

@@ -1,6 +1,7 @@
 """Scaffolding on disk: written once, repeated without a change, edits kept, the seal last."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,17 @@ def test_a_run_nobody_submitted_may_leave_the_design_and_stays_on_disk(root: Pat
     assert {path for path, kind in kinds(again).items() if kind == "removed"} == {f"runs/{run}" for run in gone}
     assert all((root / "runs" / run).is_dir() for run in gone)
     assert not gone & set(lock_of(root).runs)
+
+
+def test_of_many_runs_that_cannot_leave_the_number_untold_is_told(root: Path) -> None:
+    world, first = scaffolded(root, factors={"lora_rank": [4, 8, 16, 32, 64, 128, 2, 3, 5, 6]})
+    for run in first.runs:
+        submitted(root, run)
+    put_design(root, design(**{**SMALL, "factors": {"lora_rank": [7]}}))
+    with pytest.raises(PlanError, match="submitted runs would be lost") as caught:
+        scaffold_runs(world=world)
+    assert len(caught.value.problems) == 9
+    assert re.fullmatch(r"and \d+ more", caught.value.problems[-1].message)
 
 
 def test_a_submitted_run_cannot_leave_the_design(root: Path) -> None:

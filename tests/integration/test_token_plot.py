@@ -90,6 +90,18 @@ def test_the_command_tells_tokens_a_word_for_a_model_alone(world: World) -> None
     assert isinstance(refused.exception, SpecError)
 
 
+def test_a_picture_that_cannot_be_written_is_refused_before_tokens_are_counted(world: World) -> None:
+    # No such model: whoever counted first would say so.
+    for name, said in (
+        ("x.jpg", "no name for a picture"),
+        ("words.json", "no name for a picture"),
+        ("../x.png", "x.png"),
+    ):
+        refused = ck(world, "words.json", "--model", "nowhere", "--plot", name)
+        assert isinstance(refused.exception, SpecError)
+        assert said in str(refused.exception)
+
+
 def test_bars_are_as_high_as_the_shares_they_stand_for() -> None:
     def counted(counts: dict[int, int]) -> TokenCounts:
         spread = Spread(mean=1.0, median=1.0, least=min(counts), greatest=max(counts))

@@ -2,7 +2,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import ExperimentLayout
@@ -38,6 +40,8 @@ def test_figures_are_chosen_by_all_words_of_their_names(reported: Reported) -> N
     effects = read_results(match="effect/lora_rank", world=world)
     assert 0 < effects.total < read_results(world=world).total
     assert read_results(match="no such figure", world=world).figures == ()
+    said = CliRunner().invoke(cli, ["-C", str(world.store.root), "results", "no", "such"])
+    assert (said.exit_code, said.output) == (0, "no figure's name holds `no` and `such`; `ck results` lists all\n")
 
 
 def test_an_experiment_without_a_report_says_how_to_get_one(world: World) -> None:

@@ -34,6 +34,9 @@ def test_prose_gives_what_it_says_and_nothing_else() -> None:
         SummaryRun("ctl", "Llama-3.2-1B", "control"),
     )
     assert found.data == "/data/green/bits.json"
+    for title, name in (("# Experiment Summary", "bits"), ("# Experiment Summary: cap", "cap"), ("# bits_2", "bits_2")):
+        text = PROSE.replace("# bits_2025-10-28", title, 1).replace("**Type**", "**Experiment:** bits\n**Type**")
+        assert read_first_summary(text, name="experiment_summary.md")[0].name == name
     assert read_first_summary("no headings at all", name="experiment_summary.md") == (
         found._replace(name="", type="", question="", runs=(), models={}, data=""), [],
     )  # fmt: skip
