@@ -91,7 +91,9 @@ def _floor(ground: _Ground) -> Iterator[CellCheck]:
     flagged = not above
     what = f"{len(above)} of {len(figures)} runs lie above {value:.3f}, {source}"
     words = f"no run is shown to do better than {value:.3f}, {source}: nothing may have been learnt"
-    yield CellCheck(kind="floor", flagged=flagged, words=words if flagged else what, runs=tuple(figures))
+    yield CellCheck(
+        kind="floor", flagged=flagged, words=words if flagged else what, runs=tuple(figures), measure=value,
+    )  # fmt: skip
 
 
 def _figures(ground: _Ground) -> dict[str, Interval]:

@@ -97,6 +97,7 @@ def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
         tests = {"p": pair.p_value, "mid_p": pair.mid_p, "adjusted_p": pair.p_adjusted}
         yield from _tests(key, tests, labels=labels)
     yield from _claims(findings, known)
+    yield from _checks(findings, known)
     for each in findings.diagnoses:
         for score in each.figures:
             key = figure_key("probability", each.run, each.task, _epoch(each.epoch), score.name)
@@ -109,6 +110,14 @@ def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
     for group in findings.groups:
         key = figure_key("group", group.run, group.task, group.group, group.level)
         yield _trace(key, group.figure, labels=known.labels(_predictions(group.run)))
+
+
+def _checks(findings: Findings, known: _References) -> Iterator[Trace]:
+    """Yield what a look across all cells held the figures against."""
+    for each in findings.checks:
+        if each.measure is not None:
+            labels = known.labels(*map(_predictions, each.runs))
+            yield Trace(figure=figure_key("check", each.kind), value=each.measure, references=labels)
 
 
 def _claims(findings: Findings, known: _References) -> Iterator[Trace]:

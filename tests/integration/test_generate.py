@@ -4,15 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
+from cruijff_kit.cli.generate import generate
 from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.workflow.design import check_design, write_design
-from cruijff_kit.workflow.generate import generate_data, list_generators
+from cruijff_kit.workflow.generate import generate_data
 from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
 from tests.fakes.designed import DESIGN, world_at
 from tests.fakes.model_hub import FakeHub, model_facts
@@ -86,7 +88,7 @@ def test_rules_and_what_they_are_told_can_be_factors(world: World) -> None:
     assert bayes[0] == bayes[1] == 1 > bayes[2] == bayes[3]
 
 
-@pytest.mark.parametrize("generator", [each.name for each in list_generators() if each.name != "tabular"])
+@pytest.mark.parametrize("generator", generate.list_commands(click.Context(generate)))
 def test_every_argument_of_a_generator_has_a_flag_that_reaches_it(generator: str, world: World) -> None:
     told = {**SMALL[generator], **TOLD.get(generator, {})}
     spelled = {name: value if isinstance(value, str) else json.dumps(value) for name, value in told.items()}

@@ -109,7 +109,7 @@ def test_every_kind_of_figure_is_traced(reported: Reported) -> None:
     world, _ = reported
     trace = json.loads(world.store.read_text("report/trace.json") or "")
     kinds = {figure["figure"].split("/")[0] for figure in trace["figures"]}
-    assert kinds == {"training", "accuracy", "mean", "effect", "base", "group", "probability"}
+    assert kinds == {"training", "accuracy", "mean", "effect", "base", "group", "check", "probability"}
 
 
 def test_missing_evaluations_are_listed_with_their_reasons(world: World, root: Path, plan: Plan) -> None:

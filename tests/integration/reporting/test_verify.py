@@ -216,7 +216,7 @@ def test_nothing_differs_and_nothing_is_written_where_nothing_was_changed(report
     found = verify_experiment(world=reported_world)
     assert found.ok, words(found)
     assert found.notes == ()
-    assert (found.figures, found.values > 10_000, found.numbers > 1_000, found.files > 100) == (421, True, True, True)
+    assert (found.figures, found.values > 10_000, found.numbers > 1_000, found.files > 100) == (422, True, True, True)
     assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in root.rglob("*")} == before
     assert reported_world.audit.head() == head
 
