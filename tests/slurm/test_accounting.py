@@ -174,7 +174,7 @@ def test_a_job_that_accounting_alone_calls_running_is_no_longer_held(bench: Slur
 
 def test_while_accounting_is_down_jobs_are_submitted_and_followed_and_nothing_is_concluded(bench: SlurmBench) -> None:
     forgotten = bench.submit("forgotten", body="exit 3")
-    told = bench.ended(forgotten)[0].exit_code
+    assert bench.ended(forgotten)[0].exit_code == 3
     booked(bench, "forgotten")
     bench.cluster.forget_jobs()
     bench.cluster.end("slurmdbd", signal.SIGKILL)
@@ -194,7 +194,7 @@ def test_while_accounting_is_down_jobs_are_submitted_and_followed_and_nothing_is
         # A controller hears of changed limits again only after it has announced itself anew.
         bench.cluster.end("slurmctld")
         bench.cluster.start_controller()
-    assert bench.another().reports([forgotten], tags=tags)[forgotten].exit_code == told
+    assert bench.another().reports([forgotten], tags=tags)[forgotten].exit_code == 3
     # What ended meanwhile is told to accounting afterwards.
     booked(bench, "meanwhile")
     bench.cluster.forget_jobs()
