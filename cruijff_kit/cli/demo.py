@@ -224,7 +224,9 @@ def _farewell(root: Path, reports: dict[str, dict[str, Any]]) -> None:
         shown = (("summary", report["summary"]), ("report", report["page"]), ("audit log", "logs/audit.jsonl"))
         for told, path in shown:
             click.echo(f"{told:10} {experiment / path}")
-        click.echo(f"{'look round':10} cd {experiment} && {Path(sys.executable).parent / 'ck'} status")
+        program = Path(sys.executable).parent / "ck"
+        click.echo(f"{'look round':10} cd {experiment} && {program} status")
+        click.echo(f"{'distrust':10} cd {experiment} && {program} verify")
 
 
 def _with_words(design: str, words: Path) -> str:
