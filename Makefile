@@ -12,6 +12,7 @@ READY := .venv/.ready
 LATEST := .venv-latest
 # A third one with MLX, whose models ask for newer transformers than torchtune bears.
 MLX := .venv-mlx
+# Others' validators, which ask for an older rich than ours.
 VALIDATORS := .venv-validators
 
 # Proprietary, and no part of this project; its tests are no part of `make test`.
@@ -142,13 +143,6 @@ $(READY): SIZE := 2 GB
 $(LATEST)/.ready: constraints-latest.txt
 $(LATEST)/.ready: EXTRAS := train,eval,api,mcp,report,ui,tracking,test
 $(LATEST)/.ready: SIZE := 2 GB
-# They bring no package of ours: what they look at is made in .venv.
-$(VALIDATORS)/.ready: pyproject.toml $(READY)
-	@echo "setting up $(@D) (once)"
-	@test -x $(@D)/bin/python || "$(PYTHON)" -m venv $(@D)
-	@$(@D)/bin/pip install -qq $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["validators"])')
-	@touch $@
-
 $(MLX)/.ready: constraints-mlx.txt
 $(MLX)/.ready: EXTRAS := mlx,api,eval,mcp,serve,test
 $(MLX)/.ready: SIZE := 1.5 GB
@@ -162,4 +156,11 @@ $(READY) $(LATEST)/.ready $(MLX)/.ready: pyproject.toml
 		echo "hint: on Debian and Ubuntu: apt install python3-venv"; rm -f $(@D)/bin/python; exit 1; }
 	@$(@D)/bin/pip install -qq $(TORCH) -c $(filter constraints%,$^)
 	@$(@D)/bin/pip install -qq -e ".[$(EXTRAS)]" -c $(filter constraints%,$^)
+	@touch $@
+
+# They bring no package of ours: what they look at is made in .venv.
+$(VALIDATORS)/.ready: pyproject.toml $(READY)
+	@echo "setting up $(@D) (once)"
+	@test -x $(@D)/bin/python || "$(PYTHON)" -m venv $(@D)
+	@$(@D)/bin/pip install -qq $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["validators"])')
 	@touch $@

@@ -57,7 +57,7 @@ def record(experiment: str, question: str, choice: str, options: tuple[str, ...]
 @audit.command("root")
 @click.option("--lines", type=int, help="Over the first so many lines; all where absent.")
 @click.option("--out", metavar="FILE", help="Write it to a file, for `ck audit check-proof --anchor`.")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
 def root(experiment: str, lines: int | None, out: str | None, as_json: bool) -> None:
     """Show the root of the record as `LINES:HEX`: who has it from you can check proofs that lines are in it."""

@@ -21,7 +21,7 @@ _SHOWN = 60
 @click.command("compare")
 @click.argument("experiments", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False))
 @click.option(
-    "--metric", "metrics", multiple=True, help="A metric such as `match` or `risk/auc`; else the designs' own."
+    "--metric", "metrics", multiple=True, help="A metric such as `match` or `risk/auc`; the designs' own where absent."
 )
 @click.option("--task", "tasks", multiple=True, help="An evaluation task; all where absent.")
 @click.option("--run", "runs", multiple=True, metavar="WORD", help="Only arms whose name, or a run's id, holds WORD.")

@@ -26,7 +26,8 @@ _TAKEN = (
     click.option("--size", "--scale", default=None, metavar="NAME", help="small or full; by the model where absent."),
     click.option("--scheduler", type=click.Choice(["local", "site"]), default="site", show_default=True,
                  help="Whether jobs run on this machine, or as the site says."),
-    click.option("-o", "--output", default=None, metavar="DIR", help="Experiment directory; sanity_NAME where absent."),
+    click.option("-o", "--output", default=None, metavar="DIR",
+                 help="Experiment directory; sanity_NAME, or pilot_NAME for pilots, where absent."),
     click.option("--yes", is_flag=True, help="Skip the question of a cluster, where your own site file allows it."),
     click.option("--json", "as_json", is_flag=True, help="Print as JSON."),
 )  # fmt: skip
@@ -59,7 +60,7 @@ def list_checks(experiment: str, as_json: bool) -> None:
 
 @sanity.command("show")
 @click.argument("name")
-@click.option("--size", "--scale", default=None, metavar="NAME", help="Size; small where absent.")
+@click.option("--size", "--scale", default=None, metavar="NAME", help="small or full; small where absent.")
 @click.option(
     "--pilots", default=None, metavar="FILE", help="Pilots that floors come from; the package's where absent."
 )

@@ -41,7 +41,7 @@ def take_over(
     check: bool,
     as_json: bool,
 ) -> None:
-    """Make an experiment of ours from DIRECTORY, a first-system experiment, which is never changed.
+    """Make an experiment from DIRECTORY, one of the first system (cruijff_kit of 2025), which is never changed.
 
     Its logs are copied byte for byte and read as they are, its configurations become a design and a plan, and
     whatever nobody can know is marked so with the reason. It can be reported, compared and searched.

@@ -20,7 +20,7 @@ from cruijff_kit.workflow.origin import Origin, origin_of
 from cruijff_kit.workflow.plan import Planned, design_hash, plan_with_data
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.run_files import Frame, files_of, frame
-from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.seal import recorded_plan, refuse_imported
 from cruijff_kit.workflow.tiers import told_tier
 
 __all__ = ["Rebuilt", "Sealed", "own_datasets", "rebuild_run", "sealed_run"]
@@ -56,9 +56,10 @@ def sealed_run(name: str, *, world: World) -> Sealed:
     """Return a run as it was sealed, with the design that it follows from.
 
     Raises:
-        PlanError: nothing was sealed, or the design was changed since.
+        PlanError: nothing was sealed, the design was changed since, or another system ran the experiment.
         RunError: no run, or more than one, answers to the name.
     """
+    refuse_imported(world)
     plan, lock = recorded_plan(world=world)
     run, spec = find_run(plan.runs, name), read_design(world)
     if design_hash(spec) != lock.spec_sha256:

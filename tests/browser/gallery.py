@@ -4,20 +4,15 @@ python -m tests.browser.gallery [--demo DIR] [--out DIR]      the report of `mak
 """
 
 import argparse
-import contextlib
-import os
-import re
-import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.chromium import find_chromium
+from tests.browser.serving import serving
 
 __all__ = ["main"]
 
@@ -42,7 +37,8 @@ def main() -> int:
         # Root may start none in a sandbox, and containers mostly have none.
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         _report(browser, reports[0].resolve(), options.out)
-        with _served(Path(scratch)) as address:
+        state = {"CRUIJFF_STATE_DIR": f"{scratch}/state", "CRUIJFF_CACHE_DIR": f"{scratch}/cache"}
+        with serving("ui", "--demo", state=state) as address:
             _pages(browser, address, options.out)
     return 0
 
@@ -80,22 +76,6 @@ def _take(page: Page, name: str, out: Path) -> None:
     page.screenshot(path=out / f"{name}.png")
     page.context.close()
     print(out / f"{name}.png")  # noqa: T201 -- for whoever waits
-
-
-@contextlib.contextmanager
-def _served(scratch: Path) -> Iterator[str]:
-    """Yield the address of the pages on made-up data."""
-    state = {"CRUIJFF_STATE_DIR": str(scratch / "state"), "CRUIJFF_CACHE_DIR": str(scratch / "cache")}
-    command = [sys.executable, "-m", "cruijff_kit.cli.main", "ui", "--demo", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **state}, encoding="utf-8") as server:
-        assert server.stdout is not None
-        said = server.stdout.readline()
-        found = re.match(r"pages at (http://127\.0\.0\.1:\d+);", said)
-        assert found, said
-        try:
-            yield found[1]
-        finally:
-            server.send_signal(signal.SIGTERM)
 
 
 if __name__ == "__main__":

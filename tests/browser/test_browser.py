@@ -1,9 +1,7 @@
 """The pages in a real browser: opened, followed, filtered, decided on and taken away, with nothing asked of the net."""
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,13 +11,13 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.workflow.exhibit import make_exhibit
-from tests.browser.chromium import find_chromium
+from tests.browser.serving import serving
 
 pytestmark = pytest.mark.pages
 
@@ -40,16 +38,6 @@ class Served(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Yield a headless Chromium."""
-    program = find_chromium()
-    assert program is not None, "there is no Chromium: make pages installs it where it can"
-    with sync_playwright() as playwright:
-        # Root may start none in a sandbox, and containers mostly have none.
-        yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-
-
-@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Yield the pages of a made-up experiment, served by the command itself."""
     project = tmp_path_factory.mktemp("project")
@@ -59,15 +47,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             patch.setenv(name, value)
         (project / "triage").mkdir()
         make_exhibit(world=open_world(project / "triage", root=project, kind="human", name="ada", client="ck"))
-    command = [sys.executable, "-m", "cruijff_kit.cli.main", "-C", str(project / "triage"), "ui", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **state}, encoding="utf-8") as server:
-        assert server.stdout is not None
-        said = server.stdout.readline()
-        found = re.match(r"pages at (http://127\.0\.0\.1:\d+);", said)
-        assert found, said
-        yield Served(found[1], project, Plan.model_validate_json((project / "triage/plan.json").read_bytes()))
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(timeout=60) == 0
+    with serving("-C", str(project / "triage"), "ui", state=state) as address:
+        yield Served(address, project, Plan.model_validate_json((project / "triage/plan.json").read_bytes()))
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from cruijff_kit.workflow.compare import compare_experiments
 from cruijff_kit.workflow.imports import import_experiment
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.report import write_report
+from cruijff_kit.workflow.reproduce import reproduce_run
 from cruijff_kit.workflow.results import read_results
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
@@ -161,12 +162,14 @@ def test_it_is_compared_with_another_and_a_lost_hash_is_told(
     assert {each.imported for each in found.experiments} == {True}
 
 
-def test_nothing_of_it_can_be_run_or_redesigned(taken: tuple[World, ImportReceipt]) -> None:
-    world, _ = taken
+def test_nothing_of_it_can_be_run_or_redesigned_or_made_again(taken: tuple[World, ImportReceipt]) -> None:
+    world, receipt = taken
     with pytest.raises(PlanError, match="was imported from another system"):
         sealed_plan(world=world)
     with pytest.raises(PlanError, match="was imported from another system"):
         scaffold_runs(world=world)
+    with pytest.raises(PlanError, match="was imported from another system"):
+        reproduce_run(receipt.runs["rank16"], world=world)
 
 
 def test_a_changed_log_of_it_is_never_used(taken: tuple[World, ImportReceipt], tmp_path: Path) -> None:
