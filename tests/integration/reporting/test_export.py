@@ -14,7 +14,7 @@ from cruijff_kit.adapters.vault import DiskVault
 from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import PlanError, ResultError, SiteError, SpecError
 from cruijff_kit.ports import World
-from cruijff_kit.schema.audit import Action
+from cruijff_kit.schema.audit import Action, Actor, AuditEvent
 from cruijff_kit.schema.crate import ExportPart
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.receipt import ReportReceipt
@@ -25,6 +25,7 @@ from cruijff_kit.workflow.audit import verify_audit
 from cruijff_kit.workflow.consent import allow_data, preview_allow
 from cruijff_kit.workflow.export import export_crate
 from cruijff_kit.workflow.inclusion import check_proof, prove_line
+from cruijff_kit.workflow.report import write_report
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan
 from tests.archived import Project
@@ -180,6 +181,14 @@ def test_a_training_that_failed_is_told_as_failed_without_its_words(root: Path, 
     assert action["actionStatus"].endswith("FailedActionStatus")
     assert crate_problems(tmp_path / "crate") == []
     assert "4711" not in (tmp_path / "crate" / "ro-crate-metadata.json").read_text(encoding="utf-8")
+
+
+def test_whoever_compared_groups_after_a_report_did_not_report(world: World, tmp_path: Path) -> None:
+    write_report(world=world)
+    actor = Actor(kind="human", name="grace")
+    world.audit.append(AuditEvent(actor=actor, verb="groups", action=Action.GENERATE_SUMMARY, subject="experiment"))
+    export_crate(into=str(tmp_path / "crate"), world=world._replace(vault=DiskVault(world.clock)))
+    assert graph_of(tmp_path / "crate")["#report"]["agent"] == {"@id": "#person-ada"}
 
 
 def contents(folder: Path) -> Iterator[bytes]:
