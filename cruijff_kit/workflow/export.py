@@ -161,9 +161,10 @@ def _described(order: _Order, root: LogRoot, *, world: World) -> CrateFacts:
     readme = crate_readme(plan.experiment, read_design(world).question, root=root, parts=order.parts)
     vault.write(order.staged, README, content=readme)
     vault.write(order.staged, ROOT_FILE, content=(root.model_dump_json(indent=2) + "\n").encode())
-    for facts in plan.datasets:
-        if "data" in order.parts and facts.generator:
-            content = described(facts, origins=origins_of(order.licence, world), world=world)
+    if "data" in order.parts:
+        origins = origins_of(order.licence, world)
+        for facts in (each for each in plan.datasets if each.generator):
+            content = described(facts, origins=origins, world=world)
             vault.write(order.staged, ExperimentLayout.dataset_croissant(facts.key), content=content)
     return _facts(order, root, world=world)
 
