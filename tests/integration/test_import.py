@@ -34,7 +34,7 @@ from cruijff_kit.workflow.results import read_results
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
 from cruijff_kit.workflow.search import search_experiments
-from tests.fakes.designed import world_at
+from tests.fakes.designed import put_design, world_at
 from tests.fakes.eval_logs import write_log
 from tests.fakes.experiment import SMALL, design_of, plan_of, seal
 from tests.first_system import ANSWERS, QUESTION, WORDS, FirstSystem, left_behind
@@ -198,6 +198,17 @@ def test_all_that_is_wrong_with_a_directory_is_told_at_once_and_nothing_is_writt
     empty.mkdir()
     with pytest.raises(SpecError, match="it holds no run of the first system"):
         import_experiment(str(empty), world=opened(target))
+
+
+def test_of_an_experiment_of_ours_that_alone_is_told(tmp_path: Path) -> None:
+    put_design(tmp_path / "ours", design_of(SMALL))
+    (tmp_path / "ours/runs/some").mkdir(parents=True)
+    (tmp_path / "ours/runs/some/finetune.yaml").write_text("lr: [1\n", encoding="utf-8")
+    (tmp_path / "ours/runs/some/torn.eval").write_bytes(b"torn")
+    with pytest.raises(SpecError, match="has a problem") as caught:
+        import_experiment(str(tmp_path / "ours"), world=opened(tmp_path / "none"))
+    (problem,) = caught.value.problems
+    assert "an experiment of this package already" in problem.message
 
 
 def test_it_never_writes_into_what_is_there_or_into_the_original(
