@@ -155,6 +155,15 @@ def test_no_place_in_or_around_the_experiment_is_taken(source: World) -> None:
             export_crate(into=str(place), world=source)
 
 
+def test_a_place_called_like_a_file_is_one_or_is_refused(source: World, tmp_path: Path) -> None:
+    for name in ("crate.tar", "crate.tar.gz", "crate.TGZ", "crate.7z"):
+        with pytest.raises(SpecError, match=name):
+            export_crate(into=str(tmp_path / name), world=source)
+    assert list(tmp_path.iterdir()) == []
+    export_crate(into=str(tmp_path / "crate.ZIP"), world=source)
+    assert (tmp_path / "crate.ZIP").is_file()
+
+
 def test_an_assistant_exports_within_its_roots_alone(source: World, tmp_path: Path) -> None:
     world = source._replace(roots=Roots(writable=(str(source.store.root.parent),), readable=()))
     with pytest.raises(PlanError, match="outside"):
