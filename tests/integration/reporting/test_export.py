@@ -311,6 +311,9 @@ def test_the_command_writes_a_zip_beside_the_experiment(root: Path, tmp_path: Pa
     assert done.exit_code == 0, done.output
     assert str(project.root.parent / "parity.crate.zip") in done.output
     assert "root of the record" in done.output
+    said = [line for line in done.output.splitlines() if line.startswith("left out: ")]
+    assert said
+    assert all(line.count("told by") <= 1 for line in said)
     with ZipFile(project.root.parent / "parity.crate.zip") as packed:
         assert "ro-crate-metadata.json" in packed.namelist()
     plain = CliRunner().invoke(cli, ["-C", str(project.root), "export"])
