@@ -74,7 +74,10 @@ def root(experiment: str, lines: int | None, out: str | None, as_json: bool) -> 
 @click.option("--out", metavar="FILE", help="Write the proof to a file; printed where absent.")
 @click.pass_obj
 def prove(experiment: str, seq: int, lines: int | None, out: str | None) -> None:
-    """Prove that line SEQ is in the record: the proof holds that line and hashes, nothing of other lines."""
+    """Prove that line SEQ is in the record: the proof holds that line and hashes, nothing of other lines.
+
+    SEQ is its position as `ck audit show` tells it, from 0.
+    """
     proof = workflow.prove_line(seq, lines=lines, world=enter(experiment))
     text = proof.model_dump_json(indent=2)
     if out is None:
