@@ -12,14 +12,13 @@ from cruijff_kit.adapters.eval_logs import InspectLogs
 from cruijff_kit.cli.calibrate import calibrate
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
-from cruijff_kit.schema.audit import Action, AuditEvent, AuditRecord, Outcome
+from cruijff_kit.schema.audit import Action, AuditRecord, Outcome
 from cruijff_kit.schema.calibration import CalibrationSettings, Calibrator
 from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Cell, Plan
 from cruijff_kit.schema.run import Done
 from cruijff_kit.workflow.calibrate import apply_calibrator, calibrate_run
-from cruijff_kit.workflow.calibrators import read_collected
 from cruijff_kit.workflow.collect import collect_results
 from cruijff_kit.workflow.known_chances import compare_chances
 from tests.fakes.eval_logs import write_log
@@ -271,12 +270,6 @@ def test_a_run_that_was_not_collected_and_a_file_changed_since_are_refused(world
     path.unlink()
     with pytest.raises(ResultError, match="has no collected predictions"):
         calibrate_run(run, world=world)
-
-
-def test_what_a_search_was_told_is_no_collection(world: World, run: str) -> None:
-    told = {"verb": "sweep", "action": Action.COLLECT_RESULTS, "subject": "trial", "outputs": {"match": "0.5"}}
-    world.audit.append(AuditEvent.model_validate({"actor": world.actor, **told}))
-    assert read_collected(run, world=world).run == run
 
 
 def test_samples_of_two_splits_with_one_prompt_are_refused(world: World, run: str) -> None:
