@@ -6,8 +6,9 @@ import click
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.world import enter
-from cruijff_kit.errors import ResultError, SiteError, SpecError
+from cruijff_kit.errors import ResultError, SiteError
 from cruijff_kit.schema.audit import AuditRecord
+from cruijff_kit.workflow.user_text import user_text
 
 __all__ = ["audit"]
 
@@ -100,11 +101,7 @@ def check(proof: str, root: str | None, anchor: str | None) -> None:
 
 
 def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        fact = f"`{path}` cannot be read: {getattr(err, 'strerror', None) or 'it is no text'}"
-        raise SpecError(fact, hint="mend the path") from err
+    return user_text(Path(path), name=path, hint="mend the path")
 
 
 def _write(path: str, text: str) -> None:
