@@ -232,6 +232,9 @@ def test_the_command_previews_and_imports(source: FirstSystem, tmp_path: Path) -
     assert "would be imported, 3 runs, 5 evaluations" in preview
     assert "unknown: hash of model `Llama-3.2-1B-Instruct`" in preview
     assert not target.exists()
+    misnamed = CliRunner().invoke(cli, ["import", str(source.folder), "--into", str(target), "--name", "my own"])
+    assert isinstance(misnamed.exception, SpecError)
+    assert not target.exists()
     told = json.loads(said("--json", "--no-adapters"))
     assert told["written"]
     assert not (target / "outputs").exists()
