@@ -12,7 +12,7 @@ from cruijff_kit.adapters.eval_logs import InspectLogs
 from cruijff_kit.adapters.library import DiskLibrary
 from cruijff_kit.adapters.shelf import DiskShelf
 from cruijff_kit.cli.main import cli
-from cruijff_kit.errors import PlanError, SpecError
+from cruijff_kit.errors import PlanError, ResultError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.compared import CompareRules
@@ -209,6 +209,20 @@ def test_of_an_experiment_of_ours_that_alone_is_told(tmp_path: Path) -> None:
         import_experiment(str(tmp_path / "ours"), world=opened(tmp_path / "none"))
     (problem,) = caught.value.problems
     assert "an experiment of this package already" in problem.message
+
+
+def test_a_log_that_is_another_than_was_read_is_not_imported(source: FirstSystem, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(source.folder, tmp_path / "still written"))
+    log, world = next(folder.glob("base/eval/*/logs/*.eval")), opened(tmp_path / "none")
+
+    def spoil(at: int, total: int, name: str) -> None:
+        # Told of the last log, all before it were read.
+        if at == total - 1 and not name.startswith("base"):
+            log.write_bytes(log.read_bytes() + b" ")
+
+    with pytest.raises(ResultError, match="nothing was imported"):
+        import_experiment(str(folder), progress=spoil, world=world)
+    assert not (tmp_path / "none/imported.json").exists()
 
 
 def test_it_never_writes_into_what_is_there_or_into_the_original(
