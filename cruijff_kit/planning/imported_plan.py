@@ -114,7 +114,7 @@ def plan_imported(sketch: Sketch) -> Imported:
     spec = _design(sketch, models=models, tasks=tasks)
     varied = _varied(sketch.runs)
     runs = tuple(
-        _run(each, model=models[each.model], varied=varied, tasks=tasks, key=_key(_own_data(each), datasets))
+        _run(each, model=models[each.model], varied=varied, tasks=tasks, key=datasets[_own_data(each)].key)
         for each in sketch.runs
     )
     plan = Plan(
@@ -170,10 +170,6 @@ def _own_data(run: FoundRun) -> str:
     """Return where a run's data lay: as it was trained, else as it was evaluated."""
     trained = run.config.data if run.config is not None else ""
     return trained or next((each.data for each in run.evaluated if each.data), "")
-
-
-def _key(path: str, datasets: Mapping[str, DatasetFacts]) -> str:
-    return datasets[path].key
 
 
 _TaskKey = tuple[str, str, str]
