@@ -6,8 +6,9 @@ import click
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.world import enter
-from cruijff_kit.errors import ResultError, SiteError, SpecError
+from cruijff_kit.errors import ResultError, SiteError
 from cruijff_kit.schema.audit import AuditRecord
+from cruijff_kit.workflow.user_text import user_text
 
 __all__ = ["audit"]
 
@@ -74,7 +75,10 @@ def root(experiment: str, lines: int | None, out: str | None, as_json: bool) -> 
 @click.option("--out", metavar="FILE", help="Write the proof to a file; printed where absent.")
 @click.pass_obj
 def prove(experiment: str, seq: int, lines: int | None, out: str | None) -> None:
-    """Prove that line SEQ is in the record: the proof holds that line and hashes, nothing of other lines."""
+    """Prove that line SEQ is in the record: the proof holds that line and hashes, nothing of other lines.
+
+    SEQ is its position as `ck audit show` tells it, from 0.
+    """
     proof = workflow.prove_line(seq, lines=lines, world=enter(experiment))
     text = proof.model_dump_json(indent=2)
     if out is None:
@@ -97,11 +101,7 @@ def check(proof: str, root: str | None, anchor: str | None) -> None:
 
 
 def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        fact = f"`{path}` cannot be read: {getattr(err, 'strerror', None) or 'it is no text'}"
-        raise SpecError(fact, hint="mend the path") from err
+    return user_text(Path(path), name=path, hint="mend the path")
 
 
 def _write(path: str, text: str) -> None:

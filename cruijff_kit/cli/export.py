@@ -57,7 +57,7 @@ def export(
         return
     click.echo(f"{receipt.place}: {receipt.files} files, {size_words(receipt.bytes)}")
     for line in receipt.left_out[:_SHOWN]:
-        click.echo(f"told by its hash: {line}")
+        click.echo(f"left out: {line}")
     if len(receipt.left_out) > _SHOWN:
         click.echo(f"and {len(receipt.left_out) - _SHOWN} more")
     click.echo(f"root of the record {receipt.root.token}")

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import get_args
 
 import click
+from pydantic import ValidationError
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.refusals import refusal
 from cruijff_kit.cli.world import ProgressBar, enter
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.imported import ImportOrder, ImportReceipt
@@ -47,7 +49,11 @@ def take_over(
     whatever nobody can know is marked so with the reason. It can be reported, compared and searched.
     """
     place = into or (experiment if experiment != "." else Path(directory).resolve().name)
-    order = ImportOrder(name=name, outputs=outputs, tier=tier, adapters=adapters, check=check)
+    try:
+        order = ImportOrder(name=name, outputs=outputs, tier=tier, adapters=adapters, check=check)
+    except ValidationError as err:
+        hint = "a name has letters, digits, `.`, `_` and `-`, 64 at most, and begins with a letter or a digit"
+        raise refusal("nothing can be imported under such a name", err, hint=hint) from err
     with ProgressBar("import") as bar:
         receipt = workflow.import_experiment(directory, order=order, reason=reason, progress=bar, world=enter(place))
     lines = (workflow.safe_text(line) for line in _lines(receipt))

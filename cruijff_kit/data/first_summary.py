@@ -51,6 +51,8 @@ class FirstSummary(NamedTuple):
     """Base model to its directory."""
     data: str = ""
     """Where the data lay."""
+    ours: bool = False
+    """Whether it is the design of an experiment of this package, of which nothing else is to be said."""
 
 
 def read_first_summary(text: str, *, name: str) -> tuple[FirstSummary, list[Problem]]:
@@ -64,7 +66,8 @@ def read_first_summary(text: str, *, name: str) -> tuple[FirstSummary, list[Prob
         return _of_yaml(text, name)
     if text.startswith("---\n") and "\nschema_version:" in text:
         fact = "this is an experiment of this package already"
-        return FirstSummary(), [Problem(fact, place=f"{name}:1", hint="use it as it is: nothing needs importing")]
+        hint = "use it as it is: nothing needs importing"
+        return FirstSummary(ours=True), [Problem(fact, place=f"{name}:1", hint=hint)]
     return _of_prose(text), []
 
 

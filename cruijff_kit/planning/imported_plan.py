@@ -1,7 +1,8 @@
 """An experiment of the first system as a design and plan of ours, from what was found of it; pure."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 from cruijff_kit.data.first_config import FirstConfig
@@ -15,6 +16,7 @@ from cruijff_kit.schema.spec import Analysis, Controls, ExperimentSpec, Level, M
 
 __all__ = ["Evaluated", "FoundData", "FoundRun", "Imported", "Sketch", "plain_name", "plan_imported"]
 
+_LONGEST = 64
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 # What only shapes files, logs and memory is no level that runs are told apart by.
 _NO_FACTORS = {"log_every_n_steps", "epochs_to_save", "save_adapter_weights_only", "stash_adapter_weights"}
@@ -112,7 +114,7 @@ def plan_imported(sketch: Sketch) -> Imported:
     spec = _design(sketch, models=models, tasks=tasks)
     varied = _varied(sketch.runs)
     runs = tuple(
-        _run(each, model=models[each.model], varied=varied, tasks=tasks, key=_key(_own_data(each), datasets))
+        _run(each, model=models[each.model], varied=varied, tasks=tasks, key=datasets[_own_data(each)].key)
         for each in sketch.runs
     )
     plan = Plan(
@@ -128,7 +130,13 @@ def plan_imported(sketch: Sketch) -> Imported:
 
 def plain_name(text: str) -> str:
     """Return a text as a name that is safe in paths and scripts."""
-    return _UNSAFE.sub("-", text).strip("-._")[:64].rstrip("-._") or UNKNOWN
+    return _UNSAFE.sub("-", text).strip("-._")[:_LONGEST].rstrip("-._") or UNKNOWN
+
+
+def _free(stem: str, taken: Container[str], *, joint: str = "-") -> str:
+    """Return a name that nothing has yet: the stem, or as much of it as leaves room for a number behind it."""
+    ends = chain([""], (f"{joint}{n}" for n in count(2)))
+    return next(name for end in ends if (name := f"{stem[: _LONGEST - len(end)]}{end}") not in taken)
 
 
 def _models(runs: Sequence[FoundRun]) -> dict[str, ModelRef]:
@@ -138,8 +146,7 @@ def _models(runs: Sequence[FoundRun]) -> dict[str, ModelRef]:
         if run.model in found:
             continue
         stem = plain_name(run.model.rstrip("/").rpartition("/")[2] or UNKNOWN)
-        taken = {each.name for each in found.values()}
-        name = next(each for each in (stem, *(f"{stem}-{n}" for n in range(2, 100))) if each not in taken)
+        name = _free(stem, {each.name for each in found.values()})
         found[run.model] = ModelRef(name=name, path=run.model or UNKNOWN)
     return found
 
@@ -149,8 +156,7 @@ def _datasets(sketch: Sketch) -> dict[str, DatasetFacts]:
     found: dict[str, DatasetFacts] = {}
     for each in sketch.data:
         stem = plain_name(each.path.rstrip("/").rpartition("/")[2].partition(".")[0])
-        taken = {facts.key for facts in found.values()}
-        key = next(name for name in (stem, *(f"{stem}-{n}" for n in range(2, 1000))) if name not in taken)
+        key = _free(stem, {facts.key for facts in found.values()})
         # Rows are not counted: which splits were read in training nobody recorded.
         found[each.path] = DatasetFacts(
             key=key, path=each.path, sha256=each.sha256 or UNKNOWN_SHA256, bytes=each.bytes, splits={}
@@ -166,10 +172,6 @@ def _own_data(run: FoundRun) -> str:
     return trained or next((each.data for each in run.evaluated if each.data), "")
 
 
-def _key(path: str, datasets: Mapping[str, DatasetFacts]) -> str:
-    return datasets[path].key
-
-
 _TaskKey = tuple[str, str, str]
 
 
@@ -183,9 +185,9 @@ def _tasks(runs: Sequence[FoundRun]) -> dict[_TaskKey, EvalTask]:
             if key in found:
                 continue
             stem = plain_name(each.task.rpartition("/")[2])
-            names = (stem, f"{stem}_{plain_name(each.split)}"[:64], *(f"{stem}_{n}" for n in range(2, 1000)))
             taken = {task.name for task in found.values()}
-            name = next(name for name in names if name not in taken)
+            split = f"{stem}_{plain_name(each.split)}"[:_LONGEST]
+            name = split if stem in taken and split not in taken else _free(stem, taken, joint="_")
             found[key] = EvalTask(name=name, task=each.task, split=each.split, dataset=other or None, scorers=())
     return found
 

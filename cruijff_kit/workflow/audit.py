@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.log_text import VIEWS, log_text
-from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, AuditVerdict, Outcome
+from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, AuditRecord, AuditVerdict, Outcome
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import DesignLock
 from cruijff_kit.schema.receipt import AuditPage
 
-__all__ = ["Entry", "read_audit", "recording", "render_views", "verify_audit"]
+__all__ = ["Entry", "acts_of", "read_audit", "recording", "render_views", "verify_audit"]
 
 _MOST = 1_000
 
@@ -28,6 +28,11 @@ def read_audit(*, after: int = -1, limit: int = 50, world: World) -> AuditPage:
     page = tuple(record for _, record in zip(wanted, world.audit.records(after=after), strict=False))
     more = bool(page) and page[-1].seq + 1 < total
     return AuditPage(records=page, next_after=page[-1].seq if more else None, total=total)
+
+
+def acts_of(verb: str, action: Action, *, world: World) -> list[AuditRecord]:
+    """Return the records of what one verb did, in order: other verbs take actions of the same name."""
+    return [each for each in world.audit.records() if (each.verb, each.action) == (verb, action)]
 
 
 def verify_audit(*, world: World) -> AuditVerdict:

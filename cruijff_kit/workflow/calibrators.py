@@ -16,6 +16,7 @@ from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.workflow.attempts import find_run
+from cruijff_kit.workflow.audit import acts_of
 from cruijff_kit.workflow.seal import recorded_plan
 
 __all__ = [
@@ -58,8 +59,8 @@ def read_collected(run: str, *, world: World) -> Collected:
     if content is None:
         raise ResultError(f"run `{chosen}` has no collected predictions", hint=hint)
     digest = hashlib.sha256(content).hexdigest()
-    collected = [each.outputs for each in world.audit.records() if each.action is Action.COLLECT_RESULTS]
-    if not collected or collected[-1].get(path) != digest:
+    collected = acts_of("collect", Action.COLLECT_RESULTS, world=world)
+    if not collected or collected[-1].outputs.get(path) != digest:
         raise ResultError(f"`{path}` is not what was collected last", hint=hint)
     return Collected(chosen, path, digest, read_predictions(content, name=path))
 

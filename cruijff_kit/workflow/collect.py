@@ -11,6 +11,7 @@ from cruijff_kit.schema.audit import Action, AuditEvent, Outcome
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import DesignLock, Plan
 from cruijff_kit.schema.result import ResultRow, ResultTable, RunResult
+from cruijff_kit.workflow.audit import acts_of
 from cruijff_kit.workflow.evaluation_results import evaluation_rows, read_cell
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.tiers import plan_tier
@@ -110,7 +111,7 @@ def write_changed(files: Mapping[str, bytes], *, world: World) -> None:
 
 def record_once(event: AuditEvent, *, world: World) -> None:
     """Append an event, unless the last one of its action says the same."""
-    same = [record for record in world.audit.records() if (record.verb, record.action) == (event.verb, event.action)]
+    same = acts_of(event.verb, event.action, world=world)
     if not same or _said(same[-1]) != _said(event):
         world.audit.append(event)
 

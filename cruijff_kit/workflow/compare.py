@@ -8,7 +8,7 @@ from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.compared import Across, ComparedExperiment, CompareRules
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout
-from cruijff_kit.schema.plan import Plan
+from cruijff_kit.schema.plan import DesignLock, Plan
 from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.workflow.collect import gather_results
 from cruijff_kit.workflow.consent import closed_plan
@@ -20,8 +20,9 @@ __all__ = ["compare_experiments"]
 
 _RULES = CompareRules()
 _FEWEST = 10
-_NAMED = 8
 """Samples below which no figure of data leaves that may not be shown."""
+
+_NAMED = 8
 
 
 def compare_experiments(
@@ -50,12 +51,10 @@ def compare_experiments(
 
     _refuse(worlds, rules)
     # Logs take seconds to read: an experiment that cannot be compared is told before any is.
-    for each in worlds:
-        _require_plan(each)
+    sealed = [_require_plan(each) for each in worlds]
     entries, experiments = [], []
-    for label, world in zip(ascii_uppercase, worlds, strict=False):
-        plan, _ = recorded_plan(world=world)
-        told = _experiment(label, plan, world=world)
+    for label, world, (plan, lock) in zip(ascii_uppercase, worlds, sealed, strict=False):
+        told = _experiment(label, plan, plan_id=lock.plan_id, world=world)
         table = gather_results(plan, progress=progress, world=world)
         table = _veiled(table, tier=told.tier) if told.closed else table
         entries.append(Entry(label, read_design(world), plan, table, hidden=bool(told.closed)))
@@ -71,13 +70,13 @@ def compare_experiments(
     return Across(experiments=tuple(experiments), level=rules.level, **found._asdict())
 
 
-def _experiment(label: str, plan: Plan, *, world: World) -> ComparedExperiment:
+def _experiment(label: str, plan: Plan, *, plan_id: str, world: World) -> ComparedExperiment:
     shut = closed_plan(plan, way="show", world=world)
     return ComparedExperiment(
         label=label,
         name=plan.experiment,
         folder=world.store.root.name,
-        plan_id=recorded_plan(world=world)[1].plan_id,
+        plan_id=plan_id,
         runs=len(plan.runs),
         tier=plan_tier(plan, world),
         closed="" if shut is None else shut.fact,
@@ -85,10 +84,10 @@ def _experiment(label: str, plan: Plan, *, world: World) -> ComparedExperiment:
     )
 
 
-def _require_plan(world: World) -> None:
-    """Refuse an experiment without a plan, and say which of them it is."""
+def _require_plan(world: World) -> tuple[Plan, DesignLock]:
+    """Return the plan of an experiment with its seal; where there is none, say which experiment it is."""
     try:
-        recorded_plan(world=world)
+        return recorded_plan(world=world)
     except PlanError as err:
         raise PlanError(f"`{world.store.root.name}` cannot be compared: {err.args[0]}", hint=err.hint) from err
 

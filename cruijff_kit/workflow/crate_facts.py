@@ -163,7 +163,7 @@ def _evaluated(run: PlannedRun, cell: Cell, *, ground: _Ground) -> None:
 
 
 def _reported(ground: _Ground) -> None:
-    made = [each for each in ground.records if each.action is Action.GENERATE_SUMMARY]
+    made = [each for each in ground.records if (each.verb, each.action) == ("report", Action.GENERATE_SUMMARY)]
     results = tuple(path for path in _REPORTED if path in ground.files)
     if not made or not results:
         return

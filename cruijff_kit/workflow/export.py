@@ -33,6 +33,7 @@ from cruijff_kit.workflow.surroundings import vault_of
 __all__ = ["export_crate"]
 
 _ZIP = ".zip"
+_OTHERS = (".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 
 def export_crate(
@@ -62,7 +63,7 @@ def export_crate(
         PlanError: nothing was sealed, nothing has run yet, or what is asked for may not leave this machine.
         ResultError: the record does not hold.
         SiteError: something lies there already, or a file cannot be read or written.
-        SpecError: the licence is empty.
+        SpecError: the licence is empty, or the place is called like a file of another form.
     """
     if not licence.strip():
         raise SpecError("the licence is empty", hint="name its URL, say it in words, or leave `--license` out")
@@ -103,6 +104,9 @@ def _place(into: str | None, world: World) -> str:
     """Return the absolute path to write to."""
     root = world.store.root
     place = Path(root.parent, f"{root.name}.crate.zip" if into is None else into).resolve()
+    if place.name.casefold().endswith(_OTHERS):
+        hint = "name a file that ends in `.zip`, or a directory"
+        raise SpecError(f"`{place.name}` is called like a file of a form that is not written here", hint=hint)
     if place.is_relative_to(root.resolve()) or root.resolve().is_relative_to(place):
         raise SiteError(f"`{place}` lies in the experiment, or around it", hint="name a place beside it")
     if place.exists() or place.is_symlink():
@@ -161,9 +165,10 @@ def _described(order: _Order, root: LogRoot, *, world: World) -> CrateFacts:
     readme = crate_readme(plan.experiment, read_design(world).question, root=root, parts=order.parts)
     vault.write(order.staged, README, content=readme)
     vault.write(order.staged, ROOT_FILE, content=(root.model_dump_json(indent=2) + "\n").encode())
-    for facts in plan.datasets:
-        if "data" in order.parts and facts.generator:
-            content = described(facts, origins=origins_of(order.licence, world), world=world)
+    if "data" in order.parts:
+        origins = origins_of(order.licence, world)
+        for facts in (each for each in plan.datasets if each.generator):
+            content = described(facts, origins=origins, world=world)
             vault.write(order.staged, ExperimentLayout.dataset_croissant(facts.key), content=content)
     return _facts(order, root, world=world)
 
@@ -220,7 +225,7 @@ def _receipt(order: _Order, told: CrateFacts, *, world: World) -> ExportReceipt:
 
 def _settle(order: _Order, *, world: World) -> None:
     """Give the export its place: as one file, or as it lies."""
-    if not order.place.endswith(_ZIP):
+    if not order.place.casefold().endswith(_ZIP):
         vault_of(world).settle(order.staged, order.place)
         return
     vault_of(world).pack(order.staged, order.place)

@@ -113,6 +113,8 @@ def read_directory(
     problems, left = list[Problem](), list(_links(folder, outputs))
     files = {each.original: each for each in _files(folder, outputs, world=world)}
     summary, source = _summary(files, problems)
+    if summary.ours:
+        return Directory(summary, source, (), tuple(problems), tuple(left))
     form: Form = "later" if source is not None and source.original.endswith(".yaml") else "autumn"
     shelves = _shelved(files, summary, folder=folder, problems=problems)
     logs = _logs(shelves, left, problems=problems, progress=progress, world=world)

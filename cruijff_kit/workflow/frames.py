@@ -12,6 +12,7 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.run import MetricPoint
+from cruijff_kit.workflow.audit import acts_of
 from cruijff_kit.workflow.consent import closed_plan
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.training_results import read_history
@@ -95,7 +96,7 @@ def _collected(plan: Plan, world: World) -> tuple[dict[str, bytes], dict[str, st
     Raises:
         ResultError: there are none, or some are others.
     """
-    events = [each for each in world.audit.records() if each.action is Action.COLLECT_RESULTS]
+    events = acts_of("collect", Action.COLLECT_RESULTS, world=world)
     if not events:
         raise ResultError("nothing was collected yet", hint=_HINT)
     recorded, problems, contents = events[-1].outputs, list[Problem](), dict[str, bytes]()

@@ -111,7 +111,9 @@ def _refuse_place(folder: Path, world: World) -> None:
 
 
 def _made(found: Directory, folder: Path, *, order: ImportOrder, world: World) -> _Made:
-    hashes = {each.original: _hash(each.place) for each in _all_files(found)}
+    # What was read of a log is what is copied, or nothing is.
+    read = {log.file.original: log.said.sha256 for run in found.runs for log in run.logs}
+    hashes = {each.original: read.get(each.original) or _hash(each.place) for each in _all_files(found)}
     data = tuple(_data(found, world))
     sketch = Sketch(
         name=order.name or plain_name(found.summary.name or folder.name),

@@ -17,6 +17,7 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.report import Dossier
 from cruijff_kit.schema.result import ResultTable
 from cruijff_kit.schema.verification import Origin, References
+from cruijff_kit.workflow.audit import acts_of
 from cruijff_kit.workflow.collect import gather_results, hashes_of, result_files
 from cruijff_kit.workflow.report import gather_dossier, report_files
 from cruijff_kit.workflow.seal import recorded_plan
@@ -64,7 +65,7 @@ def last_report(world: World) -> Written:
     Raises:
         ResultError: it tells of none.
     """
-    found = [each for each in world.audit.records() if (each.verb, each.action) == ("report", Action.GENERATE_SUMMARY)]
+    found = acts_of("report", Action.GENERATE_SUMMARY, world=world)
     if not found:
         raise ResultError("nothing was reported yet, so there is nothing to verify", hint="`ck report` writes a report")
     last = found[-1]

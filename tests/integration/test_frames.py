@@ -9,6 +9,7 @@ import pytest
 
 import cruijff_kit
 from cruijff_kit.errors import PlanError, ResultError
+from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.data import DataSpec, TrainingData
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.workflow.collect import collect_results
@@ -87,6 +88,14 @@ def test_nothing_is_returned_where_nothing_was_collected(tmp_path: Path) -> None
         loaded(tmp_path / "bare")
     with pytest.raises(PlanError, match="not scaffolded"):
         loaded(tmp_path / "nowhere")
+
+
+def test_what_a_search_was_told_is_no_collection(collected: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(collected, tmp_path / "copy"))
+    world = opened(root)
+    told = {"verb": "sweep", "action": Action.COLLECT_RESULTS, "subject": "trial", "outputs": {"match": "0.5"}}
+    world.audit.append(AuditEvent.model_validate({"actor": world.actor, **told}))
+    assert loaded(root).hashes == loaded(collected).hashes
 
 
 def test_of_closed_data_figures_are_told_and_texts_are_not(tmp_path: Path) -> None:

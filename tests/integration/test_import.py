@@ -12,7 +12,7 @@ from cruijff_kit.adapters.eval_logs import InspectLogs
 from cruijff_kit.adapters.library import DiskLibrary
 from cruijff_kit.adapters.shelf import DiskShelf
 from cruijff_kit.cli.main import cli
-from cruijff_kit.errors import PlanError, SpecError
+from cruijff_kit.errors import PlanError, ResultError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.compared import CompareRules
@@ -35,7 +35,7 @@ from cruijff_kit.workflow.results import read_results
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
 from cruijff_kit.workflow.search import search_experiments
-from tests.fakes.designed import world_at
+from tests.fakes.designed import put_design, world_at
 from tests.fakes.eval_logs import write_log
 from tests.fakes.experiment import SMALL, design_of, plan_of, seal
 from tests.first_system import ANSWERS, QUESTION, WORDS, FirstSystem, left_behind
@@ -203,6 +203,31 @@ def test_all_that_is_wrong_with_a_directory_is_told_at_once_and_nothing_is_writt
         import_experiment(str(empty), world=opened(target))
 
 
+def test_of_an_experiment_of_ours_that_alone_is_told(tmp_path: Path) -> None:
+    put_design(tmp_path / "ours", design_of(SMALL))
+    (tmp_path / "ours/runs/some").mkdir(parents=True)
+    (tmp_path / "ours/runs/some/finetune.yaml").write_text("lr: [1\n", encoding="utf-8")
+    (tmp_path / "ours/runs/some/torn.eval").write_bytes(b"torn")
+    with pytest.raises(SpecError, match="has a problem") as caught:
+        import_experiment(str(tmp_path / "ours"), world=opened(tmp_path / "none"))
+    (problem,) = caught.value.problems
+    assert "an experiment of this package already" in problem.message
+
+
+def test_a_log_that_is_another_than_was_read_is_not_imported(source: FirstSystem, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(source.folder, tmp_path / "still written"))
+    log, world = next(folder.glob("base/eval/*/logs/*.eval")), opened(tmp_path / "none")
+
+    def spoil(at: int, total: int, name: str) -> None:
+        # Told of the last log, all before it were read.
+        if at == total - 1 and not name.startswith("base"):
+            log.write_bytes(log.read_bytes() + b" ")
+
+    with pytest.raises(ResultError, match="nothing was imported"):
+        import_experiment(str(folder), progress=spoil, world=world)
+    assert not (tmp_path / "none/imported.json").exists()
+
+
 def test_it_never_writes_into_what_is_there_or_into_the_original(
     source: FirstSystem, taken: tuple[World, ImportReceipt]
 ) -> None:
@@ -223,6 +248,9 @@ def test_the_command_previews_and_imports(source: FirstSystem, tmp_path: Path) -
     preview = said("--check")
     assert "would be imported, 3 runs, 5 evaluations" in preview
     assert "unknown: hash of model `Llama-3.2-1B-Instruct`" in preview
+    assert not target.exists()
+    misnamed = CliRunner().invoke(cli, ["import", str(source.folder), "--into", str(target), "--name", "my own"])
+    assert isinstance(misnamed.exception, SpecError)
     assert not target.exists()
     told = json.loads(said("--json", "--no-adapters"))
     assert told["written"]

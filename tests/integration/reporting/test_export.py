@@ -14,7 +14,7 @@ from cruijff_kit.adapters.vault import DiskVault
 from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import PlanError, ResultError, SiteError, SpecError
 from cruijff_kit.ports import World
-from cruijff_kit.schema.audit import Action
+from cruijff_kit.schema.audit import Action, Actor, AuditEvent
 from cruijff_kit.schema.crate import ExportPart
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.receipt import ReportReceipt
@@ -25,6 +25,7 @@ from cruijff_kit.workflow.audit import verify_audit
 from cruijff_kit.workflow.consent import allow_data, preview_allow
 from cruijff_kit.workflow.export import export_crate
 from cruijff_kit.workflow.inclusion import check_proof, prove_line
+from cruijff_kit.workflow.report import write_report
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan
 from tests.archived import Project
@@ -154,6 +155,15 @@ def test_no_place_in_or_around_the_experiment_is_taken(source: World) -> None:
             export_crate(into=str(place), world=source)
 
 
+def test_a_place_called_like_a_file_is_one_or_is_refused(source: World, tmp_path: Path) -> None:
+    for name in ("crate.tar", "crate.tar.gz", "crate.TGZ", "crate.7z"):
+        with pytest.raises(SpecError, match=name):
+            export_crate(into=str(tmp_path / name), world=source)
+    assert list(tmp_path.iterdir()) == []
+    export_crate(into=str(tmp_path / "crate.ZIP"), world=source)
+    assert (tmp_path / "crate.ZIP").is_file()
+
+
 def test_an_assistant_exports_within_its_roots_alone(source: World, tmp_path: Path) -> None:
     world = source._replace(roots=Roots(writable=(str(source.store.root.parent),), readable=()))
     with pytest.raises(PlanError, match="outside"):
@@ -180,6 +190,14 @@ def test_a_training_that_failed_is_told_as_failed_without_its_words(root: Path, 
     assert action["actionStatus"].endswith("FailedActionStatus")
     assert crate_problems(tmp_path / "crate") == []
     assert "4711" not in (tmp_path / "crate" / "ro-crate-metadata.json").read_text(encoding="utf-8")
+
+
+def test_whoever_compared_groups_after_a_report_did_not_report(world: World, tmp_path: Path) -> None:
+    write_report(world=world)
+    actor = Actor(kind="human", name="grace")
+    world.audit.append(AuditEvent(actor=actor, verb="groups", action=Action.GENERATE_SUMMARY, subject="experiment"))
+    export_crate(into=str(tmp_path / "crate"), world=world._replace(vault=DiskVault(world.clock)))
+    assert graph_of(tmp_path / "crate")["#report"]["agent"] == {"@id": "#person-ada"}
 
 
 def contents(folder: Path) -> Iterator[bytes]:
@@ -293,6 +311,9 @@ def test_the_command_writes_a_zip_beside_the_experiment(root: Path, tmp_path: Pa
     assert done.exit_code == 0, done.output
     assert str(project.root.parent / "parity.crate.zip") in done.output
     assert "root of the record" in done.output
+    said = [line for line in done.output.splitlines() if line.startswith("left out: ")]
+    assert said
+    assert all(line.count("told by") <= 1 for line in said)
     with ZipFile(project.root.parent / "parity.crate.zip") as packed:
         assert "ro-crate-metadata.json" in packed.namelist()
     plain = CliRunner().invoke(cli, ["-C", str(project.root), "export"])
