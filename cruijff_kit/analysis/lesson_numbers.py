@@ -83,7 +83,9 @@ def _held(evidence: Sequence[Evidence]) -> Iterator[_Held]:
 def _without(text: str, names: Iterable[str], *, factors: Factors) -> str:
     """Return a text without the names in it, and without levels that stand behind their factor."""
     for name in sorted({each for each in names if each}, key=len, reverse=True):
-        text = re.sub(rf"(?<![\w.]){re.escape(name)}(?!\w|\.\w)", " ", text)
+        # Most runs are not named in a line, and a pattern of each would be compiled for every one.
+        if name in text:
+            text = re.sub(rf"(?<![\w.]){re.escape(name)}(?!\w|\.\w)", " ", text)
     for factor, levels in factors.items():
         told = "|".join(re.escape(form) for form in sorted(_forms(levels), key=len, reverse=True))
         text = (
