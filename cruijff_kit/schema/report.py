@@ -378,3 +378,8 @@ class Dossier(Noun):
     def labels(self) -> dict[str, str]:
         """Return the label of each file that figures come from, by its path."""
         return {reference.path: reference.label for reference in self.references}
+
+    @cached_property
+    def labelled(self) -> dict[str, Reference]:
+        """Return the references by their labels."""
+        return {reference.label: reference for reference in self.references}

@@ -9,14 +9,14 @@ from pydantic import ValidationError
 from cruijff_kit.errors import ResultError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.rendering.differing import Rendered
-from cruijff_kit.rendering.references import DOCUMENTS
+from cruijff_kit.rendering.references import DOCUMENTS, origin_of
 from cruijff_kit.rendering.report_tables import report_tables
 from cruijff_kit.rendering.table_values import table_differences
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.report import Dossier
 from cruijff_kit.schema.result import ResultTable
-from cruijff_kit.schema.verification import Origin, References
+from cruijff_kit.schema.verification import References
 from cruijff_kit.workflow.collect import gather_results, hashes_of, result_files
 from cruijff_kit.workflow.report import gather_dossier, report_files
 from cruijff_kit.workflow.seal import recorded_plan
@@ -139,12 +139,7 @@ def _rendered(
     texts = (*DOCUMENTS, ExperimentLayout.traces, ExperimentLayout.references)
     return Rendered(
         documents={path: files[path].decode() for path in texts},
-        origins={
-            each.label: Origin(
-                label=each.label, file=each.path, sha256=each.sha256, pointer=each.pointer.replace("`", "")
-            )
-            for each in dossier.references
-        },
+        origins={each.label: origin_of(each) for each in dossier.references},
         printed={each.anchor: each for each in references.printed if each.anchor.rpartition("-")[2].isdigit()},
         sections=sections,
     )

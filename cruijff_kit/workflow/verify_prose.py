@@ -33,7 +33,7 @@ def check_prose(text: str, recomputed: Recomputed) -> tuple[Difference, ...]:
     """
     dossier = recomputed.dossier
     traced = sha256(recomputed.files[ExperimentLayout.traces]).hexdigest()
-    report = Reported(dossier.traces, {each.label: each for each in dossier.references}, traced)
+    report = Reported(dossier.traces, dossier.labelled, traced)
     return (*_lessons(text, report, recomputed=recomputed), *_prose(text, report, recomputed=recomputed))
 
 
