@@ -56,6 +56,8 @@ class Recomputed(NamedTuple):
     """Every place at which numbers stand."""
     evidence: Mapping[str, str | None]
     """Files that the report rests on, and their hashes as they lie here."""
+    kept: References | None
+    """What `report/references.json` holds on disk; None where there is none, or it is damaged."""
 
 
 def last_report(world: World) -> Written:
@@ -116,6 +118,7 @@ def recompute(written: Written, *, progress: Progress | None = None, world: Worl
         rendered=_rendered(dossier, files, references=references, sections={each.title: each.key for each in shown}),
         references=references,
         evidence=evidence,
+        kept=kept,
     )
 
 
