@@ -86,7 +86,7 @@ def _floor(ground: _Ground) -> Iterator[CellCheck]:
     what = f"{len(above)} of {len(figures)} runs lie above {value:.3f}, {source}"
     words = f"no run is shown to do better than {value:.3f}, {source}: nothing may have been learnt"
     yield CellCheck(
-        kind="floor", flagged=flagged, words=words if flagged else what, runs=tuple(figures), measure=value,
+        kind="floor", flagged=flagged, words=words if flagged else what, runs=tuple(figures), figures={"chance": value},
     )  # fmt: skip
 
 
@@ -130,6 +130,7 @@ def _monotonicity(ground: _Ground) -> Iterator[CellCheck]:
         steps = [_step(ground, name, levels=pair) for pair in pairwise(levels)]
         values = [each for each in means if each is not None]
         told = ", ".join(f"{value:.3f} at {level:g}" for level, value in zip(levels, values, strict=True))
+        figures = {f"{name}/{level:g}": value for level, value in zip(levels, values, strict=True)}
         turns = [
             before * after < 0 for before, after in pairwise(later - earlier for earlier, later in pairwise(values))
         ]
@@ -138,7 +139,7 @@ def _monotonicity(ground: _Ground) -> Iterator[CellCheck]:
         shape = "does not rise or fall throughout" if any(turns) else "rises or falls throughout"
         close = "beyond the noise between seeds" if flagged else "within the noise between seeds" if any(turns) else ""
         words = f"along {name} the outcome {shape}{f', {close}' if close else ''}: {told}"
-        yield CellCheck(kind="monotonicity", flagged=flagged, words=words, runs=tuple(ground.rows))
+        yield CellCheck(kind="monotonicity", flagged=flagged, words=words, runs=tuple(ground.rows), figures=figures)
 
 
 def _ordered(cells: Sequence[CellFigure]) -> dict[str, list[float]]:

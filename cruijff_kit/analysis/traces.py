@@ -112,11 +112,12 @@ def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
 
 
 def _checks(findings: Findings, known: _References) -> Iterator[Trace]:
-    """Yield what a look across all cells held the figures against."""
+    """Yield what a look across all cells computed for itself: chance from the answers, all else from the results."""
     for each in findings.checks:
-        if each.measure is not None:
-            labels = known.labels(*map(ExperimentLayout.predictions_of, each.runs))
-            yield Trace(figure=figure_key("check", each.kind), value=each.measure, references=labels)
+        samples = map(ExperimentLayout.predictions_of, each.runs) if each.kind == "floor" else ()
+        labels = known.labels(*samples) or known.labels(ExperimentLayout.results)
+        for name, value in each.figures.items():
+            yield Trace(figure=figure_key("check", each.kind, name), value=value, references=labels)
 
 
 def _claims(findings: Findings, known: _References) -> Iterator[Trace]:

@@ -186,8 +186,8 @@ class CellCheck(Noun):
     """What was found, or what was looked at, in a sentence."""
     runs: tuple[str, ...] = ()
     """Runs it is about."""
-    measure: float | None = None
-    """What the figures were held against, where it was computed from the answers."""
+    figures: dict[str, float] = {}
+    """Numbers of its words that are no figures of runs, by name: what guessing gives, means along a factor."""
 
 
 class Deviation(Noun):
