@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chromium import find_chromium
+from tests.browser.chromium import find_chromium, started
 
 __all__ = ["main"]
 
@@ -38,9 +38,7 @@ def main() -> int:
         print(f"gallery: there is {lacks}", file=sys.stderr)  # noqa: T201 -- for whoever waits
         return 1
     options.out.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as scratch:
-        # Root may start none in a sandbox, and containers mostly have none.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with started(program) as browser, tempfile.TemporaryDirectory() as scratch:
         _report(browser, reports[0].resolve(), options.out)
         with _served(Path(scratch)) as address:
             _pages(browser, address, options.out)

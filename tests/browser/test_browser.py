@@ -13,13 +13,12 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.workflow.exhibit import make_exhibit
-from tests.browser.chromium import find_chromium
 
 pytestmark = pytest.mark.pages
 
@@ -37,16 +36,6 @@ class Served(NamedTuple):
     """What of."""
     plan: Plan
     """The plan of its one experiment."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Yield a headless Chromium."""
-    program = find_chromium()
-    assert program is not None, "there is no Chromium: make pages installs it where it can"
-    with sync_playwright() as playwright:
-        # Root may start none in a sandbox, and containers mostly have none.
-        yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
 
 
 @pytest.fixture(scope="module")

@@ -4,29 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.ports import World
 from cruijff_kit.schema.quiz import Question
 from cruijff_kit.workflow.exhibit import make_exhibit
 from cruijff_kit.workflow.quiz import write_quiz
-from tests.browser.chromium import find_chromium
 from tests.integration.reporting.test_quiz import asked
 
 pytestmark = pytest.mark.pages
 
 COUNT = 10
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Yield a headless Chromium."""
-    program = find_chromium()
-    assert program is not None, "there is no Chromium: make pages installs it where it can"
-    with sync_playwright() as playwright:
-        # Root may start none in a sandbox, and containers mostly have none.
-        yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,16 @@
 """The report in a real browser: light, dark, on paper and on a phone, with nothing asked of the net and no fault."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.workflow.exhibit import make_exhibit
 from cruijff_kit.workflow.report import write_report
-from tests.browser.chromium import find_chromium
 from tests.fakes.experiment import make_experiment, plan_of
 from tests.integration.reporting.conftest import SMALL, world_at
 from tests.integration.reporting.test_claims import put
@@ -35,16 +33,6 @@ class Look(NamedTuple):
 
 
 LOOKS = {"light": Look(DESK), "dark": Look(DESK, "dark"), "phone": Look(PHONE), "dark phone": Look(PHONE, "dark")}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Yield a headless Chromium."""
-    program = find_chromium()
-    assert program is not None, "there is no Chromium: make pages installs it where it can"
-    with sync_playwright() as playwright:
-        # Root may start none in a sandbox, and containers mostly have none.
-        yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
 
 
 @pytest.fixture(scope="module")
