@@ -28,6 +28,8 @@ DOCUMENTS = (ExperimentLayout.report, ExperimentLayout.page)
 
 _FALLBACK = ("r1", "d1", "d2")
 _UNREFERENCED = frozenset({"sources"})
+# What the page says elsewhere, or not at all.
+_SUMMARY_ALONE = frozenset({"head", "figures"})
 _POINTERS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "accuracy": lambda row: f"samples/*.json#/scores/{row['scorer']}",
     "figures": lambda row: f"samples/*.json#/scores/{row['scorer']}",
@@ -189,5 +191,5 @@ def _printed(place: Place, references: Mapping[str, Reference]) -> Printed:
         for number, label in enumerate(place.labels)
         if label in references
     )
-    documents = DOCUMENTS[:1] if place.anchor == "head" else DOCUMENTS
+    documents = DOCUMENTS[:1] if place.key.partition("/")[0] in _SUMMARY_ALONE else DOCUMENTS
     return Printed(key=place.key, documents=documents, anchor=place.anchor, text=place.text, origins=origins)
