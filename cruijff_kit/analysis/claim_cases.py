@@ -9,7 +9,7 @@ from cruijff_kit.analysis.claim_sides import Setting, contrast_weights, runs_of,
 from cruijff_kit.analysis.clustered import Clusters, cluster_of, design_effect
 from cruijff_kit.analysis.findings import TRAINING, control_of, subjects_of
 from cruijff_kit.analysis.last_epoch import outcome_rows
-from cruijff_kit.schema.claims import BASE, Claim, Side
+from cruijff_kit.schema.claims import BASE, LOSSES, Claim, Side
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.report import Findings
@@ -17,8 +17,6 @@ from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.spec import ExperimentSpec
 
 __all__ = ["Case", "Samples", "gather_case"]
-
-_LOSSES = ("val_loss", "train_loss")
 
 
 Samples = Mapping[tuple[str, str], Sequence[Prediction]]
@@ -79,7 +77,7 @@ def gather_case(
         samples: those of each run and task at its last epoch.
     """
     metric = claim.metric or findings.metric
-    task = TRAINING if metric in _LOSSES else claim.task or spec.analysis.primary_task or findings.task
+    task = TRAINING if metric in LOSSES else claim.task or spec.analysis.primary_task or findings.task
     case = Case(claim, task, metric)
     if not claim.testable:
         return case
