@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from cruijff_kit.analysis.claim_evidence import Evidence, from_seeds
 from cruijff_kit.analysis.claim_sides import setting_of
-from cruijff_kit.analysis.findings import last_epochs
+from cruijff_kit.analysis.findings import subjects_of
 from cruijff_kit.analysis.independent import homogeneity, proportion_difference
+from cruijff_kit.analysis.last_epoch import outcome_rows
 from cruijff_kit.analysis.paired import holm_adjusted
 from cruijff_kit.schema.design_kinds import LatinDesign, SearchDesign
 from cruijff_kit.schema.interval import Interval
@@ -52,15 +53,8 @@ def check_cells(spec: ExperimentSpec, plan: Plan, *, table: ResultTable, finding
         table: what was collected.
         findings: the figures of the report.
     """
-    trained = [run for run in plan.runs if run.type == "fine-tuned"] or list(plan.runs)
-    last, ids = last_epochs(table.rows), {run.id for run in trained}
-    rows = {
-        row.run: row
-        for row in table.rows
-        if row.run in ids and (row.task, row.metric) == (findings.task, findings.metric)
-        if row.value is not None and row.epoch == last[row.run, row.task]
-    }
-    ground = _Ground(spec, plan, table, findings, rows)
+    ids, rows = {run.id for run in subjects_of(plan)}, outcome_rows(table, task=findings.task, metric=findings.metric)
+    ground = _Ground(spec, plan, table, findings, {run: row for run, row in rows.items() if run in ids})
     return (*_saturation(ground), *_floor(ground), *_monotonicity(ground), *_equal_cells(ground), *_seeds(ground))
 
 
@@ -92,7 +86,7 @@ def _floor(ground: _Ground) -> Iterator[CellCheck]:
     what = f"{len(above)} of {len(figures)} runs lie above {value:.3f}, {source}"
     words = f"no run is shown to do better than {value:.3f}, {source}: nothing may have been learnt"
     yield CellCheck(
-        kind="floor", flagged=flagged, words=words if flagged else what, runs=tuple(figures), measure=value,
+        kind="floor", flagged=flagged, words=words if flagged else what, runs=tuple(figures), figures={"chance": value},
     )  # fmt: skip
 
 
@@ -136,6 +130,7 @@ def _monotonicity(ground: _Ground) -> Iterator[CellCheck]:
         steps = [_step(ground, name, levels=pair) for pair in pairwise(levels)]
         values = [each for each in means if each is not None]
         told = ", ".join(f"{value:.3f} at {level:g}" for level, value in zip(levels, values, strict=True))
+        figures = {f"{name}/{level:g}": value for level, value in zip(levels, values, strict=True)}
         turns = [
             before * after < 0 for before, after in pairwise(later - earlier for earlier, later in pairwise(values))
         ]
@@ -144,7 +139,7 @@ def _monotonicity(ground: _Ground) -> Iterator[CellCheck]:
         shape = "does not rise or fall throughout" if any(turns) else "rises or falls throughout"
         close = "beyond the noise between seeds" if flagged else "within the noise between seeds" if any(turns) else ""
         words = f"along {name} the outcome {shape}{f', {close}' if close else ''}: {told}"
-        yield CellCheck(kind="monotonicity", flagged=flagged, words=words, runs=tuple(ground.rows))
+        yield CellCheck(kind="monotonicity", flagged=flagged, words=words, runs=tuple(ground.rows), figures=figures)
 
 
 def _ordered(cells: Sequence[CellFigure]) -> dict[str, list[float]]:

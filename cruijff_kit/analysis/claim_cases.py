@@ -1,24 +1,26 @@
 """Gathers what speaks for and against one claim: which runs, which figures, which samples."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cruijff_kit.analysis.breakdown import paired_changes
 from cruijff_kit.analysis.claim_evidence import Evidence, from_changes, from_counts, from_seeds
 from cruijff_kit.analysis.claim_sides import Setting, contrast_weights, runs_of, setting_of
 from cruijff_kit.analysis.clustered import Clusters, cluster_of, design_effect
-from cruijff_kit.analysis.findings import TRAINING, control_of, last_epochs
-from cruijff_kit.schema.claims import BASE, Claim, Side
+from cruijff_kit.analysis.findings import TRAINING, control_of, subjects_of
+from cruijff_kit.analysis.last_epoch import outcome_rows
+from cruijff_kit.schema.claims import BASE, LOSSES, Claim, Side
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.report import Findings
 from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["Case", "gather_case"]
+__all__ = ["Case", "Samples", "gather_case"]
 
-_LOSSES = ("val_loss", "train_loss")
-_UNSTATED = "the design names no comparison that would decide on it"
+
+Samples = Mapping[tuple[str, str], Sequence[Prediction]]
+"""Samples by run and task."""
 
 
 class Case(NamedTuple):
@@ -45,13 +47,21 @@ class _Ground(NamedTuple):
 
     spec: ExperimentSpec
     plan: Plan
-    samples: dict[tuple[str, str], list[Prediction]]
+    samples: Samples
     rows: dict[str, ResultRow]
     level: float
     case: Case
 
 
-def gather_case(claim: Claim, spec: ExperimentSpec, *, plan: Plan, table: ResultTable, findings: Findings) -> Case:
+def gather_case(
+    claim: Claim,
+    spec: ExperimentSpec,
+    *,
+    plan: Plan,
+    table: ResultTable,
+    findings: Findings,
+    samples: Samples,
+) -> Case:
     """Return the evidence on one claim.
 
     Trained settings are compared over their seeds. With base models, and where nothing is
@@ -64,42 +74,35 @@ def gather_case(claim: Claim, spec: ExperimentSpec, *, plan: Plan, table: Result
         plan: its sealed plan.
         table: what was collected.
         findings: the figures of the report, for the outcome.
+        samples: those of each run and task at its last epoch.
     """
     metric = claim.metric or findings.metric
-    task = TRAINING if metric in _LOSSES else claim.task or spec.analysis.primary_task or findings.task
+    task = TRAINING if metric in LOSSES else claim.task or spec.analysis.primary_task or findings.task
     case = Case(claim, task, metric)
     if not claim.testable:
-        return case._replace(reason=_UNSTATED)
-    last = last_epochs(table.rows)
-    rows = {
-        row.run: row
-        for row in table.rows
-        if (row.task, row.metric) == (task, metric) and row.epoch == last[row.run, row.task] and row.value is not None
-    }
-    samples: dict[tuple[str, str], list[Prediction]] = {}
-    for each in table.predictions:
-        if each.epoch == last.get((each.run, each.task)):
-            samples.setdefault((each.run, each.task), []).append(each)
+        return case
+    rows = outcome_rows(table, task=task, metric=metric)
     return _weighed(_Ground(spec, plan, samples, rows, 1 - spec.analysis.alpha, case))
 
 
 def _weighed(ground: _Ground) -> Case:
-    claim, trains = ground.case.claim, _trains(ground.plan)
+    claim = ground.case.claim
     if claim.compare is None:
-        chosen = _subjects(ground.plan) if claim.of is None else _side(claim.of, ground.plan)
-        counted = all(row.successes is not None for run, row in ground.rows.items() if run in {r.id for r in chosen})
+        chosen = subjects_of(ground.plan) if claim.of is None else _side(claim.of, ground.plan)
+        known = [ground.rows[run.id] for run in chosen if run.id in ground.rows]
+        counted = all(row.successes is not None for row in known)
         return _each_bounded(ground, chosen) if counted else _over_seeds(ground, chosen)
-    if BASE in claim.compare or not trains:
+    if BASE in claim.compare or not any(run.type == "fine-tuned" for run in ground.plan.runs):
         return _each_paired(ground)
-    wanted = contrast_weights(claim, _subjects(ground.plan))
+    wanted = contrast_weights(claim, subjects_of(ground.plan))
     if not wanted:
         return ground.case._replace(reason="no two settings differ in what it names alone")
-    return _over_seeds(ground, [run for run in _subjects(ground.plan) if setting_of(run) in wanted])
+    return _over_seeds(ground, [run for run in subjects_of(ground.plan) if setting_of(run) in wanted])
 
 
 def _over_seeds(ground: _Ground, chosen: Sequence[PlannedRun]) -> Case:
     """Return evidence over the seeds of settings; the spread is that of all settings."""
-    claim, known = ground.case.claim, [run for run in _subjects(ground.plan) if run.id in ground.rows]
+    claim, known = ground.case.claim, [run for run in subjects_of(ground.plan) if run.id in ground.rows]
     runs = [run for run in chosen if run.id in ground.rows]
     weights = contrast_weights(claim, known) if claim.compare is not None else _mean_of(runs)
     case = ground.case._replace(runs=tuple(run.id for run in runs), reason=_missing(chosen, runs))
@@ -167,7 +170,7 @@ def _with(case: Case, pieces: Sequence[Evidence], *, runs: Sequence[str]) -> Cas
 
 def _side(side: Side, plan: Plan) -> list[PlannedRun]:
     """Return the runs of a side; a listed run may be one that is not trained."""
-    return runs_of(side, plan.runs if isinstance(side, str) else _subjects(plan))
+    return runs_of(side, plan.runs if isinstance(side, str) else subjects_of(plan))
 
 
 def _mean_of(runs: Sequence[PlannedRun]) -> dict[Setting, float]:
@@ -178,12 +181,3 @@ def _mean_of(runs: Sequence[PlannedRun]) -> dict[Setting, float]:
 def _missing(chosen: Sequence[PlannedRun], known: Sequence[PlannedRun]) -> str:
     lost = len(chosen) - len(known)
     return f"{lost} of {len(chosen)} runs without a result" if lost else ""
-
-
-def _trains(plan: Plan) -> bool:
-    return any(run.type == "fine-tuned" for run in plan.runs)
-
-
-def _subjects(plan: Plan) -> list[PlannedRun]:
-    """Return the runs that are trained, or all where none is."""
-    return [run for run in plan.runs if run.type == "fine-tuned" or not _trains(plan)]

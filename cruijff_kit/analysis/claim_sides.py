@@ -6,7 +6,7 @@ from cruijff_kit.schema.claims import Claim, Levels, Side
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.spec import Level
 
-__all__ = ["Setting", "contrast_weights", "runs_of", "setting_of"]
+__all__ = ["Setting", "contrast_weights", "runs_of", "setting_of", "stem_of"]
 
 Setting = tuple[tuple[str, str], ...]
 """What runs that differ in their seed alone have in common."""
@@ -18,7 +18,7 @@ _WHOLE = 38
 def setting_of(run: PlannedRun) -> Setting:
     """Return factor levels, model and name of a run, its seed left out."""
     levels = sorted((name, repr(level)) for name, level in run.factors.items())
-    return (*levels, ("model", repr(run.model.name)), ("", "" if run.factors else _stem(run)))
+    return (*levels, ("model", repr(run.model.name)), ("", "" if run.factors else stem_of(run)))
 
 
 def runs_of(side: Side, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
@@ -88,9 +88,10 @@ def _text(level: Level) -> str:
 
 
 def _is_called(run: PlannedRun, name: str) -> bool:
-    stem = _stem(run)
+    stem = stem_of(run)
     return stem == name or (len(stem) >= _WHOLE and name.startswith(stem))
 
 
-def _stem(run: PlannedRun) -> str:
+def stem_of(run: PlannedRun) -> str:
+    """Return the name of a run without its seed and hash."""
     return run.id.rpartition("-")[0].removesuffix(f"_seed{run.seed}")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from cruijff_kit.analysis.claim_cases import Case, gather_case
 from cruijff_kit.analysis.claim_evidence import Evidence
+from cruijff_kit.analysis.last_epoch import last_samples
 from cruijff_kit.analysis.paired import holm_adjusted
 from cruijff_kit.schema.claims import BASE, Claim, ClaimVerdict, Verdict
 from cruijff_kit.schema.plan import Plan
@@ -34,7 +35,11 @@ def judge_claims(
     """
     if not spec.analysis.claims:
         return (*_unstated(spec), *_planned(spec, findings))
-    cases = [gather_case(claim, spec, plan=plan, table=table, findings=findings) for claim in spec.analysis.claims]
+    samples = last_samples(table)
+    cases = [
+        gather_case(claim, spec, plan=plan, table=table, findings=findings, samples=samples)
+        for claim in spec.analysis.claims
+    ]
     found = verdicts_of(cases, alpha=spec.analysis.alpha)
     return tuple(_told(case, verdict, p_value=p_value) for case, (verdict, p_value) in zip(cases, found, strict=True))
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cruijff_kit.analysis.findings import last_epochs
 from cruijff_kit.analysis.group_columns import Floats, Ints
 from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.last_epoch import last_samples
 from cruijff_kit.analysis.score_intervals import FORECASTS, OPTIONS, unbounded
 from cruijff_kit.errors import ResultError
 from cruijff_kit.schema.calibration import Calibrator
@@ -49,12 +49,7 @@ def diagnose_all(
         calibrators: by run, for the temperature that its other splits are shown at too.
         level: confidence level in (0, 1).
     """
-    last = last_epochs(table.rows)
-    cells: dict[tuple[str, str], list[Prediction]] = {}
-    for each in table.predictions:
-        if each.epoch == last.get((each.run, each.task)):
-            cells.setdefault((each.run, each.task), []).append(each)
-    known = calibrators or {}
+    known, cells = calibrators or {}, last_samples(table)
     found = (diagnose_run(each, calibrator=known.get(run), level=level) for (run, _), each in cells.items())
     return tuple(each for each in found if each is not None)
 

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from cruijff_kit.analysis.breakdown import compare_with_base, group_figures, rank_runs
+from cruijff_kit.analysis.claim_sides import stem_of
 from cruijff_kit.analysis.clustered import Clusters, cluster_of, clustered_proportion, design_effect
 from cruijff_kit.analysis.factorial import Observation, cell_figures, factor_effects
 from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.last_epoch import last_samples, outcome_rows
 from cruijff_kit.analysis.losses import loss_figure
 from cruijff_kit.analysis.paired import holm_adjusted
 from cruijff_kit.schema.design_kinds import LatinDesign, SearchDesign
@@ -27,7 +29,7 @@ from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.spec import ExperimentSpec, Factors, Level
 from cruijff_kit.scoring.figure_names import FIGURES, shown_name, split_metric
 
-__all__ = ["TRAINING", "control_of", "find_all", "last_epochs"]
+__all__ = ["TRAINING", "control_of", "find_all", "subjects_of"]
 
 TRAINING = "training"
 """Task name of rows that hold losses."""
@@ -128,7 +130,7 @@ def _metric(sheet: _Sheet, task: str) -> str:
 def _factors(spec: ExperimentSpec, plan: Plan) -> Factors:
     """Return the factors and levels that the plan's runs have, in the design's order."""
     used: dict[str, dict[str, Level]] = {name: {} for name in spec.factors}
-    for run in _subjects(plan):
+    for run in subjects_of(plan):
         for name, level in run.factors.items():
             used.setdefault(name, {})[repr(level)] = level
     ordered: Factors = {}
@@ -139,7 +141,7 @@ def _factors(spec: ExperimentSpec, plan: Plan) -> Factors:
     return {name: levels for name, levels in ordered.items() if levels}
 
 
-def _subjects(plan: Plan) -> list[PlannedRun]:
+def subjects_of(plan: Plan) -> list[PlannedRun]:
     """Return the runs whose factors have effects: those trained, or all where none is."""
     return _tuned(plan) or list(plan.runs)
 
@@ -148,22 +150,13 @@ def _tuned(plan: Plan) -> list[PlannedRun]:
     return [run for run in plan.runs if run.type == "fine-tuned"]
 
 
-def last_epochs(rows: Iterable[ResultRow]) -> dict[tuple[str, str], int | None]:
-    """Return the last epoch planned for each run and task."""
-    last: dict[tuple[str, str], int | None] = {}
-    for row in rows:
-        known = last.get((row.run, row.task))
-        last[row.run, row.task] = row.epoch if known is None else max(known, row.epoch or 0)
-    return last
-
-
 def _observations(sheet: _Sheet, outcome: _Outcome) -> list[Observation]:
-    last, subjects = last_epochs(sheet.table.rows), {run.id for run in _subjects(sheet.plan)}
+    subjects = {run.id for run in subjects_of(sheet.plan)}
+    rows = outcome_rows(sheet.table, task=outcome.task, metric=outcome.metric)
     return [
-        Observation(row.run, row.factors, row.value)
-        for row in sheet.table.rows
-        if row.run in subjects and (row.task, row.metric) == (outcome.task, outcome.metric)
-        if row.value is not None and row.epoch == last[row.run, row.task]
+        Observation(run, row.factors, row.value)
+        for run, row in rows.items()
+        if run in subjects and row.value is not None
     ]
 
 
@@ -178,7 +171,7 @@ def _by_point(observations: Sequence[Observation]) -> tuple[list[Observation], F
 
 def _by_name(observations: Sequence[Observation], plan: Plan) -> tuple[list[Observation], Factors]:
     """Return outcomes by the names of runs that a design lists: those of one name differ in nothing but their seed."""
-    named = _listed_names(_subjects(plan))
+    named = _listed_names(subjects_of(plan))
     names = tuple(dict.fromkeys(named[each.run] for each in observations))
     if len(names) < 2:
         return list(observations), {}
@@ -190,7 +183,7 @@ def _listed_names(runs: Sequence[PlannedRun]) -> dict[str, str]:
     kinds: dict[str, list[object]] = {}
     names: dict[str, str] = {}
     for run in runs:
-        name = run.id.rpartition("-")[0].removesuffix(f"_seed{run.seed}")
+        name = stem_of(run)
         known, kind = kinds.setdefault(name, []), (run.model, run.dataset, run.settings, run.generation)
         if kind not in known:
             known.append(kind)
@@ -281,19 +274,9 @@ def _ranking(sheet: _Sheet, outcome: _Outcome) -> tuple[TiedSet, ...]:
     task = next((each for each in sheet.spec.evaluation.tasks if each.name == outcome.task), None)
     if task is None or (task.scorers and outcome.metric != task.scorers[0]) or "/" in outcome.metric:
         return ()
-    samples = _predictions(sheet)
+    samples = last_samples(sheet.table)
     found = [samples[run.id, task.name] for run in sheet.plan.runs if (run.id, task.name) in samples]
     return rank_runs(found, cluster=sheet.spec.analysis.cluster, level=sheet.level)
-
-
-def _predictions(sheet: _Sheet) -> dict[tuple[str, str], list[Prediction]]:
-    """Return the samples of each run and task at its last planned epoch."""
-    last = last_epochs(sheet.table.rows)
-    found: dict[tuple[str, str], list[Prediction]] = {}
-    for each in sheet.table.predictions:
-        if each.epoch == last.get((each.run, each.task)):
-            found.setdefault((each.run, each.task), []).append(each)
-    return found
 
 
 def _comparisons(sheet: _Sheet) -> tuple[tuple[Comparison, ...], tuple[str, ...]]:
@@ -301,7 +284,7 @@ def _comparisons(sheet: _Sheet) -> tuple[tuple[Comparison, ...], tuple[str, ...]
     wanted, tuned_runs = sheet.spec.analysis.comparisons, _tuned(sheet.plan)
     if wanted and _BASE not in wanted and tuned_runs:
         return (), ()
-    samples, found, unpaired = _predictions(sheet), [], []
+    samples, found, unpaired = last_samples(sheet.table), [], []
     for run in tuned_runs or sheet.plan.runs[1:]:
         for task in dict.fromkeys(cell.task.name for cell in run.cells):
             base = control_of(sheet.plan, run, task=task) if tuned_runs else sheet.plan.runs[0]
@@ -332,7 +315,7 @@ def control_of(plan: Plan, run: PlannedRun, *, task: str) -> PlannedRun | None:
 
 
 def _groups(sheet: _Sheet) -> tuple[GroupFigure, ...]:
-    samples = _predictions(sheet)
+    samples = last_samples(sheet.table)
     chosen, cluster = sheet.spec.analysis.groups, sheet.spec.analysis.cluster
     if cluster is not None and not chosen:
         # Every column is broken down by where none is named; clusters are no breakdown.

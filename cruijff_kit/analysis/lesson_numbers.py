@@ -10,7 +10,7 @@ from cruijff_kit.errors import Problem
 from cruijff_kit.schema.lesson import Evidence
 from cruijff_kit.schema.spec import Factors
 
-__all__ = ["number_problems"]
+__all__ = ["Unheld", "number_problems", "unheld_numbers"]
 
 # Thousands first, or their commas would end the number. A sign counts where nothing stands before it.
 _NUMBER = re.compile(
@@ -21,6 +21,19 @@ _NUMBER = re.compile(
 _WORD = re.compile(r"[A-Za-z_]+[A-Za-z_]*\d+[A-Za-z_]*(?![\w.]*\.\d)")
 _MINUS = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-"})
 _COARSEST = Decimal("0.1")
+
+
+class Unheld(NamedTuple):
+    """A number of a text that no cited figure holds."""
+
+    number: str
+    """The number as it stands, without its unit."""
+    scale: float
+    """What one of its units is: 0.01 where it is in per cent."""
+    shown: str
+    """The number as problems show it."""
+    problem: Problem
+    """What is wrong with it."""
 
 
 class _Held(NamedTuple):
@@ -46,10 +59,15 @@ def number_problems(
         names: names of runs, models, tasks and figures, whose digits are no numbers.
         factors: what the design varies.
     """
+    return [each.problem for each in unheld_numbers(text, evidence, names=names, factors=factors)]
+
+
+def unheld_numbers(text: str, evidence: Sequence[Evidence], *, names: Iterable[str], factors: Factors) -> list[Unheld]:
+    """Return the numbers of a text of which `number_problems` tells."""
     plain = unicodedata.normalize("NFKC", text).translate(_MINUS)
     held = list(_held(evidence))
     found = _NUMBER.finditer(_without(plain, names, factors=factors))
-    return [problem for match in found for problem in _unheld(match, held)]
+    return [each for match in found for each in _unheld(match, held)]
 
 
 def _held(evidence: Sequence[Evidence]) -> Iterator[_Held]:
@@ -65,7 +83,9 @@ def _held(evidence: Sequence[Evidence]) -> Iterator[_Held]:
 def _without(text: str, names: Iterable[str], *, factors: Factors) -> str:
     """Return a text without the names in it, and without levels that stand behind their factor."""
     for name in sorted({each for each in names if each}, key=len, reverse=True):
-        text = re.sub(rf"(?<![\w.]){re.escape(name)}(?!\w|\.\w)", " ", text)
+        # Most runs are not named in a line, and a pattern of each would be compiled for every one.
+        if name in text:
+            text = re.sub(rf"(?<![\w.]){re.escape(name)}(?!\w|\.\w)", " ", text)
     for factor, levels in factors.items():
         told = "|".join(re.escape(form) for form in sorted(_forms(levels), key=len, reverse=True))
         text = (
@@ -81,14 +101,16 @@ def _forms(levels: Iterable[object]) -> set[str]:
     return forms | {f"{number:g}" for number in numbers} | powers | {each.replace("e-0", "e-") for each in powers}
 
 
-def _unheld(match: re.Match[str], held: Sequence[_Held]) -> Iterator[Problem]:
+def _unheld(match: re.Match[str], held: Sequence[_Held]) -> Iterator[Unheld]:
+    told = f"{match['sign'] or ''}{match['digits'].replace(',', '')}{match['power'] or ''}"
     try:
-        number = Decimal(f"{match['sign'] or ''}{match['digits'].replace(',', '')}{match['power'] or ''}")
+        number = Decimal(told)
     except InvalidOperation:
         number = Decimal("NaN")
     scale = Decimal("0.01") if match["percent"] else Decimal(1)
     if number.is_nan() or not any(_equal(number, each, scale=scale) for each in held):
-        yield _problem(match.group().strip(), number * scale, held=held)
+        shown = match.group().strip()[:40]
+        yield Unheld(told, float(scale), shown, _problem(shown, number * scale, held=held))
 
 
 def _equal(number: Decimal, held: _Held, *, scale: Decimal) -> bool:
@@ -102,7 +124,7 @@ def _equal(number: Decimal, held: _Held, *, scale: Decimal) -> bool:
 
 
 def _problem(shown: str, number: Decimal, *, held: Sequence[_Held]) -> Problem:
-    fact = f"`{shown[:40]}` is the value, limit or count of no figure that is cited"
+    fact = f"`{shown}` is the value, limit or count of no figure that is cited"
     if not held or number.is_nan():
         return Problem(fact, hint="cite the figure that holds it; `ck results` lists them")
     near = min(held, key=lambda each: abs(each.value - number))

@@ -46,14 +46,21 @@ class Figures:
         self._known = sorted(values)
         self._values = [each.value for each in self._known]
 
-    def quoted(self, number: str, words: frozenset[str], *, chosen: Sequence[int]) -> int | None:
+    def quoted(self, number: str, words: frozenset[str], *, chosen: Sequence[int], scale: float = 1.0) -> int | None:
         """Return the place of the figure that a number is, rounded as it stands; None where there is none.
 
         Of several the one counts whose name shares most words with the sentence, and of those one
         that the sentence quoted before.
+
+        Args:
+            number: the number as it stands, without its unit.
+            words: words of the sentence.
+            chosen: places of the figures that the sentence quoted before.
+            scale: what one of its units is, 0.01 for per cent.
         """
         digits = number.replace(",", "").lstrip("+-\u2212")
-        value, half = float(digits), 0.5 * 10.0 ** -len(digits.partition(".")[2].partition("e")[0])
+        mantissa, _, power = digits.lower().partition("e")
+        value, half = scale * float(digits), scale * float(f"0.5e{int(power or 0) - len(mantissa.partition('.')[2])}")
         slack = half * (1 + 1e-9)
         first, last = bisect_left(self._values, value - slack), bisect_right(self._values, value + slack)
         places = dict.fromkeys(each.place for each in self._known[first:last])

@@ -6,7 +6,7 @@ from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.report import Findings, Interval, Reference, Trace
 from cruijff_kit.schema.result import ResultTable
 
-__all__ = ["figure_key", "trace_all"]
+__all__ = ["figure_key", "labelled", "trace_all"]
 
 
 def figure_key(*parts: object) -> str:
@@ -39,17 +39,15 @@ class _References:
         derived = {path: sha for path, sha in hashes.items() if path not in {ExperimentLayout.results, *calibrators}}
         results = {ExperimentLayout.results: hashes.get(ExperimentLayout.results)}
         self.all = (
-            *_labelled("t", training, pointer="`loss`, `val_loss` and `tokens_per_second` of each line"),
-            *_labelled(
-                "e", {path: row.source_sha256 for path, row in logs.items()}, pointer="`samples/*.json#/scores`"
-            ),
-            *_labelled(
+            *labelled("t", training, pointer="`loss`, `val_loss` and `tokens_per_second` of each line"),
+            *labelled("e", {path: row.source_sha256 for path, row in logs.items()}, pointer="`samples/*.json#/scores`"),
+            *labelled(
                 "p",
                 derived,
                 pointer="`correct`, `confidence` and `option_logprobs` by `task`, `epoch`, `sample_id` and `groups`",
             ),
-            *_labelled("c", calibrators, pointer="`thresholds` or `threshold`, and `temperature`"),
-            *_labelled("r", results, pointer="column `value` by `run`, `task`, `epoch` and `metric`"),
+            *labelled("c", calibrators, pointer="`thresholds` or `threshold`, and `temperature`"),
+            *labelled("r", results, pointer="column `value` by `run`, `task`, `epoch` and `metric`"),
         )
         self._labels = {reference.path: reference.label for reference in self.all}
 
@@ -58,7 +56,8 @@ class _References:
         return tuple(self._labels[path] for path in paths if path in self._labels)
 
 
-def _labelled(letter: str, files: Mapping[str, str | None], *, pointer: str) -> Iterator[Reference]:
+def labelled(letter: str, files: Mapping[str, str | None], *, pointer: str) -> Iterator[Reference]:
+    """Yield a reference a file, path to hash, numbered from 1 behind the letter of its kind."""
     for number, (path, sha256) in enumerate(files.items(), start=1):
         yield Reference(label=f"{letter}{number}", path=path, sha256=sha256, pointer=pointer)
 
@@ -90,7 +89,7 @@ def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
         yield _trace(key, effect.figure, labels=results)
         yield from _tests(key, {"p": effect.p_value, "adjusted_p": effect.p_adjusted}, labels=results)
     for pair in findings.comparisons:
-        labels = known.labels(_predictions(pair.run), _predictions(pair.base))
+        labels = known.labels(ExperimentLayout.predictions_of(pair.run), ExperimentLayout.predictions_of(pair.base))
         key = figure_key("base", pair.run, pair.task)
         yield _trace(key, pair.difference, labels=labels)
         yield _trace(figure_key(key, "bootstrap"), pair.bootstrap, labels=labels)
@@ -101,23 +100,24 @@ def _derived(findings: Findings, known: _References) -> Iterator[Trace]:
     for each in findings.diagnoses:
         for score in each.figures:
             key = figure_key("probability", each.run, each.task, _epoch(each.epoch), score.name)
-            yield _trace(key, score.figure, labels=known.labels(_predictions(each.run)))
+            yield _trace(key, score.figure, labels=known.labels(ExperimentLayout.predictions_of(each.run)))
     for promise in findings.guarantees:
-        labels = known.labels(_predictions(promise.run), RunLayout(promise.run).calibrator)
+        labels = known.labels(ExperimentLayout.predictions_of(promise.run), RunLayout(promise.run).calibrator)
         for name, figure in (("coverage", promise.coverage), ("acted", promise.acted), ("risk", promise.risk)):
             if figure is not None:
                 yield _trace(figure_key("guarantee", promise.run, promise.task, name), figure, labels=labels)
     for group in findings.groups:
         key = figure_key("group", group.run, group.task, group.group, group.level)
-        yield _trace(key, group.figure, labels=known.labels(_predictions(group.run)))
+        yield _trace(key, group.figure, labels=known.labels(ExperimentLayout.predictions_of(group.run)))
 
 
 def _checks(findings: Findings, known: _References) -> Iterator[Trace]:
-    """Yield what a look across all cells held the figures against."""
+    """Yield what a look across all cells computed for itself: chance from the answers, all else from the results."""
     for each in findings.checks:
-        if each.measure is not None:
-            labels = known.labels(*map(_predictions, each.runs))
-            yield Trace(figure=figure_key("check", each.kind), value=each.measure, references=labels)
+        samples = map(ExperimentLayout.predictions_of, each.runs) if each.kind == "floor" else ()
+        labels = known.labels(*samples) or known.labels(ExperimentLayout.results)
+        for name, value in each.figures.items():
+            yield Trace(figure=figure_key("check", each.kind, name), value=value, references=labels)
 
 
 def _claims(findings: Findings, known: _References) -> Iterator[Trace]:
@@ -125,7 +125,7 @@ def _claims(findings: Findings, known: _References) -> Iterator[Trace]:
     for place, claim in enumerate(findings.claims, start=1):
         if claim.figure is not None:
             seeds = claim.test.startswith("t over seeds")
-            samples = () if seeds else known.labels(*map(_predictions, claim.runs))
+            samples = () if seeds else known.labels(*map(ExperimentLayout.predictions_of, claim.runs))
             labels = samples or known.labels(ExperimentLayout.results)
             key = figure_key("claim", place)
             yield _trace(key, claim.figure, labels=labels)
@@ -141,10 +141,6 @@ def _tests(key: str, values: Mapping[str, float | None], *, labels: tuple[str, .
 
 def _trace(key: str, figure: Interval, *, labels: tuple[str, ...]) -> Trace:
     return Trace(figure=key, value=figure.value, low=figure.low, high=figure.high, n=figure.n, references=labels)
-
-
-def _predictions(run: str) -> str:
-    return f"{ExperimentLayout.predictions}/{run}.parquet"
 
 
 def _epoch(epoch: int | None) -> str:

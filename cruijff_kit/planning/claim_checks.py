@@ -5,15 +5,13 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from cruijff_kit.errors import Problem
-from cruijff_kit.schema.claims import BASE, Claim, Side
+from cruijff_kit.schema.claims import BASE, LOSSES, Claim, Side
 from cruijff_kit.schema.design_kinds import FractionalDesign, GridDesign, LatinDesign, SearchDesign
 from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.scoring.figure_names import FIGURES, metrics_of, split_metric
 
 __all__ = ["check_claims"]
-
-_LOSSES = ("val_loss", "train_loss")
 
 
 class _Asked(NamedTuple):
@@ -60,10 +58,10 @@ def _figure(asked: _Asked) -> Iterator[Problem]:
     if claim.task is not None and claim.task not in tasks:
         yield _unknown(claim.task, tasks, path=f"{asked.path}.task")
         return
-    known = list(_LOSSES) if asked.spec.tools.preparation != "none" else []
+    known = list(LOSSES) if asked.spec.tools.preparation != "none" else []
     if asked.evaluated and asked.task is not None:
         scorers = [name for scorer in asked.task.scorers for name in metrics_of(scorer, asked.task.options)]
-        if not scorers and claim.metric not in _LOSSES:
+        if not scorers and claim.metric not in LOSSES:
             # What a task's own scorers give is known when it has run.
             return
         known = [*scorers, *known]
@@ -73,7 +71,7 @@ def _figure(asked: _Asked) -> Iterator[Problem]:
 
 def _bounds(asked: _Asked) -> Iterator[Problem]:
     figure = FIGURES.get(split_metric(asked.metric)[1] or "accuracy")
-    if figure is None or asked.metric in _LOSSES:
+    if figure is None or asked.metric in LOSSES:
         return
     for name in ("at_least", "at_most"):
         bound = getattr(asked.claim, name)

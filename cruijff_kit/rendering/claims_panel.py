@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from cruijff_kit.rendering.claim_text import claim_words
 from cruijff_kit.rendering.numbers import NONE, estimate, p_text, percent
-from cruijff_kit.rendering.sheet import Column, Table, source_labels
+from cruijff_kit.rendering.sheet import Column, Table
 from cruijff_kit.schema.claims import ClaimVerdict
-from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.report import Deviation, Dossier
 from cruijff_kit.scoring.figure_names import shown_name
 
@@ -26,7 +25,11 @@ def claim_table(dossier: Dossier) -> Table:
         Column("claim"), Column("verdict", "verdict"), Column(f"figure and {level} interval", "number"),
         Column("adjusted p", "number"), Column("stated comparison and test"), Column("source", "source"),
     )  # fmt: skip
-    rows = tuple(_claim(dossier, each, place=place) for place, each in enumerate(dossier.findings.claims, start=1))
+    traced = {each.figure: each.references for each in dossier.traces}
+    rows = tuple(
+        _claim(each, place=place, labels=traced.get(f"claim/{place}", ()))
+        for place, each in enumerate(dossier.findings.claims, start=1)
+    )
     if not rows:
         return Table("claims", "Claims", (), ())
     alpha = dossier.spec.analysis.alpha
@@ -88,7 +91,7 @@ def _marked(row: Sequence[str], columns: Sequence[Column]) -> tuple[str, ...]:
     return tuple(f"{cell} {EXPLORATORY}" if at == place else cell for at, cell in enumerate(row))
 
 
-def _claim(dossier: Dossier, each: ClaimVerdict, *, place: int) -> tuple[str, ...]:
+def _claim(each: ClaimVerdict, *, place: int, labels: tuple[str, ...]) -> tuple[str, ...]:
     figure, known = each.figure, each.figure is not None and each.figure.value is not None
     looked = f"{shown_name(each.metric)} on {each.task}" if each.task != "training" else each.metric
     comparison = claim_words(each.claim, figure=looked) if each.claim is not None else looked if each.metric else ""
@@ -99,16 +102,8 @@ def _claim(dossier: Dossier, each: ClaimVerdict, *, place: int) -> tuple[str, ..
         estimate(figure),
         p_text(each.p_adjusted),
         "; ".join(told) or NONE,
-        _sources(dossier, each) if known else NONE,
+        " ".join(labels) or NONE if known else NONE,
     )
-
-
-def _sources(dossier: Dossier, each: ClaimVerdict) -> str:
-    """Return where a claim's figure comes from: answers where samples were tested, results where runs were."""
-    if each.test.startswith("t over seeds"):
-        return source_labels(dossier, ExperimentLayout.results)
-    labels = source_labels(dossier, *map(ExperimentLayout.predictions_of, each.runs))
-    return labels if labels != NONE else source_labels(dossier, ExperimentLayout.results)
 
 
 def _concerned(each: Deviation) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "html_sentence",
     "markdown_section",
     "markdown_sentence",
+    "origin_of",
     "printed_places",
     "table_labels",
     "with_places",
@@ -27,6 +28,8 @@ DOCUMENTS = (ExperimentLayout.report, ExperimentLayout.page)
 
 _FALLBACK = ("r1", "d1", "d2")
 _UNREFERENCED = frozenset({"sources"})
+# What the page says elsewhere, or not at all.
+_SUMMARY_ALONE = frozenset({"head", "figures"})
 _POINTERS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "accuracy": lambda row: f"samples/*.json#/scores/{row['scorer']}",
     "figures": lambda row: f"samples/*.json#/scores/{row['scorer']}",
@@ -61,7 +64,7 @@ def printed_places(
         sentences: sentences by the anchor of what they stand in.
         dossier: everything the report is made of.
     """
-    references = {each.label: each for each in dossier.references}
+    references = dossier.labelled
     for anchor, told in sentences.items():
         for number, sentence in enumerate(told, start=1):
             labels = dossier.cited.get(sentence, ())
@@ -99,7 +102,7 @@ def markdown_section(table: Table) -> str:
 
 def html_sentence(sentence: str, dossier: Dossier) -> str:
     """Return the attributes of an element that holds a sentence."""
-    return _attributes(dossier.cited.get(sentence, ()), {each.label: each for each in dossier.references})
+    return _attributes(dossier.cited.get(sentence, ()), dossier.labelled)
 
 
 def html_section(table: Table) -> str:
@@ -133,7 +136,6 @@ def _hint(labels: tuple[str, ...], references: Mapping[str, Reference], *, point
 def _places(table: Table, dossier: Dossier) -> Iterator[Place]:
     if table.key in _UNREFERENCED:
         return
-    references = {each.label: each for each in dossier.references}
     at = next((number for number, column in enumerate(table.columns) if column.kind == "source"), None)
     names = {column.name for column in table.columns if column.kind == "code"}
     seen: Counter[str] = Counter()
@@ -145,7 +147,7 @@ def _places(table: Table, dossier: Dossier) -> Iterator[Place]:
         labels = tuple(row[at].split()) if at is not None and row[at] != "-" else ()
         labels = (*labels, *_own(table.key, cells, dossier=dossier)) or _FALLBACK
         pointer = _POINTERS[table.key](cells) if table.key in _POINTERS else ""
-        hint = _hint(labels, references, pointer=pointer)
+        hint = _hint(labels, dossier.labelled, pointer=pointer)
         text = {name: cell for name, cell in cells.items() if name not in names and any(map(str.isdigit, cell))}
         yield Place(key, f"{table.key}-{number + 1}", text, labels=labels, pointer=pointer, hint=hint)
 
@@ -172,16 +174,22 @@ def _own(key: str, row: Mapping[str, str], *, dossier: Dossier) -> tuple[str, ..
     return tuple(dossier.labels[path] for path in paths if path in dossier.labels)
 
 
+def origin_of(reference: Reference, *, pointer: str = "") -> Origin:
+    """Return a reference as documents and differences name it.
+
+    Args:
+        reference: the file, and which part of it figures come from.
+        pointer: which part of it this number comes from; the reference's own where empty.
+    """
+    place = (pointer or reference.pointer).replace("`", "")
+    return Origin(label=reference.label, file=reference.path, sha256=reference.sha256, pointer=place)
+
+
 def _printed(place: Place, references: Mapping[str, Reference]) -> Printed:
     origins = tuple(
-        Origin(
-            label=label,
-            file=references[label].path,
-            sha256=references[label].sha256,
-            pointer=(place.pointer if number == 0 and place.pointer else references[label].pointer).replace("`", ""),
-        )
+        origin_of(references[label], pointer=place.pointer if number == 0 else "")
         for number, label in enumerate(place.labels)
         if label in references
     )
-    documents = DOCUMENTS[:1] if place.anchor == "head" else DOCUMENTS
+    documents = DOCUMENTS[:1] if place.key.partition("/")[0] in _SUMMARY_ALONE else DOCUMENTS
     return Printed(key=place.key, documents=documents, anchor=place.anchor, text=place.text, origins=origins)

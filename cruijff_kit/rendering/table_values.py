@@ -7,7 +7,7 @@ from typing import Any
 
 from cruijff_kit.schema.verification import Difference, Origin
 
-__all__ = ["table_differences", "value_count"]
+__all__ = ["same_value", "table_differences", "value_count"]
 
 _SAID = frozenset({"metric", "value", "n", "successes", "epoch", "seed", "correct", "confidence", "number", "abstain"})
 """Columns whose values may be shown; texts of samples may not, whatever their tier."""
@@ -47,7 +47,7 @@ def _of_row(
     path: str, number: int, *, row: Mapping[str, Any], anew: Mapping[str, Any], exact: bool
 ) -> Iterator[Difference]:
     for column in dict.fromkeys((*row, *anew)):
-        if _same(row.get(column), anew.get(column), exact=exact):
+        if same_value(row.get(column), anew.get(column), exact=exact):
             continue
         said = column in _SAID
         shown, made = (repr(each.get(column)) if said else "" for each in (row, anew))
@@ -64,7 +64,8 @@ def _of_row(
         )
 
 
-def _same(shown: object, made: object, *, exact: bool) -> bool:
+def same_value(shown: object, made: object, *, exact: bool) -> bool:
+    """Return whether two values are one; where not exact, but for the last bits, which libraries round otherwise."""
     if exact or not (isinstance(shown, float) and isinstance(made, float)):
         return shown == made
     return isclose(shown, made, rel_tol=1e-9, abs_tol=1e-12)

@@ -8,10 +8,13 @@ from cruijff_kit.schema.design_kinds import Level
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.noun import Name, Noun, RunId
 
-__all__ = ["BASE", "VERDICTS", "Claim", "ClaimVerdict", "Levels", "Side", "Verdict"]
+__all__ = ["BASE", "LOSSES", "VERDICTS", "Claim", "ClaimVerdict", "Levels", "Side", "Verdict"]
 
 BASE = "base"
 """The side that is each run's own base model, untouched."""
+
+LOSSES = ("val_loss", "train_loss")
+"""Figures of training, which belong to no task."""
 
 Levels = dict[str, Level]
 """Factor levels that runs have."""

@@ -186,8 +186,8 @@ class CellCheck(Noun):
     """What was found, or what was looked at, in a sentence."""
     runs: tuple[str, ...] = ()
     """Runs it is about."""
-    measure: float | None = None
-    """What the figures were held against, where it was computed from the answers."""
+    figures: dict[str, float] = {}
+    """Numbers of its words that are no figures of runs, by name: what guessing gives, means along a factor."""
 
 
 class Deviation(Noun):
@@ -378,3 +378,8 @@ class Dossier(Noun):
     def labels(self) -> dict[str, str]:
         """Return the label of each file that figures come from, by its path."""
         return {reference.path: reference.label for reference in self.references}
+
+    @cached_property
+    def labelled(self) -> dict[str, Reference]:
+        """Return the references by their labels."""
+        return {reference.label: reference for reference in self.references}

@@ -91,9 +91,9 @@ def _analysis(spec: ExperimentSpec, stated: Statement, *, why: Mapping[str, str]
 
 
 def _runs(plan: Plan, stated: Statement, *, why: Mapping[str, str]) -> Iterator[Deviation]:
-    now = [run.id for run in plan.runs]
-    extra = tuple(run for run in now if run not in set(stated.runs))
-    dropped = tuple(run for run in stated.runs if run not in set(now))
+    now, before = dict.fromkeys(run.id for run in plan.runs), dict.fromkeys(stated.runs)
+    extra = tuple(run for run in now if run not in before)
+    dropped = tuple(run for run in before if run not in now)
     reason = why.get(plan.spec_sha256, "")
     if extra:
         words = f"added after the first job: {_listed(extra)}"

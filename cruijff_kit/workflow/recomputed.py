@@ -9,14 +9,14 @@ from pydantic import ValidationError
 from cruijff_kit.errors import ResultError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.rendering.differing import Rendered
-from cruijff_kit.rendering.references import DOCUMENTS
+from cruijff_kit.rendering.references import DOCUMENTS, origin_of
 from cruijff_kit.rendering.report_tables import report_tables
 from cruijff_kit.rendering.table_values import table_differences
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.report import Dossier
 from cruijff_kit.schema.result import ResultTable
-from cruijff_kit.schema.verification import Origin, References
+from cruijff_kit.schema.verification import References
 from cruijff_kit.workflow.audit import acts_of
 from cruijff_kit.workflow.collect import gather_results, hashes_of, result_files
 from cruijff_kit.workflow.report import gather_dossier, report_files
@@ -57,6 +57,8 @@ class Recomputed(NamedTuple):
     """Every place at which numbers stand."""
     evidence: Mapping[str, str | None]
     """Files that the report rests on, and their hashes as they lie here."""
+    kept: References | None
+    """What `report/references.json` holds on disk; None where there is none, or it is damaged."""
 
 
 def last_report(world: World) -> Written:
@@ -117,6 +119,7 @@ def recompute(written: Written, *, progress: Progress | None = None, world: Worl
         rendered=_rendered(dossier, files, references=references, sections={each.title: each.key for each in shown}),
         references=references,
         evidence=evidence,
+        kept=kept,
     )
 
 
@@ -140,12 +143,7 @@ def _rendered(
     texts = (*DOCUMENTS, ExperimentLayout.traces, ExperimentLayout.references)
     return Rendered(
         documents={path: files[path].decode() for path in texts},
-        origins={
-            each.label: Origin(
-                label=each.label, file=each.path, sha256=each.sha256, pointer=each.pointer.replace("`", "")
-            )
-            for each in dossier.references
-        },
+        origins={each.label: origin_of(each) for each in dossier.references},
         printed={each.anchor: each for each in references.printed if each.anchor.rpartition("-")[2].isdigit()},
         sections=sections,
     )

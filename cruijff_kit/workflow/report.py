@@ -1,7 +1,7 @@
 """Report: turn collected results into `summary.md` and a page, each figure traced."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -113,8 +113,8 @@ def gather_dossier(
     sweep = view_of(spec, read_record(world), plan=plan) if isinstance(spec.design, SearchDesign) else None
     known = _audits(plan, world)
     told = (*(sweep.words if sweep else ()), *findings.bottom_line, *audit_sentences(known["audits"]))
-    references, traces = trace_all(table, findings, hashes={**hashes, **_calibrators(findings, world)})
     statuses, files = tuple(_statuses(plan, world)), evidence_files(plan, table, world=world)
+    references, traces = trace_all(table, findings, hashes={**hashes, **_calibrators(findings, files)})
     dossier = Dossier(
         spec=_masked(spec, world=world),
         plan=plan,
@@ -159,10 +159,10 @@ def _judged(
     return found.model_copy(update={"bottom_line": bottom_line(found, spec, deviations=deviations)})
 
 
-def _calibrators(findings: Findings, world: World) -> dict[str, str]:
+def _calibrators(findings: Findings, files: Mapping[str, str | None]) -> dict[str, str]:
     """Return the hash of each calibrator that was applied, by path."""
     applied = [RunLayout(run).calibrator for run in dict.fromkeys(each.run for each in findings.guarantees)]
-    return {path: world.store.digest(path) or "" for path in applied}
+    return {path: files.get(path) or "" for path in applied}
 
 
 def _cited(dossier: Dossier) -> dict[str, tuple[str, ...]]:

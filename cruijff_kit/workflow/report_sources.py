@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from cruijff_kit.analysis.quoted import Figures, Grounds, constants_of, labels_of
+from cruijff_kit.analysis.traces import labelled
 from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import DesignLock, Plan, PlannedRun
@@ -107,15 +108,11 @@ def _references(
         if files.get(path) is not None:
             yield Reference(label=label, path=path, sha256=files[path], pointer=pointer)
     manifests = [RunLayout(run.id).manifest for run in plan.runs if run.type == "fine-tuned"]
-    yield from _labelled("m", manifests, files=files, pointer="`started` and `ended`")
+    yield from labelled("m", _there(manifests, files), pointer="`started` and `ended`")
     ended = {RunLayout(each.run_id).status(each.step): each.phase is Phase.COMPLETED for each in statuses}
     waiting = [path for path, well in ended.items() if not well]
-    yield from _labelled("s", waiting, files=files, pointer="`state`, `step`, `total` and `message`")
+    yield from labelled("s", _there(waiting, files), pointer="`state`, `step`, `total` and `message`")
 
 
-def _labelled(
-    letter: str, paths: Iterable[str], *, files: Mapping[str, str | None], pointer: str
-) -> Iterator[Reference]:
-    there = [path for path in paths if files.get(path) is not None]
-    for number, path in enumerate(there, start=1):
-        yield Reference(label=f"{letter}{number}", path=path, sha256=files[path], pointer=pointer)
+def _there(paths: Iterable[str], files: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {path: files[path] for path in paths if files.get(path) is not None}

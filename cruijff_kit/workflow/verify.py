@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.rendering.table_values import value_count
-from cruijff_kit.schema.audit import AuditRecord
+from cruijff_kit.schema.audit import AuditRecord, AuditVerdict
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.verification import Difference, Verification
 from cruijff_kit.workflow.audit import verify_audit
-from cruijff_kit.workflow.recomputed import Recomputed, last_report, read_references, recompute
+from cruijff_kit.workflow.recomputed import Recomputed, last_report, recompute
 from cruijff_kit.workflow.verify_documents import check_report, read_shown
 from cruijff_kit.workflow.verify_files import Checked, check_evidence, check_products, check_vouched
 from cruijff_kit.workflow.verify_prose import check_prose
@@ -35,16 +35,15 @@ def verify_experiment(*, progress: Progress | None = None, world: World) -> Veri
     records = tuple(world.audit.records())
     written = last_report(world)
     made = recompute(written, progress=progress, world=world)
-    kept = read_references(world.store.read(ExperimentLayout.references))
     since = [each for each in records if each.seq > written.seq]
     shown = read_shown(made, world=world)
-    vouched = check_vouched(made.dossier.plan, world=world)
-    evidence = check_evidence(kept.files if kept is not None else {}, made.evidence, since=since)
+    vouched = check_vouched(made.dossier.plan, known=made.evidence, world=world)
+    evidence = check_evidence(made.kept.files if made.kept is not None else {}, made.evidence, since=since)
     products = check_products(records, skipped=shown, world=world)
     compared = check_report(shown, made)
     prose = world.store.read_text(ExperimentLayout.findings) or ""
     differences = (
-        *_record(verdict.problem if not verdict.ok else "", verdict.line),
+        *_record(verdict),
         *_anchor(made, records),
         *_once((vouched, evidence, products)),
         *compared.differences,
@@ -62,10 +61,10 @@ def verify_experiment(*, progress: Progress | None = None, world: World) -> Veri
     )
 
 
-def _record(problem: str | None, line: int | None) -> Iterator[Difference]:
-    if problem != "":
-        place = f"line {line}" if line is not None else ""
-        words = f"the audit log does not hold: {problem or 'unknown problem'}"
+def _record(verdict: AuditVerdict) -> Iterator[Difference]:
+    if not verdict.ok:
+        place = f"line {verdict.line}" if verdict.line is not None else ""
+        words = f"the audit log does not hold: {verdict.problem or 'unknown problem'}"
         yield Difference(kind="record", path=ExperimentLayout.audit, place=place, words=words)
 
 

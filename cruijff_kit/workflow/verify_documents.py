@@ -1,15 +1,14 @@
 """Documents and tables held against those made anew from the raw files; only reads what it is handed."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from math import isclose
 from typing import Any, NamedTuple
 
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.differing import document_differences
 from cruijff_kit.rendering.references import DOCUMENTS
-from cruijff_kit.rendering.table_values import table_differences
+from cruijff_kit.rendering.table_values import same_value, table_differences
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.verification import Difference, Origin
 from cruijff_kit.workflow.recomputed import Recomputed, read_references
@@ -48,9 +47,10 @@ def check_report(shown: Mapping[str, bytes | None], recomputed: Recomputed) -> C
     tables = [each for path in recomputed.tables for each in _table(path, shown[path], recomputed=recomputed)]
     differing = [path for path in _TEXTS if path in shown and shown[path] != recomputed.files[path]]
     touched = [path for path in differing if not _as_written(path, shown[path], recomputed=recomputed)]
-    if differing and not touched and not list(_figures(shown, recomputed)):
+    figures = tuple(_figures(shown, recomputed)) if differing else ()
+    if differing and not touched and not figures:
         return Compared((*tables, *_others(shown, recomputed)), (_other_words(recomputed),))
-    texts = [each for path in differing for each in _text(path, shown, recomputed=recomputed)]
+    texts = [each for path in differing for each in _text(path, shown[path], figures=figures, recomputed=recomputed)]
     return Compared((*tables, *texts, *_others(shown, recomputed)))
 
 
@@ -87,8 +87,9 @@ def _table(path: str, content: bytes | None, *, recomputed: Recomputed) -> Itera
         )  # fmt: skip
 
 
-def _text(path: str, shown: Mapping[str, bytes | None], *, recomputed: Recomputed) -> Iterator[Difference]:
-    content = shown[path]
+def _text(
+    path: str, content: bytes | None, *, figures: Sequence[Difference], recomputed: Recomputed
+) -> Iterator[Difference]:
     if content is None:
         yield Difference(kind="file", path=path, words=f"the file is missing; {_AGAIN}")
         return
@@ -97,11 +98,9 @@ def _text(path: str, shown: Mapping[str, bytes | None], *, recomputed: Recompute
     except UnicodeDecodeError as err:
         yield Difference(kind="text", path=path, words=f"the file is damaged: {err.reason} at byte {err.start}")
         return
-    if path == ExperimentLayout.traces:
-        named = list(_figures(shown, recomputed))
-        if named:
-            yield from named
-            return
+    if path == ExperimentLayout.traces and figures:
+        yield from figures
+        return
     yield from document_differences(path, text, rendered=recomputed.rendered)
 
 
@@ -154,19 +153,12 @@ def _of_figure(
     named = tuple(origins[label] for label in anew["references"] if label in origins)
     for part in ("value", "low", "high", "n"):
         old, new = figure.get(part), anew.get(part)
-        if not _same(old, new):
+        if not same_value(old, new, exact=False):
             yield Difference(
                 kind="number", path=ExperimentLayout.traces, place=f"{part} of `{name}`", shown=repr(old),
                 made=repr(new), origins=named,
                 words=f"`{old!r}` stands there, `{new!r}` follows from the raw files",
             )  # fmt: skip
-
-
-def _same(shown: object, made: object) -> bool:
-    """Return whether two values are one, but for the last bits, which libraries round otherwise."""
-    if isinstance(shown, float) and isinstance(made, float):
-        return isclose(shown, made, rel_tol=1e-9, abs_tol=1e-12)
-    return shown == made
 
 
 def _traced(content: bytes | None) -> dict[str, Mapping[str, Any]] | None:

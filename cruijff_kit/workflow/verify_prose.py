@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
-from cruijff_kit.analysis.lesson_numbers import number_problems
+from cruijff_kit.analysis.lesson_numbers import Unheld, unheld_numbers
 from cruijff_kit.analysis.prose_blocks import Block, prose_blocks
 from cruijff_kit.analysis.quoted import Figures
 from cruijff_kit.rendering.lesson_text import parse_lessons, prose_around
@@ -33,7 +33,7 @@ def check_prose(text: str, recomputed: Recomputed) -> tuple[Difference, ...]:
     """
     dossier = recomputed.dossier
     traced = sha256(recomputed.files[ExperimentLayout.traces]).hexdigest()
-    report = Reported(dossier.traces, {each.label: each for each in dossier.references}, traced)
+    report = Reported(dossier.traces, dossier.labelled, traced)
     return (*_lessons(text, report, recomputed=recomputed), *_prose(text, report, recomputed=recomputed))
 
 
@@ -41,8 +41,8 @@ def _lessons(text: str, report: Reported, *, recomputed: Recomputed) -> Iterator
     for lesson in parse_lessons(text):
         place = f"the lesson of {lesson.ts:%Y-%m-%d %H:%M:%S}"
         evidence = lesson.evidence
-        for problem in _problems(lesson.text, evidence, recomputed=recomputed):
-            yield Difference(kind="uncited", path=_PATH, place=place, words=problem)
+        for each in _unheld(lesson.text, evidence, recomputed=recomputed):
+            yield Difference(kind="uncited", path=_PATH, place=place, words=_wrong(each))
         now = stale(lesson, report)
         if now.stale:
             yield Difference(kind="uncited", path=_PATH, place=place, words=f"its evidence does not hold: {now.stale}")
@@ -56,8 +56,8 @@ def _prose(text: str, report: Reported, *, recomputed: Recomputed) -> Iterator[D
         cited = [cite(known[name], report) for name in block.cited if name in known]
         yield from _unknown(block, known, kinds=kinds)
         for number, line in block.lines:
-            for problem in _problems(line, cited, recomputed=recomputed):
-                words = problem if cited else _uncited(problem, line, figures=figures, names=names)
+            for each in _unheld(line, cited, recomputed=recomputed):
+                words = _wrong(each) if cited else _uncited(each, line, figures=figures, names=names)
                 yield Difference(kind="uncited", path=_PATH, place=f"line {number}", words=words)
 
 
@@ -68,17 +68,22 @@ def _unknown(block: Block, known: Mapping[str, Trace], *, kinds: tuple[str, ...]
             yield Difference(kind="uncited", path=_PATH, place=f"line {block.lines[0][0]}", words=words)
 
 
-def _problems(text: str, evidence: Sequence[Evidence], *, recomputed: Recomputed) -> list[str]:
+def _unheld(text: str, evidence: Sequence[Evidence], *, recomputed: Recomputed) -> list[Unheld]:
     dossier = recomputed.dossier
     factors: Factors = dossier.spec.factors
     names = named_in(dossier.plan, evidence)
-    found = number_problems(text, evidence, names=names, factors=factors)
-    return [f"{each.message}; {each.hint}" if each.hint else each.message for each in found]
+    return unheld_numbers(text, evidence, names=names, factors=factors)
 
 
-def _uncited(problem: str, line: str, *, figures: Figures, names: Sequence[str]) -> str:
+def _wrong(unheld: Unheld) -> str:
+    problem = unheld.problem
+    return f"{problem.message}; {problem.hint}" if problem.hint else problem.message
+
+
+def _uncited(unheld: Unheld, line: str, *, figures: Figures, names: Sequence[str]) -> str:
     """Return that a number cites nothing, and which figure holds it, if one does."""
-    number = problem.split("`", 2)[1]
-    place = figures.quoted(number, frozenset(line.split()), chosen=()) if number.isascii() and "." in number else None
+    number, place = unheld.number, None
+    if number.isascii() and "." in number:
+        place = figures.quoted(number, frozenset(line.split()), chosen=(), scale=unheld.scale)
     hint = f"`{names[place]}` holds it" if place is not None else "`ck results` lists the figures"
-    return f"`{number}` cites no figure: name one in backticks in the same paragraph; {hint}"
+    return f"`{unheld.shown}` cites no figure: name one in backticks in the same paragraph; {hint}"

@@ -4,13 +4,19 @@ python -m tests.browser.chromium [--install]     says what is missing and exits 
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tests.slurm.packages import NotInstalled, fetch, refuse_machine
 
-__all__ = ["NAMES", "find_chromium"]
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+__all__ = ["NAMES", "find_chromium", "started"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 """Programs that are one."""
@@ -22,6 +28,17 @@ def find_chromium() -> str | None:
     """Return the program; the variable CHROMIUM names another. None where there is none."""
     named = os.environ.get("CHROMIUM")
     return shutil.which(named) if named else next((found for name in NAMES if (found := shutil.which(name))), None)
+
+
+@contextlib.contextmanager
+def started(program: str) -> Iterator["Browser"]:
+    """Yield the program, started without a window."""
+    # Whoever only asks for the program has no need of it.
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Root may start none in a sandbox, and containers mostly have none.
+        yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
 
 
 def _main() -> int:

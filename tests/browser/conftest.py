@@ -1,18 +1,21 @@
-"""A real Chromium for every test of this folder."""
+"""A real Chromium, started once a file."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.chromium import find_chromium
+from tests.browser.chromium import find_chromium, started
+
+# This file is read in environments without it too, where no test of this folder is.
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator["Browser"]:
     """Yield a headless Chromium."""
     program = find_chromium()
     assert program is not None, "there is no Chromium: make pages installs it where it can"
-    with sync_playwright() as playwright:
-        # Root may start none in a sandbox, and containers mostly have none.
-        yield playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with started(program) as found:
+        yield found

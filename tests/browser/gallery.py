@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chromium import find_chromium
+from tests.browser.chromium import find_chromium, started
 from tests.browser.serving import serving
 
 __all__ = ["main"]
@@ -33,9 +33,7 @@ def main() -> int:
         print(f"gallery: there is {lacks}", file=sys.stderr)  # noqa: T201 -- for whoever waits
         return 1
     options.out.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as scratch:
-        # Root may start none in a sandbox, and containers mostly have none.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with started(program) as browser, tempfile.TemporaryDirectory() as scratch:
         _report(browser, reports[0].resolve(), options.out)
         state = {"CRUIJFF_STATE_DIR": f"{scratch}/state", "CRUIJFF_CACHE_DIR": f"{scratch}/cache"}
         with serving("ui", "--demo", state=state) as address:

@@ -10,9 +10,12 @@ from zipfile import ZipFile
 import pytest
 
 from cruijff_kit.ports import World
+from cruijff_kit.rendering.report_tables import report_tables
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.receipt import ReportReceipt
 from cruijff_kit.schema.verification import Printed, References
+from cruijff_kit.workflow.recomputed import last_report, recompute
+from cruijff_kit.workflow.report import report_files
 
 Reported = tuple[World, ReportReceipt]
 NUMBER = re.compile(r"(?<![\w.])[-+\u2212]?\d[\d,]*(?:\.\d+)?(?![\w]|\.\d)")
@@ -64,6 +67,20 @@ def test_every_number_of_the_page_stands_in_an_element_that_names_its_sources(re
     assert [number for number, labels in page.found if not labels] == []
     named = {label for _, labels in page.found for label in labels.split()}
     assert named <= set(re.findall(r'id="source-(\w+)"', text))
+
+
+def test_only_places_that_the_page_has_are_said_to_be_on_it(reported: Reported) -> None:
+    world = reported[0]
+    dossier = recompute(last_report(world), world=world).dossier
+    found = dossier.findings.findings
+    other = found[0].model_copy(update={"metric": f"{found[0].metric}/auc"})
+    dossier = dossier.model_copy(update={"findings": dossier.findings.model_copy(update={"findings": (*found, other)})})
+    files = report_files(dossier, report_tables(dossier), secrets=(), pictures=False)
+    page = files[ExperimentLayout.page].decode()
+    printed = References.model_validate_json(files[ExperimentLayout.references]).printed
+    told = {each.anchor: ExperimentLayout.page in each.documents for each in printed}
+    assert "figures-1" in told
+    assert told == {anchor: anchor != "head" and f'id="{anchor}"' in page for anchor in told}
 
 
 def test_every_number_of_the_summary_stands_beside_its_sources(reported: Reported) -> None:

@@ -358,6 +358,9 @@ def test_an_uncited_number_is_told_with_the_figure_that_holds_it(made: Made) -> 
     (found,) = check_prose(f"\nlora_rank 16 instead of 4 has an effect of {value:.3f}", made.recomputed)
     assert found.place == "line 2"
     assert f"`{EFFECT}` holds it" in found.words
+    (share,) = check_prose(f"Of lora_rank 16 instead of 4 the effect is {100 * (value or 0.0):.2f} %.", made.recomputed)
+    assert share.words.startswith(f"`{100 * (value or 0.0):.2f} %` cites no figure")
+    assert f"`{EFFECT}` holds it" in share.words
 
 
 def test_the_command_names_differences_and_exits_with_1(reported_world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from cruijff_kit.analysis.cell_checks import check_cells
 from cruijff_kit.analysis.findings import find_all
+from cruijff_kit.analysis.traces import trace_all
 from cruijff_kit.schema.plan import Plan, PlannedRun, Resolved
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.report import CellCheck
@@ -19,6 +20,13 @@ TUNED = [run for run in PLAN.runs if run.factors]
 
 def checked(right: Mapping[str, int], *, plan: Plan = PLAN, targets: Sequence[str] = ()) -> dict[str, CellCheck]:
     """Return the looks by kind, where of 100 samples a run so many are right."""
+    table = table_of(right, plan=plan, targets=targets)
+    found = check_cells(SPEC, plan, table=table, findings=find_all(SPEC, plan, table=table))
+    return {each.kind: each for each in found}
+
+
+def table_of(right: Mapping[str, int], *, plan: Plan, targets: Sequence[str] = ()) -> ResultTable:
+    """Return what was collected, where of 100 samples a run so many are right."""
     rows, samples = [], []
     for run in plan.runs:
         for cell in run.cells:
@@ -39,9 +47,7 @@ def checked(right: Mapping[str, int], *, plan: Plan = PLAN, targets: Sequence[st
                 )
             )
             samples += [_answer(run, cell.task.name, epoch=cell.epoch, target=each) for each in targets]
-    table = ResultTable(experiment=SPEC.name, rows=tuple(rows), runs=(), predictions=tuple(samples))
-    found = check_cells(SPEC, plan, table=table, findings=find_all(SPEC, plan, table=table))
-    return {each.kind: each for each in found}
+    return ResultTable(experiment=SPEC.name, rows=tuple(rows), runs=(), predictions=tuple(samples))
 
 
 def _answer(run: PlannedRun, task: str, *, epoch: int | None, target: str) -> Prediction:
@@ -67,6 +73,7 @@ def test_runs_that_do_no_better_than_the_commonest_answer_are_flagged() -> None:
     low = checked(by_setting(lambda run: 58 + run.seed), targets=targets)["floor"]
     assert low.flagged
     assert "better than 0.600" in low.words
+    assert low.figures == {"chance": 0.6}
     assert "yes" not in low.words
     assert not checked(by_setting(lambda run: 90), targets=targets)["floor"].flagged
 
@@ -97,6 +104,33 @@ def test_an_outcome_that_turns_along_an_ordered_factor_is_flagged(
     plan, right = three_levels(dict(zip((4, 16, 64), values, strict=True)))
     found = checked(right, plan=plan)["monotonicity"]
     assert (found.flagged, words in found.words) == (flagged, True), found.words
+    assert set(found.figures) == {"lora_rank/4", "lora_rank/16", "lora_rank/64"}
+    assert found.words.endswith(
+        ", ".join(f"{mean:.3f} at {name.partition('/')[2]}" for name, mean in found.figures.items())
+    )
+
+
+def test_means_along_one_of_two_factors_lead_to_the_results_that_they_were_computed_from() -> None:
+    one, right = three_levels({4: 20, 16: 50, 64: 80})
+    runs = [
+        run.model_copy(
+            update={"id": f"lr{rate}_{run.id}", "factors": {**run.factors, "lr": rate}, "settings": run.settings}
+        )
+        for run in one.runs
+        for rate in (1, 2)
+    ]
+    plan = PLAN.model_copy(update={"runs": tuple(runs)})
+    table = table_of({run.id: right[run.id[4:]] + int(run.id[2]) for run in runs}, plan=plan)
+    findings = find_all(SPEC, plan, table=table)
+    found = findings.model_copy(update={"checks": check_cells(SPEC, plan, table=table, findings=findings)})
+    _, traces = trace_all(table, found, hashes={"results.parquet": "ab" * 32})
+    means = {each.figure: each for each in traces if each.figure.startswith("check/monotonicity/")}
+    assert {name: each.value for name, each in means.items()} == {
+        "check/monotonicity/lora_rank/4": pytest.approx(0.235),
+        "check/monotonicity/lora_rank/16": pytest.approx(0.535),
+        "check/monotonicity/lora_rank/64": pytest.approx(0.835),
+    }
+    assert {each.references for each in means.values()} == {("r1",)}
 
 
 @pytest.mark.parametrize("other,flagged", ((72, False), (30, True)))

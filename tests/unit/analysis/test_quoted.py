@@ -39,3 +39,6 @@ def test_a_number_with_fewer_decimals_is_a_figure_at_its_own_rounding() -> None:
     assert FIGURES.quoted("0.85", frozenset({"run-a"}), chosen=()) == 0
     assert FIGURES.quoted("0.9", frozenset({"run-a"}), chosen=()) in (0, 1)
     assert FIGURES.quoted("0.86", frozenset({"run-a"}), chosen=()) is None
+    assert FIGURES.quoted("85.1", frozenset({"run-a"}), chosen=(), scale=0.01) == 0
+    assert FIGURES.quoted("7.5e-1", frozenset({"run-a"}), chosen=()) == 0
+    assert FIGURES.quoted("7.49e-1", frozenset({"run-a"}), chosen=()) is None
