@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import mlx.core as mx
@@ -88,26 +89,9 @@ def losses(base: Path, folder: Path, device: str) -> Iterator[Found]:
 
 
 def resumed(base: Path, folder: Path, device: str) -> Iterator[Found]:
-    class Cut(MlxLoop):
-        def learn(self, *arguments: Any, **options: Any) -> Any:
-            if self.tally.step == 5:
-                raise _CutError
-            return super().learn(*arguments, **options)
-
-    settings: dict[str, Any] = {"device": device, "epochs": 2, "epochs_to_save": [1], "model": {"lora_dropout": 0.1}}
-    whole, broken = (
-        write_run(folder / name, base, checkpoint_every_n_steps=2, **settings) for name in ("whole", "cut")
-    )
-    assert mlx_lora.main(["--config", str(whole)]) == 0
-    try:
-        TrainingJob(load_train_config(broken), broken, course=Cut).run(mlx_lora.build, resume=True)
-    except _CutError:
-        assert mlx_lora.main(["--config", str(broken), "--resume"]) == 0
-    one, other = (
-        load_file(Path(load_train_config(each).output_dir) / "epoch_1" / "adapter_model.safetensors")
-        for each in (whole, broken)
-    )
-    yield Found("a resumed training, largest difference of a weight", max(_apart(one[k], other[k]) for k in one), 0.0)
+    dropping = {"model": {"lora_dropout": 0.1}}
+    apart = _apart_resumed(folder, base, recipe=mlx_lora, course=MlxLoop, device=device, **dropping)
+    yield Found("a resumed training, largest difference of a weight", apart, 0.0)
 
 
 def answers(base: Path, folder: Path, device: str) -> Iterator[Found]:
@@ -155,27 +139,7 @@ def draws_on_mps(base: Path, folder: Path, device: str) -> Iterator[Found]:
     )
     apart = max(abs(one - other) / other for one, other in zip(again, plain, strict=True))
     yield Found("losses of torch on MPS with dropout, blocks computed again or not, largest share", apart, 1e-4)
-
-    class Cut(Loop):
-        def learn(self, *arguments: Any, **options: Any) -> Any:
-            if self.tally.step == 5:
-                raise _CutError
-            return super().learn(*arguments, **options)
-
-    settings: dict[str, Any] = {"device": gpu, "epochs": 2, "epochs_to_save": [1], **dropping}
-    whole, broken = (
-        write_run(folder / name, base, checkpoint_every_n_steps=2, **settings) for name in ("whole", "cut")
-    )
-    assert peft_lora.main(["--config", str(whole)]) == 0
-    try:
-        TrainingJob(load_train_config(broken), broken, course=Cut).run(peft_lora.build, resume=True)
-    except _CutError:
-        assert peft_lora.main(["--config", str(broken), "--resume"]) == 0
-    one, other = (
-        load_file(Path(load_train_config(each).output_dir) / "epoch_1" / "adapter_model.safetensors")
-        for each in (whole, broken)
-    )
-    largest = max(_apart(one[name], other[name]) for name in one)
+    largest = _apart_resumed(folder, base, recipe=peft_lora, course=Loop, device=gpu, **dropping)
     yield Found("a training of torch on MPS that resumed, largest difference of a weight", largest, 0.0)
     place = torch.device(gpu)
     torch.manual_seed(3)
@@ -210,6 +174,29 @@ def _torch_losses(folder: Path, base: Path, device: str, **changes: Any) -> list
     config = write_run(folder, base, device=device, epochs=2, optimizer={"lr": 5e-3}, **changes)
     assert peft_lora.main(["--config", str(config)]) == 0
     return [point.loss or 0.0 for point in metric_points(config)]
+
+
+def _apart_resumed(folder: Path, base: Path, *, recipe: ModuleType, course: Any, **settings: Any) -> float:
+    """Return how far weights of a training that was cut and went on are from those of one that was not."""
+
+    class Cut(course):
+        def learn(self, *arguments: Any, **options: Any) -> Any:
+            if self.tally.step == 5:
+                raise _CutError
+            return super().learn(*arguments, **options)
+
+    settings |= {"epochs": 2, "epochs_to_save": [1], "checkpoint_every_n_steps": 2}
+    whole, broken = (write_run(folder / name, base, **settings) for name in ("whole", "cut"))
+    assert recipe.main(["--config", str(whole)]) == 0
+    try:
+        TrainingJob(load_train_config(broken), broken, course=Cut).run(recipe.build, resume=True)
+    except _CutError:
+        assert recipe.main(["--config", str(broken), "--resume"]) == 0
+    one, other = (
+        load_file(Path(load_train_config(each).output_dir) / "epoch_1" / "adapter_model.safetensors")
+        for each in (whole, broken)
+    )
+    return max(_apart(one[name], other[name]) for name in one)
 
 
 PROOFS: tuple[Callable[[Path, Path, str], Iterator[Found]], ...] = (

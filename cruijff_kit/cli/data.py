@@ -3,31 +3,37 @@
 import click
 
 from cruijff_kit import workflow
-from cruijff_kit.cli.allow import allow
-from cruijff_kit.cli.baseline import baseline
-from cruijff_kit.cli.croissant import croissant
-from cruijff_kit.cli.datasets import list_files, prepare, split, stats, validate
-from cruijff_kit.cli.generate import generate
-from cruijff_kit.cli.made_rows import acs, stand_in, twins
-from cruijff_kit.cli.structure import structure
-from cruijff_kit.cli.swap import swap
-from cruijff_kit.cli.tables import from_table, narrate, schema
+from cruijff_kit.cli.lazy import LazyGroup
 from cruijff_kit.cli.world import enter
 from cruijff_kit.schema.proof import DataView
 
 __all__ = ["data"]
 
 
-@click.group()
+_PLACES = {
+    "acs": "made_rows:acs",
+    "allow": "allow:allow",
+    "baseline": "baseline:baseline",
+    "croissant": "croissant:croissant",
+    "from-table": "tables:from_table",
+    "generate": "generate:generate",
+    "list": "datasets:list_files",
+    "narrate": "tables:narrate",
+    "prepare": "datasets:prepare",
+    "schema": "tables:schema",
+    "split": "datasets:split",
+    "stand-in": "made_rows:stand_in",
+    "stats": "datasets:stats",
+    "structure": "structure:structure",
+    "swap": "swap:swap",
+    "twins": "made_rows:twins",
+    "validate": "datasets:validate",
+}
+
+
+@click.group(cls=LazyGroup, places=_PLACES)
 def data() -> None:
     """Look at, check, prepare, divide, convert or generate data, or tell a table in words."""
-
-
-_OF_FILES = (allow, croissant, list_files, validate, stats, prepare, split, swap)
-_OF_TABLES = (structure, schema, from_table, narrate)
-_MADE = (generate, acs, stand_in, twins, baseline)
-for _command in (*_OF_FILES, *_OF_TABLES, *_MADE):
-    data.add_command(_command)
 
 
 @data.command("show")

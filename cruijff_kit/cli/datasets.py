@@ -11,6 +11,7 @@ from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, enter
 from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.dataset_report import DataCheck, DataForm, DataStats, Division, Preparation, Spread
+from cruijff_kit.schema.noun import fact_of
 
 __all__ = ["list_files", "prepare", "split", "stats", "validate"]
 
@@ -107,7 +108,7 @@ def split(
     try:
         division = Division.model_validate(asked)
     except ValidationError as err:
-        facts = "; ".join(each["msg"].removeprefix("Value error, ").lower() for each in err.errors())
+        facts = "; ".join(fact_of(each["msg"]) for each in err.errors())
         raise SpecError(f"`{source}` cannot be divided like that: {facts}") from err
     with ProgressBar("split") as bar:
         receipt = workflow.split_data(

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cruijff_kit import __version__
+from cruijff_kit.cli.lazy import LazyGroup
 from cruijff_kit.errors import CruijffError
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -77,17 +78,11 @@ _SELDOM = (100_000, 10, 10)
 """Objects made before the young are looked at, and how many such looks go to one at the older, and oldest, ones."""
 
 
-class _LazyGroup(click.Group):
-    """A group that imports a command's module when it is run, not for its help."""
+class _Commands(LazyGroup):
+    """The commands in the order of work, their lines told without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, function = COMMANDS[cmd_name][0].split(":")
-        return getattr(import_module(f"cruijff_kit.cli.{module}"), function)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -104,7 +99,11 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    places={name: place for name, (place, _) in COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="ck")
 @click.option(
     "-C", "--experiment", default=".", metavar="DIR", help="Experiment directory; the current one where absent."

@@ -12,6 +12,7 @@ from cruijff_kit.cli.model_options import model_options
 from cruijff_kit.cli.world import ProgressBar, enter
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.schema.answer import AnswerForm, PredictReceipt, Thresholds
+from cruijff_kit.schema.noun import fact_of
 from cruijff_kit.schema.serving import ModelChoice
 
 __all__ = ["predict"]
@@ -105,8 +106,9 @@ def _thresholds(values: dict[str, object]) -> Thresholds:
     try:
         return Thresholds.model_validate(values)
     except ValidationError as err:
-        fact = err.errors()[0]["msg"].removeprefix("Value error, ")
-        raise SpecError(fact, hint="raise `--cascade-threshold`, or lower `--threshold`") from err
+        raise SpecError(
+            fact_of(err.errors()[0]["msg"]), hint="raise `--cascade-threshold`, or lower `--threshold`"
+        ) from err
 
 
 def _told(receipt: PredictReceipt, thresholds: Thresholds) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from cruijff_kit.data.plain_values import as_written
 from cruijff_kit.errors import Problem
 from cruijff_kit.schema.data import Tier
+from cruijff_kit.schema.noun import fact_of
 from cruijff_kit.schema.spec import Controls, Resources
 from cruijff_kit.schema.train_keys import TRAIN_KEYS, TrainMode
 from cruijff_kit.schema.training import TrainValue
@@ -102,7 +103,7 @@ def _facts(name: str, value: Any) -> Iterator[str]:
         try:
             _check(name, value)
         except ValidationError as err:
-            yield " and ".join(dict.fromkeys(each["msg"].lower() for each in err.errors()))
+            yield " and ".join(dict.fromkeys(fact_of(each["msg"]) for each in err.errors()))
     if name == "val_split" and isinstance(value, float | int) and not 0 <= value < 1:
         yield "it is a share, at least 0 and below 1"
 

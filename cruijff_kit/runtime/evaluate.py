@@ -9,7 +9,6 @@ model, data and adapter are the same; an unfinished one starts afresh.
 """
 
 import argparse
-import gc
 import os
 import shutil
 import socket
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.runtime.eval_config import Place, checkpoint_sha256, load_eval_config, place_of
 from cruijff_kit.runtime.files import discard, file_sha256, write_aside
-from cruijff_kit.runtime.garbage import seldom_collected
+from cruijff_kit.runtime.garbage import seldom_collected, uncollected
 from cruijff_kit.runtime.job_files import (
     StatusFile,
     artefact_hashes,
@@ -157,12 +156,8 @@ def _evaluate_cell(cell: CellJob, inputs: dict[str, str], *, place: Place, progr
 
 def _runner() -> "Callable[..., FinishedLog]":
     """Import what runs a cell: half of this process's time, so only a job with something to do pays for it."""
-    # Imports leave a million objects that live for ever; to look at them in every collection costs a fifth of the time.
-    gc.disable()
-    from cruijff_kit.runtime.inspect_cell import run_cell
-
-    gc.freeze()
-    gc.enable()
+    with uncollected():
+        from cruijff_kit.runtime.inspect_cell import run_cell
     return run_cell
 
 

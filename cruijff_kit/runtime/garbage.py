@@ -1,10 +1,10 @@
-"""Collecting garbage seldom, while millions of small objects of an evaluation come and go."""
+"""Collecting garbage seldom: not while libraries load, and hardly while objects of an evaluation come and go."""
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["seldom_collected"]
+__all__ = ["seldom_collected", "uncollected"]
 
 _SELDOM = (100_000, 10, 10)
 """Allocations before the young are looked at, and how many such looks go to one at the older, and oldest, ones."""
@@ -25,3 +25,18 @@ def seldom_collected() -> Iterator[None]:
     finally:
         gc.set_threshold(*usual)
         gc.unfreeze()
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Collect nothing while libraries load, and leave what they made out of every collection from then on.
+
+    Imports leave up to a million objects that live until the end: to look through them again and again takes a fifth
+    to a quarter of the time.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -3,8 +3,9 @@
 # pyright: reportMissingImports=false
 # MLX has an environment of its own, beside the one that types are checked in.
 
-import gc
 import sys
+
+from cruijff_kit.runtime.garbage import uncollected
 
 __all__ = ["load_mlx_lm"]
 
@@ -24,14 +25,11 @@ def load_mlx_lm() -> None:
     if {"torch", "transformers"} & sys.modules.keys():
         return
     left_out = [name for name in _UNUSED if name not in sys.modules]
-    # What is loaded lives until the end: to look through it again and again takes a quarter of the time.
-    gc.disable()
     # What stands for None in there cannot be imported, and is found not to be installed.
     sys.modules.update(dict.fromkeys(left_out))  # type: ignore[arg-type]  # as Python's reference says of it
     try:
-        import mlx_lm.tuner  # noqa: F401  # loaded for those who import parts of it later
+        with uncollected():
+            import mlx_lm.tuner  # noqa: F401  # loaded for those who import parts of it later
     finally:
         for name in left_out:
             del sys.modules[name]
-        gc.freeze()
-        gc.enable()

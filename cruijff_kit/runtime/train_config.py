@@ -12,6 +12,7 @@ from cruijff_kit.errors import Problem, RunError, SpecError
 from cruijff_kit.runtime.data_files import data_sha256
 from cruijff_kit.runtime.model_files import model_config, model_sha256
 from cruijff_kit.schema.config import EvalConfig, TrainConfig
+from cruijff_kit.schema.noun import fact_of
 
 __all__ = ["check_inputs", "load_config", "load_train_config", "training_identity"]
 
@@ -60,7 +61,7 @@ def load_config(path: Path, kind: type[_Config]) -> _Config:
     try:
         return kind.model_validate(document.value)
     except ValidationError as err:
-        problems = [Problem(error["msg"], path=dotted(error["loc"])) for error in err.errors()]
+        problems = [Problem(fact_of(error["msg"]), path=dotted(error["loc"])) for error in err.errors()]
         stage = "a training" if kind is TrainConfig else "an evaluation"
         raise SpecError(f"`{path}` is not {stage} configuration", problems=problems) from err
 

@@ -14,6 +14,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.model_audit import AuditRequest, AuditRules
+from cruijff_kit.schema.noun import fact_of
 from cruijff_kit.schema.procedure import Procedure
 from cruijff_kit.schema.spec import Analysis
 from cruijff_kit.workflow.user_text import user_text
@@ -68,7 +69,7 @@ def resolved_rules(
         rules = AuditRules.model_validate(values)
     except ValidationError as err:
         problems = [
-            Problem(each["msg"].lower(), dotted(tuple(each["loc"])), sources.get(str(each["loc"][0]), "design"))
+            Problem(fact_of(each["msg"]), dotted(tuple(each["loc"])), sources.get(str(each["loc"][0]), "design"))
             for each in err.errors()
         ]
         raise SpecError("the audit asked for is not possible", problems=problems, hint=_HINT) from err

@@ -48,7 +48,8 @@ def _files(place: Path) -> Iterator[DataFile]:
     for home, folders, names in os.walk(place):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in KEPT]
         found += [Path(home, name) for name in names if _is_data(name)]
-    for path in sorted(found):
+    # A link may lead nowhere.
+    for path in sorted(path for path in found if path.is_file()):
         yield DataFile(path=path.relative_to(place).as_posix(), format=path.suffix[1:], bytes=path.stat().st_size)
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.planning.registry import compare_entry, find_entry, known_models
 from cruijff_kit.ports import Progress, World
-from cruijff_kit.runtime.backends import is_installed
+from cruijff_kit.runtime.backends import this_machine
 from cruijff_kit.schema.machine import RemovedModel
 from cruijff_kit.schema.registry import ConvertedModel, ModelEntry, ModelListing, ModelReport, ModelTrait, PullReceipt
 from cruijff_kit.schema.site import ModelFacts
@@ -102,7 +102,7 @@ def pull_model(repo: str, *, revision: str | None = None, quantized: bool = Fals
     Raises:
         SiteError: no place is set, this machine is offline, or the hub refuses; MLX would be needed and is not here.
     """
-    if quantized and not (is_installed("mlx") and is_installed("mlx_lm")):
+    if quantized and not this_machine(cuda=False).mlx:
         hint = "pull it whole, without `-q`; or pip install 'cruijff-kit[mlx]' in an environment of its own"
         raise SiteError("fewer bits are written by MLX, which is not installed, and nothing was pulled", hint=hint)
     entry = find_entry(known_models(world.site), repo)

@@ -16,6 +16,7 @@ from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS, read_record
 from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.config import DatasetConfig, EvalConfig, TrainConfig
 from cruijff_kit.schema.layout import RunLayout, adapter_in
+from cruijff_kit.schema.noun import fact_of
 from cruijff_kit.schema.plan import Cell, PlannedRun
 from cruijff_kit.schema.site import ModelFacts
 
@@ -53,7 +54,7 @@ def edited_config(kind: type[_Config], text: str, *, path: str) -> _Config:
     try:
         return read_config(kind, text, name=path)
     except ValidationError as err:
-        problems = [Problem(found["msg"].lower(), dotted(found["loc"]), path) for found in err.errors()]
+        problems = [Problem(fact_of(found["msg"]), dotted(found["loc"]), path) for found in err.errors()]
         raise PlanError(f"`{path}` cannot be used", problems=problems) from err
 
 

@@ -155,7 +155,7 @@ def _backend(
     except SiteError as err:
         if not loose:
             raise
-        device = "cuda" if machine.cuda and said != "mlx" else "cpu"
+        device = choose_backend(said, machine, architecture=architecture, needed=False).device
         return _Backend(said, device, (f"{str(err).partition(chr(10))[0]}: {err.hint}",))
     return _Backend(chosen.engine, chosen.device, (chosen.why,) if "not known to compute" in chosen.why else ())
 

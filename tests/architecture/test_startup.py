@@ -43,6 +43,10 @@ def test_no_verb_loads_a_heavy_library_before_it_runs() -> None:
     assert not _loaded(*verbs) & HEAVY
 
 
+def test_a_command_on_data_loads_no_other() -> None:
+    assert not {"cruijff_kit.cli.tables", "cruijff_kit.cli.generate"} & _loaded("cruijff_kit.cli.data")
+
+
 def test_the_nouns_and_ports_load_no_heavy_library() -> None:
     nouns = [f"cruijff_kit.schema.{path.stem}" for path in sorted((ROOT / "cruijff_kit/schema").glob("[a-z]*.py"))]
     ports = [f"cruijff_kit.ports.{path.stem}" for path in sorted((ROOT / "cruijff_kit/ports").glob("[a-z]*.py"))]

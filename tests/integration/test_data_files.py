@@ -327,6 +327,7 @@ def test_data_files_are_listed_with_those_of_the_package_and_nothing_a_job_wrote
     for name in ("sub/words.parquet", "runs/a/eval.json", ".hidden/x.json", "plan.json", "notes.txt", "a.csv"):
         (world.store.root / name).parent.mkdir(parents=True, exist_ok=True)
         (world.store.root / name).write_bytes(b"x")
+    (world.store.root / "moved.json").symlink_to(world.store.root / "gone.json")
     found = list_data(world=world)
     assert [each.path for each in found if each.bundled is None] == ["a.csv", "mixed.jsonl", "sub/words.parquet"]
     named = {each.bundled: each for each in found if each.bundled}

@@ -190,6 +190,12 @@ def test_a_configuration_edited_to_what_is_none_is_told_with_its_place(base: str
     with pytest.raises(PlanError, match="cannot be used") as caught:
         chosen(made.world, run=made.tuned.id)
     assert [problem.path for problem in caught.value.problems] == ["epocs"]
+    cell = made.world.store.root / RunLayout(made.control.id).cell_config(made.control.cells[0].name)
+    text = cell.read_text(encoding="utf-8")
+    cell.write_text(text.replace("do_sample: false", "do_sample: true"), encoding="utf-8")
+    with pytest.raises(PlanError, match="cannot be used") as caught:
+        chosen(made.world, run=made.control.id)
+    assert [problem.message for problem in caught.value.problems] == ["`do_sample: true` needs a `temperature` above 0"]
 
 
 def test_an_adapter_of_a_run_named_by_its_folder_is_asked_the_same(base: str, tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def test_a_backend_that_is_only_counted_with_need_not_be_there_and_its_formula_s
     counted = choose_backend("mlx", BARE, needed=False)
     assert (told(counted), formula_of(counted)) == (("mlx", "mlx", "cpu"), "MLX's, held against measurements on CPUs")
     assert formula_of(choose_backend("auto", MAC)).endswith("not on Metal")
+    lacking = MAC.model_copy(update={"mlx": False, "peft": False})
+    assert choose_backend("auto", lacking, train=True, needed=False).device == "mps"
     for asked, machine in (("torch", MAC), ("auto", NODE)):
         assert formula_of(choose_backend(asked, machine)) == "torch's, held against measurements on CPUs, not on GPUs"
 

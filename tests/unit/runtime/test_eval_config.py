@@ -92,3 +92,12 @@ def test_every_wrong_key_of_a_configuration_is_told_at_once(run: Evaluated) -> N
 def test_a_missing_configuration_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="cannot be read"):
         load_eval_config(tmp_path / "eval.yaml")
+
+
+def test_values_that_contradict_each_other_are_told_in_our_own_words(run: Evaluated) -> None:
+    text = run.configs[0].read_text(encoding="utf-8")
+    run.configs[0].write_text(text.replace("generation:", "generation:\n  do_sample: true"), encoding="utf-8")
+    with pytest.raises(SpecError) as refusal:
+        load_eval_config(run.configs[0])
+    told = [(problem.path, problem.message) for problem in refusal.value.problems]
+    assert told == [("generation", "`do_sample: true` needs a `temperature` above 0")]

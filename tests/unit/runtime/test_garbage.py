@@ -2,7 +2,7 @@ import gc
 
 import pytest
 
-from cruijff_kit.runtime.garbage import seldom_collected
+from cruijff_kit.runtime.garbage import seldom_collected, uncollected
 
 
 class Knot:
@@ -36,3 +36,23 @@ def test_an_error_leaves_collections_as_usual() -> None:
     with pytest.raises(RuntimeError), seldom_collected():
         raise RuntimeError
     assert gc.get_threshold() == usual
+
+
+def test_nothing_is_collected_while_libraries_load_and_what_they_made_is_left_out_of_later_looks() -> None:
+    before = gc.get_freeze_count()
+    try:
+        with uncollected():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()
+
+
+def test_a_library_that_cannot_be_loaded_leaves_collections_on() -> None:
+    try:
+        with pytest.raises(ModuleNotFoundError), uncollected():
+            raise ModuleNotFoundError
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
