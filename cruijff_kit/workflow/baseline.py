@@ -10,7 +10,7 @@ from cruijff_kit.data.table_rows import TableRows
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.made_data import TableBaseline
-from cruijff_kit.workflow.made_rows import drawn_rows
+from cruijff_kit.workflow.generated_files import drawn_rows
 
 __all__ = ["measure_baseline"]
 
