@@ -24,6 +24,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.data import DataFormat, DatasetFacts, TrainingData
 from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.workflow.tiers import sidecar_of
 
 __all__ = ["Dataset", "read_datasets"]
 
@@ -120,13 +121,12 @@ def _there(generator: str, arguments: dict[str, Any], *, paths: dict[str, str], 
     found = {name: world.store.digest(str(world.store.root / path)) for name, path in paths.items()}
     hashes = {name: sha256 for name, sha256 in found.items() if sha256 is not None}
     key = dataset_key(generator, arguments, hashes=hashes)
-    content, meta = (
-        world.store.read(path) for path in (ExperimentLayout.dataset(key), ExperimentLayout.dataset_meta(key))
-    )
-    if content is None or meta is None:
+    path = ExperimentLayout.dataset(key)
+    content = world.store.read(path)
+    if content is None:
         return None
     sha256 = hashlib.sha256(content).hexdigest()
-    if json.loads(meta).get("sha256") != sha256:
+    if sidecar_of(world.store.root / path).get("sha256") != sha256:
         return None
     splits = json.loads(content)
     counts = {name: len(rows) for name, rows in splits.items()}

@@ -1,6 +1,5 @@
 """Files of generated data: what arguments name is read, and a data set is written beside its sidecar, once."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
@@ -22,7 +21,7 @@ from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.workflow.consent import closed
 from cruijff_kit.workflow.conversion import record_written
-from cruijff_kit.workflow.tiers import tier_of, told_tier
+from cruijff_kit.workflow.tiers import sidecar_of, tier_of, told_tier
 
 __all__ = ["drawn_rows", "is_written", "made_data", "open_named", "tier_of_named", "withheld", "write_generated"]
 
@@ -103,7 +102,7 @@ def drawn_rows(
 
 def is_written(made: Generated, path: str, *, world: World) -> bool:
     """Return whether a data set lies at a path already, whole and with a sidecar that tells of it."""
-    return world.store.digest(path) == made.facts.sha256 == _told_sha256(_meta_path(path), world=world)
+    return world.store.digest(path) == made.facts.sha256 == sidecar_of(world.store.root / path).get("sha256")
 
 
 def write_generated(made: Generated, path: str, *, declared: Tier | None = None, world: World) -> None:
@@ -135,15 +134,6 @@ def withheld(tier: Tier, named: Sequence[str], *, world: World) -> str:
 
 def _meta_path(path: str) -> str:
     return str(PurePosixPath(path).with_suffix(".meta.json"))
-
-
-def _told_sha256(meta_path: str, *, world: World) -> str | None:
-    """Return the hash that a sidecar tells; None where there is none, or none that can be read."""
-    try:
-        told = json.loads(world.store.read(meta_path) or b"{}")
-    except ValueError:
-        return None
-    return told.get("sha256") if isinstance(told, dict) else None
 
 
 def _contents(generator: str, arguments: Mapping[str, Any], *, world: World) -> dict[str, bytes]:

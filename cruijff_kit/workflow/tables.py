@@ -1,7 +1,6 @@
 """Tables to text: a schema drafted or checked, rows told and written, one row in memory at a time."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal, NamedTuple
@@ -27,7 +26,7 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.table import SchemaDraft, TableReceipt, TableSchema, TableSource, TableText, Tabular
 from cruijff_kit.workflow.conversion import record_written
 from cruijff_kit.workflow.generated_files import open_named, withheld
-from cruijff_kit.workflow.tiers import tier_of, told_tier
+from cruijff_kit.workflow.tiers import sidecar_of, tier_of, told_tier
 
 __all__ = ["check_table_schema", "draft_table_schema", "tell_table"]
 
@@ -201,8 +200,8 @@ def _written(receipt: TableReceipt, work: _Work, *, progress: Progress | None, w
     told, scan, hashes, declared = work
     source, counts = told.arguments.source, _expected(told, scan)
     meta_path = ExperimentLayout.dataset_meta(receipt.key)
-    meta, sha256 = world.store.read(meta_path), world.store.digest(receipt.path)
-    if meta is not None and sha256 is not None and json.loads(meta).get("sha256") == sha256:
+    sha256 = world.store.digest(receipt.path)
+    if sha256 is not None and sidecar_of(world.store.root / receipt.path).get("sha256") == sha256:
         return receipt.model_copy(update={"sha256": sha256, "splits": counts})
 
     def opened() -> IO[bytes]:

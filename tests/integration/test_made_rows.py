@@ -31,6 +31,10 @@ def world(tmp_path: Path) -> World:
     hub = FakeHub(model_facts(), tokenizers={"/models/tiny": byte_level()})
     world = world_at(tmp_path / "survey")._replace(hub=hub)
     world.store.write("csv_pca.zip", zipped(psam_p06__csv=person_csv(900), README__pdf=b"%PDF"))
+    sidecars = {"torn": "{", "odd": '{"generator": "acs", "arguments": ["csv_pca.zip"]}'}
+    for name, sidecar in sidecars.items():
+        world.store.write(f"{name}.json", "{}")
+        world.store.write(f"{name}.meta.json", sidecar)
     return world
 
 
@@ -105,6 +109,8 @@ def test_a_dry_run_shows_rows_and_writes_nothing(world: World) -> None:
         (("stand-in", "persons.txt"), "is no `.csv`"),
         (("baseline", "data/none.json"), "is not there"),
         (("baseline", "csv_pca.zip"), "has no sidecar"),
+        (("baseline", "torn.json"), "has no sidecar `.meta.json` that can be read"),
+        (("baseline", "odd.json"), "generator `acs` cannot run"),
     ),
 )
 def test_what_cannot_be_made_is_refused_in_words(words: tuple[str, ...], fact: str, world: World) -> None:
