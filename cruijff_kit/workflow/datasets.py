@@ -113,10 +113,10 @@ def _generated(variant: Variant, world: World) -> Dataset:
 def _there(generator: str, arguments: dict[str, Any], *, paths: dict[str, str], world: World) -> Dataset | None:
     """Return a data set that was made before from the same files and arguments, proven by its hash; None where none is.
 
-    Only generators that read tables: they may take long, and others are as quick as reading.
+    Only generators that tell tables, read or made up: they may take long, and others are as quick as reading.
     """
     known = GENERATORS.get(generator)
-    if known is None or known.stem is None or check_arguments(generator, arguments):
+    if known is None or (known.stem is None and known.draw is None) or check_arguments(generator, arguments):
         return None
     found = {name: world.store.digest(str(world.store.root / path)) for name, path in paths.items()}
     hashes = {name: sha256 for name, sha256 in found.items() if sha256 is not None}

@@ -1,5 +1,6 @@
 """Data made by one command: shown, written once, found by the scaffold, and held against models of tables."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from cruijff_kit.data.acs.tasks import TASKS
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.made_data import TableBaseline
-from cruijff_kit.workflow.design import write_design
+from cruijff_kit.workflow.design import check_design, write_design
 from cruijff_kit.workflow.made_rows import make_rows
 from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
 from tests.fakes.designed import DESIGN, world_at
@@ -143,6 +144,22 @@ def test_twins_are_made_up_or_read_from_a_table(world: World) -> None:
     read = ck(world, "data", "twins", "twins.csv", "--tier", "green")
     assert "written: 80 train, 10 validation, 10 test" in read.output
     assert "best accuracy" not in read.output
+
+
+def test_twins_that_were_made_up_are_found_by_a_design_and_not_made_up_again(world: World) -> None:
+    arguments = {"pairs": 100, "traits": 2}
+    receipt = make_rows("synthetic_twins", arguments, world=world)
+    data = {"training": {"generator": "synthetic_twins", "arguments": arguments}, "tier": "green"}
+    text = json.dumps({**DESIGN, "factors": {}, "controls": {"seeds": [1]}, "data": data})
+    (made,) = check_design(text, world=world).plan.datasets
+    assert made.sha256 == receipt.sha256
+    # Whole by its own sidecar, and not what would be made: so it was read.
+    other = (world.store.read(receipt.path) or b"").replace(b"V1: ", b"V1:  ", 1)
+    world.store.write(receipt.path, other)
+    told = {**made.model_dump(mode="json"), "sha256": hashlib.sha256(other).hexdigest()}
+    world.store.write(f"data/{receipt.key}.meta.json", json.dumps(told))
+    (found,) = check_design(text, world=world).plan.datasets
+    assert found.sha256 == told["sha256"] != made.sha256
 
 
 def test_models_of_tables_are_judged_on_the_same_rows(world: World) -> None:
