@@ -45,7 +45,12 @@ class Dataset(NamedTuple):
 
 
 def read_datasets(
-    variants: Iterable[Variant], training: TrainingData, *, columns: Columns | None = None, world: World
+    variants: Iterable[Variant],
+    training: TrainingData,
+    *,
+    columns: Columns | None = None,
+    anew: bool = False,
+    world: World,
 ) -> dict[Variant, Dataset]:
     """Return every data set that a design asks for; generated ones are not written.
 
@@ -55,6 +60,7 @@ def read_datasets(
         variants: the data sets asked for.
         training: how the design lays out its data.
         columns: columns every row must have; those of question and answer where absent.
+        anew: generate again what lies there already.
         world: the experiment and its surroundings; only read.
 
     Raises:
@@ -67,7 +73,7 @@ def read_datasets(
     for variant in dict.fromkeys(variants):
         try:
             found[variant] = (
-                _generated(variant, world)
+                _generated(variant, anew=anew, world=world)
                 if variant.generator
                 else _file(variant, columns, form=training.format, world=world)
             )
@@ -94,11 +100,11 @@ def _file(variant: Variant, columns: Columns, *, form: DataFormat | None, world:
     return Dataset(facts, content, splits)
 
 
-def _generated(variant: Variant, world: World) -> Dataset:
+def _generated(variant: Variant, *, anew: bool, world: World) -> Dataset:
     arguments = variant.values()
     generator = str(variant.generator)
     paths = named_files(generator, arguments)
-    there = _there(generator, arguments, paths=paths, world=world)
+    there = None if anew else _there(generator, arguments, paths=paths, world=world)
     if there is not None:
         return there
     files = {name: _read(Path.read_bytes, world.store.root / path, shown=path) for name, path in paths.items()}

@@ -16,6 +16,8 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.made_data import TableBaseline
 from cruijff_kit.workflow.design import check_design, write_design
 from cruijff_kit.workflow.made_rows import make_rows
+from cruijff_kit.workflow.plan import plan_with_data
+from cruijff_kit.workflow.read_design import parse_design
 from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
 from tests.fakes.designed import DESIGN, world_at
 from tests.fakes.model_hub import FakeHub, model_facts
@@ -160,6 +162,9 @@ def test_twins_that_were_made_up_are_found_by_a_design_and_not_made_up_again(wor
     world.store.write(f"data/{receipt.key}.meta.json", json.dumps(told))
     (found,) = check_design(text, world=world).plan.datasets
     assert found.sha256 == told["sha256"] != made.sha256
+    # Whoever makes a run again believes no file.
+    (again,) = plan_with_data(parse_design(text), anew=True, world=world).plan.datasets
+    assert again.sha256 == made.sha256
 
 
 def test_models_of_tables_are_judged_on_the_same_rows(world: World) -> None:
