@@ -54,6 +54,15 @@ class Begun(NamedTuple):
     """How large it is made, in words."""
 
 
+class _Ended(NamedTuple):
+    """A check whose results are collected."""
+
+    check: Check
+    size: Size
+    plan: Plan
+    arms: Iterator[tuple[Arm, list[Evidence]]]
+
+
 @dataclass(frozen=True)
 class Bench:
     """A project in which checks are made."""
@@ -130,20 +139,15 @@ class Bench:
             RunError: its data is missing or was changed.
             SiteError: an extra that reads logs is not installed.
         """
-        check, world = check_of(begun.order.check, self.checks), begun.world
-        size = size_of(check, begun.order.size, model=begun.order.model)
-        table = workflow.collect_results(progress=progress, world=world)
-        plan, _ = workflow.recorded_plan(world=world)
-        base = plan.runs[0].model
-        facts = (Path(plan.runs[0].model_path).name, str(base.sha256))
-        pilots, told = floors_of(check, size, model=facts, path=begun.order.pilots)
+        check, size, plan, arms = self._ended(begun, progress=progress)
+        world, model = begun.world, _model_of(plan)
+        pilots, told = floors_of(check, size, model=model, path=begun.order.pilots)
         figures: list[JudgedFigure] = []
-        for arm in check.arms(size):
-            runs = [found for run in _runs(plan, arm) for found in _evidence(run, table, world=world)]
+        for arm, runs in arms:
             figures += [each for found in runs for each in judged(arm, found, pilots=pilots)] or [_absent(arm)]
         verdict = SanityVerdict(
             check=check.name, size=size.name, size_words=size.words, experiment=plan.experiment,
-            folder=str(world.store.root), model=plan.runs[0].model_path, model_sha256=facts[1],
+            folder=str(world.store.root), model=plan.runs[0].model_path, model_sha256=model[1],
             passed=all(each.verdict == "inside" for each in figures), figures=tuple(figures), level=LEVEL,
             pilots=told, version=__version__,
         )  # fmt: skip
@@ -158,26 +162,35 @@ class Bench:
             RunError: its data is missing or was changed.
             SiteError: an extra that reads logs is not installed.
         """
-        check, world = check_of(begun.order.check, self.checks), begun.world
-        size = size_of(check, begun.order.size, model=begun.order.model)
-        table = workflow.collect_results(progress=progress, world=world)
-        plan, _ = workflow.recorded_plan(world=world)
-        arms = check.arms(size)
-        found = [(arm, each) for arm in arms for run in _runs(plan, arm) for each in _evidence(run, table, world=world)]
-        figures = [figure for arm, each in found for figure in pilot_figures(arm, each)]
+        check, size, plan, arms = self._ended(begun, progress=progress)
+        world, model = begun.world, _model_of(plan)
+        figures = [figure for arm, runs in arms for each in runs for figure in pilot_figures(arm, each)]
         if len(figures) != 2 * len(plan.runs):
             fact = f"{2 * len(plan.runs) - len(figures)} of {2 * len(plan.runs)} results of the pilots are missing"
             raise PlanError(fact, hint=f"see `ck -C {world.store.root} status`, then retry what failed")
         manifest = Manifest.model_validate_json(str(world.store.read_text(RunLayout(plan.runs[0].id).manifest)))
         pilots = Pilots(
             check=check.name, size=size.name, design_sha256=design_sha256(check, size),
-            model=Path(plan.runs[0].model_path).name, model_sha256=str(plan.runs[0].model.sha256),
+            model=model[0], model_sha256=model[1],
             seeds=tuple(dict.fromkeys(run.seed for run in plan.runs)),
             packages={name: version for name, version in manifest.packages.items() if name in _PACKAGES},
             device=manifest.device, command=_command(begun.order), figures=tuple(figures),
         )  # fmt: skip
         _write(ExperimentLayout.pilots, pilots, action=Action.RECORD_PILOTS, ok=True, world=world)
         return pilots
+
+    def _ended(self, begun: Begun, *, progress: Progress | None) -> _Ended:
+        """Collect the results of a check whose jobs have ended."""
+        check, world = check_of(begun.order.check, self.checks), begun.world
+        size = size_of(check, begun.order.size, model=begun.order.model)
+        table = workflow.collect_results(progress=progress, world=world)
+        plan, _ = workflow.recorded_plan(world=world)
+        # Rows of one arm at a time are held.
+        arms = (
+            (arm, [found for run in _runs(plan, arm) for found in _evidence(run, table, world=world)])
+            for arm in check.arms(size)
+        )
+        return _Ended(check, size, plan, arms)
 
     def _model(self, named: str, *, progress: Progress | None) -> str:
         if named == TINY:
@@ -219,6 +232,11 @@ def _is_same(text: str, world: World) -> bool:
 
 def _runs(plan: Plan, arm: Arm) -> list[PlannedRun]:
     return [run for run in plan.runs if run.id.startswith(f"{arm.name}_seed{run.seed}-")]
+
+
+def _model_of(plan: Plan) -> tuple[str, str]:
+    """Return name and content hash of the base model of all runs."""
+    return Path(plan.runs[0].model_path).name, str(plan.runs[0].model.sha256)
 
 
 def _evidence(run: PlannedRun, table: ResultTable, *, world: World) -> Iterator[Evidence]:

@@ -106,6 +106,7 @@ def _shown(value: Any) -> str:
 def _receipt(found: GenerationReceipt, verb: str, *, source: dict[str, Any]) -> str:
     lines = [f"{found.path} {verb}: {', '.join(f'{count:,} {split}' for split, count in found.splits.items())}"]
     lines += [f"sha256 {found.sha256}"]
+    lines += [f"no rows shown: {found.withheld}"] if found.withheld else []
     for split, row in found.samples.items():
         lines += [f"── {split}: {json.dumps(row, ensure_ascii=False)}"]
     if found.ceilings:

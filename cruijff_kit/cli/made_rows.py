@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import click
-import yaml
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.set_options import yaml_values
 from cruijff_kit.cli.world import ProgressBar, enter
 from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.made_data import MadeData
@@ -72,7 +72,7 @@ def acs(
     names = ("task", "form", "order", "train", "validation", "test", "dictionary", "seed")
     given = {name: told.pop(name) for name in names} | {"source": source, "balanced": balanced or None}
     arguments = {name: value for name, value in given.items() if value is not None}
-    _make(experiment, "acs_stand_in" if made_up else "acs", {**arguments, **_set(others)}, told)
+    _make(experiment, "acs_stand_in" if made_up else "acs", {**arguments, **yaml_values(others)}, told)
 
 
 @click.command("stand-in")
@@ -111,7 +111,7 @@ def twins(experiment: str, source: str | None, others: tuple[str, ...], **told: 
     names = ("pairs", "traits", "a2", "c2", "form", "seed")
     given = {name: told.pop(name) for name in names} | {"source": source}
     arguments = {name: value for name, value in given.items() if value is not None}
-    _make(experiment, "synthetic_twins" if source is None else "twins", {**arguments, **_set(others)}, told)
+    _make(experiment, "synthetic_twins" if source is None else "twins", {**arguments, **yaml_values(others)}, told)
 
 
 def _make(experiment: str, generator: str, arguments: dict[str, Any], told: dict[str, Any]) -> None:
@@ -122,22 +122,6 @@ def _make(experiment: str, generator: str, arguments: dict[str, Any], told: dict
         )
     as_json, dry_run = told["as_json"], told["dry_run"]
     click.echo(found.model_dump_json(indent=2) if as_json else _receipt(found, arguments, dry_run=dry_run))
-
-
-def _set(others: tuple[str, ...]) -> dict[str, Any]:
-    """Return arguments given as NAME=VALUE, values read as YAML."""
-    found = {}
-    for each in others:
-        name, equals, value = each.partition("=")
-        if not equals or not name:
-            raise SpecError(f"`--set {each}` has no `=`", hint="write `--set NAME=VALUE`")
-        try:
-            found[name] = yaml.safe_load(value)
-        except yaml.YAMLError as err:
-            raise SpecError(
-                f"`--set {each}` is not valid YAML", hint="quote the value twice: once for the shell"
-            ) from err
-    return found
 
 
 def _receipt(found: MadeData, arguments: dict[str, Any], *, dry_run: bool) -> str:

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import click
-import yaml
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.model_options import choose, model_options
+from cruijff_kit.cli.set_options import split_pair, yaml_values
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, enter
 from cruijff_kit.errors import SpecError
@@ -133,24 +133,9 @@ def _arguments(told: dict[str, Any]) -> dict[str, Any]:
     if told["template"] is not None:
         found["style"] = "narrative"
     if told["mapping"]:
-        pairs = [_pair(each, "--map") for each in told["mapping"]]
+        pairs = [split_pair(each, "--map") for each in told["mapping"]]
         found["mapping"] = {cell: answer or None for cell, answer in pairs}
-    for each in told["others"]:
-        name, text = _pair(each, "--set")
-        try:
-            found[name] = yaml.safe_load(text)
-        except yaml.YAMLError as err:
-            raise SpecError(
-                f"`--set {each}` is not valid YAML", hint="quote the value twice: once for the shell"
-            ) from err
-    return found
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise SpecError(f"`{option} {text}` has no `=`", hint=f"write `{option} NAME=VALUE`")
-    return name, value
+    return found | yaml_values(told["others"])
 
 
 def _draft(found: SchemaDraft, *, checked: bool, wrote: bool) -> str:

@@ -102,8 +102,7 @@ def _of_yaml(text: str, name: str) -> tuple[FirstSummary, list[Problem]]:
     if not isinstance(found, dict) or not isinstance(found.get("experiment"), dict):
         fact = "it has no section `experiment`"
         return FirstSummary(), [Problem(fact, "experiment", name, "name the directory of a first-system experiment")]
-    about, runs = found["experiment"], found.get("runs") or []
-    bases = _at(found, "models", "base") or []
+    about = found["experiment"]
     return (
         FirstSummary(
             name=str(about.get("name") or ""),
@@ -112,17 +111,20 @@ def _of_yaml(text: str, name: str) -> tuple[FirstSummary, list[Problem]]:
             created=_day(str(about.get("date") or "")),
             runs=tuple(
                 SummaryRun(str(each["name"]), str(each.get("model") or ""), _kind(str(each.get("type") or "")))
-                for each in runs
-                if isinstance(each, dict) and each.get("name")
+                for each in _named(found, "runs")
             ),
-            models={
-                str(each["name"]): str(each.get("path") or "")
-                for each in bases
-                if isinstance(each, dict) and each.get("name")
-            },
+            models={str(each["name"]): str(each.get("path") or "") for each in _named(found, "models", "base")},
             data=str(_at(found, "data", "training", "path") or ""),
         ),
         [],
+    )
+
+
+def _named(found: Any, *keys: str) -> Iterator[dict[str, Any]]:
+    """Yield what has a name in the list at a place; nothing where there is no list."""
+    listed = _at(found, *keys)
+    yield from (
+        each for each in (listed if isinstance(listed, list) else ()) if isinstance(each, dict) and each.get("name")
     )
 
 

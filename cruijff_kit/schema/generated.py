@@ -60,3 +60,5 @@ class GenerationReceipt(Noun):
     """What can be known of each split's answers, where the generator can tell."""
     samples: dict[str, dict[str, Any]]
     """The first row of each split; nothing where the words it is made of may not be shown."""
+    withheld: str = ""
+    """Why no rows are shown; empty where they may be."""

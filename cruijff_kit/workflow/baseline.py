@@ -1,8 +1,6 @@
 """Baselines: what models of tables reach on the rows of a data set, from the cells that its texts tell."""
 
 import hashlib
-import json
-from pathlib import PurePosixPath
 from typing import Any
 
 from cruijff_kit.data.splits import write_splits
@@ -10,7 +8,8 @@ from cruijff_kit.data.table_rows import TableRows
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.made_data import TableBaseline
-from cruijff_kit.workflow.made_rows import drawn_rows
+from cruijff_kit.workflow.generated_files import drawn_rows
+from cruijff_kit.workflow.tiers import sidecar_of
 
 __all__ = ["measure_baseline"]
 
@@ -35,12 +34,13 @@ def measure_baseline(
         SiteError: scikit-learn, or what reads the table, is not installed.
     """
     content = world.store.read(path)
-    meta = world.store.read(str(PurePosixPath(path).with_suffix(".meta.json")))
-    if content is None or meta is None:
-        missing = "is not there" if content is None else "has no sidecar `.meta.json`"
+    told = sidecar_of(world.store.root / path)
+    if content is None or not told:
+        missing = "is not there" if content is None else "has no sidecar `.meta.json` that can be read"
         raise SpecError(f"`{path}` {missing}", hint="name one that `ck data acs` or a scaffold wrote")
-    told = json.loads(meta)
-    table = drawn_rows(str(told.get("generator")), told.get("arguments") or {}, progress=progress, world=world)
+    arguments = told.get("arguments")
+    given = arguments if isinstance(arguments, dict) else {}
+    table = drawn_rows(str(told.get("generator")), given, progress=progress, world=world)
     sha256 = hashlib.sha256(content).hexdigest()
     if write_splits(table.splits) != content:
         hint = "restore the files it was made from, or make it anew"

@@ -24,6 +24,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.runtime.data_files import read_data
 from cruijff_kit.schema.data import DataFormat, DatasetFacts, TrainingData
 from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.workflow.tiers import sidecar_of
 
 __all__ = ["Dataset", "read_datasets"]
 
@@ -44,7 +45,12 @@ class Dataset(NamedTuple):
 
 
 def read_datasets(
-    variants: Iterable[Variant], training: TrainingData, *, columns: Columns | None = None, world: World
+    variants: Iterable[Variant],
+    training: TrainingData,
+    *,
+    columns: Columns | None = None,
+    anew: bool = False,
+    world: World,
 ) -> dict[Variant, Dataset]:
     """Return every data set that a design asks for; generated ones are not written.
 
@@ -54,6 +60,7 @@ def read_datasets(
         variants: the data sets asked for.
         training: how the design lays out its data.
         columns: columns every row must have; those of question and answer where absent.
+        anew: generate again what lies there already.
         world: the experiment and its surroundings; only read.
 
     Raises:
@@ -66,7 +73,7 @@ def read_datasets(
     for variant in dict.fromkeys(variants):
         try:
             found[variant] = (
-                _generated(variant, world)
+                _generated(variant, anew=anew, world=world)
                 if variant.generator
                 else _file(variant, columns, form=training.format, world=world)
             )
@@ -93,11 +100,11 @@ def _file(variant: Variant, columns: Columns, *, form: DataFormat | None, world:
     return Dataset(facts, content, splits)
 
 
-def _generated(variant: Variant, world: World) -> Dataset:
+def _generated(variant: Variant, *, anew: bool, world: World) -> Dataset:
     arguments = variant.values()
     generator = str(variant.generator)
     paths = named_files(generator, arguments)
-    there = _there(generator, arguments, paths=paths, world=world)
+    there = None if anew else _there(generator, arguments, paths=paths, world=world)
     if there is not None:
         return there
     files = {name: _read(Path.read_bytes, world.store.root / path, shown=path) for name, path in paths.items()}
@@ -112,21 +119,20 @@ def _generated(variant: Variant, world: World) -> Dataset:
 def _there(generator: str, arguments: dict[str, Any], *, paths: dict[str, str], world: World) -> Dataset | None:
     """Return a data set that was made before from the same files and arguments, proven by its hash; None where none is.
 
-    Only generators that read tables: they may take long, and others are as quick as reading.
+    Only generators that tell tables, read or made up: they may take long, and others are as quick as reading.
     """
     known = GENERATORS.get(generator)
-    if known is None or known.stem is None or check_arguments(generator, arguments):
+    if known is None or (known.stem is None and known.draw is None) or check_arguments(generator, arguments):
         return None
     found = {name: world.store.digest(str(world.store.root / path)) for name, path in paths.items()}
     hashes = {name: sha256 for name, sha256 in found.items() if sha256 is not None}
     key = dataset_key(generator, arguments, hashes=hashes)
-    content, meta = (
-        world.store.read(path) for path in (ExperimentLayout.dataset(key), ExperimentLayout.dataset_meta(key))
-    )
-    if content is None or meta is None:
+    path = ExperimentLayout.dataset(key)
+    content = world.store.read(path)
+    if content is None:
         return None
     sha256 = hashlib.sha256(content).hexdigest()
-    if json.loads(meta).get("sha256") != sha256:
+    if sidecar_of(world.store.root / path).get("sha256") != sha256:
         return None
     splits = json.loads(content)
     counts = {name: len(rows) for name, rows in splits.items()}

@@ -2,21 +2,19 @@
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from cruijff_kit.data.generators.registry import GENERATORS, Generated, dataset_meta, make_dataset, named_files
-from cruijff_kit.data.tiers import strictest
-from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.data.generators.registry import GENERATORS, Generated, named_files
+from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import World
-from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.generated import ArgumentFacts, DataTarget, GenerationReceipt, GeneratorFacts
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.noun import Noun
-from cruijff_kit.workflow.conversion import own_target, record_written
-from cruijff_kit.workflow.tiers import marks_of, told_tier
+from cruijff_kit.workflow.conversion import own_target
+from cruijff_kit.workflow.generated_files import is_written, made_data, tier_of_named, withheld, write_generated
 
 __all__ = ["generate_data", "list_generators"]
 
@@ -58,49 +56,26 @@ def generate_data(
     Raises:
         SpecError: generator or arguments are wrong, all problems at once; or the file cannot be written there.
     """
-    made = _made(generator, arguments, world=world)
-    path = _path(made, target)
-    content, meta = made.content, str(PurePosixPath(path).with_suffix(".meta.json"))
-    known = ExperimentLayout.dataset(made.facts.key)
-    there = world.store.digest(path) == made.facts.sha256 and world.store.read(meta) is not None
-    named = named_files(generator, made.facts.arguments)
-    sources = [world.store.root / each for each in named.values()]
-    if not dry_run and not there:
+    made = made_data(generator, arguments, world=world)
+    path, named = _path(made, target), tuple(named_files(generator, arguments).values())
+    hidden = withheld(tier_of_named(named, world=world), named, world=world)
+    written = not dry_run and not is_written(made, path, world=world)
+    if written:
         # What a design would find under this name is this very data set, or a torn one.
-        own_target(path, source=next(iter(named.values()), path), force=force or path == known, world=world)
-        facts = made.facts.model_copy(update={"path": path})
-        tier = told_tier(world.store.root / path, sources=sources, root=world.store.root)
-        world.store.write(path, content)
-        world.store.write(meta, dataset_meta(facts, tier=tier))
-        inputs = {named[name]: sha256 for name, sha256 in made.facts.inputs.items()}
-        record_written("generate", path, inputs=inputs, outputs={path: made.facts.sha256}, world=world)
-    marks: list[Tier] = [mark for source in sources for mark in marks_of(source, root=world.store.root)]
-    shown = strictest(marks, unsaid="green") == "green"
+        known = ExperimentLayout.dataset(made.facts.key)
+        own_target(path, source=next(iter(named), path), force=force or path == known, world=world)
+        write_generated(made, path, world=world)
     return GenerationReceipt(
         path=path,
         key=made.facts.key,
         sha256=made.facts.sha256,
-        written=not dry_run and not there,
+        written=written,
         splits=made.facts.splits,
         arguments=made.facts.arguments,
         ceilings=made.facts.ceilings,
-        samples={split: dict(rows[0]) for split, rows in made.splits.items() if rows and shown},
+        samples={split: dict(rows[0]) for split, rows in made.splits.items() if rows and not hidden},
+        withheld=hidden,
     )
-
-
-def _made(generator: str, arguments: Mapping[str, Any], *, world: World) -> Generated:
-    files, problems = {}, []
-    for name, path in named_files(generator, arguments).items():
-        try:
-            files[name] = (world.store.root / Path(path).expanduser()).read_bytes()
-        except OSError as err:
-            fact = f"file `{path}` cannot be read: {str(err.strerror).lower()}"
-            problems.append(
-                Problem(fact, name, hint="mend the path; relative paths start at the experiment's directory")
-            )
-    if problems:
-        raise SpecError(f"generator `{generator}` cannot run", problems=problems)
-    return make_dataset(generator, arguments, files=files)
 
 
 def _path(made: Generated, target: DataTarget) -> str:

@@ -1,6 +1,5 @@
 """Texts of rows written by a model: one for each different row, kept in a file that grows until all are there."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.serving import ChatSettings, Saying, ServedModel
 from cruijff_kit.schema.table import Tabular, WrittenTexts
 from cruijff_kit.workflow.conversion import own_target, record_written
+from cruijff_kit.workflow.generated_files import open_named
 from cruijff_kit.workflow.serve import open_dialogue
 from cruijff_kit.workflow.tiers import tier_of
 
@@ -123,15 +123,12 @@ def _typed(arguments: Mapping[str, Any]) -> Tabular:
 def _rows(typed: Tabular, world: World) -> dict[str, str]:
     """Return what is told of each different row that a split holds, by its hash."""
     place = world.store.root / typed.source
-    schema = world.store.root / typed.schema_file
-    try:
-        told = telling_of(typed, {"schema_file": schema.read_bytes()})
-        with place.open("rb") as file:
-            scan = scan_table(told, file)
-        with place.open("rb") as file:
-            return dict(_told(RowReader(told, file), scan.splits))
-    except OSError as err:
-        raise SpecError(f"`{err.filename}` cannot be read: {str(err.strerror).lower()}", hint="mend the path") from err
+    with open_named(world.store.root / typed.schema_file, shown=typed.schema_file) as file:
+        told = telling_of(typed, {"schema_file": file.read()})
+    with open_named(place, shown=typed.source) as file:
+        scan = scan_table(told, file)
+    with open_named(place, shown=typed.source) as file:
+        return dict(_told(RowReader(told, file), scan.splits))
 
 
 def _told(reader: RowReader, splits: Any) -> Iterator[tuple[str, str]]:
@@ -150,7 +147,7 @@ def _receipt(typed: Tabular, name: str, *, counts: tuple[int, int, int], model: 
     texts, new, cut = counts
     return WrittenTexts(
         path=name,
-        sha256=hashlib.sha256(world.store.read(name) or b"").hexdigest(),
+        sha256=world.store.digest(name) or "",
         texts=texts,
         new=new,
         cut=cut,

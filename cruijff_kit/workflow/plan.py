@@ -49,8 +49,13 @@ def make_plan(spec: ExperimentSpec, *, world: World) -> Plan:
     return plan_with_data(spec, world=world).plan
 
 
-def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
+def plan_with_data(spec: ExperimentSpec, *, anew: bool = False, world: World) -> Planned:
     """Return the plan of a design, and the data sets it was made with.
+
+    Args:
+        spec: the design.
+        anew: generate again what data lie there already.
+        world: the experiment and its surroundings; only read.
 
     Raises:
         PlanError: the design cannot be planned; lists every problem.
@@ -61,7 +66,7 @@ def plan_with_data(spec: ExperimentSpec, *, world: World) -> Planned:
     models = _models(spec.models, world)
     files = _evaluated(spec)
     variants = (*(point.data for point in points), *files.values())
-    read = read_datasets(variants, spec.data.training, columns=wanted_columns(spec), world=world)
+    read = read_datasets(variants, spec.data.training, columns=wanted_columns(spec), anew=anew, world=world)
     inputs = Inputs(
         models=models,
         datasets={variant: dataset.facts for variant, dataset in read.items()},

@@ -102,7 +102,7 @@ def own_datasets(sealed: Sealed, origin: Origin) -> tuple[DatasetFacts, ...]:
 def _planned_anew(sealed: Sealed, here: World, *, world: World) -> tuple[Planned | None, str]:
     """Return the plan of the design as it comes out here, and why it is not the sealed one where it is not."""
     try:
-        planned = plan_with_data(sealed.spec, world=here)
+        planned = plan_with_data(sealed.spec, anew=True, world=here)
         plan = with_adopted(planned.plan, sealed.lock, world=world)
     except CruijffError as err:
         return None, f"the design cannot be planned here: {_first_line(err)}"

@@ -1,7 +1,6 @@
 """Tables to text: a schema drafted or checked, rows told and written, one row in memory at a time."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal, NamedTuple
@@ -20,14 +19,14 @@ from cruijff_kit.data.tabular.draft import Look, draft_schema, look_at, misfits
 from cruijff_kit.data.tabular.row_reader import Telling
 from cruijff_kit.data.tabular.schema_text import parse_schema, render_schema
 from cruijff_kit.data.tabular.texts import Scan, scan_table, split_names, told_rows
-from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import Progress, World
-from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.table import SchemaDraft, TableReceipt, TableSchema, TableSource, TableText, Tabular
-from cruijff_kit.workflow.consent import closed
-from cruijff_kit.workflow.tiers import tier_of, told_tier
+from cruijff_kit.workflow.conversion import record_written
+from cruijff_kit.workflow.generated_files import open_named, withheld
+from cruijff_kit.workflow.tiers import sidecar_of, tier_of, told_tier
 
 __all__ = ["check_table_schema", "draft_table_schema", "tell_table"]
 
@@ -72,13 +71,14 @@ def draft_table_schema(
     if mode == "new" and world.store.read(path) is not None:
         raise SpecError(f"`{path}` is there already", hint="name another with `--output`, or replace it with `--force`")
     found = tier_of(place, declared=table.tier, world=world)
-    with _open(place, shown=source) as file:
+    with open_named(place, shown=source) as file:
         look = look_at(file, source, sheet=table.sheet, progress=progress)
     text = render_schema(draft_schema(look, keep=keep))
     if mode != "show":
         world.store.write(path, text)
-        _record(world, "schema", subject=path, inputs={source: _digest(place, world)}, outputs={path: _sha256(text)})
-    hidden = bool(_withheld(found, source, world=world))
+        inputs = {source: _digest(place, world)}
+        record_written("schema", path, inputs=inputs, outputs={path: _sha256(text)}, world=world)
+    hidden = bool(withheld(found, [source], world=world))
     draft = _draft(source, look, path=path, tier=found, hidden=hidden, world=world)
     return draft.model_copy(update={"text": "" if hidden or mode != "show" else text})
 
@@ -101,10 +101,10 @@ def check_table_schema(
     source, place = table.path, world.store.root / table.path
     schema = _schema(schema_file, world)
     found = tier_of(place, declared=table.tier, world=world)
-    hidden = bool(_withheld(found, source, world=world))
-    with _open(place, shown=source) as file:
+    hidden = bool(withheld(found, [source], world=world))
+    with open_named(place, shown=source) as file:
         look = look_at(file, source, schema=schema, sheet=table.sheet, progress=progress)
-    with _open(place, shown=source) as file:
+    with open_named(place, shown=source) as file:
         problems = tuple(misfits(file, source, schema=schema, sheet=table.sheet, shown=not hidden))
     draft = _draft(source, look, path=schema_file, tier=found, hidden=hidden, world=world)
     return draft.model_copy(update={"problems": problems})
@@ -148,10 +148,10 @@ def tell_table(
     shown_tier = tier_of(place, declared=tier, world=world)
     hashes = {"source": _digest(place, world), **{name: _sha256(each) for name, each in files.items()}}
     key = dataset_key(_GENERATOR, arguments, hashes=hashes)
-    with _open(place, shown=typed.source) as file:
+    with open_named(place, shown=typed.source) as file:
         scan = scan_table(told, file, progress=progress)
     receipt = _receipt(key, scan, tier=shown_tier)
-    if typed.threshold is None and not typed.mapping and _withheld(shown_tier, typed.source, world=world):
+    if typed.threshold is None and not typed.mapping and withheld(shown_tier, [typed.source], world=world):
         # Answers by threshold or mapping are the user's own words; others are cells.
         receipt = receipt.model_copy(update={"answers": {}})
     if dry_run:
@@ -174,10 +174,10 @@ def _receipt(key: str, scan: Scan, *, tier: Tier) -> TableReceipt:
 
 def _preview(receipt: TableReceipt, told: Telling, *, scan: Scan, count: int, world: World) -> TableReceipt:
     source = told.arguments.source
-    hidden = _withheld(receipt.tier, source, world=world)
+    hidden = withheld(receipt.tier, [source], world=world)
 
     def opened() -> IO[bytes]:
-        return _open(world.store.root / source, shown=source)
+        return open_named(world.store.root / source, shown=source)
 
     rows = () if hidden or not count else told_rows(told, scan, opened=opened, most=count)
     samples = tuple(
@@ -200,12 +200,12 @@ def _written(receipt: TableReceipt, work: _Work, *, progress: Progress | None, w
     told, scan, hashes, declared = work
     source, counts = told.arguments.source, _expected(told, scan)
     meta_path = ExperimentLayout.dataset_meta(receipt.key)
-    meta, sha256 = world.store.read(meta_path), world.store.digest(receipt.path)
-    if meta is not None and sha256 is not None and json.loads(meta).get("sha256") == sha256:
+    sha256 = world.store.digest(receipt.path)
+    if sha256 is not None and sidecar_of(world.store.root / receipt.path).get("sha256") == sha256:
         return receipt.model_copy(update={"sha256": sha256, "splits": counts})
 
     def opened() -> IO[bytes]:
-        return _open(world.store.root / source, shown=source)
+        return open_named(world.store.root / source, shown=source)
 
     lines = split_lines(split_names(told.arguments), told_rows(told, scan, opened=opened, progress=progress))
     written = world.store.write_parts(receipt.path, lines)
@@ -218,16 +218,8 @@ def _written(receipt: TableReceipt, work: _Work, *, progress: Progress | None, w
     said = told_tier(root / receipt.path, sources=[root / source], declared=declared, root=root)
     world.store.write(meta_path, dataset_meta(facts, tier=said))
     inputs = {str(getattr(told.arguments, name)): sha256 for name, sha256 in hashes.items()}
-    _record(world, "tell", subject=receipt.path, inputs=inputs, outputs={receipt.path: written[0]})
+    record_written("tell", receipt.path, inputs=inputs, outputs={receipt.path: written[0]}, world=world)
     return receipt.model_copy(update={"written": True, "sha256": written[0], "splits": counts})
-
-
-def _withheld(tier: Tier, source: str, *, world: World) -> str:
-    """Return why cells and rows of a table are not shown; empty where they may be."""
-    if tier == "green":
-        return ""
-    shut = closed(tier, {source: _digest(world.store.root / source, world)}, way="show", path=source, world=world)
-    return shut.words if shut else ""
 
 
 def _draft(source: str, look: Look, *, path: str, tier: Tier, hidden: bool, world: World) -> SchemaDraft:
@@ -245,22 +237,9 @@ def _schema(path: str, world: World) -> TableSchema:
         raise SpecError(f"`{path}` is not UTF-8", hint="save it as UTF-8") from err
 
 
-def _open(place: Path, *, shown: str) -> IO[bytes]:
-    try:
-        return place.open("rb")
-    except OSError as err:
-        raise _unreadable(shown, err) from err
-
-
 def _bytes(place: Path, *, shown: str) -> bytes:
-    with _open(place, shown=shown) as file:
+    with open_named(place, shown=shown) as file:
         return file.read()
-
-
-def _unreadable(shown: str, err: OSError) -> SpecError:
-    hint = "mend the path; relative paths start at the experiment's directory"
-    problem = Problem(f"file `{shown}` cannot be read: {str(err.strerror).lower()}", hint=hint)
-    return SpecError(f"`{shown}` cannot be read", problems=[problem])
 
 
 def _digest(place: Path, world: World) -> str:
@@ -273,17 +252,3 @@ def _sha256(content: bytes | str) -> str:
 
 def _plain(answers: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
     return {split: dict(counts) for split, counts in answers.items()}
-
-
-def _record(world: World, verb: str, *, subject: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> None:
-    """Record it where there is a record: before the first design there is none."""
-    if world.audit.head() is not None:
-        event = AuditEvent(
-            actor=world.actor,
-            verb=verb,
-            action=Action.VERIFY_DATASET,
-            subject=subject,
-            inputs=dict(inputs),
-            outputs=dict(outputs),
-        )
-        world.audit.append(event)

@@ -17,7 +17,17 @@ from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.spec import ExperimentSpec
 from cruijff_kit.workflow.read_design import read_design
 
-__all__ = ["DECLARED", "data_hash", "design_tier", "marks_of", "named_data", "plan_tier", "tier_of", "told_tier"]
+__all__ = [
+    "DECLARED",
+    "data_hash",
+    "design_tier",
+    "marks_of",
+    "named_data",
+    "plan_tier",
+    "sidecar_of",
+    "tier_of",
+    "told_tier",
+]
 
 DECLARED = "declared_data_sha256"
 """Name under which the record of a design keeps what it says of its data."""
@@ -95,6 +105,15 @@ def marks_of(file: Path, *, root: Path) -> list[Tier]:
     return [*found, *_made_of(there, root=root)]
 
 
+def sidecar_of(file: Path) -> dict[str, Any]:
+    """Return what lies beside generated data; nothing where there is none that can be read."""
+    try:
+        meta = json.loads(file.with_suffix(_SIDECAR).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return meta if isinstance(meta, dict) else {}
+
+
 def told_tier(file: Path, *, sources: Iterable[Path], declared: Tier | None = None, root: Path) -> Tier | None:
     """Return what the sidecar of generated data is to say: as it does, or as its tables do; None where nothing is said.
 
@@ -104,10 +123,10 @@ def told_tier(file: Path, *, sources: Iterable[Path], declared: Tier | None = No
         declared: what whoever makes it says of them.
         root: the experiment.
     """
-    sidecar = file.with_suffix(_SIDECAR)
-    if declared is None and sidecar.is_file():
-        said = _sidecar(file).get("tier")
-        return stated_tier(said, place=str(sidecar)) if isinstance(said, str) else None
+    sidecar = sidecar_of(file)
+    if declared is None and sidecar:
+        said = sidecar.get("tier")
+        return stated_tier(said, place=str(file.with_suffix(_SIDECAR))) if isinstance(said, str) else None
     marks = [declared, *(mark for source in sources for mark in marks_of(source, root=root))]
     return strictest(marks) if any(marks) else None
 
@@ -206,7 +225,7 @@ def _mark(mark: Path) -> Iterator[Tier]:
 
 def _made_of(file: Path, *, root: Path) -> Iterator[Tier]:
     """Yield what the sidecar of generated data says, and what is said by now of the tables it was made of."""
-    meta = _sidecar(file)
+    meta = sidecar_of(file)
     if isinstance(meta.get("tier"), str):
         yield stated_tier(meta["tier"], place=str(file.with_suffix(_SIDECAR)))
     arguments, known = meta.get("arguments"), GENERATORS.get(str(meta.get("generator")))
@@ -214,12 +233,3 @@ def _made_of(file: Path, *, root: Path) -> Iterator[Tier]:
         source = arguments.get(name) if isinstance(arguments, Mapping) else None
         if isinstance(source, str) and (root / source).resolve() != file:
             yield from marks_of(root / source, root=root)
-
-
-def _sidecar(file: Path) -> dict[str, Any]:
-    """Return what lies beside generated data; nothing where there is none that can be read."""
-    try:
-        meta = json.loads(file.with_suffix(_SIDECAR).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return meta if isinstance(meta, dict) else {}

@@ -13,6 +13,7 @@ from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action
+from cruijff_kit.workflow.consent import allow_data, preview_allow
 from cruijff_kit.workflow.design import check_design, write_design
 from cruijff_kit.workflow.generate import generate_data
 from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
@@ -187,3 +188,24 @@ def test_words_of_a_closed_list_are_not_shown(world: World) -> None:
     result = ck(world, "capitalization", *words, "--output_dir", "data/red")
     assert result.exit_code == 0, said(result)
     assert "── " not in result.output
+    assert "no rows shown: the data is red" in result.output
+
+
+def test_words_that_nothing_calls_green_are_shown_once_a_person_let_them(world: World) -> None:
+    words = "\n".join(f"{a}{b}{c}" for a in "abcdefg" for b in "aeiou" for c in "lmnrst")
+    world.store.write("names.txt", words)
+    flags = ["--words", "names.txt", "--word_length", "3", "--num_words", "60", "--other_lengths", "[]"]
+    assert "no rows shown: the data is yellow" in ck(world, "capitalization", *flags).output
+    asked = preview_allow(["names.txt"], way="show", world=world)
+    allow_data(asked, reason="first names", who="Ada", world=world)
+    assert "── train: " in ck(world, "capitalization", *flags).output
+
+
+@pytest.mark.parametrize("torn", (b"{", b"[]", b'{"sha256": "other"}'))
+def test_a_sidecar_that_tells_of_no_such_file_is_written_anew(torn: bytes, world: World) -> None:
+    path = generate_data("model_organisms", {"k": 6, "N": 30}, world=world).path
+    sidecar = path.replace(".json", ".meta.json")
+    whole = files(world)
+    world.store.write(sidecar, torn)
+    assert generate_data("model_organisms", {"k": 6, "N": 30}, world=world).written
+    assert files(world) == whole

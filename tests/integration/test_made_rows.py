@@ -1,5 +1,6 @@
 """Data made by one command: shown, written once, found by the scaffold, and held against models of tables."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from cruijff_kit.data.acs.tasks import TASKS
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.made_data import TableBaseline
-from cruijff_kit.workflow.design import write_design
+from cruijff_kit.workflow.design import check_design, write_design
 from cruijff_kit.workflow.made_rows import make_rows
+from cruijff_kit.workflow.plan import plan_with_data
+from cruijff_kit.workflow.read_design import parse_design
 from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
 from tests.fakes.designed import DESIGN, world_at
 from tests.fakes.model_hub import FakeHub, model_facts
@@ -31,6 +34,10 @@ def world(tmp_path: Path) -> World:
     hub = FakeHub(model_facts(), tokenizers={"/models/tiny": byte_level()})
     world = world_at(tmp_path / "survey")._replace(hub=hub)
     world.store.write("csv_pca.zip", zipped(psam_p06__csv=person_csv(900), README__pdf=b"%PDF"))
+    sidecars = {"torn": "{", "odd": '{"generator": "acs", "arguments": ["csv_pca.zip"]}'}
+    for name, sidecar in sidecars.items():
+        world.store.write(f"{name}.json", "{}")
+        world.store.write(f"{name}.meta.json", sidecar)
     return world
 
 
@@ -105,6 +112,8 @@ def test_a_dry_run_shows_rows_and_writes_nothing(world: World) -> None:
         (("stand-in", "persons.txt"), "is no `.csv`"),
         (("baseline", "data/none.json"), "is not there"),
         (("baseline", "csv_pca.zip"), "has no sidecar"),
+        (("baseline", "torn.json"), "has no sidecar `.meta.json` that can be read"),
+        (("baseline", "odd.json"), "generator `acs` cannot run"),
     ),
 )
 def test_what_cannot_be_made_is_refused_in_words(words: tuple[str, ...], fact: str, world: World) -> None:
@@ -137,6 +146,25 @@ def test_twins_are_made_up_or_read_from_a_table(world: World) -> None:
     read = ck(world, "data", "twins", "twins.csv", "--tier", "green")
     assert "written: 80 train, 10 validation, 10 test" in read.output
     assert "best accuracy" not in read.output
+
+
+def test_twins_that_were_made_up_are_found_by_a_design_and_not_made_up_again(world: World) -> None:
+    arguments = {"pairs": 100, "traits": 2}
+    receipt = make_rows("synthetic_twins", arguments, world=world)
+    data = {"training": {"generator": "synthetic_twins", "arguments": arguments}, "tier": "green"}
+    text = json.dumps({**DESIGN, "factors": {}, "controls": {"seeds": [1]}, "data": data})
+    (made,) = check_design(text, world=world).plan.datasets
+    assert made.sha256 == receipt.sha256
+    # Whole by its own sidecar, and not what would be made: so it was read.
+    other = (world.store.read(receipt.path) or b"").replace(b"V1: ", b"V1:  ", 1)
+    world.store.write(receipt.path, other)
+    told = {**made.model_dump(mode="json"), "sha256": hashlib.sha256(other).hexdigest()}
+    world.store.write(f"data/{receipt.key}.meta.json", json.dumps(told))
+    (found,) = check_design(text, world=world).plan.datasets
+    assert found.sha256 == told["sha256"] != made.sha256
+    # Whoever makes a run again believes no file.
+    (again,) = plan_with_data(parse_design(text), anew=True, world=world).plan.datasets
+    assert again.sha256 == made.sha256
 
 
 def test_models_of_tables_are_judged_on_the_same_rows(world: World) -> None:

@@ -120,6 +120,12 @@ def test_a_file_that_holds_no_texts_is_refused_with_its_lines_and_left_alone(wor
             write_texts(arguments(), target, served=None, instruction=instruction, world=world)
 
 
+@pytest.mark.parametrize("named", ("source", "schema_file"))
+def test_a_file_that_is_not_there_is_told_as_it_was_named(named: str, world: World) -> None:
+    with pytest.raises(SpecError, match=r"^`gone\.csv` cannot be read"):
+        write_texts(arguments(**{named: "gone.csv"}), "t.jsonl", served=None, world=world)
+
+
 def test_the_command_writes_questions_where_no_model_is_at_hand(world: World) -> None:
     words = ["data", "narrate", "people.csv", "people.schema.yaml", "--target", "income", "--threshold", "5000"]
     root = str(world.store.root)

@@ -16,7 +16,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.table import TableSource
 from cruijff_kit.workflow import tables
-from cruijff_kit.workflow.design import write_design
+from cruijff_kit.workflow.design import check_design, write_design
 from cruijff_kit.workflow.scaffold import recorded_plan, scaffold_runs
 from cruijff_kit.workflow.tables import draft_table_schema, tell_table
 from tests.fakes.designed import DESIGN, world_at
@@ -82,6 +82,20 @@ def test_a_file_that_somebody_changed_is_made_again(world: World) -> None:
     assert tell_table(arguments(), world=world).written
     assert files(world) == made
     assert not tell_table(arguments(), world=world).written
+
+
+@pytest.mark.parametrize("torn", (b"{", b"[]"))
+def test_a_sidecar_that_cannot_be_read_is_made_again(torn: bytes, world: World) -> None:
+    (world.store.root / "TIER").write_text("green")
+    receipt = tell_table(arguments(), world=world)
+    made = files(world)
+    assert json.loads(made[f"{receipt.key}.meta.json"])["tier"] == "green"
+    world.store.write(f"data/{receipt.key}.meta.json", torn)
+    assert tell_table(arguments(), world=world).written
+    assert files(world) == made
+    world.store.write(f"data/{receipt.key}.meta.json", torn)
+    review = check_design(designed(), world=world)
+    assert review.plan.datasets[0].sha256 == receipt.sha256
 
 
 @pytest.mark.parametrize(

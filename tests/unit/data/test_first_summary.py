@@ -56,6 +56,13 @@ def test_a_summary_of_another_form_is_a_problem(text: str, name: str, fact: str)
     assert fact in problems[0].message
 
 
+@pytest.mark.parametrize("other", ("5", "{a: 1}", "true"))
+def test_what_should_be_a_list_and_is_none_names_nothing(other: str) -> None:
+    text = f"experiment: {{name: bits}}\nruns: {other}\nmodels: {{base: {other}}}\n"
+    found, problems = read_first_summary(text, name="experiment_summary.yaml")
+    assert (found.name, found.runs, found.models, problems) == ("bits", (), {}, [])
+
+
 def test_losses_are_read_from_a_bar_that_rewrites_its_line_each_step_once() -> None:
     text = "1|1|Loss: 2.5: 10%|#\r1|2|Loss: 1.25e+00: 20%|##\r1|2|Loss: 1.24: 21%\n2|3|Loss: .9\n2|4|Loss: 0.75\n"
     assert printed_losses(text) == [PrintedLoss(0, 1, 2.5), PrintedLoss(0, 2, 1.24), PrintedLoss(1, 4, 0.75)]
