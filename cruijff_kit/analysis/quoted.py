@@ -16,8 +16,8 @@ _WORD = re.compile(r"[^\s,;:=()\[\]`/]+")
 class Grounds(NamedTuple):
     """What numbers rest on that are no figures."""
 
-    constants: frozenset[float]
-    """Numbers that the design holds: levels, alpha and what follows from it."""
+    constants: Mapping[float, frozenset[str]]
+    """Numbers that the design holds, each with the factors whose level it is; none for alpha and its complement."""
     design: tuple[str, ...]
     """Labels of the design."""
     counts: tuple[str, ...]
@@ -79,18 +79,20 @@ class Figures:
 def labels_of(sentence: str, figures: Figures, *, grounds: Grounds) -> tuple[str, ...]:
     """Return the labels of the files that the numbers of a sentence come from, figures first; none without a number.
 
-    A number with decimals is a figure at its own rounding, or one of the design. A whole number counts
-    what was planned or collected.
+    A number with decimals is a figure at its own rounding, or one of the design. A level of the design is one only
+    where its factor is named, and no bound of a p-value is one. All others count what was planned or collected.
     """
     words, chosen = frozenset(_WORD.findall(sentence)), list[int]()
     others: dict[str, None] = {}
     for match in _NUMBER.finditer(sentence):
         number, follows = match.group(), sentence[match.end() : match.end() + 2]
-        value = _plain(number)
-        if value in grounds.constants or (follows.strip().startswith("%") and value / 100 in grounds.constants):
+        value = _plain(number) / (100 if follows.strip().startswith("%") else 1)
+        below = sentence[: match.start()].endswith("< ")
+        factors = None if below else grounds.constants.get(value)
+        if factors is not None and (not factors or factors & words):
             others |= dict.fromkeys(grounds.design)
             continue
-        place = figures.quoted(number, words, chosen=chosen) if "." in number else None
+        place = figures.quoted(number, words, chosen=chosen) if "." in number and not below else None
         if place is None:
             others |= dict.fromkeys(grounds.counts)
         else:
@@ -102,7 +104,11 @@ def _plain(number: str) -> float:
     return abs(float(number.replace(",", "").replace("\u2212", "-")))
 
 
-def constants_of(levels: Mapping[str, Sequence[object]], alpha: float) -> frozenset[float]:
+def constants_of(levels: Mapping[str, Sequence[object]], alpha: float) -> dict[float, frozenset[str]]:
     """Return the numbers that a design holds: the levels of its factors, alpha, and the level of its intervals."""
-    numbers = {float(level) for each in levels.values() for level in each if isinstance(level, int | float)}
-    return frozenset({*numbers, alpha, round(1 - alpha, 12)})
+    found: dict[float, frozenset[str]] = {}
+    for name, each in levels.items():
+        for level in each:
+            if isinstance(level, int | float):
+                found[float(level)] = found.get(float(level), frozenset()) | {name}
+    return {**found, alpha: frozenset(), round(1 - alpha, 12): frozenset()}

@@ -25,6 +25,9 @@ FIGURES = Figures(
         ("lora_rank 16 instead of 4 lowers it by 0.250 (95 % interval [-0.400, -0.100]).", ("r1", "d1")),
         ("At alpha 0.05 nothing is clear.", ("d1",)),
         ("12 of 14 runs are complete.", ("r1", "d2")),
+        # A level is one where its factor is named; a count or a bound that happens to equal it is none.
+        ("All 16 comparisons show a gain (p < 0.001).", ("r1", "d2")),
+        ("Runs of lora_rank 16 show a gain (p < 0.001).", ("d1", "r1", "d2")),
         ("An invented 0.123 is counted, never traced.", ("r1", "d2")),
         ("run-a took 9,013.4 tokens a second at lr 0.001.", ("t1", "d1")),
         ("The interval is [\u22120.400, \u22120.100] for lora_rank.", ("r1",)),
