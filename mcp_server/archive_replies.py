@@ -20,12 +20,10 @@ class ArchiveReply(BaseModel):
 
     done: bool
     """Whether it was moved; a dry run moves nothing."""
-    source: str
-    """Where it lay, or lies."""
-    target: str
+    place: str
     """Where it lies now, or would."""
     bytes: int
-    """What it takes."""
+    """What it takes on disk; of an archive, what its files hold."""
     files: int | None = None
     """How many files; None before they were counted."""
     moves: dict[str, int] = {}
@@ -42,8 +40,7 @@ class ArchiveReply(BaseModel):
         """Tell what putting it away would do."""
         return cls(
             done=False,
-            source=seen.origin,
-            target=seen.archive,
+            place=seen.archive,
             bytes=seen.bytes,
             moves=_by_kind(seen.moved),
             may_be_dropped=_by_kind(item for item in seen.moved if item.prunable),
@@ -56,8 +53,7 @@ class ArchiveReply(BaseModel):
         """Tell what bringing it back would do; every file was held against the manifest."""
         return cls(
             done=False,
-            source=seen.archive,
-            target=seen.origin,
+            place=seen.origin,
             bytes=seen.bytes,
             files=seen.files,
             dropped=_by_kind(seen.dropped),
@@ -65,12 +61,11 @@ class ArchiveReply(BaseModel):
         )
 
     @classmethod
-    def moved(cls, receipt: "ArchiveReceipt", *, origin: str) -> "ArchiveReply":
+    def moved(cls, receipt: "ArchiveReceipt") -> "ArchiveReply":
         """Tell of an experiment that was put away."""
         return cls(
             done=True,
-            source=origin,
-            target=receipt.archive,
+            place=receipt.archive,
             bytes=receipt.bytes,
             files=receipt.files,
             dropped=_by_kind(receipt.dropped),
@@ -83,8 +78,7 @@ class ArchiveReply(BaseModel):
         """Tell of an experiment that was brought back."""
         return cls(
             done=True,
-            source="",
-            target=receipt.origin,
+            place=receipt.origin,
             bytes=receipt.bytes,
             files=receipt.files,
             dropped=_by_kind(receipt.dropped),

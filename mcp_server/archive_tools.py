@@ -44,4 +44,4 @@ async def experiment_archive(
     if back:
         return ArchiveReply.returned(await work(ctx, workflow.unarchive_experiment, reason=reason, world=world))
     receipt = await work(ctx, workflow.archive_experiment, drop=tuple(drop or ()), reason=reason, world=world)
-    return ArchiveReply.moved(receipt, origin=str(world.store.root))
+    return ArchiveReply.moved(receipt)

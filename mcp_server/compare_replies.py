@@ -1,6 +1,7 @@
 """Replies about experiments that are compared, cut to a size a model can afford."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -44,10 +45,10 @@ class ComparedReply(BaseModel):
 
 def told_of(found: "Across") -> list[ComparedReply]:
     """Return every difference, then the figures they are made of."""
-    files = _files(found)
+    folders = {each.label: each.folder for each in found.experiments}
     return [
-        *(_contrast(each, files=files) for each in found.contrasts),
-        *(_of_arm(each, files=files) for each in found.figures),
+        *(_contrast(each, found, folders=folders) for each in found.contrasts),
+        *(_of_arm(each, folders=folders) for each in found.figures),
     ]
 
 
@@ -58,42 +59,51 @@ def notes_of(found: "Across", *, most: int) -> list[str]:
     return [*map(_whose, found.experiments), *adjusted, *apart]
 
 
-def _files(found: "Across") -> dict[tuple[str, str], list[str]]:
-    """Return the files behind the figures of each arm and metric, each below the project with the start of its hash."""
-    folders = {each.label: each.folder for each in found.experiments}
-    files = dict[tuple[str, str], list[str]]()
-    for each in found.figures:
-        told = [f"{folders[each.experiment]}/{path} {digest[:12]}" for path, digest in each.sources.items()]
-        files.setdefault((f"{each.experiment} {each.arm}", each.metric), []).extend(told)
-    return files
+def _files(each: "ArmFigure", *, folders: Mapping[str, str]) -> list[str]:
+    """Return the files behind a figure, each below the project with the start of its hash."""
+    return [f"{folders[each.experiment]}/{path} {digest[:12]}" for path, digest in each.sources.items()]
 
 
-def _contrast(each: "Contrast", *, files: Mapping[tuple[str, str], Sequence[str]]) -> ComparedReply:
+def _contrast(each: "Contrast", found: "Across", *, folders: Mapping[str, str]) -> ComparedReply:
     tested = f"{each.test} p {each.p_value:.3g}, Holm {each.p_adjusted:.3g}" if each.p_adjusted is not None else ""
     differs = "; ".join(f"{key.key}: {_short(key.first)} -> {_short(key.second)}" for key in each.differs)
     words = (f"over {each.over}", tested, f"differs: {differs or 'no configuration key'}", *each.cautions)
-    pairs = zip(*(files.get((arm, each.metric), ()) for arm in (each.second, each.first)), strict=False)
+    tasks = each.task.split(" / ")
+    sides = [
+        [
+            file
+            for arm in found.figures
+            if _is(arm, side, tasks=tasks, metric=each.metric)
+            for file in _files(arm, folders=folders)
+        ]
+        for side in (each.second, each.first)
+    ]
     return ComparedReply(
         figure=f"difference/{each.second} - {each.first}/{each.task}/{each.metric}",
         value=each.difference.value,
         low=each.difference.low,
         high=each.difference.high,
         n=each.difference.n,
-        source=[file for pair in pairs for file in pair],
+        # A file of each side in turn, so that the first two are of both.
+        source=[file for pair in zip_longest(*sides) for file in pair if file is not None],
         note=". ".join(filter(None, words)),
     )
 
 
-def _of_arm(each: "ArmFigure", *, files: Mapping[tuple[str, str], Sequence[str]]) -> ComparedReply:
-    arm = f"{each.experiment} {each.arm}"
+def _is(figure: "ArmFigure", side: str, *, tasks: Sequence[str], metric: str) -> bool:
+    """Return whether a figure is one of a side of a difference."""
+    return f"{figure.experiment} {figure.arm}" == side and figure.task in tasks and figure.metric == metric
+
+
+def _of_arm(each: "ArmFigure", *, folders: Mapping[str, str]) -> ComparedReply:
     epoch = "base" if each.epoch is None else each.epoch
     return ComparedReply(
-        figure=f"figure/{arm}/{each.task}/{epoch}/{each.metric}",
+        figure=f"figure/{each.experiment} {each.arm}/{each.task}/{epoch}/{each.metric}",
         value=each.figure.value,
         low=each.figure.low,
         high=each.figure.high,
         n=each.figure.n,
-        source=list(files[arm, each.metric]),
+        source=_files(each, folders=folders),
         note=each.reason,
     )
 

@@ -64,9 +64,7 @@ SURFACE: dict[str, Surface] = {
     "results_report": Surface(("write_report",), _WRITE),
     "results_read": Surface(("read_results", "verify_experiment", "spot_check_run"), _READ),
     "audit_read": Surface(("read_audit", "verify_audit"), _READ),
-    "experiment_archive": Surface(
-        ("archive_experiment", "preview_archive", "unarchive_experiment", "preview_unarchive"), _ARCHIVE
-    ),
+    "experiment_archive": Surface(("archive_experiment", "unarchive_experiment"), _ARCHIVE),
 }
 """Every tool in the order of work; a test compares names, parameters and defaults with the verbs."""
 
