@@ -1,6 +1,5 @@
 """Replies about experiments that are compared, cut to a size a model can afford."""
 
-from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,9 @@ from cruijff_kit.mcp_server.paging import shortened
 if TYPE_CHECKING:
     from cruijff_kit.schema.compared import Across, ArmFigure, ComparedExperiment, Contrast, NotComparable
 
-__all__ = ["ComparedReply", "notes_of", "told_of"]
+    Told = Contrast | ArmFigure
+
+__all__ = ["ComparedReply", "name_of", "notes_of"]
 
 _NOTE = 400
 _SHOWN = 60
@@ -35,21 +36,33 @@ class ComparedReply(BaseModel):
     source: list[str]
     """Files it was computed from, each with the start of its SHA-256."""
 
-    def cut(self, *, full: bool) -> "ComparedReply":
-        """Return it with the first sources and words alone, where not all are wanted."""
-        if full:
-            return self.model_copy(update={"source": self.source[:10]})
-        note = self.note if len(self.note) <= _NOTE else f"{self.note[: _NOTE - 1]}…"
-        return self.model_copy(update={"source": self.source[:2], "note": note})
+    @classmethod
+    def of(cls, each: "Told", found: "Across", *, full: bool) -> "ComparedReply":
+        """Cut a figure, or a difference, to size."""
+        from cruijff_kit.schema.compared import Contrast
+
+        figure = each.difference if isinstance(each, Contrast) else each.figure
+        note = _words(each) if isinstance(each, Contrast) else each.reason
+        files = _files_of_both(each, found) if isinstance(each, Contrast) else _files(each, found)
+        return cls(
+            figure=name_of(each),
+            value=figure.value,
+            low=figure.low,
+            high=figure.high,
+            n=figure.n,
+            note=note if full or len(note) <= _NOTE else f"{note[: _NOTE - 1]}…",
+            source=files[: 10 if full else 2],
+        )
 
 
-def told_of(found: "Across") -> list[ComparedReply]:
-    """Return every difference, then the figures they are made of."""
-    folders = {each.label: each.folder for each in found.experiments}
-    return [
-        *(_contrast(each, found, folders=folders) for each in found.contrasts),
-        *(_of_arm(each, folders=folders) for each in found.figures),
-    ]
+def name_of(each: "Told") -> str:
+    """Return what a figure, or a difference, is called."""
+    from cruijff_kit.schema.compared import Contrast
+
+    if isinstance(each, Contrast):
+        return f"difference/{each.second} - {each.first}/{each.task}/{each.metric}"
+    epoch = "base" if each.epoch is None else each.epoch
+    return f"figure/{each.experiment} {each.arm}/{each.task}/{epoch}/{each.metric}"
 
 
 def notes_of(found: "Across", *, most: int) -> list[str]:
@@ -59,53 +72,28 @@ def notes_of(found: "Across", *, most: int) -> list[str]:
     return [*map(_whose, found.experiments), *adjusted, *apart]
 
 
-def _files(each: "ArmFigure", *, folders: Mapping[str, str]) -> list[str]:
-    """Return the files behind a figure, each below the project with the start of its hash."""
-    return [f"{folders[each.experiment]}/{path} {digest[:12]}" for path, digest in each.sources.items()]
-
-
-def _contrast(each: "Contrast", found: "Across", *, folders: Mapping[str, str]) -> ComparedReply:
+def _words(each: "Contrast") -> str:
     tested = f"{each.test} p {each.p_value:.3g}, Holm {each.p_adjusted:.3g}" if each.p_adjusted is not None else ""
     differs = "; ".join(f"{key.key}: {_short(key.first)} -> {_short(key.second)}" for key in each.differs)
     words = (f"over {each.over}", tested, f"differs: {differs or 'no configuration key'}", *each.cautions)
+    return ". ".join(filter(None, words))
+
+
+def _files(each: "ArmFigure", found: "Across") -> list[str]:
+    """Return the files behind a figure, each below the project with the start of its hash."""
+    folder = next(one.folder for one in found.experiments if one.label == each.experiment)
+    return [f"{folder}/{path} {digest[:12]}" for path, digest in each.sources.items()]
+
+
+def _files_of_both(each: "Contrast", found: "Across") -> list[str]:
+    """Return the files behind a difference, one of each side in turn, so that the first two are of both."""
     tasks = each.task.split(" / ")
+    alike = [arm for arm in found.figures if arm.metric == each.metric and arm.task in tasks]
     sides = [
-        [
-            file
-            for arm in found.figures
-            if _is(arm, side, tasks=tasks, metric=each.metric)
-            for file in _files(arm, folders=folders)
-        ]
+        [file for arm in alike if f"{arm.experiment} {arm.arm}" == side for file in _files(arm, found)]
         for side in (each.second, each.first)
     ]
-    return ComparedReply(
-        figure=f"difference/{each.second} - {each.first}/{each.task}/{each.metric}",
-        value=each.difference.value,
-        low=each.difference.low,
-        high=each.difference.high,
-        n=each.difference.n,
-        # A file of each side in turn, so that the first two are of both.
-        source=[file for pair in zip_longest(*sides) for file in pair if file is not None],
-        note=". ".join(filter(None, words)),
-    )
-
-
-def _is(figure: "ArmFigure", side: str, *, tasks: Sequence[str], metric: str) -> bool:
-    """Return whether a figure is one of a side of a difference."""
-    return f"{figure.experiment} {figure.arm}" == side and figure.task in tasks and figure.metric == metric
-
-
-def _of_arm(each: "ArmFigure", *, folders: Mapping[str, str]) -> ComparedReply:
-    epoch = "base" if each.epoch is None else each.epoch
-    return ComparedReply(
-        figure=f"figure/{each.experiment} {each.arm}/{each.task}/{epoch}/{each.metric}",
-        value=each.figure.value,
-        low=each.figure.low,
-        high=each.figure.high,
-        n=each.figure.n,
-        source=_files(each, folders=folders),
-        note=each.reason,
-    )
+    return [file for pair in zip_longest(*sides) for file in pair if file is not None]
 
 
 def _whose(each: "ComparedExperiment") -> str:

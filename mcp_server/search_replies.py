@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from cruijff_kit.mcp_server.compare_replies import ComparedReply, notes_of, told_of
+from cruijff_kit.mcp_server.compare_replies import ComparedReply, name_of, notes_of
 from cruijff_kit.mcp_server.paging import named, page_of, room_for, shortened
 
 if TYPE_CHECKING:
@@ -131,10 +131,12 @@ class SearchReply(BaseModel):
     def compared_by(cls, found: "Across", *, words: str, cursor: int, limit: int, detail: str) -> "SearchReply":
         """Cut a comparison to size."""
         full = detail == "detailed"
-        chosen = [each.cut(full=full) for each in told_of(found) if named(each.figure, words)]
+        chosen = [each for each in (*found.contrasts, *found.figures) if named(name_of(each), words)]
         notes = notes_of(found, most=20 if full else 4)
         room = room_for(detail) - sum(map(len, notes))
-        shown, following = page_of(chosen, lambda each: each, cursor=cursor, limit=limit, room=room)
+        shown, following = page_of(
+            chosen, lambda each: ComparedReply.of(each, found, full=full), cursor=cursor, limit=limit, room=room
+        )
         return cls(
             compared=shown,
             total=len(chosen),
