@@ -31,7 +31,7 @@ CHOICES = {
     "audit_read": {"verify"},
 }
 """Arguments by which a tool chooses between its verbs, or what they do and what they would."""
-LOOKED_AT = "02739ca0b06f87f4"
+LOOKED_AT = "f1661a5a5bcebc50"
 """Start of the hash over what a model is told of all tools."""
 RENAMED = {"text": "design"}
 """Arguments that are called otherwise in a tool than in its verb."""
