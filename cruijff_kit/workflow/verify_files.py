@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditRecord
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
@@ -130,11 +128,8 @@ def _vouched(run: PlannedRun, *, world: World) -> dict[str, tuple[str, str]]:
     markers = [layout.done("train"), *(layout.cell_done(cell.name) for cell in run.cells)]
     found: dict[str, tuple[str, str]] = {}
     for marker in markers:
-        try:
-            done = Done.model_validate_json(world.store.read(marker) or b"")
-        except ValidationError:
-            continue
-        for path, sha256 in done.artefacts.items():
+        done = Done.found_in(world.store.read(marker))
+        for path, sha256 in done.artefacts.items() if done is not None else ():
             # Records hold absolute paths, and experiments are moved.
             _, inside, rest = path.rpartition(f"{layout.folder}/")
             if inside:
