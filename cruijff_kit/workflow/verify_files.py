@@ -30,7 +30,7 @@ class Checked(NamedTuple):
 def check_vouched(plan: Plan, *, known: Mapping[str, str | None], world: World) -> Checked:
     """Compare logs, metrics and manifests with what the `DONE` of their jobs vouches for.
 
-    Adapters and models are left alone: no number of a report is computed from them.
+    Adapters are compared in `verify_adapters`; no number of a report is computed from merged models.
 
     Args:
         plan: the sealed plan.
