@@ -17,7 +17,7 @@ _HASH = 16
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON, every difference and hash whole.")
 @click.pass_context
 def verify(ctx: click.Context, as_json: bool) -> None:
-    """Recompute the report from raw files, hash adapters, and name each digit that differs; exits with 1 if any does."""
+    """Recompute a report from the raw files, hash adapters, name each digit that differs; exits with 1 if any does."""
     with ProgressBar("verify") as progress:
         found = workflow.verify_experiment(progress=progress, world=enter(ctx.obj))
     click.echo(found.model_dump_json(indent=2) if as_json else workflow.safe_text(_told(found)))
