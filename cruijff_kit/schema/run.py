@@ -117,6 +117,11 @@ class Done(Noun):
     finished: Timestamp
     """When it was written."""
 
+    def below(self, folder: str) -> dict[str, str]:
+        """Return the files it made below a folder, path in it to hash, wherever that folder lay then."""
+        cut = ((f"/{path}".rpartition(f"/{folder}/"), sha256) for path, sha256 in self.artefacts.items())
+        return {inside: sha256 for (_, found, inside), sha256 in cut if found}
+
     def strays(self, digest: Callable[[str], str | None]) -> Iterator[tuple[str, str | None]]:
         """Yield the files that are not those it made, each with its hash now; None for one that is gone.
 

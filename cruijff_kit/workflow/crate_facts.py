@@ -245,20 +245,24 @@ def _adapter(run: PlannedRun, epoch: int, *, done: Done | None, ground: _Ground)
     folder = adapter_folder(run, epoch)
     if any(path.startswith(folder) for path in ground.files):
         return folder
-    tail = f"{folder.removeprefix('outputs/')}{ADAPTER_WEIGHTS}"
-    sha256 = next((sha for path, sha in (done.artefacts if done else {}).items() if path.endswith(tail)), None)
+    made = done.below(folder.removeprefix("outputs/").rstrip("/")) if done is not None else {}
     about = f"LoRA adapter of epoch {epoch}, told by the hash of its weights alone"
-    return _thing(ground, f"adapter-{run.id}-epoch_{epoch}", said=f"adapter of {run.id}", sha256=sha256, about=about)
+    return _thing(
+        ground,
+        f"adapter-{run.id}-epoch_{epoch}",
+        said=f"adapter of {run.id}",
+        sha256=made.get(ADAPTER_WEIGHTS),
+        about=about,
+    )
 
 
 def _logs(run: PlannedRun, cell: Cell, *, done: Done, ground: _Ground) -> Iterator[str]:
     """Yield how actions name an evaluation's logs."""
-    for path, sha256 in done.artefacts.items():
-        name = PurePosixPath(path).name
-        inside = f"{RunLayout(run.id).cell_logs(cell.name)}/{name}"
-        if inside in ground.files:
-            yield inside
-        elif path.endswith(".eval"):
+    folder = RunLayout(run.id).cell_logs(cell.name)
+    for name, sha256 in done.below(folder).items():
+        if f"{folder}/{name}" in ground.files:
+            yield f"{folder}/{name}"
+        else:
             about = "Log of an evaluation, told by its hash alone"
             yield _thing(ground, f"log-{run.id}-{cell.name}-{name}", said=name, sha256=sha256, about=about)
 

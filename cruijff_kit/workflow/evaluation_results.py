@@ -158,8 +158,7 @@ def parity_notes(plan: Plan, *, world: World) -> Iterator[str]:
 def _vouched(run: PlannedRun, cell: Cell, *, done: Done, world: World) -> CellResult:
     """Read the newest log that `DONE` names and check that it is what was recorded."""
     folder = RunLayout(run.id).cell_logs(cell.name)
-    # By name alone: records hold absolute paths, and experiments are moved.
-    recorded = {PurePath(path).name: sha for path, sha in done.artefacts.items() if path.endswith(".eval")}
+    recorded = done.below(folder)
     present = [path for path in world.store.glob(folder, "*.eval") if PurePath(path).name in recorded]
     if not present:
         return CellResult("", None, "the `.eval` log that its `DONE` names is missing")

@@ -27,7 +27,7 @@ def read_history(run: PlannedRun, *, world: World) -> RunResult:
     done = Done.found_in(marker)
     if content is None:
         return _history(layout, store, reason="training has left no `metrics.jsonl`", finished=False)
-    recorded = _recorded(done, layout)
+    recorded = done.below(layout.folder).get("metrics.jsonl") if done is not None else None
     if recorded is not None and recorded != store.digest(layout.metrics):
         changed = "`metrics.jsonl` was changed after training ended; it is not used"
         return _history(layout, store, reason=changed, finished=False)
@@ -119,9 +119,3 @@ def _history(
 def _seconds(layout: RunLayout, store: RunStore) -> float | None:
     manifest = Manifest.found_in(store.read(layout.manifest))
     return (manifest.ended - manifest.started).total_seconds() if manifest and manifest.ended else None
-
-
-def _recorded(done: Done | None, layout: RunLayout) -> str | None:
-    # By the end of the path: records are absolute where the experiment was moved since.
-    artefacts = done.artefacts if done else {}
-    return next((sha for path, sha in artefacts.items() if path.endswith(f"{layout.run_id}/metrics.jsonl")), None)

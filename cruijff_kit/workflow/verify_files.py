@@ -129,11 +129,8 @@ def _vouched(run: PlannedRun, *, world: World) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for marker in markers:
         done = Done.found_in(world.store.read(marker))
-        for path, sha256 in done.artefacts.items() if done is not None else ():
-            # Records hold absolute paths, and experiments are moved.
-            _, inside, rest = path.rpartition(f"{layout.folder}/")
-            if inside:
-                found[f"{layout.folder}/{rest}"] = sha256, marker
+        made = done.below(layout.folder) if done is not None else {}
+        found |= {f"{layout.folder}/{path}": (sha256, marker) for path, sha256 in made.items()}
     return found
 
 
