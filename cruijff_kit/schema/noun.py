@@ -4,7 +4,18 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
-__all__ = ["OTHER_VERSION", "UNKNOWN_SHA256", "Name", "Noun", "RunId", "Sha256", "TimeLimit", "Timestamp", "fact_of"]
+__all__ = [
+    "OTHER_VERSION",
+    "UNKNOWN_SHA256",
+    "Name",
+    "Noun",
+    "RunId",
+    "Sha256",
+    "TimeLimit",
+    "Timestamp",
+    "fact_of",
+    "first_fault",
+]
 
 
 OTHER_VERSION = "another version of cruijff-kit wrote it"
@@ -50,6 +61,12 @@ def fact_of(message: str) -> str:
     """Return what validation says against a value as our own messages say it; names in it keep their capitals."""
     fact = message.removeprefix("Value error, ")
     return f"{fact[:1].lower()}{fact[1:]}"
+
+
+def first_fault(err: ValidationError) -> str:
+    """Return the first thing that validation says against a file, after the place in it."""
+    first = err.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {fact_of(first['msg'])}"
 
 
 def _milliseconds(moment: AwareDatetime) -> str:
