@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.prediction_records import NOTHING_SHA256, UNPLANNED, Subject, raw_record
 from cruijff_kit.schema.imported import Foreign, ForeignLog
+from cruijff_kit.schema.noun import first_fault
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import EvalLogRecord
 from cruijff_kit.schema.scoring_rules import ScoringRules
@@ -202,9 +203,7 @@ def _carried(sample: "EvalSample") -> Prediction | None:
             try:
                 return Prediction.model_validate(score.metadata["prediction"])
             except ValidationError as err:
-                first = err.errors()[0]
-                where = ".".join(str(part) for part in first["loc"])
-                raise ValueError(f"sample `{sample.id}` carries a damaged prediction: {where}: {first['msg']}") from err
+                raise ValueError(f"sample `{sample.id}` carries a damaged prediction: {first_fault(err)}") from err
     return None
 
 

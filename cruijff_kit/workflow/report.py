@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import Any
 
 from cruijff_kit import __version__
 from cruijff_kit.analysis.cell_checks import check_cells
@@ -51,8 +49,6 @@ from cruijff_kit.workflow.tiers import plan_tier
 from cruijff_kit.workflow.withheld import step_for_files
 
 __all__ = ["gather_dossier", "report_files", "write_report"]
-
-_Form = TypeVar("_Form", JobStatus, Done, ComputeReport)
 
 # A report does not speak of its own record, or no two would be alike.
 _OWN_VERBS = {"collect", "report"}
@@ -129,7 +125,7 @@ def gather_dossier(
         references=(*references, *raw_references(plan, lock, files=files, statuses=statuses, audit=record)),
         traces=traces,
         version=__version__,
-        compute=_parsed(ComputeReport, world.store.read(ExperimentLayout.compute)),
+        compute=ComputeReport.found_in(world.store.read(ExperimentLayout.compute)),
         **known,
         sweep=sweep,
         files=files,
@@ -252,8 +248,8 @@ def _statuses(plan: Plan, world: World) -> list[StepStatus]:
 
 def _evidence(key: AttemptKey, attempts: tuple[Attempt, ...], *, world: World) -> Evidence:
     layout, step = RunLayout(key[0]), key[1]
-    own = _parsed(JobStatus, world.store.read(layout.status(step)))
-    return Evidence(attempts, None, own, _parsed(Done, world.store.read(layout.done(step))))
+    own = JobStatus.found_in(world.store.read(layout.status(step)))
+    return Evidence(attempts, None, own, Done.found_in(world.store.read(layout.done(step))))
 
 
 def _audit_state(world: World) -> AuditState:
@@ -294,10 +290,3 @@ def _event(
         error=None if whole else f"{len(dossier.findings.incomplete)} planned results are missing",
         versions={"cruijff-kit": dossier.version},
     )
-
-
-def _parsed(form: type[_Form], content: bytes | None) -> _Form | None:
-    try:
-        return None if content is None else form.model_validate_json(content)
-    except ValidationError:
-        return None

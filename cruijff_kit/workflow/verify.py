@@ -9,6 +9,7 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.verification import Difference, Verification
 from cruijff_kit.workflow.audit import verify_audit
 from cruijff_kit.workflow.recomputed import Recomputed, last_report, recompute
+from cruijff_kit.workflow.verify_adapters import check_adapters
 from cruijff_kit.workflow.verify_documents import check_report, read_shown
 from cruijff_kit.workflow.verify_files import Checked, check_evidence, check_products, check_vouched
 from cruijff_kit.workflow.verify_prose import check_prose
@@ -19,11 +20,12 @@ __all__ = ["verify_experiment"]
 def verify_experiment(*, progress: Progress | None = None, world: World) -> Verification:
     """Recompute results and report from the raw files, and compare them with what lies on disk; never writes.
 
-    The record's chain, the hashes that jobs and record vouch for, every value of the result tables, every
-    line of the documents and every number of `findings.md` are looked at. Causes come before what follows.
+    The record's chain, the hashes that jobs and record vouch for, the adapters that were trained and evaluated, every
+    value of the result tables, every line of the documents and every number of `findings.md` are looked at. Causes
+    come before what follows.
 
     Args:
-        progress: told of each run that is read.
+        progress: told of each run that is read, and of each adapter.
         world: the experiment and its surroundings.
 
     Raises:
@@ -38,6 +40,7 @@ def verify_experiment(*, progress: Progress | None = None, world: World) -> Veri
     since = [each for each in records if each.seq > written.seq]
     shown = read_shown(made, world=world)
     vouched = check_vouched(made.dossier.plan, known=made.evidence, world=world)
+    adapters, weights = check_adapters(made.dossier.plan, made.table, progress=progress, world=world)
     evidence = check_evidence(made.kept.files if made.kept is not None else {}, made.evidence, since=since)
     products = check_products(records, skipped=shown, world=world)
     compared = check_report(shown, made)
@@ -45,19 +48,20 @@ def verify_experiment(*, progress: Progress | None = None, world: World) -> Veri
     differences = (
         *_record(verdict),
         *_anchor(made, records),
-        *_once((vouched, evidence, products)),
+        *_once((vouched, weights, evidence, products)),
         *compared.differences,
         *(check_prose(prose, made) if prose.strip() else ()),
     )
     return Verification(
         experiment=made.table.experiment,
         version=written.version,
-        files=vouched.files + evidence.files + products.files + len(shown),
+        files=vouched.files + weights.files + evidence.files + products.files + len(shown),
+        adapters=adapters,
         values=sum(map(value_count, made.tables.values())),
         figures=len(made.dossier.traces),
         numbers=_numbers(made),
         differences=differences,
-        notes=(*compared.notes, *evidence.notes, *verdict.notes, *_strangers(made, world=world)),
+        notes=(*compared.notes, *weights.notes, *evidence.notes, *verdict.notes, *_strangers(made, world=world)),
     )
 
 

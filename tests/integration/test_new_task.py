@@ -20,6 +20,7 @@ from cruijff_kit.rendering.task_text import render_rows, render_task, render_tes
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.task import TaskRequest
 from cruijff_kit.workflow import collect_results, scaffold_runs, write_design
+from tests.job_script import run_script
 from tests.random_model import random_base
 from tests.task_design import task_design
 
@@ -86,14 +87,7 @@ def test_every_kind_passes_its_test_and_is_evaluated_by_a_design(tmp_path: Path)
     world = open_world(root, root=tmp_path, kind="human", name="ada", client=None)
     write_design(task_design(base, *entries), reason="shown here", world=world)
     (run,) = scaffold_runs(world=world).runs
-    done = subprocess.run(
-        ["bash", str(root / RunLayout(run).eval_script)],
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_script(root / RunLayout(run).eval_script)
     table = collect_results(world=world)
     answered = {name: [each for each in table.predictions if each.task == name] for name in KINDS}
     assert {name: len(found) for name, found in answered.items()} == {**dict.fromkeys(KINDS, 4), "reviews": 3}
