@@ -33,10 +33,9 @@ def settings_of(dossier: Dossier) -> tuple[Setting, ...]:
     for run in dossier.plan.runs:
         if run.type == "fine-tuned" or not trains:
             groups.setdefault(factor_words(run.factors or _listed(run)), []).append(run)
-    named = [
-        (name if len(groups) > 1 or runs[0].factors else runs[0].model.name, runs) for name, runs in groups.items()
-    ]
-    tuned = (Setting(name, f"c{index % _COLOURS}", _ids(runs)) for index, (name, runs) in enumerate(named))
+    if len(groups) == 1:
+        groups = {factor_words(runs[0].factors) or runs[0].model.name: runs for runs in groups.values()}
+    tuned = (Setting(name, f"c{index % _COLOURS}", _ids(runs)) for index, (name, runs) in enumerate(groups.items()))
     controls = [run for run in dossier.plan.runs if run.type == "control" and trains]
     base = (Setting("base model", "base", _ids(controls), base=True),) if controls else ()
     return (*base, *tuned)
