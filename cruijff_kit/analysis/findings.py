@@ -173,7 +173,8 @@ def _by_name(observations: Sequence[Observation], plan: Plan) -> tuple[list[Obse
     """Return outcomes by the names of runs that a design lists: those of one name differ in nothing but their seed."""
     named = _listed_names(subjects_of(plan))
     names = tuple(dict.fromkeys(named[each.run] for each in observations))
-    if len(names) < 2:
+    # Of several names that were listed one alone may have ended: it is not all there is.
+    if len(set(named.values())) < 2 or not names:
         return list(observations), {}
     return [each._replace(factors={_RUN: named[each.run]}) for each in observations], {_RUN: names}
 

@@ -16,6 +16,9 @@ from cruijff_kit.workflow.verify_prose import check_prose
 
 __all__ = ["verify_experiment"]
 
+# So many runs are named in a note.
+_NAMED = 3
+
 
 def verify_experiment(*, progress: Progress | None = None, world: World) -> Verification:
     """Recompute results and report from the raw files, and compare them with what lies on disk; never writes.
@@ -61,7 +64,14 @@ def verify_experiment(*, progress: Progress | None = None, world: World) -> Veri
         figures=len(made.dossier.traces),
         numbers=_numbers(made),
         differences=differences,
-        notes=(*compared.notes, *weights.notes, *evidence.notes, *verdict.notes, *_strangers(made, world=world)),
+        notes=(
+            *compared.notes,
+            *_came_since(made),
+            *weights.notes,
+            *evidence.notes,
+            *verdict.notes,
+            *_strangers(made, world=world),
+        ),
     )
 
 
@@ -82,6 +92,20 @@ def _anchor(made: Recomputed, records: Sequence[AuditRecord]) -> Iterator[Differ
         words = "the line is not the one that the report names as the last before it"
         place = f"line {head.seq + 1}"
         yield Difference(kind="record", path=ExperimentLayout.audit, place=place, made=head.sha256, words=words)
+
+
+def _came_since(made: Recomputed) -> Iterator[str]:
+    """Yield that jobs ended after the report: then much differs, and nobody changed anything."""
+    known = made.kept.files if made.kept is not None else made.evidence
+    runs = dict.fromkeys(
+        path.split("/")[1]
+        for path, digest in made.evidence.items()
+        if path.startswith("runs/") and digest and not known.get(path)
+    )
+    if runs:
+        told = ", ".join(f"`{run}`" for run in list(runs)[:_NAMED])
+        more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
+        yield f"jobs have left results since the report was made, of {told}{more}: write it anew with `ck report` first"
 
 
 def _once(checks: Sequence[Checked]) -> tuple[Difference, ...]:
