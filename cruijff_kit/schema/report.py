@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import Literal
 
 from cruijff_kit.schema.audit import Anchor, AuditVerdict
+from cruijff_kit.schema.ceiling import KnownBest
 from cruijff_kit.schema.claims import ClaimVerdict
 from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.diagnosis import Diagnosis, Guarantee
@@ -59,6 +60,8 @@ class Finding(Noun):
     """The figure had every errored and unparsed sample been right; the figure itself is the worst case."""
     source: str = ""
     """Log the figure comes from."""
+    best: KnownBest | None = None
+    """The best possible figure, where the generator of its rows tells it."""
     reason: str = ""
     """Why it is missing."""
 
@@ -178,7 +181,7 @@ class LossFigure(Noun):
 class CellCheck(Noun):
     """One look across all cells, for what no single figure tells."""
 
-    kind: Literal["saturation", "floor", "monotonicity", "equal cells", "seeds"]
+    kind: Literal["ceiling", "saturation", "floor", "monotonicity", "equal cells", "seeds"]
     """What was looked for."""
     flagged: bool
     """Whether it was found."""

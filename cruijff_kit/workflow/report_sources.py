@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from cruijff_kit.analysis.quoted import Figures, Grounds, constants_of, labels_of
-from cruijff_kit.analysis.traces import labelled
+from cruijff_kit.analysis.traces import PLAN, labelled
 from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import DesignLock, Plan, PlannedRun
@@ -17,7 +17,7 @@ __all__ = ["LOG", "SEARCH", "cited_sentences", "evidence_files", "raw_references
 LOG, SEARCH = "l1", "q1"
 """Labels of the record, and of what a search was told."""
 
-_DESIGN, _PLAN, _RESULTS = "d1", "d2", "r1"
+_DESIGN, _RESULTS = "d1", "r1"
 
 
 def evidence_files(plan: Plan, table: ResultTable, *, world: World) -> dict[str, str | None]:
@@ -67,7 +67,7 @@ def cited_sentences(
     """
     figures = Figures(traces)
     constants = constants_of(spec.factors, spec.analysis.alpha)
-    grounds = Grounds(constants, design=(_DESIGN,), counts=(_RESULTS, _PLAN))
+    grounds = Grounds(constants, design=(_DESIGN,), counts=(_RESULTS, PLAN))
     found = {each: labels_of(each, figures, grounds=grounds) for each in sentences}
     return {each: (known[each],) if each in known and labels else labels for each, labels in found.items()}
 
@@ -93,7 +93,7 @@ def _references(
     front = "front matter, this being the hash of its canonical JSON"
     yield Reference(label=_DESIGN, path=ExperimentLayout.summary, sha256=plan.spec_sha256, pointer=front)
     sealed = lock.files.get(ExperimentLayout.plan)
-    yield Reference(label=_PLAN, path=ExperimentLayout.plan, sha256=sealed, pointer="`runs` and `datasets`")
+    yield Reference(label=PLAN, path=ExperimentLayout.plan, sha256=sealed, pointer="`runs` and `datasets`")
     if audit.head is not None:
         line = f"line {audit.head.seq + 1}, this being the hash of that line"
         yield Reference(label=LOG, path=ExperimentLayout.audit, sha256=audit.head.sha256, pointer=line)

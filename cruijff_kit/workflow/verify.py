@@ -9,6 +9,7 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.verification import Difference, Verification
 from cruijff_kit.workflow.audit import verify_audit
 from cruijff_kit.workflow.recomputed import Recomputed, last_report, recompute
+from cruijff_kit.workflow.verify_ceilings import check_ceilings
 from cruijff_kit.workflow.verify_documents import check_report, read_shown
 from cruijff_kit.workflow.verify_files import Checked, check_evidence, check_products, check_vouched
 from cruijff_kit.workflow.verify_prose import check_prose
@@ -40,24 +41,26 @@ def verify_experiment(*, progress: Progress | None = None, world: World) -> Veri
     vouched = check_vouched(made.dossier.plan, known=made.evidence, world=world)
     evidence = check_evidence(made.kept.files if made.kept is not None else {}, made.evidence, since=since)
     products = check_products(records, skipped=shown, world=world)
+    ceilings = check_ceilings(made.dossier.plan, world=world)
     compared = check_report(shown, made)
     prose = world.store.read_text(ExperimentLayout.findings) or ""
     differences = (
         *_record(verdict),
         *_anchor(made, records),
         *_once((vouched, evidence, products)),
+        *ceilings.differences,
         *compared.differences,
         *(check_prose(prose, made) if prose.strip() else ()),
     )
     return Verification(
         experiment=made.table.experiment,
         version=written.version,
-        files=vouched.files + evidence.files + products.files + len(shown),
+        files=vouched.files + evidence.files + products.files + ceilings.files + len(shown),
         values=sum(map(value_count, made.tables.values())),
         figures=len(made.dossier.traces),
         numbers=_numbers(made),
         differences=differences,
-        notes=(*compared.notes, *evidence.notes, *verdict.notes, *_strangers(made, world=world)),
+        notes=(*compared.notes, *evidence.notes, *ceilings.notes, *verdict.notes, *_strangers(made, world=world)),
     )
 
 
