@@ -282,7 +282,7 @@ def _write(path: str, noun: SanityVerdict | Pilots, *, action: Action, ok: bool,
         verb="sanity",
         action=action,
         subject=path,
-        outputs={"sha256": world.store.digest(path) or "", "check": noun.check, "size": noun.size},
+        outputs={path: world.store.digest(path) or "", "check": noun.check, "size": noun.size},
         result=Outcome.SUCCESS if ok else Outcome.FAILURE,
         error=None if ok else "a figure is missing or outside its band",
     )

@@ -9,7 +9,7 @@ from cruijff_kit import workflow
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, confirm, enter_sanity
 from cruijff_kit.errors import CruijffError, PlanError
-from cruijff_kit.schema.sanity import Band, CheckOrder, CheckView, JudgedFigure, SanityVerdict
+from cruijff_kit.schema.sanity import CheckOrder, CheckView, JudgedFigure, SanityVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,7 +192,7 @@ def verdict_text(verdict: SanityVerdict) -> str:
     """Return a verdict as a table: accuracies and losses, and whatever else is missing or outside its band."""
     shown = [each for each in verdict.figures if each.figure in _ALWAYS or each.verdict != "inside"]
     rows = [
-        (verdict.check, each.run or each.arm, each.figure, _number(each.value), _band(each.band), _word(each))
+        (verdict.check, each.run or each.arm, each.figure, _number(each.value), each.band.words, _word(each))
         for each in shown
     ]
     others = len(verdict.figures) - len(shown)
@@ -216,14 +216,6 @@ def _counts(figures: Sequence[JudgedFigure]) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def _band(band: Band) -> str:
-    if band.low is None and band.high is None:
-        return ""
-    low = "…" if band.low is None else f"{band.low:.4f}"
-    high = "…" if band.high is None else f"{band.high:.4f}"
-    return f"{low} to {high}"
 
 
 def _word(each: JudgedFigure) -> str:

@@ -18,7 +18,7 @@ __all__ = ["render_page"]
 _INTERVAL = re.compile(r"\[[^\[\]]{1,24}\]")
 # What a reader asks first comes first; Markdown keeps the order of the work.
 _ORDER = (
-    "deviations", "claims", "search",
+    "deviations", "claims", "sanity", "search",
     "accuracy", "best", "means", "effects", "base", "ranking", "groups", "calibration", "scores", "guarantees",
     "audited", "audited_groups", "checks", "training", "status", "compute", "incomplete", "data",
 )  # fmt: skip
@@ -33,6 +33,9 @@ _SIGNS = {
     "not testable": ("\u2205", "open"),
     "flagged": ("\u2691", "bad"),
     "not flagged": ("\u2013", "open"),
+    "inside": ("\u2713", "good"),
+    "outside": ("\u2717", "bad"),
+    "missing": ("\u2205", "bad"),
 }
 _AFTER = {
     "accuracy": "accuracy",

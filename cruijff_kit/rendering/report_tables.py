@@ -9,6 +9,7 @@ from cruijff_kit.rendering.claims_panel import check_table, claim_table, deviati
 from cruijff_kit.rendering.compute_table import COMPUTE_COLUMNS, compute_note, compute_rows
 from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words, p_text, percent, plain, signed
 from cruijff_kit.rendering.references import with_places
+from cruijff_kit.rendering.sanity_table import sanity_tables
 from cruijff_kit.rendering.score_tables import calibration_table, guarantee_table, score_table
 from cruijff_kit.rendering.sheet import Column, Table, source_labels
 from cruijff_kit.rendering.sweep_text import sweep_table
@@ -25,6 +26,7 @@ def report_tables(dossier: Dossier) -> tuple[Table, ...]:
     tables = (
         deviation_table(dossier),
         claim_table(dossier),
+        *sanity_tables(dossier),
         *((sweep_table(dossier.sweep),) if dossier.sweep is not None else ()),
         _status(dossier),
         _training(dossier),

@@ -14,6 +14,7 @@ from cruijff_kit.schema.noun import Noun, Sha256, Timestamp
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.result import RunResult
 from cruijff_kit.schema.run import StepStatus
+from cruijff_kit.schema.sanity import SanityVerdict
 from cruijff_kit.schema.spec import ExperimentSpec, Level
 from cruijff_kit.schema.sweep import SweepView
 
@@ -376,6 +377,10 @@ class Dossier(Noun):
     """Line of the record that told of the seal."""
     sweep: SweepView | None = None
     """The search, where the design is one."""
+    sanity: SanityVerdict | None = None
+    """The verdict on a sanity check; None of other experiments, and before it was judged."""
+    misjudged: bool = False
+    """Whether that was made of other figures than lie here now."""
 
     @cached_property
     def labels(self) -> dict[str, str]:

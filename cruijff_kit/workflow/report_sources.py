@@ -12,10 +12,10 @@ from cruijff_kit.schema.result import ResultTable
 from cruijff_kit.schema.run import Phase, StepStatus
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["LOG", "SEARCH", "cited_sentences", "evidence_files", "raw_references"]
+__all__ = ["LOG", "SANITY", "SEARCH", "cited_sentences", "evidence_files", "raw_references"]
 
-LOG, SEARCH = "l1", "q1"
-"""Labels of the record, and of what a search was told."""
+LOG, SANITY, SEARCH = "l1", "k1", "q1"
+"""Labels of the record, of the verdict on a sanity check, and of what a search was told."""
 
 _DESIGN, _RESULTS = "d1", "r1"
 
@@ -31,6 +31,8 @@ def evidence_files(plan: Plan, table: ResultTable, *, world: World) -> dict[str,
     known = {row.source: row.source_sha256 for row in table.rows if row.source}
     paths = [path for run in plan.runs for path in _paths(run)]
     paths += [*known, ExperimentLayout.compute, ExperimentLayout.model_audit, ExperimentLayout.search]
+    if world.store.digest(ExperimentLayout.sanity) is not None:
+        paths.append(ExperimentLayout.sanity)
     return {path: known.get(path) or world.store.digest(path) for path in dict.fromkeys(paths)}
 
 
@@ -102,6 +104,7 @@ def _references(
     once = {
         "j1": (ExperimentLayout.compute, "`jobs` and the sums beside them"),
         "a1": (ExperimentLayout.model_audit, "`audits`"),
+        SANITY: (ExperimentLayout.sanity, "`figures`"),
         SEARCH: (ExperimentLayout.search, "`told`"),
     }
     for label, (path, pointer) in once.items():
