@@ -12,6 +12,7 @@ from cruijff_kit.sanity_checks.bench import Begun, Bench
 from cruijff_kit.sanity_checks.registry import CHECKS
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.schema.sanity import CheckOrder, SanityVerdict
 from cruijff_kit.workflow.report import write_report
 from cruijff_kit.workflow.verify import verify_experiment
@@ -64,13 +65,13 @@ def test_a_check_is_designed_run_and_judged_in_one_go_and_judged_again_without_a
     one = whole._replace(arms=lambda size: tuple(each for each in whole.arms(size) if each.name == "up_answer"))
     bench = Bench(tmp_path, lambda folder: open_local(folder, root=tmp_path, name="ada"), checks={one.name: one})
     order = CheckOrder(check=one.name, seeds=(1,))
-    looks: list[tuple[int, int, str]] = []
+    looks: list[ExperimentStatus] = []
     begun = bench.begin(order)
     bench.submit(begun)
-    bench.follow(begun, poll=0.1, progress=lambda *look: looks.append(look))
+    bench.follow(begun, poll=0.1, show=looks.append)
     verdict = bench.judge(begun)
     assert verdict.passed, verdict.model_dump_json(indent=2)
-    assert looks[-1][:2] == (2, 2)
+    assert [each.phase for each in looks[-1].steps] == [Phase.COMPLETED, Phase.COMPLETED]
     folder = tmp_path / "sanity_predictable_or_not"
     written = (folder / "sanity.json").read_bytes()
     tells_the_verdict(begun, verdict)
