@@ -15,13 +15,14 @@ _EFFECTS = 4
 
 def bottom_line(findings: Findings, spec: ExperimentSpec, *, deviations: Sequence[Deviation] = ()) -> tuple[str, ...]:
     """Return what was found in a few sentences: deviations, claims, then the best figures and effects."""
-    opening = (*exploratory(deviations), *_claims(findings))
+    opening = (*exploratory(deviations), *_exceeded(findings), *_claims(findings))
     if findings.verdict == "empty":
         return (*exploratory(deviations), "No planned result is there yet.", completeness(findings))
     alpha = spec.analysis.alpha
     trains = spec.tools.preparation != "none"
     beside = _base(findings, alpha) if trains else _first(findings, alpha)
-    sentences = (*opening, _best(findings, spec), *beside, *_effects(findings, alpha), completeness(findings))
+    sentences = (*opening, _best(findings, spec), *beside, *_effects(findings, alpha), *_reached(findings),
+                 completeness(findings))  # fmt: skip
     return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -44,6 +45,20 @@ def _claims(findings: Findings) -> Iterator[str]:
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     late = sum(each.exploratory for each in tested)
     yield f"Claims: {told}{f'; {late} of them EXPLORATORY' if late else ''}."
+
+
+def _exceeded(findings: Findings) -> Iterator[str]:
+    """Yield that figures lie above what is possible: whatever follows cannot be believed before that is explained."""
+    yield from (_capital(each.words) for each in findings.checks if each.kind == "ceiling" and each.flagged)
+
+
+def _reached(findings: Findings) -> Iterator[str]:
+    """Yield how near figures came to the best possible ones, where these are known."""
+    yield from (_capital(each.words) for each in findings.checks if each.kind == "ceiling" and not each.flagged)
+
+
+def _capital(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def completeness(findings: Findings) -> str:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from cruijff_kit.rendering.numbers import factor_words, short_run
 from cruijff_kit.schema.plan import PlannedRun
-from cruijff_kit.schema.report import Dossier, Findings, Interval
+from cruijff_kit.schema.report import Dossier, Finding, Findings
 from cruijff_kit.schema.spec import Level
 
-__all__ = ["Setting", "last_figures", "settings_of", "shown_of"]
+__all__ = ["Setting", "last_findings", "settings_of", "shown_of"]
 
 _COLOURS = 6
 
@@ -41,11 +41,11 @@ def settings_of(dossier: Dossier) -> tuple[Setting, ...]:
     return (*base, *tuned)
 
 
-def last_figures(findings: Findings, task: str) -> dict[str, Interval]:
-    """Return each run's figure of the outcome's scorer on a task at its last epoch."""
+def last_findings(findings: Findings, task: str) -> dict[str, Finding]:
+    """Return what was found of each run by the outcome's scorer on a task at its last epoch."""
     shown = [each for each in findings.findings if (each.task, each.metric) == (task, findings.metric)]
     ordered = sorted(shown, key=lambda each: -1 if each.epoch is None else each.epoch)
-    return {each.run: each.figure for each in ordered}
+    return {each.run: each for each in ordered}
 
 
 def shown_of(settings: Sequence[Setting], *, limit: int) -> str:

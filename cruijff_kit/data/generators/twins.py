@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 
 from cruijff_kit.data.dice import Dice
 from cruijff_kit.data.draws import ordered
+from cruijff_kit.data.generators.known_ceilings import ceilings_of_chances
 from cruijff_kit.data.known_chances import chance_columns
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.data.table_rows import Openers, TableRows
@@ -24,11 +25,12 @@ from cruijff_kit.data.tabular.readers import open_table
 from cruijff_kit.data.twin_model import Form, Kin, best_accuracy, chance_identical, kin_of
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress
+from cruijff_kit.schema.ceiling import Ceiling
 from cruijff_kit.schema.noun import Noun
 
 __all__ = [
-    "FILES", "SPLITS", "VERSION", "SyntheticTwins", "TwinRows", "Twins", "argument_problems", "ceiling", "draw",
-    "draw_from_file", "generate", "generate_from_file", "model_problems",
+    "FILES", "SPLITS", "VERSION", "SyntheticTwins", "TwinRows", "Twins", "argument_problems", "ceiling", "ceilings",
+    "draw", "draw_from_file", "generate", "generate_from_file", "model_problems",
 ]  # fmt: skip
 
 VERSION = "1"
@@ -164,6 +166,11 @@ def ceiling(arguments: SyntheticTwins) -> float:
     return best_accuracy(_kins(arguments), share=arguments.identical, form=arguments.form)
 
 
+def ceilings(arguments: SyntheticTwins, splits: Splits) -> dict[str, Ceiling]:
+    """Return what can be known of the answers of each split; values are told rounded, so accuracy is a bound."""
+    return ceilings_of_chances(splits, bound=round(ceiling(arguments), 9))
+
+
 def argument_problems(arguments: TwinRows) -> list[Problem]:
     """Return what is wrong with arguments taken together; paths are argument names."""
     problems = []
@@ -284,8 +291,10 @@ def _dealt(
     if empty:
         few = any(not round(shares.get(name, 1) * count) for name in empty)
         hint = f"there are {count} pairs: name more, or set its share to 0" if few else "tell more traits or decimals"
-        raise SpecError("a table so small leaves a split empty" if few else "pairs that read the same leave a split empty",
-                        problems=[Problem("no pair is left for it", name, hint=hint) for name in empty])  # fmt: skip
+        raise SpecError(
+            f"{'a table so small leaves' if few else 'pairs that read the same leave'} a split empty",
+            problems=[Problem("no pair is left for it", name, hint=hint) for name in empty],
+        )
     features = tuple(f"V{at}" for at in range(1, traits + 1))
     columns = (
         features if arguments.form == "difference" else tuple(f"{name}.{each}" for name in features for each in "12")
