@@ -77,9 +77,12 @@ class _Line:
             click.echo("\r\x1b[Kloading the model and the rows …", nl=False, err=True)
 
     def _draw(self, entry: StepStatus, share: float, *, figures: str) -> None:
-        cells = int(28 * share)
-        text = f"{_doing(entry)} {'█' * cells}{'·' * (28 - cells)} {figures}"
-        click.echo(f"\r\x1b[K{text[: os.get_terminal_size(2).columns - 1]}", nl=False, err=True)
+        # A terminal that does not say how wide it is says 0. Where there is little room the bar goes, not the figures.
+        room = (os.get_terminal_size(2).columns or 80) - 1
+        width = min(28, room - len(_doing(entry)) - len(figures) - 2)
+        cells = int(width * share)
+        bar = f"{'█' * cells}{'·' * (width - cells)} " if width > 0 else ""
+        click.echo(f"\r\x1b[K{f'{_doing(entry)} {bar}{figures}'[:room]}", nl=False, err=True)
         self._drawn = True
 
     def end(self) -> None:
