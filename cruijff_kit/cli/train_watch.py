@@ -15,7 +15,7 @@ from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
-__all__ = ["follow"]
+__all__ = ["bar_line", "follow"]
 
 _POLL = 0.2
 _ENDING = 60.0
@@ -77,18 +77,30 @@ class _Line:
             click.echo("\r\x1b[Kloading the model and the rows …", nl=False, err=True)
 
     def _draw(self, entry: StepStatus, share: float, *, figures: str) -> None:
-        # A terminal that does not say how wide it is says 0. Where there is little room the bar goes, not the figures.
-        room = (os.get_terminal_size(2).columns or 80) - 1
-        width = min(28, room - len(_doing(entry)) - len(figures) - 2)
-        cells = int(width * share)
-        bar = f"{'█' * cells}{'·' * (width - cells)} " if width > 0 else ""
-        click.echo(f"\r\x1b[K{f'{_doing(entry)} {bar}{figures}'[:room]}", nl=False, err=True)
+        text = bar_line(_doing(entry), figures, share=share, columns=os.get_terminal_size(2).columns)
+        click.echo(f"\r\x1b[K{text}", nl=False, err=True)
         self._drawn = True
 
     def end(self) -> None:
         """Leave the cursor on a fresh line."""
         if self._live:
             click.echo("" if self._drawn else "\r\x1b[K", nl=self._drawn, err=True)
+
+
+def bar_line(doing: str, figures: str, *, share: float, columns: int) -> str:
+    """Return what is going on, a bar and figures on one line of a terminal; short of room the bar goes first.
+
+    Args:
+        doing: what is going on.
+        figures: what is told of it.
+        share: how much is done, from 0 to 1.
+        columns: width of the terminal; 0 where it does not say.
+    """
+    room = (columns or 80) - 1
+    width = min(28, room - len(doing) - len(figures) - 2)
+    cells = int(width * share)
+    bar = f"{'█' * cells}{'·' * (width - cells)} " if width > 0 else ""
+    return f"{doing} {bar}{figures}"[:room]
 
 
 def _doing(entry: StepStatus) -> str:
