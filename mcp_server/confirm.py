@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from cruijff_kit import workflow
 from cruijff_kit.mcp_server.session import enter, enter_moved, spoken, work
-from cruijff_kit.schema.archive import Drop
+from cruijff_kit.schema.drop import Drop
 
 __all__ = ["Answer", "ask_archive", "ask_cancel", "ask_submit", "objection"]
 
