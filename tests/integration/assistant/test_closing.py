@@ -102,7 +102,8 @@ def test_prose_whose_numbers_cite_nothing_is_named_line_by_line_until_it_is_mend
         page = await verified(talk, match="findings.md", cursor=1, limit=2)
         assert (places(page), page.content["next_cursor"], page.content["total"]) == (lines[1:3], 3, 4)
 
-        findings.write_text(f"The gain is {effect['value']:.3f} (`{EFFECT}`).\n", encoding="utf-8")
+        # As the skill shows it.
+        findings.write_text(f"With lora_rank 16 the gain is {effect['value']:.3f} (`{EFFECT}`).\n", encoding="utf-8")
         assert (await verified(talk)).content["verified"] is True
 
     bench.talk(dialogue)
