@@ -215,6 +215,8 @@ def test_what_is_put_away_after_a_yes_comes_back_after_another_and_both_are_on_r
         assert moved(bench)
         closed = await talk.call("job_status")
         again = await talk.call("experiment_archive", reason=WHY)
+        impatient = await talk.call("experiment_archive", dry_run=False, reason=WHY)
+        must_be_told(impatient, "archived already", "nothing was moved", error=True)
         seen = await talk.call("experiment_archive", back=True, reason=WHY)
         assert moved(bench)
         back = await talk.call("experiment_archive", back=True, dry_run=False, reason="A reviewer asks.")
