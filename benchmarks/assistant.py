@@ -4,6 +4,7 @@ The experiment is designed and scaffolded by the server itself; then its jobs ar
 left them, all ended: attempts, verdicts, the record of both, the queue that took them, and what each job printed.
 Beside each tool stands what any answer costs at least: the list of the tools, by the same client from the same server,
 taken in turn. `job_watch` is no read, since it may record; its first look at what has ended is timed all the same.
+Verifying computes the whole report again, and archiving looks at every file: these have no limit.
 Tokens are characters of the text block divided by four.
 
     python benchmarks/assistant.py [--runs 500] [--rounds 20]
@@ -133,10 +134,15 @@ async def main() -> int:
                 ("experiment_validate", {"design": design}),
             ]
             rows = await measured(client, calls, rounds=options.rounds)
+            whole: list[tuple[str, dict[str, Any]]] = [
+                ("results_read", {"view": "verification"}),
+                ("experiment_archive", {"reason": WHY}),
+            ]
+            _, *longer = await measured(client, whole, rounds=min(options.rounds, 2))
     print(f"{len(plan.runs)} runs, {options.rounds} rounds; limit of a read {LIMIT * 1000:g} ms")
     print(f"{'':62} {'median ms':>10} {'longest':>8} {'x least':>8} {'tokens':>7}")
     least = statistics.median(rows[0].seconds)
-    for row in rows:
+    for row in (*rows, *longer):
         median, longest = statistics.median(row.seconds), max(row.seconds)
         print(f"{row.name:62} {median * 1e3:10.1f} {longest * 1e3:8.1f} {median / least:8.1f} {row.tokens:7}")
     return int(any(statistics.median(row.seconds) > LIMIT for row in rows))

@@ -12,7 +12,7 @@ from cruijff_kit.mcp_server.archive_replies import ArchiveReply
 from cruijff_kit.mcp_server.confirm import Answer, ask_archive, objection
 from cruijff_kit.mcp_server.session import enter_moved, work
 from cruijff_kit.mcp_server.surface import ExperimentId, Reason
-from cruijff_kit.schema.archive import Drop
+from cruijff_kit.schema.drop import Drop
 
 __all__ = ["experiment_archive"]
 

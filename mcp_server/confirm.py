@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from cruijff_kit import workflow
 from cruijff_kit.mcp_server.session import enter, enter_moved, spoken, work
-from cruijff_kit.schema.archive import Drop
+from cruijff_kit.schema.drop import Drop
 
 __all__ = ["Answer", "ask_archive", "ask_cancel", "ask_submit", "objection"]
 
@@ -79,7 +79,10 @@ async def ask_archive(
     if back:
         # Every file is held against the manifest once the user has agreed; twice would take twice as long.
         return Elicit((await work(ctx, workflow.preview_unarchive, proven=False, world=world)).question, Answer)
-    return Elicit((await work(ctx, workflow.preview_archive, drop=chosen, world=world)).question, Answer)
+    seen = await work(ctx, workflow.preview_archive, drop=chosen, world=world)
+    if not seen.moved and not seen.begun:
+        raise ToolError(f"`{experiment}` is archived already, in `{seen.archive}`; nothing was moved")
+    return Elicit(seen.question, Answer)
 
 
 def objection(answer: ElicitationResult[Answer]) -> str:

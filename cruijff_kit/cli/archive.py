@@ -9,8 +9,9 @@ from cruijff_kit import workflow
 from cruijff_kit.cli.disk import size_words
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, confirm, enter_archive
-from cruijff_kit.schema.archive import ArchivePreview, Drop, UnarchivePreview
+from cruijff_kit.schema.archive import ArchivePreview, UnarchivePreview
 from cruijff_kit.schema.disk import DiskItem
+from cruijff_kit.schema.drop import Drop
 
 __all__ = ["archive", "unarchive"]
 

@@ -14,14 +14,9 @@ __all__ = [
     "ArchivePreview",
     "ArchiveReceipt",
     "ArchivedFile",
-    "Drop",
     "UnarchivePreview",
     "UnarchiveReceipt",
 ]
-
-
-Drop = Literal["merged", "caches"]
-"""What may be dropped when an experiment is put away, once somebody says so."""
 
 
 class ArchivedFile(Noun):

@@ -7,9 +7,10 @@ from pathlib import Path
 from cruijff_kit.errors import PlanError
 from cruijff_kit.planning.run_ids import canonical_json
 from cruijff_kit.ports import Progress, World
-from cruijff_kit.schema.archive import ArchiveManifest, ArchiveMark, ArchivePreview, ArchiveReceipt, Drop
+from cruijff_kit.schema.archive import ArchiveManifest, ArchiveMark, ArchivePreview, ArchiveReceipt
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.disk import DiskItem, DiskKind
+from cruijff_kit.schema.drop import Drop
 from cruijff_kit.schema.layout import ARCHIVE, ArchiveLayout, ExperimentLayout
 from cruijff_kit.workflow.archive_checks import experiment_tier, outside_places, refuse_short, refuse_unfit
 from cruijff_kit.workflow.archive_mark import (

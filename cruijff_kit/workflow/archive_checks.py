@@ -49,8 +49,8 @@ def refuse_unfit(place: str, mark: ArchiveMark | None, *, world: World) -> None:
     if world.store.read(ExperimentLayout.archived) is not None:
         raise PlanError(f"`{root}` is an archive already", hint=f"`ck -C {root.name} unarchive` brings it back")
     _refuse_unfinished(world)
-    own = (str(root), *outside_places(world).values())
-    if any(Path(place).is_relative_to(each) or Path(each).is_relative_to(place) for each in own):
+    outside = tuple(outside_places(world).values())
+    if any(Path(place).is_relative_to(each) or Path(each).is_relative_to(place) for each in (str(root), *outside)):
         raise PlanError(f"`{place}` lies in the experiment itself", hint="name a directory outside with `--to DIR`")
     around = PurePosixPath(place).parent
     if vault.read(str(around), ExperimentLayout.summary) is not None:
@@ -58,11 +58,11 @@ def refuse_unfit(place: str, mark: ArchiveMark | None, *, world: World) -> None:
     if vault.survey(place) is not None and mark is None:
         raise SiteError(f"`{place}` is there already", hint="move it away, or name another directory with `--to DIR`")
     taken = vault.survey(f"{root}/{ExperimentLayout.elsewhere}")
-    if taken is not None and outside_places(world):
+    if taken is not None and outside:
         fact = f"`{ExperimentLayout.elsewhere}` in the experiment is where the archive keeps what lies outside"
         raise PlanError(fact, hint="rename that folder")
     refuse_freer(place, world=world)
-    for each in own[1:]:
+    for each in outside:
         # What lies there is removed in the end.
         refuse_writing(each, world)
     vault.survey(str(root))

@@ -331,6 +331,10 @@ def test_where_data_may_not_lie_an_archive_is_not_written(tmp_path: Path) -> Non
             preview_archive(to=str(to), world=project.world(roots=roots))
     # The site's own directory for checkpoints is as good as the project.
     assert preview_archive(to=str(project.scratch / "old"), world=project.world()).free > 0
+    # Whose checkpoints lie elsewhere has them taken from there by nobody but a person.
+    with pytest.raises(PlanError, match="outside the directories an assistant may use"):
+        preview_archive(world=project.world(roots=assistant))
+    assistant = Roots(writable=(*assistant.writable, str(project.scratch)), readable=assistant.readable)
     assert preview_archive(world=project.world(roots=assistant)).archive == str(project.archive)
 
 

@@ -44,6 +44,7 @@ NOT_TOOLS = {"next_cursor", "next_after", "experiment_summary", "lora_rank", "ba
 NOT_TOOLS |= {*Site.model_fields, *Partition.model_fields, *TaskRequest.model_fields}
 NOT_TOOLS |= {*Tabular.model_fields, *TableSchema.model_fields, *Variable.model_fields}
 NOT_TOOLS |= {*get_args(Perturbation), *get_args(ScorerName), *GENERATORS}
+NOT_TOOLS |= {path.parent.name for path in (ROOT / "tasks").glob("*/__init__.py")}
 
 
 @pytest.fixture(scope="module")

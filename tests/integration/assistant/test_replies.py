@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
+from cruijff_kit.mcp_server.result_replies import FiguresReply
+from cruijff_kit.mcp_server.search_replies import SearchReply
 from cruijff_kit.mcp_server.surface import SURFACE
+from cruijff_kit.schema.compared import Across, ArmFigure, ComparedExperiment, Contrast, KeyDifference, NotComparable
+from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.verification import Difference, Origin, Verification
 from tests.fakes.experiment import Size, make_experiment
-from tests.mcp_bench import Bench, Reply
+from tests.mcp_bench import NAME, Bench, Reply
 
 pytestmark = pytest.mark.once
 
@@ -18,6 +23,7 @@ BUDGET = 2_000
 WIDE = 8_000
 """Tokens of a detailed one."""
 RUNS = 500
+LONG = "x" * 5_000
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +97,71 @@ def test_s31_a_reading_tool_changes_no_byte(large: Path, reply: Any) -> None:
     tested.add("experiments_search")
     assert tested == {name for name, entry in SURFACE.items() if entry.annotations.read_only_hint}
     assert {path: path.read_bytes() for path in large.rglob("*") if path.is_file()} == before
+
+
+def pages(make: Any) -> list[Any]:
+    """Return every page, each within the budget of a concise reply as the protocol indents it."""
+    found, cursor = [], 0
+    while cursor is not None:
+        page = make(cursor)
+        assert len(page.model_dump_json(indent=2)) // 4 <= BUDGET
+        found.append(page)
+        cursor = page.next_cursor
+    return found
+
+
+def test_a_report_of_which_nothing_holds_is_told_in_pages_that_fit() -> None:
+    origins = tuple(Origin(file=f"runs/{LONG}/{n}.eval", sha256="ab" * 32, pointer=LONG) for n in range(50))
+    wrong = tuple(
+        Difference(
+            kind="number", path="summary.md", place=f"line {n}", shown=LONG, made=LONG, words=LONG, origins=origins
+        )
+        for n in range(300)
+    )
+    found = Verification(
+        experiment=NAME, version="1", files=1, values=1, figures=1, numbers=1, differences=wrong, notes=(LONG,) * 50
+    )
+    told = pages(lambda cursor: FiguresReply.verified_by(found, match="", cursor=cursor, limit=100, detail="concise"))
+    lines = [each.place for page in told for each in page.differences]
+    assert lines == [f"summary.md, line {n}" for n in range(300)]
+    assert not any(page.verified for page in told)
+
+
+def test_the_widest_comparison_is_told_in_pages_that_fit() -> None:
+    figure = Interval(value=0.5, low=0.4, high=0.6, n=12, level=0.95, method="wilson")
+    sources = {f"runs/{LONG[:200]}/{n}.eval": "ab" * 32 for n in range(20)}
+    keys = tuple(KeyDifference(key=f"key{n}", first=LONG, second=LONG) for n in range(30))
+    arms = tuple(
+        ArmFigure(
+            experiment=label, arm=f"rank {n}", task="t", metric="match", epoch=1, runs=("r",), values=(0.5,),
+            figure=figure, sources=sources,
+        )
+        for label in "AB"
+        for n in range(12)
+    )  # fmt: skip
+    contrasts = tuple(
+        Contrast(
+            first=f"A rank {a}", second=f"B rank {b}", task="t", metric="match", difference=figure, over="seeds",
+            test="Welch's t-test", p_value=0.01, p_adjusted=1.0, differs=keys, cautions=(LONG,) * 5,
+        )
+        for a in range(12)
+        for b in range(12)
+    )  # fmt: skip
+    experiments = tuple(
+        ComparedExperiment(
+            label=label, name=NAME, folder=NAME, plan_id="ab" * 32, runs=20, tier="red", closed=LONG[:200]
+        )
+        for label in "AB"
+    )
+    apart = (NotComparable(first="A t", second="B u", metric="match", reasons=(LONG,) * 5),) * 60
+    found = Across(
+        experiments=experiments,
+        figures=arms,
+        contrasts=contrasts,
+        not_comparable=apart,
+        multiplicity="Holm",
+        level=0.95,
+    )
+    told = pages(lambda cursor: SearchReply.compared_by(found, words="", cursor=cursor, limit=100, detail="concise"))
+    names = [each.figure for page in told for each in page.compared]
+    assert len(names) == len(set(names)) == 168
