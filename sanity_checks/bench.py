@@ -22,7 +22,7 @@ from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.result import ResultTable
-from cruijff_kit.schema.run import ExperimentStatus, Manifest, Phase
+from cruijff_kit.schema.run import ExperimentStatus, Manifest
 from cruijff_kit.schema.sanity import (
     Band,
     CheckOrder,
@@ -38,7 +38,6 @@ from cruijff_kit.workflow.run_models import planned_rows
 __all__ = ["Begun", "Bench"]
 
 _PACKAGES = ("cruijff-kit", "torch", "transformers", "peft", "inspect-ai", "numpy")
-_ENDED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
 
 class Begun(NamedTuple):
@@ -122,13 +121,20 @@ class Bench:
         reason = f"asked for by `{_command(begun.order)}`"
         workflow.submit_jobs(begun.plan_id, reason=reason, progress=progress, world=begun.world)
 
-    def follow(self, begun: Begun, *, poll: float = 1.0, progress: Progress | None = None) -> ExperimentStatus:
-        """Follow the jobs of a check to their end."""
+    def follow(
+        self, begun: Begun, *, poll: float = 1.0, show: Callable[[ExperimentStatus], None] | None = None
+    ) -> ExperimentStatus:
+        """Follow the jobs of a check to their end.
+
+        Args:
+            begun: the check.
+            poll: seconds between two looks.
+            show: told of each look.
+        """
         look = ExperimentStatus(experiment="", steps=())
         for look in workflow.watch_jobs(poll=poll, reason="followed by `ck sanity`", world=begun.world):
-            if progress is not None:
-                running = next((each.run_id for each in look.steps if each.phase is Phase.RUNNING), "")
-                progress(sum(each.phase in _ENDED for each in look.steps), len(look.steps), running)
+            if show is not None:
+                show(look)
         return look
 
     def judge(self, begun: Begun, *, progress: Progress | None = None) -> SanityVerdict:
@@ -282,7 +288,7 @@ def _write(path: str, noun: SanityVerdict | Pilots, *, action: Action, ok: bool,
         verb="sanity",
         action=action,
         subject=path,
-        outputs={"sha256": world.store.digest(path) or "", "check": noun.check, "size": noun.size},
+        outputs={path: world.store.digest(path) or "", "check": noun.check, "size": noun.size},
         result=Outcome.SUCCESS if ok else Outcome.FAILURE,
         error=None if ok else "a figure is missing or outside its band",
     )

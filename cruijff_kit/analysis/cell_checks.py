@@ -10,7 +10,9 @@ from cruijff_kit.analysis.claim_evidence import Evidence, from_seeds
 from cruijff_kit.analysis.claim_sides import setting_of
 from cruijff_kit.analysis.findings import subjects_of
 from cruijff_kit.analysis.independent import homogeneity, proportion_difference
-from cruijff_kit.analysis.last_epoch import outcome_rows
+from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.known_best import check_ceilings
+from cruijff_kit.analysis.last_epoch import last_epochs, outcome_rows
 from cruijff_kit.analysis.paired import holm_adjusted
 from cruijff_kit.schema.design_kinds import LatinDesign, SearchDesign
 from cruijff_kit.schema.interval import Interval
@@ -42,6 +44,7 @@ class _Ground(NamedTuple):
 def check_cells(spec: ExperimentSpec, plan: Plan, *, table: ResultTable, findings: Findings) -> tuple[CellCheck, ...]:
     """Return what was looked for across all cells and whether it was found; each only where there is data.
 
+    Ceiling: how accuracies stand against the best possible ones, where these are known.
     Saturation: every setting so near the best possible value that none can be told apart.
     Floor: no run is shown to do better than chance. Monotonicity: the outcome turns along
     an ordered factor. Equal cells: evaluations of one configuration that disagree. Seeds:
@@ -55,17 +58,39 @@ def check_cells(spec: ExperimentSpec, plan: Plan, *, table: ResultTable, finding
     """
     ids, rows = {run.id for run in subjects_of(plan)}, outcome_rows(table, task=findings.task, metric=findings.metric)
     ground = _Ground(spec, plan, table, findings, {run: row for run, row in rows.items() if run in ids})
-    return (*_saturation(ground), *_floor(ground), *_monotonicity(ground), *_equal_cells(ground), *_seeds(ground))
+    last = last_epochs(table.rows)
+    ended = [each for each in findings.findings if each.epoch == last.get((each.run, each.task))]
+    ceilings = check_ceilings(ended, subjects=frozenset(ids))
+    return (
+        *ceilings,
+        *_saturation(ground),
+        *_floor(ground),
+        *_monotonicity(ground),
+        *_equal_cells(ground),
+        *_seeds(ground),
+    )
 
 
 def _saturation(ground: _Ground) -> Iterator[CellCheck]:
-    values, top = [row.value or 0.0 for row in ground.rows.values()], _top(ground.findings)
+    values, top = {run: row.value or 0.0 for run, row in ground.rows.items()}, _top(ground.findings)
     if len(values) < 2 or top is None:
         return
-    low, flagged = min(values), min(values) >= CEILING * top
-    what = f"{ground.findings.outcome} lies between {low:.3f} and {max(values):.3f} of at most {top:g}"
+    bests = {run: min(top, best) for run, best in _bests(ground).items()}
+    tops = sorted({round(bests.get(run, top), 9) for run in values})
+    flagged = all(value >= CEILING * bests.get(run, top) for run, value in values.items())
+    low, most = min(values.values()), f"{tops[0]:g}" if len(tops) == 1 else f"{tops[0]:g} to {tops[-1]:g} by run"
+    what = f"{ground.findings.outcome} lies between {low:.3f} and {max(values.values()):.3f} of at most {most}"
     words = f"every run is near the ceiling: {what}; a harder task would tell them apart"
     yield CellCheck(kind="saturation", flagged=flagged, words=words if flagged else what, runs=tuple(ground.rows))
+
+
+def _bests(ground: _Ground) -> dict[str, float]:
+    """Return the best possible outcome of each run where it is known."""
+    return {
+        each.run: each.best.accuracy
+        for each in ground.findings.findings
+        if each.best is not None and (each.task, each.metric) == (ground.findings.task, ground.findings.metric)
+    }
 
 
 def _top(findings: Findings) -> float | None:
@@ -81,13 +106,25 @@ def _floor(ground: _Ground) -> Iterator[CellCheck]:
     if chance is None or not figures:
         return
     value, source = chance
+    bests = _bests(ground)
+    able = {
+        run: each for run, each in figures.items() if run not in bests or _can_exceed(bests[run], each, chance=value)
+    }
     above = [run for run, figure in figures.items() if figure.low is not None and figure.low > value]
-    flagged = not above
+    flagged = bool(able) and not above
     what = f"{len(above)} of {len(figures)} runs lie above {value:.3f}, {source}"
+    if len(able) < len(figures):
+        what = f"{what}; whoever reached the best possible accuracy would in {len(able)} of them"
     words = f"no run is shown to do better than {value:.3f}, {source}: nothing may have been learnt"
     yield CellCheck(
         kind="floor", flagged=flagged, words=words if flagged else what, runs=tuple(figures), figures={"chance": value},
     )  # fmt: skip
+
+
+def _can_exceed(best: float, figure: Interval, *, chance: float) -> bool:
+    """Return whether the best answerer's own interval would lie above chance: a coin teaches nobody more."""
+    reached = wilson_interval(round(best * figure.n), figure.n, level=figure.level)
+    return reached.low is not None and reached.low > chance
 
 
 def _figures(ground: _Ground) -> dict[str, Interval]:

@@ -8,9 +8,11 @@ from cruijff_kit.analysis.claim_sides import stem_of
 from cruijff_kit.analysis.clustered import Clusters, cluster_of, clustered_proportion, design_effect
 from cruijff_kit.analysis.factorial import Observation, cell_figures, factor_effects
 from cruijff_kit.analysis.intervals import wilson_interval
+from cruijff_kit.analysis.known_best import known_bests
 from cruijff_kit.analysis.last_epoch import last_samples, outcome_rows
 from cruijff_kit.analysis.losses import loss_figure
 from cruijff_kit.analysis.paired import holm_adjusted
+from cruijff_kit.schema.ceiling import KnownBest
 from cruijff_kit.schema.design_kinds import LatinDesign, SearchDesign
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
@@ -173,7 +175,8 @@ def _by_name(observations: Sequence[Observation], plan: Plan) -> tuple[list[Obse
     """Return outcomes by the names of runs that a design lists: those of one name differ in nothing but their seed."""
     named = _listed_names(subjects_of(plan))
     names = tuple(dict.fromkeys(named[each.run] for each in observations))
-    if len(names) < 2:
+    # Of several names that were listed one alone may have ended: it is not all there is.
+    if len(set(named.values())) < 2 or not names:
         return list(observations), {}
     return [each._replace(factors={_RUN: named[each.run]}) for each in observations], {_RUN: names}
 
@@ -221,18 +224,19 @@ def _accuracies(sheet: _Sheet) -> tuple[Finding, ...]:
     # numpy comes with it; a design without results needs none.
     from cruijff_kit.analysis.figure_intervals import FigureIntervals
 
-    intervals = FigureIntervals(sheet.spec, level=sheet.level)
+    intervals, bests = FigureIntervals(sheet.spec, level=sheet.level), known_bests(sheet.spec, sheet.plan)
     found = []
     for row in sheet.table.rows:
         if row.task != TRAINING:
             key = (row.run, row.task, row.epoch)
             seen = samples.get(key, ())
             plain = _figure(row, effects.get(key), level=sheet.level)
-            found.append(_finding(row, seen, figure=intervals.of(row, seen) or plain))
+            best = bests.get((row.run, row.task, row.metric))
+            found.append(_finding(row, seen, figure=intervals.of(row, seen) or plain, best=best))
     return tuple(found)
 
 
-def _finding(row: ResultRow, samples: Sequence[Prediction], *, figure: Interval) -> Finding:
+def _finding(row: ResultRow, samples: Sequence[Prediction], *, figure: Interval, best: KnownBest | None) -> Finding:
     unanswered = sum(each.error is not None or not each.parse_ok for each in samples)
     at_best = None
     if row.successes is not None and row.value is not None:
@@ -247,6 +251,7 @@ def _finding(row: ResultRow, samples: Sequence[Prediction], *, figure: Interval)
         unparsed=sum(not each.parse_ok for each in samples),
         at_best=at_best,
         source=row.source,
+        best=best,
         reason=row.reason,
     )
 

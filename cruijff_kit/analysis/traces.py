@@ -6,7 +6,10 @@ from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.report import Findings, Interval, Reference, Trace
 from cruijff_kit.schema.result import ResultTable
 
-__all__ = ["figure_key", "labelled", "trace_all"]
+__all__ = ["PLAN", "figure_key", "labelled", "trace_all"]
+
+PLAN = "d2"
+"""Label of the sealed plan."""
 
 
 def figure_key(*parts: object) -> str:
@@ -25,7 +28,7 @@ def trace_all(
         hashes: path to SHA-256 of `results.parquet`, of each predictions file and each calibrator.
     """
     known = _References(table, hashes)
-    traces = (*_losses(findings, known), *_accuracies(findings, known), *_derived(findings, known))
+    traces = (*_losses(findings, known), *_accuracies(findings, known), *_bests(findings), *_derived(findings, known))
     return known.all, traces
 
 
@@ -76,6 +79,16 @@ def _accuracies(findings: Findings, known: _References) -> Iterator[Trace]:
         yield _trace(key, each.figure, labels=labels)
         if each.at_best is not None:
             yield Trace(figure=figure_key(key, "at_best"), value=each.at_best, references=labels)
+
+
+def _bests(findings: Findings) -> Iterator[Trace]:
+    """Yield what can be known of the answers of each split that is asked, as the plan holds it."""
+    bests = {(each.best.dataset, each.best.split): each.best for each in findings.findings if each.best is not None}
+    for key, best in bests.items():
+        name = figure_key("ceiling", *key)
+        yield Trace(figure=name, value=best.accuracy, references=(PLAN,))
+        for part in ("entropy", "commonest", "on_rows"):
+            yield Trace(figure=figure_key(name, part), value=getattr(best.ceiling, part), references=(PLAN,))
 
 
 def _derived(findings: Findings, known: _References) -> Iterator[Trace]:

@@ -19,13 +19,15 @@ def audit() -> None:
 
 
 @audit.command("show")
-@click.option("--after", default=-1, help="Show records after this position.")
+@click.option("--after", default=0, help="Show records after this line.")
 @click.option("-n", "--limit", default=50, show_default=True, help="Records to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 @click.pass_obj
 def show(experiment: str, after: int, limit: int, as_json: bool) -> None:
     """Show the record, oldest first."""
-    page = workflow.read_audit(after=after, limit=limit, world=enter(experiment))
+    page = workflow.read_audit(after=after - 1, limit=limit, world=enter(experiment))
+    if not page.total:
+        raise ResultError("there is no audit log here", hint="name the experiment: `ck -C DIR`")
     click.echo(page.model_dump_json(indent=2) if as_json else "\n".join(_line(record) for record in page.records))
 
 
@@ -52,7 +54,7 @@ def verify(experiment: str) -> None:
 def record(experiment: str, question: str, choice: str, options: tuple[str, ...], reason: str) -> None:
     """Put a decision on record: QUESTION, what was offered, what was chosen and why."""
     receipt = workflow.record_decision(question, choice=choice, options=options, reason=reason, world=enter(experiment))
-    click.echo(f"line {receipt.seq} of the audit log" + ("" if receipt.changed else " says so already"))
+    click.echo(f"line {receipt.seq + 1} of the audit log" + ("" if receipt.changed else " says so already"))
 
 
 @audit.command("root")
@@ -70,22 +72,22 @@ def root(experiment: str, lines: int | None, out: str | None, as_json: bool) -> 
 
 
 @audit.command("prove")
-@click.argument("seq", type=int)
+@click.argument("line", type=int)
 @click.option("--lines", type=int, help="Over as many lines as the root that the reader has; all where absent.")
 @click.option("--out", metavar="FILE", help="Write the proof to a file; printed where absent.")
 @click.pass_obj
-def prove(experiment: str, seq: int, lines: int | None, out: str | None) -> None:
-    """Prove that line SEQ is in the record: the proof holds that line and hashes, nothing of other lines.
+def prove(experiment: str, line: int, lines: int | None, out: str | None) -> None:
+    """Prove that LINE is in the record: the proof holds that line and hashes, nothing of other lines.
 
-    SEQ is its position as `ck audit show` tells it, from 0.
+    LINE is its number as `ck audit show` tells it, from 1.
     """
-    proof = workflow.prove_line(seq, lines=lines, world=enter(experiment))
+    proof = workflow.prove_line(line, lines=lines, world=enter(experiment))
     text = proof.model_dump_json(indent=2)
     if out is None:
         click.echo(text)
         return
     _write(out, text)
-    click.echo(f"line {proof.seq} of {proof.lines}, {len(proof.path)} hashes: {out}\nroot {proof.lines}:{proof.root}")
+    click.echo(f"line {line} of {proof.lines}, {len(proof.path)} hashes: {out}\nroot {proof.lines}:{proof.root}")
 
 
 @audit.command("check-proof")
@@ -96,7 +98,7 @@ def check(proof: str, root: str | None, anchor: str | None) -> None:
     """Check the file PROOF against a root known from elsewhere; no experiment is needed."""
     anchored = None if anchor is None else _read(anchor)
     verdict = workflow.check_proof(_read(proof), root=root, anchor=anchored)
-    click.echo(f"line {verdict.seq} of {verdict.lines} is in the log with root {verdict.lines}:{verdict.root}")
+    click.echo(f"line {verdict.number} of {verdict.lines} is in the log with root {verdict.lines}:{verdict.root}")
     click.echo(verdict.line)
 
 
@@ -118,4 +120,4 @@ def _line(record: AuditRecord) -> str:
     who = record.actor.client or record.actor.kind
     why = f" ({record.reason})" if record.reason else ""
     what = f"{record.action} {record.subject}{why}"
-    return f"{record.seq:>6}  {record.ts:%Y-%m-%d %H:%M:%S}  {who:24}  {record.result.value:7}  {what}"
+    return f"{record.seq + 1:>6}  {record.ts:%Y-%m-%d %H:%M:%S}  {who:24}  {record.result.value:7}  {what}"

@@ -1,5 +1,7 @@
 """`ck sanity`: the smallest experiments with known answers, made and judged by one command."""
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -7,9 +9,10 @@ import click
 
 from cruijff_kit import workflow
 from cruijff_kit.cli.table import aligned
+from cruijff_kit.cli.train_watch import LiveLine
 from cruijff_kit.cli.world import ProgressBar, confirm, enter_sanity
 from cruijff_kit.errors import CruijffError, PlanError
-from cruijff_kit.schema.sanity import Band, CheckOrder, CheckView, JudgedFigure, SanityVerdict
+from cruijff_kit.schema.sanity import CheckOrder, CheckView, JudgedFigure, SanityVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +23,10 @@ __all__ = ["sanity", "verdict_text"]
 
 _ALWAYS = ("accuracy", "validation loss")
 _PILOT_SEEDS = 101
+_STRIP = 32
+"""Columns that a figure in its band is drawn in."""
+_WIDE = 132
+"""Columns of a terminal on which a table with drawings has room."""
 
 _TAKEN = (
     click.option("--model", default="tiny", show_default=True, metavar="DIR", help="Base model; tiny is ours."),
@@ -103,7 +110,7 @@ def run(experiment: str, name: str | None, *, every: bool, seeds: int, pilots: s
     if told["as_json"]:
         click.echo("[" + ",\n".join(each.model_dump_json() for each in verdicts) + "]")
     else:
-        click.echo("\n\n".join(verdict_text(each) for each in verdicts))
+        click.echo("\n\n".join(verdict_text(each, drawn=_wide()) for each in verdicts))
     if not all(each.passed for each in verdicts):
         raise SystemExit(1)
 
@@ -137,9 +144,11 @@ def _order(told: dict[str, Any]) -> dict[str, Any]:
 
 def _begun(bench: "Bench", order: CheckOrder, told: dict[str, Any]) -> "Begun":
     """Scaffold a check, have it agreed to where a cluster is to work for it, and hand its jobs over."""
+    click.echo(f"{order.check}: design and scaffold", err=True)
     with ProgressBar("base model") as progress:
         begun = bench.begin(order, progress=progress)
-    click.echo(f"{order.check}: {begun.size_words}", err=True)
+    runs = len(workflow.recorded_plan(world=begun.world)[0].runs)
+    click.echo(f"{order.check}: {runs} runs in {begun.world.store.root}; {begun.size_words}", err=True)
     if told["scheduler"] == "site" and begun.world.site.scheduler == "slurm":
         preview = workflow.preview_submission(begun.plan_id, world=begun.world)
         if preview.train_jobs + preview.eval_jobs:
@@ -151,9 +160,10 @@ def _begun(bench: "Bench", order: CheckOrder, told: dict[str, Any]) -> "Begun":
 
 def _followed(bench: "Bench", begun: "Begun") -> None:
     """Follow a check to its end; leaving with Ctrl-C disturbs no job."""
+    line = LiveLine(begun.order.check)
     try:
-        with ProgressBar(begun.order.check) as progress:
-            bench.follow(begun, progress=progress)
+        bench.follow(begun, show=line.show)
+        line.end()
     except KeyboardInterrupt:
         click.echo("\nno longer watching; the jobs go on, and the same command takes up again", err=True)
         raise SystemExit(130) from None
@@ -188,20 +198,27 @@ def _view(view: CheckView) -> str:
     return "\n".join([f"{view.check}: {view.words}", *sizes, "", f"size {view.size}; {view.pilots}", table, legend])
 
 
-def verdict_text(verdict: SanityVerdict) -> str:
-    """Return a verdict as a table: accuracies and losses, and whatever else is missing or outside its band."""
+def verdict_text(verdict: SanityVerdict, *, drawn: bool = False) -> str:
+    """Return a verdict as a table: accuracies and losses, and whatever else is missing or outside its band.
+
+    Args:
+        verdict: the verdict.
+        drawn: whether each figure is drawn in its band as well, for a terminal.
+    """
     shown = [each for each in verdict.figures if each.figure in _ALWAYS or each.verdict != "inside"]
     rows = [
-        (verdict.check, each.run or each.arm, each.figure, _number(each.value), _band(each.band), _word(each))
+        (verdict.check, each.run or each.arm, each.figure, _number(each.value), each.band.words,
+         *((_strip(each, shown),) if drawn else ()), _word(each))
         for each in shown
-    ]
+    ]  # fmt: skip
+    heads = ("check", "run", "figure", "value", "band", *(("in its band",) if drawn else ()), "verdict")
     others = len(verdict.figures) - len(shown)
     rest = f"{others} further figures inside: rules kept by labels, splits apart, prompts as trained" if others else ""
     counts = _counts(verdict.figures)
     lines = [
         f"{verdict.check} at size {verdict.size}: {verdict.size_words}",
         f"floors: {verdict.pilots}",
-        aligned(("check", "run", "figure", "value", "band", "verdict"), rows),
+        aligned(heads, rows),
         *([rest] if rest else []),
         f"{'passed' if verdict.passed else 'FAILED'}: {counts}",
         f"verdict {verdict.folder}/sanity.json",
@@ -214,16 +231,27 @@ def _counts(figures: Sequence[JudgedFigure]) -> str:
     return ", ".join(f"{count} {word}" for count, word in words if count or word == "inside")
 
 
+def _wide() -> bool:
+    """Return whether a table with a drawing has room on standard output."""
+    return sys.stdout.isatty() and os.get_terminal_size(1).columns >= _WIDE
+
+
+def _strip(each: JudgedFigure, shown: Sequence[JudgedFigure]) -> str:
+    """Return a figure as a mark on a line, its band drawn thick; figures of one name share their scale."""
+    if each.value is None:
+        return ""
+    alike = [other for other in shown if other.figure == each.figure]
+    ends = [end for other in alike for end in (other.value, other.band.low, other.band.high) if end is not None]
+    most = max(1.0 if each.figure == "accuracy" else 0.0, *ends) or 1.0
+    low, high = each.band.low or 0.0, most if each.band.high is None else each.band.high
+    cells = [round(end / most * (_STRIP - 1)) for end in (low, each.value, high)]
+    line = ["━" if cells[0] <= cell <= cells[2] else "·" for cell in range(_STRIP)]
+    line[cells[1]] = "●" if each.verdict == "inside" else "✗"
+    return "".join(line)
+
+
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def _band(band: Band) -> str:
-    if band.low is None and band.high is None:
-        return ""
-    low = "…" if band.low is None else f"{band.low:.4f}"
-    high = "…" if band.high is None else f"{band.high:.4f}"
-    return f"{low} to {high}"
 
 
 def _word(each: JudgedFigure) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.table import changed, phase_line
 from cruijff_kit.cli.train_flags import INTERRUPTED
 from cruijff_kit.errors import CruijffError, RunError
 from cruijff_kit.schema.job import Step
@@ -15,12 +16,13 @@ from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
-__all__ = ["follow"]
+__all__ = ["LiveLine", "follow"]
 
 _POLL = 0.2
 _ENDING = 60.0
 _TENTHS = 10
 _BAD = (Phase.FAILED, Phase.CANCELLED)
+_ENDED = (Phase.COMPLETED, *_BAD)
 
 
 def follow(run: str, *, world: "World") -> None:
@@ -30,7 +32,7 @@ def follow(run: str, *, world: "World") -> None:
         RunError: a job failed; its last lines are told.
         SystemExit: somebody pressed Ctrl-C.
     """
-    line = _Line()
+    line = LiveLine()
     last = ExperimentStatus(experiment="", steps=())
     try:
         for last in workflow.watch_jobs(poll=_POLL, reason="followed by `ck train`", world=world):
@@ -45,51 +47,77 @@ def follow(run: str, *, world: "World") -> None:
         raise _failure(bad, world)
 
 
-class _Line:
-    """One line of a terminal, drawn again and again; in a pipe a line for each tenth of the way."""
+class LiveLine:
+    """One line of a terminal, drawn again and again; in a pipe a line for each tenth of the way.
 
-    def __init__(self) -> None:
+    Of several runs it tells how many jobs have ended, and in a pipe a line for each job that begins or ends.
+    """
+
+    def __init__(self, experiment: str = "") -> None:
+        """Begin a line.
+
+        Args:
+            experiment: what several runs are called together; empty for one training.
+        """
+        self._experiment = experiment
         self._live = sys.stderr.isatty()
         self._drawn = False
         self._told: set[tuple[str, Step, int]] = set()
+        self._seen: dict[tuple[str, Step], Phase] = {}
         self._validated: float | None = None
 
     def show(self, look: ExperimentStatus) -> None:
         """Show the step that moves, training before evaluations."""
+        if self._experiment and not self._live:
+            self._tell(look)
+            return
         moving = [entry for entry in look.steps if entry.phase is Phase.RUNNING]
         entry = next((each for each in moving if each.step is Step.TRAIN), moving[0] if moving else None)
         if entry is None or entry.own is None or not entry.own.total:
             self._wait(look)
             return
+        before = self._before(look)
         share = entry.own.step / entry.own.total
         # Only some lines tell of it; the last one told stays on view.
         self._validated = entry.last.get("val_loss", self._validated)
         figures = f"{entry.own.step}/{entry.own.total}{_figures(entry, self._validated)}"
         if self._live:
-            self._draw(entry, share, figures=figures)
+            self._draw(f"{before}{self._doing(entry)}", share, figures=figures)
         elif (key := (entry.run_id, entry.step, int(_TENTHS * share))) not in self._told:
             self._told.add(key)
-            click.echo(f"{_doing(entry)} {figures}", err=True)
+            click.echo(f"{self._doing(entry)} {figures}", err=True)
 
     def _wait(self, look: ExperimentStatus) -> None:
         """Say on a terminal that something goes on, until there are steps to count."""
-        if self._live and look.moving and not self._drawn:
-            click.echo("\r\x1b[Kloading the model and the rows …", nl=False, err=True)
+        if self._live and look.moving and (self._experiment or not self._drawn):
+            click.echo(f"\r\x1b[K{self._before(look)}loading the model and the rows …", nl=False, err=True)
 
-    def _draw(self, entry: StepStatus, share: float, *, figures: str) -> None:
+    def _before(self, look: ExperimentStatus) -> str:
+        """Return how many jobs of several runs have ended."""
+        ended = sum(entry.phase in _ENDED for entry in look.steps)
+        return f"{self._experiment}: {ended} of {len(look.steps)} jobs ended; " if self._experiment else ""
+
+    def _tell(self, look: ExperimentStatus) -> None:
+        """Print a line for each job that is in another state than before."""
+        begun = bool(self._seen)
+        for entry in changed(look, self._seen):
+            if entry.phase in _ENDED or (begun and entry.phase is Phase.RUNNING):
+                click.echo(f"{self._before(look)}{phase_line(entry)}{_figures(entry, None)}", err=True)
+
+    def _doing(self, entry: StepStatus) -> str:
+        word = "training" if entry.step is Step.TRAIN else "evaluating"
+        return f"{word} {entry.run_id}" if self._experiment or word == "evaluating" else word
+
+    def _draw(self, doing: str, share: float, *, figures: str) -> None:
         cells = int(28 * share)
-        text = f"{_doing(entry)} {'█' * cells}{'·' * (28 - cells)} {figures}"
-        click.echo(f"\r\x1b[K{text[: os.get_terminal_size(2).columns - 1]}", nl=False, err=True)
+        text = f"{doing} {'█' * cells}{'·' * (28 - cells)} {figures}"
+        click.echo(f"\r\x1b[K{text[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]}", nl=False, err=True)
         self._drawn = True
 
     def end(self) -> None:
         """Leave the cursor on a fresh line."""
         if self._live:
             click.echo("" if self._drawn else "\r\x1b[K", nl=self._drawn, err=True)
-
-
-def _doing(entry: StepStatus) -> str:
-    return "training" if entry.step is Step.TRAIN else f"evaluating {entry.run_id}"
 
 
 def _figures(entry: StepStatus, validated: float | None) -> str:

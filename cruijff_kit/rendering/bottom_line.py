@@ -15,13 +15,14 @@ _EFFECTS = 4
 
 def bottom_line(findings: Findings, spec: ExperimentSpec, *, deviations: Sequence[Deviation] = ()) -> tuple[str, ...]:
     """Return what was found in a few sentences: deviations, claims, then the best figures and effects."""
-    opening = (*exploratory(deviations), *_claims(findings))
+    opening = (*exploratory(deviations), *_exceeded(findings), *_claims(findings))
     if findings.verdict == "empty":
         return (*exploratory(deviations), "No planned result is there yet.", completeness(findings))
     alpha = spec.analysis.alpha
     trains = spec.tools.preparation != "none"
     beside = _base(findings, alpha) if trains else _first(findings, alpha)
-    sentences = (*opening, _best(findings, spec), *beside, *_effects(findings, alpha), completeness(findings))
+    sentences = (*opening, _best(findings, spec), *beside, *_effects(findings, alpha), *_reached(findings),
+                 completeness(findings))  # fmt: skip
     return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -44,6 +45,20 @@ def _claims(findings: Findings) -> Iterator[str]:
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     late = sum(each.exploratory for each in tested)
     yield f"Claims: {told}{f'; {late} of them EXPLORATORY' if late else ''}."
+
+
+def _exceeded(findings: Findings) -> Iterator[str]:
+    """Yield that figures lie above what is possible: whatever follows cannot be believed before that is explained."""
+    yield from (_capital(each.words) for each in findings.checks if each.kind == "ceiling" and each.flagged)
+
+
+def _reached(findings: Findings) -> Iterator[str]:
+    """Yield how near figures came to the best possible ones, where these are known."""
+    yield from (_capital(each.words) for each in findings.checks if each.kind == "ceiling" and not each.flagged)
+
+
+def _capital(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def completeness(findings: Findings) -> str:
@@ -76,8 +91,16 @@ def _best(findings: Findings, spec: ExperimentSpec) -> str:
     runs = "run" if spec.tools.preparation == "none" else "seed"
     seeds = runs if best.figure.n == 1 else f"{runs}s"
     words = factor_words(best.factors) or "the one design point"
-    mean = f"{plain(best.figure.value)} over {best.figure.n} {seeds}{_brackets(best.figure)}"
-    return f"Best setting: {words}, with a mean {findings.outcome} of {mean}."
+    none = f" (no interval: {f'one {runs}' if best.figure.n == 1 else f'no spread between {seeds}'})"
+    mean = f"{plain(best.figure.value)} over {best.figure.n} {seeds}{_brackets(best.figure) or none}"
+    tied = _tied([cell.figure for cell in figures], best.figure)
+    return f"Best setting: {words}, with a mean {findings.outcome} of {mean}{tied}."
+
+
+def _tied(figures: Sequence[Interval], best: Interval) -> str:
+    """Return how many others are as good as the one that is named, which it is by its place alone."""
+    others = sum(each.value == best.value for each in figures) - 1
+    return f", tied with {others} other{'s' if others > 1 else ''}" if others > 0 else ""
 
 
 def _base(findings: Findings, alpha: float) -> Iterator[str]:
@@ -91,9 +114,10 @@ def _base(findings: Findings, alpha: float) -> Iterator[str]:
         best = min if findings.lower_is_better else max
         run, base = best(known, key=lambda pair: pair[0].figure.value or 0.0)
         before = f"{plain(base.figure.value)}{_brackets(base.figure, samples=True)}"
+        tied = _tied([each.figure for each in {each.run: each for each, _ in known}.values()], run.figure)
         yield (
-            f"Best run: {run.run} with {plain(run.figure.value)}{_brackets(run.figure, samples=True)}; its base model "
-            f"has {'no such figure' if base.figure.value is None else before}."
+            f"Best run: {run.run} with {plain(run.figure.value)}{_brackets(run.figure, samples=True)}{tied}; its base "
+            f"model has {'no such figure' if base.figure.value is None else before}."
         )
         yield f"{_whose(findings)}{compared(findings.comparisons, alpha)}"
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from cruijff_kit.schema.data import DatasetFacts
@@ -58,10 +59,10 @@ _CONTEXT: dict[str, Any] = {
 class Origins(NamedTuple):
     """Where a data set comes from, and under which terms it is given."""
 
-    experiment: str
-    """Name of the experiment."""
+    experiment: str | None
+    """Name of the experiment; None for data that belong to none."""
     created: str
-    """ISO-8601 date of its design."""
+    """ISO-8601 date of its design, or of the description."""
     license: str
     """A URL, or words."""
     creators: tuple[str, ...]
@@ -90,8 +91,8 @@ def croissant_text(
         "version": _version(facts.generator_version),
         "license": origins.license,
         "datePublished": origins.created,
-        "citeAs": f"{facts.key}, data set of the experiment {origins.experiment}, sha256 {facts.sha256}",
-        "url": f"{facts.key}.json",
+        "citeAs": f"{facts.key}, data set{_of(origins)}, sha256 {facts.sha256}",
+        "url": PurePosixPath(facts.path).name,
         "creator": [{"@type": "sc:Person", "name": name} for name in origins.creators],
         "distribution": [_file(facts, split) for split, rows in splits.items() if rows],
         "recordSet": [_records(split, rows) for split, rows in splits.items() if rows],
@@ -103,7 +104,11 @@ def _about(facts: DatasetFacts, origins: Origins) -> str:
     rows = ", ".join(f"{count} {split}" for split, count in facts.splits.items())
     made = f"generator {facts.generator}, version {facts.generator_version}"
     arguments = json.dumps(facts.arguments, sort_keys=True, ensure_ascii=False)
-    return f"Rows of the experiment {origins.experiment}: {rows}. Made by {made}, with {arguments}."
+    return f"Rows{_of(origins)}: {rows}. Made by {made}, with {arguments}."
+
+
+def _of(origins: Origins) -> str:
+    return "" if origins.experiment is None else f" of the experiment {origins.experiment}"
 
 
 def _version(generator: str | None) -> str:
@@ -119,7 +124,7 @@ def _file(facts: DatasetFacts, split: str) -> dict[str, Any]:
         "@id": f"{split}-file",
         "name": f"{split}-file",
         "description": f"The file of all splits, a list of rows each; here for the split {split}",
-        "contentUrl": f"{facts.key}.json",
+        "contentUrl": PurePosixPath(facts.path).name,
         "contentSize": f"{facts.bytes} B",
         "encodingFormat": "application/json",
         "sha256": facts.sha256,

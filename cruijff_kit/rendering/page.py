@@ -18,8 +18,8 @@ __all__ = ["render_page"]
 _INTERVAL = re.compile(r"\[[^\[\]]{1,24}\]")
 # What a reader asks first comes first; Markdown keeps the order of the work.
 _ORDER = (
-    "deviations", "claims", "search",
-    "accuracy", "means", "effects", "base", "ranking", "groups", "calibration", "scores", "guarantees",
+    "deviations", "claims", "sanity", "search",
+    "accuracy", "best", "means", "effects", "base", "ranking", "groups", "calibration", "scores", "guarantees",
     "audited", "audited_groups", "checks", "training", "status", "compute", "incomplete", "data",
 )  # fmt: skip
 # Tables of sentences, which stand as blocks where the page is narrow.
@@ -33,6 +33,9 @@ _SIGNS = {
     "not testable": ("\u2205", "open"),
     "flagged": ("\u2691", "bad"),
     "not flagged": ("\u2013", "open"),
+    "inside": ("\u2713", "good"),
+    "outside": ("\u2717", "bad"),
+    "missing": ("\u2205", "bad"),
 }
 _AFTER = {
     "accuracy": "accuracy",
@@ -156,7 +159,7 @@ def _figure(drawing: Drawing, dossier: Dossier, *, stamp: str) -> str:
 def _caption(drawing: Drawing, dossier: Dossier) -> str:
     level = percent(1 - dossier.spec.analysis.alpha)
     captions = {
-        "accuracy": f"One dot a run, last epoch, with its {level} Wilson interval over samples.",
+        "accuracy": f"One dot a run, last epoch, with its {level} Wilson interval over samples.{_best(dossier)}",
         "interaction": f"Means over seeds with {level} t intervals; lines that are not parallel are an interaction.",
         "reliability": f"A panel a run; on the broken line, as often right as said; {level} Wilson intervals.",
         "roc": "A panel a run; the curve of a model that knows nothing is the broken line.",
@@ -165,6 +168,13 @@ def _caption(drawing: Drawing, dossier: Dossier) -> str:
     }
     others = f"One dot a run with its {level} Wilson interval; the base model in grey."
     return captions.get(drawing.name, others)
+
+
+def _best(dossier: Dossier) -> str:
+    """Return what the upright line of the plot is, where it has any."""
+    task = dossier.findings.task
+    known = any(each.best is not None and each.task == task for each in dossier.findings.findings)
+    return " The broken upright line is the best possible accuracy on these rows." if known else ""
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -8,7 +8,7 @@ from cruijff_kit.rendering.drawing import Dot, Drawing, Label, Mark, Scale, Stro
 from cruijff_kit.rendering.numbers import between, factor_words, plain, short_run
 from cruijff_kit.rendering.panels import group_plot
 from cruijff_kit.rendering.score_plots import score_plots
-from cruijff_kit.rendering.settings import Setting, last_figures, settings_of
+from cruijff_kit.rendering.settings import Setting, last_findings, settings_of
 from cruijff_kit.schema.report import CellFigure, Dossier, Findings, Interval
 from cruijff_kit.schema.spec import Level
 
@@ -28,6 +28,7 @@ class _Row(NamedTuple):
     name: str
     figure: Interval
     role: str
+    best: float | None
 
 
 def report_plots(dossier: Dossier) -> tuple[Drawing, ...]:
@@ -67,7 +68,7 @@ def _dot_plot(dossier: Dossier) -> Drawing | None:
         f"{dossier.findings.outcome.capitalize()} of every run with intervals",
         _WIDTH,
         bottom + 26,
-        (*_grid(scale, bottom), *heads, *marks),
+        (*_grid(scale, bottom), *heads, *_best_head(blocks, scale), *marks),
     )
 
 
@@ -78,21 +79,33 @@ def _heads(metric: str, interval: str) -> Iterator[Mark]:
     yield Label(_WIDTH, 10, interval, anchor="end")
 
 
+def _best_head(blocks: Sequence[tuple[Setting, Sequence[_Row]]], scale: Scale) -> Iterator[Mark]:
+    """Yield what the line of the best possible accuracy is, where all rows have one."""
+    bests = {row.best for _, rows in blocks for row in rows}
+    (best, *others) = bests
+    if best is not None and not others:
+        yield Label(scale(best), 10, f"best possible {plain(best)}", anchor="end")
+
+
 def _rows(dossier: Dossier, setting: Setting) -> Iterator[_Row]:
-    figures = last_figures(dossier.findings, dossier.findings.task)
+    found = last_findings(dossier.findings, dossier.findings.task)
     seeds = {run.id: run.seed for run in dossier.plan.runs}
     for run in setting.runs:
-        if run in figures and figures[run].value is not None:
-            name = short_run(run) if setting.base else f"seed {seeds[run]}"
-            yield _Row(name, figures[run], setting.role)
+        if run in found and found[run].figure.value is not None:
+            name, best = short_run(run) if setting.base else f"seed {seeds[run]}", found[run].best
+            yield _Row(name, found[run].figure, setting.role, best.accuracy if best else None)
 
 
 def _dot_row(row: _Row, y: float, *, scale: Scale) -> Iterator[Mark]:
     figure = row.figure
     yield Label(_LEFT - 14, y + 4, row.name, anchor="end")
+    if row.best is not None:
+        # Strokes of rows that lie one below the other join to a line.
+        yield Stroke(((scale(row.best), y - _ROW / 2), (scale(row.best), y + _ROW / 2)), "ink", width=1.5, dashed=True)
     if figure.low is not None and figure.high is not None:
         yield Stroke(((scale(figure.low), y), (scale(figure.high), y)), row.role, width=2.0, opacity=0.55)
-    text = f"{row.name}: {plain(figure.value)} {between(figure)}"
+    most = f", best possible {plain(row.best)}" if row.best is not None else ""
+    text = f"{row.name}: {plain(figure.value)} {between(figure)}{most}"
     yield Dot(scale(figure.value or 0.0), y, row.role, title=text)
     yield Label(_WIDTH - _RIGHT + 30, y + 4, plain(figure.value), role="ink")
     yield Label(_WIDTH, y + 4, between(figure), anchor="end")

@@ -36,6 +36,7 @@ _POINTERS: Mapping[str, Callable[[Mapping[str, str]], str]] = {
     "base": lambda row: f"`correct` by `sample_id`, where task = {row['task']}",
     "groups": lambda row: f"`correct`, where task = {row['task']} and groups.{row['group']} = {row['level']}",
     "calibration": lambda row: f"`confidence` and `correct`, where task = {row['task']}",
+    "sanity": lambda row: f"`figures`, where run = {row['run']} and figure = {row['figure']}",
     "scores": lambda row: f"`option_logprobs` and `target`, where task = {row['task']}",
 }
 # Tables all of whose rows come from one file.

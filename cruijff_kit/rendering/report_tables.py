@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 
 from cruijff_kit.rendering.audit_tables import audit_tables
+from cruijff_kit.rendering.best_table import best_note, best_table, best_words
 from cruijff_kit.rendering.bottom_line import compared, completeness
 from cruijff_kit.rendering.claims_panel import check_table, claim_table, deviation_table, stamp_tables
 from cruijff_kit.rendering.compute_table import COMPUTE_COLUMNS, compute_note, compute_rows
 from cruijff_kit.rendering.numbers import NONE, between, duration, factor_words, p_text, percent, plain, signed
 from cruijff_kit.rendering.references import with_places
+from cruijff_kit.rendering.sanity_table import sanity_tables
 from cruijff_kit.rendering.score_tables import calibration_table, guarantee_table, score_table
 from cruijff_kit.rendering.sheet import Column, Table, source_labels
 from cruijff_kit.rendering.sweep_text import sweep_table
@@ -24,10 +26,12 @@ def report_tables(dossier: Dossier) -> tuple[Table, ...]:
     tables = (
         deviation_table(dossier),
         claim_table(dossier),
+        *sanity_tables(dossier),
         *((sweep_table(dossier.sweep),) if dossier.sweep is not None else ()),
         _status(dossier),
         _training(dossier),
         accuracy_table(dossier),
+        best_table(dossier),
         _figures(dossier),
         _cells(dossier),
         _effects(dossier),
@@ -63,18 +67,19 @@ def accuracy_table(dossier: Dossier) -> Table:
         Column("scorer"),
         Column("accuracy" if all("/" not in each.metric for each in found) else "figure", "number"),
         Column(f"{level} interval", "number"),
+        *((Column("best possible", "number"),) if any(each.best for each in found) else ()),
         Column("n", "number"),
         Column("errored", "number"),
         Column("unparsed", "number"),
         Column("at best", "number"),
         Column("source", "source"),
     )
-    rows = tuple(_accuracy(dossier, each) for each in found)
+    rows = tuple(_accuracy(dossier, each, bests=any(each.best for each in found)) for each in found)
     note = (
         f"{_intervals(dossier)} ({level}) over samples. Errored and unparsed samples count as wrong and stay in n; "
         "`at best` counts them all as right, so the truth about them lies between. "
         "The interval speaks of these items and this trained model; the spread between seeds is in the effects."
-        f"{_other(found)}"
+        f"{_other(found)}{best_note(found)}"
     )
     return Table("accuracy", "Evaluation results", columns, rows, note)
 
@@ -128,8 +133,9 @@ def _epoch(epoch: int | None) -> str:
     return "base" if epoch is None else str(epoch)
 
 
-def _accuracy(dossier: Dossier, each: Finding) -> tuple[str, ...]:
+def _accuracy(dossier: Dossier, each: Finding, *, bests: bool) -> tuple[str, ...]:
     known = each.figure.value is not None
+    sources = (each.source, ExperimentLayout.plan) if each.best else (each.source,)
     return (
         each.run,
         each.task,
@@ -137,11 +143,12 @@ def _accuracy(dossier: Dossier, each: Finding) -> tuple[str, ...]:
         each.metric,
         plain(each.figure.value),
         between(each.figure),
+        *((best_words(each.best),) if bests else ()),
         str(each.figure.n) if known else NONE,
         str(each.errored) if known else NONE,
         str(each.unparsed) if known else NONE,
         plain(each.at_best),
-        source_labels(dossier, each.source),
+        source_labels(dossier, *sources),
     )
 
 
@@ -260,7 +267,7 @@ def _ranking(dossier: Dossier) -> Table:
         Column("source", "source"),
     )  # fmt: skip
     rows = tuple(
-        (_place(each), ", ".join(each.runs), f"{plain(each.best)} to {plain(each.worst)}", str(each.n),
+        (_place(each), ", ".join(each.runs), _span(each), str(each.n),
          source_labels(dossier, *map(ExperimentLayout.predictions_of, each.runs)))
         for each in sets
     )  # fmt: skip
@@ -279,6 +286,11 @@ def _ranking(dossier: Dossier) -> Table:
 def _place(each: TiedSet) -> str:
     last = each.place + len(each.runs) - 1
     return str(each.place) if last == each.place else f"{each.place} to {last}"
+
+
+def _span(each: TiedSet) -> str:
+    best, worst = plain(each.best), plain(each.worst)
+    return best if len(each.runs) == 1 else f"{best} to {worst}"
 
 
 def _groups(dossier: Dossier) -> Table:

@@ -36,8 +36,8 @@ class LineProof(Noun):
     """Version of this form."""
     kind: Literal["audit-proof"] = "audit-proof"
     """What the file is."""
-    seq: int = Field(ge=0)
-    """Position of the line, from 0."""
+    leaf_index: int = Field(ge=0)
+    """Position of the line as the tree counts, from 0 (RFC 9162, section 2.1.3); people count one more."""
     lines: int = Field(ge=1)
     """How many lines the tree is over."""
     line: str
@@ -51,8 +51,8 @@ class LineProof(Noun):
 class ProofVerdict(Noun):
     """A proof that holds."""
 
-    seq: int
-    """Position of the line, from 0."""
+    number: int
+    """Number of the line, from 1."""
     lines: int
     """How many lines the tree is over."""
     root: Sha256

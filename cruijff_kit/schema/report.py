@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import Literal
 
 from cruijff_kit.schema.audit import Anchor, AuditVerdict
+from cruijff_kit.schema.ceiling import KnownBest
 from cruijff_kit.schema.claims import ClaimVerdict
 from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.diagnosis import Diagnosis, Guarantee
@@ -13,6 +14,7 @@ from cruijff_kit.schema.noun import Noun, Sha256, Timestamp
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.result import RunResult
 from cruijff_kit.schema.run import StepStatus
+from cruijff_kit.schema.sanity import SanityVerdict
 from cruijff_kit.schema.spec import ExperimentSpec, Level
 from cruijff_kit.schema.sweep import SweepView
 
@@ -59,6 +61,8 @@ class Finding(Noun):
     """The figure had every errored and unparsed sample been right; the figure itself is the worst case."""
     source: str = ""
     """Log the figure comes from."""
+    best: KnownBest | None = None
+    """The best possible figure, where the generator of its rows tells it."""
     reason: str = ""
     """Why it is missing."""
 
@@ -178,7 +182,7 @@ class LossFigure(Noun):
 class CellCheck(Noun):
     """One look across all cells, for what no single figure tells."""
 
-    kind: Literal["saturation", "floor", "monotonicity", "equal cells", "seeds"]
+    kind: Literal["ceiling", "saturation", "floor", "monotonicity", "equal cells", "seeds"]
     """What was looked for."""
     flagged: bool
     """Whether it was found."""
@@ -373,6 +377,10 @@ class Dossier(Noun):
     """Line of the record that told of the seal."""
     sweep: SweepView | None = None
     """The search, where the design is one."""
+    sanity: SanityVerdict | None = None
+    """The verdict on a sanity check; None of other experiments, and before it was judged."""
+    misjudged: bool = False
+    """Whether that was made of other figures than lie here now."""
 
     @cached_property
     def labels(self) -> dict[str, str]:

@@ -53,6 +53,14 @@ class Band(Noun):
     high_from: str = ""
     """What the largest value follows from."""
 
+    @property
+    def words(self) -> str:
+        """Return both ends as text; nothing where there is neither."""
+        if self.low is None and self.high is None:
+            return ""
+        low, high = ("…" if end is None else f"{end:.4f}" for end in (self.low, self.high))
+        return f"{low} to {high}"
+
     def holds(self, value: float) -> bool:
         """Return whether a value lies in the band."""
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)

@@ -103,7 +103,7 @@ def _text(each: AuditRecord) -> str:
 
 def _table(found: Sequence[AuditRecord]) -> None:
     table = {
-        "line": [each.seq for each in found],
+        "line": [each.seq + 1 for each in found],
         "when (UTC)": [f"{each.ts:%Y-%m-%d %H:%M:%S}" for each in found],
         "who": [shown(each.actor.client or f"{each.actor.kind} {each.actor.name}") for each in found],
         "action": [each.action.value for each in found],

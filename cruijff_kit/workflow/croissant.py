@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
@@ -21,7 +22,7 @@ __all__ = ["NO_LICENCE", "describe_dataset", "described", "origins_of"]
 NO_LICENCE = "no licence is stated: all rights stay with the authors"
 """What is said of terms where nobody said any."""
 
-_META = ".meta.json"
+_META, _ENDING = ".meta.json", ".croissant.json"
 _MAKERS = frozenset({"design", "amend", "scaffold"})
 
 
@@ -33,21 +34,20 @@ def describe_dataset(data: str, *, licence: str = NO_LICENCE, world: World) -> C
     Args:
         data: the data set: its key, or its file.
         licence: under which terms it is given: a URL, or words.
-        world: the experiment and its surroundings.
+        world: the experiment and its surroundings; a design is not needed.
 
     Raises:
         SpecError: there is no such generated data set, or its file is not what its sidecar tells.
-        PlanError: there is no design.
     """
     facts = _facts(data, world)
-    path, source = ExperimentLayout.dataset_croissant(facts.key), ExperimentLayout.dataset(facts.key)
-    content = described(facts, origins=origins_of(licence, world), world=world)
+    path = str(PurePosixPath(facts.path).with_suffix(_ENDING))
+    content = described(facts, origins=_origins(licence, path, world=world), world=world)
     digest = hashlib.sha256(content).hexdigest()
     changed = world.store.read(path) != content
     if changed:
         world.store.write(path, content)
-        record_written("croissant", path, inputs={source: facts.sha256}, outputs={path: digest}, world=world)
-    return CroissantReceipt(path=path, sha256=digest, data=source, splits=facts.splits, changed=changed)
+        record_written("croissant", path, inputs={facts.path: facts.sha256}, outputs={path: digest}, world=world)
+    return CroissantReceipt(path=path, sha256=digest, data=facts.path, splits=facts.splits, changed=changed)
 
 
 def described(facts: DatasetFacts, *, origins: Origins, world: World) -> bytes:
@@ -56,12 +56,22 @@ def described(facts: DatasetFacts, *, origins: Origins, world: World) -> bytes:
     Raises:
         SpecError: its file is not there, or not what it was.
     """
-    path = ExperimentLayout.dataset(facts.key)
-    content = world.store.read(path)
+    content = world.store.read(facts.path)
     if content is None or hashlib.sha256(content).hexdigest() != facts.sha256:
         fact = "is not there" if content is None else "is not what its sidecar tells"
-        raise SpecError(f"`{path}` {fact}", hint="`ck scaffold` makes it again")
+        raise SpecError(f"`{facts.path}` {fact}", hint="`ck scaffold` or `ck data generate` makes it again")
     return croissant_text(facts, json.loads(content), origins=origins)
+
+
+def _origins(licence: str, path: str, *, world: World) -> Origins:
+    """Return where data come from; without a design, who describes them, and when they were described first."""
+    if world.store.read_text(ExperimentLayout.summary) is not None:
+        return origins_of(licence, world)
+    try:
+        before = json.loads(world.store.read_text(path) or "{}")["datePublished"]
+    except (ValueError, KeyError, TypeError):
+        before = world.clock.now().date().isoformat()
+    return Origins(None, str(before), licence, (world.actor.name,))
 
 
 def origins_of(licence: str, world: World) -> Origins:
@@ -79,24 +89,36 @@ def origins_of(licence: str, world: World) -> Origins:
 
 def _facts(data: str, world: World) -> DatasetFacts:
     """Return what the sidecar of a generated data set tells of it."""
-    key = PurePosixPath(data).name.removesuffix(".json")
-    text = world.store.read_text(ExperimentLayout.dataset_meta(key)) if _is_name(key) else None
-    if text is None:
+    path = next((each for each in _places(data) if world.store.read_text(_meta_of(each)) is not None), None)
+    if path is None:
         known = [
-            PurePosixPath(path).name.removesuffix(_META)
-            for path in world.store.glob(ExperimentLayout.data, f"*{_META}")
+            PurePosixPath(each).name.removesuffix(_META)
+            for each in world.store.glob(ExperimentLayout.data, f"*{_META}")
         ]
-        near = get_close_matches(key, known, n=1) or known[:1]
+        near = get_close_matches(data, known, n=1) or known[:1]
         hint = f"name one of {', '.join(f'`{each}`' for each in known)}" if known else "`ck scaffold` generates data"
         hint = f"did you mean `{near[0]}`? {hint}" if near and len(known) > 1 else hint
         raise SpecError(f"`{data}` is no data set that was generated here", hint=hint)
     try:
-        told = json.loads(text)
-        return DatasetFacts.model_validate({name: told[name] for name in DatasetFacts.model_fields if name in told})
+        told = json.loads(world.store.read_text(_meta_of(path)) or "")
+        given = {name: told[name] for name in DatasetFacts.model_fields if name in told}
+        # Those of the generators' own commands tell no key and no size.
+        known_size = {"bytes": len(world.store.read(path) or b""), "key": PurePosixPath(path).stem}
+        return DatasetFacts.model_validate({**known_size, **given, "path": path})
     except (ValueError, ValidationError, TypeError) as err:
         hint = "`ck scaffold --overwrite PATH` writes it again"
-        raise SpecError(f"`{ExperimentLayout.dataset_meta(key)}` cannot be read: {err}", hint=hint) from err
+        raise SpecError(f"`{_meta_of(path)}` cannot be read: {err}", hint=hint) from err
 
 
-def _is_name(key: str) -> bool:
-    return bool(key) and key not in {".", ".."} and "/" not in key
+def _places(data: str) -> Iterator[str]:
+    """Yield where a data set may lie: at a path inside the experiment, or by its key."""
+    path = PurePosixPath(data)
+    if path.suffix == ".json" and not path.is_absolute() and ".." not in path.parts:
+        yield str(path)
+    key = path.name.removesuffix(".json")
+    if key and key not in {".", ".."}:
+        yield ExperimentLayout.dataset(key)
+
+
+def _meta_of(path: str) -> str:
+    return str(PurePosixPath(path).with_suffix(_META))

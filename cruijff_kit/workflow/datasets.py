@@ -137,7 +137,8 @@ def _there(generator: str, arguments: dict[str, Any], *, paths: dict[str, str], 
     splits = json.loads(content)
     counts = {name: len(rows) for name, rows in splits.items()}
     facts = dataset_facts(generator, arguments, key=key, splits=counts, written=(sha256, len(content)))
-    return Dataset(facts.model_copy(update={"inputs": hashes}), content, splits)
+    ceilings = known.ceilings(known.arguments.model_validate(arguments), splits)
+    return Dataset(facts.model_copy(update={"inputs": hashes, "ceilings": ceilings}), content, splits)
 
 
 def _read(read: Callable[[Path], _Read], place: Path, *, shown: str) -> _Read:

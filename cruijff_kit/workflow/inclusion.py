@@ -35,11 +35,11 @@ def log_root(*, lines: int | None = None, world: World) -> LogRoot:
     return root_of(_sound(lines, world))
 
 
-def prove_line(seq: int, *, lines: int | None = None, world: World) -> LineProof:
+def prove_line(number: int, *, lines: int | None = None, world: World) -> LineProof:
     """Return the proof that a line is among the first lines of the record; it shows that line and hashes, no other.
 
     Args:
-        seq: position of the line, from 0, as `ck audit show` tells it.
+        number: number of the line, from 1, as `ck audit show` tells it.
         lines: over how many lines, as the root that the reader has was made; all there are where None.
         world: the experiment and its surroundings.
 
@@ -47,14 +47,15 @@ def prove_line(seq: int, *, lines: int | None = None, world: World) -> LineProof
         ResultError: there is no record, it does not hold, or it has no such line.
     """
     found = _sound(lines, world)
-    if not 0 <= seq < len(found):
-        hint = "`ck audit show` lists them with their positions"
-        raise ResultError(f"line `{seq}` is not among lines 0 to {len(found) - 1} of the audit log", hint=hint)
-    path = sibling_path([leaf_hash(line) for line in found], seq)
+    if not 1 <= number <= len(found):
+        hint = "`ck audit show` lists them with their numbers"
+        raise ResultError(f"line `{number}` is not among lines 1 to {len(found)} of the audit log", hint=hint)
+    at = number - 1
+    path = sibling_path([leaf_hash(line) for line in found], at)
     return LineProof(
-        seq=seq,
+        leaf_index=at,
         lines=len(found),
-        line=found[seq].decode(),
+        line=found[at].decode(),
         path=tuple(each.hex() for each in path),
         root=tree_root(found).hex(),
     )
@@ -74,17 +75,20 @@ def check_proof(proof: str, *, root: str | None = None, anchor: str | None = Non
     """
     lines, known = _known(root, anchor)
     claim = _read(LineProof, proof, what="proof")
+    number = claim.leaf_index + 1
     if claim.lines != lines:
         fact = f"the proof is over {claim.lines} lines and the root over {lines}"
-        raise ResultError(fact, hint=f"have it made for that root: `ck audit prove {claim.seq} --lines {lines}`")
+        raise ResultError(fact, hint=f"have it made for that root: `ck audit prove {number} --lines {lines}`")
     path = [bytes.fromhex(each) for each in claim.path]
-    found = climb(claim.line.encode(), path, at=claim.seq, size=lines)
+    found = climb(claim.line.encode(), path, at=claim.leaf_index, size=lines)
     if found is None or found.hex() != known or claim.root != known:
-        fact = f"the proof does not hold: line {claim.seq}, as it is shown, is not in the log with that root"
+        fact = f"the proof does not hold: line {number}, as it is shown, is not in the log with that root"
         raise ResultError(fact, hint="line, position or a hash was changed, or the root is another log's")
-    if _position(claim.line) != claim.seq:
-        raise ResultError(f"the line says another `seq` than {claim.seq}", hint="the log itself was not in order")
-    return ProofVerdict(seq=claim.seq, lines=lines, root=known, line=claim.line)
+    if _position(claim.line) != claim.leaf_index:
+        raise ResultError(
+            f"the line says another `seq` than {claim.leaf_index}", hint="the log itself was not in order"
+        )
+    return ProofVerdict(number=number, lines=lines, root=known, line=claim.line)
 
 
 def root_of(lines: list[bytes]) -> LogRoot:

@@ -20,6 +20,7 @@ from cruijff_kit.rendering.redaction import redact
 from cruijff_kit.rendering.references import printed_places
 from cruijff_kit.rendering.report_tables import Table, report_tables
 from cruijff_kit.rendering.report_text import render_summary, sentences_of, terminal_table
+from cruijff_kit.rendering.sanity_table import sanity_sentences
 from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, Outcome
 from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.design_kinds import SearchDesign
@@ -41,7 +42,8 @@ from cruijff_kit.workflow.evaluation_results import parity_notes
 from cruijff_kit.workflow.guarantees import gather_guarantees
 from cruijff_kit.workflow.provenance import made_with
 from cruijff_kit.workflow.read_design import read_design
-from cruijff_kit.workflow.report_sources import LOG, SEARCH, cited_sentences, evidence_files, raw_references
+from cruijff_kit.workflow.report_sources import LOG, SANITY, SEARCH, cited_sentences, evidence_files, raw_references
+from cruijff_kit.workflow.sanity_verdict import read_verdict
 from cruijff_kit.workflow.seal import recorded_plan
 from cruijff_kit.workflow.sweep import view_of
 from cruijff_kit.workflow.sweep_record import read_record
@@ -107,8 +109,9 @@ def gather_dossier(
     deviations = find_deviations(spec, plan, lock=lock, record=record, world=world)
     findings = _judged(spec, plan, lock=lock, table=table, deviations=deviations, world=world)
     sweep = view_of(spec, read_record(world), plan=plan) if isinstance(spec.design, SearchDesign) else None
-    known = _audits(plan, world)
-    told = (*(sweep.words if sweep else ()), *findings.bottom_line, *audit_sentences(known["audits"]))
+    known = {**_audits(plan, world), **read_verdict(spec, table, world=world)}
+    sane = sanity_sentences(known.get("sanity"))
+    told = (*sane, *(sweep.words if sweep else ()), *findings.bottom_line, *audit_sentences(known["audits"]))
     statuses, files = tuple(_statuses(plan, world)), evidence_files(plan, table, world=world)
     references, traces = trace_all(table, findings, hashes={**hashes, **_calibrators(findings, files)})
     dossier = Dossier(
@@ -166,6 +169,7 @@ def _cited(dossier: Dossier) -> dict[str, tuple[str, ...]]:
     sentences = sentences_of(dossier)
     known = dict.fromkeys(sentences["audit"], LOG)
     known |= dict.fromkeys(dossier.sweep.words if dossier.sweep is not None else (), SEARCH)
+    known |= dict.fromkeys(sanity_sentences(dossier.sanity), SANITY)
     told = [each for group in sentences.values() for each in group]
     return cited_sentences(told, dossier.spec, traces=dossier.traces, known=known)
 

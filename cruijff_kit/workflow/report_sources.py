@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from cruijff_kit.analysis.quoted import Figures, Grounds, constants_of, labels_of
-from cruijff_kit.analysis.traces import labelled
+from cruijff_kit.analysis.traces import PLAN, labelled
 from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.plan import DesignLock, Plan, PlannedRun
@@ -12,12 +12,12 @@ from cruijff_kit.schema.result import ResultTable
 from cruijff_kit.schema.run import Phase, StepStatus
 from cruijff_kit.schema.spec import ExperimentSpec
 
-__all__ = ["LOG", "SEARCH", "cited_sentences", "evidence_files", "raw_references"]
+__all__ = ["LOG", "SANITY", "SEARCH", "cited_sentences", "evidence_files", "raw_references"]
 
-LOG, SEARCH = "l1", "q1"
-"""Labels of the record, and of what a search was told."""
+LOG, SANITY, SEARCH = "l1", "k1", "q1"
+"""Labels of the record, of the verdict on a sanity check, and of what a search was told."""
 
-_DESIGN, _PLAN, _RESULTS = "d1", "d2", "r1"
+_DESIGN, _RESULTS = "d1", "r1"
 
 
 def evidence_files(plan: Plan, table: ResultTable, *, world: World) -> dict[str, str | None]:
@@ -31,6 +31,8 @@ def evidence_files(plan: Plan, table: ResultTable, *, world: World) -> dict[str,
     known = {row.source: row.source_sha256 for row in table.rows if row.source}
     paths = [path for run in plan.runs for path in _paths(run)]
     paths += [*known, ExperimentLayout.compute, ExperimentLayout.model_audit, ExperimentLayout.search]
+    if world.store.digest(ExperimentLayout.sanity) is not None:
+        paths.append(ExperimentLayout.sanity)
     return {path: known.get(path) or world.store.digest(path) for path in dict.fromkeys(paths)}
 
 
@@ -67,7 +69,7 @@ def cited_sentences(
     """
     figures = Figures(traces)
     constants = constants_of(spec.factors, spec.analysis.alpha)
-    grounds = Grounds(constants, design=(_DESIGN,), counts=(_RESULTS, _PLAN))
+    grounds = Grounds(constants, design=(_DESIGN,), counts=(_RESULTS, PLAN))
     found = {each: labels_of(each, figures, grounds=grounds) for each in sentences}
     return {each: (known[each],) if each in known and labels else labels for each, labels in found.items()}
 
@@ -93,7 +95,7 @@ def _references(
     front = "front matter, this being the hash of its canonical JSON"
     yield Reference(label=_DESIGN, path=ExperimentLayout.summary, sha256=plan.spec_sha256, pointer=front)
     sealed = lock.files.get(ExperimentLayout.plan)
-    yield Reference(label=_PLAN, path=ExperimentLayout.plan, sha256=sealed, pointer="`runs` and `datasets`")
+    yield Reference(label=PLAN, path=ExperimentLayout.plan, sha256=sealed, pointer="`runs` and `datasets`")
     if audit.head is not None:
         line = f"line {audit.head.seq + 1}, this being the hash of that line"
         yield Reference(label=LOG, path=ExperimentLayout.audit, sha256=audit.head.sha256, pointer=line)
@@ -102,6 +104,7 @@ def _references(
     once = {
         "j1": (ExperimentLayout.compute, "`jobs` and the sums beside them"),
         "a1": (ExperimentLayout.model_audit, "`audits`"),
+        SANITY: (ExperimentLayout.sanity, "`figures`"),
         SEARCH: (ExperimentLayout.search, "`told`"),
     }
     for label, (path, pointer) in once.items():

@@ -12,7 +12,9 @@ from cruijff_kit.schema.verification import Difference, Origin
 
 __all__ = ["Checked", "check_evidence", "check_products", "check_vouched"]
 
-_PRODUCTS = frozenset({Action.CALIBRATE, Action.AUDIT_MODEL, Action.COLLECT_RESULTS, Action.GENERATE_SUMMARY})
+_PRODUCTS = frozenset(
+    {Action.CALIBRATE, Action.AUDIT_MODEL, Action.JUDGE_CHECK, Action.COLLECT_RESULTS, Action.GENERATE_SUMMARY}
+)
 _MARKERS = {"prune": "ck disk --prune", "port": "ck adapter port"}
 
 

@@ -1,16 +1,19 @@
 """Tasks made by `ck task new`: each kind runs, passes its own test, and is evaluated by a design."""
 
+import ast
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.cli.main import cli
@@ -18,7 +21,7 @@ from cruijff_kit.data.prompts import fill_template
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.rendering.task_text import render_rows, render_task, render_test
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.task import TaskRequest
+from cruijff_kit.schema.task import AnswerKind, TaskRequest
 from cruijff_kit.workflow import collect_results, scaffold_runs, write_design
 from tests.job_script import run_script
 from tests.random_model import random_base
@@ -146,6 +149,21 @@ def test_what_does_not_fit_is_refused_with_a_remedy(words: Sequence[str], told: 
     assert "hint:" in text
     assert "secret" not in text
     assert not (tmp_path / "tasks").exists()
+
+
+def test_no_task_takes_the_place_of_a_name_that_its_file_uses() -> None:
+    used = {"class", "in"}
+    for answer in get_args(AnswerKind):
+        options = ["a", "b"] if answer in {"options", "probability"} else []
+        told = {"name": "plain", "answer": answer, "options": options}
+        text = render_task(TaskRequest.model_validate(told), folder="tasks/plain", data="d.json", entry="")
+        nodes = list(ast.walk(ast.parse(text)))
+        own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+        own |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        used |= {node.id for node in nodes if isinstance(node, ast.Name)} - own
+    for name in sorted(each for each in used if each.islower() and not each.startswith("_")):
+        with pytest.raises(ValidationError, match="uses itself"):
+            TaskRequest(name=name, answer="free")
 
 
 @given(st.text(max_size=40), st.text(max_size=20), st.text(max_size=20), st.lists(st.text(max_size=8), max_size=3))

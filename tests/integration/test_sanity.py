@@ -1,5 +1,6 @@
 """Sanity checks: made and judged whole, and defects planted into them, of which none may pass."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,14 @@ from click.testing import CliRunner
 
 from cruijff_kit.bootstrap import open_local
 from cruijff_kit.cli.main import cli
-from cruijff_kit.sanity_checks.bench import Bench
+from cruijff_kit.sanity_checks.bench import Begun, Bench
 from cruijff_kit.sanity_checks.registry import CHECKS
 from cruijff_kit.schema.audit import Action
+from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.run import ExperimentStatus, Phase
 from cruijff_kit.schema.sanity import CheckOrder, SanityVerdict
+from cruijff_kit.workflow.report import write_report
+from cruijff_kit.workflow.verify import verify_experiment
 from tests.planted import DEFECTS, QUICK, SOUND, Defect, figures_with
 
 pytest_plugins = ["tests.tiny_base"]
@@ -60,15 +65,16 @@ def test_a_check_is_designed_run_and_judged_in_one_go_and_judged_again_without_a
     one = whole._replace(arms=lambda size: tuple(each for each in whole.arms(size) if each.name == "up_answer"))
     bench = Bench(tmp_path, lambda folder: open_local(folder, root=tmp_path, name="ada"), checks={one.name: one})
     order = CheckOrder(check=one.name, seeds=(1,))
-    looks: list[tuple[int, int, str]] = []
+    looks: list[ExperimentStatus] = []
     begun = bench.begin(order)
     bench.submit(begun)
-    bench.follow(begun, poll=0.1, progress=lambda *look: looks.append(look))
+    bench.follow(begun, poll=0.1, show=looks.append)
     verdict = bench.judge(begun)
     assert verdict.passed, verdict.model_dump_json(indent=2)
-    assert looks[-1][:2] == (2, 2)
+    assert [each.phase for each in looks[-1].steps] == [Phase.COMPLETED, Phase.COMPLETED]
     folder = tmp_path / "sanity_predictable_or_not"
     written = (folder / "sanity.json").read_bytes()
+    tells_the_verdict(begun, verdict)
     assert SanityVerdict.model_validate_json(written) == verdict
     assert [each.action for each in begun.world.audit.records()].count(Action.JUDGE_CHECK) == 1
     assert "type: sanity_check" in (folder / "experiment_summary.md").read_text(encoding="utf-8")
@@ -83,6 +89,27 @@ def test_a_check_is_designed_run_and_judged_in_one_go_and_judged_again_without_a
     # Other seeds are another experiment, which gets a directory of its own.
     other = bench.begin(order.model_copy(update={"seeds": (2,)}))
     assert other.world.store.root.name == "sanity_predictable_or_not-2"
+
+
+def tells_the_verdict(begun: Begun, verdict: SanityVerdict) -> None:
+    """Assert that the report of a check says what was judged, traced, and that verifying holds it against the file."""
+    write_report(world=begun.world)
+    text = (begun.world.store.root / "summary.md").read_text(encoding="utf-8")
+    section = text.partition(f"## Sanity check {verdict.check}")[2].partition("\n## ")[0]
+    assert section.count("| **inside** |") == len(verdict.figures)
+    for each in verdict.figures:
+        (row,) = [line for line in section.splitlines() if f"| `{each.run}` | {each.figure} |" in line]
+        assert f"| {each.value:.4f} | {each.band.words} |" in row
+        assert "[k1" in row
+    assert f"all {len(verdict.figures)} figures lie inside their bands. [k1](#sources)" in text
+    # A sanity check's ceiling is the generator's own.
+    assert re.search(r"reached the best possible accuracy \(the ceiling, 1\.000\) within its interval", text)
+    assert verify_experiment(world=begun.world).differences == ()
+    told = verdict.model_copy(update={"size_words": "larger"}).model_dump_json(indent=2) + "\n"
+    before = begun.world.store.read(ExperimentLayout.sanity) or b""
+    begun.world.store.write(ExperimentLayout.sanity, told)
+    assert ExperimentLayout.sanity in {each.path for each in verify_experiment(world=begun.world).differences}
+    begun.world.store.write(ExperimentLayout.sanity, before)
 
 
 @pytest.mark.soak

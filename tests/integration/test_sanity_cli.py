@@ -2,6 +2,11 @@
 
 import ast
 import json
+import os
+import pty
+import sys
+import termios
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +14,7 @@ from click.testing import CliRunner
 
 from cruijff_kit.cli.main import cli
 from cruijff_kit.cli.sanity import verdict_text
+from cruijff_kit.cli.train_watch import LiveLine
 from cruijff_kit.data.loaders import load_splits
 from cruijff_kit.data.yaml_text import load_yaml
 from cruijff_kit.errors import PlanError, SpecError
@@ -18,9 +24,12 @@ from cruijff_kit.sanity_checks.checks import Check
 from cruijff_kit.sanity_checks.designs import design_text
 from cruijff_kit.sanity_checks.predictable_or_not import generate as numbers
 from cruijff_kit.sanity_checks.registry import CHECKS, check_of, size_of
+from cruijff_kit.schema.job import Step
+from cruijff_kit.schema.run import ExperimentStatus, JobStatus, Phase, StepStatus
 from cruijff_kit.schema.sanity import Band, JudgedFigure, SanityVerdict
 
 ROOT = Path(__file__).resolve().parents[2]
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
 
 
 def said(project: Path, *words: str) -> str:
@@ -120,6 +129,56 @@ def test_a_verdict_is_a_table_that_tells_value_band_and_what_is_missing() -> Non
     assert "missing: it failed" in text
     assert "FAILED: 2 inside, 1 outside, 1 missing" in text
     assert "1 further figures inside" in text
+    drawn = verdict_text(verdict, drawn=True).splitlines()
+    (line,) = [each for each in drawn if "0.7400" in each]
+    strip = line.split("  ")[-2]
+    # The band from 0.6 to 0.82 of an accuracy is thick, and the figure stands in it.
+    assert (strip.index("\u2501"), strip.index("\u25cf"), strip.rindex("\u2501")) == (19, 23, 25)
+    assert len(strip) == 32
+    assert "\u2717" in next(each for each in drawn if "3.0000" in each)
+
+
+def look(*phases: Phase, step: int = 0) -> ExperimentStatus:
+    """Return the jobs of one run a phase; what runs has done some steps of ten."""
+    return ExperimentStatus(
+        experiment="x",
+        steps=tuple(
+            StepStatus(
+                run_id=f"arm_seed{number}-0123abcd", step=Step.TRAIN, phase=phase, last={"loss": 0.25},
+                own=JobStatus(state="running", step=step, total=10, started=NOW, updated=NOW),
+            )
+            for number, phase in enumerate(phases)
+        ),
+    )  # fmt: skip
+
+
+def test_a_pipe_is_told_of_each_job_that_begins_or_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    line = LiveLine("bits")
+    for each in ((Phase.PENDING,) * 2, (Phase.RUNNING, Phase.PENDING), (Phase.COMPLETED, Phase.RUNNING)):
+        line.show(look(*each, step=5))
+    line.end()
+    assert capsys.readouterr().err.splitlines() == [
+        "bits: 0 of 2 jobs ended; arm_seed0-0123abcd/train: running  loss 0.250",
+        "bits: 1 of 2 jobs ended; arm_seed0-0123abcd/train: completed  loss 0.250",
+        "bits: 1 of 2 jobs ended; arm_seed1-0123abcd/train: running  loss 0.250",
+    ]
+
+
+def test_a_terminal_shows_one_line_with_jobs_steps_and_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
+    with os.fdopen(theirs, "w", encoding="utf-8") as screen, monkeypatch.context() as there:
+        there.setattr(sys, "stderr", screen)
+        line = LiveLine("bits")
+        line.show(look(Phase.RUNNING, Phase.PENDING))
+        line.show(look(Phase.COMPLETED, Phase.RUNNING, step=5))
+        line.end()
+        screen.flush()
+        shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert shown.count("\n") == 1
+    assert "bits: 1 of 2 jobs ended; training arm_seed1-0123abcd \u2588" in shown
+    assert "5/10  loss 0.250" in shown
 
 
 def test_the_first_systems_command_writes_bits_deduplicated_by_sequence(

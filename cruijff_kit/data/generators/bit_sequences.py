@@ -19,11 +19,13 @@ from operator import xor
 from pydantic import Field
 
 from cruijff_kit.data.draws import ordered, uniform
+from cruijff_kit.data.generators.known_ceilings import LEARNT, entropy_of, ruled_ceiling
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.schema.ceiling import Ceiling
 from cruijff_kit.schema.noun import Noun
 
-__all__ = ["VERSION", "BitSequences", "argument_problems", "drawn_sequences", "generate"]
+__all__ = ["VERSION", "BitSequences", "argument_problems", "ceilings", "drawn_sequences", "generate"]
 
 VERSION = "1"
 
@@ -77,6 +79,20 @@ def generate(arguments: BitSequences, files: Mapping[str, bytes]) -> Splits:
         split: [{name: text.translate(letters) for name, text in row.items()} for row in rows]
         for split, rows in parts.items()
     }
+
+
+def ceilings(arguments: BitSequences, splits: Splits) -> dict[str, Ceiling]:
+    """Return what can be known of the answers of each split: the likelier label of each sequence, and its rate."""
+    likelier = arguments.model_copy(update={"p": float(arguments.p > 0.5)})
+    written, read = str.maketrans("01", arguments.letters), str.maketrans(arguments.letters, "01")
+    found = {}
+    for split, rows in splits.items():
+        asked = (row["input"].translate(read) for row in rows)
+        best = [_answer(bits, likelier, draw=bits).translate(written) for bits in asked]
+        accuracy, entropy = max(arguments.p, 1 - arguments.p), entropy_of((arguments.p, 1 - arguments.p))
+        if rows:
+            found[split] = ruled_ceiling(rows, best, accuracy=accuracy, entropy=entropy, seen=split in LEARNT)
+    return found
 
 
 def drawn_sequences(bit_length: int, *, seed: int) -> list[str]:

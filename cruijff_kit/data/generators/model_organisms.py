@@ -8,13 +8,12 @@ answer, `chance_0` and `chance_1` hold its true probabilities, which no prompt s
 two splits, however it is written; only a `memorization` validates on the very rows it trains on.
 """
 
-import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import count, islice, product
 from typing import Any
 
 from cruijff_kit.data.draws import below, ordered
+from cruijff_kit.data.generators.known_ceilings import entropy_of, ruled_ceiling
 from cruijff_kit.data.generators.organism_checks import argument_problems
 from cruijff_kit.data.generators.organism_kinds import Kind, kinds_of
 from cruijff_kit.data.generators.organism_rules import ALPHABETS, Law
@@ -69,7 +68,9 @@ def ceilings(arguments: ModelOrganisms, splits: Splits) -> dict[str, Ceiling]:
         for split in {**own, **kind.sizes}:
             rows, joint = splits[split], _JOINTS[kind.format]
             best = [law.best(row["input"].replace(joint, "") if joint else row["input"]) for row in rows]
-            found[split] = _ceiling(rows, best, bayes=bayes, seen=split in seen)
+            chances = (chance for row in rows for chance in chances_in(row, options=("0", "1")) or ())
+            entropy = entropy_of(chances) / len(rows)
+            found[split] = ruled_ceiling(rows, best, accuracy=bayes, entropy=entropy, seen=split in seen)
     return found
 
 
@@ -126,17 +127,3 @@ def _row(sequence: str, kind: Kind, *, law: Law, seed: int) -> dict[str, Any]:
     chance = law.chance(sequence)
     known = {} if chance is None else chance_columns({"0": round(1 - chance, 6), "1": chance})
     return {"input": _JOINTS[kind.format].join(sequence), "output": law.answer(sequence, seed=seed), **known}
-
-
-def _ceiling(rows: Sequence[Mapping[str, Any]], best: Sequence[str], *, bayes: float, seen: bool) -> Ceiling:
-    right = sum(row["output"] == answer for row, answer in zip(rows, best, strict=True))
-    chances = (chance for row in rows for chance in chances_in(row, options=("0", "1")) or ())
-    entropy = math.fsum(-chance * math.log(chance) for chance in chances if chance) / len(rows)
-    return Ceiling(
-        bayes_accuracy=bayes,
-        on_rows=round(right / len(rows), 9),
-        commonest=round(max(Counter(row["output"] for row in rows).values()) / len(rows), 9),
-        # Machines may differ in the last digit of a logarithm.
-        entropy=round(entropy, 9),
-        seen=seen,
-    )

@@ -10,6 +10,7 @@ Counting questions come from stretches of the number line, each of which belongs
 split: no number that is counted over in training is counted over in a test.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Literal
@@ -17,11 +18,13 @@ from typing import Literal
 from pydantic import Field
 
 from cruijff_kit.data.draws import ordered, uniform
+from cruijff_kit.data.generators.known_ceilings import LEARNT, ruled_ceiling
 from cruijff_kit.data.splits import Splits
 from cruijff_kit.errors import Problem, SpecError
+from cruijff_kit.schema.ceiling import Ceiling
 from cruijff_kit.schema.noun import Noun
 
-__all__ = ["SPLITS", "VERSION", "NumberSequences", "argument_problems", "generate", "ramp_room"]
+__all__ = ["SPLITS", "VERSION", "NumberSequences", "argument_problems", "ceilings", "generate", "ramp_room"]
 
 VERSION = "1"
 SPLITS = ("train", "validation", "test")
@@ -66,6 +69,18 @@ def generate(arguments: NumberSequences, files: Mapping[str, bytes]) -> Splits:
         raise SpecError("the arguments do not fit", problems=problems)
     asked = _ramps(arguments) if arguments.scenario[0] == "p" else _scattered(arguments)
     return {split: [_row(numbers, arguments) for numbers in asked[split]] for split in SPLITS}
+
+
+def ceilings(arguments: NumberSequences, splits: Splits) -> dict[str, Ceiling]:
+    """Return what can be known of the answers of each split: all, or no more than how many numbers there are."""
+    told = arguments.scenario[1] == "p"
+    accuracy, entropy = (1.0, 0.0) if told else (1 / arguments.limit, math.log(arguments.limit))
+    found = {}
+    for split, rows in splits.items():
+        # Of numbers that are drawn none is likelier than the first.
+        best = [row["output"] if told else _written(0, arguments) for row in rows]
+        found[split] = ruled_ceiling(rows, best, accuracy=accuracy, entropy=entropy, seen=split in LEARNT)
+    return found
 
 
 def ramp_room(arguments: NumberSequences) -> int:

@@ -16,6 +16,7 @@ from cruijff_kit.data.generators import (
     bit_sequences,
     capitalization,
     four_splits,
+    known_ceilings,
     model_organisms,
     number_sequences,
     organism_checks,
@@ -113,6 +114,7 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             acs.SPLITS,
             problems=acs_arguments.argument_problems,
             stem=acs.stem,
+            ceilings=known_ceilings.told_ceilings,
             draw=acs.draw_stand_in,
         ),
         "bit_chances": Generator(
@@ -121,6 +123,7 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             bit_chances.VERSION,
             four_splits.SPLITS,
             problems=bit_chances.argument_problems,
+            ceilings=known_ceilings.told_ceilings,
         ),
         "bit_sequences": Generator(
             bit_sequences.BitSequences,
@@ -128,6 +131,7 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             bit_sequences.VERSION,
             ("train", "validation", "test"),
             problems=bit_sequences.argument_problems,
+            ceilings=bit_sequences.ceilings,
         ),
         "capitalization": Generator(
             capitalization.Capitalization,
@@ -152,6 +156,7 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             number_sequences.VERSION,
             number_sequences.SPLITS,
             problems=number_sequences.argument_problems,
+            ceilings=number_sequences.ceilings,
         ),
         "reports": Generator(
             reports.Reports,
@@ -159,6 +164,7 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             reports.VERSION,
             four_splits.SPLITS,
             problems=reports.size_problems,
+            ceilings=known_ceilings.told_ceilings,
         ),
         "tabular": Generator(
             Tabular,
@@ -176,6 +182,7 @@ GENERATORS: Mapping[str, Generator] = MappingProxyType(
             twins.VERSION,
             twins.SPLITS,
             problems=twins.model_problems,
+            ceilings=twins.ceilings,
             draw=twins.draw,
             ceiling=twins.ceiling,
         ),

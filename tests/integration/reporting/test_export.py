@@ -109,8 +109,8 @@ def test_data_answers_adapters_and_the_record_are_told_by_their_hashes_alone(cra
 def test_a_line_of_the_record_is_proven_by_the_root_in_the_crate(crate: Path, source: World, graph: Graph) -> None:
     anchor = (crate / "audit-root.json").read_text(encoding="utf-8")
     lines = json.loads(anchor)["lines"]
-    proof = prove_line(0, lines=lines, world=source).model_dump_json()
-    assert check_proof(proof, anchor=anchor).seq == 0
+    proof = prove_line(1, lines=lines, world=source).model_dump_json()
+    assert check_proof(proof, anchor=anchor).number == 1
     assert graph["#audit-root"]["value"] == f"{lines}:{json.loads(anchor)['root']}"
 
 
@@ -119,7 +119,7 @@ def test_exporting_is_on_record_with_the_root_of_all_that_came_before(crate: Pat
     assert (begun.action, begun.reason, ended.action) == (Action.EXPORT, "a test", Action.COMPLETE)
     lines = int(begun.inputs["audit_root"].partition(":")[0])
     assert lines == begun.seq
-    assert check_proof(prove_line(0, lines=lines, world=source).model_dump_json(), root=begun.inputs["audit_root"])
+    assert check_proof(prove_line(1, lines=lines, world=source).model_dump_json(), root=begun.inputs["audit_root"])
     assert verify_audit(world=source).ok
     assert ended.inputs["audit_root"] == graph_of(crate)["#audit-root"]["value"]
 

@@ -1,6 +1,7 @@
 """Inclusion: each line of a record proven alone, and every change of a proof noticed."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,17 @@ def test_every_line_of_logs_of_1_to_70_lines_is_proven_and_shows_no_other(grown:
     for size in range(1, LONGEST + 1):
         root = log_root(lines=size, world=grown).token
         for seq in {0, 1, size // 2, size - 2, size - 1} & set(range(size)) if size > 9 else range(size):
-            text = prove_line(seq, lines=size, world=grown).model_dump_json()
+            text = prove_line(seq + 1, lines=size, world=grown).model_dump_json()
             verdict = check_proof(text, root=root)
-            assert (verdict.seq, verdict.lines, verdict.line) == (seq, size, raw[seq])
+            assert (verdict.number, verdict.lines, verdict.line) == (seq + 1, size, raw[seq])
             assert not [other for other in range(LONGEST) if other != seq and f"secret-{other:03}" in text]
             assert not [other for other in range(LONGEST) if other != seq and f"run-{other}\\" in text]
 
 
-@given(seq=st.integers(0, 44), data=st.data())
-def test_any_byte_of_a_proof_that_is_changed_is_noticed(seq: int, data: st.DataObject) -> None:
+@given(number=st.integers(1, 45), data=st.data())
+def test_any_byte_of_a_proof_that_is_changed_is_noticed(number: int, data: st.DataObject) -> None:
     world = recorded(45)
-    root, text = log_root(world=world).token, prove_line(seq, world=world).model_dump_json()
+    root, text = log_root(world=world).token, prove_line(number, world=world).model_dump_json()
     at = data.draw(st.integers(0, len(text) - 1))
     other = data.draw(st.characters(min_codepoint=32, max_codepoint=126).filter(lambda each: each != text[at]))
     with pytest.raises(CruijffError):
@@ -78,7 +79,7 @@ def test_a_path_that_was_changed_is_noticed(grown: World, change: str) -> None:
         check_proof(spoilt, root=log_root(world=grown).token)
 
 
-@pytest.mark.parametrize("field", ("seq", "lines"))
+@pytest.mark.parametrize("field", ("leaf_index", "lines"))
 def test_another_position_or_size_is_noticed_wherever_it_points(grown: World, field: str) -> None:
     proof = json.loads(prove_line(11, lines=69, world=grown).model_dump_json())
     for value in set(range(1, 72)) - {proof[field]}:
@@ -90,7 +91,7 @@ def test_a_proof_of_another_log_is_refused_though_it_holds_by_itself(grown: Worl
     other = FakeAuditLog()
     other.append(*map(event, range(1, LONGEST + 1)))
     proof = prove_line(3, world=grown._replace(audit=other))
-    assert check_proof(proof.model_dump_json(), root=f"{proof.lines}:{proof.root}").seq == 3
+    assert check_proof(proof.model_dump_json(), root=f"{proof.lines}:{proof.root}").number == 3
     with pytest.raises(ResultError, match="does not hold"):
         check_proof(proof.model_dump_json(), root=log_root(world=grown).token)
 
@@ -110,7 +111,8 @@ def test_nothing_is_proven_by_a_record_that_does_not_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked, problem", (({"seq": 70}, "not among"), ({"seq": -1}, "not among"), ({"seq": 1, "lines": 71}, "70 lines"))
+    "asked, problem",
+    (({"number": 71}, "lines 1 to 70"), ({"number": 0}, "not among"), ({"number": 1, "lines": 71}, "70 lines")),
 )
 def test_a_line_that_is_not_there_is_refused(grown: World, asked: dict[str, int], problem: str) -> None:
     with pytest.raises(ResultError, match=problem):
@@ -141,13 +143,19 @@ def test_the_commands_write_root_and_proof_which_hold_without_the_experiment(
     world_at(experiment).audit.append(*map(event, range(9)))
     _ck("-C", str(experiment), "audit", "root", "--out", str(away / "root.json"))
     root = capsys.readouterr().out.strip()
-    _ck("-C", str(experiment), "audit", "prove", "4", "--out", str(away / "proof.json"))
-    assert root in capsys.readouterr().out
+    _ck("-C", str(experiment), "audit", "prove", "5", "--out", str(away / "proof.json"))
+    said = capsys.readouterr().out
+    assert root in said
+    assert "line 5 of 9" in said
+    _ck("-C", str(experiment), "audit", "show", "--after", "4", "-n", "1")
+    assert re.match(r" *5  .*run-4", capsys.readouterr().out)
     assert LogRoot.model_validate_json((away / "root.json").read_bytes()).token == root
-    assert LineProof.model_validate_json((away / "proof.json").read_bytes()).seq == 4
+    assert LineProof.model_validate_json((away / "proof.json").read_bytes()).leaf_index == 4
     for anchored in (("--root", root), ("--anchor", str(away / "root.json"))):
         _ck("-C", str(away), "audit", "check-proof", str(away / "proof.json"), *anchored)
-        assert "secret-004" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "line 5 of 9" in said
+        assert "secret-004" in said
     spoilt = (away / "proof.json").read_text(encoding="utf-8").replace("secret-004", "secret-005")
     (away / "spoilt.json").write_text(spoilt, encoding="utf-8")
     assert _ck("audit", "check-proof", str(away / "spoilt.json"), "--root", root) == ResultError.exit_code
