@@ -3,7 +3,6 @@
 import hashlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from io import BytesIO
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from zipfile import BadZipFile
 
 from pydantic import ValidationError
 
+from cruijff_kit.adapters.log_archive import read_header, read_log
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.prediction_records import NOTHING_SHA256, UNPLANNED, Subject, raw_record
 from cruijff_kit.schema.imported import Foreign, ForeignLog
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from inspect_ai.scorer import Score
 
 __all__ = ["InspectLogs"]
-
-# What a report never reads, and what makes logs large.
-_UNREAD = {"attachments", "events", "messages", "store"}
 
 # Values by which scorers say right or wrong; no answer and half an answer are not right.
 _VERDICTS: Mapping[Any, bool] = {"C": True, "I": False, "N": False, "P": False, 1: True, 0: False}
@@ -49,7 +46,7 @@ class InspectLogs:
         content = _content(path)
         sha256 = hashlib.sha256(content).hexdigest()
         try:
-            log = _load(content)
+            log = read_log(content)
             predictions = tuple(_predictions(log, about))
             verdicts, values = _verdicts(log.samples or [])
         except _damages() as err:
@@ -75,7 +72,7 @@ class InspectLogs:
         content = _content(path)
         sha256 = hashlib.sha256(content).hexdigest()
         try:
-            log = _load(content, header_only=True)
+            log = read_header(content)
         except _damages() as err:
             return ForeignLog(sha256=sha256, status="unreadable", error=_said(err))
         told = log.eval
@@ -119,18 +116,6 @@ def _damages() -> tuple[type[Exception], ...]:
     except ImportError:
         return known
     return (*known, ZstdError)
-
-
-def _load(content: bytes, *, header_only: bool = False) -> "EvalLog":
-    """Read from memory: what is read is what was hashed, and ten times as fast as from a path."""
-    try:
-        from inspect_ai.log import read_eval_log
-    except ImportError as err:
-        hint = "pip install 'cruijff-kit[eval]'"
-        raise SiteError("evaluation logs need `inspect-ai`, which is not installed", hint=hint) from err
-    if header_only:
-        return read_eval_log(BytesIO(content), format="eval", header_only=True)
-    return read_eval_log(BytesIO(content), format="eval", exclude_fields=_UNREAD)
 
 
 def _content(path: Path) -> bytes:

@@ -1,6 +1,5 @@
 """Report: turn collected results into `summary.md` and a page, each figure traced."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from cruijff_kit.rendering.references import printed_places
 from cruijff_kit.rendering.report_tables import Table, report_tables
 from cruijff_kit.rendering.report_text import render_summary, sentences_of, terminal_table
 from cruijff_kit.rendering.sanity_table import sanity_sentences
+from cruijff_kit.rendering.trace_text import trace_text
 from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, Outcome
 from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.design_kinds import SearchDesign
@@ -219,15 +219,10 @@ def report_files(
         pictures: whether plots are drawn as files too, which takes longer than all else.
     """
     drawings = report_plots(dossier)
-    used = {label for each in dossier.traces for label in each.references}
-    traces = {
-        "references": [each.model_dump(mode="json") for each in dossier.references if each.label in used],
-        "figures": [each.model_dump(mode="json") for each in dossier.traces],
-    }
     return {
         ExperimentLayout.report: redact(render_summary(dossier, tables), secrets).encode(),
         **({f"report/{drawing.name}.png": draw_png(drawing) for drawing in drawings} if pictures else {}),
-        ExperimentLayout.traces: (json.dumps(traces, indent=1, ensure_ascii=False) + "\n").encode(),
+        ExperimentLayout.traces: trace_text(dossier.references, dossier.traces).encode(),
         ExperimentLayout.references: (_references(dossier, tables).model_dump_json(indent=1) + "\n").encode(),
         ExperimentLayout.page: render_page(dossier, tables, drawings=drawings).encode(),
     }
