@@ -44,7 +44,7 @@ def verify_experiment(*, progress: Progress | None = None, world: World) -> Veri
     shown = read_shown(made, world=world)
     adapters, weights = check_adapters(made.dossier.plan, made.table, progress=progress, world=world)
     ceilings = check_ceilings(made.dossier.plan, world=world)
-    files = (weights, *_files(made, records, shown, world=world))
+    files = (weights, *_files(made, records, shown=shown, world=world))
     compared = check_report(shown, made)
     prose = world.store.read_text(ExperimentLayout.findings) or ""
     differences = (
@@ -70,7 +70,7 @@ def verify_experiment(*, progress: Progress | None = None, world: World) -> Veri
 
 
 def _files(
-    made: Recomputed, records: Sequence[AuditRecord], shown: Mapping[str, object], *, world: World
+    made: Recomputed, records: Sequence[AuditRecord], *, shown: Mapping[str, object], world: World
 ) -> Iterator[Checked]:
     """Yield what hashes say of the files that jobs vouch for, that the report rests on, and that the record names."""
     yield check_vouched(made.dossier.plan, known=made.evidence, world=world)

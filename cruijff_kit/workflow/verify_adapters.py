@@ -1,6 +1,6 @@
 """Adapters held against their hashes: each that lies here is the one that its training wrote and that answered."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -113,10 +113,12 @@ def _claims(table: ResultTable) -> list[_Claim]:
 
 
 def _changed(
-    adapters: Iterable[_Adapter], found: Mapping[str, str | None], *, known: Iterable[_Adapter]
+    adapters: Iterable[_Adapter], found: Mapping[str, str | None], *, known: Sequence[_Adapter]
 ) -> Iterator[Difference]:
     """Yield the files that are not those that their training wrote."""
-    whose = {sha256: f"`{each.run}`, {each.name}" for each in known for sha256 in each.weights.values()}
+    # The best adapter is an epoch's too, which tells more.
+    ranked = sorted(known, key=lambda each: each.name.startswith("epoch_"))
+    whose = {sha256: f"`{each.run}`, {each.name}" for each in ranked for sha256 in each.weights.values()}
     for each in adapters:
         for path, recorded in each.files.items():
             digest = found[path]

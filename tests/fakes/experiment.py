@@ -212,7 +212,7 @@ def answers(run: PlannedRun, cell: Cell, *, size: Size) -> Iterator[Prediction]:
     """Yield the answers that a run would give."""
     chance = Random(f"{run.id}{cell.name}")
     weights = adapter_files(run)[0][1]
-    checkpoint = MODEL.sha256 if cell.epoch is None else hashlib.sha256(weights.encode()).hexdigest()
+    checkpoint = str(MODEL.sha256) if cell.epoch is None else hashlib.sha256(weights.encode()).hexdigest()
     lengths = (
         [5] * size.words
         if cell.task.split == "test"

@@ -5,7 +5,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from click.testing import CliRunner
 
+from cruijff_kit.cli import verify as command
+from cruijff_kit.errors import PlanError
+from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.verification import Difference
@@ -56,3 +60,11 @@ def _undone(root: Path, size: Size, *, chance: Random) -> Iterator[Path]:
         for cell in run.cells:
             if chance.random() < 0.1:
                 yield root / layout.cell_done(cell.name)
+
+
+def test_before_a_report_there_is_nothing_to_verify(world: World) -> None:
+    result = CliRunner().invoke(command.verify, obj=str(world.store.root.parent / "nothing"))
+    assert isinstance(result.exception, PlanError)
+    assert "there is no directory `nothing`" in str(result.exception)
+    with pytest.raises(Exception, match="nothing was reported yet"):
+        verify_experiment(world=world)
