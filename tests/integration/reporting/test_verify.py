@@ -16,7 +16,6 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 from cruijff_kit.cli import verify as command
-from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
@@ -320,18 +319,6 @@ def test_what_happens_after_a_report_is_no_matter_of_its_layout(reported_world: 
     assert ["prune" in told[f"`runs/{pruned}/DONE`"], "adapter port" in told[f"`runs/{ported}/DONE`"]] == [True, True]
 
 
-def test_what_jobs_left_since_the_report_is_said_to_be_that(world: World, plan: Plan, tmp_path: Path) -> None:
-    run = plan.runs[0]
-    late = world.store.root / RunLayout(run.id).cell(run.cells[0].name)
-    late.rename(tmp_path / "late")
-    write_report(world=world)
-    assert verify_experiment(world=world).ok
-    (tmp_path / "late").rename(late)
-    found = verify_experiment(world=world)
-    assert not found.ok
-    assert found.notes[0].startswith(f"jobs have left results since the report was made, of `{run.id}`: ")
-
-
 def test_a_report_of_this_version_that_says_other_words_is_not_said_to_be_laid_out_otherwise(made: Made) -> None:
     shown, recomputed = other_layout(made, lambda text: text.replace("Run status", "How the runs stand"))
     written = recomputed.written._replace(version=recomputed.dossier.version)
@@ -395,7 +382,6 @@ def test_the_command_names_differences_and_exits_with_1(reported_world: World, m
 
 def test_before_a_report_there_is_nothing_to_verify(world: World) -> None:
     result = CliRunner().invoke(command.verify, obj=str(world.store.root.parent / "nothing"))
-    assert isinstance(result.exception, PlanError)
     assert "there is no directory `nothing`" in str(result.exception)
     with pytest.raises(Exception, match="nothing was reported yet"):
         verify_experiment(world=world)
