@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from click.testing import CliRunner
 
-from cruijff_kit.cli.main import cli
 from cruijff_kit.data.yaml_text import dump_yaml
 from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import World
@@ -390,32 +388,6 @@ def test_text_that_is_no_design_is_refused(text: str, world: World) -> None:
         write_design(text, reason="a test", world=world)
     assert caught.value.problems
     assert tree(world.store.root) == {}
-
-
-def test_the_file_that_was_named_is_named_in_its_problems_and_must_be_text(tmp_path: Path) -> None:
-    file = tmp_path / "mine.yaml"
-    said = {}
-    for content in ("nane: x\n".encode(), "name: größe\n".encode("latin-1")):
-        file.write_bytes(content)
-        result = CliRunner().invoke(cli, ["-C", str(tmp_path), "design", "check", str(file)])
-        assert isinstance(result.exception, SpecError)
-        said[content] = str(result.exception)
-    first, second = said.values()
-    assert "- mine.yaml:1 nane: " in first
-    assert "cannot be read: it is not utf-8" in second
-    assert not (tmp_path / "experiment_summary.md").exists()
-
-
-@pytest.mark.parametrize(
-    "words, near",
-    (
-        (["rport"], "report"),
-        (["data", "geneate"], "generate"),
-        (["data", "generate", "modelorganisms"], "model_organisms"),
-    ),
-)
-def test_a_command_that_there_is_not_is_told_the_nearest(words: list[str], near: str) -> None:
-    assert f"Did you mean '{near}'?" in CliRunner().invoke(cli, words).output
 
 
 def test_a_problem_in_a_summary_is_placed_at_its_line_of_that_file(world: World) -> None:
