@@ -35,11 +35,11 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as err:
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
             # Click names those near by among commands that are imported already.
-            if not getattr(err, "possibilities", None):
-                near = get_close_matches(args[0], self.list_commands(ctx), n=1)
-                err.message += f" (Did you mean '{near[0]}'?)" if near else ""
-            raise
+            if not near or getattr(err, "possibilities", None):
+                raise
+            raise click.UsageError(f"{err.message} (Did you mean '{near[0]}'?)", ctx=err.ctx) from err
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, imported now; None where there is none of that name."""
