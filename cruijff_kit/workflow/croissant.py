@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 
-from cruijff_kit.errors import SpecError
+from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.croissant import Origins, croissant_text
 from cruijff_kit.schema.data import DatasetFacts
@@ -71,6 +71,10 @@ def origins_of(licence: str, world: World) -> Origins:
         PlanError: there is no design.
         SpecError: it is not a valid one any more.
     """
+    if world.store.read(ExperimentLayout.summary) is None:
+        fact = "a description names the experiment, its people and its day, and there is no design here to tell them"
+        hint = "write one that names these data: what made them ended with its lines for `data`; see `ck design write`"
+        raise PlanError(fact, hint=hint)
     spec = read_design(world)
     made = (each for each in world.audit.records() if each.verb in _MAKERS)
     people = dict.fromkeys(each.actor.name for each in made if each.actor.kind == "human")

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from cruijff_kit.cli.main import cli
-from cruijff_kit.errors import SpecError
+from cruijff_kit.errors import PlanError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.workflow.croissant import describe_dataset
 from cruijff_kit.workflow.data_list import list_data
@@ -55,6 +55,14 @@ def test_what_was_not_generated_here_is_refused_with_the_names_of_what_was(world
     with pytest.raises(SpecError, match="no data set that was generated here") as caught:
         describe_dataset(name, world=world)
     assert key_of(world) in caught.value.hint
+
+
+def test_data_made_by_hand_need_a_design_to_be_described_and_that_is_said(world: World) -> None:
+    key = key_of(world)
+    (world.store.root / "experiment_summary.md").unlink()
+    with pytest.raises(PlanError, match="names the experiment, its people and its day, and there is no design here"):
+        describe_dataset(key, world=world)
+    assert world.store.read(f"data/{key}.croissant.json") is None
 
 
 def test_the_command_tells_what_it_wrote(world: World) -> None:
