@@ -50,13 +50,13 @@ def baselines(table: TableRows, *, split: str, seed: int) -> tuple[BaselineModel
         said = model.predict_proba(asked)[:, -1] if binary else model.predict(asked)
         if binary and len(set(taught)) == 1:
             said = said * 0 + taught[0]
-        found.append(_reached(name, right, said, binary=binary))
+        found.append(_reached(name, right, said=said, binary=binary))
     known = [chances_in(row, options=options) for row in table.splits[split]] if binary else [None]
     if all(known):
         import numpy as np
 
         said = np.array([each[1] for each in known if each is not None])
-        found.append(_reached("true chances", right, said, binary=True))
+        found.append(_reached("true chances", right, said=said, binary=True))
     return tuple(found)
 
 
@@ -117,7 +117,7 @@ def _floats(cells: Any) -> Any:
     return cells.astype(float)
 
 
-def _reached(name: str, right: Any, said: Any, *, binary: bool) -> BaselineModel:
+def _reached(name: str, right: Any, *, said: Any, binary: bool) -> BaselineModel:
     accuracy = wilson_interval(int(((said > 0.5) == right).sum()), len(right), level=_LEVEL) if binary else None
     return BaselineModel(name=name, figures=_figures(right, said, binary=binary), accuracy=accuracy)
 
