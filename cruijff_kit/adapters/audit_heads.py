@@ -91,7 +91,8 @@ class AuditHeads:
     def write(self, log: Path, head: Head, *, flush: bool) -> None:
         """Write a head into the slot whose turn it is; without `flush`, the next one makes it durable."""
         path = self._folder / f"{head.name}.head"
-        if self._name_at(log) != head.name:
+        # A log that came back to an earlier place is known there, and its head still says that it lies elsewhere.
+        if self._name_at(log) != head.name or _text_of(self._folder / f"{head.name}.path") != str(log):
             self._register(log, head.name)
         body = canonical(head.model_dump())
         line = b"%s %s" % (hash_of(body).encode(), body)

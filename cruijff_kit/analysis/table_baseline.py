@@ -9,6 +9,7 @@ true chances     whoever knows each row's probability, where the rows tell it
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from cruijff_kit.analysis.intervals import wilson_interval
 from cruijff_kit.data.known_chances import chances_in
 from cruijff_kit.data.table_rows import TableRows
 from cruijff_kit.errors import SiteError
@@ -21,6 +22,7 @@ __all__ = ["baselines"]
 
 _MOST_CATEGORIES = 250
 _DECIMALS = 4
+_LEVEL = 0.95
 
 
 def baselines(table: TableRows, *, split: str, seed: int) -> tuple[BaselineModel, ...]:
@@ -48,13 +50,13 @@ def baselines(table: TableRows, *, split: str, seed: int) -> tuple[BaselineModel
         said = model.predict_proba(asked)[:, -1] if binary else model.predict(asked)
         if binary and len(set(taught)) == 1:
             said = said * 0 + taught[0]
-        found.append(BaselineModel(name=name, figures=_figures(right, said, binary=binary)))
+        found.append(_reached(name, right, said=said, binary=binary))
     known = [chances_in(row, options=options) for row in table.splits[split]] if binary else [None]
     if all(known):
         import numpy as np
 
         said = np.array([each[1] for each in known if each is not None])
-        found.append(BaselineModel(name="true chances", figures=_figures(right, said, binary=True)))
+        found.append(_reached("true chances", right, said=said, binary=True))
     return tuple(found)
 
 
@@ -113,6 +115,11 @@ def _models(table: TableRows, *, binary: bool, seed: int) -> list[tuple[str, Any
 
 def _floats(cells: Any) -> Any:
     return cells.astype(float)
+
+
+def _reached(name: str, right: Any, *, said: Any, binary: bool) -> BaselineModel:
+    accuracy = wilson_interval(int(((said > 0.5) == right).sum()), len(right), level=_LEVEL) if binary else None
+    return BaselineModel(name=name, figures=_figures(right, said, binary=binary), accuracy=accuracy)
 
 
 def _figures(right: Any, said: Any, *, binary: bool) -> dict[str, float]:

@@ -5,7 +5,7 @@ import click
 from cruijff_kit import workflow
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import ProgressBar, enter
-from cruijff_kit.schema.made_data import TableBaseline
+from cruijff_kit.schema.made_data import BaselineModel, TableBaseline
 
 __all__ = ["baseline"]
 
@@ -25,11 +25,18 @@ def baseline(experiment: str, path: str, split: str, seed: int, as_json: bool) -
 
 def _told(found: TableBaseline) -> str:
     names = list(dict.fromkeys(name for model in found.models for name in model.figures))
-    rows = [
-        (model.name, *(f"{model.figures[name]:.4g}" if name in model.figures else "" for name in names))
-        for model in found.models
-    ]
+    rows = [(model.name, *(_figure(model, name) for name in names)) for model in found.models]
     head = (
         f"{found.path}: {found.trained_on:,} rows of train, {found.rows:,} of {found.split}, {found.features} columns"
     )
-    return f"{head}\n\n{aligned(('model', *names), rows)}"
+    note = "" if found.kind == "number" else "\nin brackets the 95 % interval of the accuracy, Wilson's over the rows"
+    return f"{head}\n\n{aligned(('model', *names), rows)}{note}"
+
+
+def _figure(model: BaselineModel, name: str) -> str:
+    if name not in model.figures:
+        return ""
+    told = f"{model.figures[name]:.4g}"
+    if name != "accuracy" or model.accuracy is None:
+        return told
+    return f"{told} [{model.accuracy.low:.3f}, {model.accuracy.high:.3f}]"

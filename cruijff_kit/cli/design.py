@@ -13,9 +13,11 @@ from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import SpecError
 from cruijff_kit.schema.receipt import DesignReceipt, DesignReview
 from cruijff_kit.schema.spec import Level
+from cruijff_kit.workflow.user_text import user_text
 
 __all__ = ["design", "schema"]
 
+_FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _REASON = click.option("--reason", required=True, help="Why, in your words; kept in the audit log.")
 
 
@@ -28,23 +30,27 @@ design.add_command(from_config)
 
 
 @design.command("check")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_FILE
 @click.option("--json", "as_json", is_flag=True, help="Print the review as JSON.")
 @click.pass_obj
 def check(experiment: str, file: Path, as_json: bool) -> None:
     """Check and cost a design FILE (YAML, or a whole summary); write nothing."""
-    review = workflow.check_design(file.read_text(encoding="utf-8"), world=enter(experiment))
+    review = workflow.check_design(_text(file), name=file.name, world=enter(experiment))
     click.echo(review.model_dump_json(indent=2) if as_json else _review(review))
 
 
 @design.command("write")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_FILE
 @_REASON
 @click.pass_obj
 def write(experiment: str, file: Path, reason: str) -> None:
     """Check a design FILE and write experiment_summary.md from it."""
-    receipt = workflow.write_design(file.read_text(encoding="utf-8"), reason=reason, world=enter(experiment))
+    receipt = workflow.write_design(_text(file), name=file.name, reason=reason, world=enter(experiment))
     click.echo(_receipt(receipt))
+
+
+def _text(file: Path) -> str:
+    return user_text(file, name=str(file), hint="save it as UTF-8, or name a design that may be read")
 
 
 @design.command("amend")

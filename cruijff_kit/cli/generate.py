@@ -8,6 +8,7 @@ import click
 import yaml
 
 from cruijff_kit import workflow
+from cruijff_kit.cli.lazy import LazyGroup
 from cruijff_kit.cli.table import aligned
 from cruijff_kit.cli.world import enter
 from cruijff_kit.errors import SpecError
@@ -30,7 +31,7 @@ _OTHER_NAMES = {
 }
 
 
-class _Generators(click.Group):
+class _Generators(LazyGroup):
     """One command a generator, made when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -45,7 +46,7 @@ class _Generators(click.Group):
         return next((_command(each) for each in workflow.list_generators() if each.name == name), None)
 
 
-@click.command("generate", cls=_Generators)
+@click.command("generate", cls=_Generators, places={})
 def generate() -> None:
     """Make data of GENERATOR with a flag for each argument; a design with the same arguments finds the file."""
 

@@ -127,7 +127,7 @@ def _asked(proposals: tuple[SiteProposal, ...]) -> dict[str, str]:
 
 def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise SiteError(f"{question} cannot be asked: there is no terminal", hint="run the command in a terminal")
+        raise SiteError(f"there is no terminal to ask at: {question}", hint="run the command in a terminal")
     return click.confirm(question, err=True)
 
 

@@ -97,7 +97,7 @@ def confirm(question: str, word: str, *, unattended: bool, world: "World") -> No
             hint="type the answer, or set `allow_unattended: true` in your own site file",
         )
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise SiteError(f"{question} cannot be asked: there is no terminal", hint="run the command in a terminal")
+        raise SiteError(f"there is no terminal to ask at: {question}", hint="run the command in a terminal")
     if click.prompt(f"{question}\nType `{word}` to go on", default="", show_default=False, err=True) != word:
         raise SiteError("not confirmed; nothing was done")
 

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from cruijff_kit.schema.data import Tier
+from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.noun import Name, Noun, Sha256
 
 __all__ = ["BaselineModel", "MadeData", "MadeFile", "MadeRow", "TableBaseline"]
@@ -66,6 +67,8 @@ class BaselineModel(Noun):
     """The model, or what stands in its place."""
     figures: dict[str, float]
     """Figure to value: accuracy, balanced accuracy, area under the curve, Brier score, or errors of numbers."""
+    accuracy: Interval | None = None
+    """The accuracy with its interval over the rows; None where a number is asked for."""
 
 
 class TableBaseline(Noun):

@@ -21,7 +21,7 @@ from cruijff_kit.schema.receipt import DesignReceipt, DesignReview
 from cruijff_kit.schema.spec import ExperimentSpec, Level, RunSpec
 from cruijff_kit.workflow.design_consent import record_consent
 from cruijff_kit.workflow.design_record import is_recorded, record_findings, record_written
-from cruijff_kit.workflow.examine import examine
+from cruijff_kit.workflow.examine import DRAFT, examine
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.seal import refuse_imported
 from cruijff_kit.workflow.search import earlier_experiments
@@ -32,17 +32,18 @@ _PATH = ExperimentLayout.summary
 _NO_LEVELS: Mapping[str, Sequence[Level]] = MappingProxyType({})
 
 
-def check_design(text: str, *, world: World) -> DesignReview:
+def check_design(text: str, *, name: str = DRAFT, world: World) -> DesignReview:
     """Check and cost a design; writes nothing.
 
     Args:
         text: YAML, or a whole summary whose front matter is taken.
+        name: what its file is called in problems.
         world: the experiment and its surroundings; only read.
 
     Raises:
         SpecError: lists every problem at once, each with line, path and remedy.
     """
-    checked = examine(text, world=world)
+    checked = examine(text, name=name, world=world)
     estimates = (*checked.plan.estimates, *checked.power)
     earlier = earlier_experiments(checked.plan, checked.spec.factors, world=world)
     return DesignReview(
@@ -50,7 +51,7 @@ def check_design(text: str, *, world: World) -> DesignReview:
     )
 
 
-def write_design(text: str, *, reason: str, world: World) -> DesignReceipt:
+def write_design(text: str, *, reason: str, name: str = DRAFT, world: World) -> DesignReceipt:
     """Check a design and write `experiment_summary.md` from it; safe to repeat.
 
     What people wrote below `## Notes` on disk is kept to the byte. A body that was edited
@@ -59,6 +60,7 @@ def write_design(text: str, *, reason: str, world: World) -> DesignReceipt:
     Args:
         text: YAML, or a whole summary whose front matter is taken.
         reason: why the design is so, in the words of whoever decided.
+        name: what its file is called in problems.
         world: the experiment and its surroundings.
 
     Raises:
@@ -67,7 +69,8 @@ def write_design(text: str, *, reason: str, world: World) -> DesignReceipt:
     """
     refuse_imported(world)
     with world.store.lock("design"):
-        return _write(examine(text, world=world), parse_summary(text), reason=reason, verb="design", world=world)
+        checked = examine(text, name=name, world=world)
+        return _write(checked, parse_summary(text), reason=reason, verb="design", world=world)
 
 
 def amend_design(

@@ -37,7 +37,10 @@ from cruijff_kit.workflow.roots import outside_problems
 from cruijff_kit.workflow.row_checks import check_rows
 from cruijff_kit.workflow.token_checks import TokenFindings, check_tokens
 
-__all__ = ["examine"]
+__all__ = ["DRAFT", "examine"]
+
+DRAFT = "design.yaml"
+"""What a design is called that was handed over as text."""
 
 
 class _Survey(NamedTuple):
@@ -55,18 +58,20 @@ class _Survey(NamedTuple):
     """Earlier runs that times were told from."""
 
 
-def examine(text: str, *, world: World) -> Checked:
+def examine(text: str, *, name: str = DRAFT, world: World) -> Checked:
     """Return a design with what it implies and what was found on disk.
 
     Args:
         text: YAML, or a whole summary whose front matter is taken.
+        name: what its file is called in problems.
         world: the experiment and its surroundings; only read.
 
     Raises:
         SpecError: lists every problem with its line and path.
     """
     summary = parse_summary(text)
-    name = ExperimentLayout.summary if summary.first_line > 1 else "design.yaml"
+    if name == DRAFT and summary.first_line > 1:
+        name = ExperimentLayout.summary
     document = load_yaml(summary.front, name=name, first_line=summary.first_line)
     parsed = parse_spec(document.value, document.marks)
     survey = _survey(parsed.spec, world) if parsed.spec else _Survey(None, [], [])

@@ -4,8 +4,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cruijff_kit.adapters.run_store import DiskRunStore
+from cruijff_kit.cli.main import cli
 from cruijff_kit.data.yaml_text import dump_yaml
 from cruijff_kit.errors import PlanError, SiteError, SpecError
 from cruijff_kit.ports import Tokenizer, World
@@ -235,3 +237,25 @@ def test_the_schema_of_a_design_describes_every_key() -> None:
         name for name, entry in schema["properties"].items() if "description" not in entry and "$ref" not in entry
     ]
     assert undescribed == []
+
+
+def test_the_file_that_was_named_is_named_in_its_problems_and_must_be_text(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    said = {}
+    for content in (b"nane: x\n", "name: größe\n".encode("latin-1")):
+        file.write_bytes(content)
+        result = CliRunner().invoke(cli, ["-C", str(tmp_path), "design", "check", str(file)])
+        assert isinstance(result.exception, SpecError)
+        said[content] = str(result.exception)
+    first, second = said.values()
+    assert "- mine.yaml:1 nane: " in first
+    assert "cannot be read: it is not utf-8" in second
+    assert not (tmp_path / "experiment_summary.md").exists()
+
+
+@pytest.mark.parametrize(
+    "words,near",
+    (("rport", "report"), ("data geneate", "generate"), ("data generate modelorganisms", "model_organisms")),
+)
+def test_a_command_that_there_is_not_is_told_the_nearest(words: str, near: str) -> None:
+    assert f"Did you mean '{near}'?" in CliRunner().invoke(cli, words.split()).output

@@ -177,6 +177,10 @@ def test_models_of_tables_are_judged_on_the_same_rows(world: World) -> None:
     figures = {model.name: model.figures for model in found.models}
     assert list(figures) == ["most frequent answer", "logistic regression", "boosted trees", "true chances"]
     assert figures["logistic regression"]["accuracy"] > figures["most frequent answer"]["accuracy"] + 0.1
+    for model in found.models:
+        assert model.accuracy is not None
+        assert (model.accuracy.n, model.accuracy.method) == (found.rows, "wilson")
+        assert round(model.accuracy.value or 0, 4) == model.figures["accuracy"]
     assert figures["true chances"]["brier"] < figures["logistic regression"]["brier"]
     assert "no split `calibration`" in text(ck(world, "data", "baseline", receipt.path, "--split", "calibration"))
 

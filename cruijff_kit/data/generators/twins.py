@@ -291,10 +291,9 @@ def _dealt(
     if empty:
         few = any(not round(shares.get(name, 1) * count) for name in empty)
         hint = f"there are {count} pairs: name more, or set its share to 0" if few else "tell more traits or decimals"
-        raise SpecError(
-            f"{'a table so small leaves' if few else 'pairs that read the same leave'} a split empty",
-            problems=[Problem("no pair is left for it", name, hint=hint) for name in empty],
-        )
+        whose = "a table so small leaves" if few else "pairs that read the same leave"
+        problems = [Problem("no pair is left for it", name, hint=hint) for name in empty]
+        raise SpecError(f"{whose} a split empty", problems=problems)
     features = tuple(f"V{at}" for at in range(1, traits + 1))
     columns = (
         features if arguments.form == "difference" else tuple(f"{name}.{each}" for name in features for each in "12")

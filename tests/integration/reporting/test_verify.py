@@ -322,18 +322,6 @@ def test_what_happens_after_a_report_is_no_matter_of_its_layout(reported_world: 
     assert ["prune" in told[f"`runs/{pruned}/DONE`"], "adapter port" in told[f"`runs/{ported}/DONE`"]] == [True, True]
 
 
-def test_what_jobs_left_since_the_report_is_said_to_be_that(world: World, plan: Plan, tmp_path: Path) -> None:
-    run = plan.runs[0]
-    late = world.store.root / RunLayout(run.id).cell(run.cells[0].name)
-    late.rename(tmp_path / "late")
-    write_report(world=world)
-    assert verify_experiment(world=world).ok
-    (tmp_path / "late").rename(late)
-    found = verify_experiment(world=world)
-    assert not found.ok
-    assert found.notes[0].startswith(f"jobs have left results since the report was made, of `{run.id}`: ")
-
-
 def test_a_report_of_this_version_that_says_other_words_is_not_said_to_be_laid_out_otherwise(made: Made) -> None:
     shown, recomputed = other_layout(made, lambda text: text.replace("Run status", "How the runs stand"))
     written = recomputed.written._replace(version=recomputed.dossier.version)

@@ -12,6 +12,7 @@ from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.verification import Difference
 from cruijff_kit.workflow.report import write_report
 from cruijff_kit.workflow.verify import verify_experiment
@@ -22,6 +23,18 @@ from tests.integration.reporting.conftest import ACTOR, world_at
 @pytest.mark.parametrize("number", range(5))
 def test_a_clean_experiment_raises_no_alarm(number: int, tmp_path: Path) -> None:
     assert _alarms(number, tmp_path) == []
+
+
+def test_what_jobs_left_since_the_report_is_said_to_be_that(world: World, plan: Plan, tmp_path: Path) -> None:
+    run = plan.runs[0]
+    late = world.store.root / RunLayout(run.id).cell(run.cells[0].name)
+    late.rename(tmp_path / "late")
+    write_report(world=world)
+    assert verify_experiment(world=world).ok
+    (tmp_path / "late").rename(late)
+    found = verify_experiment(world=world)
+    assert not found.ok
+    assert found.notes[0].startswith(f"jobs have left results since the report was made, of `{run.id}`: ")
 
 
 @pytest.mark.soak

@@ -201,6 +201,21 @@ def test_a_copy_and_its_original_go_on_apart(experiment: Path, tmp_path: Path) -
     assert open_log(copy).verify().anchored
 
 
+def test_a_copy_of_an_experiment_that_went_away_and_came_back_takes_nothing_from_it(
+    experiment: Path, tmp_path: Path
+) -> None:
+    open_log(experiment, 2)
+    away, copy = tmp_path / "away", tmp_path / "copy"
+    experiment.rename(away)
+    open_log(away, 1)
+    away.rename(experiment)
+    open_log(experiment, 1)
+    shutil.copytree(experiment, copy)
+    open_log(copy, 2)
+    open_log(experiment, 1)
+    assert [open_log(place).verify().ok for place in (experiment, copy)] == [True, True]
+
+
 def test_an_experiment_removed_and_begun_again_says_so_and_holds(experiment: Path) -> None:
     open_log(experiment, 3)
     shutil.rmtree(experiment)
