@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cruijff_kit.rendering.numbers import factor_words
+from cruijff_kit.rendering.numbers import factor_words, short_run
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.report import Dossier, Finding, Findings
 
@@ -26,16 +26,24 @@ class Setting(NamedTuple):
 
 
 def settings_of(dossier: Dossier) -> tuple[Setting, ...]:
-    """Return the base models first, then every combination of levels; where none is trained, those alone."""
+    """Return the base models first, then every combination of levels, or every run that is listed by name.
+
+    Where none is trained, those alone.
+    """
     groups: dict[str, list[PlannedRun]] = {}
     trains = any(run.type == "fine-tuned" for run in dossier.plan.runs)
     for run in dossier.plan.runs:
         if run.type == "fine-tuned" or not trains:
-            groups.setdefault(factor_words(run.factors) or run.model.name, []).append(run)
+            name = _listed_name(run) if dossier.spec.runs else run.model.name
+            groups.setdefault(factor_words(run.factors) or name, []).append(run)
     tuned = (Setting(name, f"c{index % _COLOURS}", _ids(runs)) for index, (name, runs) in enumerate(groups.items()))
     controls = [run for run in dossier.plan.runs if run.type == "control" and trains]
     base = (Setting("base model", "base", _ids(controls), base=True),) if controls else ()
     return (*base, *tuned)
+
+
+def _listed_name(run: PlannedRun) -> str:
+    return short_run(run.id).removesuffix(f"_seed{run.seed}")
 
 
 def last_findings(findings: Findings, task: str) -> dict[str, Finding]:

@@ -76,7 +76,7 @@ def test_the_bottom_line_and_the_audit_hold_results_against_it(coined: World) ->
 def test_the_picture_has_a_line_at_the_ceiling(coined: World) -> None:
     page = str(coined.store.read_text(ExperimentLayout.page))
     assert "best possible 0.750" in page
-    assert "The broken upright line is the best possible accuracy" in page
+    assert "The upright line is the best possible accuracy" in page
 
 
 def test_verifying_works_the_ceiling_out_from_the_rows(mine: Callable[[], World]) -> None:
