@@ -57,6 +57,9 @@ def test_the_ceiling_stands_beside_each_accuracy_and_comes_from_the_plan(coined:
     mains = [[cell.strip() for cell in row.split("|")] for row in rows if "| match |" in row]
     assert {cells[2]: cells[place] for cells in mains} == {"capitalization": "0.750", "other_lengths": "-"}
     assert all("d2" in cells[-2] for cells in mains if cells[2] == "capitalization")
+    means = text.partition("## Means by setting")[2].partition("\n## ")[0]
+    assert "| mean match | 95 % interval | best possible |" in means
+    assert means.count("| 0.750 |") == 4
     traces = json.loads(str(coined.store.read_text(ExperimentLayout.traces)))["figures"]
     told = {each["figure"]: (each["value"], each["references"]) for each in traces if "ceiling/" in each["figure"]}
     assert told["ceiling/words-1f2e3d4c/test"] == (0.75, ["d2"])
