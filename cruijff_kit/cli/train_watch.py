@@ -90,7 +90,7 @@ class LiveLine:
     def _wait(self, look: ExperimentStatus) -> None:
         """Say on a terminal that something goes on, until there are steps to count."""
         if self._live and look.moving and (self._experiment or not self._drawn):
-            click.echo(f"\r\x1b[K{self._before(look)}loading the model and the rows …", nl=False, err=True)
+            self._put(f"{self._before(look)}loading the model and the rows …")
 
     def _before(self, look: ExperimentStatus) -> str:
         """Return how many jobs of several runs have ended."""
@@ -110,9 +110,13 @@ class LiveLine:
 
     def _draw(self, doing: str, share: float, *, figures: str) -> None:
         cells = int(28 * share)
-        text = f"{doing} {'█' * cells}{'·' * (28 - cells)} {figures}"
-        click.echo(f"\r\x1b[K{text[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]}", nl=False, err=True)
+        self._put(f"{doing} {'█' * cells}{'·' * (28 - cells)} {figures}")
         self._drawn = True
+
+    def _put(self, text: str) -> None:
+        """Write over the line, as much of it as the terminal is wide."""
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        click.echo(f"\r\x1b[K{text[: columns - 1]}", nl=False, err=True)
 
     def end(self) -> None:
         """Leave the cursor on a fresh line."""

@@ -23,8 +23,8 @@ def bests_by_setting(findings: Findings) -> list[KnownBest | None]:
     """Return the best possible outcome of each setting; None where its runs have none, or several."""
     wanted = (findings.task, findings.metric)
     by_run = {each.run: each.best for each in findings.findings if (each.task, each.metric) == wanted}
-    found = [{by_run.get(run) for run in cell.runs} for cell in findings.cells]
-    return [next(iter(bests)) if len(bests) == 1 else None for bests in found]
+    found = [[by_run.get(run) for run in cell.runs] for cell in findings.cells]
+    return [bests[0] if bests and all(each == bests[0] for each in bests) else None for bests in found]
 
 
 def best_note(findings: Iterable[Finding]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cruijff_kit.adapters.run_store import DiskRunStore
 from cruijff_kit.data.generators.registry import make_dataset
 from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import ExperimentLayout
@@ -45,7 +46,7 @@ def mine(coined: World, tmp_path: Path) -> Callable[[], World]:
 
     def copy() -> World:
         root = Path(shutil.copytree(coined.store.root, tmp_path / "experiment"))
-        return coined._replace(store=type(coined.store)(root))
+        return coined._replace(store=DiskRunStore(root))
 
     return copy
 
