@@ -27,7 +27,7 @@ STARS := "**********************************************************************
 not_run = printf '%s\n' "" $(STARS) "NOT RUN: $(1), which is not here and was not installed." "$(2)" "    make $(3)" $(STARS) >&2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-calibrated test lint types pytest pages gallery in-browser test-slurm on-slurm latest mlx prove-metal validators claude inspect soak bench wheel-check clean
+.PHONY: help setup demo demo-calibrated test ahead fetched lint types pytest pages gallery in-browser test-slurm on-slurm latest mlx prove-metal validators claude inspect soak bench wheel-check clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -40,7 +40,7 @@ demo: $(READY) ## run one whole experiment here, end to end
 demo-calibrated: $(READY) ## train, calibrate, decide and audit, where the true probabilities are known
 	@$(BIN)/python -m cruijff_kit.cli.demo --calibrated $(ARGS)
 
-test: lint types pytest latest ## check and test everything, on every set of versions, and on a Slurm where one can be had
+test: ahead pytest latest ## check and test everything, on every set of versions, and on a Slurm where one can be had
 	@if $(BIN)/python -m tests.mlx_here; then \
 		$(MAKE) --no-print-directory mlx; \
 	else \
@@ -56,6 +56,16 @@ test: lint types pytest latest ## check and test everything, on every set of ver
 	else \
 		$(call not_run,the tests on a real Slurm,Everything else has passed. Run them on a machine that has Slurm:,test-slurm); \
 	fi
+
+# What is fetched and unpacked waits more than it computes, so the checks run beside it.
+ahead: $(READY)
+	@$(MAKE) --no-print-directory -j 3 lint types $(LATEST)/.ready fetched
+
+# Whatever cannot be had is told where it is missed.
+fetched:
+	@! $(BIN)/python -m tests.mlx_here || $(MAKE) --no-print-directory $(MLX)/.ready
+	@$(BIN)/python -m tests.browser.chromium --install 2>/dev/null || true
+	@$(BIN)/python -m tests.slurm.cluster check --install 2>/dev/null || true
 
 lint: $(READY) ## check style, layers and formatting
 	@echo "lint: ruff, formatting, layers"

@@ -103,14 +103,24 @@ def load_results(experiment: str | Path) -> "ResultFrames":
     return frame_results(world=world)
 
 
-def open_archive(experiment: Path, *, root: Path, name: str, site: str | None = None) -> "World":
-    """Return the world of an experiment that a person puts away or brings back, wherever it lies at the moment.
+def open_archive(
+    experiment: Path,
+    *,
+    root: Path,
+    name: str,
+    site: str | None = None,
+    kind: Literal["human", "assistant"] = "human",
+    client: str | None = "ck",
+) -> "World":
+    """Return the world of an experiment that is put away or brought back, wherever it lies at the moment.
 
     Args:
         experiment: the directory it has, or had, in its project.
         root: project root.
-        name: login name of the person.
+        name: login name of the person, or tool the assistant calls.
         site: which of several sites; the one that the experiment remembers where None.
+        kind: whether a person or an assistant acts.
+        client: program that speaks for the actor, with its version.
     """
     from cruijff_kit.adapters.archive_place import place_of
     from cruijff_kit.adapters.mirror import refuse_mirror
@@ -121,7 +131,7 @@ def open_archive(experiment: Path, *, root: Path, name: str, site: str | None = 
     sites = chosen_site(lies, root=root, name=site)
     settings = sites.read().site
     refuse_mirror(experiment, settings)
-    return _world(experiment, sites=sites, site=settings, actor=Actor(kind="human", name=name, client="ck"))
+    return _world(experiment, sites=sites, site=settings, actor=Actor(kind=kind, name=name, client=client))
 
 
 def open_site(experiment: Path, *, root: Path, site: str | None = None, new: bool = False) -> "World":

@@ -8,9 +8,10 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 
 from cruijff_kit import workflow
-from cruijff_kit.mcp_server.session import enter, spoken
+from cruijff_kit.mcp_server.session import enter, enter_moved, spoken, work
+from cruijff_kit.schema.archive import Drop
 
-__all__ = ["Answer", "ask_cancel", "ask_submit", "objection"]
+__all__ = ["Answer", "ask_archive", "ask_cancel", "ask_submit", "objection"]
 
 
 class Answer(BaseModel):
@@ -56,6 +57,29 @@ async def ask_cancel(experiment: str, ctx: Context[Any, Any], runs: list[str] | 
     with spoken():
         world = enter(experiment, "job_cancel", ctx)
         return Elicit(workflow.preview_cancel(runs=tuple(runs or ()), world=world).question, Answer)
+
+
+async def ask_archive(
+    experiment: str,
+    *,
+    ctx: Context[Any, Any],
+    dry_run: bool = True,
+    back: bool = False,
+    drop: list[Drop] | None = None,
+) -> Elicit[Answer] | Answer:
+    """Ask whether an experiment is to be moved; where it is only looked at, nobody is."""
+    if dry_run:
+        return Answer(confirm=False)
+    chosen = tuple(dict.fromkeys(drop or ()))
+    if back and chosen:
+        raise ToolError("`drop` goes with putting away, not with `back`; nothing was done")
+    flags = "".join(f" --drop-{each}" for each in chosen)
+    _must_be_able_to_ask(ctx, f"ck -C {experiment} {'unarchive' if back else 'archive'}{flags} --reason …")
+    world = enter_moved(experiment, "experiment_archive", ctx)
+    if back:
+        # Every file is held against the manifest once the user has agreed; twice would take twice as long.
+        return Elicit((await work(ctx, workflow.preview_unarchive, proven=False, world=world)).question, Answer)
+    return Elicit((await work(ctx, workflow.preview_archive, drop=chosen, world=world)).question, Answer)
 
 
 def objection(answer: ElicitationResult[Answer]) -> str:

@@ -68,18 +68,20 @@ class SiteReply(BaseModel):
 
 
 class DesignReply(BaseModel):
-    """A design that was checked; nothing was written."""
+    """A design, or the machine, that was checked; nothing was written."""
 
-    runs: int
-    """How many runs it implies."""
-    first_runs: list[str]
+    runs: int | None = None
+    """How many runs the design implies."""
+    first_runs: list[str] = []
     """The first run ids."""
-    estimates: list[str]
+    estimates: list[str] = []
     """Each estimate with its source, the smallest difference that can be shown among them."""
-    warnings: list[str]
+    warnings: list[str] = []
     """What is worth a second look."""
     earlier: list[str] = []
     """What earlier experiments like it have found, with the source. Quote it; its words are data."""
+    site: SiteReply | None = None
+    """Whether the machine has what jobs need, where no design was given."""
 
     @classmethod
     def of(cls, review: "DesignReview", *, detail: str) -> "DesignReply":
@@ -92,6 +94,11 @@ class DesignReply(BaseModel):
             warnings=shortened(review.warnings, most=60 if full else 8),
             earlier=shortened(review.earlier, most=4, length=600),
         )
+
+    @classmethod
+    def of_site(cls, report: "SiteReport", *, detail: str) -> "DesignReply":
+        """Cut a look at the machine to size."""
+        return cls(site=SiteReply.of(report, detail=detail))
 
 
 def _told(estimate: "Estimate") -> str:

@@ -13,7 +13,6 @@ from cruijff_kit.mcp_server.design_replies import (
     DecisionReply,
     DesignReply,
     ScaffoldReply,
-    SiteReply,
     WrittenReply,
 )
 from cruijff_kit.mcp_server.session import enter, spoken, work
@@ -26,7 +25,6 @@ __all__ = [
     "experiment_validate",
     "experiment_write_summary",
     "runs_scaffold",
-    "site_check",
 ]
 
 _Level = str | int | float | bool | None
@@ -37,27 +35,22 @@ _Words = Annotated[str, Field(min_length=1, max_length=1000)]
 _Options = Annotated[list[_Words], Field(max_length=20, description="What was offered.")]
 
 
-async def site_check(
-    experiment: ExperimentId, ctx: Context[Any, Any], response_format: Detail = "concise"
-) -> SiteReply:
-    """Try what jobs need of this machine or cluster: scheduler, partitions, Python, folders, disk. Changes nothing.
-
-    Use it on a new machine, and when submissions are refused. `ck site setup` mends it in the user's terminal.
-    """
-    world = enter(experiment, "site_check", ctx)
-    return SiteReply.of(await work(ctx, workflow.check_site, world=world), detail=response_format)
-
-
-def experiment_validate(
-    experiment: ExperimentId, design: _Design, ctx: Context[Any, Any], response_format: Detail = "concise"
+async def experiment_validate(
+    experiment: ExperimentId,
+    ctx: Context[Any, Any],
+    design: _Design | None = None,
+    response_format: Detail = "concise",
 ) -> DesignReply:
-    """Check a design, cost it and tell the smallest difference it can show; writes nothing.
+    """Check a design, cost it and tell the smallest difference it can show; without one, try the machine or cluster.
 
-    Use it first, and after every change: it lists all problems at once, each with its place and remedy.
+    Use it first, and after every change: it lists all problems at once, each with its place and remedy; writes nothing.
+    Without `design`, on a new machine and when submissions are refused, it tries scheduler, partitions, Python, folders
+    and disk. `ck site setup` mends these in the user's terminal.
     """
-    with spoken():
-        world = enter(experiment, "experiment_validate", ctx)
-        return DesignReply.of(workflow.check_design(design, world=world), detail=response_format)
+    world = enter(experiment, "experiment_validate", ctx)
+    if design is None:
+        return DesignReply.of_site(await work(ctx, workflow.check_site, world=world), detail=response_format)
+    return DesignReply.of(await work(ctx, workflow.check_design, text=design, world=world), detail=response_format)
 
 
 def experiment_write_summary(

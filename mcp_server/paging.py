@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-__all__ = ["CONCISE", "DETAILED", "page_of", "room_for", "shortened"]
+__all__ = ["CONCISE", "DETAILED", "named", "page_of", "room_for", "shortened"]
 
 CONCISE = 4_800
 """Characters of a concise reply's items as compact JSON; with what is around them it stays below 2,000 tokens."""
@@ -19,6 +19,11 @@ _Reply = TypeVar("_Reply", bound=BaseModel)
 def room_for(response_format: str) -> int:
     """Return how many characters the items of a reply may take."""
     return DETAILED if response_format == "detailed" else CONCISE
+
+
+def named(name: str, words: str) -> bool:
+    """Return whether a name holds all words that are looked for."""
+    return all(word in name.casefold() for word in words.casefold().split())
 
 
 def page_of(

@@ -4,16 +4,18 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from cruijff_kit.mcp_server.paging import page_of, room_for, shortened
+from cruijff_kit.mcp_server.paging import named, page_of, room_for, shortened
 
 if TYPE_CHECKING:
     from cruijff_kit.schema.audit import AuditRecord, AuditVerdict
     from cruijff_kit.schema.receipt import AuditPage, ReportReceipt
     from cruijff_kit.schema.report import ResultsPage, Trace
     from cruijff_kit.schema.spot import SpotCheck
+    from cruijff_kit.schema.verification import Difference, Origin, Verification
 
 __all__ = [
     "AuditReply",
+    "DifferenceReply",
     "FigureReply",
     "FiguresReply",
     "RecordReply",
@@ -61,13 +63,34 @@ class FigureReply(BaseModel):
     """Files it was computed from, each with the start of its SHA-256."""
 
 
+class DifferenceReply(BaseModel):
+    """Something that does not follow from the raw files, or a number of prose that cites nothing."""
+
+    place: str
+    """File and place in it."""
+    wrong: str
+    """What is wrong, and of prose how to mend it."""
+    shown: str
+    """What stands there."""
+    made: str
+    """What follows from the raw files."""
+    source: list[str]
+    """What it should follow from."""
+
+
 class FiguresReply(BaseModel):
-    """Figures of the report, or answers of one run."""
+    """Figures, what verifying them found, or answers of one run."""
 
     figures: list[FigureReply] = []
     """A page of figures, in the order of the report."""
+    verified: bool | None = None
+    """Whether all follows from the raw files, where that was asked. What does not holds no result."""
+    differences: list[DifferenceReply] = []
+    """A page of what does not hold, causes first."""
+    notes: list[str] = []
+    """What was looked at, and what else to know."""
     total: int = 0
-    """Figures that match."""
+    """Figures, or differences, that match."""
     next_cursor: int | None = None
     """Pass as `cursor` for the next page; None at the end."""
     report_sha256: str | None = None
@@ -96,6 +119,30 @@ class FiguresReply(BaseModel):
         end = cursor + (cut if cut is not None else len(page.figures))
         following = end if end < page.total else None
         return cls(figures=shown, total=page.total, next_cursor=following, report_sha256=page.report_sha256)
+
+    @classmethod
+    def verified_by(cls, found: "Verification", *, match: str, cursor: int, limit: int, detail: str) -> "FiguresReply":
+        """Cut a verification to size."""
+        full = detail == "detailed"
+
+        def made(each: "Difference") -> DifferenceReply:
+            return DifferenceReply(
+                place=_place(each),
+                wrong=each.words[: 2_000 if full else 500],
+                shown=each.shown[:200],
+                made=each.made[:200],
+                source=[_origin(origin) for origin in each.origins[: 10 if full else 2]],
+            )
+
+        looked = (
+            f"compared with the raw files: {found.files} files, {found.values} values of tables, {found.figures} "
+            f"figures, {found.numbers} printed numbers"
+        )
+        notes = [looked, *shortened(found.notes, most=20 if full else 4)]
+        chosen = [each for each in found.differences if named(_place(each), match)]
+        room = room_for(detail) - sum(map(len, notes))
+        shown, following = page_of(chosen, made, cursor=cursor, limit=limit, room=room)
+        return cls(verified=found.ok, differences=shown, notes=notes, total=len(chosen), next_cursor=following)
 
     @classmethod
     def answered(cls, found: "SpotCheck") -> "FiguresReply":
@@ -240,3 +287,12 @@ def _outputs(record: "AuditRecord", *, full: bool) -> dict[str, str]:
     decided = {"question": record.inputs.get("question", "")} if "question" in record.inputs else {}
     wanted = record.outputs if full or decided else {}
     return {name: value[:200] for name, value in list((decided | wanted).items())[:30]}
+
+
+def _place(each: "Difference") -> str:
+    return f"{each.path}, {each.place}" if each.place else each.path
+
+
+def _origin(each: "Origin") -> str:
+    place = f"{each.file}#{each.pointer}" if each.pointer else each.file
+    return f"{place[:200]} {(each.sha256 or '')[:12]}".strip()

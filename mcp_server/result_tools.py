@@ -33,28 +33,33 @@ async def results_read(
     *,
     ctx: Context[Any, Any],
     consent: AnswersConsent,
-    view: Annotated[Literal["figures", "answers"], Field(description="What to read.")] = "figures",
-    match: Annotated[str, Field(max_length=200, description="Words a figure's name must contain.")] = "",
+    view: Annotated[Literal["figures", "verification", "answers"], Field(description="What to read.")] = "figures",
+    match: Annotated[str, Field(max_length=200, description="Words a figure's name or place must contain.")] = "",
     run: RunName | None = None,
     cursor: Cursor = 0,
     limit: Limit = 20,
     response_format: Detail = "concise",
 ) -> FiguresReply:
-    """Read figures of the report, each with its interval and source, or look at a few answers of one run.
+    """Read figures of the report, verify them all, or look at a few answers of one run.
 
-    Use it after results_report. Figures are named accuracy/, training/, mean/, effect/, base/ (against the base
-    model), probability/, guarantee/ or group/ and what they are about. view=answers needs `run`, loads its model and
-    shows prompts, token ids and probabilities; refused for red data, for yellow the user is asked.
+    Use it after results_report. Figures have interval and source, and are named accuracy/, training/, mean/, effect/,
+    base/ (against the base model), probability/, guarantee/ or group/ and what they are about. view=verification
+    computes all again from the raw logs: it names what differs, and each number of findings.md that cites no figure.
+    view=answers needs `run`, loads its model and shows prompts, token ids and probabilities; refused for red data, for
+    yellow the user is asked.
     """
     world = enter(experiment, "results_read", ctx)
+    if view == "verification":
+        verified = await work(ctx, workflow.verify_experiment, world=world)
+        return FiguresReply.verified_by(verified, match=match, cursor=cursor, limit=limit, detail=response_format)
     if view == "answers":
         if run is None:
             raise ToolError("view=answers needs `run`: the run whose answers are to be shown")
         count = min(limit, 10)
         return FiguresReply.answered(await work(ctx, workflow.spot_check_run, run=run, count=count, world=world))
     words = f"{match} {run or ''}"
-    page = await work(ctx, workflow.read_results, match=words, after=cursor, limit=limit, world=world)
-    return FiguresReply.of(page, cursor=cursor, detail=response_format)
+    found = await work(ctx, workflow.read_results, match=words, after=cursor, limit=limit, world=world)
+    return FiguresReply.of(found, cursor=cursor, detail=response_format)
 
 
 async def audit_read(

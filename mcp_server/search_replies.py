@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from cruijff_kit.mcp_server.paging import page_of, room_for, shortened
+from cruijff_kit.mcp_server.compare_replies import ComparedReply, name_of, notes_of
+from cruijff_kit.mcp_server.paging import named, page_of, room_for, shortened
 
 if TYPE_CHECKING:
+    from cruijff_kit.schema.compared import Across
     from cruijff_kit.schema.lesson import Lesson
     from cruijff_kit.schema.search import Card, CardFigure, CardSpeed, SearchPage
 
@@ -87,10 +89,12 @@ class HitReply(BaseModel):
 
 
 class SearchReply(BaseModel):
-    """Experiments that match, latest first, those that are withheld last."""
+    """Experiments that match, latest first, those that are withheld last; or figures of those that are compared."""
 
-    hits: list[HitReply]
+    hits: list[HitReply] = []
     """A page of them."""
+    compared: list[ComparedReply] = []
+    """A page of the differences between them, and then of the figures subtracted."""
     total: int
     """How many match."""
     experiments: int
@@ -121,6 +125,24 @@ class SearchReply(BaseModel):
             next_cursor=end if end < page.total else None,
             damaged=damaged,
             notes=list(page.notes),
+        )
+
+    @classmethod
+    def compared_by(cls, found: "Across", *, words: str, cursor: int, limit: int, detail: str) -> "SearchReply":
+        """Cut a comparison to size."""
+        full = detail == "detailed"
+        chosen = [each for each in (*found.contrasts, *found.figures) if named(name_of(each), words)]
+        notes = notes_of(found, most=20 if full else 4)
+        room = room_for(detail) - sum(map(len, notes))
+        shown, following = page_of(
+            chosen, lambda each: ComparedReply.of(each, found, full=full), cursor=cursor, limit=limit, room=room
+        )
+        return cls(
+            compared=shown,
+            total=len(chosen),
+            experiments=len(found.experiments),
+            next_cursor=following,
+            notes=notes,
         )
 
 

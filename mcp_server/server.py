@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver.tools import Tool
 
 from cruijff_kit import __version__
 from cruijff_kit.errors import CruijffError
-from cruijff_kit.mcp_server import design_tools, job_tools, result_tools, search_tools
+from cruijff_kit.mcp_server import archive_tools, design_tools, job_tools, result_tools, search_tools
 from cruijff_kit.mcp_server.resources import add_resources
 from cruijff_kit.mcp_server.session import Session, guarded
 from cruijff_kit.mcp_server.surface import INSTRUCTIONS, SURFACE
@@ -23,7 +24,7 @@ __all__ = ["TOOLS", "build", "main"]
 
 TOOLS: dict[str, Callable[..., Any]] = {
     name: getattr(module, name)
-    for module in (design_tools, job_tools, result_tools, search_tools)
+    for module in (design_tools, job_tools, result_tools, search_tools, archive_tools)
     for name in module.__all__
 }
 """Tool name to the function behind it."""
@@ -42,12 +43,31 @@ def build(root: Path, *, read: Sequence[Path] = ()) -> MCPServer[Session]:
         yield session
 
     server = MCPServer(
-        "cruijff", version=__version__, instructions=INSTRUCTIONS, lifespan=lifespan, log_level="WARNING"
+        "cruijff",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        lifespan=lifespan,
+        log_level="WARNING",
+        tools=[_told(name) for name in SURFACE],
     )
-    for name, entry in SURFACE.items():
-        server.add_tool(guarded(TOOLS[name]), name=name, annotations=entry.annotations)
     add_resources(server)
     return server
+
+
+def _told(name: str) -> Tool:
+    """Return a tool as clients are told of it: its schemas have no titles, which would but repeat the names."""
+    tool = Tool.from_function(guarded(TOOLS[name]), name=name, annotations=SURFACE[name].annotations)
+    tool.parameters = _untitled(tool.parameters)
+    tool.fn_metadata.output_schema = _untitled(tool.fn_metadata.output_schema)
+    return tool
+
+
+def _untitled(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        # A property that is called `title` is a schema of its own, and no text.
+        kept = {key: each for key, each in schema.items() if key != "title" or not isinstance(each, str)}
+        return {key: _untitled(each) for key, each in kept.items()}
+    return [_untitled(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -16,13 +16,13 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel
 
 from cruijff_kit import workflow
-from cruijff_kit.bootstrap import open_world
+from cruijff_kit.bootstrap import open_archive, open_world
 from cruijff_kit.errors import CruijffError, SiteError
 
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
-__all__ = ["Session", "enter", "guarded", "project", "shown", "spoken", "work"]
+__all__ = ["Session", "enter", "enter_moved", "guarded", "project", "shown", "spoken", "work"]
 
 _Answer = TypeVar("_Answer")
 _Reply = TypeVar("_Reply", bound=BaseModel)
@@ -54,13 +54,22 @@ class Session(NamedTuple):
 
 def enter(experiment: str, tool: str, ctx: Context[Any, Any]) -> "World":
     """Return the world of an experiment, acting as the assistant behind the call."""
+    return _entered(experiment, tool, ctx, open_it=open_world)
+
+
+def enter_moved(experiment: str, tool: str, ctx: Context[Any, Any]) -> "World":
+    """Return the same of an experiment that is put away or brought back, wherever it lies at the moment."""
+    return _entered(experiment, tool, ctx, open_it=open_archive)
+
+
+def _entered(experiment: str, tool: str, ctx: Context[Any, Any], *, open_it: Callable[..., "World"]) -> "World":
     # The schema says so too; this is the check at the effect.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", experiment):
         raise ToolError(f"`{experiment[:80]}` is not the name of an experiment")
     session: Session = ctx.request_context.lifespan_context
     place = session.root / experiment
     with spoken():
-        world = open_world(place, root=session.root, kind="assistant", name=tool, client=_client(ctx))
+        world = open_it(place, root=session.root, kind="assistant", name=tool, client=_client(ctx))
     if world.store.root != place:
         raise ToolError(f"`{experiment}` is a link, and links may lead anywhere; an experiment is a folder of its own")
     return world._replace(roots=workflow.roots_of(world.site, root=session.root, read=session.read))

@@ -12,6 +12,7 @@ from cruijff_kit.data.generators.registry import GENERATORS
 from cruijff_kit.errors import SpecError
 from cruijff_kit.sanity_checks.checks import Check, Size
 from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.noun import first_fault
 from cruijff_kit.schema.sanity import PilotFigure, Pilots
 
 __all__ = ["Floors", "design_sha256", "figures_of", "floors_of", "read_pilots"]
@@ -53,8 +54,7 @@ def read_pilots(check: Check, path: str | None) -> Pilots | None:
     except (OSError, UnicodeDecodeError) as err:
         raise SpecError(f"`{path or own}` cannot be read: {err}", hint="name another file with `--pilots`") from err
     except ValidationError as err:
-        where = ".".join(str(part) for part in err.errors()[0]["loc"])
-        fact = f"`{path or own}` holds no pilots: {where}: {err.errors()[0]['msg']}"
+        fact = f"`{path or own}` holds no pilots: {first_fault(err)}"
         raise SpecError(fact, hint=f"`ck sanity pilot {check.name}` makes such a file") from err
 
 

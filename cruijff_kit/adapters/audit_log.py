@@ -25,6 +25,7 @@ from cruijff_kit.ports import Clock
 from cruijff_kit.rendering.redaction import redact_event, sensitive_values
 from cruijff_kit.schema.audit import Action, Actor, Anchor, AuditEvent, AuditRecord, AuditVerdict, Outcome
 from cruijff_kit.schema.layout import ExperimentLayout
+from cruijff_kit.schema.noun import first_fault
 
 __all__ = ["DiskAuditLog"]
 
@@ -194,10 +195,8 @@ def _record(line: bytes, position: int) -> AuditRecord:
     try:
         return AuditRecord.model_validate_json(line)
     except ValidationError as err:
-        first = err.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
         raise ResultError(
-            f"line {position + 1} of the audit log is not a record: {where}: {first['msg'].lower()}",
+            f"line {position + 1} of the audit log is not a record: {first_fault(err)}",
             hint="`ck audit verify` names what was changed; restore the log from a copy",
         ) from err
 

@@ -3,7 +3,6 @@
 import hashlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from io import BytesIO
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,11 @@ from zipfile import BadZipFile
 
 from pydantic import ValidationError
 
+from cruijff_kit.adapters.log_archive import read_header, read_log
 from cruijff_kit.errors import SiteError
 from cruijff_kit.runtime.prediction_records import NOTHING_SHA256, UNPLANNED, Subject, raw_record
 from cruijff_kit.schema.imported import Foreign, ForeignLog
+from cruijff_kit.schema.noun import first_fault
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.result import EvalLogRecord
 from cruijff_kit.schema.scoring_rules import ScoringRules
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from inspect_ai.scorer import Score
 
 __all__ = ["InspectLogs"]
-
-# What a report never reads, and what makes logs large.
-_UNREAD = {"attachments", "events", "messages", "store"}
 
 # Values by which scorers say right or wrong; no answer and half an answer are not right.
 _VERDICTS: Mapping[Any, bool] = {"C": True, "I": False, "N": False, "P": False, 1: True, 0: False}
@@ -48,7 +46,7 @@ class InspectLogs:
         content = _content(path)
         sha256 = hashlib.sha256(content).hexdigest()
         try:
-            log = _load(content)
+            log = read_log(content)
             predictions = tuple(_predictions(log, about))
             verdicts, values = _verdicts(log.samples or [])
         except _damages() as err:
@@ -74,7 +72,7 @@ class InspectLogs:
         content = _content(path)
         sha256 = hashlib.sha256(content).hexdigest()
         try:
-            log = _load(content, header_only=True)
+            log = read_header(content)
         except _damages() as err:
             return ForeignLog(sha256=sha256, status="unreadable", error=_said(err))
         told = log.eval
@@ -118,18 +116,6 @@ def _damages() -> tuple[type[Exception], ...]:
     except ImportError:
         return known
     return (*known, ZstdError)
-
-
-def _load(content: bytes, *, header_only: bool = False) -> "EvalLog":
-    """Read from memory: what is read is what was hashed, and ten times as fast as from a path."""
-    try:
-        from inspect_ai.log import read_eval_log
-    except ImportError as err:
-        hint = "pip install 'cruijff-kit[eval]'"
-        raise SiteError("evaluation logs need `inspect-ai`, which is not installed", hint=hint) from err
-    if header_only:
-        return read_eval_log(BytesIO(content), format="eval", header_only=True)
-    return read_eval_log(BytesIO(content), format="eval", exclude_fields=_UNREAD)
 
 
 def _content(path: Path) -> bytes:
@@ -202,9 +188,7 @@ def _carried(sample: "EvalSample") -> Prediction | None:
             try:
                 return Prediction.model_validate(score.metadata["prediction"])
             except ValidationError as err:
-                first = err.errors()[0]
-                where = ".".join(str(part) for part in first["loc"])
-                raise ValueError(f"sample `{sample.id}` carries a damaged prediction: {where}: {first['msg']}") from err
+                raise ValueError(f"sample `{sample.id}` carries a damaged prediction: {first_fault(err)}") from err
     return None
 
 

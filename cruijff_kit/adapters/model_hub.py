@@ -32,6 +32,7 @@ __all__ = ["LocalHub"]
 
 _RECIPE = "cruijff_kit.recipes.tiny_llama"
 _STEP = re.compile(r"step (\d+)/(\d+)")
+_TINY = "tiny"
 _LONGEST_BUILD = 1800.0
 _INSTALL = "install the extra: pip install 'cruijff-kit[torchtune]'"
 
@@ -111,7 +112,7 @@ class LocalHub:
         Raises:
             SiteError: the extra that trains is not installed, or a known answer was missed.
         """
-        folder = self._cache / "models" / f"tiny-{_recipe_hash()}"
+        folder = self._tiny
         with hold_lock(folder.with_name(f"{folder.name}.lock"), name=folder.name, wait=_LONGEST_BUILD):
             if force or not (folder / "recipe.json").is_file():
                 self._build_tiny(folder, progress)
@@ -174,7 +175,12 @@ class LocalHub:
         shutil.rmtree(gone)
 
     def _folder(self, path: str) -> Path:
-        return (self._models / Path(path).expanduser()).absolute()
+        folder = (self._models / Path(path).expanduser()).absolute()
+        return self._tiny if path == _TINY and not folder.exists() and self._tiny.is_dir() else folder
+
+    @property
+    def _tiny(self) -> Path:
+        return self._cache / "models" / f"tiny-{_recipe_hash()}"
 
     def _build_tiny(self, folder: Path, progress: Progress | None) -> None:
         aside = folder.with_name(f"{folder.name}.part")

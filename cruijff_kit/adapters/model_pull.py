@@ -1,6 +1,7 @@
 """Pulling a base model from the hub: weights as safetensors, configuration, tokenizer, and where they came from."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ SIDECAR = "pulled.json"
 _WANTED = (*MODEL_FILES, "generation_config.json", "LICENSE*")
 # Some publishers keep the weights once more, for another program.
 _UNWANTED = ("*/*", "consolidated*", "adapter_*")
+_NO_WAY = "see that this machine may use the network, or copy the model's directory to where `ck info` says models lie"
 _INSTALL = "install an extra that brings `huggingface_hub`: pip install 'cruijff-kit[train]'"
 
 
@@ -131,6 +133,10 @@ def _asked(repo: str, ask: Callable[[], Any]) -> Any:
     except errors.RepositoryNotFoundError as err:
         hint = "mend the name; a private repository needs `hf auth login` first"
         raise SiteError(f"the hub knows no repository `{repo}` that you may read", hint=hint) from err
+    except httpx.ConnectError as err:
+        fact = re.sub(r"^\[Errno -?\d+\] ", "", str(err)) or type(err).__name__
+        hint = f"{_NO_WAY}; what was pulled already is kept"
+        raise SiteError(f"`{repo}` could not be pulled: the hub cannot be reached: {fact.lower()}", hint=hint) from err
     except (errors.HfHubHTTPError, httpx.HTTPError, OSError, ValueError) as err:
         fact = str(err).partition("\n")[0] or type(err).__name__
         hint = "try again; what was pulled already is kept"

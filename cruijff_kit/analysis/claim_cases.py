@@ -140,9 +140,10 @@ def _each_paired(ground: _Ground) -> Case:
     """Return the paired difference of each run of the first side with each of the second."""
     cluster, task = ground.spec.analysis.cluster, ground.case.task
     pairs = list(_pairs(ground))
-    pieces, runs = [], []
+    pieces, runs, answered = [], [], False
     for first, second in pairs:
         left, right = ground.samples.get((first.id, task)), ground.samples.get((second.id, task)) if second else None
+        answered = answered or bool(left and right)
         changes = paired_changes(left, right, cluster=cluster) if left and right else {}
         if changes:
             margin = bool(ground.case.claim.margin)
@@ -151,7 +152,9 @@ def _each_paired(ground: _Ground) -> Case:
     lacking = len(pieces) < len(pairs)
     reason = f"{len(pairs) - len(pieces)} of {len(pairs)} pairs without a shared sample" if lacking else ""
     case = ground.case._replace(lacking=lacking, reason=reason)
-    return _with(case, pieces, runs=runs) if pieces else case._replace(reason="its sides share no sample")
+    if pieces:
+        return _with(case, pieces, runs=runs)
+    return case._replace(reason="its sides share no sample" if answered else "a side of it has no result")
 
 
 def _pairs(ground: _Ground) -> Iterator[tuple[PlannedRun, PlannedRun | None]]:

@@ -8,7 +8,7 @@ import numpy as np
 from cruijff_kit.analysis.group_columns import Floats, Ints
 from cruijff_kit.analysis.intervals import wilson_interval
 from cruijff_kit.analysis.last_epoch import last_samples
-from cruijff_kit.analysis.score_intervals import FORECASTS, OPTIONS, unbounded
+from cruijff_kit.analysis.score_intervals import FORECASTS, OPTIONS, line_interval, unbounded
 from cruijff_kit.errors import ResultError
 from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.diagnosis import Diagnosis, Point, ReliabilityBin, ScoreFigure
@@ -148,17 +148,21 @@ def _temperature(calibrator: Calibrator | None, diagnosis: Diagnosis) -> float |
 def _event_figures(told: _Events, *, level: float) -> tuple[ScoreFigure, ...]:
     sure, right = told
     ece = compute_ece(y_prob=sure, y_true=right, n_bins=BINS)
-    lacking = {
-        "ece_debiased": "fewer than 2 samples" if len(sure) < 2 else "",
-        "calibration_slope": fit_slope(y_prob=sure, y_true=right).estimate.reason,
-        "calibration_intercept": fit_intercept(y_prob=sure, y_true=right).estimate.reason,
+    lines = {
+        "calibration_slope": fit_slope(y_prob=sure, y_true=right),
+        "calibration_intercept": fit_intercept(y_prob=sure, y_true=right),
+    }
+    lacking = {"ece_debiased": "fewer than 2 samples" if len(sure) < 2 else ""}
+    lacking |= {name: line.estimate.reason for name, line in lines.items()}
+    # A line takes longer to fit than all else together, so it is fitted once for its figure and its reason.
+    fitted = {name: line_interval(line, level=level) for name, line in lines.items()}
+    figures = {
+        name: fitted[name] if name in fitted else interval(sure, right, level=level)
+        for name, interval in FORECASTS.items()
     }
     return (
         ScoreFigure(name="ece", figure=unbounded(ece, level=level), reason=ece.reason),
-        *(
-            ScoreFigure(name=name, figure=interval(sure, right, level=level), reason=lacking.get(name, ""))
-            for name, interval in FORECASTS.items()
-        ),
+        *(ScoreFigure(name=name, figure=figure, reason=lacking.get(name, "")) for name, figure in figures.items()),
     )
 
 

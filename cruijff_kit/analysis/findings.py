@@ -1,6 +1,6 @@
 """Findings: every figure of a report, computed from the design and the result table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from cruijff_kit.analysis.breakdown import compare_with_base, group_figures, rank_runs
@@ -59,6 +59,7 @@ class _Sheet(NamedTuple):
     plan: Plan
     table: ResultTable
     level: float
+    samples: Mapping[tuple[str, str], Sequence[Prediction]]
 
 
 def find_all(spec: ExperimentSpec, plan: Plan, *, table: ResultTable) -> Findings:
@@ -69,7 +70,7 @@ def find_all(spec: ExperimentSpec, plan: Plan, *, table: ResultTable) -> Finding
         plan: the sealed plan of that design.
         table: what was collected.
     """
-    sheet = _Sheet(spec, plan, table, 1 - spec.analysis.alpha)
+    sheet = _Sheet(spec, plan, table, 1 - spec.analysis.alpha, last_samples(table))
     outcome, factors = _outcome(sheet), _factors(spec, plan)
     observations = _observations(sheet, outcome)
     if isinstance(spec.design, SearchDesign):
@@ -175,7 +176,8 @@ def _by_name(observations: Sequence[Observation], plan: Plan) -> tuple[list[Obse
     """Return outcomes by the names of runs that a design lists: those of one name differ in nothing but their seed."""
     named = _listed_names(subjects_of(plan))
     names = tuple(dict.fromkeys(named[each.run] for each in observations))
-    if len(names) < 2:
+    # Of several names that were listed one alone may have ended: it is not all there is.
+    if len(set(named.values())) < 2 or not names:
         return list(observations), {}
     return [each._replace(factors={_RUN: named[each.run]}) for each in observations], {_RUN: names}
 
@@ -278,7 +280,7 @@ def _ranking(sheet: _Sheet, outcome: _Outcome) -> tuple[TiedSet, ...]:
     task = next((each for each in sheet.spec.evaluation.tasks if each.name == outcome.task), None)
     if task is None or (task.scorers and outcome.metric != task.scorers[0]) or "/" in outcome.metric:
         return ()
-    samples = last_samples(sheet.table)
+    samples = sheet.samples
     found = [samples[run.id, task.name] for run in sheet.plan.runs if (run.id, task.name) in samples]
     return rank_runs(found, cluster=sheet.spec.analysis.cluster, level=sheet.level)
 
@@ -288,7 +290,7 @@ def _comparisons(sheet: _Sheet) -> tuple[tuple[Comparison, ...], tuple[str, ...]
     wanted, tuned_runs = sheet.spec.analysis.comparisons, _tuned(sheet.plan)
     if wanted and _BASE not in wanted and tuned_runs:
         return (), ()
-    samples, found, unpaired = last_samples(sheet.table), [], []
+    samples, found, unpaired = sheet.samples, [], []
     for run in tuned_runs or sheet.plan.runs[1:]:
         for task in dict.fromkeys(cell.task.name for cell in run.cells):
             base = control_of(sheet.plan, run, task=task) if tuned_runs else sheet.plan.runs[0]
@@ -319,7 +321,7 @@ def control_of(plan: Plan, run: PlannedRun, *, task: str) -> PlannedRun | None:
 
 
 def _groups(sheet: _Sheet) -> tuple[GroupFigure, ...]:
-    samples = last_samples(sheet.table)
+    samples = sheet.samples
     chosen, cluster = sheet.spec.analysis.groups, sheet.spec.analysis.cluster
     if cluster is not None and not chosen:
         # Every column is broken down by where none is named; clusters are no breakdown.

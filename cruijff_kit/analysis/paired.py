@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import sqrt
 
 from cruijff_kit.analysis.distributions import binomial_mid_p, binomial_two_sided, normal_quantile
@@ -14,6 +15,7 @@ _HALVINGS = 50
 _RESAMPLES = 4_000
 
 
+@lru_cache(maxsize=4096)
 def paired_difference(gained: int, lost: int, *, n: int, level: float) -> Interval:
     """Return the difference of two proportions on the same samples, with Tango's interval.
 
@@ -70,16 +72,23 @@ def paired_bootstrap(changes: Sequence[Sequence[int]], *, level: float) -> Inter
             independent samples are clusters of one.
         level: confidence level in (0, 1).
     """
+    # Clusters alike in sum and size are drawn as one cell, which is the same bootstrap.
+    kinds = Counter((sum(each), len(each)) for each in changes)
+    return _resampled(tuple(kinds.items()), level)
+
+
+@lru_cache(maxsize=4096)
+def _resampled(kinds: tuple[tuple[tuple[int, int], int], ...], level: float) -> Interval:
+    """Return the bootstrap of clusters by sum, size and how many there are; runs of one grid share many of these."""
     import numpy as np
 
-    kinds = Counter((sum(each), len(each)) for each in changes)
-    n, method = sum(len(each) for each in changes), "paired bootstrap"
+    clusters, method = sum(times for _, times in kinds), "paired bootstrap"
+    n = sum(size * times for (_, size), times in kinds)
     if not n:
         return Interval(value=None, low=None, high=None, n=0, level=level, method=method)
-    sums, sizes = (np.asarray(column) for column in zip(*kinds, strict=True))
-    times = np.asarray(list(kinds.values()))
-    # Clusters alike in sum and size are drawn as one cell, which is the same bootstrap.
-    drawn = np.random.default_rng(0).multinomial(len(changes), times / len(changes), size=_RESAMPLES)
+    sums, sizes = (np.asarray(column) for column in zip(*(kind for kind, _ in kinds), strict=True))
+    times = np.asarray([each for _, each in kinds])
+    drawn = np.random.default_rng(0).multinomial(clusters, times / clusters, size=_RESAMPLES)
     low, high = np.quantile(drawn @ sums / (drawn @ sizes), ((1 - level) / 2, (1 + level) / 2)).tolist()
     value = float(times @ sums / n)
     return Interval(value=value, low=low, high=high, n=n, level=level, method=method)

@@ -218,7 +218,9 @@ def _accuracies(material: Material) -> list[Trace]:
 
 def _numbers(right: float, others: Sequence[float | None]) -> list[str]:
     """Return numbers that are told apart from the right one: others of the report, then shifted ones."""
-    told = [each for each in others if each is not None] + [right + each for each in _SHIFTS]
+    # A share is never above 1, and whoever knows that would not be asked much.
+    shifted = [right + each for each in _SHIFTS if right > 1 or right + each <= 1]
+    told = [each for each in others if each is not None] + shifted
     words = dict.fromkeys(f"{each:.3f}" for each in told if each >= 0 and abs(each - right) >= 0.01)
     return list(words)
 

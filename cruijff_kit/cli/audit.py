@@ -26,6 +26,8 @@ def audit() -> None:
 def show(experiment: str, after: int, limit: int, as_json: bool) -> None:
     """Show the record, oldest first."""
     page = workflow.read_audit(after=after - 1, limit=limit, world=enter(experiment))
+    if not page.total:
+        raise ResultError("there is no audit log here", hint="name the experiment: `ck -C DIR`")
     click.echo(page.model_dump_json(indent=2) if as_json else "\n".join(_line(record) for record in page.records))
 
 

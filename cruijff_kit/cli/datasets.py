@@ -52,10 +52,10 @@ def prepare(
     if as_json:
         click.echo(receipt.model_dump_json(indent=2))
         return
-    click.echo(f"{receipt.source}: {receipt.rows:,} rows ({_counts(receipt.forms)})")
+    click.echo(f"{receipt.source}: {_rows(receipt.rows)} ({_counts(receipt.forms)})")
     click.echo(f"{receipt.target}: {_counts(receipt.splits)}\nsha256 {receipt.sha256}")
     if receipt.left_out_count:
-        click.echo(f"left out: {receipt.left_out_count:,} rows of more than {receipt.max_length:,} {receipt.unit}")
+        click.echo(f"left out: {_rows(receipt.left_out_count)} of more than {receipt.max_length:,} {receipt.unit}")
         for row in receipt.left_out:
             click.echo(f"  {row.place}: {row.length:,}")
         more = receipt.left_out_count - len(receipt.left_out)
@@ -177,7 +177,7 @@ def list_files(experiment: str, folder: str, as_json: bool) -> None:
 
 
 def _checked(found: DataCheck) -> Iterator[str]:
-    yield f"{found.path}: {found.rows:,} rows"
+    yield f"{found.path}: {_rows(found.rows)}"
     if found.splits:
         yield f"sound: {_counts(found.splits)} ({_counts(found.forms)})"
     yield from (f"- {problem}" for problem in found.problems)
@@ -190,7 +190,7 @@ def _checked(found: DataCheck) -> Iterator[str]:
 
 
 def _measured(found: DataStats) -> Iterator[str]:
-    yield f"{found.path}: {found.rows:,} rows, {found.bytes:,} bytes"
+    yield f"{found.path}: {_rows(found.rows)}, {found.bytes:,} bytes"
     yield f"splits: {_counts(found.splits)}"
     yield f"forms: {_counts(found.forms)}"
     spreads = (
@@ -227,6 +227,10 @@ def _bars(found: DataStats) -> Iterator[str]:
 
 def _cells(spread: Spread) -> tuple[str, ...]:
     return (f"{spread.mean:,.1f}", f"{spread.median:,.1f}", f"{spread.least:,}", f"{spread.greatest:,}")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -1,5 +1,8 @@
 """`ck init` and `ck info`: a project to train in, and the machine it is trained on."""
 
+import shlex
+from pathlib import Path
+
 import click
 
 from cruijff_kit import workflow
@@ -11,13 +14,20 @@ __all__ = ["info", "init"]
 
 
 @click.command()
+@click.argument("directory", default="")
 @click.pass_obj
-def init(experiment: str) -> None:
-    """Make places for data, models, configurations and profiles; whatever is there already stays as it is."""
-    found = workflow.make_project(world=enter_project(experiment))
+def init(experiment: str, directory: str) -> None:
+    """Make places for data, models, configurations and profiles, here or in DIRECTORY.
+
+    Whatever is there already stays as it is.
+    """
+    found = workflow.make_project(world=enter_project(str(Path(experiment, directory))))
     lines = [f"{path} written" for path in found.written] + [f"{path} is there already" for path in found.kept]
-    lines += [f"models go to {found.models_dir}", "", "next: ck train validate configs/train.yml"]
-    lines += ["      ck train quick tiny capitalization --template model --epochs 2 --lr 1e-3"]
+    lines += [f"models go to {found.models_dir}", ""]
+    goes = [f"cd {shlex.quote(directory)}"] if directory else []
+    goes += ["ck train validate configs/train.yml"]
+    goes += ["ck train quick tiny capitalization --template model --epochs 2 --lr 1e-3"]
+    lines += [f"{'next:' if not at else '     '} {each}" for at, each in enumerate(goes)]
     click.echo("\n".join(lines))
 
 

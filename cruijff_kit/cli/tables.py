@@ -1,6 +1,7 @@
 """`ck data schema` and `ck data from-table`: a table described, and told in words."""
 
 import json
+from shlex import quote
 from typing import Any
 
 import click
@@ -155,7 +156,7 @@ def _draft(found: SchemaDraft, *, checked: bool, wrote: bool) -> str:
     if found.text:
         lines += [found.text.rstrip(), ""]
     done = f"{found.path} written: read it, mend it" if wrote else "nothing written"
-    return "\n".join([*lines, f"{done}; then `ck data schema {found.source} --check {found.path}`"])
+    return "\n".join([*lines, f"{done}; then `ck data schema {quote(found.source)} --check {quote(found.path)}`"])
 
 
 def _distinct(look: ColumnLook) -> str:

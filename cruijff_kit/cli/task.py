@@ -41,7 +41,7 @@ def new(experiment: str, dry_run: bool, force: bool, as_json: bool, **told: Any)
     try:
         request = TaskRequest.model_validate(given)
     except ValidationError as err:
-        raise SpecError("there is no such task", problems=[_problem(each) for each in err.errors()]) from err
+        raise SpecError("the task cannot be made", problems=[_problem(each) for each in err.errors()]) from err
     found = workflow.make_task(request, dry_run=dry_run, force=force, world=enter(experiment))
     click.echo(found.model_dump_json(indent=2) if as_json else _receipt(found))
 

@@ -19,6 +19,7 @@ from cruijff_kit.schema.training import TrainOrder, TrainReview
 
 __all__ = ["train"]
 
+_PATHS = ("model", "dataset", "named", "validation_data", "output", "config", "template")
 _TAKEN = (
     click.argument("model", required=False),
     click.argument("dataset", required=False),
@@ -78,8 +79,9 @@ def start(experiment: str, **told: Any) -> None:
 @click.pass_obj
 def validate(experiment: str, config: str, profile: str | None, as_json: bool) -> None:
     """Check the configuration file CONFIG: every value, its source, memory, warnings."""
-    order = TrainOrder("start", config=config, profile=profile)
-    review = workflow.review_training(order, loose=True, world=enter_project(experiment))
+    project = enter_project(experiment)
+    order = TrainOrder("start", config=_as_typed(experiment, config, project=project.store.root), profile=profile)
+    review = workflow.review_training(order, loose=True, world=project)
     click.echo(_json(review) if as_json else review_text(review))
 
 
@@ -96,14 +98,31 @@ def list_data(as_json: bool) -> None:
 
 def _train(experiment: str, mode: TrainMode, told: dict[str, Any]) -> None:
     project = enter_project(experiment)
+    for name in _PATHS:
+        told[name] = _as_typed(experiment, told[name], project=project.store.root, made=name == "output")
     with ProgressBar("base model") as progress:
-        review = workflow.review_training(_order(mode, told), progress=progress, world=project)
-    if not review.chosen:
+        order, make = _order(mode, told), not told["dry_run"]
+        review = workflow.review_training(order, make=make, progress=progress, world=project)
+    if not review.chosen and review.design:
         review = workflow.move_training(review, _folder(review, project=project.store.root))
     if told["dry_run"]:
-        click.echo(_json(review) if told["as_json"] else review_text(review, design=True))
+        click.echo(_json(review) if told["as_json"] else review_text(review, design=bool(review.design)))
         return
     _run(review, told, project=project.store.root)
+
+
+def _as_typed(experiment: str, said: str | None, *, project: Path, made: bool = False) -> str | None:
+    """Return a path as it was meant: in an experiment's own directory, whose project is the one around it, too."""
+    folder = Path(experiment).resolve()
+    if not said or folder == project:
+        return said
+    place = folder / Path(said).expanduser()
+    try:
+        there = made or place.exists()
+    except OSError:
+        # A template may be a text, and longer than names may be.
+        there = False
+    return str(place) if there else said
 
 
 def _order(mode: TrainMode, told: dict[str, Any]) -> TrainOrder:
@@ -168,8 +187,9 @@ def _report(world: Any) -> None:
 
 def _near(output: str) -> str:
     """Return a directory as one would type it here."""
-    path = Path(output)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else output
+    path = Path(output).resolve()
+    near = path.is_relative_to(Path.cwd()) and path != Path.cwd()
+    return str(path.relative_to(Path.cwd())) if near else str(path)
 
 
 def _json(review: TrainReview) -> str:

@@ -16,7 +16,7 @@ from cruijff_kit.schema.run import ExperimentStatus, Phase, StepStatus
 if TYPE_CHECKING:
     from cruijff_kit.bootstrap import World
 
-__all__ = ["LiveLine", "follow"]
+__all__ = ["LiveLine", "bar_line", "follow"]
 
 _POLL = 0.2
 _ENDING = 60.0
@@ -109,19 +109,35 @@ class LiveLine:
         return f"{word} {entry.run_id}" if self._experiment or word == "evaluating" else word
 
     def _draw(self, doing: str, share: float, *, figures: str) -> None:
-        cells = int(28 * share)
-        self._put(f"{doing} {'█' * cells}{'·' * (28 - cells)} {figures}")
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        self._put(bar_line(doing, figures, share=share, columns=columns))
         self._drawn = True
 
     def _put(self, text: str) -> None:
-        """Write over the line, as much of it as the terminal is wide."""
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        """Write over the line, as much of it as the terminal is wide; 80 columns where it does not say."""
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
         click.echo(f"\r\x1b[K{text[: columns - 1]}", nl=False, err=True)
 
     def end(self) -> None:
         """Leave the cursor on a fresh line."""
         if self._live:
             click.echo("" if self._drawn else "\r\x1b[K", nl=self._drawn, err=True)
+
+
+def bar_line(doing: str, figures: str, *, share: float, columns: int) -> str:
+    """Return what is going on, a bar and figures on one line of a terminal; short of room the bar goes first.
+
+    Args:
+        doing: what is going on.
+        figures: what is told of it.
+        share: how much is done, from 0 to 1.
+        columns: width of the terminal; 0 where it does not say.
+    """
+    room = (columns or 80) - 1
+    width = min(28, room - len(doing) - len(figures) - 2)
+    cells = int(width * share)
+    bar = f"{'█' * cells}{'·' * (width - cells)} " if width > 0 else ""
+    return f"{doing} {bar}{figures}"[:room]
 
 
 def _figures(entry: StepStatus, validated: float | None) -> str:

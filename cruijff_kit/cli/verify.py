@@ -17,7 +17,7 @@ _HASH = 16
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON, every difference and hash whole.")
 @click.pass_context
 def verify(ctx: click.Context, as_json: bool) -> None:
-    """Recompute results and report from the raw files, and name each digit that differs; exits with 1 if any does."""
+    """Recompute a report from the raw files, hash adapters, name each digit that differs; exits with 1 if any does."""
     with ProgressBar("verify") as progress:
         found = workflow.verify_experiment(progress=progress, world=enter(ctx.obj))
     click.echo(found.model_dump_json(indent=2) if as_json else workflow.safe_text(_told(found)))
@@ -27,8 +27,8 @@ def verify(ctx: click.Context, as_json: bool) -> None:
 
 def _told(found: Verification) -> str:
     looked = (
-        f"{found.files} files, {found.values:,} values of tables, {found.figures:,} figures and {found.numbers:,} "
-        "printed numbers compared with the raw files"
+        f"{found.files} files, {found.adapters} adapters among them, {found.values:,} values of tables, "
+        f"{found.figures:,} figures and {found.numbers:,} printed numbers compared with the raw files"
     )
     count = len(found.differences)
     verdict = "no difference" if found.ok else f"{count} difference{'s' if count > 1 else ''}"

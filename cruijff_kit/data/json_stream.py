@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
 from cruijff_kit.data.items import TALKS, is_item
+from cruijff_kit.data.json_text import WHOLE, half_character, told_of
 from cruijff_kit.errors import Problem, SpecError
 
 __all__ = ["JsonRow", "json_rows", "unique_keys"]
@@ -15,6 +16,7 @@ _PIECE = 1 << 16
 _SPACE = re.compile(r"\s*")
 _LISTS = "give every split a list of rows"
 _FORMS = "an object that is one row has `messages`, `instruction`, `prompt` or `text`"
+_ENDING = "a file's ending tells its format: `.json`, `.jsonl`, `.parquet` or `.csv`"
 _WRAP = 'wrap the rows as `{"train": [...], "test": [...]}`'
 
 
@@ -49,7 +51,7 @@ def json_rows(file: IO[bytes], name: str) -> Iterator[JsonRow]:
         SpecError: the file is torn, no JSON, not UTF-8, or holds neither splits nor a list.
     """
     text = _Text(file, name)
-    first = text.take("{[", hint=_WRAP)
+    first = text.take("{[", hint=_WRAP if name.lower().endswith(".json") else _ENDING)
     if first == "[":
         yield from _items(text, None)
     else:
@@ -151,13 +153,13 @@ class _Text:
                 value, end = self._json.raw_decode(self._text, self._at)
             except json.JSONDecodeError as err:
                 if self._whole:
-                    raise self.wrong(f"{err.msg[:1].lower()}{err.msg[1:]}") from err
+                    raise self.wrong(told_of(err)) from err
             except (ValueError, RecursionError) as err:
                 raise self.wrong(str(err)) from err
             else:
                 # A number at the end of what was read may go on.
                 if end < len(self._text) or self._whole:
-                    self._advance(end)
+                    self._pass(end)
                     return value
             self._read()
 
@@ -170,6 +172,14 @@ class _Text:
         """Return the error of what stands here."""
         problem = Problem(fact, place=self.place, hint=hint or "mend the line, or the one before it")
         return SpecError(f"`{self._name}` cannot be read", problems=[problem])
+
+    def _pass(self, end: int) -> None:
+        """Pass over a value, which has to hold whole characters."""
+        half = half_character(self._text[self._at : end])
+        if half:
+            self._advance(self._at + half[1])
+            raise self.wrong(half[0], hint=WHOLE)
+        self._advance(end)
 
     def _advance(self, to: int) -> None:
         self._line += self._text.count("\n", self._at, to)

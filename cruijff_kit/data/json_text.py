@@ -7,10 +7,18 @@ from typing import Any
 
 from cruijff_kit.errors import Problem, SpecError
 
-__all__ = ["list_lines", "parse_json", "parse_lines", "read_text", "row_lines"]
+__all__ = ["WHOLE", "half_character", "list_lines", "parse_json", "parse_lines", "read_text", "row_lines", "told_of"]
+
+WHOLE = "write the character whole: half of a surrogate pair is no text"
+"""What mends half of a character."""
 
 _SHOWN = 20
 _GAP = re.compile(r"[\s,:]*")
+# An even number of backslashes before it are themselves escaped.
+_HALF = re.compile(
+    r"(?<!\\)(?:\\\\)*"
+    r"(\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
 
 
 def read_text(content: bytes, name: str) -> str:
@@ -27,11 +35,20 @@ def read_text(content: bytes, name: str) -> str:
         raise SpecError(f"`{name}` cannot be read", problems=[problem]) from err
 
 
+def half_character(text: str) -> tuple[str, int] | None:
+    """Return what is wrong with the first escape of a JSON text that is half of a surrogate pair, and its position.
+
+    Python reads it; nothing can write, hash or tokenise it.
+    """
+    found = _HALF.search(text)
+    return found and (f"text holds half of a character, `{found[1]}`", found.start(1))
+
+
 def parse_json(text: str, name: str) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        SpecError: it is torn or no JSON, or writes a key twice.
+        SpecError: it is torn or no JSON, writes a key twice or holds half of a character.
     """
     repeated: list[str] = []
     try:
@@ -41,6 +58,9 @@ def parse_json(text: str, name: str) -> Any:
     if repeated:
         facts = [Problem(f"key `{key}` is written twice", place=name, hint="keep one of them") for key in repeated]
         raise SpecError(f"`{name}` is ambiguous", problems=facts[:_SHOWN])
+    if half := half_character(text):
+        problem = Problem(half[0], place=f"{name}:{text.count(chr(10), 0, half[1]) + 1}", hint=WHOLE)
+        raise SpecError(f"`{name}` cannot be read", problems=[problem])
     return value
 
 
@@ -48,7 +68,7 @@ def parse_lines(text: str, name: str) -> tuple[list[Any], list[int]]:
     """Return the value of every line of JSON Lines that is not blank, and its line, from 1.
 
     Raises:
-        SpecError: lines are torn, are no JSON or write a key twice; at most twenty are listed.
+        SpecError: lines are torn, are no JSON, write a key twice or hold half of a character; twenty at most.
     """
     values, lines, problems = [], [], list[Problem]()
     # Only a line feed ends a line: other separators may stand inside a text.
@@ -63,6 +83,8 @@ def parse_lines(text: str, name: str) -> tuple[list[Any], list[int]]:
             problems.append(torn._replace(place=f"{name}:{line}"))
         lines.append(line)
         problems += [Problem(f"key `{key}` is written twice", "", f"{name}:{line}", "keep one") for key in repeated]
+        half = half_character(part)
+        problems += [Problem(half[0], place=f"{name}:{line}", hint=WHOLE)] if half else []
     if problems:
         raise SpecError(f"`{name}` is not valid JSON Lines", problems=problems[:_SHOWN])
     return values, lines
@@ -78,6 +100,12 @@ def list_lines(text: str) -> list[int]:
     """Return the line, from 1, at which each item of a JSON list starts."""
     starts = [("", index, start) for index, start, _ in _items(text, text.index("[") + 1)]
     return list(_lines(text, starts))
+
+
+def told_of(err: json.JSONDecodeError) -> str:
+    """Return what is wrong with a JSON text, without where."""
+    fact = err.msg.removesuffix(" starting at")
+    return f"{fact[:1].lower()}{fact[1:]}"
 
 
 def _lines(text: str, starts: list[tuple[str, int, int]]) -> Iterator[int]:
@@ -138,5 +166,8 @@ def _torn(err: Exception, text: str, *, name: str) -> Problem:
     if not text[err.pos :].strip():
         hint = "the file is torn: copy or generate it again"
         return Problem("the file ends before its JSON does", place=f"{name}:{err.lineno}", hint=hint)
-    fact = f"{err.msg[:1].lower()}{err.msg[1:]} at column {err.colno}"
-    return Problem(fact, place=f"{name}:{err.lineno}", hint="mend the line, or the one before it")
+    return Problem(
+        f"{told_of(err)} at column {err.colno}",
+        place=f"{name}:{err.lineno}",
+        hint="mend the line, or the one before it",
+    )

@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 
 from cruijff_kit.data.arrow_files import parquet_stream
 from cruijff_kit.data.json_stream import json_rows, unique_keys
+from cruijff_kit.data.json_text import WHOLE, half_character, told_of
 from cruijff_kit.data.plain_values import kind_of
 from cruijff_kit.errors import Problem, SpecError
 
@@ -94,13 +95,16 @@ def _lines(file: IO[bytes], name: str) -> Iterator[_Found | Problem]:
         place = f"{name}:{number}"
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            if text.strip():
-                yield _Found(json.loads(text, object_pairs_hook=unique_keys), place)
+            value = json.loads(text, object_pairs_hook=unique_keys) if text.strip() else None
+            if half := half_character(text):
+                yield Problem(half[0], place=place, hint=WHOLE)
+            elif text.strip():
+                yield _Found(value, place)
         except UnicodeDecodeError:
             yield Problem("the line is not UTF-8", place=place, hint=_UTF8)
         except (ValueError, RecursionError) as err:
-            fact = err.msg if isinstance(err, json.JSONDecodeError) else str(err)
-            yield Problem(f"the line is not valid JSON: {fact[:1].lower()}{fact[1:]}", place=place, hint="mend it")
+            fact = f"{told_of(err)} at column {err.colno}" if isinstance(err, json.JSONDecodeError) else str(err)
+            yield Problem(f"the line is not valid JSON: {fact}", place=place, hint="mend it")
 
 
 def _parquet(file: IO[bytes], name: str) -> Iterator[_Found | Problem]:

@@ -55,7 +55,9 @@ def turn_facts(value: Any) -> Iterator[str]:
 def _malformed(turn: Any, at: int) -> Iterator[str]:
     role = _role(turn)
     if not isinstance(turn, Mapping) or role is None:
-        yield f"turn {at} has no `role` (or `from`) of `system`, `user` or `assistant`"
+        named = isinstance(turn, Mapping) and isinstance(turn.get("role", turn.get("from")), str)
+        fact = "a role other than" if named else "no `role` (or `from`) of"
+        yield f"turn {at} has {fact} `system`, `user` or `assistant`"
     elif not isinstance(_content(turn), str):
         yield f"turn {at} has no text in `content` (or `value`)"
     elif heedless := [name for name in _UNHEEDED if turn.get(name) is not None]:

@@ -103,7 +103,10 @@ def _facts(name: str, value: Any) -> Iterator[str]:
         try:
             _check(name, value)
         except ValidationError as err:
-            yield " and ".join(dict.fromkeys(fact_of(each["msg"]) for each in err.errors()))
+            # A seed is checked as one of several; that there is none left follows from what is wrong with it.
+            yield " and ".join(
+                dict.fromkeys(fact_of(each["msg"]) for each in err.errors() if each["type"] != "too_short")
+            )
     if name == "val_split" and isinstance(value, float | int) and not 0 <= value < 1:
         yield "it is a share, at least 0 and below 1"
 

@@ -149,7 +149,10 @@ def _owned_up(evidence: Evidence, last: Attempt) -> bool:
 
 def _completed(done: Done | None) -> tuple[Phase, str]:
     if done is None:
-        return Phase.FAILED, "ended with exit code 0 but its `DONE` is missing or its artefacts changed"
+        return (
+            Phase.FAILED,
+            "ended with exit code 0 but its `DONE` is missing or unreadable, or its artefacts changed",
+        )
     if done.exit_code != 0:
         return Phase.FAILED, f"its `DONE` holds exit code {done.exit_code}"
     return Phase.COMPLETED, ""

@@ -91,8 +91,16 @@ def _best(findings: Findings, spec: ExperimentSpec) -> str:
     runs = "run" if spec.tools.preparation == "none" else "seed"
     seeds = runs if best.figure.n == 1 else f"{runs}s"
     words = factor_words(best.factors) or "the one design point"
-    mean = f"{plain(best.figure.value)} over {best.figure.n} {seeds}{_brackets(best.figure)}"
-    return f"Best setting: {words}, with a mean {findings.outcome} of {mean}."
+    none = f" (no interval: {f'one {runs}' if best.figure.n == 1 else f'no spread between {seeds}'})"
+    mean = f"{plain(best.figure.value)} over {best.figure.n} {seeds}{_brackets(best.figure) or none}"
+    tied = _tied([cell.figure for cell in figures], best.figure)
+    return f"Best setting: {words}, with a mean {findings.outcome} of {mean}{tied}."
+
+
+def _tied(figures: Sequence[Interval], best: Interval) -> str:
+    """Return how many others are as good as the one that is named, which it is by its place alone."""
+    others = sum(each.value == best.value for each in figures) - 1
+    return f", tied with {others} other{'s' if others > 1 else ''}" if others > 0 else ""
 
 
 def _base(findings: Findings, alpha: float) -> Iterator[str]:
@@ -106,9 +114,10 @@ def _base(findings: Findings, alpha: float) -> Iterator[str]:
         best = min if findings.lower_is_better else max
         run, base = best(known, key=lambda pair: pair[0].figure.value or 0.0)
         before = f"{plain(base.figure.value)}{_brackets(base.figure, samples=True)}"
+        tied = _tied([each.figure for each in {each.run: each for each, _ in known}.values()], run.figure)
         yield (
-            f"Best run: {run.run} with {plain(run.figure.value)}{_brackets(run.figure, samples=True)}; its base model "
-            f"has {'no such figure' if base.figure.value is None else before}."
+            f"Best run: {run.run} with {plain(run.figure.value)}{_brackets(run.figure, samples=True)}{tied}; its base "
+            f"model has {'no such figure' if base.figure.value is None else before}."
         )
         yield f"{_whose(findings)}{compared(findings.comparisons, alpha)}"
 

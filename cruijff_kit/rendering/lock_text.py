@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from cruijff_kit.errors import SiteError
 from cruijff_kit.schema.environment import LOCK_FILE, EnvironmentLock
+from cruijff_kit.schema.noun import first_fault
 
 __all__ = ["parse_lock", "render_lock"]
 
@@ -66,8 +67,7 @@ def parse_lock(text: str, *, name: str) -> EnvironmentLock:
     try:
         return EnvironmentLock.model_validate(said)
     except ValidationError as err:
-        first = err.errors()[0]
-        raise _unread(name, f"{first['loc'][0]}: {first['msg'].lower()}") from err
+        raise _unread(name, first_fault(err)) from err
 
 
 def _packages(lock: EnvironmentLock) -> Iterator[str]:

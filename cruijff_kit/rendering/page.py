@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from html import escape
 
 from cruijff_kit.rendering.claims_panel import EXPLORATORY
@@ -24,6 +25,8 @@ _ORDER = (
 )  # fmt: skip
 # Tables of sentences, which stand as blocks where the page is narrow.
 _SENTENCES = {"deviations", "claims", "checks", "incomplete"}
+_CELLS = 1 << 14
+"""Cells remembered: nearly all of a large table stand in it many times over."""
 # Longer tables are folded under their plot.
 _FOLDED = 20
 _SIGNS = {
@@ -223,6 +226,7 @@ def _cell(text: str, column: Column, *, tag: str = "td", extra: str = "") -> str
     return f'<{tag} class="{column.kind}"{extra}>{_content(text, column)}</{tag}>'
 
 
+@lru_cache(maxsize=_CELLS)
 def _content(text: str, column: Column) -> str:
     if column.kind == "source" and text != "-":
         return "".join(f'<a href="#source-{escape(label)}">{escape(label)}</a>' for label in text.split())

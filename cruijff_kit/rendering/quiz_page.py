@@ -13,9 +13,10 @@ __all__ = ["render_quiz"]
 
 _RULES = """
 fieldset{border:1px solid var(--grid);margin:1.6rem 0;padding:.6rem 1.2rem 1rem;max-width:44rem}
-legend{font-weight:600;padding:0 .4rem;overflow-wrap:anywhere}
-label{display:block;padding:.45rem .2rem;overflow-wrap:anywhere;cursor:pointer}
-input{margin-right:.6rem;width:1.05rem;height:1.05rem;vertical-align:-.1rem}
+legend{float:left;width:100%;font-weight:600;padding:.3rem 0;overflow-wrap:anywhere}
+legend+label{clear:both}
+label{display:flex;padding:.45rem .2rem;overflow-wrap:anywhere;cursor:pointer}
+input{flex:none;margin:.25rem .6rem 0 0;width:1.05rem;height:1.05rem}
 button{font:inherit;padding:.5rem 1.2rem;border:2px solid var(--ink);
 background:var(--paper);color:var(--ink);cursor:pointer}
 :focus-visible{outline:3px solid var(--c0);outline-offset:2px}

@@ -270,7 +270,7 @@ def _ranking(dossier: Dossier) -> Table:
         Column("source", "source"),
     )  # fmt: skip
     rows = tuple(
-        (_place(each), ", ".join(each.runs), f"{plain(each.best)} to {plain(each.worst)}", str(each.n),
+        (_place(each), ", ".join(each.runs), _span(each), str(each.n),
          source_labels(dossier, *map(ExperimentLayout.predictions_of, each.runs)))
         for each in sets
     )  # fmt: skip
@@ -289,6 +289,11 @@ def _ranking(dossier: Dossier) -> Table:
 def _place(each: TiedSet) -> str:
     last = each.place + len(each.runs) - 1
     return str(each.place) if last == each.place else f"{each.place} to {last}"
+
+
+def _span(each: TiedSet) -> str:
+    best, worst = plain(each.best), plain(each.worst)
+    return best if len(each.runs) == 1 else f"{best} to {worst}"
 
 
 def _groups(dossier: Dossier) -> Table:

@@ -1,6 +1,7 @@
 """`summary.md`: the report as Markdown, and its accuracy table for a terminal."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from cruijff_kit.rendering.claims_panel import EXPLORATORY
 from cruijff_kit.rendering.references import markdown_section, markdown_sentence
@@ -9,6 +10,8 @@ from cruijff_kit.schema.report import AuditState, Dossier
 
 __all__ = ["audit_words", "method_words", "render_summary", "sentences_of", "terminal_table"]
 
+_CELLS = 1 << 14
+"""Cells remembered: nearly all of a large table stand in it many times over."""
 # What closes a report.
 _LAST = ("versions", "sources")
 
@@ -133,6 +136,7 @@ def _markdown(table: Table) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in ([column.name for column in table.columns], rules, *rows))
 
 
+@lru_cache(maxsize=_CELLS)
 def _cell(text: str, column: Column) -> str:
     safe = text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
     if column.kind == "code":

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cruijff_kit.rendering.numbers import factor_words, short_run
 from cruijff_kit.schema.plan import PlannedRun
 from cruijff_kit.schema.report import Dossier, Finding, Findings
+from cruijff_kit.schema.spec import Level
 
 __all__ = ["Setting", "last_findings", "settings_of", "shown_of"]
 
@@ -26,24 +27,18 @@ class Setting(NamedTuple):
 
 
 def settings_of(dossier: Dossier) -> tuple[Setting, ...]:
-    """Return the base models first, then every combination of levels, or every run that is listed by name.
-
-    Where none is trained, those alone.
-    """
+    """Return the base models first, then every combination of levels; where none is trained, those alone."""
     groups: dict[str, list[PlannedRun]] = {}
     trains = any(run.type == "fine-tuned" for run in dossier.plan.runs)
     for run in dossier.plan.runs:
         if run.type == "fine-tuned" or not trains:
-            name = _listed_name(run) if dossier.spec.runs else run.model.name
-            groups.setdefault(factor_words(run.factors) or name, []).append(run)
+            groups.setdefault(factor_words(run.factors or _listed(run)), []).append(run)
+    if len(groups) == 1:
+        groups = {factor_words(runs[0].factors) or runs[0].model.name: runs for runs in groups.values()}
     tuned = (Setting(name, f"c{index % _COLOURS}", _ids(runs)) for index, (name, runs) in enumerate(groups.items()))
     controls = [run for run in dossier.plan.runs if run.type == "control" and trains]
     base = (Setting("base model", "base", _ids(controls), base=True),) if controls else ()
     return (*base, *tuned)
-
-
-def _listed_name(run: PlannedRun) -> str:
-    return short_run(run.id).removesuffix(f"_seed{run.seed}")
 
 
 def last_findings(findings: Findings, task: str) -> dict[str, Finding]:
@@ -56,6 +51,11 @@ def last_findings(findings: Findings, task: str) -> dict[str, Finding]:
 def shown_of(settings: Sequence[Setting], *, limit: int) -> str:
     """Return a remark where a plot has panels for the first settings alone."""
     return f"; the first {limit} of {len(settings)} settings" if len(settings) > limit else ""
+
+
+def _listed(run: PlannedRun) -> dict[str, Level]:
+    """Return what tells a run that a design lists: its name, as it stands before seed and hash of the id."""
+    return {"run": short_run(run.id).removesuffix(f"_seed{run.seed}")}
 
 
 def _ids(runs: Sequence[PlannedRun]) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ _RULES = """
 *{box-sizing:border-box}
 html{background:var(--paper);color:var(--ink);font:17px/1.55 Charter,"Bitstream Charter","Iowan Old Style",Georgia,
 serif;-webkit-text-size-adjust:100%}
-body{margin:0 auto;padding:3.5rem 1.5rem 5rem;max-width:62rem}
+body{margin:0 auto;padding:3.5rem 1.5rem 5rem;max-width:68rem}
 header,section>p,section>ul,section>h2,.lead{max-width:44rem}
 h1{font-size:2.1rem;line-height:1.15;margin:0 0 .8rem;font-weight:600;letter-spacing:-.01em;overflow-wrap:anywhere}
 h2{font-size:1.2rem;margin:3.2rem 0 .5rem;font-weight:600}
@@ -87,7 +87,7 @@ figcaption b{color:var(--ink);font-weight:600}
 .scroll{overflow-x:auto;margin:.8rem 0 0}
 table{border-collapse:collapse;font-size:.78rem;line-height:1.35;font-variant-numeric:tabular-nums;min-width:60%}
 caption{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-th{font-weight:500;text-align:left;padding:.32rem .9rem .32rem 0}
+th{font-weight:500;text-align:left;padding:.32rem .75rem .32rem 0}
 thead th{color:var(--muted);vertical-align:bottom;border-bottom:1px solid var(--ink)}
 tbody th{font-weight:400;border-bottom:1px solid var(--grid);vertical-align:top}
 tbody th.code{white-space:nowrap}
@@ -95,11 +95,14 @@ tbody th.code{white-space:nowrap}
 .told td{max-width:30rem}
 .told td.text{min-width:14rem}
 .told td.source{white-space:normal;min-width:3rem;max-width:5rem}
-td{padding:.32rem .9rem .32rem 0;border-bottom:1px solid var(--grid);vertical-align:top}
+td{padding:.32rem .75rem .32rem 0;border-bottom:1px solid var(--grid);vertical-align:top}
 th.number,td.number{text-align:right;white-space:nowrap}
 td.code{white-space:nowrap}
 td.source{white-space:nowrap}
 #ranking td.code{white-space:normal}#ranking th{white-space:nowrap}
+#data table,#sources table{width:100%}
+#data .code,#sources .code{white-space:normal;overflow-wrap:anywhere}
+#data :is(td,th),#sources td{min-width:9rem}#data .number{min-width:0}
 td.source a{color:var(--muted);font-size:.72rem;margin-right:.3em}
 .nb{white-space:nowrap}
 .hash{color:var(--muted)}

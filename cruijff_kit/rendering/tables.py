@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from io import BytesIO
+from operator import attrgetter
 from types import ModuleType
-from typing import Any
 
 from pydantic import ValidationError
 
 from cruijff_kit.errors import ResultError, SiteError
 from cruijff_kit.schema.prediction import Prediction
-from cruijff_kit.schema.result import ResultTable
+from cruijff_kit.schema.result import ResultRow, ResultTable
 
 __all__ = ["predictions_parquet", "read_predictions", "results_parquet"]
 
@@ -58,12 +58,12 @@ _PREDICTIONS = {
 
 def results_parquet(table: ResultTable) -> bytes:
     """Return one row per run, task, epoch and metric; factor levels as text in a map."""
-    return _parquet([row.model_dump() for row in table.rows], _RESULTS)
+    return _parquet(table.rows, _RESULTS)
 
 
 def predictions_parquet(predictions: Sequence[Prediction]) -> bytes:
     """Return one row per sample and evaluated model."""
-    return _parquet([each.model_dump() for each in predictions], _PREDICTIONS)
+    return _parquet(predictions, _PREDICTIONS)
 
 
 def read_predictions(content: bytes, *, name: str) -> tuple[Prediction, ...]:
@@ -88,7 +88,7 @@ def read_predictions(content: bytes, *, name: str) -> tuple[Prediction, ...]:
         raise ResultError(f"`{name}` holds no predictions: {said}", hint="`ck collect` writes it again") from err
 
 
-def _parquet(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> bytes:
+def _parquet(rows: Sequence[ResultRow | Prediction], columns: dict[str, str]) -> bytes:
     pa = _pyarrow()
     from pyarrow import parquet
 
@@ -96,14 +96,13 @@ def _parquet(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> bytes:
         "string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_(),
         "levels": pa.map_(pa.string(), pa.string()), "strings": pa.list_(pa.string()), "floats": pa.list_(pa.float64()),
     }  # fmt: skip
-    arrays = [pa.array([_cell(row[name], kind) for row in rows], type=types[kind]) for name, kind in columns.items()]
+    cells = {name: list(map(attrgetter(name), rows)) for name in columns}
+    for name in (name for name, kind in columns.items() if kind == "levels"):
+        cells[name] = [[(factor, str(level)) for factor, level in each.items()] for each in cells[name]]
+    arrays = [pa.array(cells[name], type=types[kind]) for name, kind in columns.items()]
     buffer = BytesIO()
     parquet.write_table(pa.table(arrays, names=list(columns)), buffer, compression="zstd")
     return buffer.getvalue()
-
-
-def _cell(value: Any, kind: str) -> Any:
-    return [(name, str(level)) for name, level in value.items()] if kind == "levels" else value
 
 
 def _pyarrow() -> ModuleType:

@@ -78,7 +78,8 @@ def _for_mlx(adapter: Path, base: Path) -> _Form:
 
     settings = adapter_settings(adapter)
     if not (adapter / ADAPTER_WEIGHTS).is_file():
-        raise SiteError(f"`{adapter}` is no adapter of peft: it lacks `{ADAPTER_WEIGHTS}`")
+        hint = "it is one of mlx-lm already" if (adapter / MLX_WEIGHTS).is_file() else "name one that is whole"
+        raise SiteError(f"`{adapter}` is no adapter of peft: it lacks `{ADAPTER_WEIGHTS}`", hint=hint)
     check_plain(settings, adapter)
     weights = load_file(adapter / ADAPTER_WEIGHTS)
     _check_fits(weights, base)
@@ -104,7 +105,8 @@ def _for_peft(adapter: Path, base: Path) -> _Form:
 
     settings: dict[str, Any] = dict(adapter_settings(adapter))
     if not (adapter / MLX_WEIGHTS).is_file():
-        raise SiteError(f"`{adapter}` is no adapter of mlx-lm: it lacks `{MLX_WEIGHTS}`")
+        hint = "it is one of peft already" if (adapter / ADAPTER_WEIGHTS).is_file() else "name one that is whole"
+        raise SiteError(f"`{adapter}` is no adapter of mlx-lm: it lacks `{MLX_WEIGHTS}`", hint=hint)
     kind, parameters = settings.get("fine_tune_type", "lora"), settings.get("lora_parameters") or {}
     if kind not in {"lora", "dora"}:
         fact = f"`{adapter}` has `fine_tune_type: {kind}`, and peft adapts by LoRA"

@@ -196,6 +196,9 @@ def check_plain(settings: Mapping[str, object], adapter: Path) -> None:
     strange = [key for key, value in settings.items() if value and key not in _SETTINGS]
     # Some initialisations change the base, which then lies in no file.
     strange += [key for key, known in _KINDS.items() if key in settings and settings[key] not in known]
+    if "fine_tune_type" in settings:
+        hint = f"make one of peft of it first: `ck adapter convert {adapter} --to peft --out DIR`"
+        raise SiteError(f"`{adapter}` is an adapter of mlx-lm, and peft's are looked for here", hint=hint)
     if strange:
         fact = f"`{adapter}` has `{strange[0]}: {settings[strange[0]]}`, which is not merged on files"
         raise SiteError(fact, hint="load it with peft and call `merge_and_unload()`")

@@ -46,6 +46,7 @@ def load_causal_lm(folder: str | Path, *, dtype: torch.dtype, device: torch.devi
         options |= _four_bits(dtype, device)
     try:
         config = AutoConfig.from_pretrained(folder, **OFFLINE)
+        _refuse_packed(config, folder)
         if getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None:
             options["attn_implementation"] = "eager"
         loaded: Any = AutoModelForCausalLM.from_pretrained(folder, **options)
@@ -58,6 +59,14 @@ def load_causal_lm(folder: str | Path, *, dtype: torch.dtype, device: torch.devi
         fact = f"the model directory `{folder}` lacks {len(missing)} weights that its config.json calls for"
         raise SiteError(f"{fact}, such as `{missing[0]}`", hint="download the model again")
     return (model if nf4 else model.to(device)).eval()
+
+
+def _refuse_packed(config: Any, folder: str) -> None:
+    """Refuse weights that mlx-lm packed into few bits: transformers knows that form by no name, and says so darkly."""
+    told = getattr(config, "quantization_config", None)
+    if isinstance(told, dict) and "quant_method" not in told and {"bits", "group_size"} <= set(told):
+        fact = f"the weights in `{folder}` are packed by mlx-lm into {told['bits']} bits, which torch does not read"
+        raise SiteError(fact, hint="use `--backend mlx`, or the model that it was made of")
 
 
 def tokenizer_of(path: str) -> Any:

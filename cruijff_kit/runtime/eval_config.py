@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.runtime.adapter_files import ADAPTER_WEIGHTS
 from cruijff_kit.runtime.files import file_sha256
+from cruijff_kit.runtime.job_files import left_in
 from cruijff_kit.runtime.train_config import load_config
 from cruijff_kit.schema.config import EvalConfig
 from cruijff_kit.schema.layout import RunLayout
@@ -83,6 +82,7 @@ def checkpoint_sha256(config: EvalConfig, place: Place) -> str:
     """Return the hash of what is evaluated, proven by what the training job left.
 
     Raises:
+        ResultError: another version wrote what tells that it has finished.
         RunError: training has not finished, or the adapter is not the one it wrote.
     """
     if config.adapter is None:
@@ -90,10 +90,9 @@ def checkpoint_sha256(config: EvalConfig, place: Place) -> str:
     if config.adapter_sha256 is not None:
         return _as_set_up(config, config.adapter_sha256)
     marker = place.at(place.layout.done("train"))
-    try:
-        done = Done.model_validate_json(marker.read_bytes())
-    except (OSError, ValidationError) as err:
-        raise _refused(config, f"its training left no valid `{marker}`") from err
+    done = left_in(marker, Done)
+    if done is None or done.exit_code != 0:
+        raise _refused(config, f"its training left no valid `{marker}`")
     files = {place.experiment / name: sha256 for name, sha256 in done.artefacts.items()}
     weights = Path(config.adapter) / ADAPTER_WEIGHTS
     if weights not in files:

@@ -28,6 +28,7 @@ from cruijff_kit.runtime.job_files import (
     exit_code_of,
     finished,
     job_ids,
+    left_in,
     now,
     raise_if_stopped,
     stop_on_signals,
@@ -77,16 +78,17 @@ def evaluate(paths: Sequence[Path]) -> None:
         for config in {(cell.config.base_model, cell.config.dataset): cell.config for cell in cells}.values():
             check_inputs(config)
         inputs = [_inputs(cell, place) for cell in cells]
-        pending = [at for at, cell in enumerate(cells) if not _is_finished(cell, inputs[at], place=place)]
+        marks = [_earlier(cell, inputs[at], place=place) for at, cell in enumerate(cells)]
+        pending = [at for at, mark in enumerate(marks) if mark is None]
         if place.cell is None and pending:
             # Where all is done already, a job that was started once more and is killed must leave the marker.
             discard(place.done)
         progress = _Progress(status, cells, pending=pending)
         with _own_surroundings(place.folder, token=token), seldom_collected():
             for at in pending:
-                _evaluate_cell(cells[at], inputs[at], place=place, progress=progress)
+                marks[at] = _evaluate_cell(cells[at], inputs[at], place=place, progress=progress)
         if place.cell is None:
-            _finish(cells, place, token=token)
+            _finish([mark for mark in marks if mark is not None], place, token=token)
         status.enter("done", "" if pending else "every cell was finished already")
 
 
@@ -122,15 +124,14 @@ def _inputs(cell: CellJob, place: Place) -> dict[str, str]:
     }
 
 
-def _is_finished(cell: CellJob, inputs: dict[str, str], *, place: Place) -> bool:
-    try:
-        manifest = Manifest.model_validate_json((cell.folder / "manifest.json").read_bytes())
-    except (FileNotFoundError, ValueError):
-        return False
-    return manifest.inputs == inputs and finished(cell.folder / "DONE", experiment=place.experiment)
+def _earlier(cell: CellJob, inputs: dict[str, str], *, place: Place) -> Done | None:
+    """Return the marker of a cell that is finished with these inputs."""
+    manifest = left_in(cell.folder / "manifest.json", Manifest)
+    same = manifest is not None and manifest.inputs == inputs
+    return finished(cell.folder / "DONE", experiment=place.experiment) if same else None
 
 
-def _evaluate_cell(cell: CellJob, inputs: dict[str, str], *, place: Place, progress: _Progress) -> None:
+def _evaluate_cell(cell: CellJob, inputs: dict[str, str], *, place: Place, progress: _Progress) -> Done:
     started = now()
     discard(cell.folder / "DONE")
     for log in (cell.folder / "logs").glob("*.eval"):
@@ -152,6 +153,7 @@ def _evaluate_cell(cell: CellJob, inputs: dict[str, str], *, place: Place, progr
     hashes = artefact_hashes([log.path, manifest], experiment=place.experiment)
     done = Done(exit_code=0, artefacts=hashes, samples=log.samples, finished=now())
     write_aside(cell.folder / "DONE", done.model_dump_json(indent=2) + "\n")
+    return done
 
 
 def _runner() -> "Callable[..., FinishedLog]":
@@ -203,9 +205,8 @@ def _device(config: EvalConfig) -> str:
     return describe_device(choose_device(config.device))
 
 
-def _finish(cells: Sequence[CellJob], place: Place, *, token: int) -> None:
+def _finish(marks: Sequence[Done], place: Place, *, token: int) -> None:
     """Write the job's marker: it vouches for every file that the cells' own markers name."""
-    marks = [Done.model_validate_json((cell.folder / "DONE").read_bytes()) for cell in cells]
     hashes = {name: sha256 for mark in marks for name, sha256 in mark.artefacts.items()}
     samples = sum(mark.samples or 0 for mark in marks)
     done = Done(exit_code=0, artefacts=hashes, samples=samples, token=token, finished=now())

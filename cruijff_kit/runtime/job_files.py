@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import IO, Any, Literal, Self
+from typing import IO, Any, Literal, Self, TypeVar
 
-from pydantic import ValidationError
-
-from cruijff_kit.errors import CruijffError
+from cruijff_kit.errors import CruijffError, ResultError
 from cruijff_kit.runtime.files import FencedError, file_sha256, write_aside
 from cruijff_kit.runtime.requeue import own_job_id
+from cruijff_kit.schema.noun import OTHER_VERSION
 from cruijff_kit.schema.run import Done, JobStatus, Manifest, MetricPoint
 
 __all__ = [
@@ -25,14 +24,16 @@ __all__ = [
     "StatusFile",
     "Stopped",
     "artefact_hashes",
-    "earlier_manifest",
     "exit_code_of",
     "finished",
     "job_ids",
+    "left_in",
     "now",
     "raise_if_stopped",
     "stop_on_signals",
 ]
+
+_Left = TypeVar("_Left", Done, Manifest)
 
 
 def now() -> datetime:
@@ -188,8 +189,8 @@ class StatusFile:
 def _turn_before(path: Path | None) -> JobStatus | None:
     """Return what the turn before this one left; None where this is the job's first."""
     try:
-        before = JobStatus.model_validate_json(path.read_bytes()) if path is not None else None
-    except (OSError, ValidationError):
+        before = JobStatus.found_in(path.read_bytes()) if path is not None else None
+    except OSError:
         return None
     return before if before is not None and before.job_id and (before.job_id,) == job_ids() else None
 
@@ -267,22 +268,39 @@ def artefact_hashes(paths: Iterable[Path], *, experiment: Path) -> dict[str, str
     }
 
 
-def finished(marker: Path, *, experiment: Path) -> bool:
-    """Return whether a `DONE` says success and every artefact still has its hash."""
+def left_in(path: Path, kind: type[_Left]) -> _Left | None:
+    """Return what an earlier job left; None where there is nothing, or it is torn, which is told.
+
+    Raises:
+        ResultError: another version wrote it, whose work must not be undone; or it cannot be opened.
+    """
     try:
-        done = Done.model_validate_json(marker.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError:
-        return False
-    except ValidationError:
-        sys.stderr.write(f"`{marker}` is not readable; the job runs again\n")
-        return False
-    files = {experiment / name: digest for name, digest in done.artefacts.items()}
-    return done.exit_code == 0 and all(path.is_file() and file_sha256(path) == sha for path, sha in files.items())
-
-
-def earlier_manifest(run: Path) -> Manifest | None:
-    """Return the provenance an earlier job of this run left; None where there is none."""
-    try:
-        return Manifest.model_validate_json((run / "manifest.json").read_bytes())
-    except (FileNotFoundError, ValueError):
         return None
+    except OSError as err:
+        hint = "mend its permissions or the disk, then try again"
+        raise ResultError(f"`{path}` cannot be opened: {err.strerror}", hint=hint) from err
+    found = kind.found_in(content)
+    if found is None:
+        why = kind.unread(content)
+        if why == OTHER_VERSION:
+            hint = "use the version that ran the job; to do its work again, move that file away"
+            raise ResultError(f"`{path}` cannot be read: {why}", hint=hint)
+        sys.stderr.write(f"`{path}` cannot be read: {why}; it counts for nothing\n")
+    return found
+
+
+def finished(marker: Path, *, experiment: Path) -> Done | None:
+    """Return a `DONE` that says success and whose every artefact still has its hash; None for any other.
+
+    Raises:
+        ResultError: another version wrote it, or it cannot be opened.
+    """
+    done = left_in(marker, Done)
+    whole = done is not None and done.exit_code == 0 and not any(done.strays(lambda name: _digest(experiment / name)))
+    return done if whole else None
+
+
+def _digest(path: Path) -> str | None:
+    return file_sha256(path) if path.is_file() else None

@@ -1,7 +1,8 @@
 """Prompts as a network has read them: their keys and values, kept for what follows, branched and shared."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from inspect import signature
 from typing import Any, NamedTuple, Protocol
 
@@ -112,15 +113,28 @@ def read_on(
     network: Network, ids: Tensor, *, mask: Tensor, positions: Tensor, cache: Cache | None, keep: int = 1
 ) -> tuple[Tensor, Cache]:
     """Return the logits behind the last `keep` tokens of each row, and the cache that now holds them all."""
+    name = _cache_name(network)
     output = network(
         input_ids=ids,
         attention_mask=mask,
         position_ids=positions,
-        past_key_values=cache,
         use_cache=True,
         logits_to_keep=keep,
+        **{name: cache},
     )
-    return output.logits, output.past_key_values
+    return output.logits, getattr(output, name)
+
+
+def _cache_name(network: Any) -> str:
+    """Return what a network calls its keys and values: newer transformers give them another name."""
+    inner = network.get_base_model() if hasattr(network, "get_base_model") else network
+    return _name_of(getattr(inner.forward, "__func__", inner.forward))
+
+
+@lru_cache
+def _name_of(forward: Callable[..., Any]) -> str:
+    known = signature(forward).parameters
+    return "cache" if "cache" in known and "past_key_values" not in known else "past_key_values"
 
 
 def shared_prefix(network: Network, prompts: Sequence[PromptIds]) -> Prefix | None:

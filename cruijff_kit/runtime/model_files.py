@@ -39,6 +39,7 @@ MODEL_FILES = (
 """What makes a model what it is: name patterns of configuration, weights and tokenizer."""
 
 _MAX_HEADER = 100_000_000
+_THERE = "mend the path; `ck models list --here` shows those here, and `ck models make-tiny` makes a small one"
 _VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "*.tiktoken", "tekken.json")
 
 
@@ -63,7 +64,7 @@ def model_config(folder: Path) -> dict[str, Any]:
         SiteError: the directory or the file is missing, or is no JSON object.
     """
     if not folder.is_dir():
-        raise SiteError(f"model directory `{folder}` does not exist", hint="mend the path in `models`")
+        raise SiteError(f"model directory `{folder}` does not exist", hint=_THERE)
     path = folder / "config.json"
     if not path.is_file():
         found = ", ".join(f"`{name}`" for name in sorted(entry.name for entry in folder.iterdir())[:8])

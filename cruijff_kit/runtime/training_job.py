@@ -30,10 +30,10 @@ from cruijff_kit.runtime.job_files import (
     StatusFile,
     Stopped,
     artefact_hashes,
-    earlier_manifest,
     exit_code_of,
     finished,
     job_ids,
+    left_in,
     now,
 )
 from cruijff_kit.runtime.job_parts import processes_of, torch_loop
@@ -171,7 +171,7 @@ class TrainingJob:
 
     def _finish(self, made: list[Path], status: StatusFile) -> None:
         """Write provenance, then the last marker."""
-        earlier = earlier_manifest(self.run_dir)
+        earlier = left_in(self.run_dir / "manifest.json", Manifest)
         provenance = self._manifest((*(earlier.job_ids if earlier else ()), *self.jobs), status)
         write_aside(self.run_dir / "manifest.json", provenance.model_dump_json(indent=2) + "\n")
         hashes = artefact_hashes([*made, self.run_dir / "manifest.json"], experiment=self.run_dir.parent.parent)
@@ -181,10 +181,10 @@ class TrainingJob:
 
     def _finished(self) -> bool:
         """Return whether the run was finished under this configuration, and say so."""
-        earlier = earlier_manifest(self.run_dir) if self.ranks.main else None
+        earlier = left_in(self.run_dir / "manifest.json", Manifest) if self.ranks.main else None
         same = earlier is not None and earlier.inputs.get("config") == self.config_sha256
-        done = same and finished(self.run_dir / "DONE", experiment=self.run_dir.parent.parent)
-        if not self.ranks.everyone(done)[0]:
+        done = finished(self.run_dir / "DONE", experiment=self.run_dir.parent.parent) if same else None
+        if not self.ranks.everyone(done is not None)[0]:
             return False
         self._say(f"run {self.config.run_id} is finished; nothing to do")
         return True

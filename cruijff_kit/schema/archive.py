@@ -1,5 +1,6 @@
 """Archive nouns: what is put away, the manifest that proves it, and the mark left in its place."""
 
+from collections import Counter
 from typing import Literal
 
 from cruijff_kit.schema.audit import Anchor
@@ -110,6 +111,19 @@ class ArchivePreview(Noun):
     begun: bool
     """Whether an interrupted move is gone on with."""
 
+    @property
+    def question(self) -> str:
+        """Return the question put to the user; it depends on what lies there alone."""
+        if not self.moved:
+            return f"Go on putting {self.experiment} away in {self.archive}, whose copy there is whole?"
+        gone = Counter(item.kind for item in self.dropped)
+        kinds = ", ".join(f"{kind} of {count} runs" for kind, count in sorted(gone.items()))
+        lost = f"{_size(self.dropped_bytes)} are removed for good ({kinds})" if gone else "nothing is dropped"
+        return (
+            f"Move {self.experiment} to {self.archive} ({_size(self.bytes)}; {lost})? It leaves its place once every "
+            "copy is verified by hash, and can be brought back."
+        )
+
 
 class ArchiveReceipt(Noun):
     """An experiment that was put away."""
@@ -148,6 +162,14 @@ class UnarchivePreview(Noun):
     dropped: tuple[DiskItem, ...]
     """What was removed when it was put away, and does not come back."""
 
+    @property
+    def question(self) -> str:
+        """Return the question put to the user; it depends on the archive's manifest alone."""
+        return (
+            f"Bring {self.experiment} back from {self.archive} to {self.origin} ({self.files} files, "
+            f"{_size(self.bytes)})? The archive is removed once every file is verified."
+        )
+
 
 class UnarchiveReceipt(Noun):
     """An experiment that was brought back."""
@@ -162,3 +184,7 @@ class UnarchiveReceipt(Noun):
     """What they hold."""
     dropped: tuple[DiskItem, ...]
     """What was removed when it was put away, and did not come back."""
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"

@@ -1,10 +1,25 @@
 """The base of every noun: frozen, strict about keys, documented field by field."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
-__all__ = ["UNKNOWN_SHA256", "Name", "Noun", "RunId", "Sha256", "TimeLimit", "Timestamp", "fact_of"]
+__all__ = [
+    "OTHER_VERSION",
+    "UNKNOWN_SHA256",
+    "Name",
+    "Noun",
+    "RunId",
+    "Sha256",
+    "TimeLimit",
+    "Timestamp",
+    "fact_of",
+    "first_fault",
+]
+
+
+OTHER_VERSION = "another version of cruijff-kit wrote it"
+"""Why a whole file is no noun that is known here."""
 
 
 class Noun(BaseModel):
@@ -19,11 +34,39 @@ class Noun(BaseModel):
         allow_inf_nan=False,
     )
 
+    @classmethod
+    def found_in(cls, content: bytes | None) -> Self | None:
+        """Return what a file holds; None where there is none, or `unread` tells why it cannot be read."""
+        try:
+            return None if content is None else cls.model_validate_json(content)
+        except ValidationError:
+            return None
+
+    @classmethod
+    def unread(cls, content: bytes) -> str:
+        """Return why a file cannot be read as this noun; empty where it can.
+
+        Files are renamed into place, so one that is torn was damaged since. A key or a
+        form that is not known here comes from another version, whose work counts.
+        """
+        try:
+            cls.model_validate_json(content)
+        except ValidationError as err:
+            odd = any(each["type"] == "extra_forbidden" or each["loc"] == ("schema_version",) for each in err.errors())
+            return OTHER_VERSION if odd else "it is torn, or was changed by hand"
+        return ""
+
 
 def fact_of(message: str) -> str:
     """Return what validation says against a value as our own messages say it; names in it keep their capitals."""
     fact = message.removeprefix("Value error, ")
     return f"{fact[:1].lower()}{fact[1:]}"
+
+
+def first_fault(err: ValidationError) -> str:
+    """Return the first thing that validation says against a file, after the place in it."""
+    first = err.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'the whole'}: {fact_of(first['msg'])}"
 
 
 def _milliseconds(moment: AwareDatetime) -> str:

@@ -1,5 +1,6 @@
 """Run nouns: what a job writes of itself, and what is known of a run."""
 
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -115,6 +116,22 @@ class Done(Noun):
     """Whether an import wrote it: no exit code is known then, and 0 only says that the files are these."""
     finished: Timestamp
     """When it was written."""
+
+    def below(self, folder: str) -> dict[str, str]:
+        """Return the files it made below a folder, path in it to hash, wherever that folder lay then."""
+        cut = ((f"/{path}".rpartition(f"/{folder}/"), sha256) for path, sha256 in self.artefacts.items())
+        return {inside: sha256 for (_, found, inside), sha256 in cut if found}
+
+    def strays(self, digest: Callable[[str], str | None]) -> Iterator[tuple[str, str | None]]:
+        """Yield the files that are not those it made, each with its hash now; None for one that is gone.
+
+        Args:
+            digest: returns a file's hash, or None where there is none.
+        """
+        for path, sha256 in self.artefacts.items():
+            found = digest(path)
+            if found != sha256:
+                yield path, found
 
 
 class PromptParity(Noun):

@@ -1,6 +1,7 @@
 """Task nouns: what a task of one's own asks, and what was made of that."""
 
-from typing import Annotated, Literal
+from keyword import iskeyword
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -20,6 +21,11 @@ _SCORERS: dict[str, tuple[str, ...]] = {
     "probability": ("numeric_risk",),
     "json": ("decision",),
 }
+# A task is a function of its file: by one of these names it would take the place of what the file itself uses.
+_TAKEN = {
+    "dict", "enumerate", "fill_template", "generate", "list", "multiple_choice", "rows", "sample", "set", "sorted",
+    "str", "stream_rows", "system_message", "task", "zip", *get_args(ScorerName),
+}  # fmt: skip
 
 
 class TaskRequest(Noun):
@@ -48,6 +54,10 @@ class TaskRequest(Noun):
 
     @model_validator(mode="after")
     def _fits(self) -> "TaskRequest":
+        if iskeyword(self.name) or self.name in _TAKEN:
+            raise ValueError(
+                f"`{self.name}` is a word that the file of the task uses itself; give the task another name"
+            )
         closed = self.answer in {"options", "probability"}
         if closed and len(self.options) < 2:
             raise ValueError(f"answers of kind `{self.answer}` need two options at least")

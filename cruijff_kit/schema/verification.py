@@ -79,6 +79,8 @@ class Verification(Noun):
     """Version of this package that wrote the report; empty where the record tells none."""
     files: int
     """Files whose hashes were compared."""
+    adapters: int = 0
+    """Adapters whose files were compared with what trainings wrote and evaluations say they were of."""
     values: int
     """Values of result tables computed anew and compared."""
     figures: int

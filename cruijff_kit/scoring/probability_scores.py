@@ -128,13 +128,20 @@ def _fitted(design: Floats, outcomes: Floats, *, offset: Floats) -> FittedLine:
     for _ in range(_STEPS):
         chances = 1 / (1 + np.exp(-np.clip(design @ weights + offset, -700, 700)))
         curvature = (design * (chances * (1 - chances))[:, None]).T @ design
-        if np.linalg.cond(curvature) > 1 / np.finfo(np.float64).eps:
+        if _singular(curvature):
             break
         step = np.asarray(np.linalg.solve(curvature, design.T @ (outcomes - chances)), dtype=np.float64)
         weights = weights + _damping(design, outcomes, offset=offset, weights=weights, step=step) * step
         if np.abs(step).max() < 1e-10 * (1 + np.abs(weights).max()):
             return FittedLine(Estimate(float(weights[0]), n), _error(design, outcomes - chances, curvature=curvature))
     return _unfitted(n, "the probabilities separate the outcomes perfectly; every steeper line fits better")
+
+
+def _singular(curvature: Floats) -> bool:
+    """Return whether no step can be computed; a single number is so at 0 alone, and needs no decomposition."""
+    if curvature.size == 1:
+        return not curvature.any()
+    return bool(np.linalg.cond(curvature) > 1 / np.finfo(np.float64).eps)
 
 
 def _error(design: Floats, residuals: Floats, *, curvature: Floats) -> float:

@@ -157,8 +157,11 @@ def scorer_figures(predictions: Sequence[Prediction], scorer: str, *, rules: Sco
         scorer: whose figures.
         rules: what the scorer was told.
     """
+    names = measures_of(scorer, rules.options)
+    if not names:
+        return {}
     answers = scorer_answers(predictions, scorer, rules=rules)
-    return {name: measure_answers(name, answers) for name in measures_of(scorer, rules.options)}
+    return {name: measure_answers(name, answers) for name in names}
 
 
 def scorer_answers(predictions: Sequence[Prediction], scorer: str, *, rules: ScoringRules) -> Answers:

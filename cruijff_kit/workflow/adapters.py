@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from cruijff_kit.errors import RunError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.adapter import (
@@ -140,7 +138,7 @@ def _vouching(files: Sequence[PortedFile], world: World) -> Iterator[_Vouching]:
     """Yield the markers of this experiment that name some of the files, with the new hashes in them."""
     news = {file.path: file for file in files}
     for path in world.store.glob("runs", "*/DONE") if files else ():
-        done = _done(path, world)
+        done = Done.found_in(world.store.read(path))
         named = {name: str((world.store.root / name).resolve()) for name in done.artefacts} if done else {}
         if done is None or not news.keys() & set(named.values()):
             continue
@@ -154,14 +152,6 @@ def _vouching(files: Sequence[PortedFile], world: World) -> Iterator[_Vouching]:
             artefacts[name] = file.after
         text = done.model_copy(update={"artefacts": artefacts}).model_dump_json(indent=2) + "\n"
         yield _Vouching(path, text, frozenset(named.values()) & news.keys())
-
-
-def _done(path: str, world: World) -> Done | None:
-    text = world.store.read_text(path)
-    try:
-        return None if text is None else Done.model_validate_json(text)
-    except ValidationError:
-        return None
 
 
 def _refuse_unvouched(files: Sequence[PortedFile], vouching: Sequence[_Vouching]) -> None:

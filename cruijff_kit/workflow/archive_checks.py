@@ -62,6 +62,9 @@ def refuse_unfit(place: str, mark: ArchiveMark | None, *, world: World) -> None:
         fact = f"`{ExperimentLayout.elsewhere}` in the experiment is where the archive keeps what lies outside"
         raise PlanError(fact, hint="rename that folder")
     refuse_freer(place, world=world)
+    for each in own[1:]:
+        # What lies there is removed in the end.
+        refuse_writing(each, world)
     vault.survey(str(root))
 
 

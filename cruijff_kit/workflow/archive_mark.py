@@ -13,6 +13,7 @@ from cruijff_kit.schema.archive import ArchiveManifest, ArchiveMark
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.layout import ArchiveLayout, ExperimentLayout
 from cruijff_kit.workflow.moving import misfits
+from cruijff_kit.workflow.roots import refuse_writing
 from cruijff_kit.workflow.surroundings import vault_of
 
 __all__ = [
@@ -58,8 +59,14 @@ def write_mark(mark: ArchiveMark, *, world: World) -> ArchiveMark:
 
 
 def archive_of(mark: ArchiveMark, *, world: World) -> str:
-    """Return the absolute directory of an archive."""
-    return str(PurePosixPath(project_of(world), mark.archive))
+    """Return the absolute directory of an archive.
+
+    Raises:
+        PlanError: a mark that somebody changed leads out of the directories an assistant may use.
+    """
+    place = str(PurePosixPath(project_of(world), mark.archive))
+    refuse_writing(place, world)
+    return place
 
 
 def place_words(place: str, *, world: World) -> str:
@@ -77,6 +84,7 @@ def manifest_in(place: str, mark: ArchiveMark | None, *, world: World) -> Archiv
         world: the experiment and its surroundings.
 
     Raises:
+        PlanError: what is in it belongs out of the directories an assistant may use.
         ResultError: it is missing, or not as it was written.
     """
     content = vault_of(world).read(place, ExperimentLayout.archived)
@@ -87,6 +95,8 @@ def manifest_in(place: str, mark: ArchiveMark | None, *, world: World) -> Archiv
     with suppress(ValidationError):
         manifest = ArchiveManifest.model_validate_json(content)
         if not changed:
+            for each in manifest.places.values():
+                refuse_writing(each, world)
             return manifest
     fact = f"`{ExperimentLayout.archived}` in `{place}` is not as it was written"
     raise ResultError(fact, hint="restore it from a copy: nothing else proves what is in the archive")

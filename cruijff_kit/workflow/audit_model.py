@@ -15,6 +15,7 @@ from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.data import Tier
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
 from cruijff_kit.schema.model_audit import AuditFile, AuditReceipt, AuditRequest, AuditRules, ComponentName, ModelAudit
+from cruijff_kit.schema.noun import first_fault
 from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.spec import ExperimentSpec
@@ -117,8 +118,7 @@ def read_audits(*, world: World) -> AuditFile:
     try:
         return AuditFile.model_validate_json(content)
     except ValidationError as err:
-        where = ".".join(str(part) for part in err.errors()[0]["loc"])
-        fact = f"`{ExperimentLayout.model_audit}` cannot be read: {where}: {err.errors()[0]['msg']}"
+        fact = f"`{ExperimentLayout.model_audit}` cannot be read: {first_fault(err)}"
         raise ResultError(fact, hint="move it away; `ck audit-model` writes it again") from err
 
 

@@ -1,10 +1,7 @@
 """Provenance of what is audited: record, seal, markers, checkpoint and data, each verified against its bytes."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import PurePath
-
-from pydantic import ValidationError
 
 from cruijff_kit.analysis.audit_verdicts import held
 from cruijff_kit.errors import PlanError, SiteError, SpecError
@@ -63,24 +60,21 @@ def _training(run: PlannedRun, world: World) -> Iterator[AuditCheck]:
     if done is None:
         yield held(name, None, reason="its training left no marker that can be read")
         return
-    digests = {path: world.store.digest(path) for path in done.artefacts}
-    changed = [path for path, digest in digests.items() if digest not in {None, done.artefacts[path]}]
-    missing = [path for path, digest in digests.items() if digest is None]
+    strays = dict(done.strays(world.store.digest))
+    changed = [path for path, digest in strays.items() if digest is not None]
+    missing = [path for path, digest in strays.items() if digest is None]
     if done.exit_code or changed:
         fact = f"`{changed[0]}` is not what it wrote" if changed else f"it ended with exit code {done.exit_code}"
         yield held(name, False, reason=fact)
     elif missing:
-        yield held(
-            name, None, reason=f"{len(missing)} of {len(digests)} files are not there any more, `{missing[0]}` first"
-        )
+        count = f"{len(missing)} of {len(done.artefacts)} files"
+        yield held(name, None, reason=f"{count} are not there any more, `{missing[0]}` first")
     else:
-        yield held(name, True, reason=f"all {len(digests)} files are what it wrote, by their hashes")
+        yield held(name, True, reason=f"all {len(done.artefacts)} files are what it wrote, by their hashes")
 
 
 def _done(run: PlannedRun, world: World) -> Done | None:
-    with suppress(ValidationError):
-        return Done.model_validate_json(world.store.read(RunLayout(run.id).done("train")) or b"")
-    return None
+    return Done.found_in(world.store.read(RunLayout(run.id).done("train")))
 
 
 def _evaluation(run: PlannedRun, chosen: Sequence[Prediction], *, world: World) -> AuditCheck:

@@ -14,6 +14,7 @@ from cruijff_kit.rendering.tables import read_predictions
 from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.calibration import Calibrator
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
+from cruijff_kit.schema.noun import first_fault
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.workflow.attempts import find_run
 from cruijff_kit.workflow.audit import acts_of
@@ -182,8 +183,7 @@ def read_calibrator(run: str, *, world: World) -> Calibrator:
     try:
         return Calibrator.model_validate_json(content)
     except ValidationError as err:
-        where = ".".join(str(part) for part in err.errors()[0]["loc"])
-        raise ResultError(f"`{path}` cannot be read: {where}: {err.errors()[0]['msg']}", hint=_AGAIN) from err
+        raise ResultError(f"`{path}` cannot be read: {first_fault(err)}", hint=_AGAIN) from err
 
 
 def fitted_calibrator(run: str, *, world: World) -> Calibrator | None:

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.provenance import environment_lock, git_state, package_versions
@@ -39,13 +37,8 @@ def manifests_of(sealed: Sealed, world: World) -> dict[str, Manifest]:
     """Return the manifests that jobs of a run left, by what they did: `training`, or an evaluation's name."""
     layout = RunLayout(sealed.run.id)
     paths = {TRAINING: layout.manifest} | {cell.name: layout.cell_manifest(cell.name) for cell in sealed.run.cells}
-    found: dict[str, Manifest] = {}
-    for name, path in paths.items():
-        try:
-            found[name] = Manifest.model_validate_json(world.store.read(path) or b"")
-        except ValidationError:
-            continue
-    return found
+    found = {name: Manifest.found_in(world.store.read(path)) for name, path in paths.items()}
+    return {name: manifest for name, manifest in found.items() if manifest is not None}
 
 
 def differences_here(

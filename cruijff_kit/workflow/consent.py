@@ -1,6 +1,7 @@
 """Consent: yellow data goes a way out once a person let it, for its content as it is; red data goes none."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from shlex import quote
 
 from cruijff_kit.errors import PlanError, RunError, SpecError
@@ -153,10 +154,16 @@ def closed(tier: Tier, data: Mapping[str, str], *, way: Way, path: str = "", wor
         return None
     named = ", ".join(f"`{name}`" for name in list(lacking)[:3]) or "it"
     fact = f"the data is yellow, and no consent is on record that {named}, as it is now, be {_DOES[way]}"
-    names = {"-C": world.store.root.name, "data allow": path}
-    words = [f"{word} {quote(name)}" if name else word for word, name in names.items()]
-    command = f"ck {' '.join(words)} --way {way} --reason …"
+    command = f"ck{_place_of(world.store.root)} data allow{f' {quote(path)}' if path else ''} --way {way} --reason …"
     return Closed(tier=tier, fact=fact, hint=f"whoever may decide agrees by `{command}` in a terminal")
+
+
+def _place_of(root: Path) -> str:
+    """Return how a command names the experiment from here; from outside of its project, as typed in that."""
+    here = Path.cwd()
+    if root == here:
+        return ""
+    return f" -C {quote(str(root.relative_to(here)) if root.is_relative_to(here) else root.name)}"
 
 
 def closed_plan(plan: Plan, *, way: Way, world: World) -> Closed | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from cruijff_kit.data.converters import write_dataset
-from cruijff_kit.data.formats import Content, content_sha256
+from cruijff_kit.data.formats import Content, content_sha256, is_data_file
 from cruijff_kit.data.loaders import Columns, load_splits
 from cruijff_kit.data.tiers import TIERS, strictest
 from cruijff_kit.errors import SpecError
@@ -78,21 +78,25 @@ def convert_data(source: str, target: str, *, force: bool = False, world: World)
     return receipt
 
 
-def own_target(target: str, *, source: str, force: bool, world: World) -> str:
+def own_target(target: str, *, source: str | None, force: bool, world: World) -> str:
     """Return where a file of the user's may be written, relative to the experiment.
 
     Args:
         target: the file, as it was named.
-        source: what it is made of; it is kept no less closely there.
+        source: what it is made of; it is kept no less closely there, and never replaced. None where it is made up.
         force: replace what is there.
         world: the experiment.
 
     Raises:
-        SpecError: it is a place of the experiment's own files, outside it, kept less closely, or there already.
+        SpecError: it is a place of the experiment's own files, outside it, kept less closely, there already, or the
+            source or a part of it.
     """
     name = _relative(target, world)
+    if source is not None:
+        _refuse_source(source, name, root=world.store.root)
     _refuse_overwriting(name, {name: b""}, force=force, world=world)
-    _refuse_freer(source, name, world=world)
+    if source is not None:
+        _refuse_freer(source, name, world=world)
     return name
 
 
@@ -134,6 +138,17 @@ def _refuse_overwriting(name: str, files: Mapping[str, Content], *, force: bool,
     if others:
         hint = "name another folder, or move those away: whatever lies in it is part of the data set"
         raise SpecError(f"folder `{name}` holds `{others[0]}` already", hint=hint)
+
+
+def _refuse_source(source: str, target: str, *, root: Path) -> None:
+    """Refuse to replace what is read, even where replacing was asked for, or to become a part of it."""
+    read, written = (root / source).resolve(), (root / target).resolve()
+    if read == written:
+        hint = "write another file, look at it, and move it over this one then"
+        raise SpecError(f"`{target}` is the source itself, and would be gone", hint=hint)
+    if written.is_relative_to(read) and is_data_file(written.relative_to(read).as_posix()):
+        hint = "name a place outside that folder: whatever lies in it is part of the data set"
+        raise SpecError(f"`{target}` would lie in `{source}`, which is read", hint=hint)
 
 
 def _refuse_freer(source: str, target: str, *, world: World) -> None:

@@ -5,9 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import NamedTuple, TypeVar
-
-from pydantic import ValidationError
+from typing import NamedTuple
 
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.base_record import ADAPTER_WEIGHTS
@@ -20,8 +18,6 @@ from cruijff_kit.schema.run import Done, JobStatus, Manifest
 from cruijff_kit.workflow.crate_files import adapter_folder
 
 __all__ = ["Told", "told_of"]
-
-_File = TypeVar("_File", Done, JobStatus, Manifest)
 
 _REPORTED = (ExperimentLayout.results, ExperimentLayout.report, ExperimentLayout.page)
 
@@ -102,9 +98,9 @@ def _generated(ground: _Ground) -> None:
 
 
 def _trained(run: PlannedRun, ground: _Ground) -> None:
-    layout = RunLayout(run.id)
-    done, manifest = _read(Done, layout.done("train"), ground=ground), _read(Manifest, layout.manifest, ground=ground)
-    own = _read(JobStatus, layout.status("train"), ground=ground)
+    layout, store = RunLayout(run.id), ground.world.store
+    done, manifest = Done.found_in(store.read(layout.done("train"))), Manifest.found_in(store.read(layout.manifest))
+    own = JobStatus.found_in(store.read(layout.status("train")))
     failed = done is None and own is not None and own.state == "failed"
     if done is None and not failed:
         return
@@ -132,17 +128,17 @@ def _trained(run: PlannedRun, ground: _Ground) -> None:
 
 
 def _evaluated(run: PlannedRun, cell: Cell, *, ground: _Ground) -> None:
-    layout = RunLayout(run.id)
-    done = _read(Done, layout.cell_done(cell.name), ground=ground)
+    layout, store = RunLayout(run.id), ground.world.store
+    done = Done.found_in(store.read(layout.cell_done(cell.name)))
     if done is None:
         return
-    manifest = _read(Manifest, layout.cell_manifest(cell.name), ground=ground)
+    manifest = Manifest.found_in(store.read(layout.cell_manifest(cell.name)))
     told = {facts.sha256: facts.key for facts in ground.plan.datasets}
     key = told.get(manifest.inputs.get("data", "") if manifest else "", run.dataset)
     objects = [_model(run, ground), _dataset(key, ground)]
     objects += [path for path in (layout.cell_config(cell.name), layout.eval_script) if path in ground.files]
     if cell.epoch is not None:
-        trained = _read(Done, layout.done("train"), ground=ground)
+        trained = Done.found_in(store.read(layout.done("train")))
         objects += [_adapter(run, cell.epoch, done=trained, ground=ground)]
     results = [path for path in (layout.cell_manifest(cell.name), layout.cell_done(cell.name)) if path in ground.files]
     ground.told.actions.append(
@@ -190,13 +186,6 @@ def _reported(ground: _Ground) -> None:
 
 def _version(ground: _Ground) -> str:
     return next((each.version for each in ground.told.software.values() if each.name == "cruijff-kit"), "unknown")
-
-
-def _read(kind: type[_File], path: str, *, ground: _Ground) -> _File | None:
-    try:
-        return kind.model_validate_json(ground.world.store.read(path) or b"")
-    except ValidationError:
-        return None
 
 
 def _thing(ground: _Ground, name: str, *, said: str, sha256: str | None, about: str) -> str:
@@ -256,20 +245,24 @@ def _adapter(run: PlannedRun, epoch: int, *, done: Done | None, ground: _Ground)
     folder = adapter_folder(run, epoch)
     if any(path.startswith(folder) for path in ground.files):
         return folder
-    tail = f"{folder.removeprefix('outputs/')}{ADAPTER_WEIGHTS}"
-    sha256 = next((sha for path, sha in (done.artefacts if done else {}).items() if path.endswith(tail)), None)
+    made = done.below(folder.removeprefix("outputs/").rstrip("/")) if done is not None else {}
     about = f"LoRA adapter of epoch {epoch}, told by the hash of its weights alone"
-    return _thing(ground, f"adapter-{run.id}-epoch_{epoch}", said=f"adapter of {run.id}", sha256=sha256, about=about)
+    return _thing(
+        ground,
+        f"adapter-{run.id}-epoch_{epoch}",
+        said=f"adapter of {run.id}",
+        sha256=made.get(ADAPTER_WEIGHTS),
+        about=about,
+    )
 
 
 def _logs(run: PlannedRun, cell: Cell, *, done: Done, ground: _Ground) -> Iterator[str]:
     """Yield how actions name an evaluation's logs."""
-    for path, sha256 in done.artefacts.items():
-        name = PurePosixPath(path).name
-        inside = f"{RunLayout(run.id).cell_logs(cell.name)}/{name}"
-        if inside in ground.files:
-            yield inside
-        elif path.endswith(".eval"):
+    folder = RunLayout(run.id).cell_logs(cell.name)
+    for name, sha256 in done.below(folder).items():
+        if f"{folder}/{name}" in ground.files:
+            yield f"{folder}/{name}"
+        else:
             about = "Log of an evaluation, told by its hash alone"
             yield _thing(ground, f"log-{run.id}-{cell.name}-{name}", said=name, sha256=sha256, about=about)
 

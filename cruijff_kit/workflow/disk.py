@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from pydantic import ValidationError
-
 from cruijff_kit.data.yaml_text import load_yaml
 from cruijff_kit.errors import CruijffError, Problem
 from cruijff_kit.planning.estimates import disk_span
@@ -219,11 +217,7 @@ def _output(run: PlannedRun, world: World) -> str | None:
 def _forget(item: DiskItem, files: Sequence[str], *, world: World) -> None:
     """Take files out of what a run's `DONE` vouches for, before they go."""
     path = RunLayout(item.run_id).done("train")
-    text = world.store.read_text(path)
-    try:
-        done = None if text is None else Done.model_validate_json(text)
-    except ValidationError:
-        done = None
+    done = Done.found_in(world.store.read(path))
     if done is None:
         return
     gone = {str(PurePosixPath(item.folder, file)) for file in files}

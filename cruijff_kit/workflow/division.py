@@ -15,7 +15,7 @@ from cruijff_kit.errors import Problem, SpecError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.schema.dataset_report import Division, SplitReceipt
 from cruijff_kit.workflow.conversion import own_target, record_written
-from cruijff_kit.workflow.item_rows import Gathered, opened_rows, refuse_changing, reported, source_sha256
+from cruijff_kit.workflow.item_rows import Gathered, opened_rows, reported, source_sha256, unchanged
 
 __all__ = ["split_data"]
 
@@ -57,6 +57,7 @@ def split_data(
         SpecError: rows or target are wrong, or a split would be empty.
     """
     rows, places = opened_rows(source, world=world), _places(target, division, source=source, force=force, world=world)
+    digest = source_sha256(source, world=world)
     found = _look(rows, source, stratify=division.stratify, progress=progress)
     chosen = _chosen(found, division)
     place_of = [chosen[group] for group in found.group_of]
@@ -65,10 +66,9 @@ def split_data(
     if empty:
         fact = f"`{source}` has {len(place_of)} rows, so split `{empty[0]}` would get none"
         raise SpecError(fact, hint="gather more rows, or set its share to 0")
-    digest = source_sha256(source, world=world)
     texts = _texts(places, whole=bool(PurePosixPath(target).suffix), rows=rows, place_of=place_of)
-    written = {place: world.store.write_parts(place, parts)[0] for place, parts in texts}
-    refuse_changing(source, digest, world=world)
+    kept = ((place, unchanged(parts, source, sha256=digest, world=world)) for place, parts in texts)
+    written = {place: world.store.write_parts(place, parts)[0] for place, parts in kept}
     record_written("split", places[0], inputs={source: digest}, outputs=written, world=world)
     return SplitReceipt(
         source=source,

@@ -5,8 +5,6 @@ from pathlib import PurePath
 from statistics import fmean
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from cruijff_kit.ports import RunStore, World
 from cruijff_kit.schema.evaluation import EvalTask
 from cruijff_kit.schema.imported import Foreign, ImportRecord
@@ -48,13 +46,12 @@ def read_cell(run: PlannedRun, cell: Cell, *, world: World) -> CellResult:
     Any other log, a changed one included, is never used in its place.
     """
     layout = RunLayout(run.id)
-    text = world.store.read_text(layout.cell_done(cell.name))
-    if text is None:
+    content = world.store.read(layout.cell_done(cell.name))
+    if content is None:
         return CellResult("", None, _unfinished(layout, world.store))
-    try:
-        done = Done.model_validate_json(text)
-    except ValidationError:
-        return CellResult("", None, "its `DONE` cannot be read")
+    done = Done.found_in(content)
+    if done is None:
+        return CellResult("", None, f"its `DONE` cannot be read: {Done.unread(content)}")
     if done.exit_code != 0:
         return CellResult("", None, f"the evaluation ended with exit code {done.exit_code}")
     return _vouched(run, cell, done=done, world=world)
@@ -151,11 +148,8 @@ def parity_notes(plan: Plan, *, world: World) -> Iterator[str]:
             continue
         layout = RunLayout(run.id)
         for cell in run.cells:
-            text = world.store.read_text(layout.cell_manifest(cell.name))
-            try:
-                found = Manifest.model_validate_json(text or "").prompt_parity
-            except ValidationError:
-                continue
+            manifest = Manifest.found_in(world.store.read(layout.cell_manifest(cell.name)))
+            found = manifest.prompt_parity if manifest is not None else None
             if found is not None:
                 name = f"`{run.id}` on {cell.task.name}"
                 yield f"{name}, behind `{run.model.api}`: prompt parity: {found.verdict}, {found.reason}"
@@ -164,7 +158,7 @@ def parity_notes(plan: Plan, *, world: World) -> Iterator[str]:
 def _vouched(run: PlannedRun, cell: Cell, *, done: Done, world: World) -> CellResult:
     """Read the newest log that `DONE` names and check that it is what was recorded."""
     folder = RunLayout(run.id).cell_logs(cell.name)
-    # By name alone: records hold absolute paths, and experiments are moved.
+    # By name alone: a marker that was copied with its logs still tells whose they are.
     recorded = {PurePath(path).name: sha for path, sha in done.artefacts.items() if path.endswith(".eval")}
     present = [path for path in world.store.glob(folder, "*.eval") if PurePath(path).name in recorded]
     if not present:
@@ -181,11 +175,8 @@ def _imported(source: str, done: Done, *, world: World) -> Foreign | None:
     """Return whose samples a log holds that another system wrote; None for our own, which say it themselves."""
     if not done.imported:
         return None
-    try:
-        record = ImportRecord.model_validate_json(world.store.read(ExperimentLayout.imported) or b"")
-    except ValidationError:
-        return None
-    return next((each.about for each in record.logs if each.path == source), None)
+    record = ImportRecord.found_in(world.store.read(ExperimentLayout.imported))
+    return next((each.about for each in record.logs if each.path == source), None) if record is not None else None
 
 
 def _fault(record: EvalLogRecord, done: Done) -> str:
@@ -222,9 +213,8 @@ def _verdicts(result: CellResult, scorer: str) -> tuple[tuple[bool | None, ...] 
 def _unfinished(layout: RunLayout, store: RunStore) -> str:
     """Return why a cell has no `DONE`, from what its jobs say of themselves."""
     for step, words in (("eval", "evaluation"), ("train", "training")):
-        try:
-            own = JobStatus.model_validate_json(store.read(layout.status(step)) or b"")
-        except ValidationError:
+        own = JobStatus.found_in(store.read(layout.status(step)))
+        if own is None:
             continue
         if own.state in ("failed", "stopped"):
             return f"its {words} {own.state} at {own.step} of {own.total}" + (f": {own.message}" if own.message else "")

@@ -63,7 +63,7 @@ def generate_data(
     if written:
         # What a design would find under this name is this very data set, or a torn one.
         known = ExperimentLayout.dataset(made.facts.key)
-        own_target(path, source=next(iter(named), path), force=force or path == known, world=world)
+        own_target(path, source=next(iter(named), None), force=force or path == known, world=world)
         write_generated(made, path, world=world)
     return GenerationReceipt(
         path=path,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cruijff_kit.data.tiers import strictest
-from cruijff_kit.errors import PlanError, RunError
+from cruijff_kit.errors import CruijffError, PlanError, RunError
 from cruijff_kit.ports import World
 from cruijff_kit.rendering.summary import front_matter
 from cruijff_kit.runtime.data_files import data_names
@@ -71,9 +71,15 @@ def grow_design(
             "controls": _controls(chosen, factors, seeds=seeds),
         }
     )
+    own = [path for path in copied if target.store.digest(path) is None]
     for path in copied:
         target.store.write(path, world.store.read(path) or b"")
-    return _written(grown, chosen, reason=reason, target=target)
+    try:
+        return _written(grown, chosen, reason=reason, target=target)
+    except CruijffError:
+        if target.shelf is not None:
+            target.shelf.remove(str(target.store.root), own)
+        raise
 
 
 def _grown(spec: ExperimentSpec, run: PlannedRun, *, factors: Mapping[str, tuple[Level, ...]]) -> ExperimentSpec:

@@ -11,6 +11,7 @@ from cruijff_kit.data.merkle import climb, leaf_hash, sibling_path, tree_root
 from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.inclusion import LineProof, LogRoot, ProofVerdict
+from cruijff_kit.schema.noun import first_fault
 from cruijff_kit.workflow.audit import verify_audit
 
 __all__ = ["check_proof", "log_root", "prove_line", "root_of"]
@@ -127,9 +128,7 @@ def _read(kind: type[_File], text: str, *, what: str) -> _File:
     try:
         return kind.model_validate_json(text)
     except ValidationError as err:
-        first = err.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise SpecError(f"the {what} cannot be read: {place}: {first['msg'].lower()}", hint=_ANEW) from err
+        raise SpecError(f"the {what} cannot be read: {first_fault(err)}", hint=_ANEW) from err
 
 
 def _position(line: str) -> object:

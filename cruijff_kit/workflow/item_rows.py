@@ -29,6 +29,7 @@ __all__ = [
     "source_bytes",
     "source_sha256",
     "text_of",
+    "unchanged",
 ]
 
 SHOWN = 20
@@ -136,6 +137,21 @@ def refuse_changing(source: str, sha256: str, *, world: World) -> None:
         raise SpecError(f"`{source}` changed while it was read", hint="try again when nothing writes it")
 
 
+def unchanged(parts: Iterable[bytes], source: str, *, sha256: str, world: World) -> Iterator[bytes]:
+    """Yield what is made of a data file, and fail at the end, before it has a name, if the file changed meanwhile.
+
+    Raises:
+        SpecError: somebody wrote it.
+    """
+    try:
+        yield from parts
+    except ValueError:
+        # Other rows than those looked at at first.
+        refuse_changing(source, sha256, world=world)
+        raise
+    refuse_changing(source, sha256, world=world)
+
+
 def source_bytes(source: str, *, world: World) -> int:
     """Return the size of a data file, or of a folder's data files."""
     place = _place(source, world)
@@ -143,11 +159,11 @@ def source_bytes(source: str, *, world: World) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def item_problems(each: Streamed) -> list[Problem]:
-    """Return what keeps a row from being learnt, all at once."""
+def item_problems(each: Streamed, *, hint: str = _HINT) -> list[Problem]:
+    """Return what keeps a row from being learnt, all at once; `hint` tells how to mend it."""
     if each.problem is not None:
         return [each.problem]
-    return [Problem(fact, column, each.place, _HINT) for column, fact in item_facts(each.row)]
+    return [Problem(fact, column, each.place, hint) for column, fact in item_facts(each.row)]
 
 
 def text_of(row: Mapping[str, Any], *, joint: str) -> str:

@@ -18,7 +18,7 @@ from cruijff_kit.workflow.audit import render_views
 from cruijff_kit.workflow.lesson_evidence import Reported, cite, read_report, stale
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.results import require_current
-from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.seal import recorded_plan, refuse_absent
 
 __all__ = ["add_lesson", "named_in", "read_lessons"]
 
@@ -60,8 +60,10 @@ def read_lessons(*, world: World) -> tuple[Lesson, ...]:
     """Return the lessons of `findings.md`, each with what of its evidence has changed since; never writes.
 
     Raises:
+        PlanError: there is no such experiment.
         ResultError: the report is damaged.
     """
+    refuse_absent(world)
     found = parse_lessons(world.store.read_text(_PATH) or "")
     if not found:
         return ()

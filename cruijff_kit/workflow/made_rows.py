@@ -108,7 +108,7 @@ def make_stand_in(
     if not path.endswith(".csv") or people < 1:
         fact = f"`{path}` is no `.csv`" if people >= 1 else f"`{people}` persons make no file"
         raise SpecError(fact, hint="name a file that ends in `.csv`, and one person at least")
-    name = own_target(path, source=path, force=force, world=world)
+    name = own_target(path, source=None, force=force, world=world)
     sha256, _ = world.store.write_parts(name, _lines(people, seed=seed, progress=progress))
     return MadeFile(path=name, rows=people, sha256=sha256)
 

@@ -126,14 +126,12 @@ def _compared(store: RunStore) -> tuple[list[tuple[str, str]], int]:
     wrong: list[tuple[str, str]] = []
     right = 0
     for marker in (path for path in store.glob(ExperimentLayout.runs, "**/DONE") if "/attempts/" not in path):
-        try:
-            done = Done.model_validate_json(store.read_text(marker) or "")
-        except ValidationError:
+        done = Done.found_in(store.read(marker))
+        if done is None:
             wrong.append((marker, marker))
             continue
-        for path, sha256 in done.artefacts.items():
-            # An absolute path is one of the other machine.
-            found = None if path.startswith("/") else store.digest(path)
-            right += found == sha256
-            wrong += [(path, marker)] if found not in (None, sha256) else []
+        # An absolute path is one of the other machine.
+        strays = list(done.strays(lambda path: None if path.startswith("/") else store.digest(path)))
+        right += len(done.artefacts) - len(strays)
+        wrong += [(path, marker) for path, found in strays if found is not None]
     return wrong, right

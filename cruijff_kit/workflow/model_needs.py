@@ -1,10 +1,10 @@
 """Needs of a model: the memory that training it takes, and the largest batch that fits here."""
 
-from cruijff_kit.errors import SiteError
+from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.planning.backends import choose_backend, formula_of
 from cruijff_kit.planning.shapes import shape_of
 from cruijff_kit.planning.train_advice import fit_of
-from cruijff_kit.planning.train_layers import TrainLayer, lay_over
+from cruijff_kit.planning.train_layers import TrainLayer, lay_over, value_problems
 from cruijff_kit.planning.train_machine import on_machine
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.backends import this_machine
@@ -37,8 +37,13 @@ def look_up_needs(
 
     Raises:
         SiteError: nothing is known of the model.
-        SpecError: there is no such backend.
+        SpecError: there is no such backend, or a number cannot be.
     """
+    said = {"batch_size": batch_size, "max_seq_len": max_seq_len, "lora_rank": lora_rank}
+    layers = lay_over("start", TrainLayer("flag", said))
+    problems = list(value_problems(layers))
+    if problems:
+        raise SpecError("memory cannot be estimated for that", problems=problems)
     base = find_base(model, make=False, world=world)
     known = base.facts or base.entry
     if known is None:
@@ -46,8 +51,6 @@ def look_up_needs(
     gpus = gpus_here(world)
     machine = this_machine(cuda=bool(gpus))
     chosen = choose_backend(backend, machine, architecture=known.architecture, needed=False)
-    said = {"batch_size": batch_size, "max_seq_len": max_seq_len, "lora_rank": lora_rank}
-    layers = lay_over("start", TrainLayer("flag", said))
     values = on_machine(layers, chosen.device, cpus=usable_cpus(), gpus=len(gpus), machine=machine)
     plain = {name: each.value for name, each in values.items()}
     memory = training_memory_here(gpus, wanted=plain["gpus"], shared=chosen.device == "mps")

@@ -110,7 +110,7 @@ def pull_model(repo: str, *, revision: str | None = None, quantized: bool = Fals
     if "/" not in name:
         raise SiteError(f"`{repo}` is no repository id", hint="write `owner/name`, or a name of `ck models list`")
     if world.site.models_dir is None:
-        hint = "set `models_dir: /where/models/lie` in site.yaml"
+        hint = "`ck init` sets one here; or write `models_dir: /where/models/lie` in site.yaml"
         raise SiteError("the site names no directory for models, so there is none to pull into", hint=hint)
     return world.hub.pull(name, revision=revision)
 

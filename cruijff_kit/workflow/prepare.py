@@ -20,9 +20,9 @@ from cruijff_kit.workflow.item_rows import (
     item_problems,
     measure_of,
     opened_rows,
-    refuse_changing,
     reported,
     source_sha256,
+    unchanged,
 )
 
 __all__ = ["prepare_data"]
@@ -69,11 +69,10 @@ def prepare_data(
     rows = opened_rows(source, world=world)
     name = _target(target or _beside(source, world), source=source, force=force, world=world)
     measure = measure_of(asked.template, asked.model, world=world)
-    look = _look(rows, source, asked=asked, measure=measure, progress=progress)
     digest = source_sha256(source, world=world)
+    look = _look(rows, source, asked=asked, measure=measure, progress=progress)
     parts = (_lines if name.endswith(".jsonl") else _object)(rows, look, form=asked.form, joint=measure.joint)
-    written = world.store.write_parts(name, parts)
-    refuse_changing(source, digest, world=world)
+    written = world.store.write_parts(name, unchanged(parts, source, sha256=digest, world=world))
     receipt = PrepareReceipt(
         source=source,
         source_sha256=digest,

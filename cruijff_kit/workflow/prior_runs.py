@@ -94,14 +94,14 @@ def measured_run(run: PlannedRun, plan: Plan, *, root: Path) -> Measured | None:
     """Return what a run of the experiment in a folder measured; None where it has not finished, or told nothing."""
     layout = RunLayout(run.id)
     try:
-        manifest = Manifest.model_validate_json((root / layout.manifest).read_bytes())
+        manifest = Manifest.found_in((root / layout.manifest).read_bytes())
         points = [MetricPoint.model_validate(json.loads(line)) for line in _lines(root / layout.metrics)]
     except (OSError, ValueError):
         return None
     speeds = [point.tokens_per_second for point in points if point.tokens_per_second]
     found = pace(speeds)
-    sha256 = manifest.inputs.get("model", run.model.sha256)
-    if found is None or sha256 is None or "batch_size" not in run.settings:
+    sha256 = manifest.inputs.get("model", run.model.sha256) if manifest is not None else None
+    if manifest is None or found is None or sha256 is None or "batch_size" not in run.settings:
         return None
     return Measured(
         run_id=run.id,

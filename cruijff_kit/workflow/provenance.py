@@ -1,7 +1,5 @@
 """Provenance: which versions and devices the runs of a plan say they were made with."""
 
-from pydantic import ValidationError
-
 from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Plan
@@ -19,10 +17,7 @@ def made_with(plan: Plan, *, world: World) -> tuple[MadeWith, ...]:
     counts: dict[tuple[str, str], int] = {}
     for run in plan.runs:
         content = world.store.read(RunLayout(run.id).manifest) if run.type == "fine-tuned" else None
-        try:
-            manifest = None if content is None else Manifest.model_validate_json(content)
-        except ValidationError:
-            continue
+        manifest = Manifest.found_in(content)
         if manifest is None:
             continue
         told = {**manifest.packages, "device": manifest.device, "commit": manifest.git_sha or ""}

@@ -14,7 +14,7 @@ from cruijff_kit.workflow.collect import record_once
 from cruijff_kit.workflow.lesson_evidence import read_report
 from cruijff_kit.workflow.read_design import read_design
 from cruijff_kit.workflow.results import require_current
-from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.seal import recorded_plan, refuse_absent
 
 __all__ = ["write_quiz"]
 
@@ -40,6 +40,7 @@ def write_quiz(*, count: int = 10, seed: int = 14, world: World) -> QuizReceipt:
         raise SpecError(f"`count` is `{count}`", hint=f"ask from {_FEWEST} to {_MOST} questions")
     report = read_report(world)
     if report is None:
+        refuse_absent(world)
         raise ResultError("nothing was reported yet", hint="`ck report` computes the figures to ask about")
     require_current(report.made_of, world)
     plan, lock = recorded_plan(world=world)

@@ -20,7 +20,7 @@ from cruijff_kit.schema.verification import References
 from cruijff_kit.workflow.audit import acts_of
 from cruijff_kit.workflow.collect import gather_results, hashes_of, result_files
 from cruijff_kit.workflow.report import gather_dossier, report_files
-from cruijff_kit.workflow.seal import recorded_plan
+from cruijff_kit.workflow.seal import recorded_plan, refuse_absent
 
 __all__ = ["Recomputed", "Written", "last_report", "read_references", "recompute"]
 
@@ -65,10 +65,12 @@ def last_report(world: World) -> Written:
     """Return what the record tells of the last report.
 
     Raises:
+        PlanError: there is no such experiment.
         ResultError: it tells of none.
     """
     found = acts_of("report", Action.GENERATE_SUMMARY, world=world)
     if not found:
+        refuse_absent(world)
         raise ResultError("nothing was reported yet, so there is nothing to verify", hint="`ck report` writes a report")
     last = found[-1]
     return Written(last.seq, last.versions.get("cruijff-kit", ""), last.inputs, last.outputs)

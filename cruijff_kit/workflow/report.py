@@ -1,10 +1,7 @@
 """Report: turn collected results into `summary.md` and a page, each figure traced."""
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import Any
 
 from cruijff_kit import __version__
 from cruijff_kit.analysis.cell_checks import check_cells
@@ -23,6 +20,7 @@ from cruijff_kit.rendering.references import printed_places
 from cruijff_kit.rendering.report_tables import Table, report_tables
 from cruijff_kit.rendering.report_text import render_summary, sentences_of, terminal_table
 from cruijff_kit.rendering.sanity_table import sanity_sentences
+from cruijff_kit.rendering.trace_text import trace_text
 from cruijff_kit.schema.audit import Action, Anchor, AuditEvent, Outcome
 from cruijff_kit.schema.compute import ComputeReport
 from cruijff_kit.schema.design_kinds import SearchDesign
@@ -53,8 +51,6 @@ from cruijff_kit.workflow.tiers import plan_tier
 from cruijff_kit.workflow.withheld import step_for_files
 
 __all__ = ["gather_dossier", "report_files", "write_report"]
-
-_Form = TypeVar("_Form", JobStatus, Done, ComputeReport)
 
 # A report does not speak of its own record, or no two would be alike.
 _OWN_VERBS = {"collect", "report"}
@@ -132,7 +128,7 @@ def gather_dossier(
         references=(*references, *raw_references(plan, lock, files=files, statuses=statuses, audit=record)),
         traces=traces,
         version=__version__,
-        compute=_parsed(ComputeReport, world.store.read(ExperimentLayout.compute)),
+        compute=ComputeReport.found_in(world.store.read(ExperimentLayout.compute)),
         **known,
         sweep=sweep,
         files=files,
@@ -223,15 +219,10 @@ def report_files(
         pictures: whether plots are drawn as files too, which takes longer than all else.
     """
     drawings = report_plots(dossier)
-    used = {label for each in dossier.traces for label in each.references}
-    traces = {
-        "references": [each.model_dump(mode="json") for each in dossier.references if each.label in used],
-        "figures": [each.model_dump(mode="json") for each in dossier.traces],
-    }
     return {
         ExperimentLayout.report: redact(render_summary(dossier, tables), secrets).encode(),
         **({f"report/{drawing.name}.png": draw_png(drawing) for drawing in drawings} if pictures else {}),
-        ExperimentLayout.traces: (json.dumps(traces, indent=1, ensure_ascii=False) + "\n").encode(),
+        ExperimentLayout.traces: trace_text(dossier.references, dossier.traces).encode(),
         ExperimentLayout.references: (_references(dossier, tables).model_dump_json(indent=1) + "\n").encode(),
         ExperimentLayout.page: render_page(dossier, tables, drawings=drawings).encode(),
     }
@@ -256,8 +247,8 @@ def _statuses(plan: Plan, world: World) -> list[StepStatus]:
 
 def _evidence(key: AttemptKey, attempts: tuple[Attempt, ...], *, world: World) -> Evidence:
     layout, step = RunLayout(key[0]), key[1]
-    own = _parsed(JobStatus, world.store.read(layout.status(step)))
-    return Evidence(attempts, None, own, _parsed(Done, world.store.read(layout.done(step))))
+    own = JobStatus.found_in(world.store.read(layout.status(step)))
+    return Evidence(attempts, None, own, Done.found_in(world.store.read(layout.done(step))))
 
 
 def _audit_state(world: World) -> AuditState:
@@ -298,10 +289,3 @@ def _event(
         error=None if whole else f"{len(dossier.findings.incomplete)} planned results are missing",
         versions={"cruijff-kit": dossier.version},
     )
-
-
-def _parsed(form: type[_Form], content: bytes | None) -> _Form | None:
-    try:
-        return None if content is None else form.model_validate_json(content)
-    except ValidationError:
-        return None

@@ -5,6 +5,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.report import ResultsPage
 from cruijff_kit.workflow.lesson_evidence import read_report
+from cruijff_kit.workflow.seal import refuse_absent
 
 __all__ = ["read_results", "require_current"]
 
@@ -26,12 +27,14 @@ def read_results(*, match: str = "", after: int = 0, limit: int = 50, world: Wor
 
     Raises:
         SpecError: `limit` or `after` is out of range.
+        PlanError: there is no such experiment.
         ResultError: there is no report, it is damaged, or results were collected since.
     """
     if not 1 <= limit <= _MOST or after < 0:
         raise SpecError(f"`limit` goes from 1 to {_MOST} and `after` from 0", hint="ask for the next page")
     report = read_report(world)
     if report is None:
+        refuse_absent(world)
         raise ResultError(
             "nothing was reported yet", hint="`ck report` collects what has ended and computes the figures"
         )

@@ -18,6 +18,7 @@ __all__ = [
     "plan_text",
     "read_lock",
     "recorded_plan",
+    "refuse_absent",
     "refuse_imported",
     "seal",
     "sealed_plan",
@@ -68,6 +69,16 @@ def recorded_plan(*, world: World) -> tuple[Plan, DesignLock]:
         hint = f"{_SCAFFOLD[:-1]} --overwrite {ExperimentLayout.plan}` writes it again"
         raise PlanError(f"`{ExperimentLayout.plan}` is not as it was sealed", hint=hint)
     return _parsed(content), lock
+
+
+def refuse_absent(world: World) -> None:
+    """Refuse an experiment whose folder is not there: that nothing was reported yet would send its reader astray.
+
+    Raises:
+        PlanError: there is no such folder.
+    """
+    if not world.store.root.is_dir():
+        raise _unscaffolded(world)
 
 
 def _unscaffolded(world: World) -> PlanError:

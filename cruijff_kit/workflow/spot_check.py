@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from math import exp, fsum
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from cruijff_kit.data.tokens import Encoding, Row, answer_text, encode_prompt, prompt_sha256, stop_ids
 from cruijff_kit.errors import RunError, SiteError, SpecError
 from cruijff_kit.planning.backends import library_of
@@ -193,10 +191,6 @@ def _subject(run: PlannedRun, world: World) -> _Subject:
 
 
 def _refuse_untrained(run: PlannedRun, world: World) -> None:
-    text = world.store.read_text(RunLayout(run.id).done("train"))
-    try:
-        trained = text is not None and Done.model_validate_json(text).exit_code == 0
-    except ValidationError:
-        trained = False
-    if not trained:
+    done = Done.found_in(world.store.read(RunLayout(run.id).done("train")))
+    if done is None or done.exit_code != 0:
         raise RunError(f"run `{run.id}` has not finished training", run_id=run.id, hint="see `ck status`")

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
-
-from pydantic import ValidationError
+from typing import Any, NamedTuple
 
 from cruijff_kit.errors import SiteError, SpecError
 from cruijff_kit.planning.verdicts import Evidence, judge
@@ -22,7 +20,6 @@ from cruijff_kit.workflow.wanted import read_wanted
 __all__ = ["glance_status", "live_site", "read_status", "stand"]
 
 _STALE = "the plan was changed since it was submitted; `ck submit` goes on with the new one"
-_Own = TypeVar("_Own", JobStatus, Done)
 
 
 def read_status(*, world: World) -> ExperimentStatus:
@@ -160,10 +157,9 @@ def _step(key: AttemptKey, told: _Told, *, store: RunStore) -> StepStatus:
     ended = (report.ended if report is not None else None) or (attempts[-1].ended if attempts else None)
     fresh = since is not None and ended is not None and ended > since
     layout = RunLayout(run_id)
-    own = _read(JobStatus, store.read_text(layout.status(step)))
-    done = _read(Done, store.read_text(layout.done(step)))
-    if proof:
-        done = _proven(store, done)
+    own, done = JobStatus.found_in(store.read(layout.status(step))), Done.found_in(store.read(layout.done(step)))
+    if proof and done is not None and any(done.strays(store.digest)):
+        done = None
     found = judge(run_id, step, evidence=Evidence(attempts, report, own, done, fresh))
     if found.phase is Phase.RUNNING and step is Step.TRAIN:
         return found.model_copy(update={"last": _last_point(store, layout)})
@@ -173,20 +169,5 @@ def _step(key: AttemptKey, told: _Told, *, store: RunStore) -> StepStatus:
 def _last_point(store: RunStore, layout: RunLayout) -> dict[str, Any]:
     """Return the last metrics line of a training; nothing where there is none, or it is being written."""
     line = next(iter(store.tail(layout.metrics, 1)), "")
-    try:
-        return MetricPoint.model_validate_json(line).model_dump(exclude_none=True, exclude_defaults=True)
-    except ValidationError:
-        return {}
-
-
-def _read(kind: type[_Own], text: str | None) -> _Own | None:
-    try:
-        return None if text is None else kind.model_validate_json(text)
-    except ValidationError:
-        return None
-
-
-def _proven(store: RunStore, done: Done | None) -> Done | None:
-    if done is None:
-        return None
-    return done if all(store.digest(path) == sha for path, sha in done.artefacts.items()) else None
+    point = MetricPoint.found_in(line.encode())
+    return point.model_dump(exclude_none=True, exclude_defaults=True) if point is not None else {}

@@ -20,7 +20,7 @@ from cruijff_kit.schema.structured_rows import Augmentation, StructureReceipt, S
 from cruijff_kit.scoring.json_decision import read_decision
 from cruijff_kit.workflow.conversion import own_target, record_written
 from cruijff_kit.workflow.data_stats import spread
-from cruijff_kit.workflow.item_rows import Gathered, opened_rows, refuse_changing, reported, source_sha256
+from cruijff_kit.workflow.item_rows import Gathered, opened_rows, reported, source_sha256, unchanged
 
 __all__ = ["structure_data"]
 
@@ -73,12 +73,12 @@ def structure_data(
     """
     name = _target(target, source=source, force=force, world=world)
     rows, synonyms = opened_rows(source, world=world), _synonyms(asked.augmentation, world)
-    look = _look(rows, source, asked=asked, progress=progress)
     digest, made = source_sha256(source, world=world), _Made(Counter(), Counter())
+    look = _look(rows, source, asked=asked, progress=progress)
     told = _told(rows, asked=asked, look=look, made=made, synonyms=synonyms)
     write = _lines if name.endswith(".jsonl") else split_lines
-    sha256, _ = world.store.write_parts(name, write(list(look.splits), told))
-    refuse_changing(source, digest, world=world)
+    parts = unchanged(write(list(look.splits), told), source, sha256=digest, world=world)
+    sha256, _ = world.store.write_parts(name, parts)
     record_written("structure", name, inputs={source: digest}, outputs={name: sha256}, world=world)
     return StructureReceipt(
         source=source,

@@ -68,10 +68,11 @@ def draft_table_schema(
     """
     source, place = table.path, world.store.root / table.path
     path = output or f"{PurePosixPath(source).stem}.schema.yaml"
-    if mode == "new" and world.store.read(path) is not None:
-        raise SpecError(f"`{path}` is there already", hint="name another with `--output`, or replace it with `--force`")
     found = tier_of(place, declared=table.tier, world=world)
     with open_named(place, shown=source) as file:
+        if mode == "new" and world.store.read(path) is not None:
+            hint = "name another with `--output`, or replace it with `--force`"
+            raise SpecError(f"`{path}` is there already", hint=hint)
         look = look_at(file, source, sheet=table.sheet, progress=progress)
     text = render_schema(draft_schema(look, keep=keep))
     if mode != "show":

@@ -48,7 +48,9 @@ def read_order(order: TrainOrder, *, world: World) -> Asked:
         layers.append(TrainLayer(f"file {order.config}", said, file.places))
     layers.append(TrainLayer("flag", order.flags))
     model = order.model or said.get("model") or ""
-    unnamed = Problem("no model is named", "model", order.config or "", "name one: a directory, or a name")
+    unnamed = Problem(
+        "no model is named", "model", order.config or "", "name a directory, `tiny`, or one of `ck models list`"
+    )
     return Asked(
         model=model,
         data=order.data or said.get("data") or "",

@@ -65,7 +65,12 @@ class _Found(NamedTuple):
 
 
 def review_training(
-    order: TrainOrder, *, loose: bool = False, progress: Progress | None = None, world: World
+    order: TrainOrder,
+    *,
+    loose: bool = False,
+    make: bool = True,
+    progress: Progress | None = None,
+    world: World,
 ) -> TrainReview:
     """Return what a training would be; nothing is written, and nothing pulled.
 
@@ -74,6 +79,7 @@ def review_training(
     Args:
         order: what was asked for.
         loose: whether the model or the data may be missing, as when a file is validated.
+        make: whether the small model is made where it is asked for and not there; without it there is no design.
         progress: called while the small model is made, where that is asked for and not there.
         world: the project, where relative paths start.
 
@@ -88,17 +94,17 @@ def review_training(
         raise SpecError("the training cannot be set up so", problems=list(dict.fromkeys(problems)))
     gpus = gpus_here(world)
     machine = this_machine(cuda=bool(gpus))
-    # Asked before the model is looked for, which may be made first.
+    # Asked before the model is looked for, which may take a minute to make.
     _backend(values, machine, loose=loose)
-    base = find_base(asked.model, make=not loose, progress=progress, world=world)
-    if not loose:
-        model_here(asked.model, base)
-    backend = _backend(values, machine, architecture=_architecture(base), loose=loose)
-    values = on_machine(values, backend.device, cpus=usable_cpus(), gpus=len(gpus), machine=machine)
     values["template"] = _template(values["template"], world)
     if not asked.data and order.mode == "quick":
         asked = asked._replace(data=default_data(str(values["template"].value)))
     data = _data(asked, _plain(values), world=world) if asked.data or not loose else None
+    base = find_base(asked.model, make=make and not loose, progress=progress, world=world)
+    if not loose and (make or asked.model != TINY):
+        model_here(asked.model, base)
+    backend = _backend(values, machine, architecture=_architecture(base), loose=loose)
+    values = on_machine(values, backend.device, cpus=usable_cpus(), gpus=len(gpus), machine=machine)
     found = _Found(order.mode, asked, base, data, gpus, backend)
     return _reviewed(found, values, world=world)
 

@@ -44,7 +44,8 @@ def sample_training(*, prompts: Sequence[str] = (), count: int = 3, world: World
             else asked_rows(run.id, count=count, world=world)
         )
     except (RunError, SpecError) as err:
-        return TrainSamples(adapter=adapter, best=best, samples=(), withheld=str(err).partition("\n")[0])
+        why = err.problems[0].message if err.problems else str(err).partition("\n")[0]
+        return TrainSamples(adapter=adapter, best=best, samples=(), withheld=why)
     ends = stop_ids(encoding=encoding, tokenizer=tokenizer)
     before, after = (
         world.hub.inference(config.base_model.path, adapter=each, backend=library_of(run)).ask(

@@ -1,5 +1,6 @@
 """Training results: histories read from `metrics.jsonl`, and their rows."""
 
+import hashlib
 from collections.abc import Iterator
 from statistics import fmean
 
@@ -23,18 +24,31 @@ def read_history(run: PlannedRun, *, world: World) -> RunResult:
     job recorded, or holds a foreign line, is told and not used.
     """
     layout, store = RunLayout(run.id), world.store
-    content, done = store.read(layout.metrics), _done(RunLayout(run.id), world.store)
+    content, marker = store.read(layout.metrics), store.read(layout.done("train"))
+    done = Done.found_in(marker)
+    # Of the bytes that are used: a file that grows meanwhile would have another hash by now.
+    found = RunResult(
+        run=run.id,
+        points=(),
+        seconds=_seconds(layout, store),
+        source=layout.metrics,
+        source_sha256=None if content is None else hashlib.sha256(content).hexdigest(),
+        finished=False,
+    )
     if content is None:
-        return _history(layout, store, reason="training has left no `metrics.jsonl`", finished=False)
-    recorded = _recorded(done, layout)
-    if recorded is not None and recorded != store.digest(layout.metrics):
-        changed = "`metrics.jsonl` was changed after training ended; it is not used"
-        return _history(layout, store, reason=changed, finished=False)
+        return found.model_copy(update={"reason": "training has left no `metrics.jsonl`"})
+    recorded = done.below(layout.folder).get("metrics.jsonl") if done is not None else None
+    if recorded is not None and recorded != found.source_sha256:
+        return found.model_copy(update={"reason": "`metrics.jsonl` was changed after training ended; it is not used"})
     points, oddity = _points(content)
-    if done is not None:
-        return _history(layout, store, *points, reason=oddity)
+    if done is not None and done.exit_code == 0:
+        return found.model_copy(update={"points": points, "reason": oddity, "finished": True})
     stage = f"training has not finished: {points[-1].step if points else 0} of {run.total_steps} steps are on record"
-    return _history(layout, store, *points, reason="; ".join(filter(None, (stage, oddity))), finished=False)
+    if done is not None:
+        stage = f"the training ended with exit code {done.exit_code}"
+    elif marker is not None:
+        stage = f"its `DONE` cannot be read: {Done.unread(marker)}"
+    return found.model_copy(update={"points": points, "reason": "; ".join(filter(None, (stage, oddity)))})
 
 
 def training_rows(run: PlannedRun, result: RunResult, *, plan: Plan) -> Iterator[ResultRow]:
@@ -93,40 +107,6 @@ def _points(content: bytes) -> tuple[tuple[MetricPoint, ...], str]:
     return tuple(points), "the last line of `metrics.jsonl` is torn and left out" if torn else ""
 
 
-def _history(
-    layout: RunLayout,
-    store: RunStore,
-    *points: MetricPoint,
-    reason: str,
-    finished: bool = True,
-) -> RunResult:
-    return RunResult(
-        run=layout.run_id,
-        points=points,
-        seconds=_seconds(layout, store),
-        source=layout.metrics,
-        source_sha256=store.digest(layout.metrics),
-        reason=reason,
-        finished=finished,
-    )
-
-
 def _seconds(layout: RunLayout, store: RunStore) -> float | None:
-    try:
-        manifest = Manifest.model_validate_json(store.read(layout.manifest) or b"")
-    except ValidationError:
-        return None
-    return (manifest.ended - manifest.started).total_seconds() if manifest.ended else None
-
-
-def _done(layout: RunLayout, store: RunStore) -> Done | None:
-    try:
-        return Done.model_validate_json(store.read(layout.done("train")) or b"")
-    except ValidationError:
-        return None
-
-
-def _recorded(done: Done | None, layout: RunLayout) -> str | None:
-    # By the end of the path: records are absolute where the experiment was moved since.
-    artefacts = done.artefacts if done else {}
-    return next((sha for path, sha in artefacts.items() if path.endswith(f"{layout.run_id}/metrics.jsonl")), None)
+    manifest = Manifest.found_in(store.read(layout.manifest))
+    return (manifest.ended - manifest.started).total_seconds() if manifest and manifest.ended else None

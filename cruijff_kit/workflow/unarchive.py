@@ -38,11 +38,13 @@ class _Found(NamedTuple):
     """What is in it."""
 
 
-def preview_unarchive(*, source: str | None = None, world: World) -> UnarchivePreview:
+def preview_unarchive(*, source: str | None = None, proven: bool = True, world: World) -> UnarchivePreview:
     """Return what would come back, once every file was held against the manifest; never writes.
 
     Args:
         source: the archive; the one that the project's mark names where None.
+        proven: whether the files are looked at; who brings them back does so in any case. Those of a move that was
+            interrupted were, when it began.
         world: the experiment, as it is called in its project, and its surroundings.
 
     Raises:
@@ -50,9 +52,12 @@ def preview_unarchive(*, source: str | None = None, world: World) -> UnarchivePr
         ResultError: the archive is not as it was put away; names the files.
         SiteError: a file cannot be read.
     """
-    found = _found(source, read_mark(world), world=world)
-    refuse_changed(*found, world=world)
-    _refuse_taken(found, world=world)
+    mark = read_mark(world)
+    found = _found(source, mark, world=world)
+    if mark is None or mark.state != "restoring":
+        if proven:
+            refuse_changed(*found, world=world)
+        _refuse_taken(found, world=world)
     manifest = found.manifest
     return UnarchivePreview(
         experiment=manifest.experiment,

@@ -59,7 +59,7 @@ def validate_data(
     seen, gathered, total = _Seen(Counter(), Counter(), Counter(), {}, Counter(), []), Gathered(), 0
     for each in reported(rows(), progress):
         total += 1
-        problems = item_problems(each)
+        problems = item_problems(each, hint="mend the row")
         length, unmeasured = (0, []) if problems else _measured(each, measure, needed=bool(limit or model))
         gathered.add(*problems, *unmeasured)
         if not problems and not unmeasured:

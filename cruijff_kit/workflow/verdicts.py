@@ -11,6 +11,7 @@ from cruijff_kit.errors import ResultError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.runtime.files import write_aside
 from cruijff_kit.schema.calibration import Calibrator
+from cruijff_kit.schema.noun import first_fault
 from cruijff_kit.schema.prediction import Prediction
 from cruijff_kit.schema.scoring_rules import Costs
 from cruijff_kit.schema.verdict import Chances, DecisionSettings, Verdict
@@ -174,11 +175,7 @@ def load_calibrator(path: Path) -> Calibrator:
     try:
         return Calibrator.model_validate_json(user_text(path, name=str(path), hint=_MEND))
     except ValidationError as err:
-        first = err.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SpecError(
-            f"`{path}` is no calibrator: {where}: {first['msg']}", hint="`ck calibrate` writes one"
-        ) from err
+        raise SpecError(f"`{path}` is no calibrator: {first_fault(err)}", hint="`ck calibrate` writes one") from err
 
 
 def load_costs(path: Path) -> Costs:

@@ -1,6 +1,6 @@
 """Verify: hold a report and all it was made of against the raw files, and name every digit that differs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.rendering.table_values import value_count
@@ -9,6 +9,7 @@ from cruijff_kit.schema.layout import ExperimentLayout
 from cruijff_kit.schema.verification import Difference, Verification
 from cruijff_kit.workflow.audit import verify_audit
 from cruijff_kit.workflow.recomputed import Recomputed, last_report, recompute
+from cruijff_kit.workflow.verify_adapters import check_adapters
 from cruijff_kit.workflow.verify_ceilings import check_ceilings
 from cruijff_kit.workflow.verify_documents import check_report, read_shown
 from cruijff_kit.workflow.verify_files import Checked, check_evidence, check_products, check_vouched
@@ -16,15 +17,19 @@ from cruijff_kit.workflow.verify_prose import check_prose
 
 __all__ = ["verify_experiment"]
 
+# So many runs are named in a note.
+_NAMED = 3
+
 
 def verify_experiment(*, progress: Progress | None = None, world: World) -> Verification:
     """Recompute results and report from the raw files, and compare them with what lies on disk; never writes.
 
-    The record's chain, the hashes that jobs and record vouch for, every value of the result tables, every
-    line of the documents and every number of `findings.md` are looked at. Causes come before what follows.
+    The record's chain, the hashes that jobs and record vouch for, the adapters that were trained and evaluated, every
+    value of the result tables, every line of the documents and every number of `findings.md` are looked at. Causes
+    come before what follows.
 
     Args:
-        progress: told of each run that is read.
+        progress: told of each run that is read, and of each adapter.
         world: the experiment and its surroundings.
 
     Raises:
@@ -36,32 +41,42 @@ def verify_experiment(*, progress: Progress | None = None, world: World) -> Veri
     records = tuple(world.audit.records())
     written = last_report(world)
     made = recompute(written, progress=progress, world=world)
-    since = [each for each in records if each.seq > written.seq]
     shown = read_shown(made, world=world)
-    vouched = check_vouched(made.dossier.plan, known=made.evidence, world=world)
-    evidence = check_evidence(made.kept.files if made.kept is not None else {}, made.evidence, since=since)
-    products = check_products(records, skipped=shown, world=world)
+    adapters, weights = check_adapters(made.dossier.plan, made.table, progress=progress, world=world)
     ceilings = check_ceilings(made.dossier.plan, world=world)
+    files = (weights, *_files(made, records, shown, world=world))
     compared = check_report(shown, made)
     prose = world.store.read_text(ExperimentLayout.findings) or ""
     differences = (
         *_record(verdict),
         *_anchor(made, records),
-        *_once((vouched, evidence, products)),
+        *_once(files),
         *ceilings.differences,
         *compared.differences,
         *(check_prose(prose, made) if prose.strip() else ()),
     )
+    noted = (note for each in (*files, ceilings) for note in each.notes)
     return Verification(
         experiment=made.table.experiment,
         version=written.version,
-        files=vouched.files + evidence.files + products.files + ceilings.files + len(shown),
+        files=sum(each.files for each in (*files, ceilings)) + len(shown),
+        adapters=adapters,
         values=sum(map(value_count, made.tables.values())),
         figures=len(made.dossier.traces),
         numbers=_numbers(made),
         differences=differences,
-        notes=(*compared.notes, *evidence.notes, *ceilings.notes, *verdict.notes, *_strangers(made, world=world)),
+        notes=(*compared.notes, *_came_since(made), *noted, *verdict.notes, *_strangers(made, world=world)),
     )
+
+
+def _files(
+    made: Recomputed, records: Sequence[AuditRecord], shown: Mapping[str, object], *, world: World
+) -> Iterator[Checked]:
+    """Yield what hashes say of the files that jobs vouch for, that the report rests on, and that the record names."""
+    yield check_vouched(made.dossier.plan, known=made.evidence, world=world)
+    since = [each for each in records if each.seq > made.written.seq]
+    yield check_evidence(made.kept.files if made.kept is not None else {}, made.evidence, since=since)
+    yield check_products(records, skipped=shown, world=world)
 
 
 def _record(verdict: AuditVerdict) -> Iterator[Difference]:
@@ -81,6 +96,20 @@ def _anchor(made: Recomputed, records: Sequence[AuditRecord]) -> Iterator[Differ
         words = "the line is not the one that the report names as the last before it"
         place = f"line {head.seq + 1}"
         yield Difference(kind="record", path=ExperimentLayout.audit, place=place, made=head.sha256, words=words)
+
+
+def _came_since(made: Recomputed) -> Iterator[str]:
+    """Yield that jobs ended after the report: then much differs, and nobody changed anything."""
+    known = made.kept.files if made.kept is not None else made.evidence
+    runs = dict.fromkeys(
+        path.split("/")[1]
+        for path, digest in made.evidence.items()
+        if path.startswith("runs/") and digest and not known.get(path)
+    )
+    if runs:
+        told = ", ".join(f"`{run}`" for run in list(runs)[:_NAMED])
+        more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
+        yield f"jobs have left results since the report was made, of {told}{more}: write it anew with `ck report` first"
 
 
 def _once(checks: Sequence[Checked]) -> tuple[Difference, ...]:

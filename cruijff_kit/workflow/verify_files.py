@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditRecord
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
@@ -34,7 +32,7 @@ class Checked(NamedTuple):
 def check_vouched(plan: Plan, *, known: Mapping[str, str | None], world: World) -> Checked:
     """Compare logs, metrics and manifests with what the `DONE` of their jobs vouches for.
 
-    Adapters and models are left alone: no number of a report is computed from them.
+    Adapters are compared in `verify_adapters`; no number of a report is computed from merged models.
 
     Args:
         plan: the sealed plan.
@@ -132,15 +130,9 @@ def _vouched(run: PlannedRun, *, world: World) -> dict[str, tuple[str, str]]:
     markers = [layout.done("train"), *(layout.cell_done(cell.name) for cell in run.cells)]
     found: dict[str, tuple[str, str]] = {}
     for marker in markers:
-        try:
-            done = Done.model_validate_json(world.store.read(marker) or b"")
-        except ValidationError:
-            continue
-        for path, sha256 in done.artefacts.items():
-            # Records hold absolute paths, and experiments are moved.
-            _, inside, rest = path.rpartition(f"{layout.folder}/")
-            if inside:
-                found[f"{layout.folder}/{rest}"] = sha256, marker
+        done = Done.found_in(world.store.read(marker))
+        made = done.below(layout.folder) if done is not None else {}
+        found |= {f"{layout.folder}/{path}": (sha256, marker) for path, sha256 in made.items()}
     return found
 
 

@@ -54,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         paths = preprocess(told.place, form=told.input_formatting, seed=told.seed, output=told.output_dir)
     except CruijffError as err:
-        sys.stderr.write(f"{err}\n")
+        sys.stderr.write(f"error: {err}\n")
         return err.exit_code
     sys.stdout.write("".join(f"{path}\n" for path in paths))
     return 0

@@ -50,6 +50,13 @@ def test_no_folder_that_scripts_run_from_hides_a_standard_module() -> None:
     assert not (at_top | beside) & (sys.stdlib_module_names - {"__main__"})
 
 
+def test_what_a_job_left_is_read_by_the_one_reader_that_knows_torn_files_and_other_versions() -> None:
+    calls = [
+        source.path for source in sources(*PRODUCT) if re.search(r"\b(Done|JobStatus)\.model_validate", source.text)
+    ]
+    assert not calls, f"use `found_in`: {calls}"
+
+
 def test_pure_folders_neither_tell_the_time_nor_touch_files() -> None:
     calls = [
         f"{source.at(node)} {ast.unparse(node.func)}"

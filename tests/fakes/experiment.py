@@ -23,6 +23,7 @@ from tests.fakes.eval_logs import write_log
 __all__ = [
     "SMALL",
     "Size",
+    "adapter_files",
     "answers",
     "design_of",
     "history",
@@ -107,7 +108,16 @@ def write_training(root: Path, run: PlannedRun, *, upto: int | None = None) -> N
         ended=STARTED + timedelta(seconds=21.5 + run.seed),
     )  # fmt: skip
     _write(root, layout.manifest, text=manifest.model_dump_json())
-    _write(root, layout.done("train"), text=_done({layout.metrics: metrics}).model_dump_json())
+    kept = {
+        f"outputs/{layout.epoch(epoch)}/{name}": text for epoch in run.epochs_saved for name, text in adapter_files(run)
+    }
+    made = {path: _write(root, path, text=text) for path, text in kept.items()}
+    _write(root, layout.done("train"), text=_done({layout.metrics: metrics, **made}).model_dump_json())
+
+
+def adapter_files(run: PlannedRun) -> tuple[tuple[str, str], ...]:
+    """Return name and content of the files of a run's adapter, its weights first; no library reads them."""
+    return ("adapter_model.safetensors", f"weights of {run.id}"), ("adapter_config.json", '{"peft_type":"LORA"}')
 
 
 def write_cell(root: Path, run: PlannedRun, *, cell: Cell, size: Size = SMALL) -> Path:
@@ -201,6 +211,8 @@ def history(run: PlannedRun) -> Iterator[MetricPoint]:
 def answers(run: PlannedRun, cell: Cell, *, size: Size) -> Iterator[Prediction]:
     """Yield the answers that a run would give."""
     chance = Random(f"{run.id}{cell.name}")
+    weights = adapter_files(run)[0][1]
+    checkpoint = MODEL.sha256 if cell.epoch is None else hashlib.sha256(weights.encode()).hexdigest()
     lengths = (
         [5] * size.words
         if cell.task.split == "test"
@@ -223,7 +235,7 @@ def answers(run: PlannedRun, cell: Cell, *, size: Size) -> Iterator[Prediction]:
             confidence=0.9,
             completion=answer,
             prompt_token_sha256="12" * 32,
-            checkpoint_sha256="34" * 32,
+            checkpoint_sha256=checkpoint,
         )
 
 

@@ -122,6 +122,7 @@ def world_of(experiment: Path) -> World:
 @pytest.mark.parametrize(
     "change, fact",
     (
+        ({"fine_tune_type": "lora"}, "is an adapter of mlx-lm"),
         ({"fan_in_fan_out": True}, "`fan_in_fan_out: True`, which is not merged on files"),
         ({"bias": "all"}, "`bias: all`"),
         ({"init_lora_weights": "pissa"}, "`init_lora_weights: pissa`"),

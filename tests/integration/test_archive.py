@@ -64,6 +64,14 @@ def test_a_report_is_verified_in_the_archive_too(project: Project) -> None:
     page = project.archive / "report" / "index.html"
     page.write_bytes(page.read_bytes().replace(b"0 of 2 runs", b"1 of 2 runs", 1))
     assert [each.path for each in verify_experiment(world=kept).differences] == ["report/index.html"]
+    page.write_bytes(page.read_bytes().replace(b"1 of 2 runs", b"0 of 2 runs", 1))
+    weights = sorted((project.archive / "elsewhere").glob(f"*/{FILES['adapters']}"))
+    assert found.adapters == len(weights) == 2
+    weights[0].write_bytes(weights[0].read_bytes() + b" ")
+    weights[1].unlink()
+    told = {each.path: each.words for each in verify_experiment(world=kept).differences}
+    run, other = (str(project.scratch / "parity" / each.relative_to(project.archive / "elsewhere")) for each in weights)
+    assert told == {run: "the adapter is not the one that its training wrote", other: "the file is missing"}
 
 
 def test_an_experiment_goes_away_whole_and_comes_back_byte_for_byte(project: Project) -> None:

@@ -21,15 +21,9 @@ from cruijff_kit.runtime.calibrated_trainer import (
     CalibrationMonitorCallback,
     EnhancedLoRASFTTrainer,
 )
-from tests.training_runs import random_base
 
 Rows = list[dict[str, list[int]]]
 LABELS = ("low", "high", "none")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_base(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")

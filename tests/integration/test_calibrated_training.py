@@ -32,7 +32,7 @@ from cruijff_kit.runtime.training_job import run_recipe
 from cruijff_kit.runtime.training_rows import Rows, load_rows
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import MetricPoint
-from tests.training_runs import metric_points, random_base, write_run
+from tests.training_runs import metric_points, write_run
 
 LABELS = ("low", "high", "none")
 ROWS = [{"input": f"{at * 37 % 101}", "output": LABELS[at % 7 % 2]} for at in range(24)]
@@ -50,11 +50,6 @@ LOSSES: Mapping[str, dict[str, Any]] = {
         "critical_errors": [{"true": "high", "predicted": "low", "weight": 50.0}],
     },
 }
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_base(tmp_path_factory.mktemp("base"))
 
 
 def loop_of(config: Path, recipe: Any = peft_lora) -> Loop:

@@ -16,7 +16,7 @@ from cruijff_kit.schema.consent import Way
 from cruijff_kit.schema.run import JobStatus, Phase
 from cruijff_kit.schema.site import Site
 from cruijff_kit.workflow.audit import read_audit
-from cruijff_kit.workflow.consent import allow_data, closed_plan, preview_allow
+from cruijff_kit.workflow.consent import allow_data, closed, closed_plan, preview_allow
 from cruijff_kit.workflow.conversion import convert_data
 from cruijff_kit.workflow.data_view import show_data
 from cruijff_kit.workflow.decide import record_decision
@@ -195,6 +195,17 @@ def test_where_a_design_says_nothing_the_folder_tells(place: str, tier: str, wor
     assert show_data(world=world).tier == tier
     assert shown(world) == (tier == "green")
     assert tier_of(world.store.root / path, world=world) == tier
+
+
+def test_the_command_that_opens_data_names_the_experiment_as_seen_from_here(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {".": "`ck data allow 'my rows.json' --way", "..": "`ck -C parity data allow", "/": "`ck -C "}
+    for place, command in places.items():
+        monkeypatch.chdir((world.store.root / place).resolve())
+        told = closed("yellow", {"my rows.json": "0" * 64}, way="show", path="my rows.json", world=world)
+        assert told is not None
+        assert command in told.hint
 
 
 def test_red_data_are_not_sent_and_yellow_ones_by_consent_to_their_content(world: World) -> None:

@@ -16,17 +16,12 @@ from cruijff_kit.runtime.seeding import seed_everything
 from cruijff_kit.runtime.train_config import load_train_config
 from cruijff_kit.runtime.training_rows import load_rows
 from cruijff_kit.schema.run import MetricPoint
-from tests.training_runs import metric_points, random_base, write_run
+from tests.training_runs import metric_points, write_run
 
 # Rows of several lengths whose answers begin differently.
 ROWS = [{"input": "ab" * count, "output": "10"[count % 2] * count} for count in range(1, 8)]
 SPLITS = {"train": ROWS, "validation": ROWS[:2]}
 WHOLE = {"splits": SPLITS, "batch_size": 7, "lr_scheduler": {"num_warmup_steps": 0}}
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_base(tmp_path_factory.mktemp("base"))
 
 
 def first_point(config: Path) -> MetricPoint:

@@ -21,15 +21,10 @@ from cruijff_kit.runtime.trainee import Trainee
 from cruijff_kit.runtime.training_job import Build, TrainingJob
 from cruijff_kit.runtime.training_rows import load_rows
 from cruijff_kit.schema.config import TrainConfig
-from tests.training_runs import metric_points, random_base, write_run
+from tests.training_runs import metric_points, write_run
 
 BUILDS: dict[str, Any] = {"torchtune": lora_single_device.build, "peft": peft_lora.build}
 WORDS = ("a", "amber", "bricklayer", "cab", "determination", "ego", "fabulous", "go")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_base(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture(scope="module")

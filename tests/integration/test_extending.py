@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
@@ -18,7 +17,7 @@ from cruijff_kit.runtime.eval_config import load_eval_config, place_of
 from cruijff_kit.runtime.inspect_cell import run_cell
 from cruijff_kit.runtime.train_config import load_train_config
 from tests.evaluated_run import ready_run
-from tests.training_runs import metric_points, random_base, write_run
+from tests.training_runs import metric_points, write_run
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -28,11 +27,6 @@ from cruijff_kit.data.formats import read_parts
 part = read_parts(b"- {input: amber, output: Amber}\\n- {input: basin, output: Basin}\\n", "words.yaml")["train"]
 print(part.rows[1]["output"], part.place(1))
 """
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_base(tmp_path_factory.mktemp("base"))
 
 
 def put(name: str, folder: Path) -> Path:

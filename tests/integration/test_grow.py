@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from cruijff_kit.errors import PlanError, RunError
+from cruijff_kit.adapters.shelf import DiskShelf
+from cruijff_kit.errors import PlanError, RunError, SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.receipt import GrownDesign
 from cruijff_kit.workflow.grow import grow_design
@@ -95,3 +96,14 @@ def test_what_holds_nothing_fixed_or_would_replace_a_design_is_refused(tmp_path:
     with pytest.raises(PlanError, match="has a design already"):
         grown(world, run, tmp_path / "taken")
     assert not (tmp_path / "more").exists()
+
+
+def test_nothing_is_left_of_rows_whose_grown_design_cannot_be(tmp_path: Path) -> None:
+    file = tmp_path / "parity" / "data" / "rows.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(ROWS), encoding="utf-8")
+    world, run = scaffolded(tmp_path / "parity", data={"training": {"path": "data/rows.json"}, "tier": "green"})
+    target = world_at(tmp_path / "more")._replace(shelf=DiskShelf())
+    with pytest.raises(SpecError, match="lora_rnk"):
+        grow_design(run, levels={"lora_rnk": (8,)}, reason="more of it", worlds=(world, target))
+    assert not [path for path in (tmp_path / "more").rglob("*") if path.is_file()]

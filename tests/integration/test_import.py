@@ -35,6 +35,7 @@ from cruijff_kit.workflow.results import read_results
 from cruijff_kit.workflow.scaffold import scaffold_runs
 from cruijff_kit.workflow.seal import recorded_plan, sealed_plan
 from cruijff_kit.workflow.search import search_experiments
+from cruijff_kit.workflow.verify import verify_experiment
 from tests.fakes.designed import put_design, world_at
 from tests.fakes.eval_logs import write_log
 from tests.fakes.experiment import SMALL, design_of, plan_of, seal
@@ -140,6 +141,22 @@ def test_it_is_reported_with_its_losses_and_found_by_a_search(taken: tuple[World
     assert losses[0].value == 2.0
     hits = search_experiments(Query(words="capitalise five-letter"), world=world).hits
     assert [(each.experiment, each.stage) for each in hits] == [("imported", "reported")]
+
+
+def test_its_adapters_are_verified_and_those_that_were_not_copied_are_counted(
+    taken: tuple[World, ImportReceipt],
+) -> None:
+    world, _ = taken
+    write_report(world=world)
+    found = verify_experiment(world=world)
+    assert (found.differences, found.adapters > 0, found.notes) == ((), True, ())
+    outputs = world.store.root / "outputs"
+    outputs.rename(outputs.with_name("aside"))
+    left = verify_experiment(world=world)
+    outputs.with_name("aside").rename(outputs)
+    assert (left.differences, left.adapters) == ((), 0)
+    told = "adapters that were left where the experiment was imported from and not compared"
+    assert left.notes == (f"{told}: {found.adapters}",)
 
 
 def test_it_is_compared_with_another_and_a_lost_hash_is_told(

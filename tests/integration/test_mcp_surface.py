@@ -17,14 +17,21 @@ from cruijff_kit import workflow
 from cruijff_kit.errors import SiteError
 from cruijff_kit.mcp_server.server import build
 from cruijff_kit.mcp_server.surface import INSTRUCTIONS, SURFACE
+from cruijff_kit.schema.compared import CompareRules
 from cruijff_kit.schema.receipt import Excerpt
 from cruijff_kit.schema.search import Query
 
 OURS = {"experiment", "cursor", "limit", "after", "response_format"}
 """Arguments a tool may have beyond its verbs': where to look, how much, and paging."""
-CHOICES = {"retry", "view", "verify"}
-"""Arguments by which a tool chooses between its verbs."""
-LOOKED_AT = "02739ca0b06f87f4"
+CHOICES = {
+    "experiment_archive": {"back", "dry_run"},
+    "experiments_search": {"compare"},
+    "job_submit": {"retry"},
+    "results_read": {"view"},
+    "audit_read": {"verify"},
+}
+"""Arguments by which a tool chooses between its verbs, or what they do and what they would."""
+LOOKED_AT = "f1661a5a5bcebc50"
 """Start of the hash over what a model is told of all tools."""
 RENAMED = {"text": "design"}
 """Arguments that are called otherwise in a tool than in its verb."""
@@ -59,7 +66,7 @@ def test_every_tool_stands_for_a_public_verb() -> None:
 def test_a_tool_takes_what_its_verbs_take_with_the_same_defaults(name: str, tools: dict[str, Tool]) -> None:
     given = tools[name].input_schema["properties"]
     taken = [(RENAMED.get(each, each), what) for verb in verbs_of(name) for each, what in _parameters(verb).items()]
-    assert set(given) - OURS - CHOICES <= {argument for argument, _ in taken}
+    assert set(given) - OURS - CHOICES.get(name, set()) <= {argument for argument, _ in taken}
     for argument, parameter in taken:
         if argument in given and "default" in given[argument] and parameter.default is not inspect.Parameter.empty:
             plain = given[argument]["default"]
@@ -163,13 +170,13 @@ def test_commands_and_tools_that_share_a_verb_reach_the_same_function() -> None:
 
 
 def _parameters(verb: Any) -> dict[str, inspect.Parameter]:
-    """Return what a verb takes, the fields of an excerpt or a query in its place."""
+    """Return what a verb takes, the fields of an excerpt, of a query or of rules in its place."""
     found = dict(inspect.signature(verb).parameters)
     keyword = inspect.Parameter.KEYWORD_ONLY
-    for noun in (Excerpt, Query):
-        if found.pop(noun.__name__.lower(), None):
+    for name, noun in {"excerpt": Excerpt, "query": Query, "rules": CompareRules}.items():
+        if found.pop(name, None):
             fields = noun.model_fields.items()
-            found |= {name: inspect.Parameter(name, keyword, default=field.default) for name, field in fields}
+            found |= {each: inspect.Parameter(each, keyword, default=field.default) for each, field in fields}
     return found
 
 

@@ -20,11 +20,6 @@ from tests.model_families import VOCABULARY, save_family
 from tests.training_runs import random_base
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_base(tmp_path_factory.mktemp("base"))
-
-
 @pytest.mark.parametrize("kind", PROVEN)
 def test_every_family_that_is_taken_gives_the_logits_that_transformers_gives(kind: str, tmp_path: Path) -> None:
     folder = save_family(tmp_path / kind, kind)

@@ -53,11 +53,6 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_base(tmp_path_factory.mktemp("base"))
-
-
 def train(config: Path, *more: str) -> int:
     return mlx_lora.main(["--config", str(config), *more])
 

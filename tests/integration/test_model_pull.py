@@ -60,6 +60,14 @@ def test_offline_is_said_in_words_and_nothing_is_asked(hub: Hub, tmp_path: Path)
     assert hub.asked == []
 
 
+def test_a_hub_that_cannot_be_reached_is_said_in_words_with_what_to_do(hub: Hub, tmp_path: Path) -> None:
+    hub.server.server_close()
+    refused = pull(hub, tmp_path)
+    assert refused.returncode == 3
+    assert "the hub cannot be reached: connection refused" in refused.stderr
+    assert "copy the model's directory to where `ck info` says models lie" in refused.stderr
+
+
 def test_terms_that_were_not_accepted_are_told_with_what_to_do(hub: Hub, tmp_path: Path) -> None:
     hub.gated = True
     refused = pull(hub, tmp_path)

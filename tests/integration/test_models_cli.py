@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from cruijff_kit.cli.main import cli
 from cruijff_kit.data.yaml_text import dump_yaml
-from cruijff_kit.errors import ResultError
+from cruijff_kit.errors import ResultError, SpecError
 from tests.fakes.designed import DESIGN
 from tests.training_runs import random_base
 
@@ -117,6 +117,13 @@ def test_what_training_takes_is_told_part_by_part_and_for_models_that_are_not_he
         ck(project, "models", "info", "tiny", "-m", "--json", "--max-seq-len", "16", "--backend", "mlx").output
     )
     assert mlx["memory"] != small["memory"]
+
+
+def test_numbers_that_no_training_has_are_refused_all_at_once_where_its_memory_is_asked(project: Path) -> None:
+    words = ("--memory", "--batch-size", "0", "--lora-rank", "-1", "--max-seq-len", "0")
+    refused = ck(project, "models", "info", "tiny", *words).exception
+    assert isinstance(refused, SpecError)
+    assert sorted(problem.path for problem in refused.problems) == ["batch_size", "lora_rank", "max_seq_len"]
 
 
 def test_a_model_is_not_removed_without_the_typed_word(project: Path) -> None:

@@ -1,16 +1,19 @@
 """Tasks made by `ck task new`: each kind runs, passes its own test, and is evaluated by a design."""
 
+import ast
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.cli.main import cli
@@ -18,8 +21,9 @@ from cruijff_kit.data.prompts import fill_template
 from cruijff_kit.errors import CruijffError
 from cruijff_kit.rendering.task_text import render_rows, render_task, render_test
 from cruijff_kit.schema.layout import RunLayout
-from cruijff_kit.schema.task import TaskRequest
+from cruijff_kit.schema.task import AnswerKind, TaskRequest
 from cruijff_kit.workflow import collect_results, scaffold_runs, write_design
+from tests.job_script import run_script
 from tests.random_model import random_base
 from tests.task_design import task_design
 
@@ -86,14 +90,7 @@ def test_every_kind_passes_its_test_and_is_evaluated_by_a_design(tmp_path: Path)
     world = open_world(root, root=tmp_path, kind="human", name="ada", client=None)
     write_design(task_design(base, *entries), reason="shown here", world=world)
     (run,) = scaffold_runs(world=world).runs
-    done = subprocess.run(
-        ["bash", str(root / RunLayout(run).eval_script)],
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_script(root / RunLayout(run).eval_script)
     table = collect_results(world=world)
     answered = {name: [each for each in table.predictions if each.task == name] for name in KINDS}
     assert {name: len(found) for name, found in answered.items()} == {**dict.fromkeys(KINDS, 4), "reviews": 3}
@@ -152,6 +149,21 @@ def test_what_does_not_fit_is_refused_with_a_remedy(words: Sequence[str], told: 
     assert "hint:" in text
     assert "secret" not in text
     assert not (tmp_path / "tasks").exists()
+
+
+def test_no_task_takes_the_place_of_a_name_that_its_file_uses() -> None:
+    used = {"class", "in"}
+    for answer in get_args(AnswerKind):
+        options = ["a", "b"] if answer in {"options", "probability"} else []
+        told = {"name": "plain", "answer": answer, "options": options}
+        text = render_task(TaskRequest.model_validate(told), folder="tasks/plain", data="d.json", entry="")
+        nodes = list(ast.walk(ast.parse(text)))
+        own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+        own |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        used |= {node.id for node in nodes if isinstance(node, ast.Name)} - own
+    for name in sorted(each for each in used if each.islower() and not each.startswith("_")):
+        with pytest.raises(ValidationError, match="uses itself"):
+            TaskRequest(name=name, answer="free")
 
 
 @given(st.text(max_size=40), st.text(max_size=20), st.text(max_size=20), st.lists(st.text(max_size=8), max_size=3))

@@ -1,12 +1,11 @@
 """A task of anyone through the whole loop: designed, scaffolded, evaluated by its script, collected and reported."""
 
-import os
-import subprocess
 from pathlib import Path
 
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.workflow import collect_results, scaffold_runs, write_design, write_report
+from tests.job_script import run_script
 from tests.random_model import random_base
 from tests.task_design import task_design
 
@@ -44,14 +43,7 @@ def test_a_task_file_with_its_own_data_and_scorers_ends_in_the_report(tmp_path: 
     before = {(row.task, row.metric): row.reason for row in collect_results(world=world).rows}
     assert before["own", "own"] == "it was not evaluated"
     assert before["numbers", "continuous/mae"] == "it was not evaluated"
-    done = subprocess.run(
-        ["bash", str(root / RunLayout(run).eval_script)],
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_script(root / RunLayout(run).eval_script)
     table = collect_results(world=world)
     rows = {(row.task, row.metric): row for row in table.rows}
     answers = [each for each in table.predictions if each.task == "own"]

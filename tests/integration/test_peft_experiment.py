@@ -1,7 +1,5 @@
 """One whole experiment by peft: designed, scaffolded, trained and evaluated by the scripts that lie in its runs."""
 
-import os
-import subprocess
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -11,6 +9,7 @@ from cruijff_kit.bootstrap import open_world
 from cruijff_kit.cli.main import cli
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.workflow import scaffold_runs, spot_check_run, write_design
+from tests.job_script import run_script
 
 pytest_plugins = ["tests.tiny_base"]
 
@@ -40,17 +39,6 @@ evaluation:
 """
 
 
-def script(path: Path) -> None:
-    done = subprocess.run(
-        ["bash", str(path)],
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        encoding="utf-8",
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_a_design_that_asks_for_peft_is_trained_by_it_and_evaluated(tiny_base: Path, tmp_path: Path) -> None:
     root = tmp_path / "capitals"
     world = open_world(root, root=tmp_path, kind="human", name="ada", client=None)
@@ -58,11 +46,11 @@ def test_a_design_that_asks_for_peft_is_trained_by_it_and_evaluated(tiny_base: P
     (run,) = scaffold_runs(world=world).runs
     layout = RunLayout(run)
     assert "-m cruijff_kit.recipes.peft_lora" in (root / layout.train_script).read_text(encoding="utf-8")
-    script(root / layout.train_script)
+    run_script(root / layout.train_script)
     epoch = root / "outputs" / layout.epoch(1)
     assert (epoch / "model.safetensors").is_file()
     assert not (epoch / "adapter_config.json").exists()
-    script(root / layout.eval_script)
+    run_script(root / layout.eval_script)
     (log,) = (root / layout.cell_logs("words_epoch_1")).glob("*.eval")
     results = read_eval_log(log, header_only=True).results
     assert results is not None

@@ -24,11 +24,6 @@ from tests.model_families import save_family
 from tests.training_runs import capital_rows, metric_points, random_base, write_run
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_base(tmp_path_factory.mktemp("base"))
-
-
 def train(config: Path) -> int:
     return main(["--config", str(config)])
 

@@ -34,6 +34,11 @@ def test_whatever_is_there_already_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "configs" / "train.yml").write_text("model: mine\n", encoding="utf-8")
     (tmp_path / "site.yaml").write_text("models_dir: /somewhere/models\n", encoding="utf-8")
     told = ck(tmp_path, "init").output
+    assert "next: ck train validate" in told
+    elsewhere = ck(tmp_path, "init", "my own").output
+    assert "models go to" in elsewhere
+    assert (tmp_path / "my own" / "configs" / "train.yml").is_file()
+    assert "next: cd 'my own'" in elsewhere
     assert "configs/train.yml is there already" in told
     assert "/somewhere/models" in told
     assert (tmp_path / "configs" / "train.yml").read_text(encoding="utf-8") == "model: mine\n"

@@ -19,7 +19,7 @@ from cruijff_kit.runtime.train_config import load_train_config
 from cruijff_kit.schema.job import JobState
 from cruijff_kit.schema.run import JobStatus, Manifest
 from tests.local_bench import LocalBench, local_bench, until
-from tests.training_runs import capital_rows, metric_points, random_base, write_run
+from tests.training_runs import capital_rows, metric_points, write_run
 
 RECIPE = "cruijff_kit.recipes.lora_distributed"
 # Thirteen rows in steps of six: the last step of an epoch leaves one process without a row.
@@ -57,11 +57,6 @@ LONG: dict[str, Any] = {
     "checkpoint_every_n_steps": 2,
     "model": {"lora_dropout": 0.1},
 }
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_base(tmp_path_factory.mktemp("base"))
 
 
 def start(*program: str) -> subprocess.Popen[str]:

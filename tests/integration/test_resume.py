@@ -21,7 +21,7 @@ from cruijff_kit.runtime.training_job import run_recipe
 from cruijff_kit.runtime.tune_lora import TuneLora
 from cruijff_kit.schema.config import TrainConfig
 from cruijff_kit.schema.run import JobStatus, MetricPoint
-from tests.training_runs import capital_rows, metric_points, random_base, write_run
+from tests.training_runs import capital_rows, metric_points, write_run
 
 RECIPE = "cruijff_kit.recipes.lora_single_device"
 SETTINGS = {
@@ -32,11 +32,6 @@ SETTINGS = {
     "run_val_every_n_steps": 5,
     "model": {"lora_dropout": 0.1},
 }
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_base(tmp_path_factory.mktemp("base"))
 
 
 def start(config: Path, **variables: str) -> subprocess.Popen[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import click
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
@@ -18,8 +19,9 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from skills_ref import validate
 
-from cruijff_kit.cli.main import COMMANDS
+from cruijff_kit.cli.main import cli
 from cruijff_kit.cli.skill_script import filled, read_calls, read_commands, read_questions
+from cruijff_kit.data.generators.registry import GENERATORS
 from cruijff_kit.mcp_server.surface import SURFACE
 from cruijff_kit.schema.scoring_rules import ScorerName
 from cruijff_kit.schema.site import Partition, Site
@@ -41,7 +43,7 @@ VARIABLES = {
 NOT_TOOLS = {"next_cursor", "next_after", "experiment_summary", "lora_rank", "batch_size", "max_seq_len"}
 NOT_TOOLS |= {*Site.model_fields, *Partition.model_fields, *TaskRequest.model_fields}
 NOT_TOOLS |= {*Tabular.model_fields, *TableSchema.model_fields, *Variable.model_fields}
-NOT_TOOLS |= {*get_args(Perturbation), *get_args(ScorerName)}
+NOT_TOOLS |= {*get_args(Perturbation), *get_args(ScorerName), *GENERATORS}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def linted(skill: Path, schemas: dict[str, dict[str, Any]], scratch: Path) -> li
         *(f"body names `{name}`" for name in _named(body) - _arguments(schemas) if name not in schemas),
         *(f"dead link `{link}`" for link in _links(body) if not _inside(skill, link)),
         *_examples(skill, schemas),
-        *(f"no command `ck {name}`" for name in re.findall(r"`ck ([a-z-]+)", body) if name not in COMMANDS),
+        *(f"no command `ck {said}`" for said in re.findall(r"`ck ([^`]+)`", body) if not _understood(said.split())),
         *_questions(skill),
         *_manners(head, body),
     ]
@@ -105,6 +107,19 @@ def _named(body: str) -> set[str]:
     """Return the backticked snake_case words of the prose that read as tool names."""
     prose = re.sub(r"^```.*?^```$", "", body, flags=re.MULTILINE | re.DOTALL)
     return {word for word in re.findall(r"`([a-z]+(?:_[a-z]+)+)`", prose) if word not in NOT_TOOLS}
+
+
+def _understood(words: list[str]) -> bool:
+    """Return whether `ck` has the command of these words, and the command their options."""
+    command: click.Command = cli
+    words = words[2:] if words[0] == "-C" else words
+    while isinstance(command, click.Group) and words and words[0][0].isalpha():
+        found = command.get_command(click.Context(command), words[0])
+        if found is None:
+            return False
+        command, words = found, words[1:]
+    known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+    return {word for word in words if word.startswith("--")} <= known
 
 
 def _arguments(schemas: dict[str, dict[str, Any]]) -> set[str]:
@@ -215,6 +230,8 @@ def test_every_tool_has_an_example_in_some_skill(schemas: dict[str, dict[str, An
         ("disable-model-invocation: true", "disable-model-invocation: banana", "true or false"),
         ("mcp__cruijff__job_watch", "mcp__cruijff__job_follow", "allowed-tools"),
         ("name: run-experiment", "name: Run-Experiment", ""),
+        ("`sbatch`", "`ck audit proof`", "no command `ck audit proof`"),
+        ("`sbatch`", "`ck lesson add --proof F`", "no command `ck lesson add --proof F`"),
         ("**Which runs now?**", "**Which runs?**", "Which runs now?"),
         ("**Which runs now?** All", "All", "asks ['',"),
         ('"choice": "those of one run"', '"choice": "all of them"', "Which jobs are stopped?"),

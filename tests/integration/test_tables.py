@@ -241,6 +241,10 @@ def test_a_draft_is_never_replaced_unless_told_and_what_does_not_fit_ends_with_t
     before = world.store.read("people.schema.yaml")
     assert "`people.schema.yaml` is there already" in text(ck(world, "data", "schema", "people.csv"))
     assert world.store.read("people.schema.yaml") == before
+    gone = text(ck(world, "data", "schema", "gone.csv", "--output", "people.schema.yaml"))
+    assert "`gone.csv` cannot be read" in gone
+    spaced = text(ck(world, "data", "schema", "people.csv", "--output", "the people.yaml"))
+    assert "`ck data schema people.csv --check 'the people.yaml'`" in spaced
     assert ck(world, "data", "schema", "people.csv", "--force").exit_code == 0
     assert ck(world, "data", "schema", "people.csv", "--check", "people.schema.yaml").exit_code == 0
     world.store.write("people.csv", csv_bytes([[*people()[0][:1], "old", *people()[0][2:]], *people()[1:]]))

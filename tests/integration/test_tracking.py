@@ -9,16 +9,11 @@ from pathlib import Path
 import pytest
 
 from cruijff_kit.runtime.train_config import load_train_config
-from tests.training_runs import metric_points, random_base, write_run
+from tests.training_runs import metric_points, write_run
 from tests.wandb_files import LocalRun, local_run
 
 RECIPE = "cruijff_kit.recipes.lora_single_device"
 SETTINGS = {"epochs": 2, "epochs_to_save": [1], "batch_size": 2, "custom_metrics": "label_format:A,B"}
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_base(tmp_path_factory.mktemp("base"))
 
 
 def start(config: Path, **environment: str) -> subprocess.Popen[str]:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from cruijff_kit.bootstrap import open_world
 from cruijff_kit.cli.main import cli
 from cruijff_kit.cli.train_flags import TrainCommand
-from cruijff_kit.cli.train_watch import follow
+from cruijff_kit.cli.train_watch import bar_line, follow
 from cruijff_kit.data.yaml_text import load_yaml
 from cruijff_kit.errors import RunError
 from cruijff_kit.ports import World
@@ -272,6 +272,25 @@ def test_a_directory_that_holds_another_training_is_not_touched(base: Path, rows
     assert found.exit_code == 1
     assert "holds another training" in found.stderr
     assert (tmp_path / "taken" / "experiment_summary.md").read_bytes() == before
+
+
+def test_paths_are_those_that_were_typed_in_an_experiment_s_own_directory_too(base: Path, tmp_path: Path) -> None:
+    put_design(tmp_path / "own", design())
+    (tmp_path / "own" / "rows.jsonl").write_text(json.dumps(capital_rows()[0]) + "\n", encoding="utf-8")
+    words = ("train", "quick", "../base", "rows.jsonl", "--val-split", "0", "--dry-run", "--json")
+    template = ("--template", "so " * 1000 + "{input} {output}")
+    shown = json.loads(ck(tmp_path / "own", *words, *template, "-o", ".").output)
+    assert (shown["data_path"], shown["output"]) == (str(tmp_path / "own" / "rows.jsonl"), str(tmp_path / "own"))
+    assert json.loads(ck(tmp_path / "own", *words).output)["output"] == str(tmp_path / "quick_output")
+
+
+@pytest.mark.parametrize("columns,cells", ((0, 28), (200, 28), (50, 20), (30, 0)))
+def test_figures_of_a_training_are_whole_however_narrow_the_terminal(columns: int, cells: int) -> None:
+    line = bar_line("training", "150/200  loss 0.213", share=0.5, columns=columns)
+    assert line.startswith("training ")
+    assert line.endswith("150/200  loss 0.213")
+    assert (line.count("█") + line.count("·"), line.count("█")) == (cells, cells // 2)
+    assert len(line) < (columns or 80)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from cruijff_kit.workflow.profiles import create_profile, find_profile, list_pro
 from cruijff_kit.workflow.train import begin_training, is_taken
 from cruijff_kit.workflow.train_review import move_training, review_training
 from tests.fakes.designed import world_at
+from tests.fakes.model_hub import FakeHub
 
 ROWS = [{"instruction": f"say {at}", "output": str(at)} for at in range(20)]
 TINY = "/models/tiny"
@@ -179,6 +180,26 @@ def test_all_that_is_wrong_is_told_at_once_with_its_place(world: World) -> None:
     paths = [problem.path for problem in caught.value.problems]
     assert paths == ["training.method", "training.lrn", "advanced.push_to_hub", "val_split", "lora_rank"]
     assert all(problem.place for problem in caught.value.problems)
+
+
+def test_the_small_model_is_not_made_for_a_look_nor_before_the_rows_are_seen_to_be_there(world: World) -> None:
+    hub = FakeHub()
+    look = world._replace(hub=hub)
+    found = review_training(TrainOrder("quick", model="tiny", data="rows.jsonl"), make=False, world=look)
+    assert (found.design, found.splits["train"]) == ("", 18)
+    assert "the first training makes it" in found.warnings[0]
+    with pytest.raises(SpecError, match="`gone` is not there"):
+        review(look, "quick", model="tiny", data="gone")
+    assert hub.trained == 0
+    assert review(look, "quick", model="tiny").design
+    assert hub.trained == 1
+
+
+def test_a_number_that_is_refused_is_told_by_one_fact_that_is_the_user_s(world: World) -> None:
+    with pytest.raises(SpecError) as caught:
+        review(world, flags={"seed": -1})
+    (problem,) = caught.value.problems
+    assert problem.message == "`-1` is not a valid `seed`: input should be greater than or equal to 0"
 
 
 def test_a_file_may_be_looked_at_where_neither_model_nor_backend_is_here(world: World) -> None:

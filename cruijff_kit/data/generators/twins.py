@@ -155,7 +155,7 @@ def draw_from_file(arguments: Twins, opened: Openers, *, progress: Progress | No
         hint = "name the columns `<trait>.1`, `<trait>.2`, and that of the kind with `zygosity`"
         problem = Problem(f"{fact} `{arguments.zygosity}`", place=arguments.source, hint=hint)
         raise SpecError(f"`{arguments.source}` holds no pairs of twins", problems=[problem])
-    places = [(columns.index(f"{name}.1"), columns.index(f"{name}.2")) for name in names]
+    places = {name: (columns.index(f"{name}.1"), columns.index(f"{name}.2")) for name in names}
     kind = columns.index(arguments.zygosity)
     pairs = _read(table.rows, arguments, places=places, kind=kind)
     return _dealt(pairs, arguments, traits=len(names), known=None)
@@ -227,23 +227,28 @@ def _rounded(value: float | Decimal, arguments: TwinRows) -> Decimal:
 
 
 def _read(
-    rows: Iterable[Sequence[str]], arguments: Twins, *, places: Sequence[tuple[int, int]], kind: int
+    rows: Iterable[Sequence[str]], arguments: Twins, *, places: Mapping[str, tuple[int, int]], kind: int
 ) -> Iterator[_Pair]:
     kinds = {cell.casefold(): True for cell in arguments.identical}
     kinds |= {cell.casefold(): False for cell in arguments.fraternal}
     problems: list[Problem] = []
     for number, row in enumerate(rows, 1):
         identical = kinds.get(row[kind].casefold())
-        cells = [(row[first], row[second]) for first, second in places]
-        wrong = [each for pair in cells for each in pair if each not in {"", "NA"} and number_of(each) is None]
+        cells = {name: (row[first], row[second]) for name, (first, second) in places.items()}
+        wrong = [
+            f"`{name}.{twin}`" for name, pair in cells.items() for twin, cell in enumerate(pair, 1)
+            if cell not in {"", "NA"} and number_of(cell) is None
+        ]  # fmt: skip
         if identical is None or wrong:
-            fact = f"a cell of `{arguments.zygosity}` names no kind" if identical is None else "a trait is no number"
+            fact = (
+                f"a cell of `{arguments.zygosity}` names no kind" if identical is None else f"{wrong[0]} is no number"
+            )
             hint = (
                 "name its cells with `identical` and `fraternal`" if identical is None else "leave it empty, or mend it"
             )
             problems.append(Problem(fact, place=f"{arguments.source} row {number}", hint=hint))
         elif not problems:
-            yield _Pair(tuple(_both(pair, arguments) for pair in cells), identical)
+            yield _Pair(tuple(_both(pair, arguments) for pair in cells.values()), identical)
         if len(problems) == 20:
             break
     if problems:
@@ -284,9 +289,12 @@ def _dealt(
         found[split] += rows[text]
     empty = [name for name, some in found.items() if not some]
     if empty:
-        raise SpecError("pairs that read the same leave a split empty",
-                        problems=[Problem("no pair is left for it", name, hint="tell more traits or decimals")
-                                  for name in empty])  # fmt: skip
+        few = any(not round(shares.get(name, 1) * count) for name in empty)
+        hint = f"there are {count} pairs: name more, or set its share to 0" if few else "tell more traits or decimals"
+        raise SpecError(
+            f"{'a table so small leaves' if few else 'pairs that read the same leave'} a split empty",
+            problems=[Problem("no pair is left for it", name, hint=hint) for name in empty],
+        )
     features = tuple(f"V{at}" for at in range(1, traits + 1))
     columns = (
         features if arguments.form == "difference" else tuple(f"{name}.{each}" for name in features for each in "12")

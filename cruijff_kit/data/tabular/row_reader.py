@@ -1,5 +1,6 @@
 """Rows of a table read as features, answer and groups, what does not fit noted with its row."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import IO, NamedTuple
 
@@ -12,7 +13,7 @@ from cruijff_kit.schema.table import TableSchema, Tabular
 
 __all__ = ["ReadRow", "RowReader", "Telling"]
 
-_SHOWN = 20
+_NOTED, _SHOWN = 20, 5
 _REMEMBERED = 4096
 
 
@@ -71,7 +72,7 @@ class RowReader:
         self.groups = fields(telling.arguments.groups)
         self.entity = self._column(telling.schema.entity, table.columns)
         self._memo: dict[str, dict[str, Feature]] = {name: {} for name in telling.schema.variables}
-        self.problems: list[Problem] = []
+        self._noted: list[tuple[int, str, str]] = []
         self.threshold = None if telling.arguments.threshold is None else Decimal(repr(telling.arguments.threshold))
 
     def _column(self, name: str | None, columns: tuple[str, ...]) -> int | None:
@@ -134,11 +135,24 @@ class RowReader:
         return "1" if value > self.threshold else "0"
 
     def _note(self, number: int, fact: str, *, hint: str) -> None:
-        self.problems.append(Problem(fact, place=f"{self.told.arguments.source} row {number}", hint=hint))
-        if len(self.problems) >= _SHOWN:
+        self._noted.append((number, fact, hint))
+        if len(self._noted) >= _NOTED:
             self.finish()
 
     def finish(self) -> None:
-        """Refuse a table in which anything does not fit."""
-        if self.problems:
-            raise SpecError("the table does not fit its schema", problems=self.problems)
+        """Refuse a table in which anything does not fit; what is wrong with many rows is said once."""
+        alike: dict[tuple[str, str], list[int]] = {}
+        for number, fact, hint in self._noted:
+            alike.setdefault((fact, hint), []).append(number)
+        if alike:
+            source = self.told.arguments.source
+            problems = [
+                Problem(fact, f"{source} {_rows(numbers)}", hint=hint) for (fact, hint), numbers in alike.items()
+            ]
+            raise SpecError("the table does not fit its schema", problems=problems)
+
+
+def _rows(numbers: Sequence[int]) -> str:
+    """Return the first of these rows in words; reading stops early, so how many there are is not known."""
+    told = ", ".join(map(str, numbers[:_SHOWN]))
+    return f"row{'s' if len(numbers) > 1 else ''} {told}{' and more' if len(numbers) > _SHOWN else ''}"

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.once
 MARK = "mark-of-the-outside"
 """Stands in files that no answer may hold anything of."""
 LOOKS: dict[str, dict[str, Any]] = {
-    "site_check": {},
+    "experiment_archive": {"dry_run": False, "reason": WHY},
     "experiment_validate": {"design": "name: x"},
     "experiment_write_summary": {"design": "name: x", "reason": WHY},
     "data_show": {},

@@ -47,7 +47,7 @@ def reply(large: Path) -> Any:
         ("results_report", {"reason": "again"}),
         ("results_read", {"limit": 100}),
         ("audit_read", {"limit": 100, "verify": True}),
-        ("site_check", {}),
+        ("experiment_validate", {}),
         ("experiments_search", {}),
     ),
 )
@@ -81,12 +81,13 @@ def test_s31_a_reading_tool_changes_no_byte(large: Path, reply: Any) -> None:
     reply("job_status")
     reply("results_read", match="training")
     reply("audit_read", verify=True)
-    reply("site_check")
+    reply("results_read", view="verification")
+    reply("experiment_validate")
     reply("experiment_validate", design="name: x")
     reply("logs_tail", run="nobody")
     reply("data_show")
     reply("experiments_search")
-    tested = {"job_status", "results_read", "audit_read", "site_check", "experiment_validate", "logs_tail", "data_show"}
+    tested = {"job_status", "results_read", "audit_read", "experiment_validate", "logs_tail", "data_show"}
     tested.add("experiments_search")
     assert tested == {name for name, entry in SURFACE.items() if entry.annotations.read_only_hint}
     assert {path: path.read_bytes() for path in large.rglob("*") if path.is_file()} == before

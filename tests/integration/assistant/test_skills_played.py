@@ -76,8 +76,9 @@ def test_the_whole_loop_is_played_from_the_skills(killed: bool, project: Path, t
     trainings = 4
     experiment = project / NAME
     assert told["run-experiment"][-2].reply.content["phases"] == {"completed": 2 * trainings + 1}
-    (question,) = player.user.asked
+    question, put_away, brought_back = player.user.asked
     assert f"{trainings} training" in question
+    assert (put_away.partition(" ")[0], brought_back.partition(" ")[0]) == ("Move", "Bring")
     events = player.records(NAME)
     actions = [each["action"] for each in events]
     assert (actions.count("SUBMIT_JOB"), actions.count("SUBMIT_EVAL")) == (trainings, trainings + 1)
@@ -87,9 +88,13 @@ def test_the_whole_loop_is_played_from_the_skills(killed: bool, project: Path, t
 
     (answers,) = [each.reply for each in told["summarize-experiment"] if each.arguments.get("view") == "answers"]
     assert answers.content["answers"]
-    (verified,) = [each.reply for each in told["summarize-experiment"] if each.tool == "audit_read"]
-    assert verified.content["verdict"]["ok"]
-    (figures,) = [each.reply for each in told["audit-experiment"] if each.tool == "results_read"]
+    for skill in ("summarize-experiment", "audit-experiment", "archive-experiment"):
+        (verified,) = [each.reply for each in told[skill] if each.arguments.get("view") == "verification"]
+        assert verified.content["verified"], verified.text
+        assert verified.content["differences"] == []
+    (record,) = [each.reply for each in told["audit-experiment"] if each.arguments.get("verify")]
+    assert record.content["verdict"]["ok"]
+    (figures,) = [each.reply for each in told["audit-experiment"] if each.arguments.get("match")]
     for figure in figures.content["figures"]:
         for path, start in (source.rsplit(" ", 1) for source in figure["source"]):
             assert hashlib.sha256((experiment / path).read_bytes()).hexdigest().startswith(start), path
@@ -100,22 +105,24 @@ def test_the_whole_loop_is_played_from_the_skills(killed: bool, project: Path, t
 
 def must_have_been_away(steps: list[Played], events: list[dict[str, Any]]) -> None:
     """Assert that an experiment was told of, put away, found and read as archived, and brought back on record."""
-    first, away, figures, verified, shown, back = [each.reply.text for each in steps if each.tool == "ck"]
-    assert f"archive/{NAME}" in first
-    assert "nothing is dropped" in first
-    assert "archived " in away
+    figures, verified = [each.reply.text for each in steps if each.tool == "ck"]
     assert "accuracy/" in figures
-    assert "chain and anchors hold" in verified
-    assert "as it was, by every hash" in shown
-    assert "brought back" in back
+    assert verified.endswith("no difference\n")
+    first, away, shown, back = [each.reply.content for each in steps if each.tool == "experiment_archive"]
+    assert [each["done"] for each in (first, away, shown, back)] == [False, True, False, True]
+    assert first["place"].endswith(f"archive/{NAME}")
+    assert first["dropped"] == {}
+    assert first["moves"].keys() >= {"adapters", "records", "results"}
+    assert (away["files"], away["bytes"]) == (shown["files"], shown["bytes"]) == (back["files"], back["bytes"])
+    assert "by every hash" in shown["note"]
     (found,) = [each.reply.content["hits"] for each in steps if each.tool == "experiments_search"]
     assert [(hit["experiment"], bool(hit["archived"])) for hit in found] == [(NAME, True)]
     told = [(each["verb"], each["action"], each["actor"]["kind"]) for each in events if "archive" in each["verb"]]
     assert told == [
-        ("archive", "ARCHIVE", "human"),
-        ("archive", "COMPLETE", "human"),
-        ("unarchive", "UNARCHIVE", "human"),
-        ("unarchive", "COMPLETE", "human"),
+        ("archive", "ARCHIVE", "assistant"),
+        ("archive", "COMPLETE", "assistant"),
+        ("unarchive", "UNARCHIVE", "assistant"),
+        ("unarchive", "COMPLETE", "assistant"),
     ]
 
 

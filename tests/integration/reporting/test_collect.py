@@ -15,10 +15,15 @@ from cruijff_kit.schema.audit import Action
 from cruijff_kit.schema.layout import RunLayout
 from cruijff_kit.schema.plan import Plan
 from cruijff_kit.schema.result import ResultRow, ResultTable
-from cruijff_kit.schema.run import Done, JobStatus
+from cruijff_kit.schema.run import Done, JobStatus, Phase
 from cruijff_kit.workflow.collect import collect_results
+from cruijff_kit.workflow.evaluation_results import read_cell
+from cruijff_kit.workflow.standing import read_status
+from cruijff_kit.workflow.training_results import read_history, training_rows
 from tests.fakes.eval_logs import write_log
 from tests.fakes.experiment import SMALL, STARTED, Size, answers, write_training
+
+ENDED_BADLY = b'{"exit_code": 3, "artefacts": {}, "finished": "2026-11-20T09:00:00.000Z"}'
 
 
 def test_a_finished_experiment_has_a_row_for_every_planned_figure(world: World, plan: Plan) -> None:
@@ -137,6 +142,31 @@ def test_metrics_changed_after_training_are_not_used(world: World, root: Path, p
     table = collect_results(world=world)
     assert next(each for each in table.runs if each.run == plan.runs[0].id).points == ()
     assert {row.value for row in table.rows if (row.run, row.task) == (plan.runs[0].id, "training")} == {None}
+
+
+@pytest.mark.parametrize(
+    "content,why",
+    (
+        (b'{"exit_code": 0, "artefa', "its `DONE` cannot be read: it is torn, or was changed by hand"),
+        (b"\xff\xfe", "its `DONE` cannot be read: it is torn, or was changed by hand"),
+        (b'{"schema_version": 2}', "its `DONE` cannot be read: another version of cruijff-kit wrote it"),
+        (ENDED_BADLY, "ended with exit code 3"),
+    ),
+)
+def test_markers_mean_the_same_to_trainings_evaluations_and_status(
+    content: bytes, why: str, world: World, plan: Plan
+) -> None:
+    run = plan.runs[0]
+    layout, cell = RunLayout(run.id), run.cells[0]
+    paths = (layout.done("train"), layout.cell_done(cell.name))
+    for path in paths:
+        world.store.write(path, content)
+    history = read_history(run, world=world)
+    assert (history.finished, len(history.points)) == (False, SMALL.steps)
+    assert all(row.value is None for row in training_rows(run, history, plan=plan))
+    for reason in (history.reason, read_cell(run, cell, world=world).reason):
+        assert reason.endswith(why)
+    assert read_status(world=world).steps[0].phase is Phase.NOT_SUBMITTED
 
 
 def test_a_training_under_way_has_a_curve_and_no_final_loss(world: World, root: Path, plan: Plan) -> None:

@@ -62,6 +62,9 @@ def test_every_answer_that_counts_as_right_is_what_the_figures_say(quizzed: Worl
     kinds = {each.text.split()[0] for each in questions}
     assert {"Which", "What", "How", "accuracy", "With"} <= kinds
     assert all(len(set(each.options)) == len(each.options) >= 3 for each in questions)
+    shares = [each for each in questions if each.text.startswith(("How large is the accuracy", "How large is the ECE"))]
+    assert shares
+    assert all(float(option) <= 1 for each in shares for option in each.options)
     wrong = [each.text for each in questions if each.source in known and not _agrees(each, known[each.source])]
     assert not wrong, wrong
 

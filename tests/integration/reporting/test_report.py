@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from cruijff_kit.ports import World
+from cruijff_kit.rendering.settings import settings_of
 from cruijff_kit.schema.compute import ComputeReport, JobCompute
 from cruijff_kit.schema.job import JobState, JobUsage, Step
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
-from cruijff_kit.schema.plan import Plan
+from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.receipt import ReportReceipt
+from cruijff_kit.workflow.recomputed import last_report, recompute
 from cruijff_kit.workflow.report import write_report
 from tests.fakes.audit_log import FakeAuditLog
 from tests.fakes.experiment import SMALL, Size, design_of, plan_of, seal, write_training
@@ -91,6 +93,32 @@ def test_the_page_nests_well_and_refers_to_nothing_outside_itself(reported: Repo
     assert len(page.ids) == len(set(page.ids))
     assert not page.names & {"script", "link", "img", "iframe", "object", "embed", "base"}
     assert not re.search(r"https?:|url\(|@import", text)
+
+
+def test_who_holds_a_place_alone_has_one_figure_and_no_span(reported: Reported) -> None:
+    world, _ = reported
+    _, _, below = (world.store.read_text("summary.md") or "").partition("## Ranking on ")
+    rows = [row.split(" | ") for row in re.findall(r"^\| \d.*", below.partition("## ")[0], re.MULTILINE)]
+    assert {", " in row[1] for row in rows} == {True, False}
+    assert all((" to " in row[2]) == (", " in row[1]) for row in rows)
+
+
+def test_runs_that_a_design_lists_are_told_apart_by_their_names_in_every_plot(reported: Reported) -> None:
+    world, _ = reported
+    dossier = recompute(last_report(world), world=world).dossier
+    names = ("plain_seed1", "plain_seed2", "softened_seed1", "softened_seed2")
+    trained = [run for run in dossier.plan.runs if run.type == "fine-tuned"][: len(names)]
+    listed = tuple(
+        run.model_copy(update={"id": f"{name}-0123abcd", "factors": {}, "seed": int(name[-1])})
+        for run, name in zip(trained, names, strict=True)
+    )
+
+    def settings(runs: tuple[PlannedRun, ...]) -> list[tuple[str, int]]:
+        plan = dossier.plan.model_copy(update={"runs": runs})
+        return [(each.name, len(each.runs)) for each in settings_of(dossier.model_copy(update={"plan": plan}))]
+
+    assert settings(listed) == [("run plain", 2), ("run softened", 2)]
+    assert settings(listed[:2]) == [("tiny", 2)]
 
 
 def test_every_source_shown_leads_to_a_file_with_that_hash(reported: Reported) -> None:

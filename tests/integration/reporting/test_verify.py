@@ -16,10 +16,12 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 from cruijff_kit.cli import verify as command
+from cruijff_kit.errors import PlanError
 from cruijff_kit.ports import World
 from cruijff_kit.schema.audit import Action, AuditEvent
 from cruijff_kit.schema.layout import ExperimentLayout, RunLayout
-from cruijff_kit.schema.plan import Plan
+from cruijff_kit.schema.mirror import MirrorMark
+from cruijff_kit.schema.plan import Plan, PlannedRun
 from cruijff_kit.schema.run import Done
 from cruijff_kit.schema.verification import Verification
 from cruijff_kit.workflow.decide import record_decision
@@ -27,6 +29,7 @@ from cruijff_kit.workflow.lessons import add_lesson
 from cruijff_kit.workflow.recomputed import Recomputed, last_report, recompute
 from cruijff_kit.workflow.report import write_report
 from cruijff_kit.workflow.verify import verify_experiment
+from cruijff_kit.workflow.verify_adapters import check_adapters
 from cruijff_kit.workflow.verify_documents import check_report, read_shown
 from cruijff_kit.workflow.verify_prose import check_prose
 from tests.fakes.audit_log import FakeAuditLog
@@ -237,6 +240,88 @@ def test_a_digit_of_a_raw_file_is_named(reported_world: World, plan: Plan, which
     assert found.differences[0].kind == "file"
 
 
+@pytest.fixture
+def adapted(made: Made, tmp_path: Path) -> World:
+    """Return a copy of the experiment in which a test may spoil adapters."""
+    return world_at(Path(shutil.copytree(made.world.store.root, tmp_path / "adapted")))
+
+
+def weights_of(run: PlannedRun) -> str:
+    return f"outputs/{RunLayout(run.id).epoch(0)}/adapter_model.safetensors"
+
+
+def test_a_changed_byte_of_an_adapter_is_named_with_the_marker_of_its_training(
+    reported_world: World, plan: Plan
+) -> None:
+    path = weights_of(plan.runs[0])
+    target = reported_world.store.root / path
+    content = bytearray(target.read_bytes())
+    content[3] ^= 1
+    target.write_bytes(content)
+    found = verify_experiment(world=reported_world)
+    (wrong,) = found.differences
+    assert (wrong.kind, wrong.path, wrong.shown) == ("file", path, hashlib.sha256(content).hexdigest())
+    assert wrong.words == "the adapter is not the one that its training wrote"
+    assert wrong.origins[0].file == RunLayout(plan.runs[0].id).done("train")
+    assert found.adapters == sum(run.type == "fine-tuned" for run in plan.runs) == 8
+
+
+def test_adapters_swapped_between_two_runs_are_named_each_as_the_others(made: Made, adapted: World, plan: Plan) -> None:
+    runs = plan.runs[:2]
+    first, second = (adapted.store.root / weights_of(run) for run in runs)
+    kept = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(kept)
+    _, checked = check_adapters(plan, made.recomputed.table, world=adapted)
+    assert [(each.path, each.words) for each in checked.differences] == [
+        (weights_of(run), f"the adapter is not the one that its training wrote: it is that of `{other.id}`, epoch_0")
+        for run, other in zip(runs, runs[::-1], strict=True)
+    ]
+
+
+def test_an_adapter_trained_since_is_not_the_one_evaluated_though_its_marker_vouches_for_it(
+    made: Made, adapted: World, plan: Plan
+) -> None:
+    run, path = plan.runs[0], weights_of(plan.runs[0])
+    adapted.store.write(path, "weights of a later training")
+    marker = RunLayout(run.id).done("train")
+    done = Done.model_validate_json(adapted.store.read(marker) or b"")
+    artefacts = {**done.artefacts, path: adapted.store.digest(path) or ""}
+    adapted.store.write(marker, done.model_copy(update={"artefacts": artefacts}).model_dump_json())
+    _, checked = check_adapters(plan, made.recomputed.table, world=adapted)
+    fact = "evaluated another adapter of epoch 0 than its training vouches for"
+    assert [each.words for each in checked.differences] == [f"`{cell.task.name}` {fact}" for cell in run.cells]
+    for each in checked.differences:
+        assert (each.path, each.shown, each.made) == (path, artefacts[path], done.artefacts[path])
+        assert each.origins[0].sha256 == adapted.store.digest(each.origins[0].file)
+
+
+def test_an_evaluation_whose_training_vouches_for_no_adapter_or_left_no_marker_is_told(
+    made: Made, adapted: World, plan: Plan
+) -> None:
+    bare, lost = (RunLayout(run.id).done("train") for run in plan.runs[:2])
+    done = Done.model_validate_json(adapted.store.read(bare) or b"")
+    adapted.store.write(bare, done.model_copy(update={"artefacts": {}}).model_dump_json())
+    (adapted.store.root / lost).unlink()
+    count, checked = check_adapters(plan, made.recomputed.table, world=adapted)
+    assert ({each.path for each in checked.differences}, count) == ({bare}, 6)
+    (note,) = checked.notes
+    assert note.startswith(f"the training of `{plan.runs[1].id}` left no marker that can be read")
+
+
+def test_a_missing_adapter_is_named_but_not_in_a_copy_that_was_fetched_without_adapters(
+    made: Made, adapted: World, plan: Plan
+) -> None:
+    shutil.rmtree(adapted.store.root / "outputs" / RunLayout(plan.runs[0].id).output)
+    _, checked = check_adapters(plan, made.recomputed.table, world=adapted)
+    assert [(each.words, each.shown) for each in checked.differences] == [("the file is missing", "missing")] * 2
+    shutil.rmtree(adapted.store.root / "outputs")
+    adapted.store.write(ExperimentLayout.mirror, MirrorMark(site=None, host="login", dir="/lab/exp").model_dump_json())
+    count, fetched = check_adapters(plan, made.recomputed.table, world=adapted)
+    assert (count, fetched.files, fetched.differences) == (0, 0, ())
+    assert fetched.notes == ("adapters that were left at login:/lab/exp and not compared: 8",)
+
+
 def test_a_changed_log_is_named_first_and_then_what_no_longer_follows(reported_world: World, plan: Plan) -> None:
     folder = RunLayout(plan.runs[0].id).cell_logs(plan.runs[0].cells[0].name)
     (log,) = (reported_world.store.root / folder).glob("*.eval")
@@ -303,7 +388,8 @@ def test_what_happens_after_a_report_is_no_matter_of_its_layout(reported_world: 
     for run, gone in ((pruned, True), (ported, False)):
         marker = reported_world.store.root / RunLayout(run).done("train")
         done = Done.model_validate_json(marker.read_bytes())
-        vouched = {} if gone else {**done.artefacts, f"ck-out-{run}/epoch_1/adapter_config.json": "0" * 64}
+        kept = {path: sha for path, sha in done.artefacts.items() if "/adapter_" in path}
+        vouched = kept if gone else {**done.artefacts, f"ck-out-{run}/epoch_1/adapter_config.json": "0" * 64}
         marker.write_text(done.model_copy(update={"artefacts": vouched}).model_dump_json(), encoding="utf-8")
     events = (
         AuditEvent(actor=ACTOR, verb="prune", action=Action.CHECK_DISK, subject=pruned),
@@ -317,6 +403,18 @@ def test_what_happens_after_a_report_is_no_matter_of_its_layout(reported_world: 
     told = {each.partition(" was changed after the report, by ")[0]: each for each in found.notes}
     assert list(told) == [f"`runs/{run}/DONE`" for run in (pruned, ported)]
     assert ["prune" in told[f"`runs/{pruned}/DONE`"], "adapter port" in told[f"`runs/{ported}/DONE`"]] == [True, True]
+
+
+def test_what_jobs_left_since_the_report_is_said_to_be_that(world: World, plan: Plan, tmp_path: Path) -> None:
+    run = plan.runs[0]
+    late = world.store.root / RunLayout(run.id).cell(run.cells[0].name)
+    late.rename(tmp_path / "late")
+    write_report(world=world)
+    assert verify_experiment(world=world).ok
+    (tmp_path / "late").rename(late)
+    found = verify_experiment(world=world)
+    assert not found.ok
+    assert found.notes[0].startswith(f"jobs have left results since the report was made, of `{run.id}`: ")
 
 
 def test_a_report_of_this_version_that_says_other_words_is_not_said_to_be_laid_out_otherwise(made: Made) -> None:
@@ -382,6 +480,7 @@ def test_the_command_names_differences_and_exits_with_1(reported_world: World, m
 
 def test_before_a_report_there_is_nothing_to_verify(world: World) -> None:
     result = CliRunner().invoke(command.verify, obj=str(world.store.root.parent / "nothing"))
-    assert result.exit_code != 0
+    assert isinstance(result.exception, PlanError)
+    assert "there is no directory `nothing`" in str(result.exception)
     with pytest.raises(Exception, match="nothing was reported yet"):
         verify_experiment(world=world)

@@ -238,7 +238,7 @@ def test_a_log_goes_on_only_from_a_record(experiment: Path) -> None:
         file.write(b"not a record\n")
     with pytest.raises(ResultError, match="the last line of the audit log is not a record"):
         log.append(event())
-    with pytest.raises(ResultError, match="line 3 of the audit log is not a record: the whole: invalid json") as caught:
+    with pytest.raises(ResultError, match="line 3 of the audit log is not a record: the whole: invalid JSON") as caught:
         list(log.records())
     assert str(caught.value).count("\n") == 2
     assert "pydantic" not in str(caught.value)

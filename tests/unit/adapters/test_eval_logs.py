@@ -1,8 +1,13 @@
 """Evaluation logs as inspect-ai writes and crashes leave them."""
 
+import json
+import warnings
 import zipfile
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -106,3 +111,56 @@ def test_an_archive_that_is_no_log_is_unreadable(tmp_path: Path) -> None:
 def test_a_missing_log_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(SiteError, match=r"nothing\.eval"):
         InspectLogs().read(tmp_path / "nothing.eval")
+
+
+def test_what_no_figure_comes_from_may_be_anything(tmp_path: Path, log: bytes, predictions: list[Prediction]) -> None:
+    """Conversations and events of another version of inspect-ai, or of none, cost no sample and no time."""
+    path = tmp_path / "a.eval"
+    strange = {"input": 7, "messages": [{"role": "unheard of"}], "events": "none", "store": [], "timelines": [{}]}
+    path.write_bytes(_rewritten(log, lambda sample: sample | strange))
+    record = InspectLogs().read(path)
+    assert (record.status, record.samples, record.error) == ("success", len(predictions), "")
+    assert {each.sample_id: each for each in record.predictions} == {each.sample_id: each for each in predictions}
+
+
+def test_a_sample_that_was_written_again_counts_once_as_it_was_written_last(tmp_path: Path, log: bytes) -> None:
+    path = tmp_path / "a.eval"
+    path.write_bytes(_rewritten(log, _failed, over=log))
+    record = InspectLogs().read(path)
+    assert record.samples == SMALL.words
+    assert record.verdicts == {"match": (False,) * SMALL.words}
+
+
+def test_a_log_of_early_days_has_its_one_score_under_another_name(tmp_path: Path, log: bytes) -> None:
+    path = tmp_path / "a.eval"
+    path.write_bytes(_rewritten(log, lambda sample: sample | {"score": sample.pop("scores")["match"]}))
+    (verdicts,) = InspectLogs().read(path).verdicts.values()
+    assert len(verdicts) == SMALL.words
+
+
+def test_samples_that_are_none_make_a_log_unreadable(tmp_path: Path, log: bytes) -> None:
+    path = tmp_path / "a.eval"
+    path.write_bytes(_rewritten(log, lambda sample: sample | {"scores": [1, 2]}))
+    assert InspectLogs().read(path).status == "unreadable"
+
+
+def _failed(sample: dict[str, Any]) -> dict[str, Any]:
+    sample["scores"]["match"]["value"] = "I"
+    return sample
+
+
+def _rewritten(log: bytes, change: Callable[[dict[str, Any]], dict[str, Any]], *, over: bytes = b"") -> bytes:
+    """Return a log whose samples were changed, added to those of another where that is given."""
+    made = BytesIO(over)
+    with (
+        zipfile.ZipFile(BytesIO(log)) as old,
+        zipfile.ZipFile(made, "a" if over else "w") as new,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", UserWarning)
+        for name in old.namelist():
+            content = old.read(name)
+            if name.startswith("samples/"):
+                content = json.dumps(change(json.loads(content))).encode()
+            new.writestr(name, content)
+    return made.getvalue()

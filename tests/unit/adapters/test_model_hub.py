@@ -71,6 +71,20 @@ def test_a_relative_path_starts_at_the_models_directory(base: Path) -> None:
     assert hub.facts("model").path == str(base)
 
 
+def test_the_small_model_goes_by_its_name_once_it_is_made_unless_a_model_here_is_called_so(
+    hub: LocalHub, base: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SiteError, match="does not exist") as caught:
+        hub.facts("tiny")
+    assert "`ck models make-tiny` makes a small one" in caught.value.hint
+    (made,) = (tmp_path / "cache" / "models" / name for name in (hub._tiny.name,))
+    shutil.copytree(base, made)
+    assert hub.facts("tiny").path == str(made)
+    own = LocalHub(models_dir=str(tmp_path / "own"), cache=tmp_path / "cache")
+    shutil.copytree(base, tmp_path / "own" / "tiny")
+    assert own.facts("tiny").path == str(tmp_path / "own" / "tiny")
+
+
 def test_a_directory_without_a_configuration_is_told_with_what_it_holds(hub: LocalHub, base: Path) -> None:
     (base / "config.json").unlink()
     with pytest.raises(SiteError, match=r"has no `config.json`; it holds `chat_template.jinja`"):

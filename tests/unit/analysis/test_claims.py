@@ -157,6 +157,8 @@ def test_a_run_without_result_keeps_a_claim_about_every_run_from_being_confirmed
     assert (each.verdict, over.verdict) == ("inconclusive", "confirmed")
     assert "1 of 6 pairs without a shared sample" in each.reason
     assert over.reason == "1 of 12 runs without a result"
+    (nothing,) = judged(claim(compare=[{"lora_rank": 16}, "base"]), table=table_of([]))
+    assert nothing.reason.endswith("a side of it has no result")
 
 
 def test_one_seed_a_setting_leaves_a_claim_open_and_says_why() -> None:

@@ -15,7 +15,7 @@ from cruijff_kit.rendering.bottom_line import bottom_line
 from cruijff_kit.schema.evaluation import EvalTask, Evaluation
 from cruijff_kit.schema.interval import Interval
 from cruijff_kit.schema.prediction import Prediction
-from cruijff_kit.schema.report import Comparison, Finding, Findings
+from cruijff_kit.schema.report import CellFigure, Comparison, Finding, Findings
 from cruijff_kit.schema.result import ResultRow, ResultTable
 from cruijff_kit.schema.scoring_rules import ScoringRules
 from cruijff_kit.schema.spec import Analysis
@@ -145,6 +145,21 @@ def test_a_base_model_whose_figure_is_not_estimable_is_said_to_have_none() -> No
     )  # fmt: skip
     said = bottom_line(findings, design_of(SMALL))
     assert "Best run: tuned with 2.000; its base model has no such figure." in said
+    cells = tuple(
+        CellFigure(
+            factors={"lora_rank": rank}, runs=("tuned",), figure=error.model_copy(update={"n": 1, "value": value})
+        )
+        for rank, value in ((4, 2.0), (8, 3.0), (16, 2.0))
+    )
+    other = pair.model_copy(update={"run": "also"})
+    shown = (*figures, figures[0].model_copy(update={"run": "also"}))
+    tied = {"cells": cells, "comparisons": (pair, other), "findings": shown, "outcome": "error"}
+    said = bottom_line(findings.model_copy(update=tied), design_of(SMALL))
+    assert "Best run: tuned with 2.000, tied with 1 other; its base model has no such figure." in said
+    best = (
+        "Best setting: lora_rank 4, with a mean error of 2.000 over 1 seed (no interval: one seed), tied with 1 other."
+    )
+    assert best in said
 
 
 def test_the_difference_of_a_mean_on_the_same_samples_has_the_interval_of_a_paired_t_test() -> None:

@@ -83,6 +83,8 @@ def test_runs_that_a_design_lists_are_settings_of_their_own_and_no_seeds_of_one_
     found = _found(samples, plan=plan)
     assert [(each.factors, each.figure.n) for each in found.cells] == [({"run": "plain"}, 2), ({"run": "softened"}, 2)]
     assert found.effects == ()
+    found = _found([each for each in samples if each.run.startswith("plain")], plan=plan)
+    assert [(each.factors, each.figure.n) for each in found.cells] == [({"run": "plain"}, 2)]
     alike = [run.model_copy(update={"id": f"plain_seed{run.seed}-{at}123abcd"}) for at, run in enumerate(listed)]
     renamed = {run.id: new.id for run, new in zip(listed, alike, strict=True)}
     samples = [each.model_copy(update={"run": renamed[each.run]}) for each in samples]

@@ -135,6 +135,13 @@ def test_a_saved_data_set_that_is_torn_or_not_whole_is_refused(saved: Path) -> N
     (
         ("d.jsonl", b'{"input": "a", "output": "b"}\n{"input": "a", "outp', "d.jsonl:2", "unterminated string"),
         ("d.jsonl", lines(*TRAIN) + b'\n\n{"input": "a"', "d.jsonl:8", "the file ends before its JSON does"),
+        (
+            "d.jsonl",
+            rb'{"a": "\ud83d\ude00"}' + b"\n" + rb'{"a": "\ude00"}',
+            "d.jsonl:2",
+            "text holds half of a character",
+        ),
+        ("d.json", rb'[{"a": "\\ud800"}, {"b": "\ud800"}]', "d.json:1", "text holds half of a character, `\\ud800`"),
         ("d.jsonl", b'{"input": 1, "input": 2, "output": 3}', "d.jsonl:1", "key `input` is written twice"),
         ("d.jsonl", b'{"input": 1' + b"0" * 9_000 + b"}", "d.jsonl:1", "a whole number has too many digits"),
         ("d.jsonl", b"\n\n", "d.jsonl", "split `train` holds an empty list"),
@@ -211,7 +218,8 @@ def test_a_column_that_cannot_be_renamed_is_named_with_its_row(row: dict[str, st
     (
         ("hello", "it holds no list of turns"),
         ([], "it holds no turns"),
-        ([{"role": "tool", "content": "x"}], "turn 0 has no `role`"),
+        ([{"role": "tool", "content": "x"}], "turn 0 has a role other than `system`"),
+        ([{"content": "x"}], "turn 0 has no `role`"),
         ([{"role": "user"}], "turn 0 has no text in `content`"),
         ([{"role": "user", "content": ["x"]}], "turn 0 has no text in `content`"),
         (TALK[:1], "the last turn is the user's, so it is no answer"),

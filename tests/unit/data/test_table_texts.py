@@ -211,7 +211,7 @@ def test_context_stands_where_it_is_asked_for() -> None:
         ({"groups": ("sex", "sex")}, "`sex` is named twice"),
         ({"features": ("sex",)}, "rows that belong together leave a split empty"),
         ({"target": "sex", "threshold": None, "mapping": {"1": "x"}}, "a cell of `sex` is not in `mapping`"),
-        ({"target": "town"}, "people.csv row 1: a cell of `town` is no number"),
+        ({"target": "town"}, "people.csv rows 1, 2, 3, 4, 5 and more: a cell of `town` is no number"),
     ),
 )
 def test_arguments_that_do_not_fit_are_refused_with_a_remedy(changes: dict[str, Any], told_of: str) -> None:
@@ -223,7 +223,8 @@ def test_arguments_that_do_not_fit_are_refused_with_a_remedy(changes: dict[str, 
 def test_cells_that_do_not_fit_are_told_by_row_and_never_quoted() -> None:
     rows = [[*row[:2], "secret" if row[0] == 5 else row[2], *row[3:]] for row in ROWS]
     text = refusal(rows)
-    assert "people.csv row 16: a cell of `sex` does not fit: `value_map` does not name it" in text
+    assert "people.csv rows 16, 17, 18: a cell of `sex` does not fit: `value_map` does not name it" in text
+    assert text.count("hint:") == 1
     assert "secret" not in text
 
 

@@ -157,7 +157,7 @@ def test_a_trait_without_a_value_is_left_out_and_keeps_its_number() -> None:
     "table,fact",
     (
         (b"a.1,a.2,zyg\n1,2,MZ\n1,2,dizygotic\n", "t.csv row 2: a cell of `zyg` names no kind"),
-        (b"a.1,a.2,zyg\n1,tall,MZ\n", "t.csv row 1: a trait is no number"),
+        (b"a.1,a.2,zyg\n1,tall,MZ\n", "t.csv row 1: `a.2` is no number"),
         (b"a.1,a.2,kind\n1,2,MZ\n", "no column `zyg`"),
         (b"a,b,zyg\n1,2,MZ\n", "it has 0 traits"),
         (b"a.1,a.2,zyg\n1,2,MZ\n", "no pair is left for it"),

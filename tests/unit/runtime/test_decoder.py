@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -10,11 +11,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cruijff_kit.errors import PlanError
+from cruijff_kit.errors import PlanError, SiteError
 from cruijff_kit.runtime import inference
 from cruijff_kit.runtime.causal_lm import load_causal_lm
 from cruijff_kit.runtime.inference import Decoder, Limits
-from cruijff_kit.runtime.key_values import shared_prefix
+from cruijff_kit.runtime.key_values import read_on, shared_prefix
 from cruijff_kit.runtime.memory_budget import footprint
 from cruijff_kit.schema.prediction import Completion
 from tests.model_families import FAMILIES, save_family
@@ -176,3 +177,39 @@ def test_a_batch_is_not_thought_smaller_than_its_keys_and_values_and_logits(kind
     takes = footprint(network.config, torch.float32)
     assert held <= 4 * 5 * takes.token <= 40 * held
     assert output.logits.nbytes <= 4 * takes.logits
+
+
+class Renamed:
+    """A network that calls keys and values as newer libraries do, and answers with what it was given."""
+
+    def forward(self, *, cache: Any, **inputs: Any) -> Any:
+        return SimpleNamespace(logits=inputs["input_ids"], cache=cache)
+
+    def __call__(self, **inputs: Any) -> Any:
+        return self.forward(**inputs)
+
+
+class Wrapped(Renamed):
+    """The same behind an adapter, whose own arguments say nothing."""
+
+    def forward(self, **inputs: Any) -> Any:
+        return Renamed().forward(**inputs)
+
+    def get_base_model(self) -> Renamed:
+        return Renamed()
+
+
+@pytest.mark.parametrize("network", (Renamed(), Wrapped()))
+def test_keys_and_values_are_handed_over_by_the_name_that_the_network_has_for_them(network: Any) -> None:
+    ids, kept = torch.ones(1, 2), object()
+    assert read_on(network, ids, mask=ids, positions=ids, cache=kept) == (ids, kept)
+
+
+def test_weights_that_mlx_packed_are_refused_with_what_reads_them(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "llama", "llama")
+    config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+    config |= {"quantization_config": {"group_size": 64, "bits": 4, "mode": "affine"}}
+    (Path(folder) / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(SiteError, match="packed by mlx-lm into 4 bits") as caught:
+        load_causal_lm(folder, dtype=torch.float32, device=torch.device("cpu"))
+    assert "`--backend mlx`" in caught.value.hint

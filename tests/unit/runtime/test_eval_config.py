@@ -6,6 +6,7 @@ from cruijff_kit.errors import RunError, SpecError
 from cruijff_kit.runtime.eval_config import checkpoint_sha256, load_eval_config, place_of
 from cruijff_kit.runtime.files import file_sha256
 from cruijff_kit.schema.layout import RunLayout
+from cruijff_kit.schema.run import Done
 from tests.evaluated_run import RUN, Evaluated, ready_run
 
 
@@ -69,10 +70,13 @@ def test_an_adapter_changed_since_its_training_is_refused(run: Evaluated, name: 
 
 
 def test_an_adapter_without_finished_training_is_refused(run: Evaluated) -> None:
-    (run.experiment / RunLayout(RUN).done("train")).unlink()
+    marker = run.experiment / RunLayout(RUN).done("train")
+    done = Done.model_validate_json(marker.read_bytes())
     config = load_eval_config(run.configs[0])
-    with pytest.raises(RunError, match="left no valid"):
-        checkpoint_sha256(config, place_of(config))
+    for content in (b"{", done.model_copy(update={"exit_code": 1}).model_dump_json().encode(), None):
+        marker.unlink() if content is None else marker.write_bytes(content)
+        with pytest.raises(RunError, match="left no valid"):
+            checkpoint_sha256(config, place_of(config))
 
 
 def test_an_adapter_that_the_training_did_not_write_is_refused(run: Evaluated) -> None:

@@ -1,12 +1,13 @@
 """What a job writes of itself."""
 
+import json
 import os
 import signal
 from pathlib import Path
 
 import pytest
 
-from cruijff_kit.errors import RunError
+from cruijff_kit.errors import ResultError, RunError
 from cruijff_kit.runtime.files import file_sha256, write_aside
 from cruijff_kit.runtime.job_files import (
     MetricsFile,
@@ -133,14 +134,45 @@ def test_a_marker_counts_only_while_its_artefacts_have_their_hashes(tmp_path: Pa
     assert not finished(done, experiment=experiment)
 
 
-def test_no_marker_a_torn_one_and_one_of_a_failure_count_for_nothing(tmp_path: Path) -> None:
+def test_no_marker_and_one_of_a_failure_count_for_nothing_and_one_that_nobody_can_open_stops_the_job(
+    tmp_path: Path,
+) -> None:
     assert not finished(tmp_path / "DONE", experiment=tmp_path)
     assert not finished(marker(tmp_path, exit_code=1), experiment=tmp_path)
-    write_aside(tmp_path / "DONE", '{"exit_code": 0')
-    assert not finished(tmp_path / "DONE", experiment=tmp_path)
+    (tmp_path / "DONE").unlink()
+    (tmp_path / "DONE").mkdir()
+    with pytest.raises(ResultError, match="cannot be opened"):
+        finished(tmp_path / "DONE", experiment=tmp_path)
 
 
 def test_a_write_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
     write_aside(tmp_path / "deep" / "file.txt", "one")
     write_aside(tmp_path / "deep" / "file.txt", "two")
     assert [path.read_text(encoding="utf-8") for path in (tmp_path / "deep").iterdir()] == ["two"]
+
+
+DONE = {"schema_version": 1, "exit_code": 0, "artefacts": {}, "finished": "2026-11-20T09:00:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    "content", (b"", b'{"exit_code": 0, "arte', b"\xff\xfe\x00", b"[" * 20_000, b'{"exit_code": "x"}')
+)
+def test_a_marker_that_is_torn_counts_for_nothing_and_that_is_told(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marker = tmp_path / "DONE"
+    marker.write_bytes(content)
+    assert Done.found_in(content) is None
+    assert Done.unread(content) == "it is torn, or was changed by hand"
+    assert finished(marker, experiment=tmp_path) is None
+    assert "DONE` cannot be read: it is torn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", ({"schema_version": 2}, {"schema_version": "2"}, {"signed_by": "ada"}))
+def test_a_marker_of_another_version_stops_the_job_that_would_undo_its_work(
+    change: dict[str, object], tmp_path: Path
+) -> None:
+    marker = tmp_path / "DONE"
+    marker.write_text(json.dumps(DONE | change), encoding="utf-8")
+    with pytest.raises(ResultError, match="DONE` cannot be read: another version of cruijff-kit wrote it"):
+        finished(marker, experiment=tmp_path)

@@ -19,16 +19,9 @@ from cruijff_kit.workflow.cancel import cancel_runs
 from cruijff_kit.workflow.standing import read_status
 from cruijff_kit.workflow.submit import submit_jobs
 from cruijff_kit.workflow.watch import watch_jobs
-from tests.submitted import Submitted, look, scaffolded_template
+from tests.submitted import Submitted, look
 
 JOBS = 5
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return two runs that train and are evaluated, and a control: five jobs."""
-    root = tmp_path_factory.mktemp("template") / "parity"
-    return scaffolded_template(root, factors={"lora_rank": [4, 16]}, controls={"seeds": [1]})
 
 
 @pytest.fixture
