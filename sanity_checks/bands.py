@@ -4,6 +4,8 @@ Derived ends allow for chance alone, at a stated level:
 
 - No answerer is right more often than the Bayes-optimal one, so right answers among n are
   at most a binomial's upper quantile.
+- Where a rule can be learnt, whoever only guesses is right no oftener than a binomial's upper
+  quantile, and a floor that guessing reaches would let a training pass that learnt nothing.
 - No model gives held-out answers more probability than the truth does but by luck: by
   Markov's inequality the likelihood ratio of n answers exceeds 1 / level with probability
   level at most. So the loss summed over n answers stays above the truth's own by no less
@@ -39,8 +41,19 @@ def accuracy_band(known: Known, n: int, *, pilots: Sequence[PilotFigure]) -> Ban
     """Return where the share of right answers among n must lie."""
     high = binomial_limits(n, known.accuracy, level=1 - 2 * LEVEL)[1] / n
     ceiling = f"Bayes-optimal accuracy {known.accuracy:.4g}, of {n} answers"
-    floor = accuracy_floor(pilots, n)
-    return Band(low=floor, high=high, low_from=_told(pilots, floor), high_from=ceiling)
+    floor, least = accuracy_floor(pilots, n), _above_guessing(known, n)
+    low = max((end for end in (floor, least) if end is not None), default=None)
+    why = f"more than guessing may reach, {known.guessed:.4g}, of {n} answers"
+    low_from = _told(pilots, floor) if low == floor else why
+    return Band(low=low, high=high, low_from=low_from, high_from=ceiling)
+
+
+def _above_guessing(known: Known, n: int) -> float | None:
+    """Return the least share of right answers that guessing does not reach; None where there is no more to know."""
+    if not 0 < known.guessed < known.accuracy:
+        return None
+    least = binomial_limits(n, known.guessed, level=1 - 2 * LEVEL)[1] + 1
+    return least / n if least <= binomial_limits(n, known.accuracy, level=1 - 2 * LEVEL)[0] else None
 
 
 def accuracy_floor(pilots: Sequence[PilotFigure], n: int) -> float | None:

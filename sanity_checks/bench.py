@@ -11,7 +11,7 @@ from cruijff_kit.data.encoding import Encoding
 from cruijff_kit.errors import CruijffError, PlanError, SiteError
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.rendering.configs import read_config
-from cruijff_kit.sanity_checks.bands import LEVEL, accuracy_floor
+from cruijff_kit.sanity_checks.bands import LEVEL, accuracy_band
 from cruijff_kit.sanity_checks.checks import Arm, Check, Size
 from cruijff_kit.sanity_checks.designs import design_text
 from cruijff_kit.sanity_checks.judge import Evidence, judged, pilot_figures
@@ -273,7 +273,7 @@ def _expected(arm: Arm, pilots: Pilots | None) -> Expectation:
         words=arm.words,
         accuracy=arm.known.accuracy,
         entropy=arm.known.entropy,
-        accuracy_floor=accuracy_floor(right, right[0].n) if right else None,
+        accuracy_floor=accuracy_band(arm.known, right[0].n, pilots=right).low if right else None,
         pilots_loss=fmean(each.value for each in losses) if losses else None,
     )
 

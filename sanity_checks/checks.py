@@ -39,6 +39,8 @@ class Known(NamedTuple):
     """Entropy of a held-out question for whoever has read the training rows, in nats; learnt where prompts are."""
     law: Callable[[Row], bool] | None
     """Whether a row's answer is the likeliest one; None where all are equally likely."""
+    guessed: float = 0.0
+    """Share of right answers of whoever knows their form and guesses which; 0 where nobody knows."""
 
 
 class Arm(NamedTuple):

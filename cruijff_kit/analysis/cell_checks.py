@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from cruijff_kit.analysis.claim_evidence import Evidence, from_seeds
-from cruijff_kit.analysis.claim_sides import setting_of
+from cruijff_kit.analysis.claim_sides import setting_of, stem_of
 from cruijff_kit.analysis.findings import subjects_of
 from cruijff_kit.analysis.independent import homogeneity, proportion_difference
 from cruijff_kit.analysis.intervals import wilson_interval
@@ -80,7 +80,8 @@ def _saturation(ground: _Ground) -> Iterator[CellCheck]:
     flagged = all(value >= CEILING * bests.get(run, top) for run, value in values.items())
     low, most = min(values.values()), f"{tops[0]:g}" if len(tops) == 1 else f"{tops[0]:g} to {tops[-1]:g} by run"
     what = f"{ground.findings.outcome} lies between {low:.3f} and {max(values.values()):.3f} of at most {most}"
-    words = f"every run is near the ceiling: {what}; a harder task would tell them apart"
+    more = "nothing above it could tell them apart" if bests else "a harder task would tell them apart"
+    words = f"every run is near the {'best possible value' if bests else 'ceiling'}: {what}; {more}"
     yield CellCheck(kind="saturation", flagged=flagged, words=words if flagged else what, runs=tuple(ground.rows))
 
 
@@ -309,4 +310,4 @@ def _range(rows: Sequence[ResultRow]) -> str:
 
 def _setting(run: PlannedRun) -> str:
     levels: Mapping[str, Level] = run.factors
-    return ", ".join(f"{name} {level}" for name, level in levels.items()) or run.model.name
+    return ", ".join(f"{name} {level}" for name, level in levels.items()) or stem_of(run)

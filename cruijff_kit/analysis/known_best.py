@@ -76,8 +76,8 @@ def check_ceilings(findings: Sequence[Finding], *, subjects: frozenset[str]) -> 
 def _exceeded(above: Sequence[_Held], known: Sequence[_Held]) -> str:
     """Return that some lie above what is possible, and whether luck may have put them there."""
     chances = dict(zip(map(id, known), holm_adjusted([_luck(held) for held in known]), strict=True))
-    alpha = 1 - above[0].finding.figure.level
-    leaks = [held for held in above if chances[id(held)] < alpha]
+    tail = (1 - above[0].finding.figure.level) / 2
+    leaks = [held for held in above if chances[id(held)] < tail]
     named = _named(leaks or above)
     if leaks:
         return (

@@ -90,7 +90,7 @@ class LiveLine:
     def _wait(self, look: ExperimentStatus) -> None:
         """Say on a terminal that something goes on, until there are steps to count."""
         if self._live and look.moving and (self._experiment or not self._drawn):
-            click.echo(f"\r\x1b[K{self._before(look)}loading the model and the rows …", nl=False, err=True)
+            self._put(f"{self._before(look)}loading the model and the rows …")
 
     def _before(self, look: ExperimentStatus) -> str:
         """Return how many jobs of several runs have ended."""
@@ -109,9 +109,14 @@ class LiveLine:
         return f"{word} {entry.run_id}" if self._experiment or word == "evaluating" else word
 
     def _draw(self, doing: str, share: float, *, figures: str) -> None:
-        text = bar_line(doing, figures, share=share, columns=os.get_terminal_size(sys.stderr.fileno()).columns)
-        click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        self._put(bar_line(doing, figures, share=share, columns=columns))
         self._drawn = True
+
+    def _put(self, text: str) -> None:
+        """Write over the line, as much of it as the terminal is wide; 80 columns where it does not say."""
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+        click.echo(f"\r\x1b[K{text[: columns - 1]}", nl=False, err=True)
 
     def end(self) -> None:
         """Leave the cursor on a fresh line."""

@@ -6,9 +6,9 @@ from cruijff_kit.rendering.numbers import NONE, plain
 from cruijff_kit.rendering.sheet import Column, Table, source_labels
 from cruijff_kit.schema.ceiling import KnownBest
 from cruijff_kit.schema.layout import ExperimentLayout
-from cruijff_kit.schema.report import Dossier, Finding
+from cruijff_kit.schema.report import Dossier, Finding, Findings
 
-__all__ = ["best_note", "best_table", "best_words"]
+__all__ = ["best_note", "best_table", "best_words", "bests_by_setting"]
 
 
 def best_words(best: KnownBest | None) -> str:
@@ -17,6 +17,14 @@ def best_words(best: KnownBest | None) -> str:
         return NONE
     bound = "\u2264 " if best.ceiling.upper and not best.ceiling.seen else ""
     return f"{bound}{plain(best.accuracy)}"
+
+
+def bests_by_setting(findings: Findings) -> list[KnownBest | None]:
+    """Return the best possible outcome of each setting; None where its runs have none, or several."""
+    wanted = (findings.task, findings.metric)
+    by_run = {each.run: each.best for each in findings.findings if (each.task, each.metric) == wanted}
+    found = [[by_run.get(run) for run in cell.runs] for cell in findings.cells]
+    return [bests[0] if bests and all(each == bests[0] for each in bests) else None for bests in found]
 
 
 def best_note(findings: Iterable[Finding]) -> str:

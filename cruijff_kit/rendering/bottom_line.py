@@ -21,8 +21,8 @@ def bottom_line(findings: Findings, spec: ExperimentSpec, *, deviations: Sequenc
     alpha = spec.analysis.alpha
     trains = spec.tools.preparation != "none"
     beside = _base(findings, alpha) if trains else _first(findings, alpha)
-    sentences = (*opening, _best(findings, spec), *beside, *_effects(findings, alpha), *_reached(findings),
-                 completeness(findings))  # fmt: skip
+    closing = (*_effects(findings, alpha), *_reached(findings), completeness(findings))
+    sentences = (*opening, _best(findings, spec), *beside, *closing)
     return tuple(sentence for sentence in sentences if sentence)
 
 

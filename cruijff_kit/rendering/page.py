@@ -177,7 +177,7 @@ def _best(dossier: Dossier) -> str:
     """Return what the upright line of the plot is, where it has any."""
     task = dossier.findings.task
     known = any(each.best is not None and each.task == task for each in dossier.findings.findings)
-    return " The broken upright line is the best possible accuracy on these rows." if known else ""
+    return " The upright line is the best possible accuracy on these rows." if known else ""
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -101,7 +101,7 @@ def _dot_row(row: _Row, y: float, *, scale: Scale) -> Iterator[Mark]:
     yield Label(_LEFT - 14, y + 4, row.name, anchor="end")
     if row.best is not None:
         # Strokes of rows that lie one below the other join to a line.
-        yield Stroke(((scale(row.best), y - _ROW / 2), (scale(row.best), y + _ROW / 2)), "ink", width=1.5, dashed=True)
+        yield Stroke(((scale(row.best), y - _ROW / 2), (scale(row.best), y + _ROW / 2)), "ink", width=1.5, opacity=0.8)
     if figure.low is not None and figure.high is not None:
         yield Stroke(((scale(figure.low), y), (scale(figure.high), y)), row.role, width=2.0, opacity=0.55)
     most = f", best possible {plain(row.best)}" if row.best is not None else ""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from cruijff_kit.rendering.audit_tables import audit_tables
-from cruijff_kit.rendering.best_table import best_note, best_table, best_words
+from cruijff_kit.rendering.best_table import best_note, best_table, best_words, bests_by_setting
 from cruijff_kit.rendering.bottom_line import compared, completeness
 from cruijff_kit.rendering.claims_panel import check_table, claim_table, deviation_table, stamp_tables
 from cruijff_kit.rendering.compute_table import COMPUTE_COLUMNS, compute_note, compute_rows
@@ -191,17 +191,20 @@ def _phase(steps: dict[str, StepStatus], step: str) -> str:
 
 def _cells(dossier: Dossier) -> Table:
     cells = dossier.findings.cells
+    bests = bests_by_setting(dossier.findings)
     columns = (
         *(Column(name) for name in (cells[0].factors if cells else {})),
         Column(f"mean {dossier.findings.metric}", "number"),
         Column(f"{percent(_level(dossier))} interval", "number"),
+        *((Column("best possible", "number"),) if any(bests) else ()),
         Column("seeds", "number"),
         Column("source", "source"),
     )
+    sources = (ExperimentLayout.results, ExperimentLayout.plan) if any(bests) else (ExperimentLayout.results,)
     rows = tuple(
-        (*map(str, each.factors.values()), plain(each.figure.value), between(each.figure), str(each.figure.n),
-         source_labels(dossier, ExperimentLayout.results))
-        for each in cells
+        (*map(str, each.factors.values()), plain(each.figure.value), between(each.figure),
+         *((best_words(best),) if any(bests) else ()), str(each.figure.n), source_labels(dossier, *sources))
+        for each, best in zip(cells, bests, strict=True)
     )  # fmt: skip
     reason = next((f" No interval: {each.reason}." for each in cells if each.reason), "")
     note = f"Mean {dossier.findings.outcome} over seeds; t intervals, error pooled over all settings.{reason}"

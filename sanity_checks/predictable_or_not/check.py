@@ -74,8 +74,9 @@ def _known(scenario: _Scenario, size: Size) -> Known:
     questions = ramp_room(arguments) if counting else arguments.limit**arguments.in_seq_len
     question = math.log(questions - arguments.train)
     if scenario in {"pp", "up"}:
-        return Known(1.0, 0.0, 0.0, question, partial(_is_told, arguments=arguments))
-    return Known(1 / arguments.limit, math.log(arguments.limit), 0.0, question, None)
+        law = partial(_is_told, arguments=arguments)
+        return Known(1.0, 0.0, 0.0, question, law, guessed=1 / arguments.limit)
+    return Known(1 / arguments.limit, math.log(arguments.limit), 0.0, question, None, guessed=1 / arguments.limit)
 
 
 def _is_told(row: Row, *, arguments: NumberSequences) -> bool:

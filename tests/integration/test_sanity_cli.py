@@ -174,7 +174,10 @@ def test_a_terminal_shows_one_line_with_jobs_steps_and_loss(monkeypatch: pytest.
         line.show(look(Phase.COMPLETED, Phase.RUNNING, step=5))
         line.end()
         screen.flush()
-        shown = os.read(ours, 10_000).decode()
+        raw = b""
+        while b"\n" not in raw:
+            raw += os.read(ours, 10_000)
+    shown = raw.decode()
     os.close(ours)
     assert shown.count("\n") == 1
     assert "bits: 1 of 2 jobs ended; training arm_seed1-0123abcd \u2588" in shown

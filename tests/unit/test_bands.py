@@ -5,8 +5,10 @@ import random
 
 import pytest
 
-from cruijff_kit.sanity_checks.bands import LEAST_PILOTS, LEVEL, accuracy_band, loss_band, rule_band
-from cruijff_kit.sanity_checks.checks import Known
+from cruijff_kit.sanity_checks.bands import LEAST_PILOTS, LEVEL, accuracy_band, accuracy_floor, loss_band, rule_band
+from cruijff_kit.sanity_checks.checks import Check, Known
+from cruijff_kit.sanity_checks.pilots import figures_of, read_pilots
+from cruijff_kit.sanity_checks.registry import CHECKS
 from cruijff_kit.schema.sanity import PilotFigure
 
 SURE = Known(1.0, 0.0, 0.0, math.log(200), None)
@@ -38,6 +40,39 @@ def test_whoever_knows_no_more_than_the_rule_stays_below_the_ceiling_and_who_was
     draws = random.Random(4)
     kept = [band.holds(sum(draws.random() < 0.75 for _ in range(300)) / 300) for _ in range(2_000)]
     assert sum(kept) >= 1_998
+
+
+def test_no_floor_is_so_low_that_a_guess_would_pass() -> None:
+    ruled = COIN._replace(accuracy=0.8, guessed=0.5)
+    # Trainings of two kinds, some of which had not finished: their spread would excuse whoever guesses.
+    scattered = rights(*[0.8] * 8, 0.55, 0.6, n=200)
+    band = accuracy_band(ruled, 200, pilots=scattered)
+    floor = accuracy_floor(scattered, 200)
+    assert floor is not None
+    assert floor < 0.5
+    assert band.low is not None
+    assert band.low == pytest.approx(0.5 + 3.72 * math.sqrt(0.25 / 200), abs=0.01)
+    assert "guessing" in band.low_from
+    draws = random.Random(6)
+    passed = sum(band.holds(sum(draws.random() < 0.5 for _ in range(200)) / 200) for _ in range(2_000))
+    assert passed <= 2
+    # Without pilots it is known all the same; where a guess is the best there is, there is no such end.
+    assert accuracy_band(ruled, 200, pilots=()).low == band.low
+    assert accuracy_band(ruled._replace(guessed=0.8), 200, pilots=()).low is None
+    assert accuracy_band(ruled, 4, pilots=()).low is None
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=lambda check: check.name)
+def test_no_arm_that_has_a_rule_is_passed_by_a_guess_and_every_pilot_passes(check: Check) -> None:
+    pilots = read_pilots(check, None)
+    assert pilots is not None
+    for arm in check.arms(check.sizes["small"]):
+        found = figures_of(pilots, arm=arm.name, figure="accuracy")
+        band = accuracy_band(arm.known, found[0].n, pilots=found)
+        assert band.low is not None
+        if arm.known.guessed < arm.known.accuracy:
+            assert not band.holds(arm.known.guessed), (arm.name, band)
+        assert all(band.holds(each.value) for each in found)
 
 
 def test_a_rule_without_exception_has_no_room_for_chance() -> None:
