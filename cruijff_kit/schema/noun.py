@@ -57,14 +57,14 @@ def _docstrings(module: str) -> Mapping[str, Mapping[str, str]]:
     except (KeyError, OSError, TypeError):
         return {}
     found: dict[str, dict[str, str]] = {}
-    _read_body(tree.body, "", found)
+    _read_body(tree.body, "", found=found)
     return found
 
 
-def _read_body(body: list[ast.stmt], inside: str, found: dict[str, dict[str, str]]) -> None:
+def _read_body(body: list[ast.stmt], inside: str, *, found: dict[str, dict[str, str]]) -> None:
     for node in body:
         if isinstance(node, ast.ClassDef):
-            _read_body(node.body, f"{inside}{node.name}.", found)
+            _read_body(node.body, f"{inside}{node.name}.", found=found)
             found[f"{inside}{node.name}"] = {
                 name.target.id: inspect.cleandoc(told.value.value)
                 for name, told in zip(node.body, node.body[1:], strict=False)
@@ -75,7 +75,7 @@ def _read_body(body: list[ast.stmt], inside: str, found: dict[str, dict[str, str
                 and isinstance(told.value.value, str)
             }
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            _read_body(node.body, f"{inside}{node.name}.<locals>.", found)
+            _read_body(node.body, f"{inside}{node.name}.<locals>.", found=found)
 
 
 def fact_of(message: str) -> str:
