@@ -352,7 +352,8 @@ def test_bundled_data_goes_by_its_name_wherever_a_file_may_be_named(world: World
 
 
 def test_data_files_are_listed_with_those_of_the_package_and_nothing_a_job_wrote(world: World) -> None:
-    for name in ("sub/words.parquet", "runs/a/eval.json", ".hidden/x.json", "plan.json", "notes.txt", "a.csv"):
+    for name in ("sub/words.parquet", "runs/a/eval.json", ".hidden/x.json", "plan.json", "notes.txt", "a.csv",
+                 "exp/wanted.json", "exp/compute.json", "models/m/config.json", "models/m/tokenizer.json"):  # fmt: skip
         (world.store.root / name).parent.mkdir(parents=True, exist_ok=True)
         (world.store.root / name).write_bytes(b"x")
     (world.store.root / "moved.json").symlink_to(world.store.root / "gone.json")
