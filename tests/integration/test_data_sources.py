@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from cruijff_kit.cli.main import cli
 from cruijff_kit.errors import SpecError
 from cruijff_kit.ports import World
 from cruijff_kit.workflow.division import split_data
@@ -51,3 +53,9 @@ def test_nothing_is_left_of_rows_that_changed_while_they_were_read(world: World,
     with pytest.raises(SpecError, match=r"^`mixed.jsonl` changed while it was read"):
         verb("mixed.jsonl", "out.json", progress=meddle, world=world)
     assert not (world.store.root / "out.json").exists()
+
+
+def test_shares_that_cannot_be_are_told_by_name(world: World) -> None:
+    words = ("data", "split", "mixed.jsonl", "--train", "2", "--val", "-1", "--test", "0")
+    told = str(CliRunner().invoke(cli, ["-C", str(world.store.root), *words]).exception)
+    assert "`train`: input should be less than or equal to 1; `validation`: input" in told
