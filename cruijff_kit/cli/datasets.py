@@ -108,8 +108,10 @@ def split(
     try:
         division = Division.model_validate(asked)
     except ValidationError as err:
-        facts = "; ".join(fact_of(each["msg"]) for each in err.errors())
-        raise SpecError(f"`{source}` cannot be divided like that: {facts}") from err
+        facts = "; ".join(
+            ": ".join([*(f"`{name}`" for name in each["loc"]), fact_of(each["msg"])]) for each in err.errors()
+        )
+        raise SpecError(f"`{source}` cannot be divided like that: {facts}", hint="see `ck data split --help`") from err
     with ProgressBar("split") as bar:
         receipt = workflow.split_data(
             source, output, division=division, force=force, progress=bar, world=enter(experiment)

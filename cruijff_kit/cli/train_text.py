@@ -73,7 +73,8 @@ def samples_text(found: TrainSamples) -> str:
         return f"no sample shown: {found.withheld}; `--prompt TEXT` asks a question of yours, `--tier green` shows rows"
     lines: list[str] = []
     for each in found.samples:
-        lines.append(f"prompt  {_one_line(each.prompt)}")
+        # What is asked stands at the end, behind whatever a template begins with.
+        lines.append(f"prompt  {_one_line(each.prompt, end=True)}")
         lines += [f"  before  {_one_line(each.before)}", f"  after   {_one_line(each.after)}"]
         lines += [f"  wanted  {_one_line(each.expected)}"] if each.expected else []
     return "\n".join(lines)
@@ -119,6 +120,8 @@ def _size(size: int) -> str:
     return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
-def _one_line(text: str) -> str:
+def _one_line(text: str, *, end: bool = False) -> str:
     plain = text.replace("\n", "⏎")
-    return plain if len(plain) <= 160 else f"{plain[:157]}…"
+    if len(plain) <= 160:
+        return plain
+    return f"…{plain[-157:]}" if end else f"{plain[:157]}…"

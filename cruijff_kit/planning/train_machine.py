@@ -7,7 +7,7 @@ from cruijff_kit.planning.train_layers import with_machine
 from cruijff_kit.schema.backend import Machine
 from cruijff_kit.schema.training import TrainValue
 
-__all__ = ["MPS_NOTE", "on_machine"]
+__all__ = ["MPS_NOTE", "beyond_machine", "on_machine"]
 
 MPS_NOTE = (
     "torch trains on Apple's GPU (MPS): where it lacks an operation the training ends and names it, unless "
@@ -40,6 +40,24 @@ def on_machine(
     if problems:
         raise SpecError("the training cannot be set up so", problems=problems)
     return found
+
+
+def beyond_machine(values: Mapping[str, TrainValue], device: str, *, gpus: int) -> Iterator[Problem]:
+    """Yield what a training here asks of GPUs that there are not, which its job would only find out.
+
+    Args:
+        values: every key with its value, on this machine.
+        device: where the backend that was chosen computes.
+        gpus: GPUs of CUDA that the driver tells of.
+    """
+    asked, bits = values["gpus"], values["quantization"]
+    there = {"mps": 1, "cuda": gpus}.get(device, 0)
+    if asked.value > there:
+        fact = f"`gpus` is `{asked.value}`, and {there or 'none'} can be trained on here by what was chosen"
+        yield Problem(fact, "gpus", asked.source, "lower it, or leave it out")
+    if bits.value == "nf4" and device == "cpu":
+        hint = "write `quantization: none`, or train by MLX: `backend: mlx` with `quantization: int4`"
+        yield Problem("`quantization: nf4` needs a GPU of CUDA", "quantization", bits.source, hint)
 
 
 def _unlike_mps(values: Mapping[str, TrainValue], machine: Machine) -> Iterator[Problem]:

@@ -61,7 +61,7 @@ def load_causal_lm(folder: str | Path, *, dtype: torch.dtype, device: torch.devi
     return (model if nf4 else model.to(device)).eval()
 
 
-def _refuse_packed(config: Any, folder: str) -> None:
+def _refuse_packed(config: Any, folder: str | Path) -> None:
     """Refuse weights that mlx-lm packed into few bits: transformers knows that form by no name, and says so darkly."""
     told = getattr(config, "quantization_config", None)
     if isinstance(told, dict) and "quant_method" not in told and {"bits", "group_size"} <= set(told):

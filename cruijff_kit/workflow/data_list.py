@@ -13,6 +13,7 @@ from cruijff_kit.workflow.conversion import KEPT
 __all__ = ["list_data"]
 
 _FORMATS = (".json", ".jsonl", ".csv", ".parquet")
+_MODELS = frozenset({"config.json", "adapter_config.json"})
 _SIDECARS = (".meta.json", ".croissant.json")
 
 
@@ -46,6 +47,10 @@ def _files(place: Path) -> Iterator[DataFile]:
     """Yield the data files below a folder; what verbs and jobs write is none, whatever its ending."""
     found = []
     for home, folders, names in os.walk(place):
+        if not _MODELS.isdisjoint(names):
+            # A model or an adapter, whose files of JSON are no rows.
+            folders.clear()
+            continue
         folders[:] = [name for name in folders if not name.startswith(".") and name not in KEPT]
         found += [Path(home, name) for name in names if _is_data(name)]
     # A link may lead nowhere.

@@ -1,6 +1,7 @@
 """Grow: from one run to a design in which that run is a cell, to be written into a directory of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,19 @@ def grow_design(
             "controls": _controls(chosen, factors, seeds=seeds),
         }
     )
-    own = [path for path in copied if target.store.digest(path) is None]
-    for path in copied:
+    with _copies(copied, worlds):
+        return _written(grown, chosen, reason=reason, target=target)
+
+
+@contextmanager
+def _copies(paths: Sequence[str], worlds: tuple[World, World]) -> Iterator[None]:
+    """Copy rows into the new experiment; where its design cannot be, those that were not there go again."""
+    world, target = worlds
+    own = [path for path in paths if target.store.digest(path) is None]
+    for path in paths:
         target.store.write(path, world.store.read(path) or b"")
     try:
-        return _written(grown, chosen, reason=reason, target=target)
+        yield
     except CruijffError:
         if target.shelf is not None:
             target.shelf.remove(str(target.store.root), own)

@@ -1,5 +1,6 @@
 """Which model a person means: a directory or name, an adapter with its base, or an epoch of a run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,10 +106,15 @@ def _by_hand(choice: ModelChoice, world: World) -> _Found:
     return _Found(
         base=base,
         adapter=str(adapter),
-        name=f"{values['run']}_epoch_{values['epoch']}" if known and "run" in values else folder.name,
+        name=_named(folder, values) if known and "run" in values else folder.name,
         dataset=_dataset(values) if known else None,
         dtype=values.get("dtype"),
     )
+
+
+def _named(folder: Path, values: Mapping[str, Any]) -> str:
+    """Return what an adapter of a run is called; the best one is of an epoch that its folder does not tell."""
+    return f"{values['run']}_{'best' if folder.name == 'best' else 'epoch_' + str(values['epoch'])}"
 
 
 def _directory(model: str) -> str:

@@ -10,6 +10,7 @@ from cruijff_kit.ports import World
 from cruijff_kit.runtime.backends import this_machine
 from cruijff_kit.runtime.machine_memory import usable_cpus
 from cruijff_kit.schema.machine import ModelNeeds
+from cruijff_kit.schema.training import TrainValue
 from cruijff_kit.workflow.machine import gpus_here, training_memory_here
 from cruijff_kit.workflow.train_inputs import find_base
 
@@ -39,11 +40,7 @@ def look_up_needs(
         SiteError: nothing is known of the model.
         SpecError: there is no such backend, or a number cannot be.
     """
-    said = {"batch_size": batch_size, "max_seq_len": max_seq_len, "lora_rank": lora_rank}
-    layers = lay_over("start", TrainLayer("flag", said))
-    problems = list(value_problems(layers))
-    if problems:
-        raise SpecError("memory cannot be estimated for that", problems=problems)
+    layers = _layers({"batch_size": batch_size, "max_seq_len": max_seq_len, "lora_rank": lora_rank})
     base = find_base(model, make=False, world=world)
     known = base.facts or base.entry
     if known is None:
@@ -67,3 +64,16 @@ def look_up_needs(
         limit=fit.limit,
         most_rows=fit.most_rows,
     )
+
+
+def _layers(said: dict[str, int]) -> dict[str, TrainValue]:
+    """Return the defaults of a training with what was said over them.
+
+    Raises:
+        SpecError: a number cannot be; lists them all.
+    """
+    layers = lay_over("start", TrainLayer("flag", said))
+    problems = list(value_problems(layers))
+    if problems:
+        raise SpecError("memory cannot be estimated for that", problems=problems)
+    return layers

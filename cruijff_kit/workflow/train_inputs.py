@@ -228,7 +228,14 @@ def _read(place: Path, name: str) -> Splits:
     except (OSError, ValueError) as err:
         fact = (getattr(err, "strerror", None) or str(err)).lower()
         raise SpecError(f"data `{name}` cannot be read: {fact}", hint="name a .json, .jsonl or .parquet file") from err
-    return load_splits(content, name=name, columns=_ANY)
+    try:
+        return load_splits(content, name=name, columns=_ANY)
+    except SpecError as err:
+        if isinstance(content, bytes) and place.suffix.lower() == ".csv":
+            hint = f"`ck data prepare {name}` writes its rows as JSON Lines, which are"
+            raise SpecError(f"`{name}` is a table in CSV, which is not trained on as it is", hint=hint) from err
+        hint = err.hint or f"`ck data validate {name}` tells all that is wrong with its rows"
+        raise SpecError(str(err).partition("\n")[0], problems=err.problems, hint=hint) from err
 
 
 def _forms(splits: Splits, name: str, *, wanted: str | None) -> dict[str, int]:

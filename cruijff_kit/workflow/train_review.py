@@ -13,7 +13,7 @@ from cruijff_kit.planning.shapes import shape_of
 from cruijff_kit.planning.train_advice import Fit, fit_of, recommendations, train_warnings
 from cruijff_kit.planning.train_design import DesignParts, design_text, renamed_design, total_steps
 from cruijff_kit.planning.train_layers import lay_over, value_problems, with_steps
-from cruijff_kit.planning.train_machine import MPS_NOTE, on_machine
+from cruijff_kit.planning.train_machine import MPS_NOTE, beyond_machine, on_machine
 from cruijff_kit.ports import Progress, World
 from cruijff_kit.runtime.backends import is_installed, this_machine
 from cruijff_kit.runtime.machine_memory import usable_cpus
@@ -105,6 +105,9 @@ def review_training(
         model_here(asked.model, base)
     backend = _backend(values, machine, architecture=_architecture(base), loose=loose)
     values = on_machine(values, backend.device, cpus=usable_cpus(), gpus=len(gpus), machine=machine)
+    beyond = [] if loose else [*beyond_machine(values, backend.device, gpus=len(gpus)), *_too_many(values, data)]
+    if beyond:
+        raise SpecError("the training cannot be set up so", problems=beyond)
     found = _Found(order.mode, asked, base, data, gpus, backend)
     return _reviewed(found, values, world=world)
 
@@ -129,6 +132,14 @@ def _choices(values: Mapping[str, TrainValue], world: World) -> Iterator[Problem
         except ValueError as err:
             hint = "name one, write a text with `{input}` and `{output}`, or name a file that holds one"
             yield Problem(str(err), "template", template.source, hint)
+
+
+def _too_many(values: Mapping[str, TrainValue], data: FoundData | None) -> Iterator[Problem]:
+    """Yield that more rows are to be trained on than there are."""
+    wanted, rows = values["training_samples"], 0 if data is None else len(data.splits["train"])
+    if data is not None and wanted.value is not None and wanted.value > rows:
+        fact = f"`training_samples` is `{wanted.value}`, and there are {rows} rows to train on"
+        yield Problem(fact, "training_samples", wanted.source, "lower it, or leave it out for all of them")
 
 
 def _data(asked: Asked, plain: Mapping[str, Any], *, world: World) -> FoundData:

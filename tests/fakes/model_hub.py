@@ -105,5 +105,5 @@ class FakeHub:
 
 def _known(held: Mapping[str, Value], path: str) -> Value:
     if path not in held:
-        raise SiteError(f"model directory `{path}` does not exist", hint="mend the path in `models`")
+        raise SiteError(f"model directory `{path}` does not exist", hint="mend the path")
     return held[path]

@@ -1,6 +1,7 @@
 """Which model `ck serve` and `ck chat` take: found, checked by hash, and asked as its training asked it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -207,6 +208,9 @@ def test_an_adapter_of_a_run_named_by_its_folder_is_asked_the_same(base: str, tm
     assert by_run.dataset is not None
     assert by_folder.dataset is not None
     assert Encoding.of(by_run.dataset) == Encoding.of(by_folder.dataset)
+    shutil.copytree(made.output / "epoch_1", made.output / "best")
+    best = [chosen(made.world, run=made.tuned.id, epoch="best"), chosen(made.world, adapter=str(made.output / "best"))]
+    assert [each.name for each in best] == [f"{made.tuned.id}_best"] * 2
 
 
 def test_a_base_that_changed_since_it_was_planned_is_refused(tmp_path: Path) -> None:

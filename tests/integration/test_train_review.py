@@ -202,6 +202,25 @@ def test_a_number_that_is_refused_is_told_by_one_fact_that_is_the_user_s(world: 
     assert problem.message == "`-1` is not a valid `seed`: input should be greater than or equal to 0"
 
 
+def test_what_the_job_would_only_find_out_is_told_before_it(world: World) -> None:
+    with pytest.raises(SpecError) as caught:
+        review(world, flags={"training_samples": 99, "quantization": "nf4", "gpus": 64, "backend": "torch"})
+    assert {problem.path for problem in caught.value.problems} >= {"training_samples", "gpus"}
+    (world.store.root / "train.yml").write_text(f"model: {TINY}\ndata: rows.jsonl\ngpus: 64\n", encoding="utf-8")
+    assert review_training(TrainOrder("start", config="train.yml"), loose=True, world=world).design
+
+
+def test_a_table_and_wrong_rows_are_told_with_the_command_that_goes_on(world: World) -> None:
+    (world.store.root / "t.csv").write_text("instruction,output\na,b\n", encoding="utf-8")
+    with pytest.raises(SpecError, match="a table in CSV") as caught:
+        review(world, data="t.csv")
+    assert "`ck data prepare t.csv`" in caught.value.hint
+    (world.store.root / "bad.jsonl").write_text('{"text": "a"}\nnot json\n{"prompt": "a"}\n', encoding="utf-8")
+    with pytest.raises(SpecError, match="not valid JSON Lines") as caught:
+        review(world, data="bad.jsonl")
+    assert "`ck data validate bad.jsonl`" in caught.value.hint
+
+
 def test_a_file_may_be_looked_at_where_neither_model_nor_backend_is_here(world: World) -> None:
     (world.store.root / "train.yml").write_text(
         "model: meta-llama/Llama-3.2-1B-Instruct\nbackend: mlx\nbatch_size: 4000\nmax_seq_len: 256\n", encoding="utf-8"

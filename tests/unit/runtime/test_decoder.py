@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from transformers import DynamicCache
 
 from cruijff_kit.errors import PlanError, SiteError
 from cruijff_kit.runtime import inference
@@ -201,7 +202,7 @@ class Wrapped(Renamed):
 
 @pytest.mark.parametrize("network", (Renamed(), Wrapped()))
 def test_keys_and_values_are_handed_over_by_the_name_that_the_network_has_for_them(network: Any) -> None:
-    ids, kept = torch.ones(1, 2), object()
+    ids, kept = torch.ones(1, 2), DynamicCache()
     assert read_on(network, ids, mask=ids, positions=ids, cache=kept) == (ids, kept)
 
 
