@@ -75,6 +75,7 @@ class Noun(BaseModel, metaclass=_Documented):
             return OTHER_VERSION if odd else "it is torn, or was changed by hand"
         return ""
 
+    @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
         """Return its JSON schema, in which every field says what it means."""
         schema: dict[str, Any] = handler(core_schema)
