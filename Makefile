@@ -77,9 +77,9 @@ types: $(READY) ## check types
 	@echo "types: pyright"
 	@$(BIN)/pyright
 
-# Many of them wait for jobs and servers, so one more than the processors of a small machine.
-pytest: $(READY) ## run every test, three at a time
-	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
+# Many of them wait for jobs and servers, so there are more at once than a small machine has processors.
+pytest: $(READY) ## run every test, four at a time
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal
 
 pages: $(READY) ## drive the pages in a real Chromium, which is installed where it can be
 	@$(BIN)/python -m tests.browser.chromium --install

@@ -51,7 +51,7 @@ def _problem(found: Any) -> Problem:
     hint = "see `ck task new --help`"
     if found["type"] == "value_error":
         return Problem(str(found["ctx"]["error"]), hint=hint)
-    field = TaskRequest.model_fields.get(name)
+    field = TaskRequest.described().get(name)
     meaning = " ".join((field.description or "").split()) if field else ""
     return Problem(
         f"`{found['input']}` is not allowed: {found['msg'][:1].lower()}{found['msg'][1:]}", name, hint=meaning or hint

@@ -109,7 +109,7 @@ def _meaning(path: YamlPath) -> str:
     """Return what the key on a path means, on one line."""
     for end in range(len(path), 0, -1):
         noun = _noun_at(path[: end - 1])
-        field = noun.model_fields.get(str(path[end - 1])) if noun else None
+        field = noun.described().get(str(path[end - 1])) if noun else None
         if field is not None and field.description:
             return f"{path[end - 1]}: {' '.join(field.description.split())}"
     return ""

@@ -117,7 +117,7 @@ def _factors(spec: ExperimentSpec) -> Iterator[Problem]:
 
 
 def _truth_levels(name: str, levels: Iterable[Level]) -> Iterator[Problem]:
-    field = Controls.model_fields.get(name)
+    field = Controls.described().get(name)
     if field is None or "bool" in str(field.annotation):
         return
     for index, level in enumerate(levels):

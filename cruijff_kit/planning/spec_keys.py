@@ -72,7 +72,7 @@ def _all_keys() -> tuple[Key, ...]:
 
 
 def _walk(noun: type[Noun], prefix: str) -> Iterator[Key]:
-    for name, field in noun.model_fields.items():
+    for name, field in noun.described().items():
         path = f"{prefix}{name}"
         yield Key(path, name, field)
         for inner in _nouns_in(field.annotation):

@@ -28,21 +28,7 @@ OTHER_VERSION = "another version of cruijff-kit wrote it"
 """Why a whole file is no noun that is known here."""
 
 
-class _Documented(type(BaseModel)):
-    """Reads the docstrings of fields when somebody asks for fields: to read them all is a third of most commands."""
-
-    @property
-    def model_fields(cls) -> dict[str, FieldInfo]:
-        """Return the fields of a noun, each with its docstring as description."""
-        fields: dict[str, FieldInfo] = vars(cls).get("__pydantic_fields__", {})
-        for name, field in fields.items():
-            if field.description is None:
-                owner = next((base for base in cls.__mro__ if name in inspect.get_annotations(base)), cls)
-                field.description = _docstrings(owner.__module__).get(owner.__qualname__, {}).get(name)
-        return fields
-
-
-class Noun(BaseModel, metaclass=_Documented):
+class Noun(BaseModel):
     """A frozen value that refuses unknown keys."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -76,11 +62,23 @@ class Noun(BaseModel, metaclass=_Documented):
         return ""
 
     @classmethod
+    def described(cls) -> dict[str, FieldInfo]:
+        """Return the fields, each with its docstring as description.
+
+        They are read here and not as each class is made: to read all of them is a third of most commands.
+        """
+        for name, field in cls.model_fields.items():
+            if field.description is None:
+                owner = next((base for base in cls.__mro__ if name in inspect.get_annotations(base)), cls)
+                field.description = _docstrings(owner.__module__).get(owner.__qualname__, {}).get(name)
+        return cls.model_fields
+
+    @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
         """Return its JSON schema, in which every field says what it means."""
         schema: dict[str, Any] = handler(core_schema)
         properties = handler.resolve_ref_schema(schema).get("properties", {})
-        for name, field in cls.model_fields.items():
+        for name, field in cls.described().items():
             if field.description is not None and name in properties:
                 properties[name].setdefault("description", field.description)
         return schema

@@ -28,7 +28,7 @@ def list_generators() -> tuple[GeneratorFacts, ...]:
         GeneratorFacts(
             name=name,
             told=_told(known.generate),
-            arguments=tuple(_argument(each, field) for each, field in known.arguments.model_fields.items()),
+            arguments=tuple(_argument(each, field) for each, field in known.arguments.described().items()),
         )
         for name, known in GENERATORS.items()
     )

@@ -33,7 +33,7 @@ class Football(Ball):
 
 
 def _told(noun: type[Noun]) -> dict[str, str | None]:
-    return {name: field.description for name, field in noun.model_fields.items()}
+    return {name: field.description for name, field in noun.described().items()}
 
 
 def _in_schema(schema: dict[str, Any]) -> dict[str, str | None]:

@@ -335,7 +335,7 @@ def _column(splits: Splits) -> str | None:
 
 def _argument_problem(found: Any, known: Generator) -> Problem:
     name = str(found["loc"][0]) if found["loc"] else ""
-    field = known.arguments.model_fields.get(name)
+    field = known.arguments.described().get(name)
     doc = " ".join(((field and field.description) or "").split())
     if found["type"] == "missing":
         return Problem(f"argument `{name}` is missing", path=name, hint=f"add it. {doc}")

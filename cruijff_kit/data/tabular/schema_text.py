@@ -83,7 +83,7 @@ def _real(location: Sequence[Any]) -> YamlPath:
 def _problem(found: Any) -> Problem:
     path = dotted(_real(found["loc"]))
     name = str(found["loc"][-1])
-    field = Variable.model_fields.get(name) or TableSchema.model_fields.get(name)
+    field = Variable.described().get(name) or TableSchema.described().get(name)
     meaning = one_line((field.description if field else "") or "")
     if found["type"] == "missing":
         return Problem(f"`{name}` is missing", path, hint=f"add `{name}:`. {meaning}")
