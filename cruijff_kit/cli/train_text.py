@@ -23,7 +23,7 @@ def headline(review: TrainReview) -> str:
     rows = ", ".join(f"{count:,} {split}" for split, count in review.splits.items())
     forms = ", ".join(f"{count:,} {form}" for form, count in review.forms.items())
     data = f"{review.data}: {rows} (rows of form {forms}; validation: {review.held_out})" if rows else "no data named"
-    steps = f", {review.steps:,} steps" if review.steps else ""
+    steps = f", {review.steps:,} step{'s' * (review.steps > 1)}" if review.steps else ""
     return "\n".join(
         [
             f"model    {review.model}" + (f" ({review.model_path})" if review.model_path else ""),

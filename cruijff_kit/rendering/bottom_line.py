@@ -74,6 +74,9 @@ def compared(comparisons: tuple[Comparison, ...], alpha: float, *, reference: st
     better = sum(each.gained > each.lost for each in clear)
     worse, largest = len(clear) - better, max(each.p_adjusted for each in comparisons)
     p_value = p_text(largest) if largest < 0.001 else f"at most {p_text(largest)}"
+    if len(comparisons) == 1:
+        shown = "a gain" if better else "a loss" if worse else f"neither gain nor loss at alpha {alpha:g}"
+        return f"The comparison with {reference} shows {shown} on the same samples ({test}, p {p_text(largest)})."
     if better == len(comparisons):
         return f"All {better} comparisons with {reference} show a gain on the same samples ({test}, p {p_value})."
     return (

@@ -268,4 +268,5 @@ def _validated(splits: Splits, wish: RowWish, *, name: str, other: FoundPlace | 
     learnt, held = hold_out(splits["train"], share=wish.share, seed=wish.seed)
     if not held:
         return splits, f"`{name}` has one question, so none is held out"
-    return {**splits, "train": learnt, "validation": held}, f"{len(held):,} rows drawn by seed {wish.seed}"
+    drawn = f"{len(held):,} row{'s' * (len(held) > 1)} drawn by seed {wish.seed}"
+    return {**splits, "train": learnt, "validation": held}, drawn

@@ -145,6 +145,8 @@ def test_a_base_model_whose_figure_is_not_estimable_is_said_to_have_none() -> No
     )  # fmt: skip
     said = bottom_line(findings, design_of(SMALL))
     assert "Best run: tuned with 2.000; its base model has no such figure." in said
+    alone = "The comparison with the base model shows neither gain nor loss at alpha 0.05 on the same samples"
+    assert any(alone in each for each in said)
     cells = tuple(
         CellFigure(
             factors={"lora_rank": rank}, runs=("tuned",), figure=error.model_copy(update={"n": 1, "value": value})
