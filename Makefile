@@ -77,9 +77,9 @@ types: $(READY) ## check types
 	@echo "types: pyright"
 	@$(BIN)/pyright
 
-# Many of them wait for jobs and servers, so there are more at once than a small machine has processors.
-pytest: $(READY) ## run every test, four at a time
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal
+# Many of them wait for jobs and servers, so one more than the processors of a small machine.
+pytest: $(READY) ## run every test, three at a time
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
 
 pages: $(READY) ## drive the pages in a real Chromium, which is installed where it can be
 	@$(BIN)/python -m tests.browser.chromium --install
@@ -98,10 +98,13 @@ test-slurm: $(READY) ## run what needs a real Slurm, which is started from packa
 	@$(BIN)/python -m tests.slurm.cluster check --install
 	@$(MAKE) --no-print-directory on-slurm
 
+# Each file of these takes minutes, so they begin first, and nobody waits for the last of them.
+LONG := $(addprefix tests/slurm/,test_nodes.py remote/test_mirror.py test_resumed.py test_kills.py)
+
 # They wait more than they compute, so there may be more of them than processors.
 on-slurm:
 	@echo "slurm: a real cluster, several of them"
-	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "slurm and not soak" tests/contracts tests/slurm
+	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "slurm and not soak" $(LONG) tests/contracts tests/slurm
 
 latest: $(LATEST)/.ready ## run what stands on libraries that move on their newest versions
 	@echo "latest: the newest versions, without torchtune"

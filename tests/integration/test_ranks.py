@@ -123,6 +123,7 @@ def names(output: Path) -> set[str]:
     return {path.relative_to(output).as_posix() for path in output.rglob("*")}
 
 
+@pytest.mark.soak
 def test_two_processes_killed_at_once_resume_to_the_same_curve(
     base: Path, runs: dict[str, Path], tmp_path: Path
 ) -> None:

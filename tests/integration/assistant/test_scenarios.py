@@ -77,7 +77,7 @@ def test_a_base_model_that_is_not_there_is_named_before_anything_is_written(benc
         ("job_status", {}, "not scaffolded"),
         ("job_watch", {"reason": WHY}, "not scaffolded"),
         ("job_cancel", {"reason": WHY}, "not scaffolded"),
-        ("results_read", {}, "nothing was reported yet"),
+        ("results_read", {}, "there is no directory `bits`"),
         ("data_show", {}, "there is no design here"),
         ("logs_tail", {"run": "rank2"}, "not scaffolded"),
         ("runs_scaffold", {"reason": WHY}, "there is no design here"),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -21,6 +22,8 @@ from tests.killed import kill_at
 from tests.training_runs import random_base, write_run
 
 MINE, OTHER = "a" * 64, "b" * 64
+EVERY = pytest.mark.parametrize("every", (3, pytest.param(1, marks=pytest.mark.soak)))
+"""How many lines lie between two kills."""
 WRITERS = ("runtime/checkpoints.py", "runtime/adapter_files.py", "runtime/files.py")
 
 
@@ -42,10 +45,11 @@ def staged(tree: Path) -> Iterator[Path]:
         yield staging
 
 
-def test_a_kill_at_any_line_leaves_the_checkpoint_before_or_the_new_one(tmp_path: Path) -> None:
+@EVERY
+def test_a_kill_at_any_line_leaves_the_checkpoint_before_or_the_new_one(every: int, tmp_path: Path) -> None:
     found, line = set(), 0
     while True:
-        output, line = tmp_path / str(line), line + 1
+        output, line = tmp_path / str(line), line + every
         save(output, 3)
         with staged(output) as staging:
             killed = kill_at(line, lambda output=output: save(output, 6), watched=WRITERS)
@@ -60,7 +64,8 @@ def test_a_kill_at_any_line_leaves_the_checkpoint_before_or_the_new_one(tmp_path
     assert line > 15
 
 
-def test_a_kill_at_any_line_leaves_the_adapter_before_or_the_new_one(tmp_path: Path) -> None:
+@EVERY
+def test_a_kill_at_any_line_leaves_the_adapter_before_or_the_new_one(every: int, tmp_path: Path) -> None:
     config = load_train_config(write_run(tmp_path, random_base(tmp_path / "base")))
     trainee = build(config, Ranks())
     weights = [weight for weight in trainee.network.parameters() if weight.requires_grad]
@@ -72,7 +77,7 @@ def test_a_kill_at_any_line_leaves_the_adapter_before_or_the_new_one(tmp_path: P
 
     found, line = set(), 0
     while True:
-        folder, line = tmp_path / str(line) / "epoch_0", line + 1
+        folder, line = tmp_path / str(line) / "epoch_0", line + every
         save_filled(folder, 1.0)
         with staged(folder.parent) as staging:
             killed = kill_at(line, lambda folder=folder: save_filled(folder, 2.0), watched=WRITERS)
